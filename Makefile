@@ -1,0 +1,48 @@
+# One command each. Everything installs first if needed, and again when the lock or pyproject changes.
+VENV   := .venv
+PYTHON ?= $(firstword $(foreach v,3.13 3.12 3.11,$(if $(shell python$(v) -c 1 2>/dev/null && echo y),python$(v),)) python3)
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+export DO_NOT_TRACK := 1
+
+.PHONY: install run test check ui bench format help
+
+help:            ## Say what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP)   ## Create .venv from the lock, then the package
+
+$(STAMP): requirements.lock pyproject.toml
+	@echo "installing into $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@if command -v uv >/dev/null 2>&1; then \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock; \
+		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	else \
+		$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+		$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $@
+
+run: $(STAMP)       ## Simulate a world if there is no data yet, run the whole graph, show recommendations
+	@$(BIN)/recs demo
+
+test: $(STAMP)      ## Run the tests
+	@$(BIN)/python -m pytest
+
+check: $(STAMP)     ## Everything: format, lint, types, import contracts, SQL style, tests
+	@echo "== format";           $(BIN)/ruff format --check .
+	@echo "== lint";             $(BIN)/ruff check .
+	@echo "== types";            $(BIN)/basedpyright
+	@echo "== import contracts"; $(BIN)/lint-imports
+	@echo "== sql style";        $(BIN)/sqlfluff lint --processes 2 dbt_like_sql
+	@echo "== tests";            $(MAKE) --no-print-directory test
+
+format: $(STAMP)    ## Put code into the house format
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+ui: $(STAMP)        ## Open the Dagster UI on 127.0.0.1:3000
+	@$(BIN)/recs ui
+
+bench: $(STAMP)     ## Measure speed and memory beside peers and floors
+	@$(BIN)/python -m benchmarks.run

@@ -1,0 +1,60 @@
+"""Where things lie under the home folder. Names only: nothing here creates, reads or writes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """The home folder; a backup of the platform is a copy of it."""
+
+    root: Path
+
+    @property
+    def settings_file(self) -> Path:
+        return self.root / "recs.toml"
+
+    @property
+    def landing(self) -> Path:
+        return self.root / "landing"
+
+    @property
+    def lake(self) -> Path:
+        return self.root / "lake"
+
+    @property
+    def batches(self) -> Path:
+        return self.root / "batches"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root / "artifacts"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def published(self) -> Path:
+        return self.root / "published"
+
+    @property
+    def analytics(self) -> Path:
+        return self.published / "analytics.duckdb"
+
+    @property
+    def locks(self) -> Path:
+        return self.root / "locks"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def dagster(self) -> Path:
+        return self.root / "dagster"
+
+    @property
+    def temporary(self) -> Path:
+        """Spill files of DuckDB; safe to delete when nothing runs."""
+        return self.root / "tmp"

@@ -1,0 +1,126 @@
+"""Tables on the way from candidates to released lists."""
+
+from dataclasses import replace
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.tables.table import AS_OF, ITEM, USER, Column, TableContract, count, instant, number, text
+
+# Retrieval adds a rank and a score share for each of its sources.
+CANDIDATES = TableContract(
+    "retrieval.candidates",
+    "One row a user and item worth ranking, with the sources that offered it",
+    (
+        AS_OF,
+        USER,
+        ITEM,
+        Column(c.SOURCES, "VARCHAR[]", "Sources that offered the item, in registry order", required=True),
+        Column(c.SOURCE_COUNT, "INTEGER", "How many sources offered it", required=True, unit="sources"),
+        Column(c.FUSED_SCORE, "FLOAT", "Reciprocal-rank fusion over the sources", required=True),
+    ),
+    grain=(c.USER_ID, c.ITEM_ID),
+    partition_by=(c.AS_OF,),
+)
+
+ITEM_NEIGHBOURS = TableContract(
+    "retrieval.item_neighbours",
+    "One row an item and one of the items most often consumed by the same users",
+    (
+        AS_OF,
+        ITEM,
+        text(c.NEIGHBOUR_ID, "The neighbouring item", required=True),
+        Column(c.SCORE, "FLOAT", "Shrunken cosine similarity", required=True),
+        Column(c.RANK, "INTEGER", "Place among the item's neighbours, from 1", required=True),
+    ),
+    grain=(c.ITEM_ID, c.NEIGHBOUR_ID),
+    partition_by=(c.AS_OF,),
+)
+
+RANKED = TableContract(
+    "ranking.ranked",
+    "One row a user and candidate, scored by the champion; the best of each user only",
+    (
+        AS_OF,
+        USER,
+        ITEM,
+        number(c.SCORE, "The ranker's score; comparable within a user only", required=True),
+        Column(c.RANK, "INTEGER", "Place in the user's list before re-ranking, from 1", required=True),
+        Column(c.SOURCES, "VARCHAR[]", "Sources that offered the item", required=True),
+        text(c.RANKER_VERSION, "Version of the ranker", required=True),
+    ),
+    grain=(c.USER_ID, c.ITEM_ID),
+    partition_by=(c.AS_OF,),
+)
+
+LISTS = TableContract(
+    "recommendations.lists",
+    "One row a user and recommended item, before release",
+    (
+        AS_OF,
+        USER,
+        Column(c.RANK, "INTEGER", "Place in the list, from 1", required=True),
+        ITEM,
+        number(c.SCORE, "The ranker's score; falls with rank except where a rule moved an item", required=True),
+        Column(c.SOURCES, "VARCHAR[]", "Candidate sources that offered the item", required=True),
+        text(c.REASON, "Why this item, naming something true", required=True),
+        text(c.SEGMENT_ID, "The user's segment"),
+        number(
+            c.PROPENSITY, "Probability with which this item was put at this rank", "probability (0, 1]", required=True
+        ),
+        text(c.RANKER_VERSION, "Version of the ranker", required=True),
+    ),
+    grain=(c.USER_ID, c.RANK),
+    partition_by=(c.AS_OF,),
+)
+
+CURRENT = replace(
+    LISTS,
+    name="recommendations.current",
+    description="One row a user and recommended item of the release now in force",
+    columns=(
+        *(
+            column
+            for name in (
+                c.USER_ID, c.RANK, c.ITEM_ID, c.SCORE, c.SOURCES, c.REASON, c.SEGMENT_ID, c.PROPENSITY, c.AS_OF,
+                c.RANKER_VERSION,
+            )
+            for column in LISTS.columns
+            if column.name == name
+        ),
+        text(c.RELEASE_ID, "The release", required=True),
+    ),
+    partition_by=(),
+)  # fmt: skip
+
+SHORT_LISTS = TableContract(
+    "recommendations.short_lists",
+    "One row a user whose list is shorter than k, and why",
+    (
+        AS_OF,
+        USER,
+        count(c.LIST_LENGTH, "Items in the list", unit="items"),
+        count(c.ELIGIBLE_COUNT, "Items that were eligible for the user", unit="items"),
+        text(c.REASON, "Why the list is short", required=True),
+    ),
+    grain=(c.USER_ID,),
+    partition_by=(c.AS_OF,),
+)
+
+RELEASES = TableContract(
+    "recommendations.releases",
+    "One row a sealed release",
+    (
+        text(c.RELEASE_ID, "The release", required=True),
+        AS_OF,
+        instant(c.KNOWN_AT, "Only rows learned of by this instant were used", required=True),
+        instant(c.SEALED_AT, "When it was sealed", required=True),
+        text(c.RANKER_VERSION, "Version of the ranker", required=True),
+        count(c.N_USERS, "Users with a list", unit="users"),
+        count("n_rows", "Recommended items in all"),
+        text("content_hash", "Hash of its rows", required=True),
+        text("previous_release_id", "The greatest release of an earlier as_of when this one was sealed"),
+        Column("is_current", "BOOLEAN", "Whether recommendations.current shows it", required=True),
+        Column("is_pinned", "BOOLEAN", "Whether an operator pinned it", required=True),
+        Column("is_stale", "BOOLEAN", "Whether an earlier as_of was sealed anew after it", required=True),
+    ),
+    grain=(c.RELEASE_ID,),
+)

@@ -1,0 +1,114 @@
+"""Tables of the reports: metrics, drift, bias, verdicts."""
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.tables.table import AS_OF, USER, Column, TableContract, count, instant, number, text
+
+OFFLINE_METRICS = TableContract(
+    "reports.offline_metrics",
+    "One row a model, segment and metric, measured on held-out events with the full catalogue ranked",
+    (
+        AS_OF,
+        text(c.MODEL, "final, popularity, or the candidate source alone", required=True),
+        text(c.SEGMENT, "Segment of users; all = everyone", required=True),
+        text(c.METRIC, "Name of the metric", required=True),
+        Column(c.K, "INTEGER", "Length of the list", required=True, unit="items"),
+        number(c.VALUE, "Mean over users and windows"),
+        number(c.CI_LOW, "Lower end of the 95 % bootstrap interval"),
+        number(c.CI_HIGH, "Upper end of the 95 % bootstrap interval"),
+        count(c.N_USERS, "Users and windows averaged over", unit="user windows"),
+        text(c.PROTOCOL, "How events were held out", required=True),
+        Column(c.HORIZON_DAYS, "INTEGER", "Length of a window", unit="days"),
+        Column(c.N_WINDOWS, "INTEGER", "Windows pooled", required=True, unit="windows"),
+    ),
+    grain=(c.MODEL, c.SEGMENT, c.METRIC, c.K, c.PROTOCOL),
+    partition_by=(c.AS_OF,),
+)
+
+USER_METRICS = TableContract(
+    "reports.user_metrics",
+    "One row a model, window and user: what offline_metrics averages over",
+    (
+        AS_OF,
+        text(c.PROTOCOL, "How events were held out", required=True),
+        instant(c.CUTOFF, "Start of the window", required=True),
+        text(c.MODEL, "final, popularity, or the candidate source alone", required=True),
+        USER,
+        text(c.METRIC, "Name of the metric", required=True),
+        Column(c.K, "INTEGER", "Length of the list", required=True, unit="items"),
+        number(c.VALUE, "The metric for this user", required=True),
+    ),
+    grain=(c.PROTOCOL, c.CUTOFF, c.MODEL, c.USER_ID, c.METRIC, c.K),
+    partition_by=(c.AS_OF,),
+)
+
+LIST_METRICS = TableContract(
+    "reports.list_metrics",
+    "One row a model, window and metric that speaks of all lists together, such as coverage",
+    (
+        AS_OF,
+        text(c.PROTOCOL, "How events were held out", required=True),
+        instant(c.CUTOFF, "Start of the window", required=True),
+        text(c.MODEL, "final, popularity, or the candidate source alone", required=True),
+        text(c.METRIC, "Name of the metric", required=True),
+        Column(c.K, "INTEGER", "Length of the list", required=True, unit="items"),
+        number(c.VALUE, "The metric over all lists of the window", required=True),
+    ),
+    grain=(c.PROTOCOL, c.CUTOFF, c.MODEL, c.METRIC, c.K),
+    partition_by=(c.AS_OF,),
+)
+
+DRIFT = TableContract(
+    "reports.drift",
+    "One row a feature: how far its distribution moved since the reference",
+    (
+        AS_OF,
+        text(c.TABLE_NAME, "Feature table", required=True),
+        text(c.COLUMN_NAME, "Feature", required=True),
+        text(c.METHOD, "Distance used", required=True),
+        number(c.VALUE, "Distance between reference and now"),
+        number(c.THRESHOLD, "Distance from which it counts as drift"),
+        Column("is_drifted", "BOOLEAN", "Whether the distance passes the threshold", required=True),
+        count(c.SAMPLE_SIZE, "Rows compared on the smaller side"),
+        instant("reference_as_of", "As-of of the reference", required=True),
+    ),
+    grain=(c.TABLE_NAME, c.COLUMN_NAME),
+    partition_by=(c.AS_OF,),
+)
+
+BIAS = TableContract(
+    "reports.bias",
+    "One row a group: its share of exposure or its quality of service",
+    (
+        AS_OF,
+        text("dimension", "exposure (items) or quality (users)", required=True),
+        text(c.ATTRIBUTE, "What the groups differ in", required=True),
+        text(c.GROUP, "The group; no_data where the attribute is missing", required=True),
+        text(c.METRIC, "Name of the metric", required=True),
+        number(c.VALUE, "The group's value"),
+        number("reference", "What a fair share or everyone's mean would be"),
+        number("ratio", "value over reference"),
+        number(c.CI_LOW, "Lower end of the 95 % bootstrap interval of the value"),
+        number(c.CI_HIGH, "Upper end of the 95 % bootstrap interval of the value"),
+        count(c.SAMPLE_SIZE, "Users or items in the group"),
+        text(c.VERDICT, "pass, warn, block or no_data", required=True),
+    ),
+    grain=("dimension", c.ATTRIBUTE, c.GROUP, c.METRIC),
+    partition_by=(c.AS_OF,),
+)
+
+VERDICTS = TableContract(
+    "reports.verdicts",
+    "One row a report and subject: pass, warn, block or no_data, with the numbers behind it",
+    (
+        AS_OF,
+        text(c.REPORT, "The report", required=True),
+        text(c.SUBJECT, "What was judged", required=True),
+        text(c.VERDICT, "pass, warn, block or no_data", required=True),
+        number(c.VALUE, "The number judged"),
+        number(c.THRESHOLD, "The limit it was held against"),
+        count(c.SAMPLE_SIZE, "How many rows stand behind it"),
+        text(c.MESSAGE, "One sentence for the operator", required=True),
+    ),
+    grain=(c.REPORT, c.SUBJECT),
+    partition_by=(c.AS_OF,),
+)
