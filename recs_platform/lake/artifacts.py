@@ -1,0 +1,106 @@
+"""Sealed artifacts: indexes, rankers and releases as folders with a manifest. Their contents are their makers' affair.
+
+An artifact is written aside as `<name>/<version>.tmp-<pid>` and renamed to `<name>/<version>`: it is whole or absent.
+"""
+
+import importlib.metadata
+import os
+import re
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recs_platform.contracts.errors import ContractError, NotReady
+from recs_platform.contracts.manifests import Manifest
+from recs_platform.lake.disk import seal
+from recs_platform.lake.locks import is_running
+
+MANIFEST_FILE = "manifest.json"
+_UNSEALED = re.compile(r"\.tmp-(\d+)$")
+
+
+@contextmanager
+def write_artifact(root: Path, name: str, version: str) -> Generator[Path, None, None]:
+    """Folder to write files and the manifest into; sealed on a clean exit, removed on an exception.
+
+    If that version is sealed already, by then or by another process meanwhile, the sealed one stays. What dead
+    processes left of any version of `name` is removed first. One writer of a version per process at a time.
+    Raises ContractError when the manifest is absent or names another artifact.
+    """
+    folder, sealed = root / name / f"{version}.tmp-{os.getpid()}", root / name / version
+    _remove_abandoned(root / name, mine=folder)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        _require_manifest(folder, name, version)
+        if not is_sealed(root, name, version):
+            _seal_unless_taken(folder, sealed)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` into an artifact that is being written."""
+    (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Manifest of an artifact. Raises NotReady when the folder has none."""
+    file = folder / MANIFEST_FILE
+    if not file.exists():
+        raise NotReady(f"no artifact in {folder}: {MANIFEST_FILE} is missing; run `recs run` to build it")
+    return Manifest.model_validate_json(file.read_text(encoding="utf-8"))
+
+
+def artifact(root: Path, name: str, version: str) -> Path:
+    """Folder of a sealed artifact. Raises NotReady when that version is not sealed."""
+    if not is_sealed(root, name, version):
+        raise NotReady(f"{name} {version} is not among the artifacts in {root}; run `recs run` to build it")
+    return root / name / version
+
+
+def is_sealed(root: Path, name: str, version: str) -> bool:
+    """Whether that version is there, whole."""
+    return (root / name / version / MANIFEST_FILE).exists()
+
+
+def sealed_versions(root: Path, name: str) -> list[Manifest]:
+    """Manifests of all sealed versions, ascending by as_of, then by when they were sealed."""
+    sealed = [
+        file.parent for file in (root / name).glob(f"*/{MANIFEST_FILE}") if not _UNSEALED.search(file.parent.name)
+    ]
+    return sorted(map(read_manifest, sealed), key=lambda found: (found.as_of, found.sealed_at, found.version))
+
+
+def library_versions(*names: str) -> dict[str, str]:
+    """Installed version of each distribution, for a manifest."""
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def _remove_abandoned(artifacts: Path, *, mine: Path) -> None:
+    """Remove unsealed folders of dead processes, and the one about to be written: its earlier write is over.
+
+    Others of this process are left alone: another thread may be writing them.
+    """
+    for unsealed in artifacts.glob("*.tmp-*"):
+        pid = _UNSEALED.search(unsealed.name)
+        if unsealed == mine or (pid is not None and not is_running(int(pid[1]))):
+            shutil.rmtree(unsealed, ignore_errors=True)
+
+
+def _require_manifest(folder: Path, name: str, version: str) -> None:
+    if not (folder / MANIFEST_FILE).exists():
+        raise ContractError(f"{name} {version} cannot be sealed without a {MANIFEST_FILE}; call write_manifest")
+    manifest = read_manifest(folder)
+    if (manifest.name, manifest.version) != (name, version):
+        found = f"{manifest.name} {manifest.version}"
+        raise ContractError(f"the manifest in the folder of {name} {version} is that of {found}; write its own")
+
+
+def _seal_unless_taken(folder: Path, sealed: Path) -> None:
+    try:
+        seal(folder, sealed)
+    except OSError:
+        if not (sealed / MANIFEST_FILE).exists():
+            raise

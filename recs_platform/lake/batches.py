@@ -1,0 +1,101 @@
+"""Ingestion as a log of sealed batches: a batch reaches every raw table once, whatever is killed when. No parsing here.
+
+A batch is a folder of `<table>.parquet` files. Renaming it to `<n>.sealed` commits it; rolling it forward then writes
+each table with transaction number n, and a table that has the number already is left alone. The ledger comes last, and
+its number is the number of batches taken in. All of it happens under the caller's ingest lock.
+"""
+
+# pyarrow brings no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+import shutil
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recs_platform.contracts.errors import ContractError
+from recs_platform.contracts.tables import TableContract
+from recs_platform.lake.disk import seal
+from recs_platform.lake.tables import Lake
+
+LEDGER = "ingestions"
+BATCH_ORDER = ("quarantine", "events", "item_tags", "item_history", "user_history", "items", "users", LEDGER)
+APPENDED = ("quarantine", "events", "item_tags", LEDGER)
+REPLACED = ("item_history", "user_history", "items", "users")
+
+_TRANSACTION = "ingest"
+_ROWS_A_READ = 65_536
+
+
+def next_number(lake: Lake) -> int:
+    """Number of the next batch, from 1; right only when every sealed batch has been rolled forward."""
+    return max(lake.transaction_version(_raw(LEDGER), _TRANSACTION), 0) + 1
+
+
+@contextmanager
+def open_batch(root: Path, number: int) -> Generator[Path, None, None]:
+    """Folder to write `<table>.parquet` files into; sealed on a clean exit, removed on an exception.
+
+    Replaced tables come whole, the others with the rows to add; `ingestions` must be there, the rest may be absent.
+    Raises ContractError for a file that is no table of a batch, and when a batch of that number is sealed already.
+    """
+    folder, sealed = root / f"{number}.tmp", root / f"{number}.sealed"
+    if sealed.exists():
+        raise ContractError(f"batch {number} is sealed in {root} and not in the lake yet; recover it first")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        _require_tables(folder)
+        seal(folder, sealed)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def recover(root: Path, lake: Lake, contracts: Mapping[str, TableContract]) -> list[int]:
+    """Drop unsealed batches, roll sealed ones forward in order and delete them; returns their numbers.
+
+    `contracts` hold the tables of a batch (their partitioning is used); how they are keyed does not matter. Rows
+    stream from the batch into the lake. Safe to repeat after a crash at any point.
+    """
+    for unsealed in root.glob("*.tmp"):
+        shutil.rmtree(unsealed)
+    partitioning = {contract.name: contract.partition_by for contract in contracts.values()}
+    numbers = sorted(int(folder.stem) for folder in root.glob("*.sealed"))
+    for number in numbers:
+        sealed = root / f"{number}.sealed"
+        for table in BATCH_ORDER:
+            if (sealed / f"{table}.parquet").exists():
+                _roll_forward(sealed, table, number, lake, partitioning[_raw(table)])
+        # Renamed first: a folder half deleted must not look like a batch.
+        shutil.rmtree(sealed.rename(root / f"{number}.tmp"))
+    return numbers
+
+
+def _roll_forward(sealed: Path, table: str, number: int, lake: Lake, partition_by: tuple[str, ...]) -> None:
+    name = _raw(table)
+    if lake.transaction_version(name, _TRANSACTION) >= number:
+        return
+    write = lake.overwrite if table in REPLACED else lake.append
+    with pq.ParquetFile(sealed / f"{table}.parquet") as file:
+        batches = file.iter_batches(_ROWS_A_READ)
+        rows = pa.RecordBatchReader.from_batches(file.schema_arrow, batches)
+        version = write(name, rows, partition_by=partition_by, transaction=(_TRANSACTION, number))
+    lake.flush(name, version)
+
+
+def _require_tables(folder: Path) -> None:
+    found = {file.name for file in folder.iterdir()}
+    strangers = found - {f"{table}.parquet" for table in BATCH_ORDER}
+    if strangers:
+        raise ContractError(f"{sorted(strangers)} in batch {folder.stem} belong to no table of a batch: {BATCH_ORDER}")
+    if f"{LEDGER}.parquet" not in found:
+        raise ContractError(f"batch {folder.stem} has no {LEDGER}.parquet, which gives it its number; write the ledger")
+
+
+def _raw(table: str) -> str:
+    return f"raw.{table}"
