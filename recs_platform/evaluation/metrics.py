@@ -1,0 +1,127 @@
+"""Metrics of ranked lists: per user (ndcg, recall, hit_rate, mrr, map) and of a whole catalogue. Averaging is left out.
+
+Sums run in one order (bincount over sorted rows), so that the numbers do not depend on the number of threads.
+"""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recs_platform.contracts import columns as c
+
+USER_METRICS = ("ndcg", "recall", "hit_rate", "mrr", "map")
+USER_COUNT = "user_count"
+
+_CODE = "user_code"
+
+
+def user_metrics(lists: pl.DataFrame, held_out: pl.DataFrame, k: int) -> pl.DataFrame:
+    """Measure each user's first `k` items against what was held out.
+
+    `lists`: user_id, item_id, rank (from 1), one row an item of a user. `held_out`: distinct user_id, item_id.
+    Returns user_id, metric, value (Float64), sorted by user_id, metrics in the order of USER_METRICS, for every user
+    of `held_out`; a user without a list scores 0. With h = |held-out|: recall = hits / h; ndcg has gain 1 and its
+    ideal over min(k, h) (Järvelin & Kekäläinen 2002); map = sum of the precision at each hit / min(k, h);
+    mrr = 1 / rank of the first hit. Raises ValueError where k < 1.
+
+    >>> lists = pl.DataFrame({"user_id": ["a"] * 3, "item_id": ["x", "y", "z"], "rank": [1, 2, 3]})
+    >>> held_out = pl.DataFrame({"user_id": ["a", "a"], "item_id": ["y", "w"]})
+    >>> values = user_metrics(lists, held_out, 3)["value"]
+    >>> [round(value, 4) for value in values]  # .6309 / (1 + .6309), 1 of 2, any, 1/2, (1/2) / 2
+    [0.3869, 0.5, 1.0, 0.5, 0.25]
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    users = held_out.group_by(c.USER_ID).len().sort(c.USER_ID).with_row_index(_CODE)
+    hits = (
+        lists.filter(pl.col(c.RANK) <= k)
+        .join(held_out.select(c.USER_ID, c.ITEM_ID), on=[c.USER_ID, c.ITEM_ID], how="semi")
+        .join(users.select(c.USER_ID, _CODE), on=c.USER_ID)
+        .sort(_CODE, c.RANK)
+    )
+    values = _values(
+        hits[_CODE].to_numpy().astype(np.int64),
+        hits[c.RANK].to_numpy().astype(np.float64),
+        users["len"].to_numpy().astype(np.int64),
+        k,
+    )
+    return pl.DataFrame(
+        {
+            c.USER_ID: users[c.USER_ID].gather(np.repeat(np.arange(len(users)), len(USER_METRICS))),
+            c.METRIC: pl.Series(list(USER_METRICS) * len(users), dtype=pl.String),
+            c.VALUE: values.ravel(),
+        }
+    )
+
+
+def _values(
+    users: NDArray[np.int64], ranks: NDArray[np.float64], held_out: NDArray[np.int64], k: int
+) -> NDArray[np.float64]:
+    """Metrics (n_users, 5) from the hits, which are sorted by user and rank."""
+    n = len(held_out)
+
+    def total(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(users, weights=weights, minlength=n).astype(np.float64)
+
+    hits = np.bincount(users, minlength=n).astype(np.float64)
+    nth_hit = np.arange(len(users)) - np.searchsorted(users, users) + 1
+    best = np.minimum(k, held_out)
+    ideal = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(1, k + 1) + 1.0))])
+    return np.column_stack(
+        [
+            total(1 / np.log2(ranks + 1)) / ideal[best],
+            hits / held_out,
+            (hits > 0).astype(np.float64),
+            total(np.where(nth_hit == 1, 1 / ranks, 0.0)),
+            total(nth_hit / ranks) / best,
+        ]
+    )
+
+
+def catalogue_coverage(lists: pl.DataFrame, n_items: int, k: int) -> float:
+    """Share of the `n_items` eligible items that appear in somebody's first `k`; 0 where there are no items.
+
+    >>> lists = pl.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"], "rank": [1, 2, 1]})
+    >>> catalogue_coverage(lists, n_items=4, k=10)
+    0.5
+    """
+    return _exposures(lists, k).height / n_items if n_items else 0.0
+
+
+def gini_exposure(lists: pl.DataFrame, n_items: int, k: int) -> float:
+    """Gini index of how often each of `n_items` items is shown in the first `k`: 0 = all equally, towards 1 = one item.
+
+    Items never shown count with 0. Returns 0 where nothing is shown.
+
+    >>> lists = pl.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"], "rank": [1, 2, 1]})
+    >>> round(gini_exposure(lists, n_items=3, k=10), 4)  # shown 0, 1, 2: 2 (1*0 + 2*1 + 3*2) / (3*3) - 4/3
+    0.4444
+    """
+    shown = np.sort(_exposures(lists, k)["len"].to_numpy().astype(np.int64))
+    if not len(shown):
+        return 0.0
+    places = np.arange(n_items - len(shown) + 1, n_items + 1)
+    return float(2 * (places * shown).sum() / (n_items * shown.sum()) - (n_items + 1) / n_items)
+
+
+def novelty(lists: pl.DataFrame, user_counts: pl.DataFrame, n_users: int, k: int) -> float:
+    """Mean self-information, in bits, of the items in the first `k`: -log2(users of the item / all users).
+
+    `user_counts`: item_id, user_count. An item nobody used counts as used by one. Returns 0 where nothing is shown.
+    As in Zhou et al. 2010.
+
+    >>> lists = pl.DataFrame({"user_id": ["a", "a"], "item_id": ["x", "y"], "rank": [1, 2]})
+    >>> counts = pl.DataFrame({"item_id": ["x", "y"], "user_count": [4, 1]})
+    >>> novelty(lists, counts, n_users=8, k=10)  # (1 + 3) / 2
+    2.0
+    """
+    shown = _exposures(lists, k).join(user_counts, on=c.ITEM_ID, how="left").sort(c.ITEM_ID)
+    if not len(shown):
+        return 0.0
+    used = np.maximum(shown[USER_COUNT].fill_null(1).to_numpy().astype(np.float64), 1.0)
+    times = shown["len"].to_numpy().astype(np.float64)
+    return float((times * np.log2(n_users / used)).sum() / times.sum())
+
+
+def _exposures(lists: pl.DataFrame, k: int) -> pl.DataFrame:
+    return lists.filter(pl.col(c.RANK) <= k).group_by(c.ITEM_ID).len()
