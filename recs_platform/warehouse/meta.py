@@ -1,0 +1,105 @@
+"""Tables that describe the tables: meanings, units and lineage for readers of the published file. No data is read."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.tables import Column, TableContract
+from recs_platform.warehouse.lineage import column_lineage
+from recs_platform.warehouse.models import Models
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def _text(name: str, description: str, *, required: bool = True) -> Column:
+    return Column(name, "VARCHAR", description, required)
+
+
+_TABLE = _text(c.TABLE_NAME, "schema.table")
+_COLUMN = _text(c.COLUMN_NAME, "The column")
+META_TABLES = TableContract(
+    "meta.tables",
+    "One row a table of the platform",
+    (
+        _TABLE,
+        _text("kind", "contract (written by Python), model (stored) or view (a model that is not stored)"),
+        _text("description", "What one row is"),
+        _text("grain", "Columns that identify a row, as_of included where the rows differ by it"),
+    ),
+    grain=(c.TABLE_NAME,),
+)
+META_COLUMNS = TableContract(
+    "meta.columns",
+    "One row a column of each table",
+    (
+        _TABLE,
+        _COLUMN,
+        Column("ordinal_position", "INTEGER", "Place in the table, from 1", required=True),
+        _text("data_type", "DuckDB type"),
+        _text("description", "What it means"),
+        _text("unit", "Unit of the value, empty where it has none"),
+    ),
+    grain=(c.TABLE_NAME, c.COLUMN_NAME),
+)
+META_COLUMN_LINEAGE = TableContract(
+    "meta.column_lineage",
+    "One row a model's column and a column it is computed from, one model apart",
+    (
+        _TABLE,
+        _COLUMN,
+        _text("upstream_table", "The table it reads"),
+        _text("upstream_column", "The column it reads"),
+    ),
+    grain=(c.TABLE_NAME, c.COLUMN_NAME, "upstream_table", "upstream_column"),
+)
+META = (META_TABLES, META_COLUMNS, META_COLUMN_LINEAGE)
+
+
+def meta_frames(models: Models, contracts: Sequence[TableContract]) -> "dict[str, pl.DataFrame]":
+    """Rows of the `META` tables by name, the META tables described too; contracts in their order, then models."""
+    described = (*contracts, *META)
+    return {
+        META_TABLES.name: _frame(META_TABLES, _table_rows(models, described)),
+        META_COLUMNS.name: _frame(META_COLUMNS, _column_rows(models, described)),
+        META_COLUMN_LINEAGE.name: _frame(
+            META_COLUMN_LINEAGE,
+            [(edge.table, edge.column, edge.upstream_table, edge.upstream_column) for edge in column_lineage(models)],
+        ),
+    }
+
+
+def _table_rows(models: Models, contracts: Sequence[TableContract]) -> list[tuple[object, ...]]:
+    written_by_python = [
+        (contract.name, "contract", contract.description, _grain(contract.grain, contract.is_as_of))
+        for contract in contracts
+    ]
+    written_by_sql = [
+        (
+            model.name,
+            "view" if model.materialized == "view" else "model",
+            model.description,
+            _grain(model.grain, models.is_as_of(model.name)),
+        )
+        for model in models
+    ]
+    return [*written_by_python, *written_by_sql]
+
+
+def _grain(columns: Sequence[str], is_as_of: bool) -> str:
+    return ", ".join((c.AS_OF, *columns) if is_as_of else columns)
+
+
+def _column_rows(models: Models, contracts: Sequence[TableContract]) -> list[tuple[object, ...]]:
+    return [
+        (table.name, column.name, position, column.dtype, column.description, column.unit)
+        for table in (*contracts, *models)
+        for position, column in enumerate(table.columns, start=1)
+    ]
+
+
+def _frame(contract: TableContract, rows: Sequence[tuple[object, ...]]) -> "pl.DataFrame":
+    import polars as pl
+
+    types = {"VARCHAR": pl.String, "INTEGER": pl.Int32}
+    return pl.DataFrame(rows, {column.name: types[column.dtype] for column in contract.columns}, orient="row")

@@ -1,0 +1,252 @@
+"""SQL models as read from their folder: text, yml, upstream tables, order and identity. Nothing is run here."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ModelError, UsageError
+from recs_platform.contracts.tables import TableContract
+from recs_platform.warehouse.model_files import DataTest, ModelFile, Scope, UnitTest, read_model_file
+from recs_platform.warehouse.sql import ParsedSql, Placeholder, parse_sql
+
+
+@dataclass(frozen=True)
+class ModelColumn:
+    """A column of a model: `dtype` is a DuckDB type; `scope` says whose property a feature is."""
+
+    name: str
+    dtype: str
+    description: str
+    unit: str
+    feature: bool
+    scope: Scope | None
+    tests: tuple[DataTest, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """One SQL model: `name` is `schema.table`; `grain` names what identifies a row, less `as_of`.
+
+    `hash` (16 hex digits) changes when its SQL or types change, or those of any model upstream, and with nothing else.
+    """
+
+    name: str
+    sql: str
+    path: Path
+    description: str
+    columns: tuple[ModelColumn, ...]
+    grain: tuple[str, ...]
+    materialized: Literal["table", "view"]
+    upstreams: tuple[str, ...]
+    tests: tuple[DataTest, ...]
+    unit_tests: tuple[UnitTest, ...]
+    placeholders: tuple[Placeholder, ...]
+    hash: str
+
+    @property
+    def schema(self) -> str:
+        return self.name.split(".")[0]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def uses_as_of(self) -> bool:
+        return any(placeholder.name == c.AS_OF for placeholder in self.placeholders)
+
+    @property
+    def uses_known_at(self) -> bool:
+        return any(placeholder.name == c.KNOWN_AT for placeholder in self.placeholders)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models by name, in dependency order, beside the contract tables they may read."""
+
+    by_name: Mapping[str, Model]
+    contracts: Mapping[str, TableContract]
+    _as_of_names: frozenset[str] = field(repr=False)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.by_name
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self.by_name.values())
+
+    def __len__(self) -> int:
+        return len(self.by_name)
+
+    def get(self, name: str) -> Model:
+        """Raise UsageError when there is no such model."""
+        if name not in self.by_name:
+            raise UsageError(f"no model {name!r}; there are: {', '.join(sorted(self.by_name))}")
+        return self.by_name[name]
+
+    def all(self) -> tuple[Model, ...]:
+        """Every model after those it reads; the same order for the same files."""
+        return tuple(self.by_name.values())
+
+    def of(self, schema: str) -> tuple[Model, ...]:
+        """Models of one schema, in dependency order."""
+        return tuple(model for model in self if model.schema == schema)
+
+    def upstreams(self, name: str, *, transitive: bool = True) -> tuple[str, ...]:
+        """Tables a model reads: contract tables by name, then models in dependency order; a contract reads none."""
+        if name in self.contracts:
+            return ()
+        found = set(self.get(name).upstreams)
+        if transitive:
+            found |= {above for upstream in tuple(found) for above in self.upstreams(upstream)}
+        return (*sorted(found & self.contracts.keys()), *(model.name for model in self if model.name in found))
+
+    def is_as_of(self, name: str) -> bool:
+        """Whether the rows of a model or contract table differ from one as_of to the next."""
+        return name in self._as_of_names
+
+    def types(self, name: str) -> dict[str, str]:
+        """Column names with their DuckDB types, in order, of a model or contract table."""
+        table = self.contracts[name] if name in self.contracts else self.get(name)
+        return {column.name: column.dtype for column in table.columns}
+
+    def grain(self, name: str) -> tuple[str, ...]:
+        """Columns that identify a row of a model or contract table, less `as_of`."""
+        return self.contracts[name].grain if name in self.contracts else self.get(name).grain
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A model as its two files say, before it is held against the others."""
+
+    path: Path
+    sql: str
+    parsed: ParsedSql
+    file: ModelFile
+
+
+def load_models(folder: Path, contracts: Sequence[TableContract]) -> Models:
+    """Read every `<schema>/<table>.sql` under `folder` with its yml.
+
+    Raises ModelError naming the file for a missing or wrong yml, columns that differ from the final select in name or
+    order, an unknown upstream table, a cycle, SQL that `parse_sql` refuses, and an as-of table without `as_of`.
+    """
+    by_contract = {contract.name: contract for contract in contracts}
+    sources = _read_sources(folder)
+    for name, source in sources.items():
+        _check_columns(source)
+        _check_upstreams(name, source, sources, by_contract)
+    order = _dependency_order(sources)
+    models: dict[str, Model] = {}
+    for name in order:
+        models[name] = _model(name, sources[name], models)
+    as_of_names = _as_of_names(models, by_contract)
+    for model in models.values():
+        _check_as_of(model, is_as_of=model.name in as_of_names)
+    return Models(MappingProxyType(models), MappingProxyType(by_contract), as_of_names)
+
+
+def _read_sources(folder: Path) -> dict[str, _Source]:
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is missing: it holds the SQL models")
+    sources: dict[str, _Source] = {}
+    for path in sorted(folder.rglob("*.sql")):
+        if path.parent.parent != folder:
+            raise ModelError(f"{path}: a model lies in {folder}/<schema>/<table>.sql")
+        sources[f"{path.parent.name}.{path.stem}"] = _read_source(path)
+    for path in sorted(folder.rglob("*.yml")):
+        if f"{path.parent.name}.{path.stem}" not in sources:
+            raise ModelError(f"{path} has no {path.stem}.sql beside it")
+    return sources
+
+
+def _read_source(path: Path) -> _Source:
+    file = read_model_file(path.with_suffix(".yml"))
+    sql = path.read_text()
+    try:
+        return _Source(path, sql, parse_sql(sql), file)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def _check_columns(source: _Source) -> None:
+    declared = tuple(column.name for column in source.file.columns)
+    if declared != source.parsed.output_names:
+        missing = [name for name in source.parsed.output_names if name not in declared]
+        extra = [name for name in declared if name not in source.parsed.output_names]
+        difference = f"lacks {missing}, has {extra} too many" if missing or extra else "has them in another order"
+        raise ModelError(f"{source.path.with_suffix('.yml')}: of the columns the SQL selects, it {difference}")
+    unknown = [name for name in source.file.grain if name not in declared]
+    if unknown:
+        raise ModelError(f"{source.path.with_suffix('.yml')}: grain {unknown} is no column")
+
+
+def _check_upstreams(
+    name: str, source: _Source, sources: Mapping[str, _Source], contracts: Mapping[str, TableContract]
+) -> None:
+    if name in contracts:
+        raise ModelError(f"{source.path}: {name} is a contract table, written by Python; rename the model")
+    given = {table for test in source.file.unit_tests for table in test.given}
+    for table in (*source.parsed.tables, *sorted(given)):
+        if table not in sources and table not in contracts:
+            raise ModelError(f"{source.path}: no table {table}; known are the models and the contract tables")
+
+
+def _dependency_order(sources: Mapping[str, _Source]) -> tuple[str, ...]:
+    graph = {name: [table for table in sources[name].parsed.tables if table in sources] for name in sorted(sources)}
+    try:
+        return tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        cycle: list[str] = error.args[1]
+        raise ModelError(f"{sources[cycle[0]].path}: models read each other: {' <- '.join(cycle)}") from error
+
+
+def _model(name: str, source: _Source, upstream_models: Mapping[str, Model]) -> Model:
+    file = source.file
+    columns = tuple(
+        ModelColumn(
+            column.name, column.data_type, column.description, column.unit, column.feature, column.scope,
+            column.data_tests,
+        )
+        for column in file.columns
+    )  # fmt: skip
+    return Model(
+        name=name,
+        sql=source.sql,
+        path=source.path,
+        description=file.description,
+        columns=columns,
+        grain=tuple(column for column in file.grain if column != c.AS_OF),
+        materialized=file.materialized,
+        upstreams=source.parsed.tables,
+        tests=file.data_tests,
+        unit_tests=file.unit_tests,
+        placeholders=source.parsed.placeholders,
+        hash=_identity(source.parsed, columns, upstream_models),
+    )
+
+
+def _identity(parsed: ParsedSql, columns: Sequence[ModelColumn], upstream_models: Mapping[str, Model]) -> str:
+    digest = hashlib.sha256(parsed.normalized.encode())
+    for column in columns:
+        digest.update(f"\n{column.name} {column.dtype}".encode())
+    for table in parsed.tables:
+        digest.update(f"\n{table} {upstream_models[table].hash if table in upstream_models else ''}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _as_of_names(models: Mapping[str, Model], contracts: Mapping[str, TableContract]) -> frozenset[str]:
+    found = {contract.name for contract in contracts.values() if contract.is_as_of}
+    for model in models.values():  # upstream models come first
+        if model.uses_as_of or found.intersection(model.upstreams):
+            found.add(model.name)
+    return frozenset(found)
+
+
+def _check_as_of(model: Model, *, is_as_of: bool) -> None:
+    if is_as_of and model.materialized == "table" and c.AS_OF not in model.column_names:
+        raise ModelError(f"{model.path}: the table differs by as_of; select `$as_of as as_of` first")

@@ -1,0 +1,41 @@
+"""Read-only questions to the published file. Building that file is `publish`'s work."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recs_platform.contracts.errors import NotReady, RecsError, UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def query(target: Path, sql: str, *, threads: int, memory_limit_gb: float) -> "pl.DataFrame":
+    """Rows of one query over the published file, which is opened read-only; instants come out in UTC.
+
+    Raises NotReady when nothing was published, UsageError for SQL that is wrong, returns no rows or would write,
+    RecsError when DuckDB could not finish it.
+    """
+    import duckdb
+
+    if not target.is_file():
+        raise NotReady(f"nothing is published at {target}; run `recs run` or `recs publish` first")
+    limits: dict[str, str | bool | int | float | list[str]] = {
+        "threads": threads,
+        "memory_limit": f"{memory_limit_gb}GB",
+        "autoinstall_known_extensions": False,
+    }
+    with duckdb.connect(str(target), read_only=True, config=limits) as con:
+        con.execute("set TimeZone = 'UTC'")
+        try:
+            result = con.sql(sql)
+            if result is None:  # pyright: ignore[reportUnnecessaryComparison]  statements such as SET have no result
+                raise UsageError("the statement returns no rows; write a select")
+            return result.pl()
+        except (duckdb.ProgrammingError, duckdb.DataError) as error:
+            raise UsageError(f"the SQL is wrong: {_first_lines(error)}") from error
+        except duckdb.Error as error:
+            raise RecsError(f"the query did not finish: {_first_lines(error)}") from error
+
+
+def _first_lines(error: Exception) -> str:
+    return " ".join(line.strip() for line in str(error).split("\n\n")[0].splitlines() if line.strip())

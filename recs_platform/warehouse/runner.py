@@ -1,0 +1,238 @@
+"""Runs SQL models as of one instant in a DuckDB connection: upstream tables in, rows out to Polars, Arrow or the lake.
+
+What models say is read in `models`; which model runs when is decided by the caller.
+"""
+# ruff: noqa: S608  names come from contracts and model files, values are instant literals
+# pyarrow has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError, NotReady, UsageError
+from recs_platform.contracts.tables import TableContract
+from recs_platform.warehouse.clauses import instant_literal, quoted, relation, scan, typed_columns
+from recs_platform.warehouse.models import Model, ModelColumn, Models
+from recs_platform.warehouse.sql import bind
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+    import pyarrow as pa
+
+    from recs_platform.lake.tables import Lake
+
+BATCH_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Materialized:
+    """What a model wrote: its rows and the table's new version in the lake."""
+
+    rows: int
+    version: int
+    columns: tuple[ModelColumn, ...]
+
+
+class ModelRun:
+    """One as-of instant in one DuckDB connection; upstream tables become queryable there as `schema.table`.
+
+    `scratch=False` reads upstream models from the lake's partition `as_of`; `scratch=True` computes them into tables
+    of the connection, once each, and writes nothing: contract tables that differ by as_of must then be registered.
+    Lake tables are read at the version found at first use, or at the one in `versions`. Runs that share a connection
+    replace each other's tables: finish with one before starting the next.
+    """
+
+    def __init__(
+        self,
+        con: "duckdb.DuckDBPyConnection",
+        lake: "Lake",
+        models: Models,
+        contracts: Sequence[TableContract],
+        *,
+        as_of: datetime,
+        known_at: datetime,
+        scratch: bool = False,
+        versions: Mapping[str, int] | None = None,
+    ) -> None:
+        self.as_of = as_of
+        self.known_at = known_at
+        self._con = con
+        self._lake = lake
+        self._models = models
+        self._contracts = {**models.contracts, **{contract.name: contract for contract in contracts}}
+        self._scratch = scratch
+        self._versions = dict(versions or {})
+        self._ready: set[str] = set()
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Versions of the lake tables this run reads: what a manifest records."""
+        return dict(self._versions)
+
+    def bound(self, name: str) -> str:
+        """The model's SQL as written, with instants in the place of its placeholders: runs in any DuckDB shell."""
+        model = self._models.get(name)
+        return bind(model.sql, model.placeholders, {c.AS_OF: self.as_of, c.KNOWN_AT: self.known_at})
+
+    def register(self, name: str, data: "pa.Table | pl.DataFrame") -> None:
+        """Let `data` stand in for a table.
+
+        Declared columns are cast to their types; those that `data` lacks are NULL, `as_of` is this run's; others stay.
+        Raises ContractError when a column of the grain is missing.
+        """
+        import pyarrow as pa
+
+        table: pa.Table = data if isinstance(data, pa.Table) else data.to_arrow()  # pyright: ignore[reportAttributeAccessIssue]
+        types = self._types(name)
+        missing = [column for column in self._grain(name) if column not in table.column_names]
+        if missing:
+            raise ContractError(f"the stand-in for {name} lacks {missing}, which identify a row")
+        self._con.register("_registered", table)
+        defaults = {c.AS_OF: instant_literal(self.as_of)}
+        selected = typed_columns(types, set(table.column_names), defaults)
+        selected += [quoted(column) for column in table.column_names if column not in types]
+        self._create(name, "table", f"select {', '.join(selected)} from _registered")
+        self._con.unregister("_registered")
+
+    def require(self, name: str) -> str:
+        """Make a model or contract table queryable in the connection, with what it reads; returns `name`.
+
+        A contract table not yet in the lake is an empty one. Raises UsageError for an unknown name, NotReady when a
+        model's table must be read and was never written, or a scratch run lacks the stand-in it needs.
+        """
+        if name in self._ready:
+            return name
+        if name in self._models and (self._scratch or self._models.get(name).materialized == "view"):
+            self._compute(self._models.get(name))
+        elif name in self._models or name in self._contracts:
+            self._read(name)
+        else:
+            raise UsageError(f"no table {name!r}: neither a model nor a contract table")
+        return name
+
+    def frame(self, name: str, columns: Sequence[str] | None = None, *, ordered: bool = False) -> "pl.DataFrame":
+        """Rows of a table; `ordered` sorts them by its grain, else their order means nothing."""
+        self.require(name)
+        selected = ", ".join(quoted(column) for column in columns or self._types(name))
+        order = ", ".join(quoted(column) for column in self._grain(name)) if ordered else ""
+        sql = f"select {selected} from {relation(name)}" + (f" order by {order}" if order else "")
+        return self.query(sql)
+
+    def query(self, sql: str) -> "pl.DataFrame":
+        """Collect a query over required tables."""
+        return self._con.cursor().sql(sql).pl()
+
+    def head(self, name: str, rows: int) -> "pl.DataFrame":
+        """The first `rows` of a table in the order of its grain."""
+        self.require(name)
+        order = ", ".join(quoted(column) for column in self._grain(name))
+        return self.query(f"select * from {relation(name)} order by {order} limit {int(rows)}")
+
+    def count(self, name: str) -> int:
+        """Rows of a table."""
+        self.require(name)
+        return int(self.query(f"select count(*) as row_count from {relation(name)}").item())
+
+    def arrow(self, sql: str) -> "pa.RecordBatchReader":
+        """Stream a query over required tables; other statements may run while the reader is open."""
+        return self._con.cursor().sql(sql).to_arrow_reader(BATCH_ROWS)
+
+    def materialize(self, name: str) -> Materialized:
+        """Stream a table model into the lake: its partition `as_of` where it differs by as_of, else the whole table.
+
+        The table gets exactly the yml's columns and types. Memory does not grow with the rows.
+        """
+        model = self._models.get(name)
+        if self._scratch or model.materialized == "view":
+            raise UsageError(f"{name} is not stored: {'a scratch run writes nothing' if self._scratch else 'a view'}")
+        for upstream in model.upstreams:
+            self.require(upstream)
+        counted = _Counted(self.arrow(self._typed_sql(model)))
+        if self._models.is_as_of(name):
+            version = self._lake.overwrite_as_of(name, counted.reader(), self.as_of)
+        else:
+            version = self._lake.overwrite(name, counted.reader())
+        self._versions[name] = version
+        self._ready.discard(name)
+        return Materialized(counted.rows, version, model.columns)
+
+    def _compute(self, model: Model) -> None:
+        for upstream in model.upstreams:
+            self.require(upstream)
+        self._create(model.name, model.materialized, self._typed_sql(model))
+
+    def _typed_sql(self, model: Model) -> str:
+        types = self._types(model.name)
+        return f"select {', '.join(typed_columns(types, set(types)))} from ({self.bound(model.name)}\n)"
+
+    def _read(self, name: str) -> None:
+        types = self._types(name)
+        is_as_of = self._is_as_of(name)
+        if self._scratch and is_as_of:
+            raise NotReady(f"a scratch run needs {name} registered; it is not computed by SQL")
+        files = self._files(name, is_as_of=is_as_of)
+        if not files:
+            self._create(name, "view", f"select {', '.join(typed_columns(types, set()))} where false")
+            return
+        partitions = (c.AS_OF,) if name in self._models and is_as_of else self._partitions(name)
+        source = scan(files, {column: types[column] for column in partitions})
+        found = {row[0] for row in self._con.execute(f"describe select * from {source}").fetchall()}
+        self._create(name, "view", f"select {', '.join(typed_columns(types, found))} from {source}")
+
+    def _files(self, name: str, *, is_as_of: bool) -> list[str]:
+        if not self._lake.exists(name):
+            if name in self._models:
+                raise NotReady(f"{name} was never written; materialize it as of {self.as_of.isoformat()} first")
+            return []
+        version = self._versions.setdefault(name, self._lake.version(name))
+        return self._lake.files(name, version, self.as_of if is_as_of else None)
+
+    def _create(self, name: str, kind: str, sql: str) -> None:
+        # Not TEMP: cursors, which stream, see only what the database holds.
+        schema, table = name.split(".")
+        self._con.execute(f"create schema if not exists {quoted(schema)}")
+        old = self._con.execute(
+            "select table_type from information_schema.tables where table_schema = ? and table_name = ?",
+            [schema, table],
+        ).fetchall()
+        for (table_type,) in old:
+            self._con.execute(f"drop {'view' if table_type == 'VIEW' else 'table'} {relation(name)}")
+        self._con.execute(f"create {kind} {relation(name)} as {sql}")
+        self._ready.add(name)
+
+    def _types(self, name: str) -> dict[str, str]:
+        if name in self._contracts:
+            return {column.name: column.dtype for column in self._contracts[name].columns}
+        return self._models.types(name)
+
+    def _grain(self, name: str) -> tuple[str, ...]:
+        return self._contracts[name].grain if name in self._contracts else self._models.grain(name)
+
+    def _is_as_of(self, name: str) -> bool:
+        return self._contracts[name].is_as_of if name in self._contracts else self._models.is_as_of(name)
+
+    def _partitions(self, name: str) -> tuple[str, ...]:
+        return self._contracts[name].partition_by if name in self._contracts else ()
+
+
+class _Counted:
+    """A reader that counts the rows that pass."""
+
+    def __init__(self, source: "pa.RecordBatchReader") -> None:
+        self.rows = 0
+        self._source = source
+
+    def reader(self) -> "pa.RecordBatchReader":
+        import pyarrow as pa
+
+        return pa.RecordBatchReader.from_batches(self._source.schema, self._batches())
+
+    def _batches(self) -> "Iterator[pa.RecordBatch]":
+        for batch in self._source:
+            self.rows += batch.num_rows
+            yield batch

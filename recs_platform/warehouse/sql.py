@@ -1,0 +1,153 @@
+"""What sqlglot tells of one SQL text: its placeholders, upstream tables and output columns.
+
+Files, ymls and the order of models belong to `models`; text that Python writes to `clauses`; running to `runner`.
+"""
+# sqlglot types its expressions loosely.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from recs_platform.contracts.errors import ModelError
+from recs_platform.warehouse.clauses import instant_literal
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+PLACEHOLDERS = ("as_of", "known_at")
+
+_UNSTABLE_FUNCTIONS = frozenset(
+    {
+        "now", "today", "current_date", "current_time", "current_timestamp", "current_datetime", "localtime",
+        "localtimestamp", "current_localtime", "current_localtimestamp", "get_current_time", "get_current_timestamp",
+        "transaction_timestamp", "random", "rand", "setseed", "uuid", "gen_random_uuid", "uuidv4", "uuidv7",
+        "nextval", "currval",
+    }
+)  # fmt: skip
+_OUTSIDE_READERS = ("read_", "parquet_scan", "glob", "sniff_csv", "getenv", "query_table")
+
+
+@dataclass(frozen=True)
+class Placeholder:
+    """`$name` in a SQL text: characters `start` to `end`, end excluded."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class ParsedSql:
+    """One select: names of its final columns in order, tables it reads (`schema.table`, sorted), its placeholders.
+
+    `normalized` is the same for texts that differ in layout, letter case of keywords and comments only.
+    """
+
+    output_names: tuple[str, ...]
+    tables: tuple[str, ...]
+    placeholders: tuple[Placeholder, ...]
+    normalized: str
+
+
+def parse_sql(sql: str) -> ParsedSql:
+    """Parse one DuckDB select.
+
+    Raises ModelError (without the file's name) for: no select or more than one statement, a function whose result
+    differs between runs, a file reader, a placeholder other than $as_of and $known_at, a table without a schema that
+    is no CTE, a star or an unnamed expression in the final select.
+    """
+    tree = _single_select(sql)
+    _refuse_unstable(tree)
+    return ParsedSql(
+        output_names=_output_names(tree),
+        tables=_tables(tree),
+        placeholders=find_placeholders(sql),
+        normalized=tree.sql("duckdb", comments=False),
+    )
+
+
+def find_placeholders(sql: str) -> tuple[Placeholder, ...]:
+    """Placeholders in the order of the text; those in strings and comments are none. Raises ModelError for others."""
+    from sqlglot import TokenType
+    from sqlglot.dialects.duckdb import DuckDB
+
+    tokens = DuckDB().tokenize(sql)
+    found: list[Placeholder] = []
+    for position, token in enumerate(tokens):
+        if token.token_type == TokenType.PLACEHOLDER:
+            raise ModelError("placeholder `?`: only $as_of and $known_at are bound")
+        if token.token_type == TokenType.PARAMETER:
+            name = tokens[position + 1]
+            if name.text not in PLACEHOLDERS:
+                raise ModelError(f"placeholder ${name.text}: only $as_of and $known_at are bound")
+            found.append(Placeholder(name.text, token.start, name.end + 1))
+    return tuple(found)
+
+
+def bind(sql: str, placeholders: Sequence[Placeholder], instants: Mapping[str, datetime]) -> str:
+    """Put instant literals in the place of placeholders; every other character stays, less a closing semicolon."""
+    pieces: list[str] = []
+    done = 0
+    for placeholder in placeholders:
+        pieces += [sql[done : placeholder.start], instant_literal(instants[placeholder.name])]
+        done = placeholder.end
+    return "".join([*pieces, sql[done:]]).rstrip().rstrip(";")
+
+
+def _single_select(sql: str) -> "exp.Query":
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    try:
+        statements = [statement for statement in sqlglot.parse(sql, dialect="duckdb") if statement is not None]
+    except SqlglotError as error:
+        raise ModelError(f"not DuckDB SQL: {str(error).splitlines()[0]}") from error
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
+        raise ModelError("a model is one select")
+    return statements[0]
+
+
+def _refuse_unstable(tree: "exp.Query") -> None:
+    from sqlglot import exp
+
+    for function in tree.find_all(exp.Func):
+        names = {function.name.lower()} if isinstance(function, exp.Anonymous) else _names(function)
+        if names & _UNSTABLE_FUNCTIONS:
+            raise ModelError(f"{function.sql('duckdb')} gives another result in every run; use $as_of")
+        if any(name.startswith(_OUTSIDE_READERS) for name in names):
+            raise ModelError(f"{min(names)}() reads outside the warehouse; read a table")
+    if tree.find(exp.TableSample):
+        raise ModelError("a sample gives another result in every run; choose rows by a hash")
+
+
+def _names(function: "exp.Func") -> set[str]:
+    return {name.lower() for name in function.sql_names()} | {type(function).__name__.lower()}
+
+
+def _tables(tree: "exp.Query") -> tuple[str, ...]:
+    from sqlglot import exp
+
+    steps = {cte.alias for cte in tree.find_all(exp.CTE)}
+    found: set[str] = set()
+    for table in tree.find_all(exp.Table):
+        if not isinstance(table.this, exp.Identifier):
+            continue  # a table function such as range()
+        if table.db and not table.catalog:
+            found.add(f"{table.db}.{table.name}")
+        elif table.name not in steps:
+            raise ModelError(f"table {table.sql('duckdb')} is no CTE; write it as schema.table")
+    return tuple(sorted(found))
+
+
+def _output_names(tree: "exp.Query") -> tuple[str, ...]:
+    if tree.is_star:
+        raise ModelError("the final select has a star; list its columns")
+    names = tuple(str(column.alias_or_name) for column in tree.selects)
+    if "" in names:
+        raise ModelError(f"column {names.index('') + 1} of the final select has no name; add `as`")
+    if len(set(names)) < len(names):
+        raise ModelError(f"the final select names {sorted({n for n in names if names.count(n) > 1})} twice")
+    return names

@@ -1,0 +1,160 @@
+"""Data tests of models: what a yml declares, as queries for the failing rows. Given/expect tests: see `unit_tests`."""
+# ruff: noqa: S608  names and literals come from model files and are quoted
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ModelError
+from recs_platform.warehouse.clauses import literal, quoted, relation
+from recs_platform.warehouse.model_files import DataTest
+from recs_platform.warehouse.models import Model, ModelColumn
+from recs_platform.warehouse.runner import ModelRun
+from recs_platform.warehouse.sql import bind, find_placeholders, parse_sql
+
+SAMPLE_ROWS = 5
+
+
+@dataclass(frozen=True)
+class SqlTest:
+    """A query over `tables` whose rows are failures; it may use $as_of and $known_at."""
+
+    name: str
+    sql: str
+    tables: tuple[str, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """How many rows failed a test, with up to five of them."""
+
+    name: str
+    failures: int
+    sample: tuple[dict[str, Any], ...]
+
+    __test__ = False  # pytest takes a class of this name for a test
+
+
+def data_tests(model: Model) -> list[SqlTest]:
+    """The tests a model's yml declares, and the uniqueness of its grain; named like `user_features.recency_days.range`.
+
+    Raises ModelError for a test that names no column of the model.
+    """
+    table = model.name.split(".")[1]
+    tests = [_unique(model, f"{table}.unique", model.grain)]
+    for column in model.columns:
+        tests += [_column_test(model, column, test, f"{table}.{column.name}.{test.kind}") for test in column.tests]
+    tests += [_table_test(model, test, f"{table}.{test.kind}") for test in model.tests]
+    return list(_numbered(tests))
+
+
+def singular_tests(folder: Path) -> list[SqlTest]:
+    """Every `assert_*.sql` of a folder, by name; the comment at its head is its description.
+
+    Raises ModelError naming the file for SQL that a model could not hold either.
+    """
+    tests: list[SqlTest] = []
+    for path in sorted(folder.glob("assert_*.sql")):
+        sql = path.read_text()
+        try:
+            parsed = parse_sql(sql)
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from error
+        head = [line.removeprefix("--").strip() for line in sql.split("\n\n")[0].splitlines() if line.startswith("--")]
+        tests.append(SqlTest(path.stem, sql, parsed.tables, " ".join(head)))
+    return tests
+
+
+def run_tests(run: ModelRun, model: Model) -> list[TestResult]:
+    """Run a model's data tests on its rows as of the run's instant."""
+    return [run_test(run, test) for test in data_tests(model)]
+
+
+def run_test(run: ModelRun, test: SqlTest) -> TestResult:
+    """Run one test; its tables are made queryable first."""
+    for table in test.tables:
+        run.require(table)
+    sql = bind(test.sql, find_placeholders(test.sql), {c.AS_OF: run.as_of, c.KNOWN_AT: run.known_at})
+    failures = int(run.query(f"select count(*) as failures from ({sql}\n)").item())
+    sample = run.query(f"select * from ({sql}\n) limit {SAMPLE_ROWS}").to_dicts() if failures else []
+    return TestResult(test.name, failures, tuple(sample))
+
+
+def _column_test(model: Model, column: ModelColumn, test: DataTest, name: str) -> SqlTest:
+    value = quoted(column.name)
+    match test.kind:
+        case "not_null":
+            return _rows_where(model, name, f"{value} is null")
+        case "unique":
+            return _unique(model, name, (column.name,), ignore_null=True)
+        case "accepted_values":
+            accepted = ", ".join(literal(accepted) for accepted in test.arguments["values"])
+            return _rows_where(model, name, f"{value} not in ({accepted})")
+        case "range":
+            return _rows_where(model, name, _outside(column, test))
+        case "relationships":
+            return _relationship(model, name, column.name, test)
+        case _:
+            return _rows_where(model, name, f"not ({test.arguments['expression']})")
+
+
+def _table_test(model: Model, test: DataTest, name: str) -> SqlTest:
+    match test.kind:
+        case "expression":
+            return _rows_where(model, name, f"not ({test.arguments['expression']})")
+        case "relationships" if "column" in test.arguments:
+            return _relationship(model, name, test.arguments["column"], test)
+        case "unique":
+            return _unique(model, name, tuple(test.arguments.get("columns", model.grain)))
+        case _:
+            raise ModelError(f"{model.path.with_suffix('.yml')}: {test.kind} belongs to a column")
+
+
+def _rows_where(model: Model, name: str, condition: str) -> SqlTest:
+    return SqlTest(name, f"select * from {relation(model.name)} where {condition}", (model.name,))
+
+
+def _unique(model: Model, name: str, columns: Sequence[str], *, ignore_null: bool = False) -> SqlTest:
+    _require_columns(model, columns)
+    keys = ", ".join(quoted(column) for column in columns)
+    condition = f" where {keys} is not null" if ignore_null else ""
+    selected, grouped = (f"{keys}, ", f" group by {keys}") if keys else ("", "")
+    sql = f"select {selected}count(*) as row_count from {relation(model.name)}{condition}{grouped} having count(*) > 1"
+    return SqlTest(name, sql, (model.name,))
+
+
+def _outside(column: ModelColumn, test: DataTest) -> str:
+    value = quoted(column.name)
+    limits = [f"{value} {'<' if end == 'min' else '>'} {literal(limit)}" for end, limit in test.arguments.items()]
+    if column.dtype in ("DOUBLE", "FLOAT"):
+        limits.append(f"isnan({value})")
+    return " or ".join(limits) or "false"
+
+
+def _relationship(model: Model, name: str, column: str, test: DataTest) -> SqlTest:
+    _require_columns(model, (column,))
+    target, field = str(test.arguments["to"]), quoted(str(test.arguments["field"]))
+    sql = (
+        f"select child.* from {relation(model.name)} as child "
+        f"anti join {relation(target)} as parent on child.{quoted(column)} = parent.{field} "
+        f"where child.{quoted(column)} is not null"
+    )
+    return SqlTest(name, sql, (model.name, target))
+
+
+def _require_columns(model: Model, columns: Sequence[str]) -> None:
+    unknown = [column for column in columns if column not in model.column_names]
+    if unknown:
+        raise ModelError(f"{model.path.with_suffix('.yml')}: a data test names {unknown}, no column")
+
+
+def _numbered(tests: Sequence[SqlTest]) -> Iterator[SqlTest]:
+    """Tests of one kind on one column told apart by a number from the second on."""
+    seen: Counter[str] = Counter()
+    for test in tests:
+        seen[test.name] += 1
+        yield replace(test, name=f"{test.name}_{seen[test.name]}") if seen[test.name] > 1 else test

@@ -1,0 +1,119 @@
+"""A folder of models is read whole or refused with the file's name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from recs_platform.contracts.errors import ModelError, UsageError
+from recs_platform.contracts.tables import CANDIDATES, EVENTS
+from recs_platform.warehouse.models import load_models
+
+CONTRACTS = (EVENTS, CANDIDATES)
+WriteModel = Callable[..., None]
+
+
+@pytest.mark.usefixtures("activity")
+def test_models_come_after_what_they_read(folder: Path) -> None:
+    models = load_models(folder, CONTRACTS)
+    assert [model.name for model in models.all()] == ["staging.stg_events", "features.activity", "marts.busiest"]
+    assert models.upstreams("marts.busiest") == ("raw.events", "staging.stg_events", "features.activity")
+    assert models.upstreams("marts.busiest", transitive=False) == ("features.activity",)
+    assert [model.name for model in models.of("features")] == ["features.activity"]
+    assert models.types("features.activity")["event_ids"] == "VARCHAR[]"
+
+
+def test_a_model_differs_by_as_of_when_anything_it_reads_does(folder: Path, write_model: WriteModel) -> None:
+    write_model("staging.weights", "select 1 as weight", {"weight": "double"}, more="materialized: view")
+    write_model("staging.pairs", "select user_id from retrieval.candidates", {"user_id": "varchar"},
+                more="materialized: view")  # fmt: skip
+    write_model("staging.users", "select user_id from staging.pairs", {"user_id": "varchar"}, more="materialized: view")
+    models = load_models(folder, CONTRACTS)
+    assert not models.is_as_of("staging.weights")
+    assert models.is_as_of("staging.users")
+    assert models.is_as_of("retrieval.candidates")
+    assert not models.is_as_of("raw.events")
+
+
+@pytest.mark.usefixtures("activity")
+def test_identity_follows_the_sql_of_all_upstream_models_only(folder: Path) -> None:
+    before = {model.name: model.hash for model in load_models(folder, CONTRACTS)}
+    staging = folder / "staging" / "stg_events.sql"
+    staging.write_text("-- a remark\n" + staging.read_text().replace("where", "\n  where"))
+    assert {model.name: model.hash for model in load_models(folder, CONTRACTS)} == before
+    mart = folder / "marts" / "busiest.sql"
+    mart.write_text(mart.read_text().replace("max(", "min("))
+    changed = {model.name: model.hash for model in load_models(folder, CONTRACTS)}
+    assert [name for name in before if before[name] != changed[name]] == ["marts.busiest"]
+    staging.write_text(staging.read_text().replace("<=", "<"))
+    changed = {model.name: model.hash for model in load_models(folder, CONTRACTS)}
+    assert [name for name in before if before[name] == changed[name]] == []
+
+
+@pytest.mark.usefixtures("activity")
+def test_an_unknown_model_is_the_callers_mistake(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"features\.activity"):
+        load_models(folder, CONTRACTS).get("features.nothing")
+
+
+def test_a_model_without_a_yml_is_refused(folder: Path, write_model: WriteModel) -> None:
+    write_model("marts.a", "select 1 as n", {"n": "bigint"})
+    (folder / "marts" / "a.yml").unlink()
+    with pytest.raises(ModelError, match=r"a\.yml is missing"):
+        load_models(folder, CONTRACTS)
+
+
+def test_a_yml_without_a_model_is_refused(folder: Path, write_model: WriteModel) -> None:
+    write_model("marts.a", "select 1 as n", {"n": "bigint"})
+    (folder / "marts" / "a.sql").unlink()
+    with pytest.raises(ModelError, match=r"no a\.sql"):
+        load_models(folder, CONTRACTS)
+
+
+@pytest.mark.parametrize(
+    ("sql", "columns", "more", "reason"),
+    [
+        ("select 1 as n, 2 as m", {"n": "bigint"}, "", r"a\.yml: .*lacks \['m'\]"),
+        ("select 1 as n", {"n": "bigint", "m": "bigint"}, "", r"has \['m'\] too many"),
+        ("select 1 as n, 2 as m", {"m": "bigint", "n": "bigint"}, "", "another order"),
+        ("select 1 as n", {"n": "hugeint"}, "", "unknown data type"),
+        ("select 1 as n", {"n": "bigint"}, "color: red", "color"),
+        ("select 1 as n", {"n": "bigint"}, "data_tests: [pretty]", "pretty"),
+        ("select 1 as n", {"n": "bigint"}, "data_tests: [{range: {least: 0}}]", "range"),
+        ("select 1 as n", {"n": "bigint"}, "name: b", "name is 'b'"),
+        ("select n from raw.nothing", {"n": "bigint"}, "", r"a\.sql: no table raw\.nothing"),
+        ("select n from marts.a", {"n": "bigint"}, "", "marts.a <- marts.a"),
+        ("select now() as n", {"n": "timestamptz"}, "", r"a\.sql: .*another result"),
+        ("select user_id as n from raw.events where occurred_at < $as_of", {"n": "varchar"}, "", "as as_of"),
+        ("select 1 as n", {"n": "bigint"}, "unit_tests: [{name: x, as_of: soon, given: {}, expect: []}]", "soon"),
+        ("select 1 as n", {"n": "bigint"}, "unit_tests: [{name: x, given: {raw.no: []}, expect: []}]", r"raw\.no"),
+    ],
+)
+def test_a_wrong_model_is_refused_by_name(
+    folder: Path, write_model: WriteModel, *, sql: str, columns: dict[str, str], more: str, reason: str
+) -> None:
+    write_model("marts.a", sql, columns, more=more)
+    if more.startswith("name"):
+        path = folder / "marts" / "a.yml"
+        path.write_text(path.read_text().replace("name: a\n", "", 1))
+    with pytest.raises(ModelError, match=reason):
+        load_models(folder, CONTRACTS)
+
+
+def test_a_grain_names_columns(folder: Path, write_model: WriteModel) -> None:
+    write_model("marts.a", "select 1 as n", {"n": "bigint"}, grain="m")
+    with pytest.raises(ModelError, match=r"grain \['m'\]"):
+        load_models(folder, CONTRACTS)
+
+
+def test_a_model_cannot_take_the_place_of_a_contract_table(folder: Path, write_model: WriteModel) -> None:
+    write_model("raw.events", "select 1 as n", {"n": "bigint"})
+    with pytest.raises(ModelError, match="contract table"):
+        load_models(folder, CONTRACTS)
+
+
+def test_models_that_read_each_other_are_refused(folder: Path, write_model: WriteModel) -> None:
+    write_model("marts.a", "select n from marts.b", {"n": "bigint"})
+    write_model("marts.b", "select n from marts.a", {"n": "bigint"})
+    with pytest.raises(ModelError, match="read each other"):
+        load_models(folder, CONTRACTS)

@@ -1,0 +1,215 @@
+"""Publishing never disturbs a reader, and a published file holds what the lake held."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from recs_platform.contracts.errors import ContractError, NotReady, UsageError
+from recs_platform.contracts.tables import EVENTS, ITEMS, RELEASES
+from recs_platform.lake.tables import Lake
+from recs_platform.warehouse.models import Models, load_models
+from recs_platform.warehouse.publish import PublishReport, export, publish, published_contract, published_model
+from recs_platform.warehouse.query import query
+from recs_platform.warehouse.runner import ModelRun
+
+Publish = Callable[..., PublishReport]
+Events = Callable[..., pl.DataFrame]
+Instant = Callable[..., datetime]
+
+
+@pytest.fixture
+def models(folder: Path, activity: None) -> Models:
+    return load_models(folder, (EVENTS, ITEMS))
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "home of mine" / "published" / "analytics.duckdb"
+
+
+@pytest.fixture
+def do_publish(lake: Lake, target: Path, tmp_path: Path, models: Models) -> Publish:
+    empty = {name: [None] for name in RELEASES.column_names}
+
+    def start(publish_id: str = "p1", *, events_max: int = 100, as_ofs_max: int = 2, **options: bool) -> PublishReport:
+        releases = pl.DataFrame({**empty, "release_id": ["r1"], "n_rows": [3]})
+        return publish(
+            lake,
+            target,
+            tables=(
+                published_contract(EVENTS),
+                published_contract(ITEMS),
+                published_model(models.get("features.activity"), is_as_of=True),
+                published_contract(RELEASES, releases),
+            ),
+            threads=1,
+            memory_limit_gb=1,
+            temporary=tmp_path / "spill",
+            events_as_table_max_rows=events_max,
+            as_ofs_max=as_ofs_max,
+            publish_id=publish_id,
+            **options,
+        )
+
+    return start
+
+
+@pytest.fixture
+def ask(target: Path) -> Callable[[str], list[tuple[object, ...]]]:
+    return lambda sql: query(target, sql, threads=1, memory_limit_gb=1).rows()
+
+
+@pytest.fixture
+def built(lake: Lake, con: duckdb.DuckDBPyConnection, models: Models, events: Events, instant: Instant) -> None:
+    lake.append("raw.events", events(("a", "u1", 1), ("b", "u1", 2), ("c", "u2", 5)), partition_by=("event_date",))
+    for number in (3, 4, 6):
+        run = ModelRun(con, lake, models, (), as_of=instant(number), known_at=instant(31))
+        run.materialize("features.activity")
+
+
+@pytest.mark.usefixtures("built")
+def test_every_table_is_there_in_order_with_types_and_comments(
+    do_publish: Publish, target: Path, ask: Callable[[str], list[tuple[object, ...]]]
+) -> None:
+    report = do_publish()
+    assert report.table_rows == {
+        "raw.events": 3, "raw.items": 0, "features.activity": 3, "recommendations.releases": 1,
+    }  # fmt: skip
+    assert (report.path, report.events_linked, report.size_bytes) == (target, False, target.stat().st_size)
+    described = ask("describe raw.events")
+    types = {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}
+    assert [row[:2] for row in described] == [(col.name, types.get(col.dtype, col.dtype)) for col in EVENTS.columns]
+    assert ask("select comment from duckdb_tables() where table_name = 'events'") == [(EVENTS.description,)]
+    assert ask(
+        "select comment from duckdb_columns() where table_name = 'events' and column_name = 'dwell_seconds'"
+    ) == [("Time spent on the item [seconds]",)]
+    assert ask("select release_id, n_rows, as_of from recommendations.releases") == [("r1", 3, None)]
+    assert sorted(path.name for path in target.parent.iterdir()) == [target.name, "publish.lock"]
+
+
+@pytest.mark.usefixtures("built")
+def test_the_newest_instants_are_kept(
+    do_publish: Publish, ask: Callable[[str], list[tuple[object, ...]]], instant: Instant
+) -> None:
+    do_publish()
+    assert ask("select distinct as_of from features.activity order by 1") == [(instant(4),), (instant(6),)]
+    do_publish(as_ofs_max=1)
+    assert ask("select distinct as_of from features.activity") == [(instant(6),)]
+
+
+@pytest.mark.usefixtures("built")
+def test_many_events_are_a_view_that_outlives_the_lake_files(
+    do_publish: Publish, lake: Lake, ask: Callable[[str], list[tuple[object, ...]]], target: Path
+) -> None:
+    question = "select event_id, event_date, value from raw.events order by 1"
+    do_publish()
+    as_table = ask(question)
+    assert do_publish("p2", events_max=2).events_linked
+    lake.delete("raw.events", "user_id = 'u1'")
+    lake.vacuum("raw.events", retention_hours=0)
+    assert ask(question) == as_table
+    assert ask("select comment from duckdb_views() where view_name = 'events'") == [(EVENTS.description,)]
+    do_publish("p3", events_max=0)
+    assert [row[0] for row in ask(question)] == ["c"]
+    do_publish("p4", events_max=0)
+    assert sorted(folder.name for folder in (target.parent / "files").iterdir()) == ["p3", "p4"]
+    do_publish("p4", events_max=0, keep_older=False)
+    assert [folder.name for folder in (target.parent / "files").iterdir()] == ["p4-2"]
+    assert [row[0] for row in ask(question)] == ["c"]
+    assert not do_publish("p5", keep_older=False).events_linked
+    assert [row[0] for row in ask(question)] == ["c"]
+
+
+@pytest.mark.usefixtures("built")
+def test_what_a_killed_publish_left_is_removed(do_publish: Publish, target: Path) -> None:
+    do_publish("p1", events_max=0)
+    leftovers = [target.with_name(f"{target.name}.tmp-1"), target.with_name(f"{target.name}.tmp-1.wal")]
+    for leftover in leftovers:
+        leftover.write_text("half")
+    (target.parent / "files" / "dead").mkdir()
+    do_publish("p2", events_max=0)
+    assert not any(leftover.exists() for leftover in leftovers)
+    assert sorted(folder.name for folder in (target.parent / "files").iterdir()) == ["p1", "p2"]
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("events_max", [0, 100])
+def test_a_reader_keeps_its_snapshot_while_the_file_is_published_again(
+    do_publish: Publish, lake: Lake, target: Path, events: Events, events_max: int
+) -> None:
+    do_publish("p1", events_max=events_max)
+    command = [sys.executable, str(Path(__file__).with_name("reader.py")), str(target), "20"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "ready\n"
+        lake.append("raw.events", events(("d", "u3", 3)), partition_by=("event_date",))
+        do_publish("p2", events_max=events_max)
+        answers, _ = reader.communicate("enough\n", timeout=20)
+    assert (reader.returncode, answers) == (0, "[(3, 0.1)]\n")
+    assert query(target, "select count(*) from raw.events", threads=1, memory_limit_gb=1).item() == 4
+
+
+@pytest.mark.usefixtures("built")
+def test_an_export_needs_no_other_file(do_publish: Publish, target: Path, tmp_path: Path) -> None:
+    do_publish("p1", events_max=0)
+    limits = {"threads": 1, "memory_limit_gb": 1, "temporary": tmp_path / "spill"}
+    rows = export(target, tmp_path / "out.duckdb", **limits)
+    assert rows["raw.events"] == 3
+    for path in sorted((target.parent / "files").rglob("*.parquet")):
+        path.unlink()
+    asked = query(tmp_path / "out.duckdb", "select count(*) from raw.events", threads=1, memory_limit_gb=1)
+    assert asked.item() == 3
+    comment = query(
+        tmp_path / "out.duckdb",
+        "select comment from duckdb_tables() where table_name = 'events'",
+        threads=1,
+        memory_limit_gb=1,
+    )
+    assert comment.item() == EVENTS.description
+    with pytest.raises(UsageError, match="does not exist"):
+        export(target, tmp_path / "no" / "out.duckdb", **limits)
+    with pytest.raises(NotReady, match="published"):
+        export(tmp_path / "nothing", tmp_path / "out.duckdb", **limits)
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize(
+    "sql", ["selec 1", "select 1 from raw.nothing", "drop table raw.events", "select 'a'::integer", "set threads = 1"]
+)
+def test_wrong_sql_is_the_callers_mistake(do_publish: Publish, target: Path, sql: str) -> None:
+    do_publish()
+    with pytest.raises(UsageError):
+        query(target, sql, threads=1, memory_limit_gb=1)
+
+
+def test_nothing_published_says_what_to_do(target: Path) -> None:
+    with pytest.raises(NotReady, match="recs run"):
+        query(target, "select 1", threads=1, memory_limit_gb=1)
+
+
+def test_a_publish_that_fails_leaves_the_old_file_and_nothing_else(
+    do_publish: Publish, lake: Lake, target: Path, tmp_path: Path
+) -> None:
+    assert do_publish().table_rows["raw.events"] == 0
+    before = target.read_bytes()
+    lacking = published_contract(RELEASES, pl.DataFrame({"release_id": ["r2"]}))
+    with pytest.raises(ContractError, match="sealed_at"):
+        publish(
+            lake,
+            target,
+            tables=(published_contract(EVENTS), lacking),
+            threads=1,
+            memory_limit_gb=1,
+            temporary=tmp_path / "spill",
+            events_as_table_max_rows=1,
+            as_ofs_max=1,
+            publish_id="p2",
+        )
+    assert target.read_bytes() == before
+    assert sorted(path.name for path in target.parent.iterdir()) == [target.name, "publish.lock"]
