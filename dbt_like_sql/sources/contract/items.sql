@@ -1,0 +1,15 @@
+select
+    line_number,
+    item_id,
+    title,
+    body,
+    category,
+    tags,
+    creator,
+    language,
+    price,
+    published_at,
+    available_from,
+    available_until,
+    attributes,
+from raw_records

@@ -1,0 +1,78 @@
+"""Raw files made plain: decompressed to the last byte, so that a cut file is known before a row of it is accepted.
+
+What the plain bytes mean is read elsewhere.
+"""
+
+# pyarrow brings no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false
+
+import gzip
+import shutil
+import zipfile
+import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from recs_platform.contracts.errors import ContractError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    Packed = IO[bytes] | gzip.GzipFile | pa.CompressedInputStream
+
+_CHUNK_BYTES = 1 << 22
+
+
+class UnreadableFileError(ContractError):
+    """A raw file that cannot be read as a whole: it is quarantined as one row, and the message is the reason."""
+
+
+def unpack(path: Path, plain: Path) -> Path:
+    """Make `plain` the file's decompressed content, or a link to the file when it is not compressed; returns `plain`.
+
+    DuckDB reads the first rows of a cut .gz without an error, hence every byte and the trailer are checked here; and
+    it takes [, * and ? in a name for a pattern, hence the link. Raises UnreadableFileError when the stream is damaged
+    or ends early, or when a .zip holds other than one file.
+    """
+    plain.unlink(missing_ok=True)
+    suffix = path.suffix.lower()
+    if suffix not in _OPENERS or path.stat().st_size == 0:
+        plain.symlink_to(path.absolute())
+        return plain
+    try:
+        with _OPENERS[suffix](path) as packed, plain.open("wb") as target:
+            shutil.copyfileobj(packed, target, _CHUNK_BYTES)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        # OSError holds gzip.BadGzipFile and what pyarrow raises; RuntimeError is a zip with a password.
+        raise UnreadableFileError(f"the compressed file is cut or damaged: {error}; land a whole copy") from error
+    return plain
+
+
+@contextmanager
+def _open_gzip(path: Path) -> Generator["Packed", None, None]:
+    with gzip.open(path, "rb") as packed:
+        yield packed
+
+
+@contextmanager
+def _open_zip(path: Path) -> Generator["Packed", None, None]:
+    with zipfile.ZipFile(path) as archive:
+        members = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+        if len(members) != 1:
+            raise UnreadableFileError(f"the .zip holds {len(members)} files; it must hold exactly one")
+        with archive.open(members[0]) as packed:
+            yield packed
+
+
+@contextmanager
+def _open_zstd(path: Path) -> Generator["Packed", None, None]:
+    import pyarrow as pa
+
+    with pa.OSFile(str(path)) as file, pa.CompressedInputStream(file, "zstd") as packed:
+        yield packed
+
+
+_OPENERS = {".gz": _open_gzip, ".zip": _open_zip, ".zst": _open_zstd}

@@ -1,0 +1,97 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from recs_platform.contracts.errors import ModelError
+from recs_platform.contracts.tables import EVENTS, ITEMS, EventType
+from recs_platform.stages.events.validation import staging_select
+from recs_platform.warehouse.connection import connect
+
+NOW = datetime(2024, 3, 1, tzinfo=UTC)
+GOOD = {
+    "user_id": "u", "item_id": "i", "event_type": "view", "occurred_at": "2024-02-29T12:00:00Z", "position": "1",
+    "propensity": "1", "scroll_fraction": "0", "dwell_seconds": "0", "value": "-1.5",
+}  # fmt: skip
+
+
+def checked(contract, row, columns="reason_code", now=NOW):
+    """The row as the door sees it; every value is text, as from a csv."""
+    values = ", ".join(f"{'null' if v is None else chr(39) + v + chr(39)}::varchar as {k}" for k, v in row.items())
+    sql = f"select 1::bigint as line_number, {values}"
+    yields = {"line_number": "BIGINT", **dict.fromkeys(row, "VARCHAR")}
+    with connect(memory_limit_gb=1, threads=1) as con:
+        select = staging_select(contract, sql, yields, source="shop", file_order=0, now=now)
+        return con.execute(f"select {columns} from ({select})").fetchall()[0]
+
+
+def test_a_row_at_the_edges_of_every_range_is_valid():
+    assert checked(EVENTS, GOOD) == (None,)
+    assert checked(EVENTS, GOOD | {"scroll_fraction": "1", "propensity": "1e-9"}) == (None,)
+
+
+@pytest.mark.parametrize("kind", list(EventType))
+def test_every_event_type_of_the_contract_is_known(kind):
+    assert checked(EVENTS, GOOD | {"event_type": str(kind)}) == (None,)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"user_id": ""}, "missing_user_id"),
+        ({"item_id": None}, "missing_item_id"),
+        ({"event_type": None}, "missing_event_type"),
+        ({"event_type": "View"}, "unknown_event_type"),
+        ({"occurred_at": ""}, "missing_occurred_at"),
+        ({"occurred_at": "yesterday"}, "bad_occurred_at"),
+        ({"occurred_at": "1989-12-31 23:59:59"}, "bad_occurred_at"),
+        ({"occurred_at": "2024-03-02 00:00:01"}, "bad_occurred_at"),
+        ({"position": "0"}, "out_of_range_position"),
+        ({"position": "first"}, "bad_position"),
+        ({"propensity": "0"}, "out_of_range_propensity"),
+        ({"propensity": "1.01"}, "out_of_range_propensity"),
+        ({"propensity": "nan"}, "out_of_range_propensity"),
+        ({"scroll_fraction": "-0.1"}, "out_of_range_scroll_fraction"),
+        ({"scroll_fraction": "1.5"}, "out_of_range_scroll_fraction"),
+        ({"dwell_seconds": "-1"}, "out_of_range_dwell_seconds"),
+        ({"dwell_seconds": "inf"}, "out_of_range_dwell_seconds"),
+        ({"value": "nan"}, "out_of_range_value"),
+        ({"value": "five"}, "bad_value"),
+        ({"ingested_at": "2024-03-01 00:00:01"}, "out_of_range_ingested_at"),
+    ],
+)
+def test_each_fault_has_its_own_code(wrong, code):
+    assert checked(EVENTS, GOOD | wrong) == (code,)
+
+
+def test_a_day_ahead_is_let_in_for_clocks_that_differ():
+    assert checked(EVENTS, GOOD | {"occurred_at": "2024-03-02 00:00:00"}) == (None,)
+
+
+def test_ingested_at_is_the_sources_own_else_the_landing_instant():
+    early = datetime(2024, 2, 1, tzinfo=UTC)
+    seen = "(epoch_us(ingested_at))"
+    assert checked(EVENTS, GOOD, seen) == (NOW.timestamp() * 1_000_000,)
+    assert checked(EVENTS, GOOD | {"ingested_at": early.isoformat()}, seen) == (early.timestamp() * 1_000_000,)
+
+
+def test_an_event_without_an_id_is_known_by_its_content_and_not_by_when_it_was_learned_of():
+    (one,) = checked(EVENTS, GOOD, "row_key")
+    assert checked(EVENTS, GOOD, "row_key", now=datetime(2025, 1, 1, tzinfo=UTC)) == (one,)
+    assert checked(EVENTS, GOOD | {"position": "2"}, "row_key") != (one,)
+    assert checked(EVENTS, GOOD | {"position": None}, "row_key") != (one,)
+    assert checked(EVENTS, GOOD | {"event_id": "mine"}, "row_key") == ("mine",)
+
+
+@pytest.mark.parametrize(("text", "tags"), [('["a", "b|c"]', ["a", "b|c"]), ("a|b", ["a", "b"]), ("", None)])
+def test_lists_come_as_json_or_separated_by_bars(text, tags):
+    assert checked(ITEMS, {"item_id": "i", "tags": text}, "reason_code, tags") == (None, tags)
+
+
+def test_attributes_that_are_no_json_and_a_list_that_is_none_are_refused():
+    assert checked(ITEMS, {"item_id": "i", "attributes": "{year: 1}"}) == ("bad_attributes",)
+    assert checked(ITEMS, {"item_id": "i", "tags": "[a"}) == ("bad_tags",)
+
+
+def test_sql_that_gives_a_column_of_no_contract_is_an_error_not_a_loss():
+    with pytest.raises(ModelError, match="colour"):
+        staging_select(ITEMS, "", {"line_number": "BIGINT", "colour": "VARCHAR"}, source="s", file_order=0, now=NOW)
