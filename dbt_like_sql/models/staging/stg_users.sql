@@ -1,0 +1,83 @@
+with profiles as (
+    select
+        user_id,
+        signed_up_at,
+        country,
+        age_band,
+        gender,
+        subscription,
+        consent_personalization,
+    from raw.user_history
+    where
+        valid_from <= $known_at
+        and (valid_to is null or valid_to > $known_at)
+),
+
+places as materialized (
+    select
+        user_id,
+        country,
+        region,
+        count(*) as event_count,
+    from staging.stg_events
+    group by user_id, country, region
+),
+
+country_counts as (
+    select
+        user_id,
+        country,
+        sum(event_count) as event_count,
+    from places
+    where country is not null
+    group by user_id, country
+),
+
+countries as (
+    select
+        user_id,
+        country,
+    from country_counts
+    qualify row_number() over (partition by user_id order by event_count desc, country asc) = 1
+),
+
+region_counts as (
+    select
+        user_id,
+        region,
+        sum(event_count) as event_count,
+    from places
+    where region is not null
+    group by user_id, region
+),
+
+regions as (
+    select
+        user_id,
+        region,
+    from region_counts
+    qualify row_number() over (partition by user_id order by event_count desc, region asc) = 1
+),
+
+known as (
+    select user_id,
+    from profiles
+    where signed_up_at is null or signed_up_at < $as_of
+    union distinct
+    select user_id,
+    from places
+)
+
+select
+    known.user_id,
+    profiles.signed_up_at,
+    coalesce(profiles.country, countries.country) as country,
+    regions.region,
+    profiles.age_band,
+    profiles.gender,
+    profiles.subscription,
+    profiles.consent_personalization,
+from known
+left join profiles on known.user_id = profiles.user_id
+left join countries on known.user_id = countries.user_id
+left join regions on known.user_id = regions.user_id

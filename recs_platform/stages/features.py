@@ -1,0 +1,58 @@
+"""The ranker's feature set, read from the models' yml, and the rows it scores. Features are computed in SQL."""
+
+from collections.abc import Sequence
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.features import Feature, FeatureSet
+from recs_platform.contracts.tables import CANDIDATES
+from recs_platform.warehouse.models import Model, Models
+
+FEATURES_SCHEMA = "features"
+
+
+def feature_set(models: Models, candidate_features: Sequence[Feature]) -> FeatureSet:
+    """What candidates bring, then each feature model's columns marked `feature: true`, in dependency order."""
+    described = tuple(
+        Feature(column.name, column.dtype, model.name)
+        for model in models.of(FEATURES_SCHEMA)
+        for column in model.columns
+        if column.feature
+    )
+    return FeatureSet((*candidate_features, *described))
+
+
+def feature_columns(model: Model) -> tuple[str, ...]:
+    """Names of the model's features, in the order of its yml."""
+    return tuple(column.name for column in model.columns if column.feature)
+
+
+def feature_tables(features: FeatureSet) -> tuple[str, ...]:
+    """Tables that features are read from, each once, in the order they first appear."""
+    return tuple(dict.fromkeys(feature.table for feature in features.features if feature.table))
+
+
+def ranking_rows_sql(features: FeatureSet, models: Models) -> str:
+    """One query for the rows to rank: keys, sources, fusion score, then every feature as FLOAT, missing where absent.
+
+    Rows come ordered by user and item, so that a user's rows are adjacent.
+    """
+    tables = feature_tables(features)
+    joins = [
+        f"left join {table} using ({', '.join(key for key in models.get(table).grain if key != c.AS_OF)})"
+        for table in tables
+    ]
+    columns = [
+        f"{feature.table or CANDIDATES.name}.{feature.name}::float as {feature.name}" for feature in features.features
+    ]
+    keys = [c.USER_ID, c.ITEM_ID, c.SOURCES]
+    if c.FUSED_SCORE not in features.names:
+        keys.append(c.FUSED_SCORE)
+    return "\n".join(
+        [
+            f"select {', '.join(f'{CANDIDATES.name}.{key}' for key in keys)},",
+            ",\n".join(columns),
+            f"from {CANDIDATES.name}",
+            *joins,
+            f"order by {CANDIDATES.name}.{c.USER_ID}, {CANDIDATES.name}.{c.ITEM_ID}",
+        ]
+    )

@@ -1,0 +1,62 @@
+"""What every SQL model promises: its given/expect rows, its data tests on a random log, names that do not collide."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from recs_platform.warehouse.connection import connect
+from recs_platform.warehouse.models import Models
+from recs_platform.warehouse.runner import ModelRun
+from recs_platform.warehouse.sql_tests import run_test, run_tests, singular_tests
+from recs_platform.warehouse.unit_tests import run_unit_test
+
+OURS = ("staging", "features", "segments", "marts")
+NUMBERS = {"DOUBLE", "FLOAT", "INTEGER", "BIGINT"}
+
+
+def test_every_given_row_gives_the_expected_rows(models: Models):
+    con = connect(memory_limit_gb=1, threads=1)
+    cases = [(model, unit_test) for model in models for unit_test in model.unit_tests]
+    failed = {
+        f"{model.name}.{unit_test.name}": result
+        for model, unit_test in cases
+        if not (result := run_unit_test(con, models, model, unit_test)).passed
+    }
+    assert not failed
+    assert {model.name for model, _ in cases} == {model.name for model in models}, "every model has a unit test"
+
+
+@pytest.fixture(scope="module")
+def run(run_of, log) -> ModelRun:
+    return run_of(log)
+
+
+def test_data_tests_hold_on_a_random_log(run: ModelRun, models: Models):
+    results = [result for schema in OURS for model in models.of(schema) for result in run_tests(run, model)]
+    assert len(results) > 200
+    assert not [result for result in results if result.failures]
+
+
+def test_singular_tests_hold_on_a_random_log_and_say_why_they_exist(run: ModelRun, sql_folder: Path):
+    tests = singular_tests(sql_folder / "tests")
+    assert all(test.description for test in tests)
+    assert not [result for test in tests if (result := run_test(run, test)).failures]
+
+
+def test_no_two_features_share_a_name_and_all_are_numbers_with_a_scope(models: Models):
+    features = [(model, column) for model in models.of("features") for column in model.columns if column.feature]
+    assert not [name for name, count in Counter(column.name for _, column in features).items() if count > 1]
+    assert {column.dtype for _, column in features} <= NUMBERS
+    scopes = {("user_id",): "user", ("item_id",): "item", ("user_id", "item_id"): "pair"}
+    assert all(column.scope == scopes[model.grain] for model, column in features)
+
+
+def test_every_column_says_what_it_is_and_every_number_its_unit(models: Models):
+    columns = [column for schema in OURS for model in models.of(schema) for column in model.columns]
+    unit_free = {"weight", "weight_7d", "position"}
+    assert not [
+        column.name
+        for column in columns
+        if column.dtype in NUMBERS and not column.unit and column.name not in unit_free
+    ]
