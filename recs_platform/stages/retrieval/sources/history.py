@@ -1,0 +1,34 @@
+"""Scores from a user's latest items through an item-to-item matrix. Fitting such a matrix is each source's work."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recs_platform.stages.retrieval.problem import RetrievalProblem
+from recs_platform.stages.retrieval.sources.base import SourceLists, lists_of
+from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, product
+from recs_platform.stages.retrieval.top_n import best_of_rows, blocks_by_cost, excluded_mask
+
+# Multiplications in one block: 8 million keep its product below about 200 MB.
+_BLOCK_COST = 8_000_000
+
+
+def latest_items(problem: RetrievalProblem, targets: NDArray[np.int32], length: int, decay: float) -> SparseRows:
+    """Targets by items: decay ** place for the last `length` positive items of each target, 0 = the latest."""
+    recent = problem.recent.take(targets)
+    kept = recent.values < length
+    weights = np.power(decay, recent.values[kept].astype(np.float64)).astype(np.float32)
+    return from_sorted_pairs(recent.rows[kept], recent.columns[kept], weights, (len(targets), problem.n_items))
+
+
+def retrieve_through(
+    problem: RetrievalProblem, item_to_item: SparseRows, history: SparseRows, targets: NDArray[np.int32], n: int
+) -> SourceLists:
+    """The `n` best items of each target by history by item_to_item (items by items); `history` as `latest_items`."""
+    keys = np.zeros((len(targets), n), dtype=np.int64)
+    cumulated = np.concatenate([[0], np.cumsum(item_to_item.lengths[history.columns])])
+    costs = cumulated[history.starts[1:]] - cumulated[history.starts[:-1]]
+    for places in blocks_by_cost(costs, problem.n_items, _BLOCK_COST):
+        scores = product(history.take(places), item_to_item)
+        excluded = excluded_mask(problem, targets[places])
+        keys[places] = best_of_rows(scores, ~excluded[scores.rows, scores.columns], n)
+    return lists_of(targets, keys)

@@ -1,0 +1,98 @@
+"""The best n items of many users at once, ties by item code. Where scores come from is the sources' work.
+
+A score and its item are packed into one integer (the bits of a positive float32 rise with its value), so that one
+partition and one sort give an order that is total: the same whatever the number of threads or the size of a block.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recs_platform.stages.retrieval.problem import RetrievalProblem
+from recs_platform.stages.retrieval.sparse import SparseRows
+
+Keys = NDArray[np.int64]
+
+_LOW = np.int64(0xFFFFFFFF)
+# Values ranked at once; their keys take 32 MB, padded to the longest row.
+_BLOCK_VALUES = 4_000_000
+# Cells of a users by items mask held at once: 16 MB.
+_MASK_CELLS = 16_000_000
+
+
+def pack(scores: NDArray[np.float32], items: NDArray[Any]) -> Keys:
+    """Keys that order by score, then by lower item; 0 where the score is not above 0. Shapes must broadcast."""
+    bits = np.ascontiguousarray(scores, dtype=np.float32).view(np.int32).astype(np.int64)
+    keys = (bits << 32) | (_LOW - np.asarray(items, dtype=np.int64))
+    return np.where(bits > 0, keys, 0)
+
+
+def unpack(keys: Keys) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Items and scores of keys above 0."""
+    return (_LOW - (keys & _LOW)).astype(np.int32), (keys >> 32).astype(np.int32).view(np.float32)
+
+
+def best(keys: Keys, n: int) -> Keys:
+    """The `n` greatest keys of each row (rows, n), descending, filled up with 0."""
+    n_rows, width = keys.shape
+    if width > n:
+        # Partitioning takes ten times as long on rows full of equal zeros: make what is nothing distinct, below all.
+        keys = np.where(keys > 0, keys, np.arange(-1, -1 - width, -1, dtype=np.int64))
+        keys = np.maximum(np.partition(keys, width - n, axis=1)[:, width - n :], 0)
+    result = np.zeros((n_rows, n), dtype=np.int64)
+    result[:, : keys.shape[1]] = np.sort(keys, axis=1)[:, ::-1]
+    return result
+
+
+def best_of_rows(scores: SparseRows, keep: NDArray[np.bool_], n: int) -> Keys:
+    """The `n` best stored values of each sparse row among those that `keep` (one flag a stored value) allows."""
+    rows = scores.rows[keep]
+    keys = pack(scores.values[keep], scores.columns[keep])
+    lengths = np.bincount(rows, minlength=scores.n_rows)
+    starts = np.cumsum(lengths) - lengths
+    wide = np.zeros((scores.n_rows, int(lengths.max(initial=0))), dtype=np.int64)
+    wide[rows, np.arange(len(rows)) - starts[rows]] = keys
+    return best(wide, n)
+
+
+def best_of_matrix(scores: SparseRows, n: int) -> Keys:
+    """The `n` best stored values of each row of a large matrix, whose rows may differ much in length."""
+    keys = np.zeros((scores.n_rows, n), dtype=np.int64)
+    for places in blocks_by_cost(scores.lengths, scores.n_columns, _BLOCK_VALUES):
+        part = scores.take(places)
+        keys[places] = best_of_rows(part, np.ones(len(part.columns), dtype=np.bool_), n)
+    return keys
+
+
+def excluded_mask(problem: RetrievalProblem, targets: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Flags (n_targets, n_items): what each target must not be offered, items that are not eligible included."""
+    excluded = problem.excluded.take(targets)
+    mask = np.broadcast_to(~problem.eligible, (len(targets), problem.n_items)).copy()
+    mask[excluded.rows, excluded.columns] = True
+    return mask
+
+
+def blocks_by_cost(costs: NDArray[np.int64], n_items: int, limit: int) -> Iterator[NDArray[np.int64]]:
+    """Places of `costs` in blocks whose costs sum to about `limit`, and whose masks stay small; dear ones together."""
+    order = np.argsort(-costs, kind="stable")
+    rows = max(1, _MASK_CELLS // max(n_items, 1))
+    budget = np.cumsum(costs[order]) // limit
+    cuts = np.flatnonzero(np.diff(budget)) + 1
+    for part in np.split(order, cuts):
+        for start in range(0, len(part), rows):
+            yield part[start : start + rows]
+
+
+def blocks_by_width(
+    problem: RetrievalProblem, targets: NDArray[np.int32], n: int
+) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Places of `targets` in blocks, each with a width: so many of the best are enough to find `n` not excluded."""
+    needed = n + problem.excluded.lengths[targets]
+    widths = 2 ** np.ceil(np.log2(np.maximum(needed, 1))).astype(np.int64)
+    for width in np.unique(widths):
+        places = np.flatnonzero(widths == width)
+        rows = max(1, _MASK_CELLS // max(problem.n_items, int(width)))
+        for start in range(0, len(places), rows):
+            yield places[start : start + rows], int(width)
