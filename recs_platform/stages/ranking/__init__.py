@@ -1,0 +1,32 @@
+"""Ranking: labelled rows, the ranker, its champion, scored candidates. Candidates and lists are made elsewhere."""
+
+from recs_platform.stages.ranking.champion import Choice, choose_champion, ranker_key
+from recs_platform.stages.ranking.ranker import (
+    Ranker,
+    RankerConfig,
+    explain_score,
+    feature_importance,
+    fusion_ranker,
+    load_ranker,
+    save_ranker,
+    train_ranker,
+)
+from recs_platform.stages.ranking.scoring import rank_candidates
+from recs_platform.stages.ranking.training import label_rows, sample_rows
+
+__all__ = [
+    "Choice",
+    "Ranker",
+    "RankerConfig",
+    "choose_champion",
+    "explain_score",
+    "feature_importance",
+    "fusion_ranker",
+    "label_rows",
+    "load_ranker",
+    "rank_candidates",
+    "ranker_key",
+    "sample_rows",
+    "save_ranker",
+    "train_ranker",
+]

@@ -1,0 +1,89 @@
+"""Champions: which sealed ranker may score an as-of, and the key it is sealed under. Nothing is trained here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from recs_platform.contracts.errors import ContractError, NotReady
+from recs_platform.contracts.features import FeatureSet
+from recs_platform.contracts.manifests import Manifest, content_key
+from recs_platform.contracts.time import as_of_key, parse_instant
+from recs_platform.stages.ranking.ranker import RankerConfig
+
+LABELS_END = "labels_end"
+
+
+@dataclass(frozen=True)
+class Considered:
+    """One sealed ranker, the end of its last label window, and whether that lies in the past of the as-of."""
+
+    version: str
+    labels_end: datetime
+    is_allowed: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The champion, one sentence why, and every ranker looked at, best first."""
+
+    manifest: Manifest
+    reason: str
+    considered: tuple[Considered, ...]
+
+
+def choose_champion(manifests: Sequence[Manifest], as_of: datetime) -> Choice:
+    """Choose the ranker that knows most without knowing the future.
+
+    Only rankers whose `parameters["labels_end"]` (an instant or its ISO text) is at most `as_of`; of those the
+    greatest `labels_end`, then the latest `known_at`, then the greatest version, in whatever order they come.
+
+    Raises:
+        NotReady: No ranker is old enough; the message counts those that are too young.
+        ContractError: A manifest lacks `labels_end`.
+    """
+    ordered = sorted(manifests, key=lambda each: (_labels_end(each), each.known_at, each.version), reverse=True)
+    considered = tuple(Considered(each.version, _labels_end(each), _labels_end(each) <= as_of) for each in ordered)
+    allowed = [each for each in ordered if _labels_end(each) <= as_of]
+    if not allowed:
+        raise NotReady(
+            f"no ranker has labels that end by {as_of_key(as_of)} ({len(ordered)} end later);"
+            " materialize `ranking` for this as-of first"
+        )
+    reason = (
+        f"labels end {as_of_key(_labels_end(allowed[0]))}, the latest by {as_of_key(as_of)}, of {len(ordered)} sealed"
+        f" rankers; {len(ordered) - len(allowed)} would have known the future"
+    )
+    return Choice(allowed[0], reason, considered)
+
+
+def _labels_end(manifest: Manifest) -> datetime:
+    value = manifest.parameters.get(LABELS_END)
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str):
+        return parse_instant(value)
+    raise ContractError(f"the manifest of {manifest.name} {manifest.version} lacks parameters[{LABELS_END!r}]")
+
+
+def ranker_key(
+    *,
+    cutoffs: Sequence[datetime],
+    data_versions: Mapping[str, str | int],
+    feature_set: FeatureSet,
+    config: RankerConfig,
+    seed: int,
+    extra: Mapping[str, Any] | None = None,
+) -> str:
+    """Version of the ranker these would train (16 hex digits); equal inputs in any order give the same one.
+
+    `extra` holds what else decides the rows: label horizon, hashes of the SQL models, library versions.
+    """
+    return content_key({
+        "cutoffs": sorted(cutoffs),
+        "data_versions": dict(data_versions),
+        "feature_set_hash": feature_set.hash,
+        "config": config.model_dump(),
+        "seed": seed,
+        "extra": dict(extra or {}),
+    })  # fmt: skip

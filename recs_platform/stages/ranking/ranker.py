@@ -1,0 +1,239 @@
+"""The ranker: what it is told, how it is trained, what it says of rows. LightGBM itself is behind `forest`."""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError, NotReady
+from recs_platform.contracts.features import Feature, FeatureSet
+from recs_platform.contracts.manifests import Metrics
+from recs_platform.evaluation.metrics import user_metrics
+from recs_platform.stages.ranking.blending import blend_with_fusion
+from recs_platform.stages.ranking.forest import (
+    MAX_GROUP_ROWS,
+    forest_contributions,
+    forest_gains,
+    grow_forest,
+    score_forest,
+)
+from recs_platform.stages.ranking.training import GROUP_KEYS, ROW_KEYS
+
+FEATURE = "feature"
+GAIN = "gain"
+GAIN_SHARE = "gain_share"
+CONTRIBUTION = "contribution"
+VALIDATION_METRIC = "ndcg@10"
+
+_VALIDATION_K = 10
+_RANKER_FILE = "ranker.json"
+_FOREST_FILE = "forest.txt"
+_NOT_FEATURES = frozenset((*ROW_KEYS, c.LABEL, c.AS_OF))
+
+
+class RankerConfig(BaseModel):
+    """How a ranker is trained and its order blended. Few trees, small leaves: scoring costs trees x leaves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trees: Annotated[int, Field(ge=1, le=2000)] = 60
+    leaves: Annotated[int, Field(ge=2, le=255)] = 7
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.07
+    min_data_in_leaf: Annotated[int, Field(ge=1, description="rows that a leaf must speak for")] = 100
+    lambdarank_truncation_level: Annotated[int, Field(ge=1, description="pairs below it teach nothing; above k")] = 20
+    feature_fraction: Annotated[float, Field(gt=0, le=1, description="features a tree may look at")] = 0.8
+    negatives_per_user: Annotated[int, Field(ge=1, le=5000, description="negatives kept beside the positives")] = 30
+    min_positives: Annotated[int, Field(ge=1, description="fewer teach noise: use the fusion ranker")] = 20
+    min_groups: Annotated[int, Field(ge=1, description="users x cutoffs with a positive")] = 10
+    fusion_weight: Annotated[
+        float,
+        Field(ge=0, le=1, description="share of the sources' own order in the score; it cost quality on real data"),
+    ] = 0.0
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Scores rows: by a forest, or (`kind` fusion) by `fused_score` alone where there is too little to learn from."""
+
+    kind: Literal["lightgbm", "fusion"]
+    feature_set: FeatureSet
+    booster_text: str = ""
+    fusion_weight: float = 0.0
+    metrics: Metrics = field(default_factory=dict[str, float])
+
+    @property
+    def feature_set_names(self) -> tuple[str, ...]:
+        return self.feature_set.names
+
+    @property
+    def feature_set_hash(self) -> str:
+        return self.feature_set.hash
+
+    def score(self, rows: pl.DataFrame, threads: int) -> NDArray[np.float64]:
+        """Score (n,) of each row in the order of `rows`; higher is better, comparable within a user only.
+
+        With a `fusion_weight` w the score is (1-w)/(60+p) + w/(60+q), p and q the row's places among its user's rows
+        by the forest and by `fused_score` (ties share the better place): `rows` must then hold whole users.
+        Raises FeatureMismatch when a feature is absent.
+        """
+        if self.kind == "fusion":
+            return rows[c.FUSED_SCORE].cast(pl.Float64).to_numpy()
+        scores = score_forest(self.booster_text, feature_matrix(rows, self.feature_set), threads=threads)
+        return blend_with_fusion(rows, scores, self.fusion_weight) if self.fusion_weight > 0 else scores
+
+
+def train_ranker(
+    rows: pl.DataFrame,
+    feature_set: FeatureSet,
+    config: RankerConfig,
+    *,
+    seed: int,
+    threads: int,
+    validation: pl.DataFrame | None = None,
+) -> Ranker:
+    """Train LambdaRank on rows of (cutoff, user_id, item_id, label, features); groups are (cutoff, user).
+
+    The order of `rows` and `threads` change nothing. `validation` rows (same columns, and `fused_score` with a
+    `fusion_weight`) only add `ndcg@10` over their groups with a positive to the metrics.
+
+    Raises:
+        NotReady: Fewer positives or groups with one than the config asks for, or no split worth making.
+        FeatureMismatch: `rows` lack a feature.
+        ContractError: Rows repeat, a group is too long, or a feature is no number.
+    """
+    feature_set.require_in(rows.columns, "training rows")
+    _require_trainable(rows, feature_set, config)
+    ordered = rows.sort(ROW_KEYS)
+    sizes = ordered.group_by(GROUP_KEYS, maintain_order=True).len()["len"].cast(pl.Int64).to_numpy()
+    text = grow_forest(
+        feature_matrix(ordered, feature_set),
+        ordered[c.LABEL].cast(pl.Int8).to_numpy(),
+        sizes,
+        names=feature_set.names,
+        parameters=_forest_parameters(config),
+        trees=config.trees,
+        seed=seed,
+        threads=threads,
+    )
+    if not forest_gains(text).any():
+        raise NotReady(
+            f"no feature tells positives from the rest in {rows.height} rows; rank by fusion until more come"
+        )
+    ranker = Ranker("lightgbm", feature_set, text, config.fusion_weight, _row_counts(rows))
+    return ranker if validation is None else _validated(ranker, validation, threads)
+
+
+def fusion_ranker(feature_set: FeatureSet) -> Ranker:
+    """Rank by `fused_score` alone, for when `train_ranker` raises NotReady; its `kind` says so wherever it goes."""
+    return Ranker("fusion", feature_set)
+
+
+def feature_matrix(rows: pl.DataFrame, feature_set: FeatureSet) -> NDArray[np.float32]:
+    """Features in order as float32 (n, features), missing as NaN. Raises FeatureMismatch, ContractError (no number)."""
+    feature_set.require_in(rows.columns, "rows to rank")
+    features = rows.select(feature_set.names)
+    wrong = [name for name, dtype in features.schema.items() if not (dtype.is_numeric() or dtype == pl.Boolean)]
+    if wrong:
+        raise ContractError(f"features must be numbers or booleans, {wrong} are not; encode them in their SQL model")
+    return features.with_columns(pl.all().cast(pl.Float32)).to_numpy()
+
+
+def feature_importance(ranker: Ranker) -> pl.DataFrame:
+    """`feature`, `gain`, `gain_share` (of the total), greatest first, ties by name; empty for the fusion ranker."""
+    schema = {FEATURE: pl.String, GAIN: pl.Float64, GAIN_SHARE: pl.Float64}
+    if ranker.kind == "fusion":
+        return pl.DataFrame(schema=schema)
+    gains = forest_gains(ranker.booster_text)
+    frame = pl.DataFrame({FEATURE: ranker.feature_set_names, GAIN: gains, GAIN_SHARE: gains / gains.sum()}, schema)
+    return frame.sort(GAIN, FEATURE, descending=[True, False])
+
+
+def explain_score(ranker: Ranker, rows: pl.DataFrame) -> pl.DataFrame:
+    """What moved the forest's raw score of one row: `feature`, its `value` and `contribution`, greatest effect first.
+
+    Contributions and the forest's mean sum to the raw score. Empty for the fusion ranker, which has no features.
+    """
+    schema = {FEATURE: pl.String, c.VALUE: pl.Float64, CONTRIBUTION: pl.Float64}
+    if ranker.kind == "fusion":
+        return pl.DataFrame(schema=schema)
+    matrix = feature_matrix(rows.head(1), ranker.feature_set)
+    shares = forest_contributions(ranker.booster_text, matrix, threads=1)[0, :-1]
+    frame = pl.DataFrame({FEATURE: ranker.feature_set_names, c.VALUE: matrix[0], CONTRIBUTION: shares}, schema)
+    return frame.sort(pl.col(CONTRIBUTION).abs(), FEATURE, descending=[True, False])
+
+
+def save_ranker(folder: Path, ranker: Ranker) -> None:
+    """Write ranker.json and, for a forest, forest.txt into an existing folder."""
+    features = [asdict(feature) for feature in ranker.feature_set.features]
+    head = {"kind": ranker.kind, "fusion_weight": ranker.fusion_weight, "metrics": ranker.metrics, "features": features}
+    (folder / _RANKER_FILE).write_text(json.dumps(head, indent=1))
+    if ranker.kind == "lightgbm":
+        (folder / _FOREST_FILE).write_text(ranker.booster_text)
+
+
+def load_ranker(folder: Path) -> Ranker:
+    """Read what `save_ranker` wrote. Raises NotReady when the folder holds no ranker."""
+    if not (folder / _RANKER_FILE).exists():
+        raise NotReady(f"no ranker in {folder.name}; materialize `ranking` first")
+    head = json.loads((folder / _RANKER_FILE).read_text())
+    text = (folder / _FOREST_FILE).read_text() if head["kind"] == "lightgbm" else ""
+    feature_set = FeatureSet(tuple(Feature(**feature) for feature in head["features"]))
+    return Ranker(head["kind"], feature_set, text, head["fusion_weight"], head["metrics"])
+
+
+def _forest_parameters(config: RankerConfig) -> dict[str, float]:
+    return {
+        "num_leaves": config.leaves,
+        "learning_rate": config.learning_rate,
+        "min_data_in_leaf": config.min_data_in_leaf,
+        "lambdarank_truncation_level": config.lambdarank_truncation_level,
+        "feature_fraction": config.feature_fraction,
+    }
+
+
+def _row_counts(rows: pl.DataFrame) -> Metrics:
+    groups = rows.group_by(GROUP_KEYS).agg(pl.col(c.LABEL).max())
+    return {
+        "rows": float(rows.height),
+        "positives": float(rows.filter(pl.col(c.LABEL) > 0).height),
+        "groups": float(groups.height),
+        "groups_with_positive": float(groups.filter(pl.col(c.LABEL) > 0).height),
+    }
+
+
+def _require_trainable(rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig) -> None:
+    leaks = sorted(_NOT_FEATURES.intersection(feature_set.names))
+    if leaks:
+        raise ContractError(f"the feature set names {leaks}, which identify or label a row; take them out of it")
+    counts = _row_counts(rows)
+    if counts["positives"] < config.min_positives or counts["groups_with_positive"] < config.min_groups:
+        raise NotReady(
+            f"{counts['positives']:.0f} positives in {counts['groups_with_positive']:.0f} groups, {rows.height} rows,"
+            f" are too few to train on: {config.min_positives} in {config.min_groups} needed; rank by fusion meanwhile"
+        )
+    if rows.select(ROW_KEYS).is_duplicated().any():
+        raise ContractError("training rows repeat a (cutoff, user_id, item_id); label each candidate once")
+    longest = rows.group_by(GROUP_KEYS).len()["len"].max()
+    if isinstance(longest, int) and longest > MAX_GROUP_ROWS:
+        raise ContractError(f"a group has {longest} rows, the ranker takes {MAX_GROUP_ROWS}; sample rows first")
+
+
+def _validated(ranker: Ranker, validation: pl.DataFrame, threads: int) -> Ranker:
+    ordered = validation.with_columns(pl.Series(c.SCORE, ranker.score(validation, threads))).sort(
+        *GROUP_KEYS, c.SCORE, c.ITEM_ID, descending=[False, False, True, False]
+    )
+    group = pl.concat_str(pl.col(c.CUTOFF).dt.epoch("us"), c.USER_ID, separator=" ").alias(c.USER_ID)
+    lists = ordered.select(
+        group, c.ITEM_ID, pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(GROUP_KEYS).alias(c.RANK)
+    )
+    held_out = ordered.filter(pl.col(c.LABEL) > 0).select(group, c.ITEM_ID)
+    ndcg = user_metrics(lists, held_out, _VALIDATION_K).filter(pl.col(c.METRIC) == "ndcg")[c.VALUE]
+    if ndcg.is_empty():
+        raise NotReady("no validation row is a positive; choose a validation window with events")
+    return replace(ranker, metrics={**ranker.metrics, VALIDATION_METRIC: float(ndcg.to_numpy().mean())})

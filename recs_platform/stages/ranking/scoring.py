@@ -1,0 +1,46 @@
+"""Scoring: candidates with features in, each user's best in order out. Rankers are trained and chosen elsewhere."""
+
+from collections.abc import Iterable, Iterator
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError
+from recs_platform.stages.ranking.ranker import Ranker
+
+
+def rank_candidates(
+    batches: Iterable[pl.DataFrame], ranker: Ranker, *, top_n: int, threads: int
+) -> Iterator[pl.DataFrame]:
+    """Score candidates chunk by chunk; memory is bounded by one batch.
+
+    Args:
+        batches: `user_id`, `item_id`, `sources`, `fused_score` and the ranker's features; each holds whole users.
+        ranker: The champion.
+        top_n: Rows kept a user.
+        threads: Cores the forest may use; the scores do not depend on it.
+
+    Yields:
+        For each batch `user_id`, `item_id`, `score` Float64, `rank` Int32 from 1, `sources`; sorted by user and rank.
+        Ties go to the greater `fused_score`, then the lesser item_id. Raises FeatureMismatch when a feature is absent,
+        ContractError when a user of one batch goes on in the next.
+    """
+    previous: set[str] = set()
+    for batch in batches:
+        users: set[str] = set(batch[c.USER_ID].unique())
+        split = sorted(previous & users)
+        if split:
+            raise ContractError(f"user {split[0]!r} is in two batches of candidates; a batch must hold whole users")
+        previous = users
+        yield _rank_batch(batch, ranker, top_n, threads)
+
+
+def _rank_batch(batch: pl.DataFrame, ranker: Ranker, top_n: int, threads: int) -> pl.DataFrame:
+    scores = ranker.score(batch, threads)
+    return (
+        batch.select(c.USER_ID, c.ITEM_ID, pl.Series(c.SCORE, scores, pl.Float64), c.SOURCES, c.FUSED_SCORE)
+        .sort(c.USER_ID, c.SCORE, c.FUSED_SCORE, c.ITEM_ID, descending=[False, True, True, False])
+        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(c.USER_ID).alias(c.RANK))
+        .filter(pl.col(c.RANK) <= top_n)
+        .select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
+    )
