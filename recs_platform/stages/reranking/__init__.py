@@ -1,0 +1,14 @@
+"""Re-ranking: ranked candidates become lists to show, with a true reason each. Scoring is `ranking`'s work."""
+
+from recs_platform.stages.reranking.context import RerankContext, RerankResult
+from recs_platform.stages.reranking.reasons import add_reasons, group_popularity, item_popularity
+from recs_platform.stages.reranking.rerank import rerank
+
+__all__ = [
+    "RerankContext",
+    "RerankResult",
+    "add_reasons",
+    "group_popularity",
+    "item_popularity",
+    "rerank",
+]

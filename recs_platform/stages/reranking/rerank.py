@@ -1,0 +1,91 @@
+"""Re-ranking: rules in order, the cut to k, filling, and an account of what is short. The rules are in `rules`."""
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError
+from recs_platform.stages.reranking.context import RerankContext, RerankResult
+from recs_platform.stages.reranking.filling import build_shelf, fill_lists
+from recs_platform.stages.reranking.rules import RULES
+
+__all__ = ["RerankContext", "RerankResult", "rerank"]
+
+_CONSUMED_COUNT = "_consumed_count"
+_ROW_COLUMNS = (c.USER_ID, c.ITEM_ID, c.SCORE, c.SOURCES)
+
+
+def rerank(ranked: pl.DataFrame, context: RerankContext) -> RerankResult:
+    """Make one list for each user of `context.users`.
+
+    Args:
+        ranked: `user_id`, `item_id`, `score`, `rank`, `sources`; one row a user and item, in any order. Users without
+            rows are served from the fallback.
+        context: Items, users and limits; see RerankContext.
+
+    Returns:
+        k distinct items a user, none consumed (unless repeats are allowed), all available; fewer only when fewer are
+        eligible, and then `short_lists` says so. Ranked items come before filled ones. The row order of the inputs
+        changes nothing.
+
+    Raises:
+        ContractError: `ranked` names users that are not to be served, or repeats an item in a list.
+    """
+    strangers = ranked.filter(~pl.col(c.USER_ID).is_in(context.users.implode()))[c.USER_ID].n_unique()
+    if strangers:
+        raise ContractError(f"{strangers} ranked users are not among the {len(context.users)} to serve; pass them all")
+    kept = _cut(_apply_rules(ranked, context), context.k)
+    shelf = build_shelf(context)
+    lists = _number(pl.concat([kept, fill_lists(kept, shelf, context)]))
+    return RerankResult(lists, _short_lists(lists, shelf, context))
+
+
+def _apply_rules(ranked: pl.DataFrame, context: RerankContext) -> pl.DataFrame:
+    rows = ranked.sort(c.USER_ID, c.RANK, c.ITEM_ID).select(_ROW_COLUMNS)
+    for rule in RULES:
+        rows = rule.apply(rows, context)
+    return rows
+
+
+def _cut(rows: pl.DataFrame, k: int) -> pl.DataFrame:
+    kept = rows.filter(pl.int_range(pl.len()).over(c.USER_ID) < k)
+    repeated = kept.height - kept.select(c.USER_ID, c.ITEM_ID).n_unique()
+    if repeated:
+        raise ContractError(f"{repeated} ranked rows repeat a user and item; rank each candidate once")
+    return kept
+
+
+def _number(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.sort(c.USER_ID, maintain_order=True).select(
+        c.USER_ID,
+        pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(c.USER_ID).alias(c.RANK),
+        c.ITEM_ID,
+        c.SCORE,
+        c.SOURCES,
+    )
+
+
+def _short_lists(lists: pl.DataFrame, shelf: pl.DataFrame, context: RerankContext) -> pl.DataFrame:
+    """Counted from what is available and consumed, not from the lists: the two must agree, and tests say so."""
+    lengths = lists.group_by(c.USER_ID).agg(pl.len().cast(pl.Int64).alias(c.LIST_LENGTH))
+    short = (
+        pl.DataFrame({c.USER_ID: context.users})
+        .join(lengths, on=c.USER_ID, how="left")
+        .with_columns(pl.col(c.LIST_LENGTH).fill_null(0))
+        .filter(pl.col(c.LIST_LENGTH) < context.k)
+        .sort(c.USER_ID)
+    )
+    consumed = (
+        context.consumed.join(short, on=c.USER_ID, how="semi")
+        .join(shelf, on=c.ITEM_ID, how="semi")
+        .group_by(c.USER_ID)
+        .agg(pl.col(c.ITEM_ID).n_unique().cast(pl.Int64).alias(_CONSUMED_COUNT))
+    )
+    barred = pl.lit(0, pl.Int64) if context.allow_repeats else pl.col(_CONSUMED_COUNT).fill_null(0)
+    eligible = shelf.height - barred
+    text = f"only {{}} of {context.k} items: {shelf.height} are available and the user has consumed {{}} of them"
+    return short.join(consumed, on=c.USER_ID, how="left", maintain_order="left").select(
+        c.USER_ID,
+        c.LIST_LENGTH,
+        eligible.alias(c.ELIGIBLE_COUNT),
+        pl.format(text, c.LIST_LENGTH, barred).alias(c.REASON),
+    )
