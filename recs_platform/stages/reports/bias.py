@@ -1,0 +1,152 @@
+"""Bias: the report that puts exposure of items and quality of service to users together, and judges both.
+
+How exposure is measured is in `exposure`, how quality by group is in `quality`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.tables import BIAS
+from recs_platform.stages.reports.exposure import ExposureConfig, exposure_rows
+from recs_platform.stages.reports.pages import Section, write_page
+from recs_platform.stages.reports.quality import NDCG, QUALITY, QualityConfig, quality_rows
+from recs_platform.stages.reports.verdicts import (
+    DIMENSION,
+    RATIO,
+    Judgement,
+    ReportInputs,
+    ReportResult,
+    Verdict,
+    contract_frame,
+    verdict_rows,
+    worst,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+NAME = "bias"
+_FINAL = "final"
+_PREFERRED_PROTOCOLS = ("global", "per_user")
+
+
+class BiasConfig(BaseModel):
+    """Limits of both halves; the reasons are beside each field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exposure: ExposureConfig = ExposureConfig()
+    quality: QualityConfig = QualityConfig()
+
+
+def measure_bias(
+    lists: pl.DataFrame,
+    item_counts: pl.DataFrame,
+    user_metrics: pl.DataFrame,
+    users: pl.DataFrame,
+    *,
+    as_of: datetime,
+    seed: int,
+    config: BiasConfig | None = None,
+) -> pl.DataFrame:
+    """Rows of `reports.bias`: exposure first, then quality.
+
+    `lists`: user_id, item_id, rank; `item_counts`: item_id, interaction_count over the whole catalogue; `user_metrics`:
+    user_id, value, the ndcg of model `final` under one protocol and k; `users`: user_id, age_band, gender, country,
+    subscription. Intervals draw users with all their rows.
+    """
+    config = config or BiasConfig()
+    rows = [
+        *exposure_rows(lists, item_counts, seed=seed, config=config.exposure),
+        *quality_rows(user_metrics, users, seed=seed, config=config.quality),
+    ]
+    return contract_frame([{c.AS_OF: as_of, **row} for row in rows], BIAS)
+
+
+def run(inputs: ReportInputs, config: BiasConfig | None = None) -> ReportResult:
+    """The report, judged and written as a page."""
+    config = config or BiasConfig()
+    frame = measure_bias(
+        inputs.lists,
+        inputs.item_counts,
+        final_ndcg(inputs.user_metrics),
+        inputs.users,
+        as_of=inputs.as_of,
+        seed=inputs.seed,
+        config=config,
+    )
+    verdicts = verdict_rows(NAME, judge_bias(frame, config), as_of=inputs.as_of)
+    page = write_page(inputs.folder / f"{NAME}.html", "Bias", inputs.as_of, _sections(frame, verdicts))
+    return ReportResult(BIAS.name, frame, verdicts, page)
+
+
+def final_ndcg(user_metrics: pl.DataFrame) -> pl.DataFrame:
+    """user_id, value: ndcg of model `final` under one protocol (`global`, else `per_user`, else first by name).
+
+    The longest k is taken. No rows when the final lists were not evaluated.
+    """
+    import polars as pl
+
+    found = user_metrics.filter((pl.col(c.MODEL) == _FINAL) & (pl.col(c.METRIC) == NDCG))
+    protocols = found[c.PROTOCOL].unique().sort().to_list()
+    chosen = next((name for name in (*_PREFERRED_PROTOCOLS, *protocols) if name in protocols), None)
+    one = found.filter(pl.col(c.PROTOCOL) == pl.lit(chosen, pl.String))
+    return one.filter(pl.col(c.K) == pl.col(c.K).max()).select(c.USER_ID, c.VALUE)
+
+
+def judge_bias(bias: pl.DataFrame, config: BiasConfig) -> list[Judgement]:
+    """One judgement for exposure and one for each user attribute: that of the worst group, with its ratio.
+
+    An attribute is `no_data` when too few evaluated users are in groups that could be judged, whatever those say.
+    """
+    import polars as pl
+
+    judgements: list[Judgement] = []
+    for (dimension, attribute), part in bias.group_by(DIMENSION, c.ATTRIBUTE, maintain_order=True):
+        subject = f"{dimension}: {attribute}"
+        judged = part.filter(pl.col(c.VERDICT) != "no_data")
+        known, sample = int(judged[c.SAMPLE_SIZE].sum()), int(part[c.SAMPLE_SIZE].sum())
+        covered = known / sample if sample else 0.0
+        least = config.quality.coverage_min if dimension == QUALITY else 0.0
+        if judged.is_empty() or covered < least:
+            text = f"{covered:.0%} of {sample} are in groups that are known and large enough to be judged."
+            judgements.append(Judgement(subject, "no_data", text, covered, least, sample))
+        else:
+            judgements.append(_judge_worst(subject, judged, known, config))
+    return judgements
+
+
+def _judge_worst(subject: str, judged: pl.DataFrame, sample: int, config: BiasConfig) -> Judgement:
+    import polars as pl
+
+    verdict = worst(judged[c.VERDICT].to_list())
+    row = judged.filter(pl.col(c.VERDICT) == verdict).sort(RATIO, c.GROUP, c.METRIC).row(0, named=True)
+    text = f"{row[c.GROUP]}: {row[c.METRIC]} {row[c.VALUE]:.4f}, {row[RATIO]:.2f} times its reference."
+    return Judgement(subject, verdict, text, row[RATIO], _limit(row, verdict, config), sample)
+
+
+def _limit(row: dict[str, Any], verdict: Verdict, config: BiasConfig) -> float | None:
+    """The limit that the row's ratio was held against; None where it had none."""
+    if row[DIMENSION] == QUALITY:
+        return config.quality.block_below if verdict == "block" else config.quality.warn_below
+    least, greatest = config.exposure.limits(row[c.METRIC], row[c.GROUP])
+    return least or (greatest if greatest != float("inf") else None)
+
+
+def _sections(bias: pl.DataFrame, verdicts: pl.DataFrame) -> list[Section]:
+    import polars as pl
+
+    shown = bias.drop(c.AS_OF)
+    is_quality = pl.col(DIMENSION) == QUALITY
+    return [
+        Section("Verdicts", "What the numbers below come to.", verdicts.drop(c.AS_OF, c.REPORT)),
+        Section("Exposure of items", "Share of places in lists by popularity tier.", shown.filter(~is_quality)),
+        Section(
+            "Quality by user group", "Mean ndcg of the final lists; intervals draw users.", shown.filter(is_quality)
+        ),
+    ]

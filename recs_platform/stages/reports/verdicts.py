@@ -1,0 +1,154 @@
+"""What every report agrees on: verdicts, what a report is given and what it returns. No report is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError
+from recs_platform.contracts.tables import VERDICTS, TableContract
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Verdict = Literal["pass", "no_data", "warn", "block"]
+SEVERITY: tuple[Verdict, ...] = ("pass", "no_data", "warn", "block")
+NO_DATA: Verdict = "no_data"
+
+# Columns of `reports.bias` that the shared vocabulary lacks.
+DIMENSION = "dimension"
+REFERENCE = "reference"
+RATIO = "ratio"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One row of `reports.verdicts` before its as-of and report are known."""
+
+    subject: str
+    verdict: Verdict
+    message: str
+    value: float | None = None
+    threshold: float | None = None
+    sample_size: int = 0
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Everything any report reads; each takes what it needs.
+
+    `user_metrics` has the columns of `reports.user_metrics`; `list_metrics` model, metric, k, value, protocol and
+    n_windows; `user_segments` user_id, segment_name; `users` user_id, age_band, gender, country, subscription; `lists`
+    user_id, item_id, rank of the lists about to be released; `item_counts` item_id, interaction_count for the whole
+    catalogue, zeros included. Feature frames are keyed by table name and hold that table's keys and features.
+    `reference_as_of` is None on the first run, and then there is nothing to compare with. `folder` takes the pages.
+    """
+
+    user_metrics: pl.DataFrame
+    list_metrics: pl.DataFrame
+    user_segments: pl.DataFrame
+    users: pl.DataFrame
+    lists: pl.DataFrame
+    item_counts: pl.DataFrame
+    reference_features: Mapping[str, pl.DataFrame]
+    current_features: Mapping[str, pl.DataFrame]
+    feature_columns: Mapping[str, Sequence[str]]
+    as_of: datetime
+    reference_as_of: datetime | None
+    horizon_days: int
+    seed: int
+    folder: Path
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """A report: `frame` has the columns of `table`, `verdicts` those of `reports.verdicts`.
+
+    `html` is the name of the report's page in the folder that was given, None when it wrote none.
+    """
+
+    table: str
+    frame: pl.DataFrame
+    verdicts: pl.DataFrame
+    html: str | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of the report."""
+        return worst(self.verdicts[c.VERDICT].to_list())
+
+
+@dataclass(frozen=True)
+class Report:
+    """An entry of REPORTS: one asset and one check are built from each."""
+
+    name: str
+    title: str
+    table: TableContract
+    run: Callable[[ReportInputs], ReportResult]
+
+
+def worst(verdicts: Iterable[str]) -> Verdict:
+    """The gravest verdict; `no_data` when there are none, so that silence is never a pass.
+
+    >>> worst(["pass", "warn", "no_data"]), worst(["pass", "no_data"]), worst([])
+    ('warn', 'no_data', 'no_data')
+
+    Raises ContractError for a word that is no verdict.
+    """
+    given = list(verdicts)
+    unknown = sorted(set(given) - set(SEVERITY))
+    if unknown:
+        raise ContractError(f"not a verdict: {unknown}; the verdicts are {list(SEVERITY)}")
+    found: list[Verdict] = [verdict for verdict in SEVERITY if verdict in given]
+    return found[-1] if found else NO_DATA
+
+
+def verdict_rows(report: str, judgements: Iterable[Judgement], *, as_of: datetime) -> pl.DataFrame:
+    """Rows of `reports.verdicts` for one report, ordered by subject."""
+    rows = [
+        {
+            c.AS_OF: as_of,
+            c.REPORT: report,
+            c.SUBJECT: judgement.subject,
+            c.VERDICT: judgement.verdict,
+            c.VALUE: judgement.value,
+            c.THRESHOLD: judgement.threshold,
+            c.SAMPLE_SIZE: judgement.sample_size,
+            c.MESSAGE: judgement.message,
+        }
+        for judgement in judgements
+    ]
+    return contract_frame(rows, VERDICTS).sort(c.SUBJECT)
+
+
+def contract_frame(rows: Sequence[Mapping[str, Any]] | pl.DataFrame, contract: TableContract) -> pl.DataFrame:
+    """A frame with exactly the contract's columns, in its order and types; absent optional columns are null.
+
+    Raises ContractError when a row has a column of no contract, or a required column is absent or null.
+    """
+    import polars as pl
+
+    types: dict[str, pl.DataType] = {
+        "VARCHAR": pl.String(),
+        "DOUBLE": pl.Float64(),
+        "BIGINT": pl.Int64(),
+        "INTEGER": pl.Int32(),
+        "BOOLEAN": pl.Boolean(),
+        "TIMESTAMPTZ": pl.Datetime("us", "UTC"),
+    }
+    schema = {column.name: types[column.dtype] for column in contract.columns}
+    given = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(list(rows), infer_schema_length=None)
+    strange = [name for name in given.columns if name not in schema]
+    if strange:
+        raise ContractError(f"{contract.name} has no columns {strange}")
+    absent = [pl.lit(None).alias(name) for name in schema if name not in given.columns]
+    frame = given.with_columns(*absent).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+    holes = [column.name for column in contract.columns if column.required and frame[column.name].null_count()]
+    if holes:
+        raise ContractError(f"{contract.name} needs a value in {holes}; {frame.height} rows were given")
+    return frame

@@ -1,0 +1,107 @@
+"""What every report owes, run over each entry of REPORTS."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recs_platform.contracts.tables import AS_OF_TABLES, USER_METRICS, VERDICTS
+from recs_platform.stages.reports import REPORTS
+from recs_platform.stages.reports.verdicts import SEVERITY, ReportInputs, contract_frame
+
+AS_OF = datetime(2020, 1, 8, tzinfo=UTC)
+N = 80
+
+
+def inputs(folder, *, empty: bool = False) -> ReportInputs:
+    rng = np.random.default_rng(0)
+    users = [f"u{i:02d}" for i in range(N)]
+    shared = {"as_of": AS_OF, "protocol": "global", "metric": "ndcg", "k": 10}
+    rows = [
+        shared | {"cutoff": AS_OF - timedelta(days=days), "model": model, "user_id": user, "value": float(rng.random())}
+        for model in ("final", "popularity", "als")
+        for user in users
+        for days in (14, 28)
+    ]
+    features = pl.DataFrame({"user_id": users, "recency_days": rng.random(N)})
+    attributes = {"age_band": [None, "18-24"] * 40, "gender": ["f", "m"] * 40, "country": "DE", "subscription": None}
+    n = 0 if empty else None
+    frames = {
+        "user_metrics": contract_frame(rows, USER_METRICS),
+        "list_metrics": pl.DataFrame(
+            {
+                "model": ["final"],
+                "metric": ["gini"],
+                "k": [10],
+                "value": [0.5],
+                "protocol": ["global"],
+                "n_windows": [2],
+            }
+        ),
+        "user_segments": pl.DataFrame({"user_id": users, "segment_name": ["new", "loyal"] * 40}),
+        "users": pl.DataFrame({"user_id": users} | attributes, schema_overrides={"subscription": pl.String}),
+        "lists": pl.DataFrame({"user_id": users, "item_id": ["a", "b", "c", "d"] * 20, "rank": [1] * N}),
+        "item_counts": pl.DataFrame({"item_id": ["a", "b", "c", "d", "e"], "interaction_count": [9, 5, 3, 1, 0]}),
+    }
+    return ReportInputs(
+        **{name: frame.head(n) if empty else frame for name, frame in frames.items()},
+        reference_features={} if empty else {"features.u": features},
+        current_features={"features.u": features.head(n) if empty else features},
+        feature_columns={"features.u": ["recency_days"]},
+        as_of=AS_OF,
+        reference_as_of=None if empty else AS_OF - timedelta(days=7),
+        horizon_days=14,
+        seed=7,
+        folder=folder / "reports",
+    )
+
+
+@pytest.fixture(params=REPORTS, ids=lambda report: report.name)
+def report(request):
+    return request.param
+
+
+def test_names_and_tables_are_distinct_and_known():
+    assert [report.name for report in REPORTS] == ["offline_metrics", "drift", "bias"]
+    assert len({report.table.name for report in REPORTS}) == len(REPORTS)
+    assert all(report.table in AS_OF_TABLES and report.title for report in REPORTS)
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["full", "empty"])
+def test_rows_follow_the_contract_and_every_report_says_something(report, empty, tmp_path):
+    result = report.run(inputs(tmp_path, empty=empty))
+    assert result.table == report.table.name
+    assert result.frame.columns == list(report.table.column_names)
+    assert not result.frame.select(report.table.grain).is_duplicated().any()
+    assert result.verdicts.columns == list(VERDICTS.column_names)
+    assert result.verdicts["report"].unique().to_list() == [report.name]
+    assert not result.verdicts.select(VERDICTS.grain).is_duplicated().any()
+    assert set(result.verdicts["verdict"]) <= set(SEVERITY)
+    assert set(result.frame["as_of"].unique()) <= {AS_OF}
+
+
+def test_nothing_to_judge_is_no_data_and_never_a_pass(report, tmp_path):
+    result = report.run(inputs(tmp_path, empty=True))
+    assert set(result.verdicts["verdict"]) == {"no_data"}
+    assert result.verdict == "no_data"
+
+
+def test_the_page_is_written_where_it_says_and_is_whole(report, tmp_path):
+    given = inputs(tmp_path)
+    result = report.run(given)
+    page = (given.folder / result.html).read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert page.endswith("</html>\n")
+    assert "<script" not in page
+    for subject in result.verdicts["subject"]:
+        assert subject in page
+
+
+def test_the_same_inputs_give_the_same_rows_and_are_left_alone(report, tmp_path):
+    given = inputs(tmp_path)
+    before = given.user_metrics.clone()
+    first, second = report.run(given), report.run(given)
+    assert first.frame.equals(second.frame)
+    assert first.verdicts.equals(second.verdicts)
+    assert given.user_metrics.equals(before)

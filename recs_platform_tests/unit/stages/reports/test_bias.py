@@ -1,0 +1,162 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recs_platform.contracts.tables import BIAS
+from recs_platform.stages.reports.bias import BiasConfig, final_ndcg, judge_bias, measure_bias
+from recs_platform.stages.reports.exposure import ExposureConfig, assign_tiers
+from recs_platform.stages.reports.verdicts import Judgement
+
+AS_OF = datetime(2020, 1, 5, tzinfo=UTC)
+NO_METRICS = pl.DataFrame(schema={"user_id": pl.String, "value": pl.Float64})
+# 100 interactions: a makes 40 % alone, b to d the middle, e the last 10 %; f and g have none.
+COUNTS = pl.DataFrame({"item_id": list("abcdefg"), "interaction_count": [40, 20, 15, 15, 10, 0, 0]})
+
+
+def lists(content: dict[str, str]) -> pl.DataFrame:
+    rows = [(user, item, rank) for user, items in content.items() for rank, item in enumerate(items, 1)]
+    return pl.DataFrame(rows, schema={"user_id": pl.String, "item_id": pl.String, "rank": pl.Int32}, orient="row")
+
+
+def people(n: int, **attributes) -> pl.DataFrame:
+    schema = dict.fromkeys(("user_id", "age_band", "gender", "country", "subscription"), pl.String)
+    empty = dict.fromkeys(("age_band", "gender", "country", "subscription"), [None] * n)
+    return pl.DataFrame({"user_id": [f"u{i:03d}" for i in range(n)]} | empty | attributes, schema=schema)
+
+
+def ndcg(values) -> pl.DataFrame:
+    return pl.DataFrame({"user_id": [f"u{i:03d}" for i in range(len(values))], "value": np.asarray(values, float)})
+
+
+def measure(recommended=None, metrics: pl.DataFrame = NO_METRICS, users: pl.DataFrame | None = None) -> pl.DataFrame:
+    found = measure_bias(
+        lists(recommended or {}), COUNTS, metrics, people(0) if users is None else users, as_of=AS_OF, seed=1
+    )
+    assert found.columns == list(BIAS.column_names)
+    return found
+
+
+def groups(frame: pl.DataFrame, attribute: str, metric: str | None = None) -> dict[str, dict]:
+    chosen = frame.filter(attribute=attribute)
+    chosen = chosen if metric is None else chosen.filter(metric=metric)
+    return {row["group_name"]: row for row in chosen.iter_rows(named=True)}
+
+
+def judge(frame: pl.DataFrame) -> dict[str, Judgement]:
+    return {judgement.subject: judgement for judgement in judge_bias(frame, BiasConfig())}
+
+
+def test_tiers_follow_the_share_of_interactions():
+    tiers = dict(assign_tiers(COUNTS, ExposureConfig()).select("item_id", "tier").rows())
+    unseen = dict.fromkeys("fg", "never_interacted")
+    assert tiers == {"a": "head", "b": "torso", "c": "torso", "d": "torso", "e": "tail"} | unseen
+
+
+def test_exposure_is_held_against_interactions_and_catalogue():
+    frame = measure({f"u{i}": "ab" for i in range(40)} | {"v": "fz"})
+    places = 82
+    against = groups(frame, "popularity_tier", "exposure_share_vs_interactions")
+    assert against["head"]["value"] == pytest.approx(40 / places)
+    assert against["head"]["reference"] == pytest.approx(0.4)
+    assert against["head"]["ratio"] == pytest.approx(40 / places / 0.4)
+    assert against["tail"]["value"] == 0.0
+    catalogue = groups(frame, "popularity_tier", "exposure_share_vs_catalogue")
+    # z is recommended and in no catalogue: it counts as an eighth item without interactions.
+    assert catalogue["never_interacted"]["value"] == pytest.approx(2 / places)
+    assert catalogue["never_interacted"]["reference"] == pytest.approx(3 / 8)
+    assert catalogue["never_interacted"]["sample_size"] == 3
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.dictionaries(st.sampled_from([f"u{i}" for i in range(9)]), st.sets(st.sampled_from("abcdefgz"), min_size=1)))
+def test_exposure_shares_sum_to_one_and_so_do_their_references(recommended):
+    frame = measure({user: "".join(sorted(items)) for user, items in recommended.items()})
+    sums = (
+        frame.filter(dimension="exposure", verdict="no_data").group_by("metric").agg(pl.col("value", "reference").sum())
+    )
+    assert (sums.height == 2) == bool(recommended)
+    if recommended:
+        assert sums["value"].to_list() == pytest.approx([1.0, 1.0])
+        assert sums["reference"].to_list() == pytest.approx([1.0, 1.0])
+
+
+def test_lists_of_nothing_but_hits_warn_and_fair_ones_pass():
+    hits = judge(measure({f"u{i}": "a" for i in range(100)}))["exposure: popularity_tier"]
+    assert hits.verdict == "warn"
+    fair = {f"u{i:03d}": "aabcdef"[i % 7] for i in range(140)}
+    assert judge(measure(fair))["exposure: popularity_tier"].verdict == "pass"
+
+
+def test_few_lists_or_none_say_nothing_of_exposure():
+    for recommended in ({}, {"u1": "a", "u2": "b"}):
+        assert judge(measure(recommended))["exposure: popularity_tier"].verdict == "no_data"
+
+
+def test_an_attribute_that_nobody_has_is_one_row_of_no_data_and_never_a_pass():
+    frame = measure(metrics=ndcg([0.5] * 100), users=people(100))
+    for attribute in ("age_band", "gender", "country", "subscription"):
+        rows = groups(frame, attribute)
+        assert {name: row["verdict"] for name, row in rows.items()} == {"no_data": "no_data"}
+        assert judge(frame)[f"quality: {attribute}"].verdict == "no_data"
+
+
+def test_users_missing_an_attribute_are_a_group_that_is_never_judged():
+    users = people(200, gender=["f"] * 90 + ["m"] * 90 + [None, " "] * 10)
+    rows = groups(measure(metrics=ndcg([0.4, 0.6] * 100), users=users), "gender")
+    assert {name: (row["sample_size"], row["verdict"]) for name, row in rows.items()} == {
+        "f": (90, "pass"), "m": (90, "pass"), "no_data": (20, "no_data"),
+    }  # fmt: skip
+    mostly_unknown = people(200, gender=["f"] * 40 + ["m"] * 40 + [None] * 120)
+    assert judge(measure(metrics=ndcg([0.4, 0.6] * 100), users=mostly_unknown))["quality: gender"].verdict == "no_data"
+
+
+@pytest.mark.parametrize(
+    ("level", "n", "expected"), [(0.5, 100, "pass"), (0.32, 100, "warn"), (0.05, 100, "block"), (0.05, 50, "warn")]
+)
+def test_a_group_served_clearly_worse_is_found(level, n, expected):
+    values = [0.5] * 300 + [level] * n
+    users = people(300 + n, subscription=["paid"] * 300 + ["free"] * n)
+    frame = measure(metrics=ndcg(values), users=users)
+    row = groups(frame, "subscription")["free"]
+    assert row["verdict"] == expected
+    assert row["ratio"] == pytest.approx(level / np.mean(values))
+    assert judge(frame)["quality: subscription"].verdict == expected
+
+
+def test_a_group_too_small_to_judge_neither_passes_nor_warns():
+    frame = measure(metrics=ndcg([0.5] * 300 + [0.0] * 12), users=people(312, gender=["f"] * 300 + ["m"] * 12))
+    assert groups(frame, "gender")["m"]["verdict"] == "no_data"
+
+
+def test_a_group_that_is_everyone_has_nothing_to_be_compared_with():
+    frame = measure(metrics=ndcg([0.5] * 100), users=people(100, gender=["f"] * 100))
+    assert groups(frame, "gender")["f"]["verdict"] == "no_data"
+
+
+def test_the_eight_largest_countries_are_shown_and_the_rest_is_other():
+    countries = [f"c{min(i // 10, 10)}" for i in range(120)]
+    frame = measure(metrics=ndcg([0.5] * 120), users=people(120, country=countries))
+    rows = groups(frame, "country")
+    assert len(rows) == 9
+    assert rows["c10"]["sample_size"] == 20
+    assert rows["other"]["sample_size"] == 30
+
+
+def test_one_protocol_and_k_of_the_final_lists_is_judged():
+    rows = [
+        ("global", "final", 10, 0.1),
+        ("global", "final", 5, 0.2),
+        ("a", "final", 10, 0.3),
+        ("global", "als", 10, 0.4),
+    ]
+    frame = pl.DataFrame(
+        [(protocol, model, "u", "ndcg", k, value) for protocol, model, k, value in rows],
+        schema=["protocol", "model", "user_id", "metric", "k", "value"],
+        orient="row",
+    )
+    assert final_ndcg(frame).rows() == [("u", 0.1)]
+    assert final_ndcg(frame.filter(model="als")).is_empty()

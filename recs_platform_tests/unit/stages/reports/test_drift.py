@@ -1,0 +1,156 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recs_platform.contracts.errors import ContractError
+from recs_platform.contracts.tables import DRIFT
+from recs_platform.stages.reports.drift import DriftConfig, judge_drift, measure_drift, sample_rows
+
+NOW, THEN = datetime(2020, 1, 8, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)
+N = 2_000
+
+
+def frame(seed: int, n: int = N, **columns) -> pl.DataFrame:
+    """Three features at rest; `columns` add to or replace them."""
+    rng = np.random.default_rng(seed)
+    base = {
+        "user_id": [f"u{i}" for i in range(n)],
+        "count": rng.poisson(3.0, n),
+        "rate": rng.beta(2.0, 5.0, n),
+        "tiny": rng.normal(0.0, 1e-5, n),
+    }
+    return pl.DataFrame(base | columns)
+
+
+def measure(reference: pl.DataFrame, current: pl.DataFrame, html=None, **more) -> dict[str, dict]:
+    columns = [name for name in reference.columns if name != "user_id"]
+    found = measure_drift(
+        reference,
+        current,
+        table="features.t",
+        columns=columns,
+        as_of=NOW,
+        reference_as_of=THEN,
+        html=html,
+        seed=1,
+        **more,
+    )
+    assert found.columns == list(DRIFT.column_names)
+    assert found["column_name"].to_list() == columns
+    return {row["column_name"]: row for row in found.iter_rows(named=True)}
+
+
+def test_a_planted_shift_is_found_and_its_absence_is_not(tmp_path):
+    still, moved = frame(1), frame(2)
+    moved = moved.with_columns(pl.col("rate") + 0.3 * still["rate"].std())
+    page = tmp_path / "pages" / "drift.html"
+    rows = measure(still, moved, page)
+    assert {name: row["is_drifted"] for name, row in rows.items()} == {"count": False, "rate": True, "tiny": False}
+    assert rows["rate"]["value"] == pytest.approx(0.3, abs=0.05)
+    assert rows["rate"]["method"] == "wasserstein"
+    assert rows["rate"]["sample_size"] == N
+    written = page.read_text(encoding="utf-8")
+    assert "Wasserstein" in written
+    assert 'src="http' not in written
+
+
+def test_evidently_is_told_to_send_nothing():
+    measure(frame(1), frame(2))
+    from evidently.telemetry import event_logger
+
+    assert event_logger.enabled is False
+
+
+def test_a_feature_that_is_small_by_nature_drifts_like_any_other():
+    rows = measure(frame(1), frame(2).with_columns(pl.col("tiny") + 1e-5))
+    assert rows["tiny"]["is_drifted"]
+    assert rows["tiny"]["value"] == pytest.approx(1.0, abs=0.1)
+
+
+def test_small_samples_of_one_distribution_do_not_count_as_drift():
+    drifted = [
+        row["is_drifted"] for seed in range(6) for row in measure(frame(seed, 60), frame(seed + 50, 60)).values()
+    ]
+    assert sum(drifted) <= 1
+
+
+def test_categories_are_compared_by_their_shares():
+    rng = np.random.default_rng(3)
+    plan, same, other = (
+        rng.choice(["a", "b", "c"], N, p=p) for p in ([0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.1, 0.3, 0.6])
+    )
+    flag = rng.random(N) < 0.5
+    rows = measure(frame(1, plan=plan, kept=plan, flag=flag), frame(2, plan=other, kept=same, flag=~flag))
+    assert (rows["plan"]["method"], rows["plan"]["is_drifted"]) == ("jensenshannon", True)
+    assert not rows["kept"]["is_drifted"]
+    assert not rows["flag"]["is_drifted"]
+
+
+def test_columns_that_cannot_be_compared_say_so_and_never_drift():
+    empty = pl.Series([None] * N, dtype=pl.Float64)
+    rows = measure(frame(1, constant=[7.0] * N, empty=empty), frame(2, constant=[7.0] * N, empty=empty))
+    for name in ("constant", "empty"):
+        assert (rows[name]["method"], rows[name]["value"], rows[name]["is_drifted"]) == ("no_data", None, False)
+    few = measure(frame(1, 10), frame(2, 10))
+    assert {row["method"] for row in few.values()} == {"no_data"}
+    assert {row["method"] for row in measure(frame(1), frame(2, 0)).values()} == {"no_data"}
+
+
+def test_nulls_that_come_and_constants_that_start_to_move_are_drift():
+    half = [None if i % 2 else 1.0 + i for i in range(N)]
+    rows = measure(
+        frame(1, filled=[1.0 + i for i in range(N)], constant=[0.0] * N),
+        frame(2, filled=half, constant=[float(i % 4 == 0) for i in range(N)]),
+    )
+    assert (rows["filled"]["method"], rows["filled"]["value"], rows["filled"]["is_drifted"]) == (
+        "null_share",
+        0.5,
+        True,
+    )
+    assert (rows["constant"]["method"], rows["constant"]["value"]) == ("changed_share", 0.25)
+    assert rows["constant"]["is_drifted"]
+
+
+def test_infinite_values_count_as_missing():
+    values = np.arange(N, dtype=float)
+    values[:50] = np.inf
+    rows = measure(frame(1, x=np.arange(N, dtype=float)), frame(2, x=values))
+    assert rows["x"]["sample_size"] == N - 50
+    assert np.isfinite(rows["x"]["value"])
+
+
+def test_the_sample_is_the_same_users_on_both_sides_whatever_the_order_of_rows():
+    rows = frame(1).with_columns(pl.int_range(N).alias("place"))
+    sample = sample_rows(rows, 100, seed=4, columns=["place"])
+    assert sample.height == 100
+    assert sample_rows(rows.reverse(), 100, seed=4, columns=["place"]).equals(sample)
+    assert not sample_rows(rows, 100, seed=5, columns=["place"]).equals(sample)
+    # A sample of a sample: the smallest hashes stay the smallest.
+    assert sample_rows(rows, 50, seed=4, columns=["place"]).equals(sample.head(50))
+    with pytest.raises(ContractError, match="key"):
+        sample_rows(rows.drop("user_id"), 10, seed=4, columns=["place"])
+
+
+def judged(distances: list[float | None], sample: int = 5_000) -> tuple[str, float | None]:
+    rows = pl.DataFrame(
+        {
+            "table_name": "t",
+            "value": distances,
+            "is_drifted": [bool(distance and distance > 0.1) for distance in distances],
+            "sample_size": sample,
+        },
+        schema_overrides={"value": pl.Float64},
+    )
+    judgement = judge_drift(rows, "t", DriftConfig())
+    return judgement.verdict, judgement.value
+
+
+def test_drift_warns_and_blocks_only_when_all_is_broken_on_a_large_sample():
+    assert judged([0.01] * 8 + [0.5] * 2) == ("pass", 0.2)
+    assert judged([0.01] * 2 + [0.5] * 8) == ("warn", 0.8)
+    assert judged([0.5] * 10) == ("warn", 1.0)
+    assert judged([2.0] * 10) == ("block", 1.0)
+    assert judged([2.0] * 10, sample=500) == ("warn", 1.0)
+    assert judged([None] * 3) == ("no_data", None)
