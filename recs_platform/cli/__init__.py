@@ -1,0 +1,52 @@
+"""The `recs` command: parses, calls downstairs, prints. Heavy libraries are imported inside commands."""
+# typer leaves the callbacks of its options untyped.
+# pyright: reportUnknownMemberType=false
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from recs_platform.cli import benchmark, data, graph, results
+from recs_platform.cli.show import say_error
+from recs_platform.contracts.errors import RecsError
+
+app = typer.Typer(
+    name="recs",
+    help="From raw events to released recommendations, on one machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for room in (data, graph, results):
+    room.add_commands(app)
+app.add_typer(results.releases, name="releases")
+app.add_typer(benchmark.app, name="benchmark")
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+) -> None:
+    """From raw events to released recommendations, on one machine."""
+    if version:
+        from recs_platform import __version__
+
+        typer.echo(f"recs_platform {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point: an error raised on purpose is one line on stderr and its exit code, never a traceback."""
+    # OpenMP threads that spin while they wait slow each other down tenfold on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app()
+    except RecsError as error:
+        say_error(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)

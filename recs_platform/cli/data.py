@@ -1,0 +1,136 @@
+"""Commands about data at the door: init, simulate, land, ingest, status, forget."""
+# typer leaves the callbacks of its options untyped.
+# pyright: reportUnknownMemberType=false
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recs_platform.cli.house import make_home, open_dagster, open_platform
+from recs_platform.cli.show import Progress, put_json, put_table, say
+from recs_platform.contracts.errors import RecsError, UsageError
+from recs_platform.settings import read_settings
+
+
+def init() -> None:
+    """Create the home: folders, a commented recs.toml, the Dagster instance. Safe to repeat.
+
+    Example: recs init
+    """
+    home = read_settings().paths
+    is_new = make_home(home)
+    open_dagster(open_platform())
+    typer.echo(f"{'created' if is_new else 'already there'}: {home.root}")
+
+
+def simulate(
+    users: Annotated[int, typer.Option(min=1)] = 2000,
+    items: Annotated[int, typer.Option(min=1)] = 1000,
+    days: Annotated[int, typer.Option(min=1)] = 60,
+    events: Annotated[int, typer.Option(min=1)] = 200_000,
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+) -> None:
+    """Add files of a seeded synthetic world to landing.
+
+    Example: recs simulate --users 500 --days 30 --seed 1
+    """
+    from pydantic import ValidationError
+
+    from recs_platform.world import WorldConfig, simulate, write_landing
+
+    try:
+        config = WorldConfig(users=users, items=items, days=days, events=events, seed=seed)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"no such world: {field} {first['msg']}".replace("  ", " ")) from None
+    platform = open_platform()
+    world = simulate(config)
+    written = write_landing(world, platform.home.landing / "world")
+    typer.echo(f"{len(written)} files of the world {seed} are in {platform.home.landing / 'world'}")
+
+
+def land(
+    source: Annotated[str, typer.Argument(help="Name of the source; its SQL lies in dbt_like_sql/sources.")],
+    path: Annotated[Path, typer.Argument(help="A file, or a folder of files.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be copied.")] = False,
+) -> None:
+    """Copy a raw data set into landing, as it is; the source's SQL reads it at ingestion.
+
+    Example: recs land movielens ml-latest-small
+    """
+    platform = open_platform()
+    from recs_platform.contracts.errors import UsageError
+    from recs_platform.stages.events import land
+
+    if source not in platform.sources:
+        raise UsageError(f"no source {source!r}; there are: {', '.join(sorted(platform.sources))}")
+    report = land(platform.home, platform.sources[source], path, dry_run=dry_run)
+    verb = "would copy" if dry_run else "copied"
+    typer.echo(f"{verb} {len(report.copied)} files, {len(report.already_there)} already there")
+    for name in report.ignored:
+        say(f"ignored: {name}")
+
+
+def ingest() -> None:
+    """Take in every new file in landing, and do nothing else.
+
+    Example: recs ingest
+    """
+    platform = open_platform()
+    from recs_platform.defs import launch
+
+    progress = Progress("ingest")
+    with open_dagster(platform) as instance, progress.following():
+        launch.ingest(platform, instance, progress.watch)
+    show_ledger(platform.lake.root.parent)
+
+
+def show_ledger(root: Path) -> None:
+    """The ledger's rows, newest last."""
+    platform = open_platform()
+    from datetime import UTC, datetime
+
+    from recs_platform.contracts import columns as c
+    from recs_platform.contracts.tables import INGESTIONS
+
+    moment = datetime.now(UTC)
+    with platform.model_run(moment, moment) as run:
+        ledger = run.frame(INGESTIONS.name).sort(c.INGESTED_AT, c.SOURCE_FILE, c.CONTRACT_TABLE)
+    shown = [c.SOURCE_FILE, c.CONTRACT_TABLE, c.ROWS_READ, c.ROWS_ACCEPTED, c.ROWS_QUARANTINED, c.ROWS_DUPLICATE]
+    put_table(shown, ledger.select(shown).rows())
+    say(f"ledger of {root}: {ledger.height} rows")
+
+
+def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """Home, versions, disk, last release, files waiting in landing, stuck runs.
+
+    Example: recs status
+    """
+    platform = open_platform()
+    from recs_platform.defs.status import read_status
+
+    with open_dagster(platform) as instance:
+        found = read_status(platform, instance)
+    if as_json:
+        put_json(found)
+    else:
+        put_table(["what", "value"], [(name, str(value)) for name, value in found.items()])
+
+
+def forget(user: str) -> None:
+    """Erase a user everywhere. Not offered yet: it says so and leaves with exit code 1.
+
+    Example: recs forget u42
+    """
+    raise RecsError(
+        f"forgetting {user!r} is not possible yet: erasing rows from every table, artifact and published file is still "
+        "to be built; nothing was changed"
+    )
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put this module's commands on the app."""
+    for command in (init, simulate, land, ingest, status, forget):
+        app.command()(command)

@@ -1,0 +1,162 @@
+"""Commands that run the graph: run, backfill, evaluate, demo, ui."""
+# typer leaves the callbacks of its options untyped.
+# pyright: reportUnknownMemberType=false
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recs_platform.cli.house import open_dagster, open_platform
+from recs_platform.cli.show import Progress, put_frame, put_json, say, say_seconds
+from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.time import as_of_key, parse_instant
+
+if TYPE_CHECKING:
+    from recs_platform.defs.launch import Outcome
+    from recs_platform.defs.platform import Platform
+
+    Watch = Callable[[str, str], None]
+
+AsOf = Annotated[str | None, typer.Option("--as-of", help="A date (midnight UTC) or 2017-02-20T15.")]
+
+
+def run(as_of: AsOf = None) -> None:
+    """Take in landing, then build everything of one as-of: features to released recommendations.
+
+    The default as-of is midnight after the last event. Example: recs run --as-of 2017-02-20
+    """
+    instant = None if as_of is None else parse_instant(as_of)
+    platform = open_platform()
+    from recs_platform.defs import launch
+    from recs_platform.defs.instance import fail_stuck_runs
+    from recs_platform.defs.spans import default_as_of
+
+    with open_dagster(platform) as instance:
+        for stuck in fail_stuck_runs(instance):
+            say(f"run {stuck.run_id[:8]} ({stuck.job}) is marked failed: its process {stuck.pid} is gone")
+        _step("ingest", lambda watch: launch.ingest(platform, instance, watch))
+        at = default_as_of(platform) if instant is None else instant
+        _step(f"build {as_of_key(at)}", lambda watch: launch.build(platform, instance, at, watch))
+    _say_release(platform)
+
+
+def _step(title: str, action: "Callable[[Watch], Outcome]") -> None:
+    """Run one job with progress, then say its seconds."""
+    progress = Progress(title)
+    started = time.monotonic()
+    with progress.following():
+        outcome = action(progress.watch)
+    say_seconds(title, outcome, time.monotonic() - started)
+
+
+def _say_release(platform: "Platform") -> None:
+    from recs_platform.stages.releases import current_release
+
+    current = current_release(platform.home)
+    users = int(current.metrics.get("n_users", 0))
+    typer.echo(f"release {current.version} as of {as_of_key(current.as_of)}: lists for {users} users")
+    typer.echo(f"analysts' file: {platform.home.analytics}")
+
+
+def backfill(
+    start: Annotated[str, typer.Option("--from", help="First as-of.")],
+    end: Annotated[str, typer.Option("--to", help="Last as-of, included.")],
+    every: Annotated[str, typer.Option(help="Step: 1d, 7d, 12h.")] = "1d",
+) -> None:
+    """Build several as-ofs in order; the release in force stays the greatest one.
+
+    Example: recs backfill --from 2017-02-14 --to 2017-02-20 --every 1d
+    """
+    first, last, step = parse_instant(start), parse_instant(end), _parse_step(every)
+    if last < first:
+        raise UsageError(f"--to {end} lies before --from {start}")
+    platform = open_platform()
+    from recs_platform.defs import launch
+    from recs_platform.defs.instance import fail_stuck_runs
+    from recs_platform.defs.spans import require_events_before
+
+    with open_dagster(platform) as instance:
+        fail_stuck_runs(instance)
+        _step("ingest", lambda watch: launch.ingest(platform, instance, watch))
+        require_events_before(platform, first)
+        for number in range((last - first) // step + 1):
+            at = first + number * step
+            _step(f"build {as_of_key(at)}", partial(launch.build, platform, instance, at))
+    _say_release(platform)
+
+
+def _parse_step(text: str) -> timedelta:
+    units = {"d": "days", "h": "hours"}
+    if len(text) < 2 or text[-1] not in units or not text[:-1].isdigit() or int(text[:-1]) < 1:  # noqa: PLR2004
+        raise UsageError(f"not a step: {text!r}; write 1d, 7d or 12h")
+    return timedelta(**{units[text[-1]]: int(text[:-1])})
+
+
+def evaluate(
+    as_of: Annotated[str, typer.Option("--as-of", help="Everything is rebuilt from events before it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Rebuild candidates and ranker from events before the as-of and score them on the horizon after it.
+
+    Example: recs evaluate --as-of 2017-02-06
+    """
+    instant = parse_instant(as_of)
+    platform = open_platform()
+    from recs_platform.defs.evaluation import evaluate_once
+    from recs_platform.defs.spans import require_events_before
+
+    require_events_before(platform, instant)
+    metrics = evaluate_once(platform, instant, say)
+    if as_json:
+        put_json({"as_of": as_of_key(instant), "metrics": metrics.to_dicts()})
+    else:
+        put_frame(metrics, "table")
+
+
+def demo() -> None:
+    """What `make run` does: a synthetic world if landing is empty, the whole graph, lists for three users.
+
+    Example: recs demo
+    """
+    from recs_platform.cli.data import simulate
+
+    platform = open_platform()
+    if not any(path.is_file() for path in platform.home.landing.rglob("*")):
+        simulate()
+    run(None)
+    from recs_platform.cli.results import show_three_users
+
+    show_three_users(platform)
+    typer.echo(
+        "\nnext:\n"
+        "  make ui                                   the Dagster UI on http://127.0.0.1:3000\n"
+        "  .venv/bin/recs sql \"select * from reports.offline_metrics where segment = 'all'\"\n"
+        "  .venv/bin/recs land contract FOLDER       your own data, then: .venv/bin/recs run"
+    )
+
+
+def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 3000) -> None:
+    """Open the Dagster UI, with its daemon for sensors and schedules, on 127.0.0.1.
+
+    Example: recs ui --port 3001
+    """
+    platform = open_platform()
+    with open_dagster(platform):
+        pass
+    os.environ["RECS_HOME"] = str(platform.home.root)
+    os.environ["DO_NOT_TRACK"] = "1"
+    command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
+    say(f"the UI opens on http://127.0.0.1:{port} (Ctrl-C ends it)")
+    os.execv(sys.executable, [*command, "-m", "recs_platform.definitions"])  # noqa: S606 - our own interpreter
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put this module's commands on the app."""
+    for command in (run, backfill, evaluate, demo, ui):
+        app.command()(command)

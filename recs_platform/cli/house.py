@@ -1,0 +1,61 @@
+"""Opens what commands work on: the home's platform and its Dagster instance. Nothing is printed or decided here."""
+
+import os
+from typing import TYPE_CHECKING
+
+from recs_platform.contracts.home import Home
+from recs_platform.settings import read_settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from recs_platform.defs.platform import Platform
+
+RECS_TOML = """\
+# Settings of this home. Every line shows a default; take away the # to change it.
+# Any of them can also be given as RECS_<FIELD>, a nested one as RECS_PUBLISH__<FIELD>.
+
+# k = 10                        # items in a list
+# seed = 7                      # of everything random
+# threads = 2                   # cores one run may use (default: all)
+# memory_limit_gb = 6.0         # DuckDB's share; sized for two runs at once
+# horizon_days = 14             # length of a label or test window
+# train_every_days = 7          # days between training cutoffs
+# evaluation_windows = 12       # test windows pooled
+# evaluation_protocol = "auto"  # global (rolling windows), per_user (each user's last fifth), or auto
+# candidates_per_source = 50
+# max_per_category = 6          # items of one category in a list, while others last
+# allow_repeats = false         # recommend what the user has consumed already
+# schedule_hour = 3             # hour (UTC) of the daily build
+
+# [publish]
+# events_as_table_max_rows = 5000000   # above it, raw.events is a view over linked files
+# as_ofs_max = 30                      # as-of partitions kept in analytics.duckdb
+"""
+
+
+def make_home(home: Home) -> bool:
+    """Create the home's folders and a commented recs.toml; whether there was none before."""
+    for folder in (home.landing, home.lake, home.artifacts, home.reports, home.published, home.locks, home.logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    is_new = not home.settings_file.exists()
+    if is_new:
+        home.settings_file.write_text(RECS_TOML)
+    return is_new
+
+
+def open_platform() -> "Platform":
+    """The platform of the home that the environment names, its folders created."""
+    settings = read_settings()
+    make_home(settings.paths)
+    from recs_platform.defs.platform import Platform, sql_folder
+
+    return Platform(settings, sql_folder())
+
+
+def open_dagster(platform: "Platform") -> "dg.DagsterInstance":
+    """The home's Dagster instance."""
+    os.environ["DAGSTER_HOME"] = str(platform.home.dagster)
+    from recs_platform.defs.instance import open_instance
+
+    return open_instance(platform.home)

@@ -1,0 +1,228 @@
+"""Commands that read what was made: recommend, explain, releases, sql, publish, export."""
+# typer leaves the callbacks of its options untyped.
+# pyright: reportUnknownMemberType=false
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+
+import typer
+
+from recs_platform.cli.house import open_platform
+from recs_platform.cli.show import as_text, put_frame, put_json, put_table, say
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import RecsError, UsageError
+from recs_platform.contracts.time import as_of_key, parse_instant
+
+if TYPE_CHECKING:
+    from recs_platform.defs.platform import Platform
+
+
+class UserList(TypedDict):
+    """The public answer of `recs recommend`."""
+
+    user_id: str
+    as_of: str
+    release_id: str
+    items: list[dict[str, Any]]
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+Form = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="table, csv or json.")]
+ROWS_SHOWN = ["rank", "item_id", "score", "reason", "sources"]
+
+releases = typer.Typer(help="List, show, compare and roll back releases.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def recommend(user: str, k: Annotated[int | None, typer.Option("-k", min=1)] = None, as_json: AsJson = False) -> None:
+    """A user's list in the release now in force.
+
+    Example: recs recommend u00042 -k 5 --json
+    """
+    platform = open_platform()
+    found = _user_list(platform, user, k)
+    if as_json:
+        put_json(found)
+    else:
+        put_table(ROWS_SHOWN, [[item[name] for name in ROWS_SHOWN] for item in found["items"]])
+
+
+def _user_list(platform: "Platform", user: str, k: int | None) -> "UserList":
+    """The public answer: user_id, as_of, release_id, items."""
+    import polars as pl
+
+    from recs_platform.stages.releases import current_release, read_release
+
+    current = current_release(platform.home)
+    rows = read_release(platform.home, current.version).filter(pl.col(c.USER_ID) == user).sort(c.RANK)
+    if rows.is_empty():
+        raise RecsError(
+            f"user {user!r} has no list in release {current.version}: not known by {current.as_of:%Y-%m-%d}"
+        )
+    return {
+        "user_id": user,
+        "as_of": as_of_key(current.as_of),
+        "release_id": current.version,
+        "items": rows.select(ROWS_SHOWN).head(k or rows.height).to_dicts(),
+    }
+
+
+def show_three_users(platform: "Platform") -> None:
+    """Five rows each for the most active user, a typical one, and a brand-new one."""
+    from recs_platform.defs.showing import three_users
+
+    for who, user in three_users(platform):
+        found = _user_list(platform, user, 5)
+        typer.echo(f"\n{user} ({who})")
+        shown = ["rank", "item_id", "score", "reason"]
+        put_table(shown, [[item[name] for name in shown] for item in found["items"]])
+
+
+def explain(user: str, item: str, as_json: AsJson = False) -> None:
+    """Why an item is in a user's list, or why it is not.
+
+    Example: recs explain u00042 i00007
+    """
+    platform = open_platform()
+    from recs_platform.defs.explaining import explain_pair
+
+    found = explain_pair(platform, user, item)
+    if as_json:
+        put_json(found)
+        return
+    for name, value in found.items():
+        if name == "contributions":
+            typer.echo("what moved the ranker's score most:")
+            put_table(["feature", "value", "contribution"], [list(row.values()) for row in value])
+        else:
+            typer.echo(f"{name}: {as_text(value)}")
+
+
+@releases.command("list")
+def list_all(as_json: AsJson = False) -> None:
+    """Every sealed release, newest as-of first.
+
+    Example: recs releases list
+    """
+    platform = open_platform()
+    from recs_platform.stages.releases import list_releases
+
+    found = list_releases(platform.home).sort(c.AS_OF, c.SEALED_AT, descending=True)
+    if as_json:
+        put_json({"releases": found.to_dicts()})
+    else:
+        put_frame(found.drop("content_hash", c.KNOWN_AT), "table")
+
+
+@releases.command("show")
+def show(release_id: str) -> None:
+    """A release's manifest, as one JSON object.
+
+    Example: recs releases show 2017-02-20-1a2b3c4d5e6f
+    """
+    platform = open_platform()
+    from recs_platform.stages.releases import find_release
+
+    put_json(find_release(platform.home, release_id).model_dump(mode="json"))
+
+
+@releases.command("diff")
+def diff(a: str, b: str, as_json: AsJson = False) -> None:
+    """What changed from release A to release B.
+
+    Example: recs releases diff 2017-02-19-0a1b2c3d4e5f 2017-02-20-1a2b3c4d5e6f
+    """
+    platform = open_platform()
+    from recs_platform.stages.releases import diff_releases
+
+    found = diff_releases(platform.home, a, b).summary()
+    if as_json:
+        put_json(found)
+    else:
+        put_table(["what", "value"], list(found.items()))
+
+
+@releases.command("rollback")
+def rollback(release_id: str) -> None:
+    """Pin a release as the current one; `latest` takes the pin away.
+
+    Example: recs releases rollback 2017-02-19-0a1b2c3d4e5f
+    """
+    platform = open_platform()
+    from recs_platform.defs.publishing import publish
+    from recs_platform.stages.releases import current_release, pin_release, unpin
+
+    if release_id == "latest":
+        unpin(platform.home)
+    else:
+        pin_release(platform.home, release_id)
+    publish(platform)
+    typer.echo(f"current release: {current_release(platform.home).version}")
+
+
+def sql(
+    query: Annotated[str | None, typer.Argument(help="Read-only SQL on the published file.")] = None,
+    form: Form = "table",
+    model: Annotated[
+        str | None, typer.Option(help="A SQL model to compute instead, such as features.user_features.")
+    ] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="The model's as-of.")] = None,
+) -> None:
+    """Query analytics.duckdb, or compute one SQL model as of a date without storing it.
+
+    Examples: recs sql "from recommendations.current limit 5"
+    and: recs sql --model features.user_features --as-of 2017-02-20
+    """
+    if (query is None) == (model is None):
+        raise UsageError("give a query, or --model NAME --as-of DATE")
+    if model is not None and as_of is None:
+        raise UsageError("--model needs --as-of DATE")
+    platform = open_platform()
+    if model is not None and as_of is not None:
+        from recs_platform.defs.showing import compute_model
+
+        put_frame(compute_model(platform, model, parse_instant(as_of), datetime.now(UTC)), form)
+        return
+    from recs_platform.warehouse.query import query as ask
+
+    settings = platform.settings
+    found = ask(platform.home.analytics, str(query), threads=settings.threads, memory_limit_gb=settings.memory_limit_gb)
+    put_frame(found, form)
+
+
+def publish() -> None:
+    """Rebuild analytics.duckdb from the lake; repairs it after the home was moved.
+
+    Example: recs publish
+    """
+    platform = open_platform()
+    from recs_platform.defs.publishing import publish
+
+    report = publish(platform)
+    typer.echo(f"{platform.home.analytics}: {len(report.table_rows)} tables, {report.size_bytes / 1e6:.1f} MB")
+
+
+def export(file: Path) -> None:
+    """Write one self-contained copy of the published file.
+
+    Example: recs export shared.duckdb
+    """
+    platform = open_platform()
+    from recs_platform.warehouse.publish import export
+
+    settings = platform.settings
+    rows = export(
+        platform.home.analytics,
+        file,
+        threads=settings.threads,
+        memory_limit_gb=settings.memory_limit_gb,
+        temporary=platform.home.temporary,
+    )
+    say(f"{len(rows)} tables")
+    typer.echo(str(file))
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put this module's commands on the app."""
+    for command in (recommend, explain, sql, publish, export):
+        app.command()(command)

@@ -1,0 +1,71 @@
+"""How an as-of asset is declared: one decorator, so that all of them are partitioned, locked, owned and described."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from recs_platform.contracts.tables import TableContract
+from recs_platform.defs import metadata
+from recs_platform.defs.partitions import AS_OF_PARTITIONS
+from recs_platform.defs.resources import AS_OF_RESOURCES
+
+Results = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
+Body = Callable[[dg.AssetExecutionContext], Results]
+
+
+def as_of_asset(
+    key: dg.AssetKey,
+    *,
+    group: str,
+    deps: Iterable[dg.AssetKey],
+    kinds: Iterable[str],
+    description: str,
+    schema: dg.TableSchema | None = None,
+    check_specs: Sequence[dg.AssetCheckSpec] = (),
+    code_version: str | None = None,
+) -> Callable[[Body], dg.AssetsDefinition]:
+    """An asset of one table or artifact; `schema` is given where it is a table. The body yields its result."""
+    return dg.asset(
+        key=key,
+        deps=list(deps),
+        description=description,
+        group_name=group,
+        kinds=set(kinds),
+        owners=metadata.OWNERS,
+        partitions_def=AS_OF_PARTITIONS,
+        required_resource_keys=set(AS_OF_RESOURCES),
+        check_specs=list(check_specs),
+        code_version=code_version,
+        metadata={} if schema is None else metadata.definition_metadata(key, schema),
+    )
+
+
+def as_of_tables(
+    name: str,
+    contracts: Iterable[TableContract],
+    *,
+    group: str,
+    deps: Iterable[dg.AssetKey],
+    kinds: Iterable[str],
+    check_specs: Sequence[dg.AssetCheckSpec] = (),
+) -> Callable[[Body], dg.AssetsDefinition]:
+    """One step that writes several contract tables together. The body yields a result a table."""
+    return dg.multi_asset(
+        name=name,
+        specs=[
+            dg.AssetSpec(
+                metadata.asset_key(contract.name),
+                deps=list(deps),
+                group_name=group,
+                owners=metadata.OWNERS,
+                kinds=set(kinds),
+                description=contract.description,
+                metadata=metadata.contract_metadata(contract),
+            )
+            for contract in contracts
+        ],
+        check_specs=list(check_specs),
+        partitions_def=AS_OF_PARTITIONS,
+        required_resource_keys=set(AS_OF_RESOURCES),
+    )

@@ -1,0 +1,73 @@
+"""Assets of the releases stage: the sealed release, and the file that analysts query."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from recs_platform.contracts.tables import LISTS, SHORT_LISTS, VERDICTS
+from recs_platform.defs import metadata
+from recs_platform.defs.as_of_assets import Results, as_of_asset
+from recs_platform.defs.partitions import as_of, known_at
+from recs_platform.defs.platform import Platform
+from recs_platform.defs.publishing import publish
+from recs_platform.defs.releasing import release_lists
+from recs_platform.defs.resources import platform_of
+
+GROUP = "releases"
+RELEASE_KEY = dg.AssetKey([GROUP, "release"])
+
+
+def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
+    """Release → analytics.duckdb."""
+    stored = (model for schema in ("marts", "segments", "features") for model in platform.models.of(schema))
+    tables = [metadata.asset_key(model.name) for model in stored if model.materialized == "table"]
+    return [_release_asset(), _analytics_asset(tables)]
+
+
+def _release_asset() -> dg.AssetsDefinition:
+    @as_of_asset(
+        RELEASE_KEY,
+        group=GROUP,
+        deps=[metadata.asset_key(name) for name in (LISTS.name, SHORT_LISTS.name, VERDICTS.name)],
+        kinds=("python", "parquet"),
+        description="The lists of an as-of, sealed with a manifest once no check blocks. The same lists give the same "
+        "release.",
+    )
+    def release(context: dg.AssetExecutionContext) -> Results:
+        platform, at, known = platform_of(context), as_of(context), known_at(context)
+        manifest = release_lists(platform, at, known, sealed_at=datetime.now(UTC))
+        yield dg.MaterializeResult(
+            metadata={
+                "release_id": manifest.version,
+                "sealed_at": manifest.sealed_at.isoformat(),
+                "data_version": manifest.data_version,
+                **manifest.inputs,
+                **manifest.metrics,
+            }
+        )
+
+    return release
+
+
+def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    @as_of_asset(
+        dg.AssetKey([GROUP, "analytics"]),
+        group=GROUP,
+        deps=[RELEASE_KEY, *tables],
+        kinds=("duckdb",),
+        description="analytics.duckdb: every table in one file, built aside and moved into place; readers never wait.",
+    )
+    def analytics(context: dg.AssetExecutionContext) -> Results:
+        as_of(context)
+        platform = platform_of(context)
+        report = publish(platform)
+        yield dg.MaterializeResult(
+            metadata={
+                "path": str(platform.home.analytics.relative_to(platform.home.root)),
+                "tables": len(report.table_rows),
+                "dagster/row_count": sum(report.table_rows.values()),
+                "rows": dg.MetadataValue.json(dict(report.table_rows)),
+            }
+        )
+
+    return analytics

@@ -1,0 +1,147 @@
+"""Assets of the reports stage: offline evaluation, one asset and check a report, the verdicts, and the marts."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.tables import LIST_METRICS, LISTS, USER_METRICS, VERDICTS
+from recs_platform.defs import metadata
+from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
+from recs_platform.defs.evaluation import FINAL, evaluate
+from recs_platform.defs.partitions import as_of, known_at
+from recs_platform.defs.platform import Platform
+from recs_platform.defs.reporting import DRIFT_TABLES, read_inputs, report_folder, write_report
+from recs_platform.defs.resources import platform_of
+from recs_platform.defs.sql_assets import sql_assets
+from recs_platform.defs.training import Shelf, plan_curriculum
+from recs_platform.defs.writing import write_frames
+from recs_platform.stages.reports import REPORTS, Report, worst
+
+GROUP = "reports"
+VERDICT = "verdict"
+NO_BLOCK = "no_report_blocks"
+VERDICTS_KEY = metadata.asset_key(VERDICTS.name)
+
+
+def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
+    """Evaluation → reports → verdicts, beside the marts."""
+    reports = [_report_asset(report) for report in REPORTS]
+    keys = [asset.key for asset in reports]
+    marts = sql_assets(platform, schema="marts", group=GROUP)
+    return [_evaluation_asset(), *reports, _verdicts_asset(keys), *marts]
+
+
+def _evaluation_asset() -> dg.AssetsDefinition:
+    @as_of_tables(
+        "evaluation",
+        (USER_METRICS, LIST_METRICS),
+        group=GROUP,
+        deps=[dg.AssetKey(["ranking", "training_set"]), dg.AssetKey(["ranking", "ranker"])],
+        kinds=("python", "polars", "delta"),
+    )
+    def evaluation(context: dg.AssetExecutionContext) -> Results:
+        """Every test window ranked by a ranker that could have existed then, beside each source alone."""
+        platform, at, known = platform_of(context), as_of(context), known_at(context)
+        curriculum = plan_curriculum(platform, at, known)
+        per_user, per_list = evaluate(Shelf(platform, known, context.log.info), curriculum, context.log.info)
+        for contract, frame in ((USER_METRICS, per_user), (LIST_METRICS, per_list)):
+            written = write_frames(platform, contract, [frame], at)
+            yield dg.MaterializeResult(
+                asset_key=metadata.asset_key(contract.name),
+                metadata=metadata.table_metadata(
+                    written.rows, _means(frame), protocol=curriculum.protocol, windows=len(curriculum.tests())
+                ),
+            )
+
+    return evaluation
+
+
+def _means(metrics: pl.DataFrame) -> pl.DataFrame:
+    """Mean of each metric a model, the final lists first."""
+    means = metrics.pivot(on=c.METRIC, index=[c.PROTOCOL, c.MODEL], values=c.VALUE, aggregate_function="mean")
+    return means.sort(c.PROTOCOL, pl.col(c.MODEL) != FINAL, c.MODEL)
+
+
+def _report_asset(report: Report) -> dg.AssetsDefinition:
+    key = metadata.asset_key(report.table.name)
+    tables = (USER_METRICS.name, LIST_METRICS.name, LISTS.name, "segments.user_segments", *DRIFT_TABLES)
+
+    @as_of_asset(
+        key,
+        group=GROUP,
+        deps=[metadata.asset_key(table) for table in tables],
+        kinds=("python", "evidently") if report.name == "drift" else ("python", "polars"),
+        description=report.table.description,
+        schema=metadata.contract_schema(report.table),
+        check_specs=[
+            dg.AssetCheckSpec(
+                VERDICT,
+                asset=key,
+                blocking=True,
+                description=f"{report.title}: block stops the release, warn and no_data are said and do not",
+            )
+        ],
+    )
+    def table(context: dg.AssetExecutionContext) -> Results:
+        platform, at, known = platform_of(context), as_of(context), known_at(context)
+        result = report.run(read_inputs(platform, at, known))
+        written = write_report(platform, report, result, at)
+        shown = result.verdicts.drop(c.AS_OF, c.REPORT)
+        folder = report_folder(platform, at).relative_to(platform.home.root)
+        pages = {"page": str(folder / result.html)} if result.html else {}
+        yield dg.MaterializeResult(
+            metadata=metadata.table_metadata(written.rows, written.preview, verdict=result.verdict)
+            | {"verdicts": dg.MetadataValue.md(metadata.markdown_table(shown)), **pages},
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=VERDICT,
+                    passed=result.verdict == "pass",
+                    severity=_severity(result.verdict),
+                    metadata={VERDICT: result.verdict},
+                )
+            ],
+        )
+
+    return table
+
+
+def _severity(verdict: str) -> dg.AssetCheckSeverity:
+    """Only `block` stops the release."""
+    return dg.AssetCheckSeverity.ERROR if verdict == "block" else dg.AssetCheckSeverity.WARN
+
+
+def _verdicts_asset(reports: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+    @as_of_asset(
+        VERDICTS_KEY,
+        group=GROUP,
+        deps=reports,
+        kinds=("python", "delta"),
+        description=VERDICTS.description,
+        schema=metadata.contract_schema(VERDICTS),
+        check_specs=[
+            dg.AssetCheckSpec(
+                NO_BLOCK, asset=VERDICTS_KEY, blocking=True, description="Every report spoke and none blocks"
+            )
+        ],
+    )
+    def verdicts(context: dg.AssetExecutionContext) -> Results:
+        platform, at, known = platform_of(context), as_of(context), known_at(context)
+        with platform.model_run(at, known) as run:
+            judged = run.frame(VERDICTS.name, ordered=True)
+        silent = sorted({report.name for report in REPORTS} - set(judged[c.REPORT]))
+        overall = worst(judged[c.VERDICT].to_list())
+        yield dg.MaterializeResult(
+            metadata=metadata.table_metadata(judged.height, judged, verdict=overall)
+            | {"verdicts": dg.MetadataValue.md(metadata.markdown_table(judged.drop(c.AS_OF)))},
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=NO_BLOCK,
+                    passed=not silent and overall != "block",
+                    metadata={"silent": ", ".join(silent), VERDICT: overall},
+                )
+            ],
+        )
+
+    return verdicts

@@ -1,0 +1,72 @@
+"""Assets of the reranking stage: the lists of an as-of, complete and with reasons. Rules are the stage's."""
+
+import dagster as dg
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.tables import ITEM_NEIGHBOURS, LISTS, RANKED, SHORT_LISTS
+from recs_platform.defs import metadata
+from recs_platform.defs.as_of_assets import Results, as_of_tables
+from recs_platform.defs.lists import Lists, make_lists
+from recs_platform.defs.partitions import as_of, known_at
+from recs_platform.defs.platform import Platform
+from recs_platform.defs.resources import platform_of
+from recs_platform.defs.writing import write_frames
+
+GROUP = "reranking"
+LISTS_KEY = metadata.asset_key(LISTS.name)
+CHECKS = {
+    "lists_are_complete": "Every known user has k distinct items at ranks 1 to k, or a row in short_lists",
+    "nothing_consumed": "No list holds an item that its user had consumed before the as-of",
+    "only_available": "No list holds an item that is unavailable as of the instant",
+}
+
+
+def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
+    """Lists and short lists, one step."""
+
+    @as_of_tables(
+        "recommendations",
+        (LISTS, SHORT_LISTS),
+        group=GROUP,
+        deps=[metadata.asset_key(name) for name in (RANKED.name, ITEM_NEIGHBOURS.name, "segments.user_segments")],
+        kinds=("python", "polars", "delta"),
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=LISTS_KEY, blocking=True, description=description)
+            for name, description in CHECKS.items()
+        ],
+    )
+    def recommendations(context: dg.AssetExecutionContext) -> Results:
+        """Rules applied, everybody served, each row with a reason that is true."""
+        platform, at, known = platform_of(context), as_of(context), known_at(context)
+        made = make_lists(platform, at, known)
+        lists = write_frames(platform, LISTS, [made.lists], at)
+        short = write_frames(platform, SHORT_LISTS, [made.short_lists], at)
+        yield dg.MaterializeResult(
+            asset_key=LISTS_KEY,
+            metadata=metadata.table_metadata(
+                lists.rows,
+                lists.preview,
+                users=lists.users,
+                items=made.lists[c.ITEM_ID].n_unique(),
+                filled_rows=made.lists.filter(pl.col(c.SOURCES).list.contains("fallback")).height,
+            ),
+        )
+        yield dg.MaterializeResult(
+            asset_key=metadata.asset_key(SHORT_LISTS.name),
+            metadata=metadata.table_metadata(short.rows, made.short_lists),
+        )
+        yield from _checks(made, platform.settings.k)
+
+    return [recommendations]
+
+
+def _checks(made: Lists, k: int) -> Results:
+    for name, failing in made.violations(k).items():
+        sample = metadata.markdown_table(failing.head(metadata.PREVIEW_ROWS))
+        yield dg.AssetCheckResult(
+            asset_key=LISTS_KEY,
+            check_name=name,
+            passed=failing.is_empty(),
+            metadata={"failing_rows": failing.height, "sample": dg.MetadataValue.md(sample)},
+        )

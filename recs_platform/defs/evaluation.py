@@ -1,0 +1,143 @@
+"""Offline evaluation: each test window ranked by a ranker that could have existed then. Composes stages."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.manifests import Manifest
+from recs_platform.defs.platform import Platform
+from recs_platform.defs.training import RANKER, Curriculum, Shelf, plan_curriculum, ranker, ranker_version
+from recs_platform.defs.windows import IS_KNOWN_ITEM, USER_COUNT, Split, Window, read_window
+from recs_platform.evaluation.metrics import catalogue_coverage, gini_exposure, novelty, user_metrics
+from recs_platform.lake.artifacts import artifact
+from recs_platform.stages import ranking, reranking, retrieval
+
+FINAL = "final"
+RANKED_PER_USER = 50
+WITH_NEW_ITEMS = "_with_new_items"
+
+
+def evaluate(
+    shelf: Shelf, curriculum: Curriculum, progress: Callable[[str], None]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Metrics of every model in every test window.
+
+    Returns user metrics (protocol, cutoff, model, user_id, metric, k, value) and list metrics (protocol, cutoff, model,
+    metric, k, value). The protocol with new items counts items first seen inside the window as held out too.
+    """
+    platform, splits = shelf.platform, curriculum.tests()
+    learned = {split: shelf.to_learn_from(curriculum.training_for(split)) for split in splits}
+    by_version = {ranker_version(platform, windows): (split, windows) for split, windows in learned.items()}
+
+    def train(version: str) -> Manifest:
+        split, windows = by_version[version]
+        trained, reused = ranker(platform, split.cutoff, curriculum.known_at, windows)
+        progress(f"ranker {version[:8]} as of {split.cutoff:%Y-%m-%d}: {'reused' if reused else 'trained'}")
+        return trained
+
+    def test(split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:
+        tested = read_window(platform, shelf.take(split).version)
+        return evaluate_window(platform, split, tested, trained[ranker_version(platform, learned[split])])
+
+    with ThreadPoolExecutor(platform.settings.threads) as pool:
+        trained = dict(zip(by_version, pool.map(train, by_version), strict=True))
+    tested = [test(split) for split in splits]
+    return pl.concat(per_user for per_user, _ in tested), pl.concat(per_list for _, per_list in tested)
+
+
+def evaluate_window(
+    platform: Platform, split: Split, tested: Window, trained: Manifest
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Metrics of the final lists and of each source alone in one window."""
+    k = platform.settings.k
+    models = {FINAL: final_lists(platform, tested, trained)} | {
+        source.name: source_lists(tested.rows, source.name, k) for source in retrieval.SOURCES
+    }
+    known = tested.held_out.filter(IS_KNOWN_ITEM)
+    truths = {split.protocol: known, f"{split.protocol}{WITH_NEW_ITEMS}": tested.held_out}
+    per_user = [
+        user_metrics(made, truth, k).with_columns(_tags(split.cutoff, protocol, model, k))
+        for protocol, truth in truths.items()
+        for model, made in models.items()
+    ]
+    per_list = [_list_metrics(made, tested, k, split.protocol, split.cutoff, model) for model, made in models.items()]
+    return pl.concat(per_user), pl.concat(per_list)
+
+
+def final_lists(platform: Platform, tested: Window, trained: Manifest) -> pl.DataFrame:
+    """What the platform would have shown: ranked, then re-ranked."""
+    scorer = ranking.load_ranker(artifact(platform.home.artifacts, RANKER, trained.version))
+    ranked = ranking.rank_candidates([tested.rows], scorer, top_n=RANKED_PER_USER, threads=platform.settings.threads)
+    users = pl.concat([tested.rows[c.USER_ID], tested.held_out[c.USER_ID]]).unique().sort()
+    context = rerank_context(platform, tested.items, tested.consumed, users)
+    return reranking.rerank(pl.concat(list(ranked)), context).lists
+
+
+def rerank_context(
+    platform: Platform, items: pl.DataFrame, consumed: pl.DataFrame, users: pl.Series
+) -> reranking.RerankContext:
+    """What the rules look at; `items` carry user counts, which order the fallback."""
+    settings = platform.settings
+    fallback = items.sort([USER_COUNT, c.ITEM_ID], descending=[True, False])
+    return reranking.RerankContext(
+        items=items,
+        consumed=consumed,
+        users=users,
+        fallback=fallback.select(c.ITEM_ID, pl.col(USER_COUNT).cast(pl.Float64).alias(c.SCORE)),
+        k=settings.k,
+        max_per_category=settings.max_per_category,
+        allow_repeats=settings.allow_repeats,
+    )
+
+
+def source_lists(rows: pl.DataFrame, source: str, k: int) -> pl.DataFrame:
+    """The first `k` of one source alone (user_id, item_id, rank)."""
+    rank = pl.col(c.source_rank(source)).cast(pl.Int32).alias(c.RANK)
+    return rows.select(c.USER_ID, c.ITEM_ID, rank).filter(pl.col(c.RANK) <= k)
+
+
+def _list_metrics(
+    lists: pl.DataFrame, tested: Window, k: int, protocol: str, cutoff: datetime, model: str
+) -> pl.DataFrame:
+    n_users = tested.held_out[c.USER_ID].n_unique()
+    counts = tested.items.select(c.ITEM_ID, pl.col(USER_COUNT).alias("user_count"))
+    values = {
+        "coverage": catalogue_coverage(lists, tested.items.height, k),
+        "gini": gini_exposure(lists, tested.items.height, k),
+        "novelty": novelty(lists, counts, max(n_users, int(counts["user_count"].max() or 0)), k),  # pyright: ignore[reportArgumentType]
+    }
+    frame = pl.DataFrame(
+        {c.METRIC: list(values), c.VALUE: list(values.values())}, schema_overrides={c.VALUE: pl.Float64}
+    )
+    return frame.with_columns(_tags(cutoff, protocol, model, k))
+
+
+def _tags(cutoff: datetime, protocol: str, model: str, k: int) -> list[pl.Expr]:
+    return [
+        pl.lit(protocol).alias(c.PROTOCOL),
+        pl.lit(cutoff).dt.cast_time_unit("us").alias(c.CUTOFF),
+        pl.lit(model).alias(c.MODEL),
+        pl.lit(k, dtype=pl.Int32).alias(c.K),
+    ]
+
+
+def evaluate_once(platform: Platform, as_of: datetime, progress: Callable[[str], None]) -> pl.DataFrame:
+    """Mean metrics of each model on `[as_of, as_of + horizon)`, everything rebuilt from events before the as-of."""
+    known_at = datetime.now(UTC)
+    end = as_of + timedelta(days=platform.settings.horizon_days)
+    curriculum = plan_curriculum(platform, end, known_at)
+    if curriculum.protocol == "global":
+        plan = replace(curriculum.plan, tests=(as_of,))
+        curriculum = replace(curriculum, plan=plan)
+    per_user, per_list = evaluate(Shelf(platform, known_at, progress), curriculum, progress)
+    keys = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]
+    return (
+        pl.concat([per_user.select(*keys, c.VALUE), per_list.select(*keys, c.VALUE)])
+        .group_by(keys, maintain_order=True)
+        .agg(pl.col(c.VALUE).mean(), pl.len().alias(c.N_USERS))
+        .sort(keys)
+    )

@@ -1,0 +1,88 @@
+"""Why an item is in a user's list, or why not: from the current release and the tables it was made of."""
+# pyarrow has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from typing import Any
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import RecsError
+from recs_platform.contracts.tables import CANDIDATES, RANKED
+from recs_platform.contracts.time import as_of_key
+from recs_platform.defs.platform import Platform
+from recs_platform.lake.artifacts import artifact
+from recs_platform.stages import ranking
+from recs_platform.stages.features import feature_tables, ranking_rows_sql
+from recs_platform.stages.releases import current_release, read_release
+from recs_platform.warehouse.runner import ModelRun
+
+CONTRIBUTIONS_SHOWN = 8
+
+
+def explain_pair(platform: Platform, user: str, item: str) -> dict[str, Any]:
+    """The verdict in a sentence, then the numbers behind it. Raises RecsError for an unknown user or item."""
+    current = current_release(platform.home)
+    released = read_release(platform.home, current.version)
+    row = released.filter((pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item))
+    with platform.model_run(current.as_of, current.known_at) as run:
+        known = _Known(run, user, item)
+        found: dict[str, Any] = {
+            c.USER_ID: user,
+            c.ITEM_ID: item,
+            c.AS_OF: as_of_key(current.as_of),
+            c.RELEASE_ID: current.version,
+            "answer": _answer(known, row),
+        }
+        if row.height:
+            found |= row.select(c.RANK, c.SCORE, c.REASON, c.SOURCES).row(0, named=True)
+        if known.ranked.height:
+            found["rank_before_rules"] = known.ranked[c.RANK][0]
+        if known.candidate.height:
+            found["contributions"] = _contributions(platform, run, user, item, current.parameters[c.RANKER_VERSION])
+    return found
+
+
+class _Known:
+    """What the tables of the as-of hold on the pair."""
+
+    def __init__(self, run: ModelRun, user: str, item: str) -> None:
+        pair = (pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item)
+        self.item = run.frame("staging.stg_items").filter(pl.col(c.ITEM_ID) == item)
+        self.consumed = run.frame("staging.stg_interactions").filter(pair).sort(c.OCCURRED_AT)
+        self.candidate = run.frame(CANDIDATES.name).filter(pair)
+        self.ranked = run.frame(RANKED.name).filter(pair)
+        if run.frame("staging.stg_users", [c.USER_ID]).filter(pl.col(c.USER_ID) == user).is_empty():
+            raise RecsError(f"user {user!r} is not known by {run.as_of:%Y-%m-%d}")
+        if self.item.is_empty():
+            raise RecsError(f"item {item!r} is not known by {run.as_of:%Y-%m-%d}")
+
+
+def _answer(known: _Known, row: pl.DataFrame) -> str:
+    if row.height:
+        return f"recommended at rank {row[c.RANK][0]}: {row[c.REASON][0]}"
+    if known.consumed.height:
+        last = known.consumed.row(-1, named=True)
+        return f"not recommended: the user's {last[c.EVENT_TYPE]} of {last[c.OCCURRED_AT]:%Y-%m-%d %H:%M} consumed it"
+    if not known.item["is_available"][0]:
+        return "not recommended: the item is not available as of the instant"
+    if known.candidate.is_empty():
+        return "not recommended: no candidate source offered it"
+    if known.ranked.is_empty():
+        return "not recommended: the ranker put it too low"
+    return f"not recommended: rank {known.ranked[c.RANK][0]} before the rules, below what the list holds"
+
+
+def _contributions(platform: Platform, run: ModelRun, user: str, item: str, version: str) -> list[dict[str, Any]]:
+    """The features that moved the ranker's score most; each share is in raw-score units."""
+    scorer = ranking.load_ranker(artifact(platform.home.artifacts, "ranker", version))
+    for table in (CANDIDATES.name, *feature_tables(platform.feature_set)):
+        run.require(table)
+    rows = pl.concat(
+        [
+            frame.filter((pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item))
+            for batch in run.arrow(ranking_rows_sql(platform.feature_set, platform.models))
+            if isinstance(frame := pl.from_arrow(batch), pl.DataFrame)
+        ]
+    )
+    return ranking.explain_score(scorer, rows).head(CONTRIBUTIONS_SHOWN).to_dicts()

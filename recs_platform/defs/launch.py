@@ -1,0 +1,158 @@
+"""Starts runs in this process, from the command line, and says how they went. What runs is said by the jobs."""
+
+import os
+import threading
+import uuid
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+
+import dagster as dg
+
+from recs_platform.contracts.errors import RecsError
+from recs_platform.contracts.time import as_of_key
+from recs_platform.defs.assembly import build_definitions
+from recs_platform.defs.jobs import BUILD, INGEST
+from recs_platform.defs.partitions import AS_OF_PARTITIONS, KNOWN_AT_TAG
+from recs_platform.defs.platform import Platform
+from recs_platform.defs.resources import PID_TAG
+from recs_platform.defs.spans import require_events_before
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """One finished step of a run."""
+
+    name: str
+    seconds: float
+    ok: bool
+
+
+@dataclass
+class Outcome:
+    """How a run went: seconds by step, and one line for each thing that failed."""
+
+    run_id: str
+    ok: bool
+    steps: list[StepDone] = field(default_factory=list[StepDone])
+    failures: list[str] = field(default_factory=list[str])
+
+    @property
+    def seconds(self) -> float:
+        return sum(step.seconds for step in self.steps)
+
+
+class RunFailed(RecsError):
+    """A run did not succeed; the message names the asset or check."""
+
+
+def ingest(platform: Platform, instance: dg.DagsterInstance, watch: Callable[[str, str], None]) -> Outcome:
+    """Run `ingest`. Raises RunFailed."""
+    return _run(instance, _definitions(platform), INGEST, {}, None, watch)
+
+
+def build(
+    platform: Platform,
+    instance: dg.DagsterInstance,
+    as_of: datetime,
+    watch: Callable[[str, str], None],
+    known_at: datetime | None = None,
+) -> Outcome:
+    """Register the as-of, then run `build` for it. Raises NotReady when no event lies before it, RunFailed."""
+    require_events_before(platform, as_of)
+    key = as_of_key(as_of)
+    instance.add_dynamic_partitions(str(AS_OF_PARTITIONS.name), [key])
+    tags = {} if known_at is None else {KNOWN_AT_TAG: known_at.isoformat()}
+    return _run(instance, _definitions(platform), BUILD, tags, key, watch)
+
+
+@cache
+def _definitions(platform: Platform) -> dg.Definitions:
+    return build_definitions(platform)
+
+
+def _run(
+    instance: dg.DagsterInstance,
+    definitions: dg.Definitions,
+    job: str,
+    tags: Mapping[str, str],
+    partition_key: str | None,
+    watch: Callable[[str, str], None],
+) -> Outcome:
+    job_def = definitions.resolve_job_def(job)
+    run_id = str(uuid.uuid4())
+    with _watching(instance, run_id, watch):
+        result = job_def.execute_in_process(
+            instance=instance,
+            partition_key=partition_key,
+            run_id=run_id,
+            tags={PID_TAG: str(os.getpid()), **tags},
+            raise_on_error=False,
+        )
+    outcome = _outcome(result.run_id, result.success, result.all_events)
+    if not outcome.ok:
+        raise RunFailed("; ".join(outcome.failures) or f"run {outcome.run_id} failed")
+    return outcome
+
+
+@contextmanager
+def _watching(
+    instance: dg.DagsterInstance, run_id: str, watch: Callable[[str, str], None]
+) -> Generator[None, None, None]:
+    """Tell `watch` (kind, step or message) what happens while the run goes on."""
+    done = threading.Event()
+
+    def follow() -> None:
+        cursor: str | None = None
+        while True:
+            last_round = done.wait(POLL_SECONDS)
+            connection = instance.get_records_for_run(run_id, cursor=cursor)
+            cursor = connection.cursor
+            for record in connection.records:
+                entry = record.event_log_entry
+                if entry.is_dagster_event and entry.dagster_event is not None:
+                    watch(entry.dagster_event.event_type_value, entry.step_key or "")
+                else:
+                    watch("LOG", entry.user_message)
+            if last_round:
+                return
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _outcome(run_id: str, ok: bool, events: Sequence[dg.DagsterEvent]) -> Outcome:
+    outcome = Outcome(run_id, ok)
+    for event in events:
+        if event.is_step_success and event.step_key:
+            outcome.steps.append(StepDone(event.step_key, event.step_success_data.duration_ms / 1000, ok=True))
+        elif event.is_step_failure and event.step_key:
+            outcome.steps.append(StepDone(event.step_key, 0.0, ok=False))
+            outcome.failures.append(f"{event.step_key}: {_first_cause(event.step_failure_data.error)}")
+        elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if check.blocking and not check.passed and check.severity is dg.AssetCheckSeverity.ERROR:
+                outcome.failures.append(f"check {check.check_name} on {check.asset_key.to_user_string()} failed")
+        elif event.event_type_value in {"PIPELINE_FAILURE", "PIPELINE_INIT_FAILURE"} and not outcome.failures:
+            data = event.job_failure_data
+            outcome.failures.append(_first_cause(data.error) if data.error else event.message or "")
+    return outcome
+
+
+def _first_cause(error: object) -> str:
+    """The message of the innermost error, without Dagster's wrapping and without a traceback."""
+    current = error
+    while getattr(current, "cause", None) is not None:
+        current = getattr(current, "cause")  # noqa: B009
+    message = str(getattr(current, "message", current)).strip().splitlines()[0]
+    _, _, said = message.partition(": ")
+    return said or message

@@ -1,0 +1,90 @@
+"""The lists of an as-of: ranked rows re-ranked, filled, explained. Composes the stage with the lake's tables."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
+from recs_platform.defs.evaluation import rerank_context
+from recs_platform.defs.platform import Platform
+from recs_platform.defs.windows import with_user_counts
+from recs_platform.stages import reranking
+
+REASON_DAYS = 28
+PAIR = [c.USER_ID, c.ITEM_ID]
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Lists and short lists of one as-of, beside what they must not break."""
+
+    lists: pl.DataFrame
+    short_lists: pl.DataFrame
+    consumed: pl.DataFrame
+    items: pl.DataFrame
+    users: pl.Series
+    allow_repeats: bool
+
+    def violations(self, k: int) -> dict[str, pl.DataFrame]:
+        """Rows that break a promise, by the name of the promise."""
+        unavailable = self.items.filter(~pl.col("is_available"))
+        consumed = self.lists.clear() if self.allow_repeats else self.lists.join(self.consumed, on=PAIR, how="semi")
+        return {
+            "lists_are_complete": self._incomplete(k),
+            "nothing_consumed": consumed.select(c.USER_ID, c.ITEM_ID, c.RANK),
+            "only_available": self.lists.join(unavailable, on=c.ITEM_ID, how="semi").select(
+                c.USER_ID, c.ITEM_ID, c.RANK
+            ),
+        }
+
+    def _incomplete(self, k: int) -> pl.DataFrame:
+        made = self.lists.group_by(c.USER_ID).agg(
+            pl.len().alias("rows"),
+            pl.col(c.ITEM_ID).n_unique().alias("items"),
+            pl.col(c.RANK).min().alias("first"),
+            pl.col(c.RANK).max().alias("last"),
+        )
+        everyone = self.users.to_frame(c.USER_ID).join(made, on=c.USER_ID, how="left").fill_null(0)
+        is_whole = (pl.col("rows") == k) & (pl.col("items") == k) & (pl.col("first") == 1) & (pl.col("last") == k)
+        return everyone.filter(~is_whole).join(self.short_lists, on=c.USER_ID, how="anti").sort(c.USER_ID)
+
+
+def make_lists(platform: Platform, at: datetime, known: datetime) -> Lists:
+    """Re-rank the champion's order, serve everybody, give each row its reason, segment and propensity."""
+    with platform.model_run(at, known) as run:
+        ranked = run.frame(RANKED.name)
+        interactions = run.frame("staging.stg_interactions")
+        items = with_user_counts(run.frame("staging.stg_items"), interactions)
+        users = run.frame("staging.stg_users").sort(c.USER_ID)
+        segments = run.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID, c.SEGMENT_NAME])
+        neighbours = run.frame(ITEM_NEIGHBOURS.name)
+    consumed = interactions.select(PAIR).unique()
+    context = rerank_context(platform, items, consumed, users[c.USER_ID])
+    result = reranking.rerank(ranked.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES), context)
+    profiles = users.join(segments, on=c.USER_ID, how="left")
+    since_us = round((at - timedelta(days=REASON_DAYS)).timestamp() * 1_000_000)
+    explained = reranking.add_reasons(
+        result.lists,
+        history=interactions,
+        neighbours=neighbours,
+        items=items,
+        users=profiles,
+        segment_popularity=reranking.group_popularity(interactions, profiles, c.SEGMENT_ID, since_us),
+        country_popularity=reranking.group_popularity(interactions, profiles, c.COUNTRY, since_us),
+        popularity=reranking.item_popularity(interactions),
+        window_days=REASON_DAYS,
+    )
+    version = ranked[c.RANKER_VERSION][0] if ranked.height else "none"
+    lists = explained.join(segments, on=c.USER_ID, how="left").with_columns(
+        pl.lit(1.0).alias(c.PROPENSITY), pl.lit(version).alias(c.RANKER_VERSION)
+    )
+    return Lists(
+        lists=lists.sort(c.USER_ID, c.RANK),
+        short_lists=result.short_lists.sort(c.USER_ID),
+        consumed=consumed,
+        items=items,
+        users=users[c.USER_ID],
+        allow_repeats=platform.settings.allow_repeats,
+    )

@@ -1,0 +1,92 @@
+"""What every asset needs of one home: settings, lake, models, connections. No stage logic and no Dagster types."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import duckdb
+
+import recs_platform
+from recs_platform.contracts.features import FeatureSet
+from recs_platform.contracts.home import Home
+from recs_platform.contracts.tables import AS_OF_TABLES, CANDIDATES, RAW_TABLES, TableContract
+from recs_platform.lake.tables import Lake
+from recs_platform.settings import Settings
+from recs_platform.stages import features, retrieval
+from recs_platform.stages.events import Source, load_sources
+from recs_platform.warehouse.connection import connect
+from recs_platform.warehouse.lineage import ColumnEdge, column_lineage
+from recs_platform.warehouse.models import Models, load_models
+from recs_platform.warehouse.runner import ModelRun
+
+
+def sql_folder() -> Path:
+    """`dbt_like_sql` beside the package in a checkout, inside it when installed as a wheel."""
+    package = Path(recs_platform.__file__).parent
+    checkout = package.parent / "dbt_like_sql"
+    return checkout if checkout.is_dir() else package / "dbt_like_sql"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """One home with its settings and the SQL models it runs; made once a process."""
+
+    settings: Settings
+    sql: Path
+
+    @property
+    def home(self) -> Home:
+        return self.settings.paths
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.home.lake)
+
+    @cached_property
+    def contracts(self) -> tuple[TableContract, ...]:
+        others = tuple(table for table in AS_OF_TABLES if table.name != CANDIDATES.name)
+        return (*RAW_TABLES, retrieval.candidates_contract(), *others)
+
+    @cached_property
+    def models(self) -> Models:
+        return load_models(self.sql / "models", self.contracts)
+
+    @cached_property
+    def lineage(self) -> list[ColumnEdge]:
+        """Column lineage of every model; inferred when first asked for."""
+        return column_lineage(self.models)
+
+    @cached_property
+    def sources(self) -> Mapping[str, Source]:
+        return load_sources(self.sql / "sources")
+
+    @cached_property
+    def feature_set(self) -> FeatureSet:
+        return features.feature_set(self.models, retrieval.source_features())
+
+    def contract(self, name: str) -> TableContract:
+        return next(table for table in self.contracts if table.name == name)
+
+    @contextmanager
+    def connection(self) -> Generator[duckdb.DuckDBPyConnection, None, None]:
+        """A DuckDB connection with the settings' limits, closed at the end."""
+        con = connect(
+            memory_limit_gb=self.settings.memory_limit_gb,
+            threads=self.settings.threads,
+            temporary=self.home.temporary,
+        )
+        try:
+            yield con
+        finally:
+            con.close()
+
+    @contextmanager
+    def model_run(
+        self, as_of: datetime, known_at: datetime, *, scratch: bool = False
+    ) -> Generator[ModelRun, None, None]:
+        """The models as of an instant; `scratch` computes upstream models instead of reading the lake's partition."""
+        with self.connection() as con:
+            yield ModelRun(con, self.lake, self.models, self.contracts, as_of=as_of, known_at=known_at, scratch=scratch)

@@ -1,0 +1,44 @@
+"""What `recs status` says of a home. Reads only."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+import recs_platform
+from recs_platform.contracts.errors import NotReady
+from recs_platform.defs.instance import stuck_runs
+from recs_platform.defs.platform import Platform
+from recs_platform.lake.artifacts import library_versions
+from recs_platform.lake.locks import holder
+from recs_platform.stages.events import pending
+from recs_platform.stages.releases import current_release, pinned_release
+
+
+def read_status(platform: Platform, instance: dg.DagsterInstance) -> dict[str, Any]:
+    """Home, versions, disk, last release, waiting files, stuck runs; values that print as they are."""
+    home = platform.home
+    return {
+        "home": str(home.root),
+        "version": recs_platform.__version__,
+        "libraries": library_versions("dagster", "duckdb", "deltalake", "polars", "lightgbm", "faiss-cpu"),
+        "disk_used_mb": round(_size(home.root) / 1e6, 1),
+        "disk_free_gb": round(shutil.disk_usage(home.root).free / 1e9, 1),
+        "files_waiting_in_landing": len(pending(home, platform.sources, platform.lake)),
+        "release": _release(platform),
+        "release_is_pinned": pinned_release(home) is not None,
+        "running_process": holder(home.locks / "as_of"),
+        "stuck_runs": [f"{stuck.run_id} ({stuck.job}, process {stuck.pid})" for stuck in stuck_runs(instance)],
+    }
+
+
+def _release(platform: Platform) -> str | None:
+    try:
+        return current_release(platform.home).version
+    except NotReady:
+        return None
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())

@@ -1,0 +1,101 @@
+"""What the documents tell people to type is what there is: commands, their options, make targets, files linked to."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from itertools import dropwhile, groupby
+from pathlib import Path
+
+import click
+import pytest
+import typer
+
+from recs_platform.cli import app
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [
+    path
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if path.is_file()
+]
+NAMES = [path.relative_to(ROOT).as_posix() for path in DOCUMENTS]
+SHELLS = {"", "sh", "bash", "console", "shell", "text"}
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+ENDS = {"|", "||", "&&", ";", ">", ">>", "<", "&", "2>", "2>&1"}
+
+
+def _lines(document: str) -> Iterator[str]:
+    for language, block in FENCE.findall((ROOT / document).read_text()):
+        if language in SHELLS:
+            yield from block.replace("\\\n", " ").splitlines()
+
+
+def _commands(document: str, program: str) -> Iterator[list[str]]:
+    """Arguments after each `program` at the head of a command in the code blocks."""
+    for line in _lines(document):
+        for command in _simple_commands(line.strip().removeprefix("$ ")):
+            words = list(dropwhile(lambda word: "=" in word or word in {"time", "exec"}, command))
+            if words and words[0].rsplit("/", 1)[-1] == program:
+                yield words[1:]
+
+
+def _simple_commands(line: str) -> Iterator[list[str]]:
+    """Words of each command of a line, which pipes, redirections and `&&` end."""
+    try:
+        words = shlex.split(line, comments=True)
+    except ValueError:
+        words = line.split()
+    for is_end, group in groupby(words, key=lambda word: word in ENDS):
+        if not is_end:
+            yield list(group)
+
+
+def _is_synopsis(arguments: list[str]) -> bool:
+    return any(re.search(r"^\[|\]$|\.\.\.|…|^<.*>$", word) for word in arguments)
+
+
+def _check(arguments: list[str]) -> None:
+    command: click.Command = typer.main.get_command(app)
+    path = ["recs"]
+    rest = list(arguments)
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        found = command.commands.get(rest[0])
+        assert found is not None, f"there is no command `{' '.join([*path, rest[0]])}`"
+        command = found
+        path.append(rest.pop(0))
+    if isinstance(command, click.Group) or _is_synopsis(rest) or {"--help", "-h"} & set(rest):
+        return
+    try:
+        command.make_context(" ".join(path), rest)
+    except click.UsageError as error:
+        pytest.fail(f"`recs {shlex.join(arguments)}`: {error.format_message()}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recs_command_is_one_that_parses(name: str) -> None:
+    for arguments in _commands(name, "recs"):
+        _check(arguments)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_make_target_exists(name: str) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for arguments in _commands(name, "make"):
+        named = {word for word in arguments if re.fullmatch(r"[a-z]+", word)}
+        assert named <= targets
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_relative_link_leads_to_a_file(name: str) -> None:
+    document = ROOT / name
+    for target in LINK.findall(FENCE.sub("", document.read_text())):
+        assert (document.parent / target).exists(), f"{name} links to {target}"
+
+
+@pytest.mark.parametrize(
+    "line", ["recs no-such-command", "recs run --no-such-option", "recs recommend", "recs releases drop x"]
+)
+def test_a_wrong_command_would_be_found(line: str) -> None:
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        _check(shlex.split(line)[1:])

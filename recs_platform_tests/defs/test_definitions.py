@@ -1,0 +1,130 @@
+"""What Dagster shows before anything ran: eight groups, every asset speaking to its reader, nothing read to load it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from recs_platform.defs.assembly import build_definitions
+from recs_platform.defs.platform import Platform
+from recs_platform_tests.homes import platform_at
+
+GROUPS = {"events", "features", "segments", "retrieval", "ranking", "reranking", "reports", "releases"}
+WITHOUT_TABLE = {
+    "retrieval/embeddings", "retrieval/item_index", "ranking/training_set", "ranking/ranker", "ranking/champion",
+    "releases/release", "releases/analytics",
+}  # fmt: skip
+HEAVY = ("lightgbm", "sklearn", "faiss", "implicit", "evidently", "scipy")
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    return platform_at(tmp_path_factory.mktemp("definitions") / "home")
+
+
+@pytest.fixture(scope="module")
+def definitions(platform: Platform) -> dg.Definitions:
+    return build_definitions(platform)
+
+
+@pytest.fixture(scope="module")
+def specs(definitions: dg.Definitions) -> list[dg.AssetSpec]:
+    return list(definitions.resolve_all_asset_specs())
+
+
+def test_they_load_without_a_home_and_create_nothing(platform: Platform, definitions: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(definitions)
+    assert not platform.home.root.exists()
+
+
+def test_the_groups_are_the_eight_stages(specs: list[dg.AssetSpec]) -> None:
+    assert {spec.group_name for spec in specs} == GROUPS
+
+
+def test_every_asset_says_what_it_is_and_whose(specs: list[dg.AssetSpec]) -> None:
+    for spec in specs:
+        name = spec.key.to_user_string()
+        assert spec.description, f"{name} has no description"
+        assert len(spec.description) > len("One row a user"), f"{name} says too little"
+        assert spec.owners, f"{name} has no owner"
+        assert spec.kinds, f"{name} has no kind"
+
+
+def test_every_table_shows_its_name_and_its_described_columns(specs: list[dg.AssetSpec]) -> None:
+    tables = [spec for spec in specs if spec.key.to_user_string() not in WITHOUT_TABLE]
+    for spec in tables:
+        name = spec.key.to_user_string()
+        assert spec.metadata.get("dagster/table_name"), f"{name} has no table name"
+        schema = spec.metadata.get("dagster/column_schema")
+        assert isinstance(schema, dg.TableSchema), f"{name} has no column schema"
+        assert schema.columns
+        assert all(column.description for column in schema.columns), f"{name} has columns without a description"
+
+
+def test_what_has_no_table_claims_none(specs: list[dg.AssetSpec]) -> None:
+    silent = {spec.key.to_user_string() for spec in specs if "dagster/table_name" not in spec.metadata}
+    assert silent == WITHOUT_TABLE
+
+
+def test_only_the_events_have_no_as_of(specs: list[dg.AssetSpec]) -> None:
+    for spec in specs:
+        partitions = spec.partitions_def
+        if spec.group_name == "events":
+            assert partitions is None
+        else:
+            assert isinstance(partitions, dg.DynamicPartitionsDefinition)
+            assert partitions.name == "as_of"
+
+
+def test_every_dependency_is_an_asset_of_the_graph(specs: list[dg.AssetSpec]) -> None:
+    keys = {spec.key for spec in specs}
+    for spec in specs:
+        assert {dep.asset_key for dep in spec.deps} <= keys, spec.key.to_user_string()
+
+
+def test_lists_are_guarded_by_blocking_checks(definitions: dg.Definitions) -> None:
+    checks = {
+        spec.name: spec.blocking
+        for asset in definitions.assets or ()
+        if isinstance(asset, dg.AssetsDefinition)
+        for spec in asset.check_specs
+        if spec.asset_key == dg.AssetKey(["recommendations", "lists"])
+    }
+    assert checks == {"lists_are_complete": True, "nothing_consumed": True, "only_available": True}
+
+
+def test_every_sql_table_has_blocking_checks(platform: Platform, definitions: dg.Definitions) -> None:
+    checked = {
+        spec.asset_key
+        for asset in definitions.assets or ()
+        if isinstance(asset, dg.AssetsDefinition)
+        for spec in asset.check_specs
+        if spec.blocking
+    }
+    tables = {dg.AssetKey(model.name.split(".")) for model in platform.models if model.materialized == "table"}
+    assert tables <= checked
+
+
+def test_there_are_two_jobs_two_sensors_and_a_daily_schedule_all_off(definitions: dg.Definitions) -> None:
+    assert {job.name for job in definitions.jobs or ()} == {"ingest", "build"}
+    assert {sensor.name for sensor in definitions.sensors or ()} == {"landing_sensor", "new_events_sensor"}
+    assert {schedule.name for schedule in definitions.schedules or ()} == {"daily_build"}
+    assert definitions.resolve_sensor_def("landing_sensor").default_status is dg.DefaultSensorStatus.STOPPED
+    assert definitions.resolve_schedule_def("daily_build").default_status is dg.DefaultScheduleStatus.STOPPED
+
+
+def test_loading_the_door_imports_no_heavy_library_and_writes_nothing(tmp_path: Path) -> None:
+    code = (
+        "import sys; from recs_platform.definitions import defs; "
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    environment = {**os.environ, "RECS_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+    assert not (tmp_path / "home").exists()

@@ -1,0 +1,157 @@
+"""Small homes for tests of the whole graph: settings, runs, hashes, the command line. Truths are tested elsewhere."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from recs_platform.cli import main
+from recs_platform.contracts.tables import LISTS
+from recs_platform.contracts.time import as_of_key
+from recs_platform.defs.assembly import build_definitions
+from recs_platform.defs.partitions import AS_OF_PARTITIONS, KNOWN_AT_TAG
+from recs_platform.defs.platform import Platform, sql_folder
+from recs_platform.settings import Settings
+from recs_platform.warehouse.hashing import content_hash
+from recs_platform.warehouse.query import query
+
+SMALL: dict[str, Any] = {
+    "threads": 2,
+    "memory_limit_gb": 2.0,
+    "horizon_days": 5,
+    "evaluation_windows": 2,
+    "evaluation_protocol": "global",
+    "candidates_per_source": 15,
+}
+LEARNED = ("embeddings", "item_index", "windows", "ranker")
+AS_OF_SCHEMAS = ("features.", "segments.", "retrieval.", "ranking.", "recommendations.", "reports.", "marts.")
+
+
+@dataclass(frozen=True)
+class Built:
+    """A home built once, and what it was as of; tests only read it."""
+
+    platform: Platform
+    as_of: datetime
+    known_at: datetime
+
+
+def platform_at(home: Path, **settings: Any) -> Platform:
+    """The platform of a home, with small windows; neither the environment nor another home's recs.toml has a say."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECS_HOME", str(home))
+        return Platform(Settings(home=home, **{**SMALL, **settings}), sql_folder())
+
+
+def copy_home(source: Platform, target: Path, *, without: Iterable[str] = (), **settings: Any) -> Platform:
+    """A copy of a home to write into, less the named artifacts."""
+    shutil.copytree(source.home.root, target)
+    for name in without:
+        shutil.rmtree(target / "artifacts" / name, ignore_errors=True)
+    return platform_at(target, **settings)
+
+
+def ignore(_kind: str, _text: str) -> None:
+    """Watches nothing."""
+
+
+def execute(platform: Platform, job: str, *, key: str | None, **options: Any) -> dg.ExecuteInProcessResult:
+    """Run a job in this process on an instance that is forgotten afterwards; a failure is a result, not an error."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        if key is not None:
+            instance.add_dynamic_partitions(str(AS_OF_PARTITIONS.name), [key])
+        job_def = build_definitions(platform).resolve_job_def(job)
+        return job_def.execute_in_process(instance=instance, partition_key=key, raise_on_error=False, **options)
+
+
+def take_in(platform: Platform) -> None:
+    """Take in everything in landing."""
+    assert execute(platform, "ingest", key=None).success
+
+
+def make_lists(platform: Platform, as_of: datetime, known_at: datetime | None = None) -> None:
+    """Everything that recommendations.lists needs, the segments, and nothing after them."""
+    graph = build_definitions(platform).resolve_asset_graph()
+    lists = dg.AssetKey(LISTS.name.split("."))
+    needed = (
+        dg.AssetSelection.assets(lists).upstream() | dg.AssetSelection.groups("segments")
+    ) - dg.AssetSelection.groups("events")
+    siblings = {key for needed_key in needed.resolve(graph) for key in graph.get(needed_key).execution_set_asset_keys}
+    tags = {} if known_at is None else {KNOWN_AT_TAG: known_at.isoformat()}
+    result = execute(platform, "build", key=as_of_key(as_of), asset_selection=sorted(siblings), tags=tags)
+    assert result.success, [event.message for event in result.all_events if event.is_failure]
+
+
+def failures(result: dg.ExecuteInProcessResult) -> str:
+    """Every error of a run, causes included."""
+    said: list[str] = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            error: Any = event.step_failure_data.error
+            while error is not None:
+                said.append(error.message)
+                error = error.cause
+            if event.step_failure_data.user_failure_data is not None:
+                said.append(str(event.step_failure_data.user_failure_data.description))
+    return "\n".join(said)
+
+
+def as_of_tables(platform: Platform) -> dict[str, int]:
+    """Versions of the as-of tables that the lake holds."""
+    return {name: platform.lake.version(name) for name in platform.lake.names() if name.startswith(AS_OF_SCHEMAS)}
+
+
+def hashes(platform: Platform, as_of: datetime, known_at: datetime, names: Sequence[str]) -> dict[str, str]:
+    """Content hash of each table's partition, less what names the ranker's artifact."""
+    found: dict[str, str] = {}
+    for name in names:
+        with platform.model_run(as_of, known_at) as run, platform.connection() as con:
+            frame = run.frame(name).drop("ranker_version", strict=False)
+            assert frame.height, f"{name} is empty"
+            con.register("rows_of_it", frame.to_arrow())
+            con.execute("create table hashed as from rows_of_it")
+            found[name] = content_hash(con, "hashed")
+    return found
+
+
+def ask(platform: Platform, sql: str) -> pl.DataFrame:
+    """Rows of a query on the published file."""
+    return query(platform.home.analytics, sql, threads=1, memory_limit_gb=1)
+
+
+def land_contract(platform: Platform, name: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Contract rows as a JSONL file in landing."""
+    path = platform.home.landing / "contract" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+class CommandLine:
+    """`recs` in this process, through its entry point, with the home in the environment."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, home: Path, *arguments: str) -> tuple[int, str, str]:
+        """Exit code, stdout, stderr."""
+        self._monkeypatch.setenv("RECS_HOME", str(home))
+        self._monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+        for name, value in SMALL.items():
+            self._monkeypatch.setenv(f"RECS_{name.upper()}", str(value))
+        self._monkeypatch.setattr(sys, "argv", ["recs", *arguments])
+        self._capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        said = self._capsys.readouterr()
+        return code, said.out, said.err
