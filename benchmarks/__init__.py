@@ -1,0 +1,1 @@
+"""Measurements and trials that take minutes: real data, kills, readers, speed. Nothing of the platform lives here."""

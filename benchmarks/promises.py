@@ -1,0 +1,86 @@
+"""What is known of the real data and what every published file promises, as SQL. Running it is `real_data`'s work."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+K = 10
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set: its folder, the protocol it is measured by, and what is known of its size."""
+
+    source: str
+    folder: str
+    protocol: str
+    counts: Mapping[str, tuple[str, int]]
+
+
+ACCEPTED = "select sum(rows_accepted)::bigint from raw.ingestions where contract_table = 'events'"
+DATA_SETS = (
+    DataSet(
+        "movielens",
+        "ml-latest-small",
+        "per_user",
+        {
+            "ratings": ("select count(*) from raw.events where event_type = 'rating'", 100_004),
+            "events accepted": (ACCEPTED, 100_004),
+            "users": ("select count(distinct user_id) from raw.events", 671),
+            "items": ("select count(*) from raw.items", 9_125),
+        },
+    ),
+    DataSet(
+        "deskdrop",
+        "deskdrop",
+        "global",
+        {
+            "events": ("select count(*) from raw.events", 72_301),
+            "events accepted": (ACCEPTED, 72_301),
+            "duplicates": ("select sum(rows_duplicate)::bigint from raw.ingestions", 11),
+        },
+    ),
+)
+KNOWN_USERS = """
+    select user_id from raw.users where signed_up_at is null or signed_up_at < (select as_of from made)
+    union
+    select user_id from raw.events where occurred_at < (select as_of from made)
+"""
+MADE = "with made as (select max(as_of) as as_of from recommendations.current)"
+# Each counts rows that break a promise.
+PROMISES = {
+    "one as-of in recommendations.current": "select count(distinct as_of) - 1 from recommendations.current",
+    f"every known user has {K} distinct items at ranks 1 to {K}": f"""
+        {MADE}, lists as (
+            select user_id, count(*) as n, count(distinct item_id) as items, list(rank order by rank) as ranks
+            from recommendations.current group by user_id
+        )
+        select count(*) from ({KNOWN_USERS}) left join lists using (user_id)
+        where n is distinct from {K} or items is distinct from {K} or ranks is distinct from range(1, {K + 1})
+    """,
+    "nobody unknown has a list": f"""
+        {MADE} select count(distinct user_id) from recommendations.current
+        where user_id not in (select user_id from ({KNOWN_USERS}))
+    """,
+    "nothing consumed before the as-of is recommended": """
+        select count(*) from recommendations.current as r where exists (
+            select 1 from raw.events as e
+            where e.user_id = r.user_id and e.item_id = r.item_id
+                and e.event_type <> 'impression' and e.occurred_at < r.as_of
+        )
+    """,
+    "every row has a reason": "select count(*) from recommendations.current where coalesce(reason, '') = ''",
+    "the ledger balances": """
+        select count(*) from raw.ingestions
+        where rows_read is distinct from rows_accepted + rows_quarantined + rows_duplicate
+    """,
+    "events are what the ledger accepted": f"select abs(count(*) - ({ACCEPTED})) from raw.events",
+    "quarantine holds what the ledger refused": """
+        select abs(count(*) - (select sum(rows_quarantined) from raw.ingestions)) from raw.quarantine
+    """,
+}
+METRICS = f"""
+    select protocol, model, metric, value, ci_low, ci_high, n_users, n_windows from reports.offline_metrics
+    where segment = 'all' and k = {K} and as_of = (select max(as_of) from recommendations.current)
+        and metric in ('ndcg', 'recall', 'ndcg_minus_popularity', 'ndcg_minus_best_source')
+    order by protocol, metric, model <> 'final', model
+"""

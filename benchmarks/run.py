@@ -1,0 +1,84 @@
+"""Speed and memory, each figure beside a floor or a peer measured in the same run. Quality is measured elsewhere.
+
+`python -m benchmarks.run [--scale 1.0] [--only PART …]` (`make bench`) prints one Markdown table.
+"""
+
+import argparse
+import multiprocessing
+import os
+import platform
+import resource
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from benchmarks.homes import kept_or_temporary, print_table
+from benchmarks.parts_data import features, ingest_jsonl, ingest_parquet, orchestration, world
+from benchmarks.parts_models import forest, rerank, retrieve
+from benchmarks.timing import Row
+
+# Each part with the home it works in.
+PARTS = {
+    "world": (world, "world"),
+    "ingest_parquet": (ingest_parquet, "world"),
+    "ingest_jsonl": (ingest_jsonl, "jsonl"),
+    "features": (features, "world"),
+    "retrieve": (retrieve, "world"),
+    "forest": (forest, "world"),
+    "rerank": (rerank, "world"),
+    "orchestration": (orchestration, "run"),
+}
+COLUMNS = ["what", "seconds", "a second", "beside", "its seconds", "times that", "peak GB"]
+ALONE = {
+    "features": ["world", "ingest_parquet"],
+    "ingest_jsonl": ["world", "ingest_parquet"],
+    "ingest_parquet": ["world"],
+}
+
+
+def measure(part: str, folder: Path, scale: float) -> tuple[list[Row], float]:
+    """Rows of one part and the peak memory of this process, in GB."""
+    action, home = PARTS[part]
+    os.environ["RECS_HOME"] = str(folder / home)
+    rows = action(folder, scale)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return rows, peak / (1e9 if sys.platform == "darwin" else 1e6)
+
+
+def cells(row: Row, peak: float) -> list[object]:
+    rate = f"{row.amount / row.seconds:,.0f} {row.unit}" if row.amount > 1 else ""
+    beside = None if row.beside_seconds is None else f"{row.beside_seconds:.2f}"
+    ratio = f"{row.seconds / row.beside_seconds:.1f}" if row.beside_seconds else ""
+    return [row.what, f"{row.seconds:.2f}", rate, row.beside, beside, ratio, f"{peak:.2f}"]
+
+
+def chosen(only: list[str] | None) -> list[str]:
+    """The parts asked for, with those whose files they read, in order."""
+    if only is None:
+        return list(PARTS)
+    wanted = {name for part in only for name in [part, *ALONE.get(part, [])]}
+    return [name for name in PARTS if name in wanted]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the platform beside floors and peers.")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the default sizes, at least 0.02")
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), metavar="PART", help=", ".join(PARTS))
+    options = parser.parse_args()
+    started = time.monotonic()
+    table: list[list[object]] = []
+    fresh = multiprocessing.get_context("spawn")
+    with kept_or_temporary(None) as folder:
+        for part in chosen(options.only):
+            print(f"measuring {part}", file=sys.stderr, flush=True)
+            with ProcessPoolExecutor(1, mp_context=fresh) as alone:
+                rows, peak = alone.submit(measure, part, folder, options.scale).result()
+            table += [cells(row, peak) for row in rows]
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, scale {options.scale:g}\n")
+    print_table(COLUMNS, table)
+    print(f"\nmeasured in {time.monotonic() - started:.0f} s; peak memory is of the part's own process")
+
+
+if __name__ == "__main__":
+    main()
