@@ -1,4 +1,6 @@
 """Offline evaluation: each test window ranked by a ranker that could have existed then. Composes stages."""
+# pyarrow has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +11,14 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, TableContract
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.training import RANKER, Curriculum, Shelf, plan_curriculum, ranker, ranker_version
 from recs_platform.defs.windows import IS_KNOWN_ITEM, USER_COUNT, Split, Window, read_window
 from recs_platform.evaluation.metrics import catalogue_coverage, gini_exposure, novelty, user_metrics
 from recs_platform.lake.artifacts import artifact
 from recs_platform.stages import ranking, reranking, retrieval
+from recs_platform.warehouse.arrow_types import arrow_schema
 
 FINAL = "final"
 RANKED_PER_USER = 50
@@ -46,7 +50,17 @@ def evaluate(
     with ThreadPoolExecutor(platform.settings.threads) as pool:
         trained = dict(zip(by_version, pool.map(train, by_version), strict=True))
     tested = [test(split) for split in splits]
-    return pl.concat(per_user for per_user, _ in tested), pl.concat(per_list for _, per_list in tested)
+    per_user, per_list = _no_metrics(USER_METRICS), _no_metrics(LIST_METRICS)
+    return (
+        pl.concat([per_user, *(users.select(per_user.columns) for users, _ in tested)]),
+        pl.concat([per_list, *(lists.select(per_list.columns) for _, lists in tested)]),
+    )
+
+
+def _no_metrics(contract: TableContract) -> pl.DataFrame:
+    """The contract's columns less as_of, without rows: what a history too short for a window gives."""
+    frame = pl.from_arrow(arrow_schema(contract.columns).empty_table())
+    return pl.DataFrame(frame).drop(c.AS_OF)
 
 
 def evaluate_window(

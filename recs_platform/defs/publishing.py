@@ -1,16 +1,18 @@
 """Which tables the analysts' file holds. Building the file is the warehouse's work."""
-# pyarrow has no types.
+# pyright: reportUnknownParameterType=false
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import uuid
 from collections.abc import Sequence
 
 import polars as pl
+import pyarrow as pa
 
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.tables import CURRENT, EVENTS, LISTS, RELEASES, SHORT_LISTS, TableContract
 from recs_platform.defs.platform import Platform
 from recs_platform.stages import releases
+from recs_platform.warehouse.arrow_types import arrow_schema
 from recs_platform.warehouse.meta import META, meta_frames
 from recs_platform.warehouse.publish import (
     PublishedTable,
@@ -59,10 +61,10 @@ def _tables(platform: Platform) -> Sequence[PublishedTable]:
     return [*lake_tables, *models, *released, *described]
 
 
-def _released(platform: Platform) -> list[tuple[TableContract, pl.DataFrame]]:
+def _released(platform: Platform) -> list[tuple[TableContract, pl.DataFrame | pa.Table]]:
     found = releases.list_releases(platform.home)
     if found.is_empty():
-        return [(CURRENT, pl.DataFrame()), (RELEASES, found), (SHORT_LISTS, pl.DataFrame())]
+        return [(contract, arrow_schema(contract.columns).empty_table()) for contract in RELEASED]
     current = releases.current_release(platform.home).version
     return [
         (CURRENT, releases.read_release(platform.home, current)),

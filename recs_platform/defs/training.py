@@ -68,17 +68,13 @@ class Curriculum:
 
 
 def plan_curriculum(platform: Platform, as_of: datetime, known_at: datetime) -> Curriculum:
-    """Rolling windows where they hold enough users with history, else each user's last events.
-
-    Raises NotReady when there is no event before the as-of.
-    """
+    """Rolling windows where they hold enough users with history, else each user's last events."""
     settings = platform.settings
     with platform.model_run(as_of, known_at, scratch=True) as run:
         interactions = run.frame("staging.stg_interactions")
-    if interactions.is_empty():
-        raise NotReady(f"no event before {as_of:%Y-%m-%d}: land data, or choose a later as-of")
+    first = interactions[c.OCCURRED_AT].min()
     plan = plan_cutoffs(
-        interactions[c.OCCURRED_AT].min(),  # pyright: ignore[reportArgumentType] - a column of instants
+        first if isinstance(first, datetime) else as_of,  # nothing but impressions so far: no windows
         as_of,
         horizon_days=settings.horizon_days,
         every_days=settings.train_every_days,

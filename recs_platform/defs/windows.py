@@ -167,9 +167,7 @@ def _rank_rows(
     )
     for table in feature_tables(platform.feature_set):
         run.require(table)
-    frame = pl.from_arrow(run.arrow(ranking_rows_sql(platform.feature_set, platform.models)))
-    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a reader always becomes a frame
-    return frame
+    return run.query(ranking_rows_sql(platform.feature_set, platform.models))
 
 
 def fit_retrieval(

@@ -20,6 +20,7 @@ def alternating_least_squares(
     """
     from implicit.cpu.als import AlternatingLeastSquares
 
+    matrix = to_scipy(confidence)  # loads scipy's BLAS, which can only be limited once it is there
     with limited(threads):
         model = AlternatingLeastSquares(
             factors=factors,
@@ -28,7 +29,7 @@ def alternating_least_squares(
             num_threads=threads,
             random_state=seed,
         )
-        model.fit(to_scipy(confidence), show_progress=False)
+        model.fit(matrix, show_progress=False)
     return np.asarray(model.user_factors, dtype=np.float32), np.asarray(model.item_factors, dtype=np.float32)
 
 

@@ -1,0 +1,46 @@
+"""The least there can be still ends in a release: one event, or nothing but impressions."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from recs_platform_tests.homes import CommandLine
+
+HEAD = "user_id,item_id,event_type,occurred_at\n"
+ONE_CLICK = HEAD + "u1,i1,click,2024-01-01T10:00:00Z\n"
+IMPRESSIONS = HEAD + "u1,i1,impression,2024-01-01T10:00:00Z\nu2,i2,impression,2024-01-01T11:00:00Z\n"
+
+
+@pytest.mark.parametrize(
+    ("events", "lists"),
+    [(ONE_CLICK, {"u2": {"i1", "i2"}, "u1": {"i2"}}), (IMPRESSIONS, {"u1": {"i1", "i2"}, "u2": {"i1", "i2"}})],
+)
+def test_everybody_gets_what_is_eligible_and_the_rest_is_said(
+    recs: CommandLine, tmp_path: Path, events: str, lists: dict[str, set[str]]
+) -> None:
+    export, home = tmp_path / "export", tmp_path / "home"
+    export.mkdir()
+    (export / "events.csv").write_text(events)
+    (export / "users.csv").write_text("user_id\nu1\nu2\n")
+    (export / "items.csv").write_text("item_id,title\ni1,One\ni2,Two\n")
+    for command in (("land", "contract", str(export)), ("run",)):
+        code, _, err = recs(home, *command)
+        assert code == 0, err
+    released = home / "artifacts" / "releases"
+    folder = next(path for path in released.iterdir() if path.is_dir())
+    made = pl.read_parquet(folder / "recommendations.parquet")
+    assert {user: set(made.filter(pl.col("user_id") == user)["item_id"]) for user in lists} == lists
+    short = pl.read_parquet(folder / "short_lists.parquet")
+    assert set(short["user_id"]) == {"u1", "u2"}
+
+
+def test_what_was_taken_in_can_be_published_before_any_release(recs: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text(ONE_CLICK)
+    for command in (("land", "contract", str(tmp_path / "events.csv")), ("ingest",), ("publish",)):
+        code, _, err = recs(tmp_path / "home", *command)
+        assert code == 0, err
+    code, out, _ = recs(
+        tmp_path / "home", "sql", "select count(*) as n from recommendations.current", "--format", "csv"
+    )
+    assert (code, out.split()) == (0, ["n", "0"])
