@@ -8,7 +8,7 @@ import dagster as dg
 
 from recs_platform.contracts.home import Home
 from recs_platform.defs.resources import PID_TAG
-from recs_platform.lake.locks import exclusive
+from recs_platform.lake.locks import exclusive, is_running
 
 DAGSTER_YAML = """\
 # Written by `recs init`; yours to edit.
@@ -71,7 +71,7 @@ def stuck_runs(instance: dg.DagsterInstance) -> list[StuckRun]:
     return [
         StuckRun(run.run_id, run.job_name, int(run.tags[PID_TAG]))
         for run in unfinished
-        if PID_TAG in run.tags and not _is_alive(int(run.tags[PID_TAG]))
+        if PID_TAG in run.tags and not is_running(int(run.tags[PID_TAG]))
     ]
 
 
@@ -83,13 +83,3 @@ def fail_stuck_runs(instance: dg.DagsterInstance) -> list[StuckRun]:
         if run is not None:
             instance.report_run_failed(run, f"its process {each.pid} is gone")
     return stuck
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
