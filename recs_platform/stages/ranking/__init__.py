@@ -1,6 +1,6 @@
 """Ranking: labelled rows, the ranker, its champion, scored candidates. Candidates and lists are made elsewhere."""
 
-from recs_platform.stages.ranking.champion import Choice, choose_champion, ranker_key
+from recs_platform.stages.ranking.champion import Choice, choose_champion
 from recs_platform.stages.ranking.ranker import (
     Ranker,
     RankerConfig,
@@ -25,7 +25,6 @@ __all__ = [
     "label_rows",
     "load_ranker",
     "rank_candidates",
-    "ranker_key",
     "sample_rows",
     "save_ranker",
     "train_ranker",

@@ -1,15 +1,12 @@
-"""Champions: which sealed ranker may score an as-of, and the key it is sealed under. Nothing is trained here."""
+"""Champions: which sealed ranker may score an as-of, and why. Nothing is trained here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from recs_platform.contracts.errors import ContractError, NotReady
-from recs_platform.contracts.features import FeatureSet
-from recs_platform.contracts.manifests import Manifest, content_key
+from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.time import as_of_key, parse_instant
-from recs_platform.stages.ranking.ranker import RankerConfig
 
 LABELS_END = "labels_end"
 
@@ -64,26 +61,3 @@ def _labels_end(manifest: Manifest) -> datetime:
     if isinstance(value, str):
         return parse_instant(value)
     raise ContractError(f"the manifest of {manifest.name} {manifest.version} lacks parameters[{LABELS_END!r}]")
-
-
-def ranker_key(
-    *,
-    cutoffs: Sequence[datetime],
-    data_versions: Mapping[str, str | int],
-    feature_set: FeatureSet,
-    config: RankerConfig,
-    seed: int,
-    extra: Mapping[str, Any] | None = None,
-) -> str:
-    """Version of the ranker these would train (16 hex digits); equal inputs in any order give the same one.
-
-    `extra` holds what else decides the rows: label horizon, hashes of the SQL models, library versions.
-    """
-    return content_key({
-        "cutoffs": sorted(cutoffs),
-        "data_versions": dict(data_versions),
-        "feature_set_hash": feature_set.hash,
-        "config": config.model_dump(),
-        "seed": seed,
-        "extra": dict(extra or {}),
-    })  # fmt: skip

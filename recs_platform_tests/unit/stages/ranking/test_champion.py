@@ -7,13 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recs_platform.contracts.errors import ContractError, NotReady
-from recs_platform.contracts.features import Feature, FeatureSet
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.stages.ranking.champion import choose_champion, ranker_key
-from recs_platform.stages.ranking.ranker import RankerConfig
+from recs_platform.stages.ranking.champion import choose_champion
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
-FEATURES = FeatureSet((Feature("taste", "DOUBLE", "t"),))
 
 
 def day(number: int) -> datetime:
@@ -68,22 +65,3 @@ def test_the_champion_is_the_latest_of_the_past_in_any_order(ends, as_of, random
 def test_a_manifest_without_labels_end_is_refused():
     with pytest.raises(ContractError, match="labels_end"):
         choose_champion([sealed("a", 1).model_copy(update={"parameters": {}})], day(10))
-
-
-def key(**changes) -> str:
-    inputs = {
-        "cutoffs": [day(1), day(8)], "data_versions": {"raw.events": 3}, "feature_set": FEATURES,
-        "config": RankerConfig(), "seed": 7,
-    }  # fmt: skip
-    return ranker_key(**{**inputs, **changes})
-
-
-def test_the_key_changes_with_everything_the_model_depends_on_and_nothing_else():
-    other_features = FeatureSet((Feature("taste", "FLOAT", "t"),))
-
-    assert key(cutoffs=[day(8), day(1)]) == key()
-    changed = {
-        key(cutoffs=[day(1)]), key(data_versions={"raw.events": 4}), key(feature_set=other_features),
-        key(config=RankerConfig(trees=99)), key(seed=8), key(extra={"horizon_days": 14}),
-    }  # fmt: skip
-    assert len(changed - {key()}) == 6
