@@ -32,6 +32,35 @@ class PublishSettings(BaseModel):
     as_ofs_max: Annotated[int, Field(ge=1, description="as_of partitions kept in the published file")] = 30
 
 
+class PrivacySettings(BaseModel):
+    """What is kept of people, in what form, and for how long."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pseudonymize: Annotated[
+        bool, Field(description="store keyed hashes in the place of user ids; decide before the first ingestion")
+    ] = False
+    retention_days: Annotated[int | None, Field(ge=1, description="days after which events are removed")] = None
+    user_attributes: Annotated[
+        tuple[str, ...], Field(description="keys of users.attributes that are kept; '*' keeps all")
+    ] = ()
+    item_attributes: Annotated[
+        tuple[str, ...], Field(description="keys of items.attributes that are kept; '*' keeps all")
+    ] = ("*",)
+
+
+class OutlierSettings(BaseModel):
+    """Which events are unlike the others of their type; each day is judged by the days before it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exclude: Annotated[bool, Field(description="leave flagged events out of features and training")] = True
+    z_max: Annotated[float, Field(gt=0, description="robust z-score beyond which an event is flagged")] = 6.0
+    iqr_factor: Annotated[float, Field(gt=0, description="quartile distances beyond a quartile that flag")] = 3.0
+    history_days: Annotated[int, Field(ge=1, le=365, description="days before an event's day that judge it")] = 28
+    history_events_min: Annotated[int, Field(ge=1, description="events of the type there must be in them")] = 200
+
+
 class Settings(BaseSettings):
     """Frozen settings; each field says its range and its reason."""
 
@@ -50,7 +79,15 @@ class Settings(BaseSettings):
     max_per_category: Annotated[int, Field(ge=1, description="items of one category in a list, while others last")] = 6
     allow_repeats: Annotated[bool, Field(description="recommend what the user has consumed already")] = False
     schedule_hour: Annotated[int, Field(ge=0, le=23, description="hour (UTC) of the daily run")] = 3
+    session_gap_minutes: Annotated[
+        int, Field(ge=1, le=1440, description="pause that ends a session where the source names none")
+    ] = 30
+    landing_settle_seconds: Annotated[
+        float, Field(ge=0, le=3600, description="a landed file must not have changed for so long before it is read")
+    ] = 1.0
     publish: PublishSettings = PublishSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    outliers: OutlierSettings = OutlierSettings()
 
     @classmethod
     def settings_customise_sources(

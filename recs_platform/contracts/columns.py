@@ -55,6 +55,16 @@ AGE_BAND = "age_band"
 GENDER = "gender"
 SUBSCRIPTION = "subscription"
 CONSENT_PERSONALIZATION = "consent_personalization"
+ANONYMOUS_ID = "anonymous_id"
+PURPOSE = "purpose"
+GRANTED = "granted"
+
+# Flags and removals
+RULE = "rule"
+FLAGGED_AT = "flagged_at"
+ROWS_REMOVED = "rows_removed"
+REMOVED_BEFORE = "removed_before"
+REMOVED_AT = "removed_at"
 
 # Ingestion
 FILE_HASH = "file_hash"
@@ -69,6 +79,7 @@ ROWS_READ = "rows_read"
 ROWS_ACCEPTED = "rows_accepted"
 ROWS_QUARANTINED = "rows_quarantined"
 ROWS_DUPLICATE = "rows_duplicate"
+ATTRIBUTES_DROPPED = "attributes_dropped"
 
 # Segments
 SEGMENT_ID = "segment_id"

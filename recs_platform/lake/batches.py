@@ -22,9 +22,9 @@ from recs_platform.lake.disk import seal
 from recs_platform.lake.tables import Lake
 
 LEDGER = "ingestions"
-BATCH_ORDER = ("quarantine", "events", "item_tags", "item_history", "user_history", "items", "users", LEDGER)
-APPENDED = ("quarantine", "events", "item_tags", LEDGER)
+APPENDED = ("quarantine", "events", "item_tags", "identities", "consents", LEDGER)
 REPLACED = ("item_history", "user_history", "items", "users")
+BATCH_ORDER = (*APPENDED[:-1], *REPLACED, LEDGER)
 
 _TRANSACTION = "ingest"
 _ROWS_A_READ = 65_536

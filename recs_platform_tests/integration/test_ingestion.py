@@ -11,7 +11,7 @@ import pytest
 
 from recs_platform.contracts.errors import ModelError
 from recs_platform.contracts.home import Home
-from recs_platform.contracts.tables import RAW_TABLES
+from recs_platform.contracts.tables import BATCH_TABLES
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import Source, ingest, ingestion, load_sources, pending
 from recs_platform.stages.events.sources import SourceFile
@@ -153,8 +153,8 @@ def test_nothing_new_says_so_and_writes_nothing(platform):
 def test_after_the_first_batch_every_raw_table_is_there_with_its_columns(platform):
     platform.put_events("events.jsonl", [event(1)])
     platform.ingest()
-    assert platform.lake.names() == sorted(contract.name for contract in RAW_TABLES)
-    for contract in RAW_TABLES:
+    assert platform.lake.names() == sorted(contract.name for contract in BATCH_TABLES)
+    for contract in BATCH_TABLES:
         assert set(platform.lake.arrow_schema(contract.name).names) == set(contract.column_names)
 
 

@@ -10,19 +10,28 @@ from recs_platform.contracts.tables.lists import (
     SHORT_LISTS,
 )
 from recs_platform.contracts.tables.raw import (
+    CONSENTS,
+    EVENT_FLAGS,
     EVENTS,
+    IDENTITIES,
     INGESTIONS,
     ITEM_HISTORY,
     ITEM_TAGS,
     ITEMS,
+    PERSONALIZATION,
     QUARANTINE,
+    REMOVALS,
     USER_HISTORY,
     USERS,
 )
 from recs_platform.contracts.tables.reports import BIAS, DRIFT, LIST_METRICS, OFFLINE_METRICS, USER_METRICS, VERDICTS
 from recs_platform.contracts.tables.table import Column, EventType, TableContract
 
-RAW_TABLES = (EVENTS, ITEMS, USERS, ITEM_HISTORY, USER_HISTORY, ITEM_TAGS, QUARANTINE, INGESTIONS)
+# Written together by ingestion, a batch at a time.
+BATCH_TABLES = (
+    EVENTS, ITEMS, USERS, ITEM_HISTORY, USER_HISTORY, ITEM_TAGS, IDENTITIES, CONSENTS, QUARANTINE, INGESTIONS,
+)  # fmt: skip
+RAW_TABLES = (*BATCH_TABLES, EVENT_FLAGS, REMOVALS)
 AS_OF_TABLES = (
     CANDIDATES, ITEM_NEIGHBOURS, RANKED, LISTS, SHORT_LISTS, OFFLINE_METRICS, USER_METRICS, LIST_METRICS,
     DRIFT, BIAS, VERDICTS,
@@ -30,11 +39,15 @@ AS_OF_TABLES = (
 
 __all__ = [
     "AS_OF_TABLES",
+    "BATCH_TABLES",
     "BIAS",
     "CANDIDATES",
+    "CONSENTS",
     "CURRENT",
     "DRIFT",
     "EVENTS",
+    "EVENT_FLAGS",
+    "IDENTITIES",
     "INGESTIONS",
     "ITEMS",
     "ITEM_HISTORY",
@@ -43,10 +56,12 @@ __all__ = [
     "LISTS",
     "LIST_METRICS",
     "OFFLINE_METRICS",
+    "PERSONALIZATION",
     "QUARANTINE",
     "RANKED",
     "RAW_TABLES",
     "RELEASES",
+    "REMOVALS",
     "SHORT_LISTS",
     "USERS",
     "USER_HISTORY",

@@ -16,6 +16,8 @@ from recs_platform.contracts.tables.table import (
     text,
 )
 
+PERSONALIZATION = "personalization"
+
 EVENTS = TableContract(
     "raw.events",
     "One row an accepted event, exactly as validated at the door",
@@ -111,6 +113,61 @@ ITEM_TAGS = TableContract(
     grain=(c.ITEM_ID, c.TAG, c.TAGGED_AT),
 )
 
+IDENTITIES = TableContract(
+    "raw.identities",
+    "One row a moment at which an anonymous, device or login id turned out to belong to a user",
+    (
+        text(
+            c.ANONYMOUS_ID, "Id that events carry before the user is known: anonymous, device or login", required=True
+        ),
+        text(c.USER_ID, "The user it belongs to", required=True),
+        instant(c.VALID_FROM, "Known from this instant on, such as the login", required=True),
+        text(c.FILE_HASH, "SHA-256 of the file it came in", required=True),
+        INGESTED,
+    ),
+    grain=(c.ANONYMOUS_ID, c.USER_ID, c.VALID_FROM),
+)
+
+CONSENTS = TableContract(
+    "raw.consents",
+    "One row a consent that was given or withdrawn for a purpose; the latest counts, and of equal ones the withdrawal",
+    (
+        text(c.USER_ID, "The user", required=True),
+        text(c.PURPOSE, f"What the consent is for; {PERSONALIZATION} is the one that lists need", required=True),
+        Column(c.GRANTED, "BOOLEAN", "True when given, false when withdrawn", required=True),
+        instant(c.OCCURRED_AT, "When it was given or withdrawn", required=True),
+        text(c.FILE_HASH, "SHA-256 of the file it came in", required=True),
+        INGESTED,
+    ),
+    grain=(c.USER_ID, c.PURPOSE, c.GRANTED, c.OCCURRED_AT),
+)
+
+EVENT_FLAGS = TableContract(
+    "raw.event_flags",
+    "One row an event and rule that found it unlike the events of its type; features leave flagged events out",
+    (
+        text(c.EVENT_ID, "The event, which stays in raw.events", required=True),
+        text(c.RULE, "The rule that flagged it", required=True),
+        number(c.SCORE, "How far it lies from what is usual", "the rule's own"),
+        instant(c.FLAGGED_AT, "When it was flagged", required=True),
+    ),
+    grain=(c.EVENT_ID, c.RULE),
+)
+
+REMOVALS = TableContract(
+    "raw.removals",
+    "One row a file and table of which accepted rows were removed again, so that the ledger still adds up",
+    (
+        text(c.FILE_HASH, "SHA-256 of the file they came in", required=True),
+        text(c.CONTRACT_TABLE, "Table they were removed from", required=True),
+        text(c.REASON_CODE, "Why: retention", required=True),
+        count(c.ROWS_REMOVED, "Accepted rows that are no longer there"),
+        instant(c.REMOVED_BEFORE, "Rows that occurred before this instant were removed"),
+        instant(c.REMOVED_AT, "When the latest of them were removed"),
+    ),
+    grain=(c.FILE_HASH, c.CONTRACT_TABLE, c.REASON_CODE),
+)
+
 QUARANTINE = TableContract(
     "raw.quarantine",
     "One row a record that was refused, with the reason",
@@ -140,6 +197,7 @@ INGESTIONS = TableContract(
         count(c.ROWS_ACCEPTED, "Rows taken in"),
         count(c.ROWS_QUARANTINED, "Rows refused with a reason"),
         count(c.ROWS_DUPLICATE, "Rows already there"),
+        count(c.ATTRIBUTES_DROPPED, "Values dropped because their attribute is not on the allow-list", unit="values"),
         instant(c.INGESTED_AT, "When the file was taken in"),
     ),
     grain=(c.FILE_HASH, c.CONTRACT_TABLE),

@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.tables import INGESTIONS, QUARANTINE, RAW_TABLES, TableContract
+from recs_platform.contracts.tables import BATCH_TABLES, INGESTIONS, QUARANTINE, TableContract
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
 from recs_platform.defs.platform import Platform
@@ -26,7 +26,7 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
     @dg.multi_asset(
         name="raw",
         required_resource_keys={PLATFORM},
-        specs=[_spec(table) for table in RAW_TABLES],
+        specs=[_spec(table) for table in BATCH_TABLES],
         check_specs=[
             dg.AssetCheckSpec(
                 BALANCE,
@@ -50,7 +50,7 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
             )
         moment = datetime.now(UTC)
         with platform.model_run(moment, moment) as run:
-            for table in RAW_TABLES:
+            for table in BATCH_TABLES:
                 preview = run.head(table.name, metadata.PREVIEW_ROWS)
                 rows = run.count(table.name)
                 yield dg.MaterializeResult(

@@ -14,7 +14,6 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import (
     EVENTS,
     ITEM_HISTORY,
-    ITEM_TAGS,
     ITEMS,
     USER_HISTORY,
     USERS,
@@ -147,7 +146,7 @@ def _held(lake: Lake, contract: TableContract, valid: str) -> str:
             f"v.{quoted(column.name)} is not distinct from h.{quoted(column.name)}" for column in contract.columns
         )
         return f"exists (select 1 from {stored} as h where {same})"
-    key = c.EVENT_ID if contract.name == EVENTS.name else row_key(ITEM_TAGS, "", {})
+    key = c.EVENT_ID if contract.name == EVENTS.name else row_key(contract, "", {})
     return (
         f"v.{ROW_KEY} in (select stored_key from (select {key} as stored_key from {stored}) "
         f"where stored_key in (select {ROW_KEY} from {valid}))"

@@ -16,7 +16,7 @@ import duckdb
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, ModelError, RecsError
 from recs_platform.contracts.home import Home
-from recs_platform.contracts.tables import INGESTIONS, QUARANTINE, RAW_TABLES, TableContract
+from recs_platform.contracts.tables import BATCH_TABLES, INGESTIONS, QUARANTINE, TableContract
 from recs_platform.lake.batches import next_number, open_batch, recover
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.tables import Lake
@@ -29,7 +29,7 @@ from recs_platform.stages.events.validation import FILE_ORDER, reason_case, stag
 from recs_platform.warehouse.clauses import instant_literal, quoted, text_literal
 
 LOCK = "ingest"
-_CONTRACTS = {contract.table: contract for contract in RAW_TABLES}
+_CONTRACTS = {contract.table: contract for contract in BATCH_TABLES}
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ def _write_ledger(door: _Door, folder: Path) -> None:
     door.con.execute(f"create temp table ledger ({columns})")
     for file in door.counts.values():
         door.con.execute(
-            "insert into ledger values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "insert into ledger values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10)",
             [
                 file.file_hash, file.source_file, file.source, file.contract_table, file.raw_records, file.rows_read,
                 file.rows_accepted, file.rows_quarantined, file.rows_duplicate, door.now,

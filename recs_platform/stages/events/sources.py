@@ -10,12 +10,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recs_platform.contracts.errors import ModelError, UsageError
-from recs_platform.contracts.tables import EVENTS, ITEM_TAGS, ITEMS, USERS
+from recs_platform.contracts.tables import CONSENTS, EVENTS, IDENTITIES, ITEM_TAGS, ITEMS, USERS
 
 FileFormat = Literal["csv", "jsonl", "parquet"]
 
 # The tables a source may feed, in the order their counts are told.
-SOURCE_TABLES = {contract.table: contract for contract in (EVENTS, ITEMS, USERS, ITEM_TAGS)}
+SOURCE_TABLES = {contract.table: contract for contract in (EVENTS, ITEMS, USERS, ITEM_TAGS, IDENTITIES, CONSENTS)}
 COMPRESSIONS = (".gz", ".zst", ".zip")
 AS_IT_COMES = "any"
 

@@ -10,7 +10,17 @@ from datetime import datetime, timedelta
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ModelError
-from recs_platform.contracts.tables import EVENTS, ITEM_TAGS, ITEMS, USERS, Column, EventType, TableContract
+from recs_platform.contracts.tables import (
+    CONSENTS,
+    EVENTS,
+    IDENTITIES,
+    ITEM_TAGS,
+    ITEMS,
+    USERS,
+    Column,
+    EventType,
+    TableContract,
+)
 from recs_platform.stages.events.reading import typed_value
 from recs_platform.warehouse.clauses import instant_literal, quoted, text_literal
 
@@ -190,4 +200,6 @@ _CHECKS_OF = {
     ITEMS.name: _catalogue_checks,
     USERS.name: _catalogue_checks,
     ITEM_TAGS.name: _tag_checks,
+    IDENTITIES.name: _tag_checks,
+    CONSENTS.name: _tag_checks,
 }

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.tables import RAW_TABLES
+from recs_platform.contracts.tables import BATCH_TABLES
 from recs_platform.lake.artifacts import write_artifact
 from recs_platform.lake.batches import next_number, open_batch, recover
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.tables import Lake
 
 INSTANT = pa.timestamp("us", "UTC")
-CONTRACTS = {contract.name: contract for contract in RAW_TABLES}
+CONTRACTS = {contract.name: contract for contract in BATCH_TABLES}
 AS_OF = datetime(2017, 2, 21, tzinfo=UTC)
 
 
