@@ -1,4 +1,7 @@
-"""What is known of the real data and what every published file promises, as SQL. Running it is `real_data`'s work."""
+"""What is known of the real data, what every published file promises, as SQL, and how fast the door must be.
+
+Running it is the work of `real_data` and `run`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,3 +87,46 @@ METRICS = f"""
         and metric in ('ndcg', 'recall', 'ndcg_minus_popularity', 'ndcg_minus_best_source')
     order by protocol, metric, model <> 'final', model
 """
+
+CLEAN_PARQUET = "ingest contract events, Parquet"
+BAD_PARQUET = "ingest contract events, Parquet, 0.9 % bad"
+CLEAN_JSONL = "ingest contract events, JSONL"
+BAD_JSONL = "ingest contract events, JSONL, 0.9 % bad"
+NOTHING_NEW = "ask what is pending, all taken in, in a fresh process"
+RATES_MIN = {CLEAN_PARQUET: 1_000_000, CLEAN_JSONL: 250_000}
+BAD_TIMES_MAX = 2.0
+TIMES_OF = {BAD_PARQUET: CLEAN_PARQUET, BAD_JSONL: CLEAN_JSONL}
+PEAK_GIB_MAX = 4.0
+SECONDS_MAX = {NOTHING_NEW: 2.0}
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One measurement as far as a promise looks at it."""
+
+    seconds: float
+    amount: int
+    peak_gib: float
+
+
+def kept_speeds(measured: Mapping[str, Speed]) -> list[tuple[str, str, str, bool]]:
+    """(promise, asked, measured, whether it is kept) for what was measured."""
+    found: list[tuple[str, str, str, bool]] = []
+    for what, least in RATES_MIN.items():
+        if what in measured:
+            rate = measured[what].amount / measured[what].seconds
+            found.append((f"{what}: a second", f"{least:,} or more", f"{rate:,.0f}", rate >= least))
+    for what, clean in TIMES_OF.items():
+        if what in measured and clean in measured:
+            times = measured[what].seconds / measured[clean].seconds
+            found.append((f"{what}: times the clean one", f"{BAD_TIMES_MAX:g} or less", f"{times:.2f}",
+                          times <= BAD_TIMES_MAX))  # fmt: skip
+    for what in (*RATES_MIN, *TIMES_OF):
+        if what in measured:
+            peak = measured[what].peak_gib
+            found.append((f"{what}: peak GiB", f"{PEAK_GIB_MAX:g} or less", f"{peak:.2f}", peak <= PEAK_GIB_MAX))
+    for what, most in SECONDS_MAX.items():
+        if what in measured:
+            seconds = measured[what].seconds
+            found.append((f"{what}: seconds", f"under {most:g}", f"{seconds:.2f}", seconds < most))
+    return found

@@ -1,6 +1,7 @@
 """Speed and memory, each figure beside a floor or a peer measured in the same run. Quality is measured elsewhere.
 
-`python -m benchmarks.run [--scale 1.0] [--only PART …]` (`make bench`) prints one Markdown table.
+`python -m benchmarks.run [--scale 1.0] [--only PART …]` (`make bench`) prints a Markdown table of measurements
+and one of the promises on speed and memory among them.
 """
 
 import argparse
@@ -15,7 +16,9 @@ from pathlib import Path
 
 from benchmarks.homes import kept_or_temporary, print_table
 from benchmarks.parts_data import features, ingest_jsonl, ingest_parquet, orchestration, world
+from benchmarks.parts_ingestion import bad_jsonl, bad_parquet, clean_jsonl, clean_parquet, nothing_new
 from benchmarks.parts_models import forest, rerank, retrieve
+from benchmarks.promises import Speed, kept_speeds
 from benchmarks.timing import Row
 
 # Each part with the home it works in.
@@ -23,12 +26,19 @@ PARTS = {
     "world": (world, "world"),
     "ingest_parquet": (ingest_parquet, "world"),
     "ingest_jsonl": (ingest_jsonl, "jsonl"),
+    "clean_parquet": (clean_parquet, "clean_parquet"),
+    "bad_parquet": (bad_parquet, "bad_parquet"),
+    "clean_jsonl": (clean_jsonl, "clean_jsonl"),
+    "bad_jsonl": (bad_jsonl, "bad_jsonl"),
+    "nothing_new": (nothing_new, "nothing_new"),
     "features": (features, "world"),
     "retrieve": (retrieve, "world"),
     "forest": (forest, "world"),
     "rerank": (rerank, "world"),
     "orchestration": (orchestration, "run"),
 }
+# Peaks are in 1,000,000 KiB.
+GB_IN_GIB = 1e6 * 1024 / 2**30
 COLUMNS = ["what", "seconds", "a second", "beside", "its seconds", "times that", "peak GB"]
 ALONE = {
     "features": ["world", "ingest_parquet"],
@@ -68,6 +78,7 @@ def main() -> None:
     options = parser.parse_args()
     started = time.monotonic()
     table: list[list[object]] = []
+    speeds: dict[str, Speed] = {}
     fresh = multiprocessing.get_context("spawn")
     with kept_or_temporary(None) as folder:
         for part in chosen(options.only):
@@ -75,8 +86,15 @@ def main() -> None:
             with ProcessPoolExecutor(1, mp_context=fresh) as alone:
                 rows, peak = alone.submit(measure, part, folder, options.scale).result()
             table += [cells(row, peak) for row in rows]
+            speeds |= {row.what: Speed(row.seconds, row.amount, peak * GB_IN_GIB) for row in rows}
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, scale {options.scale:g}\n")
     print_table(COLUMNS, table)
+    promises = kept_speeds(speeds)
+    if promises:
+        print("\n")
+        print_table(
+            ["promise", "asked", "measured", "kept"], [[*told, "yes" if kept else "NO"] for *told, kept in promises]
+        )
     print(f"\nmeasured in {time.monotonic() - started:.0f} s; peak memory is of the part's own process")
 
 

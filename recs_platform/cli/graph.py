@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,18 +18,22 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.time import as_of_key, parse_instant
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from recs_platform.defs.launch import Outcome
     from recs_platform.defs.platform import Platform
 
     Watch = Callable[[str, str], None]
 
 AsOf = Annotated[str | None, typer.Option("--as-of", help="A date (midnight UTC) or 2017-02-20T15.")]
+Force = Annotated[bool, typer.Option("--force", help="Build also what is up to date.")]
 
 
-def run(as_of: AsOf = None) -> None:
+def run(as_of: AsOf = None, force: Force = False) -> None:
     """Take in landing, then build everything of one as-of: features to released recommendations.
 
-    The default as-of is midnight after the last event. Example: recs run --as-of 2017-02-20
+    The default as-of is midnight after the last event. What was built from exactly this already is not built again;
+    `recs plan` tells beforehand. Example: recs run --as-of 2017-02-20
     """
     instant = None if as_of is None else parse_instant(as_of)
     platform = open_platform()
@@ -42,8 +46,21 @@ def run(as_of: AsOf = None) -> None:
             say(f"run {stuck.run_id[:8]} ({stuck.job}) is marked failed: its process {stuck.pid} is gone")
         _step("ingest", lambda watch: launch.ingest(platform, instance, watch))
         at = default_as_of(platform) if instant is None else instant
-        _step(f"build {as_of_key(at)}", lambda watch: launch.build(platform, instance, at, watch))
+        _build(platform, instance, at, force=force)
     _say_release(platform)
+
+
+def _build(platform: "Platform", instance: "dg.DagsterInstance", at: datetime, *, force: bool) -> None:
+    """Build an as-of where there is a reason to, and say what it is."""
+    from recs_platform.defs import launch
+    from recs_platform.defs.planning import plan_build
+
+    plan = plan_build(platform, at, datetime.now(UTC))
+    if plan.runs or force:
+        say(plan.verdict if plan.runs else f"{plan.verdict}; built again, as asked")
+        _step(f"build {as_of_key(at)}", partial(launch.build, platform, instance, at))
+    else:
+        typer.echo(f"{as_of_key(at)} is {plan.verdict}; --force builds it again")
 
 
 def _step(title: str, action: "Callable[[Watch], Outcome]") -> None:
@@ -68,8 +85,9 @@ def backfill(
     start: Annotated[str, typer.Option("--from", help="First as-of.")],
     end: Annotated[str, typer.Option("--to", help="Last as-of, included.")],
     every: Annotated[str, typer.Option(help="Step: 1d, 7d, 12h.")] = "1d",
+    force: Force = False,
 ) -> None:
-    """Build several as-ofs in order; the release in force stays the greatest one.
+    """Build several as-ofs in order, less those up to date; the release in force stays the greatest one.
 
     Example: recs backfill --from 2017-02-14 --to 2017-02-20 --every 1d
     """
@@ -86,8 +104,7 @@ def backfill(
         _step("ingest", lambda watch: launch.ingest(platform, instance, watch))
         require_events_before(platform, first)
         for number in range((last - first) // step + 1):
-            at = first + number * step
-            _step(f"build {as_of_key(at)}", partial(launch.build, platform, instance, at))
+            _build(platform, instance, first + number * step, force=force)
     _say_release(platform)
 
 

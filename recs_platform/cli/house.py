@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 RECS_TOML = """\
 # Settings of this home. Every line shows a default; take away the # to change it.
 # Any of them can also be given as RECS_<FIELD>, a nested one as RECS_PUBLISH__<FIELD>.
+# Lists such as user_attributes are then written as JSON.
 
 # k = 10                        # items in a list
 # seed = 7                      # of everything random
@@ -27,10 +28,25 @@ RECS_TOML = """\
 # max_per_category = 6          # items of one category in a list, while others last
 # allow_repeats = false         # recommend what the user has consumed already
 # schedule_hour = 3             # hour (UTC) of the daily build
+# session_gap_minutes = 30      # pause that ends a session, where the source names none
+# landing_settle_seconds = 1.0  # a landed file must not have changed for so long before it is read
 
 # [publish]
 # events_as_table_max_rows = 5000000   # above it, raw.events is a view over linked files
 # as_ofs_max = 30                      # as-of partitions kept in analytics.duckdb
+
+# [privacy]
+# pseudonymize = false      # store keyed hashes in the place of user ids; decide before the first ingestion
+# retention_days = 365      # remove events after so many days (default: never)
+# user_attributes = []      # keys of users.attributes that are kept; ["*"] keeps all
+# item_attributes = ["*"]   # keys of items.attributes that are kept
+
+# [outliers]
+# exclude = true            # leave flagged events out of features and training
+# z_max = 6.0               # robust z-score beyond which an event is flagged
+# iqr_factor = 3.0          # quartile distances beyond a quartile that flag
+# history_days = 28         # days before an event's day that judge it
+# history_events_min = 200  # events of its type there must be in them
 """
 
 

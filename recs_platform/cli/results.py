@@ -11,7 +11,7 @@ import typer
 from recs_platform.cli.house import open_platform
 from recs_platform.cli.show import as_text, put_frame, put_json, put_table, say
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.errors import RecsError, UsageError
+from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.time import as_of_key, parse_instant
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ releases = typer.Typer(help="List, show, compare and roll back releases.", no_ar
 
 
 def recommend(user: str, k: Annotated[int | None, typer.Option("-k", min=1)] = None, as_json: AsJson = False) -> None:
-    """A user's list in the release now in force.
+    """A user's list in the release now in force; a pseudonym or an anonymous id names the user too.
 
     Example: recs recommend u00042 -k 5 --json
     """
@@ -51,14 +51,12 @@ def _user_list(platform: "Platform", user: str, k: int | None) -> "UserList":
     """The public answer: user_id, as_of, release_id, items."""
     import polars as pl
 
+    from recs_platform.defs.finding import find_user
     from recs_platform.stages.releases import current_release, read_release
 
     current = current_release(platform.home)
-    rows = read_release(platform.home, current.version).filter(pl.col(c.USER_ID) == user).sort(c.RANK)
-    if rows.is_empty():
-        raise RecsError(
-            f"user {user!r} has no list in release {current.version}: not known by {current.as_of:%Y-%m-%d}"
-        )
+    stored = find_user(platform, current, user)
+    rows = read_release(platform.home, current.version).filter(pl.col(c.USER_ID) == stored).sort(c.RANK)
     return {
         "user_id": user,
         "as_of": as_of_key(current.as_of),
@@ -85,8 +83,12 @@ def explain(user: str, item: str, as_json: AsJson = False) -> None:
     """
     platform = open_platform()
     from recs_platform.defs.explaining import explain_pair
+    from recs_platform.defs.finding import find_user
+    from recs_platform.stages.releases import current_release
 
-    found = explain_pair(platform, user, item)
+    stored = find_user(platform, current_release(platform.home), user)
+    found = explain_pair(platform, stored, item)
+    found[c.USER_ID] = user
     if as_json:
         put_json(found)
         return

@@ -43,6 +43,15 @@ class Home:
         return self.published / "analytics.duckdb"
 
     @property
+    def keys(self) -> Path:
+        """Secrets of this home; only its owner may read them."""
+        return self.root / "keys"
+
+    @property
+    def pseudonym_key(self) -> Path:
+        return self.keys / "pseudonym.key"
+
+    @property
     def locks(self) -> Path:
         return self.root / "locks"
 

@@ -4,14 +4,25 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from recs_platform.defs.assets import events, features, ranking, releases, reports, reranking, retrieval, segments
+from recs_platform.defs.assets import (
+    events,
+    features,
+    flags,
+    ranking,
+    releases,
+    reports,
+    reranking,
+    retention,
+    retrieval,
+    segments,
+)
 from recs_platform.defs.automation import build_schedules, build_sensors
 from recs_platform.defs.jobs import JOBS
 from recs_platform.defs.logs import file_logger
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import build_resources
 
-STAGES = (events, features, segments, retrieval, ranking, reranking, reports, releases)
+STAGES = (events, flags, retention, features, segments, retrieval, ranking, reranking, reports, releases)
 
 
 def build_definitions(

@@ -1,11 +1,12 @@
 """What acts without a person: a landing sensor, a build after each ingestion, a daily schedule.
 
-All are off until an operator switches them on. What a run does is said by the jobs.
+All are off until an operator switches them on. What a run does is said by the jobs, whether to build by `planning`.
 """
 # Dagster leaves parts of its decorators untyped.
 # pyright: reportUnknownMemberType=false
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -13,14 +14,20 @@ import dagster as dg
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import content_key
 from recs_platform.contracts.time import as_of_key
+from recs_platform.defs import door
+from recs_platform.defs.instance import UNFINISHED, fail_stuck_runs
 from recs_platform.defs.jobs import BUILD, INGEST, build_job, ingest_job
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
+from recs_platform.defs.planning import plan_build
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.spans import default_as_of
-from recs_platform.defs.training import data_version, known_files
-from recs_platform.stages.events import pending
+from recs_platform.stages.events import PendingFile
 
 LANDING_SECONDS = 30
+ATTEMPTS_MAX = 3
+ASKED_TAG = "recs/asked_for"
+UNDER_WAY = [*UNFINISHED, dg.DagsterRunStatus.QUEUED]
+_NAMED_MAX = 5
 
 
 def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
@@ -30,22 +37,26 @@ def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
         name="landing_sensor",
         job_name=INGEST,
         minimum_interval_seconds=LANDING_SECONDS,
-        description="Starts one `ingest` for all files in landing that were not yet taken in.",
+        description="Starts one `ingest` for all files in landing that were not yet taken in; after a failed one tries "
+        f"{ATTEMPTS_MAX} times in all.",
     )
     def landing_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        files = pending(platform.home, platform.sources, platform.lake)
-        if not files:
-            return dg.SkipReason("nothing new in landing")
-        key = content_key({"files": sorted(file.file_hash for file in files)})
-        context.log.info(f"{len(files)} new files")
-        return dg.RunRequest(run_key=key)
+        waiting = door.look(platform, datetime.now(UTC))
+        if waiting.aside:
+            context.log.warning(waiting.aside)
+        if not waiting.files:
+            return dg.SkipReason("; ".join(part for part in ("nothing new in landing", waiting.aside) if part))
+        key = content_key({"files": sorted((file.file_hash, file.kind.tables) for file in waiting.files)})
+        request, attempts = _ask(context.instance, INGEST, key, _names(waiting.files))
+        context.update_cursor(json.dumps({"key": key, "attempts": attempts}))
+        return request
 
     @dg.run_status_sensor(
         name="new_events_sensor",
         run_status=dg.DagsterRunStatus.SUCCESS,
         monitored_jobs=[ingest_job],
         request_job=build_job,
-        description="Starts `build` as of midnight after the last event once an ingestion brought new rows.",
+        description="Starts `build` as of midnight after the last event once an ingestion changed what is known of it.",
     )
     def new_events_sensor(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
         try:
@@ -64,23 +75,67 @@ def build_schedules(platform: Platform) -> list[dg.ScheduleDefinition]:
         job_name=BUILD,
         cron_schedule=f"0 {platform.settings.schedule_hour} * * *",
         execution_timezone="UTC",
-        description="Builds as of the last midnight, or of midnight after the last event if that is earlier.",
+        description="Builds as of the last midnight, or of midnight after the last event if that is earlier; leaves "
+        "out what is up to date.",
     )
     def daily_build(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         midnight = context.scheduled_execution_time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         try:
-            at = min(midnight, default_as_of(platform))
+            yield _build_request(platform, context.instance, min(midnight, default_as_of(platform)))
         except NotReady as error:
             yield dg.SkipReason(str(error))
-        else:
-            yield _build_request(platform, context.instance, at)
 
     return [daily_build]
 
 
-def _build_request(platform: Platform, instance: dg.DagsterInstance, at: datetime) -> dg.RunRequest:
-    """The same as-of over the same data is asked for once."""
+def _build_request(platform: Platform, instance: dg.DagsterInstance, at: datetime) -> dg.RunRequest | dg.SkipReason:
+    """A build of the as-of where there is a reason for one and it is not under way."""
+    plan = plan_build(platform, at, datetime.now(UTC))
+    if not plan.runs:
+        return dg.SkipReason(plan.verdict)
     key = as_of_key(at)
-    version = data_version(known_files(platform, datetime.now(UTC)), at)
     instance.add_dynamic_partitions(str(AS_OF_PARTITIONS.name), [key])
-    return dg.RunRequest(run_key=f"{key}:{version}", partition_key=key)
+    request, _ = _ask(instance, BUILD, f"{key}:{plan.key}", plan.verdict, partition_key=key)
+    return request
+
+
+def _ask(
+    instance: dg.DagsterInstance, job: str, key: str, what: str, partition_key: str | None = None
+) -> tuple[dg.RunRequest | dg.SkipReason, int]:
+    """A run for `key`, unless one may still do the work or enough were tried; beside it, the number of runs so far.
+
+    The run key carries the attempt, so the same ask twice is one run, and a failed run is asked for again.
+    """
+    fail_stuck_runs(instance)
+    tried = _runs(instance, job, tags={ASKED_TAG: key})
+    for run in _runs(instance, job, statuses=UNDER_WAY):
+        if job == INGEST or run.tags.get(ASKED_TAG) == key:
+            said = f"run {run.run_id[:8]} ({run.status.value.lower()}) is under way; looked at again after it: {what}"
+            return dg.SkipReason(said), len(tried)
+    # An ingestion that succeeded and left the files counts too; a build that succeeded did its work.
+    in_vain = [run for run in tried if job == INGEST or run.status is not dg.DagsterRunStatus.SUCCESS]
+    if len(in_vain) >= ATTEMPTS_MAX:
+        said = (
+            f"{len(in_vain)} runs in vain, no more are started for {what}. The last was {in_vain[0].run_id}: read its "
+            f"error in the UI, mend what it names, then run `recs {'ingest' if job == INGEST else 'run'}`"
+        )
+        return dg.SkipReason(said), len(tried)
+    attempt = len(tried) + 1
+    return dg.RunRequest(f"{key}:{attempt}", partition_key=partition_key, tags={ASKED_TAG: key}), attempt
+
+
+def _runs(
+    instance: dg.DagsterInstance,
+    job: str,
+    *,
+    tags: dict[str, str] | None = None,
+    statuses: list[dg.DagsterRunStatus] | None = None,
+) -> Sequence[dg.DagsterRun]:
+    """Runs of a job, newest first."""
+    return instance.get_runs(filters=dg.RunsFilter(job_name=job, tags=tags, statuses=statuses))
+
+
+def _names(files: Sequence[PendingFile]) -> str:
+    more = len(files) - _NAMED_MAX
+    named = ", ".join(file.source_file for file in files[:_NAMED_MAX])
+    return f"{len(files)} new files: {named}" + (f" and {more} more" if more > 0 else "")

@@ -8,9 +8,10 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import RecsError
-from recs_platform.contracts.tables import CANDIDATES, RANKED
+from recs_platform.contracts.tables import CANDIDATES, RANKED, EventType
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.platform import Platform
+from recs_platform.defs.windows import IS_WITHHELD
 from recs_platform.lake.artifacts import artifact
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
@@ -49,28 +50,46 @@ class _Known:
     def __init__(self, run: ModelRun, user: str, item: str) -> None:
         pair = (pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item)
         self.item = run.frame("staging.stg_items").filter(pl.col(c.ITEM_ID) == item)
-        self.consumed = run.frame("staging.stg_interactions").filter(pair).sort(c.OCCURRED_AT)
+        self.consumed = _consuming_events(run, user, item)
         self.candidate = run.frame(CANDIDATES.name).filter(pair)
         self.ranked = run.frame(RANKED.name).filter(pair)
-        if run.frame("staging.stg_users", [c.USER_ID]).filter(pl.col(c.USER_ID) == user).is_empty():
+        known = run.frame("staging.stg_users", [c.USER_ID, IS_WITHHELD]).filter(pl.col(c.USER_ID) == user)
+        self.is_withheld = bool(known[IS_WITHHELD].any())
+        if known.is_empty():
             raise RecsError(f"user {user!r} is not known by {run.as_of:%Y-%m-%d}")
         if self.item.is_empty():
             raise RecsError(f"item {item!r} is not known by {run.as_of:%Y-%m-%d}")
 
 
+def _consuming_events(run: ModelRun, user: str, item: str) -> pl.DataFrame:
+    """Events by which the user consumed the item, the latest last; what features leave out counts too."""
+    columns = [c.USER_ID, c.ITEM_ID, c.EVENT_TYPE, c.OCCURRED_AT]
+    events = run.frame("staging.stg_resolved_events", columns)
+    is_consumed = pl.col(c.EVENT_TYPE) != EventType.IMPRESSION
+    pair = (pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item)
+    return events.filter(pair & is_consumed).sort(c.OCCURRED_AT, c.EVENT_TYPE)
+
+
 def _answer(known: _Known, row: pl.DataFrame) -> str:
     if row.height:
         return f"recommended at rank {row[c.RANK][0]}: {row[c.REASON][0]}"
+    return f"not recommended: {_obstacle(known)}"
+
+
+def _obstacle(known: _Known) -> str:
+    """The first thing that kept the item out of the list."""
     if known.consumed.height:
         last = known.consumed.row(-1, named=True)
-        return f"not recommended: the user's {last[c.EVENT_TYPE]} of {last[c.OCCURRED_AT]:%Y-%m-%d %H:%M} consumed it"
+        return f"the user's {last[c.EVENT_TYPE]} of {last[c.OCCURRED_AT]:%Y-%m-%d %H:%M} consumed it"
     if not known.item["is_available"][0]:
-        return "not recommended: the item is not available as of the instant"
+        return "the item is not available as of the instant"
+    if known.is_withheld:
+        return "without the user's consent the list is of popular items, and others come first"
     if known.candidate.is_empty():
-        return "not recommended: no candidate source offered it"
+        return "no candidate source offered it"
     if known.ranked.is_empty():
-        return "not recommended: the ranker put it too low"
-    return f"not recommended: rank {known.ranked[c.RANK][0]} before the rules, below what the list holds"
+        return "the ranker put it too low"
+    return f"rank {known.ranked[c.RANK][0]} before the rules, below what the list holds"
 
 
 def _contributions(platform: Platform, run: ModelRun, user: str, item: str, version: str) -> list[dict[str, Any]]:

@@ -1,4 +1,9 @@
-"""Starts runs in this process, from the command line, and says how they went. What runs is said by the jobs."""
+"""Starts runs in this process, from the command line, and says how they went, or what they would do.
+
+What runs is said by the jobs, whether to build by `planning`.
+"""
+# Dagster leaves parts of its metadata untyped.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import os
 import threading
@@ -16,7 +21,9 @@ from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assembly import build_definitions
 from recs_platform.defs.jobs import BUILD, INGEST
 from recs_platform.defs.partitions import AS_OF_PARTITIONS, KNOWN_AT_TAG
+from recs_platform.defs.planning import MODELS_CHANGED, BuildPlan
 from recs_platform.defs.platform import Platform
+from recs_platform.defs.quarantining import REPLAY_TAG, Refused
 from recs_platform.defs.resources import PID_TAG
 from recs_platform.defs.spans import require_events_before
 
@@ -46,6 +53,15 @@ class Outcome:
         return sum(step.seconds for step in self.steps)
 
 
+@dataclass(frozen=True)
+class PlannedAsset:
+    """An asset that a build would make: why, and its rows when it was last made, where that is known."""
+
+    name: str
+    why: str
+    rows: int | None
+
+
 class RunFailed(RecsError):
     """A run did not succeed; the message names the asset or check."""
 
@@ -53,6 +69,42 @@ class RunFailed(RecsError):
 def ingest(platform: Platform, instance: dg.DagsterInstance, watch: Callable[[str, str], None]) -> Outcome:
     """Run `ingest`. Raises RunFailed."""
     return _run(instance, _definitions(platform), INGEST, {}, None, watch)
+
+
+def replay(
+    platform: Platform, instance: dg.DagsterInstance, which: Refused, watch: Callable[[str, str], None]
+) -> Outcome:
+    """Run `ingest` on the chosen files with refused rows in the place of new ones. Raises RunFailed."""
+    return _run(instance, _definitions(platform), INGEST, {REPLAY_TAG: which.to_tag()}, None, watch)
+
+
+def planned_assets(platform: Platform, instance: dg.DagsterInstance, plan: BuildPlan) -> list[PlannedAsset]:
+    """What `build` would make, in an order in which it can be made; nothing where it is up to date."""
+    if not plan.runs:
+        return []
+    made = _definitions(platform).resolve_job_def(BUILD).asset_layer.executable_asset_keys
+    order = _definitions(platform).resolve_asset_graph().toposorted_asset_keys
+    return [
+        PlannedAsset(".".join(key.path), _why(".".join(key.path), plan), _last_rows(instance, key))
+        for key in order
+        if key in made
+    ]
+
+
+def _why(name: str, plan: BuildPlan) -> str:
+    """What concerns an asset: its own SQL, or else what all of them are made from."""
+    if name in plan.changed_models:
+        return "its SQL, or that of a model it reads, changed"
+    heads = [reason.partition(":")[0] for reason in plan.reasons]
+    return ", ".join(head for head in heads if head != MODELS_CHANGED) or "made again with the changed SQL models"
+
+
+def _last_rows(instance: dg.DagsterInstance, key: dg.AssetKey) -> int | None:
+    event = instance.get_latest_materialization_event(key)
+    if event is None or event.asset_materialization is None:
+        return None
+    rows = event.asset_materialization.metadata.get("dagster/row_count")
+    return None if rows is None else int(str(rows.value))
 
 
 def build(

@@ -9,11 +9,10 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
 from recs_platform.defs.evaluation import rerank_context
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.windows import with_user_counts
+from recs_platform.defs.windows import IS_WITHHELD, PAIR, with_user_counts
 from recs_platform.stages import reranking
 
 REASON_DAYS = 28
-PAIR = [c.USER_ID, c.ITEM_ID]
 
 
 @dataclass(frozen=True)
@@ -52,18 +51,24 @@ class Lists:
 
 
 def make_lists(platform: Platform, at: datetime, known: datetime) -> Lists:
-    """Re-rank the champion's order, serve everybody, give each row its reason, segment and propensity."""
+    """Re-rank the champion's order, serve everybody, give each row its reason, segment and propensity.
+
+    Users without consent are served from the fallback, whatever was ranked, and get no reason that tells of them.
+    """
     with platform.model_run(at, known) as run:
         ranked = run.frame(RANKED.name)
         interactions = run.frame("staging.stg_interactions")
+        consumed = run.frame("staging.stg_consumed")
         items = with_user_counts(run.frame("staging.stg_items"), interactions)
         users = run.frame("staging.stg_users").sort(c.USER_ID)
         segments = run.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID, c.SEGMENT_NAME])
         neighbours = run.frame(ITEM_NEIGHBOURS.name)
-    consumed = interactions.select(PAIR).unique()
+    withheld = users.filter(pl.col(IS_WITHHELD)).select(c.USER_ID)
+    ranked = ranked.join(withheld, on=c.USER_ID, how="anti")
     context = rerank_context(platform, items, consumed, users[c.USER_ID])
     result = reranking.rerank(ranked.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES), context)
-    profiles = users.join(segments, on=c.USER_ID, how="left")
+    telling = segments.join(withheld, on=c.USER_ID, how="anti")
+    profiles = users.join(telling, on=c.USER_ID, how="left")
     since_us = round((at - timedelta(days=REASON_DAYS)).timestamp() * 1_000_000)
     explained = reranking.add_reasons(
         result.lists,

@@ -20,6 +20,7 @@ from recs_platform.stages.events import Source, load_sources
 from recs_platform.warehouse.connection import connect
 from recs_platform.warehouse.lineage import ColumnEdge, column_lineage
 from recs_platform.warehouse.models import Models, load_models
+from recs_platform.warehouse.parameters import sql_parameters
 from recs_platform.warehouse.runner import ModelRun
 
 
@@ -52,7 +53,7 @@ class Platform:
 
     @cached_property
     def models(self) -> Models:
-        return load_models(self.sql / "models", self.contracts)
+        return load_models(self.sql / "models", self.contracts, sql_parameters(self.settings))
 
     @cached_property
     def lineage(self) -> list[ColumnEdge]:
@@ -85,8 +86,25 @@ class Platform:
 
     @contextmanager
     def model_run(
-        self, as_of: datetime, known_at: datetime, *, scratch: bool = False
+        self,
+        as_of: datetime,
+        known_at: datetime,
+        *,
+        scratch: bool = False,
+        versions: Mapping[str, int] | None = None,
     ) -> Generator[ModelRun, None, None]:
-        """The models as of an instant; `scratch` computes upstream models instead of reading the lake's partition."""
+        """The models as of an instant; `scratch` computes upstream models instead of reading the lake's partition.
+
+        Lake tables named in `versions` are read as they were then.
+        """
         with self.connection() as con:
-            yield ModelRun(con, self.lake, self.models, self.contracts, as_of=as_of, known_at=known_at, scratch=scratch)
+            yield ModelRun(
+                con,
+                self.lake,
+                self.models,
+                self.contracts,
+                as_of=as_of,
+                known_at=known_at,
+                scratch=scratch,
+                versions=versions,
+            )

@@ -27,8 +27,11 @@ from recs_platform.warehouse.publish import (
 RELEASED = (CURRENT, RELEASES, SHORT_LISTS)
 
 
-def publish(platform: Platform) -> PublishReport:
-    """Rebuild analytics.duckdb from the lake and the releases. Raises NotReady while nothing was ingested."""
+def publish(platform: Platform, *, keep_older: bool = True) -> PublishReport:
+    """Rebuild analytics.duckdb from the lake and the releases. Raises NotReady while nothing was ingested.
+
+    Without `keep_older` no file of an earlier publish stays, which is what removed rows call for.
+    """
     if not platform.lake.exists(EVENTS.name):
         raise NotReady("nothing to publish yet: land data and run `recs run` first")
     settings = platform.settings
@@ -42,6 +45,7 @@ def publish(platform: Platform) -> PublishReport:
         events_as_table_max_rows=settings.publish.events_as_table_max_rows,
         as_ofs_max=settings.publish.as_ofs_max,
         publish_id=uuid.uuid4().hex[:12],
+        keep_older=keep_older,
     )
 
 

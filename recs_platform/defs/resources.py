@@ -1,10 +1,11 @@
 """Resources of a run: the platform, and the lock that lets one graph run write at a time. No stage logic."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
+from recs_platform.defs.builds import raw_versions
 from recs_platform.defs.platform import Platform
 from recs_platform.lake.locks import exclusive
 
@@ -19,10 +20,18 @@ def platform_of(context: dg.AssetExecutionContext) -> Platform:
     return context.resources.platform
 
 
+def found_at_start(context: dg.AssetExecutionContext) -> Mapping[str, int]:
+    """Versions of the raw tables when the as-of run took its lock."""
+    return context.resources.as_of_lock
+
+
 @dg.resource(description="Held by one as-of run at a time; the kernel frees it when the process dies")
-def as_of_lock(context: dg.InitResourceContext) -> Iterator[None]:
-    """Take `<home>/locks/as_of` for the length of the run, waiting for the run that holds it."""
-    home = context.resources.platform.home
+def as_of_lock(context: dg.InitResourceContext) -> Iterator[Mapping[str, int]]:
+    """Take `<home>/locks/as_of` for the length of the run, waiting for the run that holds it.
+
+    Gives the versions of the raw tables found then: what a record of the run may say it was made from.
+    """
+    platform: Platform = context.resources.platform
     log = context.log
 
     def say(message: str) -> None:
@@ -31,8 +40,8 @@ def as_of_lock(context: dg.InitResourceContext) -> Iterator[None]:
 
     if context.instance is not None and context.run is not None:
         context.instance.add_run_tags(context.run.run_id, {PID_TAG: str(os.getpid())})
-    with exclusive(home.locks / "as_of", on_wait=say):
-        yield
+    with exclusive(platform.home.locks / "as_of", on_wait=say):
+        yield raw_versions(platform)
 
 
 def build_resources(platform: Platform) -> dict[str, dg.ResourceDefinition]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.training import data_version, known_files
-from recs_platform.defs.windows import retrieval_config
+from recs_platform.defs.windows import retrieval_config, with_consent
 from recs_platform.lake.artifacts import artifact, is_sealed, library_versions, write_artifact, write_manifest
 from recs_platform.stages import retrieval
 
@@ -14,11 +14,11 @@ ITEM_INDEX = "item_index"
 
 
 def read_problem(platform: Platform, at: datetime, known: datetime) -> retrieval.RetrievalProblem:
-    """Interactions, users and items as of the instant, as codes."""
+    """Interactions, users with consent and items as of the instant, as codes."""
     with platform.model_run(at, known) as run:
         return retrieval.encode(
             run.frame("staging.stg_interactions"),
-            run.frame("staging.stg_users"),
+            with_consent(run.frame("staging.stg_users")),
             run.frame("staging.stg_items"),
             as_of=at,
             allow_repeats=platform.settings.allow_repeats,

@@ -9,17 +9,20 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
 from recs_platform.defs.platform import Platform
+from recs_platform.defs.windows import with_consent
 from recs_platform.stages.releases import current_release, read_release
 
 
 def three_users(platform: Platform) -> list[tuple[str, str]]:
-    """The most active user, the median one, and one with no interaction yet (where there is one)."""
+    """The most active user, the median one, and one with no interaction yet (where there is one), all with consent."""
     current = current_release(platform.home)
     served = read_release(platform.home, current.version).select(c.USER_ID).unique()
     with platform.model_run(current.as_of, current.known_at) as run:
         interactions = run.frame("staging.stg_interactions")
+        users = with_consent(run.frame("staging.stg_users"))
     counts = (
-        served.join(interactions.group_by(c.USER_ID).len("interactions"), on=c.USER_ID, how="left")
+        served.join(users, on=c.USER_ID, how="semi")
+        .join(interactions.group_by(c.USER_ID).len("interactions"), on=c.USER_ID, how="left")
         .with_columns(pl.col("interactions").fill_null(0))
         .sort("interactions", c.USER_ID, descending=[True, False])
     )

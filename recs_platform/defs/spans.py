@@ -29,8 +29,12 @@ def _span(platform: Platform, version: int) -> tuple[datetime, datetime] | None:
 
 def default_as_of(platform: Platform) -> datetime:
     """Midnight after the last event."""
-    last = event_span(platform)[1]
-    return last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return midnight_after(event_span(platform)[1])
+
+
+def midnight_after(instant: datetime) -> datetime:
+    """The first midnight (UTC) after an instant, a day later when it is midnight itself."""
+    return instant.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
 def require_events_before(platform: Platform, as_of: datetime) -> None:

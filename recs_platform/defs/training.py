@@ -1,6 +1,6 @@
 """Which windows a ranker learns from, and the ranker as of an instant, trained or reused. Composes stages."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import Manifest, content_key
+from recs_platform.contracts.time import parse_instant
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.windows import Protocol, Split, global_splits, per_user_splits, read_window, window
 from recs_platform.evaluation.cutoffs import CutoffPlan, plan_cutoffs
@@ -34,6 +35,8 @@ POOLED_USERS_MIN = 200
 NO_LABELS = "1970-01-01T00:00:00+00:00"  # a ranker that learned from nothing may serve any as-of
 FIRST_OCCURRED_AT = "first_occurred_at"
 ROW_COUNT = "row_count"
+WITHHELD = "withheld"
+NOBODY = content_key({WITHHELD: []})
 
 
 @dataclass(frozen=True)
@@ -142,16 +145,36 @@ class Shelf:
         return taken
 
 
-def known_files(platform: Platform, known_at: datetime) -> pl.DataFrame:
-    """Files that contributed rows by `known_at`: contract_table, file_hash, row_count, first_occurred_at."""
-    with platform.model_run(known_at, known_at, scratch=True) as run:
-        return run.frame("staging.stg_files").sort(c.CONTRACT_TABLE, c.FILE_HASH)
+def known_files(platform: Platform, known_at: datetime, versions: Mapping[str, int] | None = None) -> pl.DataFrame:
+    """Files that contributed rows by `known_at`: contract_table, file_hash, row_count, first_occurred_at.
+
+    What is left out of them is listed like files of their own: `withheld` users and files with `flagged` events.
+    Raw tables named in `versions` are read as they were then.
+    """
+    with platform.model_run(known_at, known_at, scratch=True, versions=versions) as run:
+        files, omissions = run.frame("staging.stg_files"), run.frame("staging.stg_omissions")
+    left_out = omissions.select(
+        pl.col("omission").alias(c.CONTRACT_TABLE),
+        pl.col("subject").alias(c.FILE_HASH),
+        pl.col("event_count").alias(ROW_COUNT),
+        FIRST_OCCURRED_AT,
+    )
+    return pl.concat([files.select(left_out.columns), left_out]).sort(c.CONTRACT_TABLE, c.FILE_HASH)
 
 
 def data_version(files: pl.DataFrame, before: datetime) -> str:
-    """Hash of the files that matter before an instant: the same in every home that took in the same files."""
+    """Hash of the files that matter before an instant, and of what is left out of them.
+
+    The same in every home that took in the same files and leaves out the same users and events.
+    """
     matters = files.filter(pl.col(FIRST_OCCURRED_AT).is_null() | (pl.col(FIRST_OCCURRED_AT) < before))
     return content_key({"files": matters.select(c.CONTRACT_TABLE, c.FILE_HASH, ROW_COUNT).rows()})
+
+
+def withheld_version(files: pl.DataFrame, before: datetime) -> str:
+    """Hash of the users with events before an instant that nothing may be learned from."""
+    withheld = files.filter((pl.col(c.CONTRACT_TABLE) == WITHHELD) & (pl.col(FIRST_OCCURRED_AT) < before))
+    return content_key({WITHHELD: withheld[c.FILE_HASH].sort().to_list()})
 
 
 def _is_enough(windows: Sequence[Manifest]) -> bool:
@@ -185,6 +208,8 @@ def ranker(
         return read_manifest(artifact(root, RANKER, version)), True
     rows = _sampled_rows(platform, windows, config)
     trained = _train(platform, rows, config)
+    labels_end = max((manifest.parameters["labels_end"] for manifest in windows), default=NO_LABELS)
+    withheld = withheld_version(known_files(platform, known_at), parse_instant(labels_end))
     with write_artifact(root, RANKER, version) as folder:
         ranking.save_ranker(folder, trained)
         write_manifest(
@@ -200,7 +225,8 @@ def ranker(
                 parameters={
                     **config.model_dump(),
                     "kind": trained.kind,
-                    "labels_end": max((manifest.parameters["labels_end"] for manifest in windows), default=NO_LABELS),
+                    "labels_end": labels_end,
+                    WITHHELD: withheld,
                     "cutoffs": sorted(manifest.as_of.isoformat() for manifest in windows),
                 },
                 metrics={"rows": rows.height, "positives": float(rows[c.LABEL].sum()) if rows.height else 0.0},
@@ -232,12 +258,23 @@ def _train(platform: Platform, rows: pl.DataFrame, config: ranking.RankerConfig)
 
 
 def champion(platform: Platform, as_of: datetime, known_at: datetime) -> ranking.Choice:
-    """The ranker for an as-of among those with today's features that were trained on what was known by `known_at`."""
+    """The ranker for an as-of among those with today's features that were trained on what was known by `known_at`.
+
+    One that learned from somebody who has withdrawn since is passed over.
+    """
+    files = known_files(platform, known_at)
     return ranking.choose_champion(
         [
             manifest
             for manifest in sealed_versions(platform.home.artifacts, RANKER)
-            if manifest.known_at <= known_at and manifest.feature_set_hash == platform.feature_set.hash
+            if manifest.known_at <= known_at
+            and manifest.feature_set_hash == platform.feature_set.hash
+            and _is_lawful(manifest, files)
         ],
         as_of,
     )
+
+
+def _is_lawful(manifest: Manifest, files: pl.DataFrame) -> bool:
+    labels_end = parse_instant(manifest.parameters["labels_end"])
+    return manifest.parameters.get(WITHHELD, NOBODY) == withheld_version(files, labels_end)

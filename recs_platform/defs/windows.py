@@ -30,12 +30,16 @@ from recs_platform.lake.artifacts import (
 )
 from recs_platform.stages import ranking, retrieval
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
+from recs_platform.warehouse.clauses import instant_literal
 from recs_platform.warehouse.runner import ModelRun
 
 WINDOWS = "windows"
 USERS_MAX = 600
 HELD_OUT_FRACTION = 0.2
 IS_KNOWN_ITEM = "is_known_item"
+IS_WITHHELD = "is_withheld"
+INTERACTIONS = "staging.stg_interactions"
+PAIR = [c.USER_ID, c.ITEM_ID]
 USER_COUNT = "user_count"
 Protocol = Literal["global", "per_user"]
 
@@ -127,15 +131,20 @@ def window_key(platform: Platform, split: Split, data_version: str) -> str:
 
 
 def build_window(platform: Platform, split: Split, known_at: datetime) -> Window:
-    """Rebuild features and candidates from what the split keeps, for users with a positive among what it holds out."""
-    with platform.model_run(split.labels_end, known_at, scratch=True) as run:
-        interactions = run.frame("staging.stg_interactions")
-    known, positives = _hold_out(interactions, split)
+    """Rebuild features and candidates from what the split keeps, for users with a positive among what it holds out.
+
+    What is known is resolved to persons as of the cutoff, what is held out as of the labels' end: a login in between
+    tells nothing to the past.
+    """
+    later = _later_interactions(platform, split, known_at)
     with platform.model_run(split.cutoff, known_at, scratch=True) as run:
+        known, positives = _hold_out(run.frame(INTERACTIONS), later, split)
         if split.protocol == "per_user":
-            run.register(EVENTS.name, _without(run.frame(EVENTS.name), interactions, known))
-        users, items = run.frame("staging.stg_users"), run.frame("staging.stg_items")
-        positives = _sample_users(positives.join(users, on=c.USER_ID, how="semi"), platform.settings.seed)
+            run.register(EVENTS.name, _without(run, known))
+        users, items = with_consent(run.frame("staging.stg_users")), run.frame("staging.stg_items")
+        consumed = run.frame("staging.stg_consumed")
+        positives = positives.join(consumed, on=PAIR, how="anti").join(users, on=c.USER_ID, how="semi")
+        positives = _sample_users(positives, platform.settings.seed)
         rows = _rank_rows(platform, run, split, known, users, items, positives)
     targets = positives.select(c.USER_ID).unique()
     return Window(
@@ -143,8 +152,17 @@ def build_window(platform: Platform, split: Split, known_at: datetime) -> Window
         rows=ranking.label_rows(rows, positives, cutoff=split.cutoff - timedelta(microseconds=split.peels - 1)),
         held_out=_mark_known(positives, items),
         items=with_user_counts(items, known),
-        consumed=known.select(c.USER_ID, c.ITEM_ID).unique().join(targets, on=c.USER_ID, how="semi").sort(pl.all()),
+        consumed=consumed.select(PAIR).join(targets, on=c.USER_ID, how="semi").sort(pl.all()),
     )
+
+
+def _later_interactions(platform: Platform, split: Split, known_at: datetime) -> pl.DataFrame | None:
+    """Interactions from the cutoff to the labels' end; none of their own where users' last events are held out."""
+    if split.protocol == "per_user":
+        return None
+    with platform.model_run(split.labels_end, known_at, scratch=True) as run:
+        since = instant_literal(split.cutoff)
+        return run.query(f"select * from {run.require(INTERACTIONS)} where {c.OCCURRED_AT} >= {since}")  # noqa: S608
 
 
 def _rank_rows(
@@ -184,6 +202,11 @@ def retrieval_config(platform: Platform) -> retrieval.RetrievalConfig:
     return retrieval.RetrievalConfig(candidates_per_source=platform.settings.candidates_per_source)
 
 
+def with_consent(users: pl.DataFrame) -> pl.DataFrame:
+    """Users whom something may be learned about: rows of staging.stg_users less those of the withheld."""
+    return users.filter(~pl.col(IS_WITHHELD))
+
+
 def with_user_counts(items: pl.DataFrame, interactions: pl.DataFrame) -> pl.DataFrame:
     """Catalogue rows with the number of users who liked the item: what fallback lists and novelty go by."""
     counts = (
@@ -194,23 +217,23 @@ def with_user_counts(items: pl.DataFrame, interactions: pl.DataFrame) -> pl.Data
     return items.join(counts, on=c.ITEM_ID, how="left").with_columns(pl.col(USER_COUNT).fill_null(0)).sort(c.ITEM_ID)
 
 
-def _hold_out(interactions: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _hold_out(
+    interactions: pl.DataFrame, later: pl.DataFrame | None, split: Split
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Interactions that may be known, and distinct new positives (user_id, item_id)."""
-    if split.protocol == "global":
-        is_before = pl.col(c.OCCURRED_AT) < split.cutoff
-        known, later = interactions.filter(is_before), interactions.filter(~is_before)
-        return known, new_pairs(later, known)
-    known, later = per_user_holdout(interactions, HELD_OUT_FRACTION)
+    if later is not None:
+        return interactions, new_pairs(later, interactions)
+    known, last = per_user_holdout(interactions, HELD_OUT_FRACTION)
     for _ in range(split.peels - 1):
-        known, later = per_user_holdout(known, HELD_OUT_FRACTION)
-    return known, new_pairs(later, known)
+        known, last = per_user_holdout(known, HELD_OUT_FRACTION)
+    return known, new_pairs(last, known)
 
 
-def _without(events: pl.DataFrame, interactions: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Events less those on pairs that are held out, their impressions included."""
-    pair = [c.USER_ID, c.ITEM_ID]
-    held_out = interactions.join(known, on=pair, how="anti")
-    return events.join(held_out, on=pair, how="anti")
+def _without(run: ModelRun, known: pl.DataFrame) -> pl.DataFrame:
+    """Raw events less those on pairs that are held out, their impressions included."""
+    held_out = run.frame(INTERACTIONS, PAIR).join(known, on=PAIR, how="anti")
+    resolved = run.frame("staging.stg_resolved_events", [c.EVENT_ID, *PAIR])
+    return run.frame(EVENTS.name).join(resolved.join(held_out, on=PAIR, how="semi"), on=c.EVENT_ID, how="anti")
 
 
 def _sample_users(positives: pl.DataFrame, seed: int) -> pl.DataFrame:

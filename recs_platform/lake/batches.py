@@ -1,16 +1,17 @@
 """Ingestion as a log of sealed batches: a batch reaches every raw table once, whatever is killed when. No parsing here.
 
-A batch is a folder of `<table>.parquet` files. Renaming it to `<n>.sealed` commits it; rolling it forward then writes
-each table with transaction number n, and a table that has the number already is left alone. The ledger comes last, and
-its number is the number of batches taken in. All of it happens under the caller's ingest lock.
+A batch is a folder of Parquet files, `<table>.parquet` or several `<table>-<part>.parquet`. Renaming it to `<n>.sealed`
+commits it; rolling it forward then makes its files part of each table with transaction number n, and a table that has
+the number already is left alone. The ledger comes last, and its number is the number of batches taken in. A batch that
+holds the file `REPLACES` puts its tables in the place of the lake's. All of it happens under the caller's ingest lock.
 """
 
 # pyarrow brings no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import shutil
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,10 +19,12 @@ import pyarrow.parquet as pq
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import TableContract
+from recs_platform.lake.adoption import fits
 from recs_platform.lake.disk import seal
 from recs_platform.lake.tables import Lake
 
 LEDGER = "ingestions"
+REPLACES = "REPLACES"
 APPENDED = ("quarantine", "events", "item_tags", "identities", "consents", LEDGER)
 REPLACED = ("item_history", "user_history", "items", "users")
 BATCH_ORDER = (*APPENDED[:-1], *REPLACED, LEDGER)
@@ -68,32 +71,58 @@ def recover(root: Path, lake: Lake, contracts: Mapping[str, TableContract]) -> l
     numbers = sorted(int(folder.stem) for folder in root.glob("*.sealed"))
     for number in numbers:
         sealed = root / f"{number}.sealed"
+        replaces_all = (sealed / REPLACES).exists()
         for table in BATCH_ORDER:
-            if (sealed / f"{table}.parquet").exists():
-                _roll_forward(sealed, table, number, lake, partitioning[_raw(table)])
+            if _files_of(sealed, table):
+                replace = replaces_all or table in REPLACED
+                _roll_forward(sealed, table, number, lake, partitioning[_raw(table)], replace=replace)
         # Renamed first: a folder half deleted must not look like a batch.
         shutil.rmtree(sealed.rename(root / f"{number}.tmp"))
     return numbers
 
 
-def _roll_forward(sealed: Path, table: str, number: int, lake: Lake, partition_by: tuple[str, ...]) -> None:
-    name = _raw(table)
+def _roll_forward(
+    sealed: Path, table: str, number: int, lake: Lake, partition_by: tuple[str, ...], *, replace: bool
+) -> None:
+    name, files = _raw(table), _files_of(sealed, table)
+    transaction = (_TRANSACTION, number)
     if lake.transaction_version(name, _TRANSACTION) >= number:
         return
-    write = lake.overwrite if table in REPLACED else lake.append
-    with pq.ParquetFile(sealed / f"{table}.parquet") as file:
-        batches = file.iter_batches(_ROWS_A_READ)
-        rows = pa.RecordBatchReader.from_batches(file.schema_arrow, batches)
-        version = write(name, rows, partition_by=partition_by, transaction=(_TRANSACTION, number))
+    if partition_by or (not replace and not fits(lake.path(name), name, files)):
+        version = _stream(lake, name, files, partition_by, transaction, replace=replace)
+    else:
+        version = lake.adopt(name, files, prefix=f"batch-{number}-", replace=replace, transaction=transaction)
     lake.flush(name, version)
 
 
+def _stream(
+    lake: Lake,
+    name: str,
+    files: Sequence[Path],
+    partition_by: tuple[str, ...],
+    transaction: tuple[str, int],
+    *,
+    replace: bool,
+) -> int:
+    """Row by row, where columns are new to the table or it is partitioned."""
+    with ExitStack() as stack:
+        opened = [stack.enter_context(pq.ParquetFile(file)) for file in files]
+        batches = (batch for file in opened for batch in file.iter_batches(_ROWS_A_READ))
+        rows = pa.RecordBatchReader.from_batches(opened[0].schema_arrow, batches)
+        write = lake.overwrite if replace else lake.append
+        return write(name, rows, partition_by=partition_by, transaction=transaction)
+
+
+def _files_of(folder: Path, table: str) -> list[Path]:
+    return sorted([*folder.glob(f"{table}.parquet"), *folder.glob(f"{table}-*.parquet")])
+
+
 def _require_tables(folder: Path) -> None:
-    found = {file.name for file in folder.iterdir()}
-    strangers = found - {f"{table}.parquet" for table in BATCH_ORDER}
+    known = {file.name for table in BATCH_ORDER for file in _files_of(folder, table)} | {REPLACES}
+    strangers = {file.name for file in folder.iterdir()} - known
     if strangers:
         raise ContractError(f"{sorted(strangers)} in batch {folder.stem} belong to no table of a batch: {BATCH_ORDER}")
-    if f"{LEDGER}.parquet" not in found:
+    if not _files_of(folder, LEDGER):
         raise ContractError(f"batch {folder.stem} has no {LEDGER}.parquet, which gives it its number; write the ledger")
 
 

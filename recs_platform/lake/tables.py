@@ -20,6 +20,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import Busy, ContractError, NotReady, UsageError
+from recs_platform.lake.adoption import adopt_files
 from recs_platform.lake.disk import flush
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.schemas import RowStream, require_fit, stored_schema
@@ -120,6 +121,24 @@ class Lake:
         added. Raises ContractError where a stored column is missing or has another type, or a row has another as_of.
         """
         return self._write(name, data, _Change("overwrite", (c.AS_OF,), as_of=as_of))
+
+    def adopt(
+        self,
+        name: str,
+        files: Sequence[Path],
+        *,
+        prefix: str,
+        replace: bool = False,
+        transaction: tuple[str, int] | None = None,
+    ) -> int:
+        """Make Parquet files part of an unpartitioned table as they are, in place of its rows with `replace`.
+
+        No row is read: the files are linked into the table's folder, under their names after `prefix`, and named in
+        one commit. They must hold stored types, as DuckDB writes them. `prefix` must never have been used before but
+        by a call that crashed: files of that name are replaced. Raises ContractError where columns are not the table's.
+        """
+        with self._alone(name):
+            return adopt_files(self.path(name), name, files, prefix=prefix, replace=replace, transaction=transaction)
 
     def delete(self, name: str, predicate: str) -> int:
         """Delete the rows that satisfy the SQL predicate; returns the version, unchanged when there were none."""

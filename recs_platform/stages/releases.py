@@ -162,6 +162,11 @@ def current_release(home: Home) -> Manifest:
     return sealed[-1] if pinned is None else _find(sealed, pinned)
 
 
+def previous_release(home: Home, as_of: datetime) -> Manifest | None:
+    """The last sealed release of the greatest as_of before an instant, None when there is none."""
+    return _previous(_sealed(home), as_of)
+
+
 def pinned_release(home: Home) -> str | None:
     """Id that the operator pinned, None when releases follow the greatest as_of."""
     pin = _pin(home)

@@ -12,7 +12,8 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ModelError, UsageError
 from recs_platform.contracts.tables import TableContract
 from recs_platform.warehouse.model_files import DataTest, ModelFile, Scope, UnitTest, read_model_file
-from recs_platform.warehouse.sql import ParsedSql, Placeholder, parse_sql
+from recs_platform.warehouse.parameters import DEFAULT_PARAMETERS, Parameter
+from recs_platform.warehouse.sql import ParsedSql, Placeholder, parse_sql, set_parameters
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class ModelColumn:
 class Model:
     """One SQL model: `name` is `schema.table`; `grain` names what identifies a row, less `as_of`.
 
-    `hash` (16 hex digits) changes when its SQL or types change, or those of any model upstream, and with nothing else.
+    `sql` is the file's text with the settings' values in it. `hash` (16 hex digits) changes when that or its types
+    change, or those of any model upstream, and with nothing else.
     """
 
     name: str
@@ -129,14 +131,17 @@ class _Source:
     file: ModelFile
 
 
-def load_models(folder: Path, contracts: Sequence[TableContract]) -> Models:
-    """Read every `<schema>/<table>.sql` under `folder` with its yml.
+def load_models(
+    folder: Path, contracts: Sequence[TableContract], parameters: Mapping[str, Parameter] = DEFAULT_PARAMETERS
+) -> Models:
+    """Read every `<schema>/<table>.sql` under `folder` with its yml; `$name` of a parameter becomes its value.
 
     Raises ModelError naming the file for a missing or wrong yml, columns that differ from the final select in name or
-    order, an unknown upstream table, a cycle, SQL that `parse_sql` refuses, and an as-of table without `as_of`.
+    order, an unknown upstream table, a cycle, SQL that `parse_sql` refuses (such as an unknown placeholder),
+    and an as-of table without `as_of`.
     """
     by_contract = {contract.name: contract for contract in contracts}
-    sources = _read_sources(folder)
+    sources = _read_sources(folder, parameters)
     for name, source in sources.items():
         _check_columns(source)
         _check_upstreams(name, source, sources, by_contract)
@@ -150,24 +155,24 @@ def load_models(folder: Path, contracts: Sequence[TableContract]) -> Models:
     return Models(MappingProxyType(models), MappingProxyType(by_contract), as_of_names)
 
 
-def _read_sources(folder: Path) -> dict[str, _Source]:
+def _read_sources(folder: Path, parameters: Mapping[str, Parameter]) -> dict[str, _Source]:
     if not folder.is_dir():
         raise ModelError(f"{folder} is missing: it holds the SQL models")
     sources: dict[str, _Source] = {}
     for path in sorted(folder.rglob("*.sql")):
         if path.parent.parent != folder:
             raise ModelError(f"{path}: a model lies in {folder}/<schema>/<table>.sql")
-        sources[f"{path.parent.name}.{path.stem}"] = _read_source(path)
+        sources[f"{path.parent.name}.{path.stem}"] = _read_source(path, parameters)
     for path in sorted(folder.rglob("*.yml")):
         if f"{path.parent.name}.{path.stem}" not in sources:
             raise ModelError(f"{path} has no {path.stem}.sql beside it")
     return sources
 
 
-def _read_source(path: Path) -> _Source:
+def _read_source(path: Path, parameters: Mapping[str, Parameter]) -> _Source:
     file = read_model_file(path.with_suffix(".yml"))
-    sql = path.read_text()
     try:
+        sql = set_parameters(path.read_text(), parameters)
         return _Source(path, sql, parse_sql(sql), file)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error

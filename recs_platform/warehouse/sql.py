@@ -1,17 +1,20 @@
 """What sqlglot tells of one SQL text: its placeholders, upstream tables and output columns.
 
+`$name` of a setting becomes its value when the text is read, `$as_of` and `$known_at` become instants when it is run.
+
 Files, ymls and the order of models belong to `models`; text that Python writes to `clauses`; running to `runner`.
 """
 # sqlglot types its expressions loosely.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts.errors import ModelError
-from recs_platform.warehouse.clauses import instant_literal
+from recs_platform.warehouse.clauses import instant_literal, literal
+from recs_platform.warehouse.parameters import Parameter
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -70,30 +73,48 @@ def parse_sql(sql: str) -> ParsedSql:
 
 def find_placeholders(sql: str) -> tuple[Placeholder, ...]:
     """Placeholders in the order of the text; those in strings and comments are none. Raises ModelError for others."""
-    from sqlglot import TokenType
-    from sqlglot.dialects.duckdb import DuckDB
+    found = tuple(_placeholders(sql))
+    for placeholder in found:
+        if placeholder.name not in PLACEHOLDERS:
+            raise ModelError(f"placeholder ${placeholder.name}: only $as_of, $known_at and known settings are bound")
+    return found
 
-    tokens = DuckDB().tokenize(sql)
-    found: list[Placeholder] = []
-    for position, token in enumerate(tokens):
-        if token.token_type == TokenType.PLACEHOLDER:
-            raise ModelError("placeholder `?`: only $as_of and $known_at are bound")
-        if token.token_type == TokenType.PARAMETER:
-            name = tokens[position + 1]
-            if name.text not in PLACEHOLDERS:
-                raise ModelError(f"placeholder ${name.text}: only $as_of and $known_at are bound")
-            found.append(Placeholder(name.text, token.start, name.end + 1))
-    return tuple(found)
+
+def set_parameters(sql: str, parameters: Mapping[str, Parameter]) -> str:
+    """Put values in the place of the settings that a text names; $as_of, $known_at and unknown names stay.
+
+    >>> set_parameters("select $gap * 60 as gap_seconds, '$gap' as note, $as_of as as_of", {"gap": 30})
+    "select 30 * 60 as gap_seconds, '$gap' as note, $as_of as as_of"
+    """
+    named = [placeholder for placeholder in _placeholders(sql) if placeholder.name in parameters]
+    return _replaced(sql, named, lambda name: literal(parameters[name]))
 
 
 def bind(sql: str, placeholders: Sequence[Placeholder], instants: Mapping[str, datetime]) -> str:
     """Put instant literals in the place of placeholders; every other character stays, less a closing semicolon."""
+    return _replaced(sql, placeholders, lambda name: instant_literal(instants[name])).rstrip().rstrip(";")
+
+
+def _placeholders(sql: str) -> Iterator[Placeholder]:
+    from sqlglot import TokenType
+    from sqlglot.dialects.duckdb import DuckDB
+
+    tokens = DuckDB().tokenize(sql)
+    for position, token in enumerate(tokens):
+        if token.token_type == TokenType.PLACEHOLDER:
+            raise ModelError("placeholder `?`: only $as_of, $known_at and known settings are bound")
+        if token.token_type == TokenType.PARAMETER:
+            name = tokens[position + 1]
+            yield Placeholder(name.text, token.start, name.end + 1)
+
+
+def _replaced(sql: str, placeholders: Sequence[Placeholder], text: Callable[[str], str]) -> str:
     pieces: list[str] = []
     done = 0
     for placeholder in placeholders:
-        pieces += [sql[done : placeholder.start], instant_literal(instants[placeholder.name])]
+        pieces += [sql[done : placeholder.start], text(placeholder.name)]
         done = placeholder.end
-    return "".join([*pieces, sql[done:]]).rstrip().rstrip(";")
+    return "".join([*pieces, sql[done:]])
 
 
 def _single_select(sql: str) -> "exp.Query":

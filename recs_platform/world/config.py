@@ -32,6 +32,7 @@ class WorldConfig(BaseModel):
     start: AwareDatetime = datetime(2024, 1, 1, tzinfo=UTC)
 
     new_user_share: Annotated[Share, Field(description="users who sign up during the period")] = 0.25
+    bot_rate: Annotated[float, Field(ge=0, le=0.2, description="share of accounts that a script uses for days")] = 0.005
     new_item_share: Annotated[Share, Field(description="items published during the period")] = 0.35
     expiring_share: Annotated[Share, Field(description="items with an end of availability")] = 0.10
     missing_share: Annotated[Share, Field(description="chance that one attribute of a user is unknown")] = 0.10

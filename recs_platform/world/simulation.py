@@ -6,6 +6,7 @@ from math import ceil, sqrt
 import numpy as np
 import polars as pl
 
+from recs_platform.world.bots import Bots, draw_bots
 from recs_platform.world.catalogue import draw_catalogue
 from recs_platform.world.config import DAY_MS, WorldConfig
 from recs_platform.world.feedback import (
@@ -50,15 +51,18 @@ def simulate(config: WorldConfig) -> World:
     shown = show_lists(policy, visits)
     appeal = measure_appeal(config, catalogue, population, visits, shown)
     actions = draw_actions(config, catalogue, shown, appeal)
-    shown, appeal, actions = _first_visits(config, shown, appeal, actions)
-    delivery = deliver(config, shown, actions)
+    bots = draw_bots(config, population, policy)
+    shown, appeal, actions = _first_visits(config, bots, shown, appeal, actions)
+    delivery = deliver(config, shown, actions, bots)
     return World(
         config=config,
-        events=events_table(config, catalogue, visits=visits, shown=shown, actions=actions, delivery=delivery),
+        events=events_table(
+            config, catalogue, visits=visits, shown=shown, actions=actions, bots=bots, delivery=delivery
+        ),
         items=items_table(config, catalogue),
         users=users_table(config, population),
         file_rows=_rows_by_file(config, delivery),
-        truth=Truth(config, catalogue, population, visits, policy, shown, appeal, actions, delivery),
+        truth=Truth(config, catalogue, population, visits, policy, shown, appeal, actions, bots, delivery),
     )
 
 
@@ -71,10 +75,10 @@ def _visits_needed(config: WorldConfig) -> int:
 
 
 def _first_visits(
-    config: WorldConfig, shown: Impressions, appeal: Appeal, actions: Actions
+    config: WorldConfig, bots: Bots, shown: Impressions, appeal: Appeal, actions: Actions
 ) -> tuple[Impressions, Appeal, Actions]:
-    """Keep visits, in the order drawn, until there are enough events; visits do not depend on one another."""
-    sound = config.events / (1.0 + config.broken_share + config.duplicate_share)
+    """Keep visits, in the order drawn, until there are enough events with the bots'; no visit depends on another."""
+    sound = config.events / (1.0 + config.broken_share + config.duplicate_share) - len(bots.item)
     a_visit = np.bincount(shown.visit) + np.bincount(
         shown.visit[actions.impression], minlength=int(shown.visit[-1]) + 1
     )

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recs_platform.world.bots import Bots
 from recs_platform.world.catalogue import Catalogue, item_ids
 from recs_platform.world.config import DAY_MS, MINUTE_MS, WorldConfig
 from recs_platform.world.draws import Codes, Instants
@@ -29,8 +30,8 @@ _Number = TypeVar("_Number", bound=np.generic)
 class Delivery:
     """Rows in order of delivery.
 
-    `source` is the row of impressions followed by actions that a row repeats; `number` identifies the event (a second
-    delivery shows it again); `damage` indexes DAMAGE, -1 where all is well.
+    `source` is the row that a row repeats of impressions, actions and bots' requests, one after the other; `number`
+    identifies the event (a second delivery shows it again); `damage` indexes DAMAGE, -1 where all is well.
     """
 
     source: Instants
@@ -39,10 +40,10 @@ class Delivery:
     delivered_ms: Instants
 
 
-def deliver(config: WorldConfig, shown: Impressions, actions: Actions) -> Delivery:
+def deliver(config: WorldConfig, shown: Impressions, actions: Actions, bots: Bots) -> Delivery:
     """Order what happened by time, with damaged copies of every kind, and second deliveries up to a day late."""
     rng = config.generator("tracker")
-    happened_ms = np.concatenate([shown.shown_ms, actions.at_ms])
+    happened_ms = np.concatenate([shown.shown_ms, actions.at_ms, bots.at_ms])
     n = len(happened_ms)
     n_broken = max(len(DAMAGE), round(n * config.broken_share)) if config.broken_share > 0 else 0
     source = np.concatenate([np.arange(n), rng.choice(n, n_broken, replace=False)])
@@ -70,6 +71,7 @@ def events_table(
     visits: Visits,
     shown: Impressions,
     actions: Actions,
+    bots: Bots,
     delivery: Delivery,
 ) -> pl.DataFrame:
     """One row a delivery, as the tracker exports it; in order of delivery.
@@ -78,39 +80,57 @@ def events_table(
     client {device, os}, geo {country, region}, ref.
     """
     source, damage = delivery.source, delivery.damage
-    impression = np.concatenate([np.arange(len(shown.item)), actions.impression])[source]
-    visit = shown.visit[impression]
+    n_shown, n_asked, n_visits, n_days = len(shown.item), len(bots.item), len(visits.user), len(bots.user)
+    # What bots ask for stands behind the impressions, their days behind the visits.
+    page = np.concatenate([np.arange(n_shown), actions.impression, n_shown + np.arange(n_asked)])[source]
+    visit = np.concatenate([shown.visit, n_visits + bots.session])[page]
 
-    def answered(values: NDArray[_Number], none: float) -> NDArray[_Number]:
-        return np.concatenate([np.full(len(shown.item), none, dtype=values.dtype), values])[source]
+    def on_page(values: NDArray[_Number], asked: NDArray[_Number] | float) -> NDArray[_Number]:
+        return np.concatenate([values, _filled(asked, n_asked, values)])[page]
+
+    def in_visit(values: NDArray[_Number], days: NDArray[_Number] | float) -> NDArray[_Number]:
+        return np.concatenate([values, _filled(days, n_days, values)])[visit]
+
+    def done(values: NDArray[_Number], asked: NDArray[_Number] | float, none: float = 0) -> NDArray[_Number]:
+        return np.concatenate([_filled(none, n_shown, values), values, _filled(asked, n_asked, values)])[source]
 
     def damaged(kind: str) -> NDArray[np.bool_]:
         return damage == DAMAGE.index(kind)
 
-    action = np.where(damaged("unknown_action"), len(ACTIONS), answered(actions.action, 0))
-    at_ms = np.concatenate([shown.shown_ms, actions.at_ms])[source]
+    action = np.where(damaged("unknown_action"), len(ACTIONS), done(actions.action, bots.action))
+    at_ms = np.concatenate([shown.shown_ms, actions.at_ms, bots.at_ms])[source]
     at_ms = np.where(damaged("epoch_1970"), at_ms % DAY_MS, at_ms + np.where(damaged("year_2124"), _CENTURY_MS, 0))
-    dwell_ms = np.where(damaged("negative_dwell"), -5_000, answered(actions.dwell_ms, 0))
-    scroll = np.where(damaged("scroll_over_one"), 170.0, answered(actions.scroll_percent, np.nan))
+    dwell_ms = np.where(damaged("negative_dwell"), -5_000, done(actions.dwell_ms, bots.dwell_ms))
+    scroll = np.where(damaged("scroll_over_one"), 170.0, done(actions.scroll_percent, np.nan, none=np.nan))
+    cents, stars = done(actions.cents, 0), done(actions.stars, 0)
+    slot, region = on_page(shown.position, 0) - 1, in_visit(visits.region, bots.region)
+    has_slot = damaged("position_zero") | (slot >= 0)
+    requests = numbered(f"r{config.tag}-", np.arange(int(shown.request[-1]) + 1))
     return pl.DataFrame({
         "eid": numbered(f"w{config.tag}-", delivery.number),
-        "uid": named(user_ids(config), np.where(damaged("null_user"), -1, visits.user[visit])),
-        "iid": named(item_ids(config, catalogue), shown.item[impression]),
+        "uid": named(user_ids(config), np.where(damaged("null_user"), -1, in_visit(visits.user, bots.user))),
+        "iid": named(item_ids(config, catalogue), on_page(shown.item, bots.item)),
         "action": named((*ACTIONS, UNKNOWN_ACTION), action),
         "ts_ms": known(at_ms, ~damaged("null_time")),
-        "sid": named(numbered(f"s{config.tag}-", np.arange(len(visits.user))), visit),
-        "rid": named(numbered(f"r{config.tag}-", np.arange(int(shown.request[-1]) + 1)), shown.request[impression]),
-        "slot": np.where(damaged("position_zero"), -1, shown.position[impression] - 1).astype(np.int32),
-        "prob": pl.Series(np.where(action == 0, shown.propensity[impression], np.nan)).fill_nan(None),
+        "sid": named(numbered(f"s{config.tag}-", np.arange(n_visits + n_days)), visit),
+        "rid": named(requests, on_page(shown.request, -1)),
+        "slot": known(np.where(damaged("position_zero"), -1, slot), has_slot).cast(pl.Int32),
+        "prob": pl.Series(np.where(action == 0, on_page(shown.propensity, np.nan), np.nan)).fill_nan(None),
         "dwell_ms": known(dwell_ms, dwell_ms != 0),
         "scroll_pct": pl.Series(scroll).fill_nan(None),
-        "cents": known(answered(actions.cents, 0), answered(actions.cents, 0) > 0),
-        "stars": known(answered(actions.stars, 0), answered(actions.stars, 0) > 0),
+        "cents": known(cents, cents > 0),
+        "stars": known(stars, stars > 0),
         "client": pl.DataFrame({
-            "device": named(DEVICES, visits.device[visit]), "os": named(SYSTEMS, visits.system[visit]),
+            "device": named(DEVICES, in_visit(visits.device, bots.device)),
+            "os": named(SYSTEMS, in_visit(visits.system, bots.system)),
         }).to_struct(),
         "geo": pl.DataFrame({
-            "country": named(COUNTRIES, visits.region[visit] // 3), "region": named(REGIONS, visits.region[visit]),
+            "country": named(COUNTRIES, region // 3), "region": named(REGIONS, region),
         }).to_struct(),
-        "ref": named(REFERRERS, visits.referrer[visit]),
+        "ref": named(REFERRERS, in_visit(visits.referrer, 0)),
     })  # fmt: skip
+
+
+def _filled(values: NDArray[_Number] | float, n: int, like: NDArray[_Number]) -> NDArray[_Number]:
+    """The values, or one value `n` times, in the type of `like`."""
+    return np.broadcast_to(np.asarray(values, dtype=like.dtype), n)

@@ -6,9 +6,10 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from recs_platform.world.bots import Bots
 from recs_platform.world.catalogue import Catalogue, item_ids
 from recs_platform.world.config import WorldConfig
-from recs_platform.world.draws import Floats
+from recs_platform.world.draws import Flags, Floats
 from recs_platform.world.feedback import Actions, Appeal, examination_by_position
 from recs_platform.world.policy import Impressions, LoggingPolicy
 from recs_platform.world.population import Population, user_ids
@@ -32,6 +33,7 @@ class Truth:
     shown: Impressions
     appeal: Appeal
     actions: Actions
+    bots: Bots
     delivery: Delivery
 
     @cached_property
@@ -53,6 +55,16 @@ class Truth:
     def brand_new_users(self) -> frozenset[str]:
         """Ids of users who signed up in the last day and did nothing yet."""
         return frozenset(self.user_ids.filter(pl.Series(self.population.is_brand_new)))
+
+    @cached_property
+    def bot_users(self) -> frozenset[str]:
+        """Ids of the accounts that a script uses for some days."""
+        return frozenset(self.user_ids.gather(self.bots.users))
+
+    @cached_property
+    def bot_rows(self) -> Flags:
+        """Whether a row of events was made by a script; bool, a row a delivery."""
+        return self.delivery.source >= len(self.shown.item) + len(self.actions.action)
 
     @cached_property
     def broken_rows(self) -> dict[str, int]:

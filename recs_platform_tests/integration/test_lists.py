@@ -26,7 +26,7 @@ COLUMNS = {
     "raw.users": "user_id signed_up_at country age_band gender subscription consent_personalization attributes",
     "raw.quarantine": "file_hash source_file line_number contract_table reason_code reason payload ingested_at",
     "raw.ingestions": "file_hash source_file source contract_table raw_records rows_read rows_accepted "
-    "rows_quarantined rows_duplicate ingested_at",
+    "rows_quarantined rows_duplicate attributes_dropped ingested_at",
 }
 KNOWN = (
     "(select user_id from raw.users where signed_up_at is null or signed_up_at < (select any_value(as_of) from "

@@ -38,10 +38,11 @@ def _event(user: str, item: str, at: datetime, **more: Any) -> dict[str, Any]:
 
 
 def _pairs(built: Built, n: int) -> list[tuple[str, str]]:
-    """Users and items with no event between them, a different item each."""
+    """Users with consent and items with no event between them, a different item each."""
     return ask(
         built.platform,
-        "with u as (select user_id, row_number() over (order by user_id) as n from raw.events group by 1), "
+        "with u as (select user_id, row_number() over (order by user_id) as n from raw.events "
+        "anti join (from raw.users where not consent_personalization) using (user_id) group by 1), "
         "i as (select item_id, row_number() over (order by item_id) as n from raw.items) "
         "select u.user_id, min(i.item_id) as item_id from u join i on i.n % 20 = u.n % 20 "
         "where not exists (from raw.events e where e.user_id = u.user_id and e.item_id = i.item_id) "

@@ -40,9 +40,11 @@ def models() -> Models:
 def run_of(models: Models) -> RunOf:
     """A scratch run over a log, in a connection of its own."""
 
-    def build(log: Mapping[str, pl.DataFrame], *, as_of: datetime = AS_OF, threads: int = 1) -> ModelRun:
+    def build(
+        log: Mapping[str, pl.DataFrame], *, as_of: datetime = AS_OF, known_at: datetime = KNOWN_AT, threads: int = 1
+    ) -> ModelRun:
         con = connect(memory_limit_gb=1, threads=threads)
-        run = ModelRun(con, Lake(Path("no-lake")), models, (), as_of=as_of, known_at=KNOWN_AT, scratch=True)
+        run = ModelRun(con, Lake(Path("no-lake")), models, (), as_of=as_of, known_at=known_at, scratch=True)
         for name, rows in log.items():
             run.register(name, rows)
         return run
@@ -57,7 +59,7 @@ def events_of() -> Callable[..., pl.DataFrame]:
 
 @pytest.fixture(scope="session")
 def log() -> Log:
-    """900 events of 40 users and 25 items over 120 days: 30 of them after the as-of."""
+    """900 events of 40 users and 25 items over 120 days, some flagged, some of users who withdrew or share an id."""
     rng = np.random.default_rng(7)
     offsets = rng.integers(0, 120 * 86_400, 900)
     offsets[:9] = 0  # ties in time
@@ -81,6 +83,7 @@ def log() -> Log:
                 c.VALID_FROM: [FIRST] * 35,
             }
         ),
+        **_people(rng),
         "retrieval.candidates": pl.DataFrame({c.USER_ID: users}).join(
             pl.DataFrame({c.ITEM_ID: items[:20]}), how="cross"
         ),
@@ -90,6 +93,39 @@ def log() -> Log:
                 c.NEIGHBOUR_ID: [items[(code + step) % 25] for code in range(25) for step in (1, 2, 5, 9)],
                 c.SCORE: rng.random(100).astype(np.float32),
                 c.RANK: [1, 2, 3, 4] * 25,
+            }
+        ),
+    }
+
+
+def _people(rng: np.random.Generator) -> Log:
+    """Links between ids, withdrawals and flags."""
+    instants = [FIRST + timedelta(days=int(day)) for day in rng.integers(0, 120, 12)]
+    linked = rng.integers([5, 0], 40, (12, 2))  # those with a profile stay known whatever they are linked to
+    return {
+        "raw.identities": pl.DataFrame(
+            {
+                c.ANONYMOUS_ID: [f"u{code}" for code in linked[:, 0]],
+                c.USER_ID: [f"u{code}" for code in linked[:, 1]],
+                c.VALID_FROM: instants,
+                c.INGESTED_AT: instants,
+                c.FILE_HASH: ["f"] * 12,
+            }
+        ),
+        "raw.consents": pl.DataFrame(
+            {
+                c.USER_ID: ["u3", "u3", "u7", "u38"],
+                c.PURPOSE: [tables.PERSONALIZATION] * 4,
+                c.GRANTED: [False, True, False, False],
+                c.OCCURRED_AT: instants[:4],
+                c.INGESTED_AT: instants[:4],
+            }
+        ),
+        "raw.event_flags": pl.DataFrame(
+            {
+                c.EVENT_ID: [f"e{code}" for code in range(0, 900, 30)],
+                c.RULE: ["rate"] * 30,
+                c.FLAGGED_AT: [FIRST] * 30,
             }
         ),
     }

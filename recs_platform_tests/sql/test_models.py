@@ -11,7 +11,7 @@ from recs_platform.warehouse.runner import ModelRun
 from recs_platform.warehouse.sql_tests import run_test, run_tests, singular_tests
 from recs_platform.warehouse.unit_tests import run_unit_test
 
-OURS = ("staging", "features", "segments", "marts")
+OURS = ("staging", "flags", "features", "segments", "marts")
 NUMBERS = {"DOUBLE", "FLOAT", "INTEGER", "BIGINT"}
 
 

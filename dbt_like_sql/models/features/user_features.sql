@@ -3,6 +3,7 @@ with users as (
         user_id,
         signed_up_at,
         country,
+        is_withheld,
     from staging.stg_users
 ),
 
@@ -64,6 +65,24 @@ user_days as (
         count(*) filter (where device in ('mobile', 'phone', 'tablet')) as mobile_count,
     from events
     group by user_id, event_date
+),
+
+-- Visits that the source does not name, by the gap rule.
+gap_sessions as (
+    select
+        user_id,
+        event_date,
+        count(distinct session_started_us) as session_count,
+    from staging.stg_sessions
+    group by user_id, event_date
+),
+
+user_gap_sessions as (
+    select
+        user_id,
+        sum(session_count) as session_count,
+    from gap_sessions
+    group by user_id
 ),
 
 user_totals as (
@@ -178,6 +197,7 @@ joined as (
     select
         users.user_id,
         users.country,
+        users.is_withheld,
         user_tastes.top_category,
         (epoch_us($as_of) - user_totals.last_event_us) / 86400000000.0 as recency_days,
         (epoch_us($as_of) - user_totals.last_interaction_us) / 86400000000.0
@@ -189,7 +209,8 @@ joined as (
         coalesce(user_totals.interaction_count, 0) as interaction_count,
         coalesce(user_totals.active_day_count, 0) as active_day_count,
         coalesce(user_totals.active_day_count_28d, 0) as active_day_count_28d,
-        coalesce(user_totals.session_count, 0) as session_count,
+        coalesce(user_totals.session_count, 0)
+        + coalesce(user_gap_sessions.session_count, 0) as session_count,
         coalesce(user_totals.engagement, 0) as engagement_score,
         coalesce(user_tastes.distinct_item_count, 0) as distinct_item_count,
         coalesce(user_tastes.distinct_category_count, 0) as distinct_category_count,
@@ -205,6 +226,7 @@ joined as (
         user_totals.mobile_share,
     from users
     left join user_totals on users.user_id = user_totals.user_id
+    left join user_gap_sessions on users.user_id = user_gap_sessions.user_id
     left join user_impressions on users.user_id = user_impressions.user_id
     left join user_tastes on users.user_id = user_tastes.user_id
     cross join everyone
@@ -225,7 +247,8 @@ select
     active_day_count_28d,
     cast(session_count as bigint) as session_count,
     cast(engagement_score as double) as engagement_score,
-    percent_rank() over (order by engagement_score) as engagement_rank,
+    percent_rank() over (partition by is_withheld order by engagement_score)
+        as engagement_rank,
     cast(distinct_item_count as bigint) as distinct_item_count,
     distinct_category_count,
     cast(distinct_category_count as double) / nullif(distinct_item_count, 0) as category_spread,

@@ -14,20 +14,33 @@ with user_days as (
     group by user_id, event_date
 ),
 
-dated as (
+gap_sessions as (
     select
         user_id,
         event_date,
-        event_count,
-        impression_count,
-        visit_count,
-        interaction_count,
-        conversion_count,
-        session_count,
-        dwell_count,
-        dwell_seconds_sum,
-        min(event_date) over (partition by user_id) as first_event_date,
+        count(distinct session_started_us) as session_count,
+    from staging.stg_sessions
+    group by user_id, event_date
+),
+
+dated as (
+    select
+        user_days.user_id,
+        user_days.event_date,
+        user_days.event_count,
+        user_days.impression_count,
+        user_days.visit_count,
+        user_days.interaction_count,
+        user_days.conversion_count,
+        user_days.session_count + coalesce(gap_sessions.session_count, 0) as session_count,
+        user_days.dwell_count,
+        user_days.dwell_seconds_sum,
+        min(user_days.event_date) over (partition by user_days.user_id) as first_event_date,
     from user_days
+    left join gap_sessions
+        on
+            user_days.user_id = gap_sessions.user_id
+            and user_days.event_date = gap_sessions.event_date
 )
 
 select

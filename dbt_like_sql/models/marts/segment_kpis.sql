@@ -16,6 +16,15 @@ recent_events as (
     where (epoch_us($as_of) - occurred_us) <= 28 * 86400000000
 ),
 
+gap_sessions as (
+    select
+        user_id,
+        count(distinct session_started_us) as session_count_28d,
+    from staging.stg_sessions
+    where (epoch_us($as_of) - occurred_us) <= 28 * 86400000000
+    group by user_id
+),
+
 user_numbers as (
     select
         user_id,
@@ -42,9 +51,13 @@ select
     cast(coalesce(sum(user_numbers.interaction_count_28d), 0) as bigint)
         as interaction_count_28d,
     cast(coalesce(sum(user_numbers.conversion_count_28d), 0) as bigint) as conversion_count_28d,
-    cast(coalesce(sum(user_numbers.session_count_28d), 0) as bigint) as session_count_28d,
+    cast(
+        coalesce(sum(user_numbers.session_count_28d), 0)
+        + coalesce(sum(gap_sessions.session_count_28d), 0) as bigint
+    ) as session_count_28d,
     coalesce(sum(user_numbers.interaction_count_28d), 0) / cast(count(*) as double)
         as interactions_per_user_28d,
 from segments
 left join user_numbers on segments.user_id = user_numbers.user_id
+left join gap_sessions on segments.user_id = gap_sessions.user_id
 group by segments.segment_id, segments.segment_name

@@ -1,38 +1,4 @@
--- event_date repeats the test on occurred_at so that whole files are skipped at past cutoffs.
-with ledger as (
-    select file_hash,
-    from raw.ingestions
-),
-
-events as (
-    select
-        event_id,
-        user_id,
-        item_id,
-        event_type,
-        occurred_at,
-        event_date,
-        session_id,
-        value,
-        dwell_seconds,
-        scroll_fraction,
-        position,
-        request_id,
-        device,
-        os,
-        country,
-        region,
-        referrer,
-        source,
-    from raw.events
-    where
-        occurred_at < $as_of
-        and event_date <= cast($as_of as date)
-        and ingested_at <= $known_at
-        and file_hash in (select ledger.file_hash, from ledger)
-),
-
-weights as (
+with weights as (
     select
         event_type,
         weight,
@@ -67,5 +33,7 @@ select
             else weights.weight
         end as double
     ) as weight,
-from events
+from staging.stg_resolved_events as events
+anti join staging.stg_withheld as withheld on events.user_id = withheld.user_id
+anti join staging.stg_flagged as flagged on events.event_id = flagged.event_id
 left join weights on events.event_type = weights.event_type

@@ -1,4 +1,5 @@
--- What the data consists of; a hash over the rows that matter before an instant is its version.
+-- What the data consists of; with stg_omissions, a hash over the rows that matter before an instant
+-- is its version. An identity matters from its link on, an event from when it happened.
 with
 
 ingestions as (
@@ -26,18 +27,32 @@ visible_events as (
     from events
     where ingested_at <= $known_at
     group by file_hash
+),
+
+visible_identities as (
+    select
+        file_hash,
+        min(valid_from) as first_valid_from,
+    from raw.identities
+    where ingested_at <= $known_at
+    group by file_hash
 )
 
 select
     ingestions.contract_table,
     ingestions.file_hash,
     coalesce(visible_events.event_count, ingestions.rows_accepted) as row_count,
-    visible_events.first_occurred_at,
+    coalesce(visible_events.first_occurred_at, visible_identities.first_valid_from)
+        as first_occurred_at,
 from ingestions
 left join visible_events
     on
         ingestions.file_hash = visible_events.file_hash
         and ingestions.contract_table = 'events'
+left join visible_identities
+    on
+        ingestions.file_hash = visible_identities.file_hash
+        and ingestions.contract_table = 'identities'
 where
     ingestions.ingested_at <= $known_at
     and ingestions.rows_accepted > 0

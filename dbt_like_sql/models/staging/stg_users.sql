@@ -1,4 +1,10 @@
-with profiles as (
+-- Of a user without consent nothing is told but that there is one: like a user never seen.
+with withheld as (
+    select user_id,
+    from staging.stg_withheld
+),
+
+versions as (
     select
         user_id,
         signed_up_at,
@@ -7,10 +13,47 @@ with profiles as (
         gender,
         subscription,
         consent_personalization,
+        valid_from,
     from raw.user_history
-    where
-        valid_from <= $known_at
-        and (valid_to is null or valid_to > $known_at)
+    where valid_from <= $known_at
+),
+
+chosen as (
+    select
+        user_id,
+        coalesce(max(valid_from) filter (where valid_from <= $as_of), min(valid_from))
+            as valid_from,
+    from versions
+    group by user_id
+),
+
+current_profiles as (
+    select
+        versions.user_id,
+        versions.signed_up_at,
+        versions.country,
+        versions.age_band,
+        versions.gender,
+        versions.subscription,
+        versions.consent_personalization,
+    from versions
+    inner join chosen
+        on
+            versions.user_id = chosen.user_id
+            and versions.valid_from = chosen.valid_from
+),
+
+profiles as (
+    select
+        current_profiles.user_id,
+        current_profiles.signed_up_at,
+        current_profiles.country,
+        current_profiles.age_band,
+        current_profiles.gender,
+        current_profiles.subscription,
+        current_profiles.consent_personalization,
+    from current_profiles
+    anti join withheld on current_profiles.user_id = withheld.user_id
 ),
 
 places as materialized (
@@ -61,11 +104,11 @@ regions as (
 
 known as (
     select user_id,
-    from profiles
+    from current_profiles
     where signed_up_at is null or signed_up_at < $as_of
     union distinct
     select user_id,
-    from places
+    from staging.stg_resolved_events
 )
 
 select
@@ -77,7 +120,9 @@ select
     profiles.gender,
     profiles.subscription,
     profiles.consent_personalization,
+    withheld.user_id is not null as is_withheld,
 from known
 left join profiles on known.user_id = profiles.user_id
 left join countries on known.user_id = countries.user_id
 left join regions on known.user_id = regions.user_id
+left join withheld on known.user_id = withheld.user_id

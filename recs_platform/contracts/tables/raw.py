@@ -156,12 +156,12 @@ EVENT_FLAGS = TableContract(
 
 REMOVALS = TableContract(
     "raw.removals",
-    "One row a file and table of which accepted rows were removed again, so that the ledger still adds up",
+    "One row a file and table of which rows were removed again, so that the ledger still adds up",
     (
         text(c.FILE_HASH, "SHA-256 of the file they came in", required=True),
         text(c.CONTRACT_TABLE, "Table they were removed from", required=True),
         text(c.REASON_CODE, "Why: retention", required=True),
-        count(c.ROWS_REMOVED, "Accepted rows that are no longer there"),
+        count(c.ROWS_REMOVED, "Rows that are no longer there"),
         instant(c.REMOVED_BEFORE, "Rows that occurred before this instant were removed"),
         instant(c.REMOVED_AT, "When the latest of them were removed"),
     ),

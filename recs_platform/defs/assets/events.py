@@ -1,23 +1,37 @@
 """Assets of the events stage: the raw tables, taken in from landing by one unpartitioned step."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.tables import BATCH_TABLES, INGESTIONS, QUARANTINE, TableContract
-from recs_platform.defs import metadata
+from recs_platform.contracts.tables import (
+    BATCH_TABLES,
+    EVENTS,
+    INGESTIONS,
+    QUARANTINE,
+    REMOVALS,
+    TableContract,
+)
+from recs_platform.defs import door, metadata, quarantining
+from recs_platform.defs import ledger as books
 from recs_platform.defs.as_of_assets import Results
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.resources import PLATFORM, platform_of
-from recs_platform.stages.events import FileCounts, IngestReport, ingest
+from recs_platform.defs.resources import PID_TAG, PLATFORM, platform_of
+from recs_platform.stages.events import FileCounts
+from recs_platform.stages.events.sources import SOURCE_TABLES
+from recs_platform.warehouse.runner import ModelRun
 
 GROUP = "events"
 BALANCE = "ledger_balances"
-QUARANTINE_RATE = "quarantine_rate"
-QUARANTINE_RATE_WARN = 0.05
+QUARANTINE_RATE = "quarantine_rate_vs_history"
+VOLUME = "volume_vs_weekday"
+LAST_FILES = 20
+CHECKED = {BALANCE: INGESTIONS, QUARANTINE_RATE: QUARANTINE, VOLUME: EVENTS}
 
 
 def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
@@ -28,39 +42,57 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
         required_resource_keys={PLATFORM},
         specs=[_spec(table) for table in BATCH_TABLES],
         check_specs=[
-            dg.AssetCheckSpec(
+            _check_spec(
                 BALANCE,
-                asset=metadata.asset_key(INGESTIONS.name),
-                blocking=True,
-                description="rows_read = rows_accepted + rows_quarantined + rows_duplicate, for every file",
+                "For every file, rows_read = rows_accepted + rows_quarantined + rows_duplicate, and events accepted "
+                "less those removed again are there",
             ),
-            dg.AssetCheckSpec(
+            _check_spec(
                 QUARANTINE_RATE,
-                asset=metadata.asset_key(QUARANTINE.name),
-                description=f"At most {QUARANTINE_RATE_WARN:.0%} of the rows of this run were refused",
+                f"No source had more than {books.RATE_WARN:.0%} of this run's rows refused, unless that is its habit. "
+                f"Blocks when {books.RATE_BLOCK:.0%} of {books.RUN_ROWS_MIN} rows or more of a reliable source were",
+            ),
+            _check_spec(
+                VOLUME,
+                f"Each source's newest complete day has {books.VOLUME_LOW:g} to {books.VOLUME_HIGH:g} times the events "
+                "usual on that weekday",
+                blocking=False,
             ),
         ],
     )
     def raw(context: dg.AssetExecutionContext) -> Results:
-        """Take in every file in landing that was not yet taken in, exactly once."""
+        """Take in every file in landing that was not yet taken in, exactly once; or take refused files again."""
         platform = platform_of(context)
-        with platform.connection() as con:
-            report = ingest(
-                platform.home, platform.lake, platform.sources, con, now=datetime.now(UTC), progress=context.log.info
-            )
+        context.instance.add_run_tags(context.run.run_id, {PID_TAG: str(os.getpid())})
+        files = _take_in(context, platform)
         moment = datetime.now(UTC)
         with platform.model_run(moment, moment) as run:
+            facts = _Facts(run, files)
             for table in BATCH_TABLES:
-                preview = run.head(table.name, metadata.PREVIEW_ROWS)
-                rows = run.count(table.name)
+                preview, rows = run.head(table.name, metadata.PREVIEW_ROWS), run.count(table.name)
                 yield dg.MaterializeResult(
                     asset_key=metadata.asset_key(table.name),
-                    metadata=metadata.table_metadata(rows, preview, **_numbers(report, table)),
+                    metadata=metadata.table_metadata(rows, preview, **facts.numbers(table)) | facts.tables(table),
                 )
-            yield _balance(run.frame(INGESTIONS.name))
-        yield _quarantine_rate(report)
+        yield facts.balance()
+        yield facts.quarantine_rate()
+        yield facts.volume()
 
     return [raw]
+
+
+def _take_in(context: dg.AssetExecutionContext, platform: Platform) -> Sequence[FileCounts]:
+    """What the run is there for: the files chosen by its tag again, or else all new ones."""
+    chosen = context.run.tags.get(quarantining.REPLAY_TAG)
+    now = datetime.now(UTC)
+    with platform.connection() as con:
+        if chosen is None:
+            files = door.take_in(platform, con, now=now, progress=context.log.info).files
+        else:
+            which = quarantining.Refused.from_tag(chosen)
+            files = door.take_again(platform, con, which, now=now, progress=context.log.info).after
+        door.settle_account(platform, con, now=now, progress=context.log.info)
+    return files
 
 
 def _spec(table: TableContract) -> dg.AssetSpec:
@@ -74,12 +106,69 @@ def _spec(table: TableContract) -> dg.AssetSpec:
     )
 
 
-def _numbers(report: IngestReport, table: TableContract) -> dict[str, float]:
-    """Counts of this run: of the table, or of all tables on the ledger's own asset."""
-    if table.name == INGESTIONS.name:
-        return {"files_taken_in": len({file.file_hash for file in report.files}), **_counts(report.totals.values())}
-    counts = report.totals.get(table.table)
-    return {} if counts is None else _counts([counts])
+def _check_spec(name: str, description: str, *, blocking: bool = True) -> dg.AssetCheckSpec:
+    key = metadata.asset_key(CHECKED[name].name)
+    return dg.AssetCheckSpec(name, asset=key, blocking=blocking, description=description)
+
+
+class _Facts:
+    """What the ledger and the tables say after a run, read once; `files` are those this run took in."""
+
+    def __init__(self, run: ModelRun, files: Sequence[FileCounts]) -> None:
+        self._files = files
+        self._ledger = run.frame(INGESTIONS.name)
+        self._removals = run.frame(REMOVALS.name)
+        self._days = quarantining.events_by_day(run)
+        self._reasons = quarantining.reasons(run)
+
+    def numbers(self, table: TableContract) -> dict[str, float]:
+        """Counts of this run, 0 included so that a plot has every run; the ledger's asset has those of all tables."""
+        if table.name == INGESTIONS.name:
+            return {"files_taken_in": len({file.file_hash for file in self._files}), **_counts(self._files)}
+        if table.name == QUARANTINE.name:
+            return {c.ROWS_QUARANTINED: _counts(self._files)[c.ROWS_QUARANTINED]}
+        if table.table not in SOURCE_TABLES:
+            return {}
+        return _counts(file for file in self._files if file.contract_table == table.table)
+
+    def tables(self, table: TableContract) -> dict[str, Any]:
+        """Why rows were refused, how fresh each source is, which files came last."""
+        if table.name == QUARANTINE.name:
+            return {"reasons": _table(self._reasons)}
+        if table.name == INGESTIONS.name:
+            fresh = books.freshness(self._ledger, self._days)
+            return {"freshness": _table(fresh), "last_files": _table(books.last_files(self._ledger, LAST_FILES))}
+        return {}
+
+    def balance(self) -> dg.AssetCheckResult:
+        unbalanced = books.unbalanced(self._ledger)
+        missing = books.missing_events(self._ledger, self._removals, self._days)
+        return _result(
+            BALANCE,
+            passed=unbalanced.is_empty() and missing.is_empty(),
+            numbers={
+                "files": self._ledger.height,
+                "unbalanced_files": unbalanced.height,
+                "files_with_other_events": missing.height,
+                "rows_accepted": _sum(self._ledger, c.ROWS_ACCEPTED),
+                "rows_removed": _sum(self._removals, c.ROWS_REMOVED),
+                "rows_in_events": _sum(self._days, books.ROW_COUNT),
+            },
+            tables={"unbalanced": unbalanced, "other_events": missing},
+        )
+
+    def quarantine_rate(self) -> dg.AssetCheckResult:
+        keys = [(file.file_hash, file.contract_table) for file in self._files]
+        schema = {name: pl.String() for name in books.FILE_KEY}
+        rates = books.quarantine_rates(self._ledger, pl.DataFrame(keys, schema=schema, orient="row"))
+        counts = _counts(self._files)
+        rate = counts[c.ROWS_QUARANTINED] / counts[c.ROWS_READ] if counts[c.ROWS_READ] else 0.0
+        return _graded(QUARANTINE_RATE, rates, numbers={"rate": rate, **counts})
+
+    def volume(self) -> dg.AssetCheckResult:
+        volumes = books.weekday_volumes(self._days)
+        known = volumes.filter(pl.col(books.VERDICT) != books.NO_HISTORY)
+        return _graded(VOLUME, volumes, numbers={"sources": volumes.height, "sources_with_history": known.height})
 
 
 def _counts(counts: Iterable[FileCounts]) -> dict[str, float]:
@@ -92,24 +181,30 @@ def _counts(counts: Iterable[FileCounts]) -> dict[str, float]:
     }
 
 
-def _balance(ledger: pl.DataFrame) -> dg.AssetCheckResult:
-    parts = pl.col(c.ROWS_ACCEPTED) + pl.col(c.ROWS_QUARANTINED) + pl.col(c.ROWS_DUPLICATE)
-    unbalanced = ledger.filter(pl.col(c.ROWS_READ) != parts)
-    return dg.AssetCheckResult(
-        asset_key=metadata.asset_key(INGESTIONS.name),
-        check_name=BALANCE,
-        passed=unbalanced.is_empty(),
-        metadata={"unbalanced_files": unbalanced.height, "files": ledger.height},
+def _graded(check: str, judged: pl.DataFrame, numbers: dict[str, float]) -> dg.AssetCheckResult:
+    """A check whose sources carry verdicts: `warn` warns, `block` fails it."""
+    verdict = books.worst(judged[books.VERDICT])
+    return _result(
+        check, passed=verdict == books.PASS, numbers=numbers, tables={"sources": judged}, blocks=verdict == books.BLOCK
     )
 
 
-def _quarantine_rate(report: IngestReport) -> dg.AssetCheckResult:
-    counts = _counts(report.totals.values())
-    rate = counts[c.ROWS_QUARANTINED] / counts[c.ROWS_READ] if counts[c.ROWS_READ] else 0.0
+def _result(
+    check: str, *, passed: bool, numbers: dict[str, float], tables: dict[str, pl.DataFrame], blocks: bool = True
+) -> dg.AssetCheckResult:
+    shown = {name: _table(frame.head(LAST_FILES)) for name, frame in tables.items() if not frame.is_empty()}
     return dg.AssetCheckResult(
-        asset_key=metadata.asset_key(QUARANTINE.name),
-        check_name=QUARANTINE_RATE,
-        passed=rate <= QUARANTINE_RATE_WARN,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"rate": rate, **counts},
+        asset_key=metadata.asset_key(CHECKED[check].name),
+        check_name=check,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
+        metadata={**numbers, **shown},
     )
+
+
+def _sum(frame: pl.DataFrame, column: str) -> int:
+    return int(frame[column].sum() or 0)
+
+
+def _table(frame: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(metadata.markdown_table(frame))

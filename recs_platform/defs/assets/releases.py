@@ -7,11 +7,12 @@ import dagster as dg
 from recs_platform.contracts.tables import LISTS, SHORT_LISTS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
+from recs_platform.defs.builds import record_build
 from recs_platform.defs.partitions import as_of, known_at
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.publishing import publish
 from recs_platform.defs.releasing import release_lists
-from recs_platform.defs.resources import platform_of
+from recs_platform.defs.resources import found_at_start, platform_of
 
 GROUP = "releases"
 RELEASE_KEY = dg.AssetKey([GROUP, "release"])
@@ -58,11 +59,15 @@ def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
         description="analytics.duckdb: every table in one file, built aside and moved into place; readers never wait.",
     )
     def analytics(context: dg.AssetExecutionContext) -> Results:
-        as_of(context)
-        platform = platform_of(context)
+        platform, at, known = platform_of(context), as_of(context), known_at(context)
         report = publish(platform)
+        release = _release_of(context)
+        if release is not None:
+            now = datetime.now(UTC)
+            record_build(platform, at, known, release=release, versions=found_at_start(context), sealed_at=now)
         yield dg.MaterializeResult(
             metadata={
+                "recorded_release": release or "none: this run built a part of the graph",
                 "path": str(platform.home.analytics.relative_to(platform.home.root)),
                 "tables": len(report.table_rows),
                 "dagster/row_count": sum(report.table_rows.values()),
@@ -71,3 +76,13 @@ def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
         )
 
     return analytics
+
+
+def _release_of(context: dg.AssetExecutionContext) -> str | None:
+    """The release that this run sealed; None when only some assets were chosen, which says nothing of the others."""
+    if context.run.asset_selection:
+        return None
+    event = context.instance.get_latest_materialization_event(RELEASE_KEY)
+    if event is None or event.run_id != context.run.run_id or event.asset_materialization is None:
+        return None
+    return str(event.asset_materialization.metadata["release_id"].value)

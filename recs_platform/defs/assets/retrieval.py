@@ -20,7 +20,10 @@ from recs_platform.stages.retrieval import generate_candidates, item_neighbours,
 GROUP = "retrieval"
 EMBEDDINGS_KEY = dg.AssetKey([GROUP, EMBEDDINGS])
 INDEX_KEY = dg.AssetKey([GROUP, ITEM_INDEX])
-RAW_INPUTS = [dg.AssetKey(["raw", name]) for name in ("events", "ingestions", "item_history", "user_history")]
+RAW_INPUTS = [
+    dg.AssetKey(["raw", name])
+    for name in ("events", "ingestions", "item_history", "user_history", "identities", "consents", "event_flags")
+]
 
 
 def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:

@@ -3,8 +3,11 @@
 What becomes of accepted events afterwards belongs to the stages behind this one.
 """
 
-from recs_platform.stages.events.ingestion import FileCounts, IngestReport, ingest
-from recs_platform.stages.events.landing import LandReport, PendingFile, land, pending
+from recs_platform.stages.events.ingestion import ingest, rehearse
+from recs_platform.stages.events.landing import LandReport, PendingFile, land, look_into_landing, pending
+from recs_platform.stages.events.ledger import FileCounts, IngestReport
+from recs_platform.stages.events.minimization import Privacy
+from recs_platform.stages.events.replaying import ReplayReport, replay
 from recs_platform.stages.events.sources import Source, load_sources
 
 __all__ = [
@@ -12,9 +15,14 @@ __all__ = [
     "IngestReport",
     "LandReport",
     "PendingFile",
+    "Privacy",
+    "ReplayReport",
     "Source",
     "ingest",
     "land",
     "load_sources",
+    "look_into_landing",
     "pending",
+    "rehearse",
+    "replay",
 ]

@@ -1,6 +1,6 @@
 """What is new among valid rows: repeats within a batch and rows the lake holds already, and the tables that follow.
 
-Rows arrive here typed and checked; writing the batch's ledger is done in `ingestion`.
+Rows arrive here as they are stored; what they are counted as is written down in `ledger`.
 """
 # ruff: noqa: S608 - identifiers come from the contracts, quoted; values are literals built by text_literal
 
@@ -11,109 +11,96 @@ from pathlib import Path
 import duckdb
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.tables import (
-    EVENTS,
-    ITEM_HISTORY,
-    ITEMS,
-    USER_HISTORY,
-    USERS,
-    Column,
-    TableContract,
-)  # fmt: skip
+from recs_platform.contracts.tables import ITEM_HISTORY, ITEMS, USER_HISTORY, USERS, Column, TableContract
 from recs_platform.lake.tables import Lake
-from recs_platform.stages.events.validation import FILE_ORDER, ROW_KEY, row_key, staged_columns
+from recs_platform.stages.events.intake import StagedFile
+from recs_platform.stages.events.records import numbers_of
+from recs_platform.stages.events.validation import row_key
 from recs_platform.warehouse.clauses import instant_literal, quoted, text_literal
 
-_PLACE = "file_row_number"
 HISTORIES = {ITEMS.name: ITEM_HISTORY, USERS.name: USER_HISTORY}
+# Staged files of so many rows without a repeat become files of the lake as they are; smaller ones are written together.
+PART_ROWS_MIN = 200_000
+
+_ORDER, _PLACE, _KEY = "file_order", "file_row_number", "row_key"
 
 
-def staged(contract: TableContract, paths: Sequence[Path]) -> str:
-    """Relation over the staged rows of one table; empty and typed when no file feeds it."""
-    if paths:
-        return f"read_parquet({_list_of(paths)}, file_row_number = true)"
-    columns = (
-        Column(FILE_ORDER, "INTEGER", ""),
-        Column(c.LINE_NUMBER, "BIGINT", ""),
-        Column(c.REASON_CODE, "VARCHAR", ""),
-        Column(ROW_KEY, "VARCHAR", ""),
-        *staged_columns(contract),
-        Column(_PLACE, "BIGINT", ""),
-    )
-    return f"({_nothing(columns)})"
-
-
-def decide(con: duckdb.DuckDBPyConnection, lake: Lake, contract: TableContract, rows: str) -> str:
-    """Make `<table>_repeats(file_order, file_row_number)`, the valid rows that are not taken in; returns its name.
+def find_repeats(
+    con: duckdb.DuckDBPyConnection, contract: TableContract, files: Sequence[StagedFile], held: str
+) -> dict[int, int]:
+    """Make `<table>_repeats(file_order, file_row_number)`, the staged rows that are not taken in; counts by file.
 
     Of several rows with one key the first stands (file order, then line); of items and users the last, because it
-    replaces the others. A row that the lake holds already is a repeat too.
+    replaces the others. A row of the relation `held` is a repeat too: of events and the like one with its key, of
+    items and users one that is the same in every column.
     """
-    is_catalogue = contract.name in HISTORIES
-    repeats = f"{contract.table}_repeats"
-    way = "desc" if is_catalogue else "asc"
-    valid = f"(select * from {rows} where {c.REASON_CODE} is null)"
+    repeats, rows = repeats_of(contract), _staged(contract, files)
+    way = "desc" if contract.name in HISTORIES else "asc"
+    con.execute(f"create or replace temp table {repeats} ({_ORDER} integer, {_PLACE} bigint)")
+    if not files:
+        return {}
+    keyed = f"(select {_ORDER}, {_PLACE}, {row_key(contract)} as {_KEY} from {rows})"
+    # Eight bytes a key are compared first: where no two are alike, which is usual, no two keys are.
     con.execute(
-        f"create or replace temp table {repeats} as "
-        f"with several as (select {ROW_KEY} from {valid} group by {ROW_KEY} having count(*) > 1), "
-        f"placed as (select {FILE_ORDER}, {_PLACE}, row_number() over (partition by {ROW_KEY} "
-        f"order by {FILE_ORDER} {way}, {c.LINE_NUMBER} {way}, {_PLACE} {way}) as place "
-        f"from {valid} semi join several using ({ROW_KEY})) "
-        f"select {FILE_ORDER}, {_PLACE} from placed where place > 1"
+        f"create or replace temp table alike as select hash({_KEY}) as key_hash from {keyed} "
+        f"group by key_hash having count(*) > 1"
     )
-    held = _held(lake, contract, valid)
-    if held:
+    if numbers_of(con, "select count(*) from alike")[0]:
         con.execute(
-            f"insert into {repeats} select {FILE_ORDER}, {_PLACE} from {valid} as v "
-            f"anti join {repeats} as r using ({FILE_ORDER}, {_PLACE}) where {held}"
+            f"insert into {repeats} select {_ORDER}, {_PLACE} from (select * from {keyed} "
+            f"where hash({_KEY}) in (select key_hash from alike)) qualify row_number() over "
+            f"(partition by {_KEY} order by {_ORDER} {way}, {_PLACE} {way}) > 1"
         )
-    return repeats
+    if held:
+        known = _same_as_held(contract, rows, held) if contract.name in HISTORIES else _key_held(contract, keyed, held)
+        con.execute(f"insert into {repeats} {known} except select * from {repeats}")
+    counted = con.execute(f"select {_ORDER}, count(*) from {repeats} group by {_ORDER}").fetchall()
+    return {int(order): int(rows) for order, rows in counted}
 
 
 def write_appended(
-    con: duckdb.DuckDBPyConnection, contract: TableContract, rows: str, repeats: str, target: Path
+    con: duckdb.DuckDBPyConnection,
+    contract: TableContract,
+    files: Sequence[StagedFile],
+    repeats: dict[int, int],
+    folder: Path,
 ) -> None:
-    """Write the accepted rows of events or item_tags, `batch_files` giving each its file's hash and source."""
-    given = {
-        c.FILE_HASH: f"f.{c.FILE_HASH}",
-        c.SOURCE: f"f.{c.SOURCE}",
-        c.EVENT_ID: f"v.{ROW_KEY}",
-        # The cast of an instant to a date is slow and follows the session's time zone.
-        c.EVENT_DATE: f"date '1970-01-01' + (epoch_us({c.OCCURRED_AT}) // 86400000000)::integer",
-    }
-    columns = ", ".join(
-        f"{given.get(column.name, f'v.{quoted(column.name)}')} as {quoted(column.name)}" for column in contract.columns
-    )
-    _copy(
-        con, f"select {columns} from {accepted(rows, repeats)} as v join batch_files as f using ({FILE_ORDER})", target
-    )
+    """Put the accepted rows of an appended table into the batch: large files moved, the others written together."""
+    whole = [file for file in files if file.rows >= PART_ROWS_MIN and file.order not in repeats]
+    for file in whole:
+        file.path.rename(folder / f"{contract.table}-{file.order}.parquet")
+    rest = [file for file in files if file not in whole]
+    if rest or not whole:
+        _copy(con, f"select * from {accepted(contract, rest)}", folder / f"{contract.table}.parquet")
 
 
 def write_catalogue(
     con: duckdb.DuckDBPyConnection,
-    lake: Lake,
     contract: TableContract,
-    rows: str,
-    repeats: str,
+    files: Sequence[StagedFile],
+    current: str,
+    versions: str,
     *,
     folder: Path,
     now: datetime,
 ) -> None:
-    """Write the current rows and the versions of items or users, with this batch's accepted rows put in force."""
-    history = HISTORIES[contract.name]
+    """Write the current rows and the versions of items or users, with the accepted rows put in force at `now`.
+
+    `current` and `versions` are relations over the rows before.
+    """
+    history, key = HISTORIES[contract.name], contract.grain[0]
     columns = ", ".join(quoted(column.name) for column in contract.columns)
-    key = contract.grain[0]
-    con.execute(f"create or replace temp view taken_in as select {columns} from {accepted(rows, repeats)}")
-    current = f"(select {columns} from {lake_rows(lake, contract)} anti join taken_in using ({key}))"
+    con.execute(f"create or replace temp view taken_in as select {columns} from {accepted(contract, files)}")
+    kept = f"(select {columns} from {current} anti join taken_in using ({key}))"
     _copy(
-        con, f"select * from (from {current} union all by name from taken_in) order by {key}",
+        con, f"select * from (from {kept} union all by name from taken_in) order by {key}",
         folder / f"{contract.table}.parquet",
     )  # fmt: skip
     instant = instant_literal(now)
     _copy(
         con,
         f"with versions as (select h.* replace (case when h.{c.VALID_TO} is null and t.{key} is not null "
-        f"then {instant} else h.{c.VALID_TO} end as {c.VALID_TO}) from {lake_rows(lake, history)} as h "
+        f"then {instant} else h.{c.VALID_TO} end as {c.VALID_TO}) from {versions} as h "
         f"left join (select {key} from taken_in) as t using ({key}) "
         f"union all by name select *, {instant} as {c.VALID_FROM}, null::timestamptz as {c.VALID_TO} from taken_in) "
         f"select {', '.join(quoted(column.name) for column in history.columns)} from versions "
@@ -122,35 +109,59 @@ def write_catalogue(
     )
 
 
-def accepted(rows: str, repeats: str) -> str:
-    """Relation of the rows that are taken in."""
-    return (
-        f"(select * from (select * from {rows} where {c.REASON_CODE} is null) "
-        f"anti join {repeats} using ({FILE_ORDER}, {_PLACE}))"
-    )
+def repeats_of(contract: TableContract) -> str:
+    """Name of the table of repeats."""
+    return f"{contract.table}_repeats"
+
+
+def accepted(contract: TableContract, files: Sequence[StagedFile]) -> str:
+    """Relation of the rows that are taken in, in the order of files and lines."""
+    columns = ", ".join(quoted(column.name) for column in contract.columns)
+    rows = f"{_staged(contract, files)} anti join {repeats_of(contract)} using ({_ORDER}, {_PLACE})"
+    return f"(select {columns} from {rows})"
 
 
 def lake_rows(lake: Lake, contract: TableContract) -> str:
     """Relation over a table of the lake as it is now, with the contract's columns; empty and typed when absent."""
     files = [Path(file) for file in lake.files(contract.name)] if lake.exists(contract.name) else []
-    return f"read_parquet({_list_of(files)}, hive_partitioning = true)" if files else f"({_nothing(contract.columns)})"
+    return parquet_rows(contract, files)
 
 
-def _held(lake: Lake, contract: TableContract, valid: str) -> str:
-    """SQL that is true for a row `v` the lake holds already; empty when the lake has none of the table."""
-    if not lake.exists(contract.name) or not lake.files(contract.name):
-        return ""
-    stored = lake_rows(lake, contract)
-    if contract.name in HISTORIES:
-        same = " and ".join(
-            f"v.{quoted(column.name)} is not distinct from h.{quoted(column.name)}" for column in contract.columns
-        )
-        return f"exists (select 1 from {stored} as h where {same})"
-    key = c.EVENT_ID if contract.name == EVENTS.name else row_key(contract, "", {})
+def parquet_rows(contract: TableContract, files: Sequence[Path]) -> str:
+    """Relation over Parquet files of a table, with the contract's columns; empty and typed when there are none."""
+    if not files:
+        return f"({_nothing(contract.columns)})"
+    # A column that older files lack is empty in them.
+    declared = f"(select * from ({_nothing(contract.columns)}) union all by name from read_parquet({_list_of(files)}, "
+    return f"{declared}union_by_name = true, hive_partitioning = true))"
+
+
+def _staged(contract: TableContract, files: Sequence[StagedFile]) -> str:
+    """Relation over staged rows with each row's file and place in it; empty and typed when no file feeds the table."""
+    if not files:
+        places = (Column(_ORDER, "INTEGER", ""), Column(_PLACE, "BIGINT", ""))
+        return f"({_nothing((*contract.columns, *places))})"
+    orders = ", ".join(f"({text_literal(str(file.path))}, {file.order})" for file in files)
+    listed = _list_of([file.path for file in files])
     return (
-        f"v.{ROW_KEY} in (select stored_key from (select {key} as stored_key from {stored}) "
-        f"where stored_key in (select {ROW_KEY} from {valid}))"
+        f"(select r.* exclude (filename), o.{_ORDER} "
+        f"from read_parquet({listed}, file_row_number = true, filename = true) as r "
+        f"join (values {orders}) as o(filename, {_ORDER}) using (filename))"
     )
+
+
+def _key_held(contract: TableContract, keyed: str, held: str) -> str:
+    return (
+        f"select {_ORDER}, {_PLACE} from {keyed} "
+        f"where {_KEY} in (select {row_key(contract)} from {held})"
+    )  # fmt: skip
+
+
+def _same_as_held(contract: TableContract, rows: str, held: str) -> str:
+    same = " and ".join(
+        f"v.{quoted(column.name)} is not distinct from h.{quoted(column.name)}" for column in contract.columns
+    )
+    return f"select {_ORDER}, {_PLACE} from {rows} as v where exists (select 1 from {held} as h where {same})"
 
 
 def _copy(con: duckdb.DuckDBPyConnection, select: str, target: Path) -> None:

@@ -17,15 +17,29 @@ def number_lines(con: duckdb.DuckDBPyConnection, relation: str, gaps: Iterable[i
     """A select over `relation` with `line_number` BIGINT in the place of its `record_number` (BIGINT from 1).
 
     The n-th record stands at the n-th place that is not among `gaps` (header, blank and rejected records); a place
-    becomes a line by adding the lines in `continued`, which belong to the record before them. Needs a temporary table
-    unless the gaps are a run at the start.
+    becomes a line by adding the lines in `continued`, which belong to the record before them. Unless the gaps are a
+    run at the start, it needs a temporary table, and rows come in no order.
     """
     placed = _put_gaps_back(con, relation, sorted(gaps), "gaps", RECORD)
     return _put_gaps_back(con, f"({placed})", sorted(continued), "continued_lines", c.LINE_NUMBER)
 
 
+def keeps_order(gaps: Iterable[int], continued: Iterable[int]) -> bool:
+    """Whether numbering leaves the rows in their order.
+
+    >>> keeps_order([1, 2], []), keeps_order([1, 5], []), keeps_order([1], [3])
+    (True, False, False)
+    """
+    return _is_run(sorted(gaps)) and _is_run(sorted(continued))
+
+
+def _is_run(gaps: list[int]) -> bool:
+    """Whether the numbers are 1, 2, 3 … without a hole."""
+    return gaps == list(range(1, len(gaps) + 1))
+
+
 def _put_gaps_back(con: duckdb.DuckDBPyConnection, relation: str, gaps: list[int], table: str, name: str) -> str:
-    if gaps == list(range(1, len(gaps) + 1)):
+    if _is_run(gaps):
         return f"select {RECORD} + {len(gaps)} as {name}, * exclude ({RECORD}) from {relation}"
     con.execute(f"drop table if exists {table}")
     con.execute(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from recs_platform.contracts.errors import ContractError
+from recs_platform.stages.events.faults import raise_disk_full
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,6 +47,7 @@ def unpack(path: Path, plain: Path) -> Path:
         with _OPENERS[suffix](path) as packed, plain.open("wb") as target:
             shutil.copyfileobj(packed, target, _CHUNK_BYTES)
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise_disk_full(error)
         # OSError holds gzip.BadGzipFile and what pyarrow raises; RuntimeError is a zip with a password.
         raise UnreadableFileError(f"the compressed file is cut or damaged: {error}; land a whole copy") from error
     return plain

@@ -21,15 +21,17 @@ from recs_platform.contracts.tables import (
     EventType,
     TableContract,
 )
+from recs_platform.stages.events.minimization import Privacy, kept_attributes_sql
+from recs_platform.stages.events.pseudonyms import pseudonym_sql
 from recs_platform.stages.events.reading import typed_value
 from recs_platform.warehouse.clauses import instant_literal, quoted, text_literal
 
-ROW_KEY = "row_key"
-FILE_ORDER = "file_order"
-
 # What the platform knows better than any source.
 PLATFORM_COLUMNS = (c.FILE_HASH, c.EVENT_DATE, c.SOURCE)
+USER_COLUMNS = (c.USER_ID, c.ANONYMOUS_ID)
+ID_CHARACTERS_MAX = 512
 
+_IDS = (*USER_COLUMNS, c.ITEM_ID, c.EVENT_ID, c.SESSION_ID, c.REQUEST_ID)
 _LATEST = timedelta(days=1)
 _EARLIEST = "timestamptz '1990-01-01 00:00:00+00'"
 _SEPARATOR, _MISSING = "chr(31)", "chr(30)"
@@ -44,19 +46,20 @@ class Check:
     reason: str
 
 
-def staged_columns(contract: TableContract) -> tuple[Column, ...]:
-    """Columns a staged row carries; the event's identity is its row key, what the platform adds comes on acceptance."""
-    return tuple(column for column in contract.columns if column.name not in (*PLATFORM_COLUMNS, c.EVENT_ID))
+@dataclass(frozen=True)
+class Origin:
+    """Where rows come from, and when they arrived: what a row cannot say of itself."""
+
+    source: str
+    file_hash: str
+    now: datetime
 
 
-def staging_select(
-    contract: TableContract, sql: str, yields: Mapping[str, str], *, source: str, file_order: int, now: datetime
-) -> str:
-    """Select of one file's rows for `contract`: file_order, line_number, reason_code, row_key, then staged_columns.
+def checked_select(contract: TableContract, sql: str, yields: Mapping[str, str], now: datetime) -> str:
+    """Select of a file's rows for `contract`: line_number, reason_code, then the columns that a source may give, typed.
 
     `sql` is the source's select over `raw_records`, `yields` its columns with their DuckDB types. A row with a NULL
-    reason_code is valid. `row_key` identifies the row: for events the event_id, or the md5 of the source's name and
-    every column the source gives; else the table's key columns.
+    reason_code is valid.
     """
     yields_known(contract, yields)
     columns = [column for column in contract.columns if column.name not in PLATFORM_COLUMNS]
@@ -64,21 +67,51 @@ def staging_select(
     misfits = " ".join(
         f"when {_given(column.name, yields)} is not null and {_typed(column, yields)} is null then 'bad_{column.name}'"
         for column in columns
-        if column.name in yields
+        if column.name in yields and yields[column.name] != column.dtype
     )
+    misfit = f"case {misfits} end" if misfits else "null::varchar"
     faults = " ".join(f"when {check.fails} then {text_literal(check.code)}" for check in _checks(contract, now))
-    carried = ", ".join(
-        f"coalesce({c.INGESTED_AT}, {instant_literal(now)}) as {c.INGESTED_AT}"
-        if column.name == c.INGESTED_AT
-        else quoted(column.name)
-        for column in staged_columns(contract)
+    return (
+        f"with yielded as (\n{sql}\n), typed as (select s.{c.LINE_NUMBER}, {typed}, {misfit} as misfit "
+        f"from yielded as s) select {c.LINE_NUMBER}::bigint as {c.LINE_NUMBER}, "
+        f"case when misfit is not null then misfit {faults} end as {c.REASON_CODE}, "
+        f"* exclude ({c.LINE_NUMBER}, misfit) from typed"
+    )
+
+
+def accepted_select(
+    contract: TableContract,
+    checked: str,
+    yields: Mapping[str, str],
+    origin: Origin,
+    privacy: Privacy,
+    *,
+    is_sorted: bool = False,
+) -> str:
+    """Select of the valid rows of `checked_select` in the contract's columns, as they are stored.
+
+    Rows come in the order of `checked`, with `is_sorted` in that of their lines and, within a line, of their values.
+
+    An event without an id gets the md5 of the source's name and every column that the source gives. User ids become
+    pseudonyms first where `privacy` has a key, and attributes that it does not allow are left out.
+    """
+    hidden = [column.name for column in contract.columns if column.name in USER_COLUMNS and privacy.key is not None]
+    replaced = ", ".join(f"{pseudonym_sql(quoted(name))} as {quoted(name)}" for name in hidden)
+    given = {
+        c.FILE_HASH: text_literal(origin.file_hash),
+        c.SOURCE: text_literal(origin.source),
+        c.INGESTED_AT: f"coalesce({c.INGESTED_AT}, {instant_literal(origin.now)})",
+        # The cast of an instant to a date is slow and follows the session's time zone.
+        c.EVENT_DATE: f"date '1970-01-01' + (epoch_us({c.OCCURRED_AT}) // 86400000000)::integer",
+        c.EVENT_ID: f"coalesce({c.EVENT_ID}, {_content_key(contract, origin.source, yields)})",
+        c.ATTRIBUTES: kept_attributes_sql(c.ATTRIBUTES, privacy.allowed_attributes(contract.name)),
+    }
+    columns = ", ".join(
+        f"{given.get(column.name, quoted(column.name))} as {quoted(column.name)}" for column in contract.columns
     )
     return (
-        f"with yielded as (\n{sql}\n), typed as (select s.{c.LINE_NUMBER}, {typed}, "
-        f"case {misfits} end as misfit from yielded as s) "
-        f"select {file_order}::integer as {FILE_ORDER}, {c.LINE_NUMBER}::bigint as {c.LINE_NUMBER}, "
-        f"case when misfit is not null then misfit {faults} end as {c.REASON_CODE}, "
-        f"{row_key(contract, source, yields)} as {ROW_KEY}, {carried} from typed"
+        f"select {columns} from (select *{f' replace ({replaced})' if replaced else ''} "
+        f"from ({checked}) where {c.REASON_CODE} is null{' order by all' if is_sorted else ''})"
     )
 
 
@@ -92,30 +125,28 @@ def yields_known(contract: TableContract, yields: Mapping[str, str]) -> None:
         )
 
 
-def row_key(contract: TableContract, source: str, yields: Mapping[str, str]) -> str:
-    """SQL of the text that identifies a row of the table."""
-    if contract.name == EVENTS.name:
-        content = [
-            column
-            for column in contract.columns
-            if column.name in yields and column.name not in (c.EVENT_ID, c.INGESTED_AT)
-        ]
-        parts = ", ".join(_as_text(column) for column in content)
-        return f"coalesce({c.EVENT_ID}, md5(concat_ws({_SEPARATOR}, {text_literal(source)}, {parts})))"
+def row_key(contract: TableContract) -> str:
+    """SQL of the text that identifies a stored row of the table: its grain."""
     keys = [column for column in contract.columns if column.name in contract.grain]
     return _as_text(keys[0]) if len(keys) == 1 else f"concat_ws({_SEPARATOR}, {', '.join(map(_as_text, keys))})"
 
 
+def _content_key(contract: TableContract, source: str, yields: Mapping[str, str]) -> str:
+    content = [
+        column
+        for column in contract.columns
+        if column.name in yields and column.name not in (c.EVENT_ID, c.INGESTED_AT)
+    ]
+    parts = ", ".join(_as_text(column) for column in content)
+    return f"md5(concat_ws({_SEPARATOR}, {text_literal(source)}, {parts}))"
+
+
 def reason_case(contract: TableContract, now: datetime) -> str:
     """SQL that turns `reason_code` into a sentence."""
-    branches = [
-        f"when {text_literal(check.code)} then {text_literal(check.reason)}" for check in _checks(contract, now)
-    ]
-    branches += [
-        f"when 'bad_{column.name}' then {text_literal(f'{column.name} is not of type {column.dtype}')}"
-        for column in contract.columns
-        if column.name != c.OCCURRED_AT
-    ]
+    reasons = {check.code: check.reason for check in _checks(contract, now)}
+    for column in contract.columns:
+        reasons.setdefault(f"bad_{column.name}", f"{column.name} is not of type {column.dtype}")
+    branches = [f"when {text_literal(code)} then {text_literal(reason)}" for code, reason in reasons.items()]
     return f"case {c.REASON_CODE} {' '.join(branches)} end"
 
 
@@ -152,6 +183,15 @@ def _checks(contract: TableContract, now: datetime) -> list[Check]:
         for column in contract.columns
         if column.required and column.name not in supplied
     ]
+    checks += [
+        Check(
+            f"too_long_{column.name}",
+            f"length({quoted(column.name)}) > {ID_CHARACTERS_MAX}",
+            f"{column.name} has more than {ID_CHARACTERS_MAX} characters",
+        )
+        for column in contract.columns
+        if column.name in _IDS
+    ]
     checks += _CHECKS_OF[contract.name](now)
     checks += [
         Check(
@@ -165,17 +205,12 @@ def _checks(contract: TableContract, now: datetime) -> list[Check]:
 
 def _event_checks(now: datetime) -> list[Check]:
     known = ", ".join(text_literal(kind) for kind in EventType)
-    latest = instant_literal(now + _LATEST)
     return [
         Check(
             "unknown_event_type", f"{c.EVENT_TYPE} not in ({known})", f"event_type is none of {', '.join(EventType)}"
         ),
-        Check(
-            f"bad_{c.OCCURRED_AT}",
-            f"{c.OCCURRED_AT} not between {_EARLIEST} and {latest}",
-            f"occurred_at is no instant between 1990 and {now + _LATEST:%Y-%m-%d %H:%M} UTC, a day after ingestion",
-        ),
-        _out_of_range(c.INGESTED_AT, f"{c.INGESTED_AT} > {instant_literal(now)}", "in the past"),
+        _beyond_clocks(c.OCCURRED_AT, now),
+        _not_past(now),
         _out_of_range(c.DWELL_SECONDS, f"not ({c.DWELL_SECONDS} >= 0 and isfinite({c.DWELL_SECONDS}))", "0 or more"),
         _out_of_range(c.SCROLL_FRACTION, f"not {c.SCROLL_FRACTION} between 0 and 1", "between 0 and 1"),
         _out_of_range(c.POSITION, f"{c.POSITION} < 1", "1 or more"),
@@ -188,7 +223,29 @@ def _catalogue_checks(_now: datetime) -> list[Check]:
 
 
 def _tag_checks(now: datetime) -> list[Check]:
-    return [_out_of_range(c.INGESTED_AT, f"{c.INGESTED_AT} > {instant_literal(now)}", "in the past")]
+    return [_not_past(now)]
+
+
+def _identity_checks(now: datetime) -> list[Check]:
+    return [_beyond_clocks(c.VALID_FROM, now), _not_past(now)]
+
+
+def _consent_checks(now: datetime) -> list[Check]:
+    return [_beyond_clocks(c.OCCURRED_AT, now), _not_past(now)]
+
+
+def _beyond_clocks(name: str, now: datetime) -> Check:
+    """An instant that no clock could have shown by now, a day allowed for clocks that differ."""
+    latest = now + _LATEST
+    return Check(
+        f"bad_{name}",
+        f"{name} not between {_EARLIEST} and {instant_literal(latest)}",
+        f"{name} is no instant between 1990 and {latest:%Y-%m-%d %H:%M} UTC, a day after ingestion",
+    )
+
+
+def _not_past(now: datetime) -> Check:
+    return _out_of_range(c.INGESTED_AT, f"{c.INGESTED_AT} > {instant_literal(now)}", "in the past")
 
 
 def _out_of_range(name: str, fails: str, range_: str) -> Check:
@@ -200,6 +257,6 @@ _CHECKS_OF = {
     ITEMS.name: _catalogue_checks,
     USERS.name: _catalogue_checks,
     ITEM_TAGS.name: _tag_checks,
-    IDENTITIES.name: _tag_checks,
-    CONSENTS.name: _tag_checks,
+    IDENTITIES.name: _identity_checks,
+    CONSENTS.name: _consent_checks,
 }

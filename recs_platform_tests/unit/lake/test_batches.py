@@ -14,7 +14,7 @@ import pytest
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
-from recs_platform.lake.batches import BATCH_ORDER, next_number, open_batch, recover
+from recs_platform.lake.batches import BATCH_ORDER, REPLACES, next_number, open_batch, recover
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.tables import Lake
 from recs_platform_tests.unit.lake.children import CONTRACTS, batch_tables, column, write_batch
@@ -75,11 +75,8 @@ class CrashingLake(Lake):
     after: bool = False
     writes: list[str] = field(default_factory=list)
 
-    def append(self, name, data, **options):
-        return self._crash(name, partial(super().append, name, data, **options))
-
-    def overwrite(self, name, data, **options):
-        return self._crash(name, partial(super().overwrite, name, data, **options))
+    def adopt(self, name, files, **options):
+        return self._crash(name, partial(super().adopt, name, files, **options))
 
     def _crash(self, name, write):
         self.writes.append(name)
@@ -164,3 +161,42 @@ def test_a_sealed_batch_is_never_written_again(tmp_path):
         pq.write_table(batch_tables(0)["ingestions"], folder / "ingestions.parquet")
     with pytest.raises(ContractError, match="recover it first"), open_batch(tmp_path, 1):
         pytest.fail("opened again")
+
+
+def test_several_files_of_a_table_enter_in_one_commit_as_they_are(tmp_path):
+    lake, whole = Lake(tmp_path / "lake"), batch_tables(0)
+    with open_batch(tmp_path / "batches", 1) as folder:
+        for name, table in whole.items():
+            pq.write_table(table, folder / f"{name}.parquet")
+        pq.write_table(whole["events"], folder / "events-2.parquet")
+    assert recover(tmp_path / "batches", lake, CONTRACTS) == [1]
+    assert len(column(lake, "raw.events", c.EVENT_ID)) == 2 * whole["events"].num_rows
+    assert lake.version("raw.events") == 0
+
+
+def test_a_batch_may_replace_the_tables_it_holds(tmp_path):
+    lake = Lake(tmp_path / "lake")
+    for number in (0, 1):
+        assert write_batch(tmp_path, lake, batch_tables(number)) == number + 1
+        recover(tmp_path / "batches", lake, CONTRACTS)
+    with open_batch(tmp_path / "batches", 3) as folder:
+        for name in ("events", "ingestions"):
+            pq.write_table(batch_tables(7)[name], folder / f"{name}.parquet")
+        (folder / REPLACES).touch()
+    assert recover(tmp_path / "batches", lake, CONTRACTS) == [3]
+    assert set(column(lake, "raw.events", c.FILE_HASH)) == {"file7"}
+    assert column(lake, "raw.ingestions", c.FILE_HASH) == ["file7"]
+    assert set(column(lake, "raw.quarantine", c.FILE_HASH)) >= {"file1"}
+    assert next_number(lake) == 4
+
+
+def test_a_column_new_to_the_table_is_added_with_the_rows(tmp_path):
+    lake = Lake(tmp_path / "lake")
+    write_batch(tmp_path, lake, batch_tables(0))
+    recover(tmp_path / "batches", lake, CONTRACTS)
+    ledger = batch_tables(1)["ingestions"]
+    wider = ledger.append_column("extra_count", pa.array([1] * ledger.num_rows))
+    write_batch(tmp_path, lake, {"ingestions": wider})
+    assert recover(tmp_path / "batches", lake, CONTRACTS) == [2]
+    assert "extra_count" in lake.arrow_schema("raw.ingestions").names
+    assert len(column(lake, "raw.ingestions", c.FILE_HASH)) == 2

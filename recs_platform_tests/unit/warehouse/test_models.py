@@ -8,6 +8,7 @@ import pytest
 from recs_platform.contracts.errors import ModelError, UsageError
 from recs_platform.contracts.tables import CANDIDATES, EVENTS
 from recs_platform.warehouse.models import load_models
+from recs_platform.warehouse.parameters import DEFAULT_PARAMETERS
 
 CONTRACTS = (EVENTS, CANDIDATES)
 WriteModel = Callable[..., None]
@@ -33,6 +34,29 @@ def test_a_model_differs_by_as_of_when_anything_it_reads_does(folder: Path, writ
     assert models.is_as_of("staging.users")
     assert models.is_as_of("retrieval.candidates")
     assert not models.is_as_of("raw.events")
+
+
+def test_a_setting_is_part_of_the_identity_of_models_that_name_it(folder: Path, write_model: WriteModel) -> None:
+    view = "materialized: view"
+    write_model("staging.gaps", "select $session_gap_minutes as gap", {"gap": "bigint"}, more=view)
+    write_model("staging.bounds", "select $outlier_z_max as z", {"z": "double"}, more=view)
+    write_model("staging.above", "select gap from staging.gaps", {"gap": "bigint"}, more=view)
+    usual = load_models(folder, CONTRACTS)
+    same = load_models(folder, CONTRACTS, {**DEFAULT_PARAMETERS, "session_gap_minutes": 30})
+    other = load_models(folder, CONTRACTS, {**DEFAULT_PARAMETERS, "session_gap_minutes": 31})
+    assert usual.get("staging.gaps").sql == "select 30 as gap"
+    assert other.get("staging.gaps").sql == "select 31 as gap"
+    assert not usual.is_as_of("staging.gaps")
+    assert {model.name: model.hash for model in same} == {model.name: model.hash for model in usual}
+    assert {model.name for model in other if model.hash != usual.get(model.name).hash} == {
+        "staging.gaps", "staging.above",
+    }  # fmt: skip
+
+
+def test_a_setting_nobody_knows_is_refused_by_file(folder: Path, write_model: WriteModel) -> None:
+    write_model("staging.gaps", "select $coffee_breaks as gap", {"gap": "bigint"}, more="materialized: view")
+    with pytest.raises(ModelError, match=r"gaps\.sql: placeholder \$coffee_breaks"):
+        load_models(folder, CONTRACTS)
 
 
 @pytest.mark.usefixtures("activity")

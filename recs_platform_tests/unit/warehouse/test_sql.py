@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from recs_platform.contracts.errors import ModelError
 from recs_platform.warehouse.clauses import instant_literal, text_literal
-from recs_platform.warehouse.sql import bind, parse_sql
+from recs_platform.warehouse.sql import bind, parse_sql, set_parameters
 
 MODEL = """-- $never bound
 with events as (select * from raw.events where occurred_at < $as_of)
@@ -39,6 +39,16 @@ def test_binding_equals_replacing_the_parsed_placeholders() -> None:
     assert sqlglot.parse_one(bound, dialect="duckdb").sql("duckdb") == expected.sql("duckdb")
     assert "'costs $as_of'" in bound
     assert "-- $never bound" in bound
+
+
+def test_settings_become_values_and_instants_stay() -> None:
+    sql = "select $gap * 60 as s, $z as z, $on as is_on, '$gap' as note, $as_of as as_of, $gapless as g -- $gap"
+    done = set_parameters(sql, {"gap": 30, "z": 6.5, "on": True})
+    assert (
+        done == "select 30 * 60 as s, 6.5 as z, true as is_on, '$gap' as note, $as_of as as_of, $gapless as g -- $gap"
+    )
+    with pytest.raises(ModelError, match=r"\$gapless"):
+        parse_sql(done)
 
 
 @given(st.text())

@@ -1,3 +1,5 @@
+import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
 from recs_platform.lake.tables import Lake
-from recs_platform.stages.events import land, load_sources, pending
+from recs_platform.stages.events import hashes, land, load_sources, look_into_landing, pending
 
 SOURCES = load_sources(Path(__file__).parents[4] / "dbt_like_sql" / "sources")
 
@@ -75,3 +77,69 @@ def test_pending_sees_finished_known_files_in_order_and_the_same_content_once(ho
     (folder / "z" / "ratings.csv").write_text((folder / "ratings.csv").read_text())
     found = pending(home, SOURCES, Lake(home.lake))
     assert [file.source_file for file in found] == ["movielens/deep/movies.csv", "movielens/ratings.csv"]
+
+
+def test_links_odd_names_and_what_is_no_file_are_refused_by_name(home, raw):
+    folder = home.landing / "movielens"
+    folder.mkdir(parents=True)
+    (folder / "ratings.csv").symlink_to(raw / "ratings.csv")
+    (folder / "linked").symlink_to(raw / "deep")
+    (folder / "a\nb").mkdir()
+    (folder / "a\nb" / "tags.csv").write_text("x")
+    os.mkfifo(folder / "movies.csv")
+    found = look_into_landing(home, SOURCES)
+    assert found.files == ()
+    assert [(name, reason.split(";")[0]) for name, reason in found.refused] == [
+        ("movielens/a\nb/tags.csv", "its name holds control characters"),
+        ("movielens/movies.csv", "it is no regular file"),
+        ("movielens/ratings.csv", "it is a symbolic link"),
+    ]
+
+
+def test_a_file_changed_a_moment_ago_settles_unless_it_stayed_as_it_was(home, raw):
+    land(home, SOURCES["movielens"], raw / "ratings.csv", dry_run=False)
+    landed_file = home.landing / "movielens" / "ratings.csv"
+    before = datetime.fromtimestamp(landed_file.stat().st_mtime, UTC)
+    young = look_into_landing(home, SOURCES, changed_before=before - timedelta(seconds=1))
+    assert (young.files, list(young.settling)) == ((), ["movielens/ratings.csv"])
+    again = look_into_landing(home, SOURCES, changed_before=before - timedelta(seconds=1), quiet=young.settling)
+    assert [file.source_file for file in again.files] == ["movielens/ratings.csv"]
+    landed_file.write_text("userId,movieId,rating,timestamp\n1,2,3,4\n")
+    grown = look_into_landing(home, SOURCES, changed_before=before - timedelta(seconds=1), quiet=young.settling)
+    assert grown.files == ()
+    assert look_into_landing(home, SOURCES, changed_before=before + timedelta(days=1)).files
+
+
+def test_a_landed_copy_keeps_the_time_of_its_original(home, raw):
+    os.utime(raw / "ratings.csv", (1_000_000_000, 1_000_000_000))
+    land(home, SOURCES["movielens"], raw / "ratings.csv", dry_run=False)
+    assert (home.landing / "movielens" / "ratings.csv").stat().st_mtime == 1_000_000_000
+
+
+def test_hashes_are_remembered_until_a_file_changes(home, raw, monkeypatch):
+    land(home, SOURCES["movielens"], raw, dry_run=False)
+    first = look_into_landing(home, SOURCES)
+    read: list[Path] = []
+    monkeypatch.setattr(hashes, "content_hash", lambda path: read.append(path) or "new")
+    assert look_into_landing(home, SOURCES) == first
+    assert read == []
+    (home.landing / "movielens" / "ratings.csv").write_text("other")
+    changed = look_into_landing(home, SOURCES)
+    assert [path.name for path in read] == ["ratings.csv"]
+    assert [file.file_hash for file in changed.files if file.path.name == "ratings.csv"] == ["new"]
+    (home.temporary / "landing_hashes.json").write_text("{")
+    assert len(look_into_landing(home, SOURCES).files) == len(first.files)
+
+
+def test_a_file_that_cannot_be_opened_is_refused_and_the_others_are_not(home, raw, monkeypatch):
+    land(home, SOURCES["movielens"], raw, dry_run=False)
+
+    def refuse(path):
+        if path.name == "ratings.csv":
+            raise PermissionError(13, "Permission denied")
+        return "hash"
+
+    monkeypatch.setattr(hashes, "content_hash", refuse)
+    found = look_into_landing(home, SOURCES)
+    assert found.refused == (("movielens/ratings.csv", "cannot be read: Permission denied"),)
+    assert [file.source_file for file in found.files] == ["movielens/deep/movies.csv"]

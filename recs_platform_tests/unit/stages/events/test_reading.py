@@ -1,6 +1,7 @@
 import pytest
 
-from recs_platform.stages.events.reading import Scratch, read_records
+from recs_platform.stages.events.reading import read_records
+from recs_platform.stages.events.records import Scratch
 from recs_platform.stages.events.sources import SourceFile
 from recs_platform.stages.events.unpacking import UnreadableFileError
 from recs_platform.warehouse.connection import connect
@@ -19,8 +20,9 @@ def read(con, tmp_path, kind, content):
     path = tmp_path / kind.match
     path.write_bytes(content)
     (tmp_path / "scratch").mkdir(exist_ok=True)
-    records = read_records(con, path, kind, kind.format_of(path.name), Scratch(tmp_path / "scratch"))
-    parsed = con.execute("select * from raw_records order by line_number").fetchall()
+    scratch = Scratch(tmp_path / "scratch")
+    records = read_records(con, path, kind, kind.format_of(path.name), scratch, "s/f").records
+    parsed = con.execute("select * exclude (source_file) from raw_records order by line_number").fetchall()
     unparsed = con.execute("select line_number, reason_code, payload from unparsed order by line_number").fetchall()
     assert records == len(parsed) + len(unparsed)
     return parsed, unparsed

@@ -3,8 +3,10 @@ from datetime import UTC, datetime
 import pytest
 
 from recs_platform.contracts.errors import ModelError
-from recs_platform.contracts.tables import EVENTS, ITEMS, EventType
-from recs_platform.stages.events.validation import staging_select
+from recs_platform.contracts.tables import EVENTS, ITEMS, USERS, EventType
+from recs_platform.stages.events.minimization import Privacy
+from recs_platform.stages.events.pseudonyms import prepare, pseudonym
+from recs_platform.stages.events.validation import Origin, accepted_select, checked_select
 from recs_platform.warehouse.connection import connect
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
@@ -16,12 +18,26 @@ GOOD = {
 
 def checked(contract, row, columns="reason_code", now=NOW):
     """The row as the door sees it; every value is text, as from a csv."""
+    return _asked(contract, row, now, columns, lambda sql, yields: checked_select(contract, sql, yields, now))
+
+
+def stored(contract, row, columns, now=NOW, privacy=Privacy()):  # noqa: B008 - frozen
+    """The row as it is stored."""
+    origin = Origin("shop", "abc", now)
+
+    def accepted(sql, yields):
+        return accepted_select(contract, checked_select(contract, sql, yields, now), yields, origin, privacy)
+
+    return _asked(contract, row, now, columns, accepted)
+
+
+def _asked(contract, row, now, columns, select):
     values = ", ".join(f"{'null' if v is None else chr(39) + v + chr(39)}::varchar as {k}" for k, v in row.items())
     sql = f"select 1::bigint as line_number, {values}"
     yields = {"line_number": "BIGINT", **dict.fromkeys(row, "VARCHAR")}
     with connect(memory_limit_gb=1, threads=1) as con:
-        select = staging_select(contract, sql, yields, source="shop", file_order=0, now=now)
-        return con.execute(f"select {columns} from ({select})").fetchall()[0]
+        prepare(con, b"key")
+        return con.execute(f"select {columns} from ({select(sql, yields)})").fetchall()[0]
 
 
 def test_a_row_at_the_edges_of_every_range_is_valid():
@@ -70,16 +86,16 @@ def test_a_day_ahead_is_let_in_for_clocks_that_differ():
 def test_ingested_at_is_the_sources_own_else_the_landing_instant():
     early = datetime(2024, 2, 1, tzinfo=UTC)
     seen = "(epoch_us(ingested_at))"
-    assert checked(EVENTS, GOOD, seen) == (NOW.timestamp() * 1_000_000,)
-    assert checked(EVENTS, GOOD | {"ingested_at": early.isoformat()}, seen) == (early.timestamp() * 1_000_000,)
+    assert stored(EVENTS, GOOD, seen) == (NOW.timestamp() * 1_000_000,)
+    assert stored(EVENTS, GOOD | {"ingested_at": early.isoformat()}, seen) == (early.timestamp() * 1_000_000,)
 
 
 def test_an_event_without_an_id_is_known_by_its_content_and_not_by_when_it_was_learned_of():
-    (one,) = checked(EVENTS, GOOD, "row_key")
-    assert checked(EVENTS, GOOD, "row_key", now=datetime(2025, 1, 1, tzinfo=UTC)) == (one,)
-    assert checked(EVENTS, GOOD | {"position": "2"}, "row_key") != (one,)
-    assert checked(EVENTS, GOOD | {"position": None}, "row_key") != (one,)
-    assert checked(EVENTS, GOOD | {"event_id": "mine"}, "row_key") == ("mine",)
+    (one,) = stored(EVENTS, GOOD, "event_id")
+    assert stored(EVENTS, GOOD, "event_id", now=datetime(2025, 1, 1, tzinfo=UTC)) == (one,)
+    assert stored(EVENTS, GOOD | {"position": "2"}, "event_id") != (one,)
+    assert stored(EVENTS, GOOD | {"position": None}, "event_id") != (one,)
+    assert stored(EVENTS, GOOD | {"event_id": "mine"}, "event_id") == ("mine",)
 
 
 @pytest.mark.parametrize(("text", "tags"), [('["a", "b|c"]', ["a", "b|c"]), ("a|b", ["a", "b"]), ("", None)])
@@ -94,4 +110,23 @@ def test_attributes_that_are_no_json_and_a_list_that_is_none_are_refused():
 
 def test_sql_that_gives_a_column_of_no_contract_is_an_error_not_a_loss():
     with pytest.raises(ModelError, match="colour"):
-        staging_select(ITEMS, "", {"line_number": "BIGINT", "colour": "VARCHAR"}, source="s", file_order=0, now=NOW)
+        checked_select(ITEMS, "", {"line_number": "BIGINT", "colour": "VARCHAR"}, NOW)
+
+
+def test_ids_of_over_512_characters_are_refused():
+    assert checked(EVENTS, GOOD | {"user_id": "é" * 512}) == (None,)
+    assert checked(EVENTS, GOOD | {"user_id": "u" * 513}) == ("too_long_user_id",)
+    assert checked(EVENTS, GOOD | {"request_id": "r" * 513}) == ("too_long_request_id",)
+
+
+def test_with_a_key_the_user_is_a_pseudonym_also_within_the_content_key():
+    key = Privacy(key=b"key")
+    plain, hidden = (stored(EVENTS, GOOD, "user_id, event_id", privacy=how) for how in (Privacy(), key))
+    assert hidden[0] == pseudonym(b"key", "u")
+    assert hidden[1] != plain[1]
+
+
+def test_only_allowed_attributes_are_stored():
+    user = {"user_id": "u", "attributes": '{"plan": "gold", "salary": 7}'}
+    assert stored(USERS, user, "attributes", privacy=Privacy(None, ("plan",)))[0] == '{"plan":"gold"}'
+    assert stored(USERS, user, "attributes", privacy=Privacy(None, ())) == (None,)

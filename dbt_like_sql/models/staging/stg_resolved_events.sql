@@ -1,0 +1,71 @@
+-- event_date repeats the test on occurred_at so that whole files are skipped at past cutoffs.
+with ledger as (
+    select file_hash,
+    from raw.ingestions
+),
+
+events as (
+    select
+        event_id,
+        file_hash,
+        user_id,
+        item_id,
+        event_type,
+        occurred_at,
+        event_date,
+        session_id,
+        value,
+        dwell_seconds,
+        scroll_fraction,
+        position,
+        request_id,
+        device,
+        os,
+        country,
+        region,
+        referrer,
+        source,
+    from raw.events
+    where
+        occurred_at < $as_of
+        and event_date <= cast($as_of as date)
+        and ingested_at <= $known_at
+        and file_hash in (select ledger.file_hash, from ledger)
+),
+
+identities as (
+    select
+        anonymous_id,
+        user_id,
+        starts_at,
+        ends_at,
+    from staging.stg_identities
+    where knowledge = 'as_of'
+)
+
+select
+    events.event_id,
+    events.file_hash,
+    coalesce(identities.user_id, events.user_id) as user_id,
+    events.item_id,
+    events.event_type,
+    events.occurred_at,
+    events.event_date,
+    events.session_id,
+    events.value,
+    events.dwell_seconds,
+    events.scroll_fraction,
+    events.position,
+    events.request_id,
+    events.device,
+    events.os,
+    events.country,
+    events.region,
+    events.referrer,
+    events.source,
+from events
+left join identities
+    on
+        events.user_id = identities.anonymous_id
+        and events.occurred_at >= identities.starts_at
+        and events.occurred_at < identities.ends_at

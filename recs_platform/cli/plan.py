@@ -1,0 +1,92 @@
+"""The command that says what `recs run` would do. What it prints is decided by what `recs run` asks as well."""
+# typer leaves the callbacks of its options untyped.
+# pyright: reportUnknownMemberType=false
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recs_platform.cli.house import open_dagster, open_platform
+from recs_platform.cli.show import put_json, put_table, say
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.time import as_of_key, parse_instant
+
+if TYPE_CHECKING:
+    from recs_platform.defs.launch import PlannedAsset
+    from recs_platform.defs.planning import BuildPlan
+    from recs_platform.stages.events import IngestReport
+
+COUNTED = [
+    c.SOURCE_FILE, c.CONTRACT_TABLE, c.RAW_RECORDS, c.ROWS_READ, c.ROWS_ACCEPTED, c.ROWS_QUARANTINED, c.ROWS_DUPLICATE,
+]  # fmt: skip
+
+
+def plan(
+    as_of: Annotated[str | None, typer.Option("--as-of", help="A date (midnight UTC) or 2017-02-20T15.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """What `recs run` would take in and build, why, and how many rows; nothing is changed.
+
+    New files are read and every row is decided, so it takes as long as taking them in. Example: recs plan
+    """
+    instant = None if as_of is None else parse_instant(as_of)
+    platform = open_platform()
+    from recs_platform.defs import door, launch
+    from recs_platform.defs.planning import plan_build, planned_as_of
+
+    now = datetime.now(UTC)
+    with platform.connection() as con:
+        arriving = door.rehearse(platform, con, now=now, progress=say)
+    build = plan_build(platform, planned_as_of(platform, arriving) if instant is None else instant, now, arriving)
+    with open_dagster(platform) as instance:
+        assets = launch.planned_assets(platform, instance, build)
+    if as_json:
+        put_json(_as_json(arriving, build, assets))
+    else:
+        _show(arriving, build, assets)
+
+
+def _as_json(arriving: "IngestReport", build: "BuildPlan", assets: "Sequence[PlannedAsset]") -> dict[str, Any]:
+    return {
+        "as_of": as_of_key(build.as_of),
+        "ingest": {
+            "runs": bool(arriving.files),
+            "files": [{name: getattr(file, name) for name in COUNTED} for file in arriving.files],
+            "settling": arriving.settling,
+            "refused": dict(arriving.refused),
+            "unknown": arriving.unknown_files,
+        },
+        "build": {
+            "runs": build.runs,
+            "reasons": build.reasons,
+            "release": build.release,
+            "new_rows": [asdict(row) for row in build.new_rows],
+            "changed_models": build.changed_models,
+            "assets": [asdict(asset) for asset in assets],
+        },
+    }
+
+
+def _show(arriving: "IngestReport", build: "BuildPlan", assets: "Sequence[PlannedAsset]") -> None:
+    if arriving.files:
+        typer.echo(f"ingest: {len({file.source_file for file in arriving.files})} new files")
+        put_table(COUNTED, [[getattr(file, name) for name in COUNTED] for file in arriving.files])
+    else:
+        typer.echo("ingest: nothing new in landing")
+    for name in arriving.settling:
+        typer.echo(f"left for the next time, still being written: {name}")
+    for name, reason in arriving.refused:
+        typer.echo(f"not taken in: {name}: {reason}")
+    if not build.runs:
+        typer.echo(f"build {as_of_key(build.as_of)}: {build.verdict}")
+        return
+    typer.echo(f"build {as_of_key(build.as_of)}: {'; '.join(build.reasons)}")
+    put_table(["asset", "why", "rows_last_time"], [[asset.name, asset.why, asset.rows] for asset in assets])
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put this module's command on the app."""
+    app.command()(plan)

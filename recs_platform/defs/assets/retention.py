@@ -1,0 +1,72 @@
+"""The asset raw.removals: what the retention took out of the raw tables again. How it does so is the stage's."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS, QUARANTINE, REMOVALS
+from recs_platform.defs import metadata
+from recs_platform.defs.as_of_assets import Results
+from recs_platform.defs.platform import Platform
+from recs_platform.defs.publishing import publish
+from recs_platform.defs.resources import PLATFORM, platform_of
+from recs_platform.stages.events.removals import is_republish_due, republished
+from recs_platform.stages.events.retention import RetentionReport, retain
+
+GROUP = "events"
+
+
+def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
+    """Removal comes last in the ingest job: the flags of new events must be there when old ones go."""
+    key = metadata.asset_key(REMOVALS.name)
+
+    @dg.asset(
+        key=key,
+        deps=[metadata.asset_key(table.name) for table in (EVENTS, QUARANTINE, INGESTIONS, EVENT_FLAGS)],
+        group_name=GROUP,
+        description=f"{REMOVALS.description}. Events older than privacy.retention_days leave every version of the "
+        "tables, landing and the analysts' file; without that setting none does.",
+        kinds={"duckdb", "delta"},
+        owners=metadata.OWNERS,
+        required_resource_keys={PLATFORM},
+        metadata=metadata.contract_metadata(REMOVALS),
+    )
+    def removals(context: dg.AssetExecutionContext) -> Results:
+        platform, now = platform_of(context), datetime.now(UTC)
+        days = platform.settings.privacy.retention_days
+        said = {"retention": "off: privacy.retention_days is not set"}
+        if days is not None:
+            said = _remove(context, platform, days, now)
+        with platform.model_run(now, now) as run:
+            rows, preview = run.count(REMOVALS.name), run.head(REMOVALS.name, metadata.PREVIEW_ROWS)
+        yield dg.MaterializeResult(metadata=metadata.table_metadata(rows, preview, **said))
+
+    return [removals]
+
+
+def _remove(
+    context: dg.AssetExecutionContext, platform: Platform, days: int, now: datetime
+) -> Mapping[str, float | str]:
+    """Remove, publish without what was removed, and say so."""
+    with platform.connection() as con:
+        report = retain(platform.home, platform.lake, con, retention_days=days, now=now, progress=context.log.warning)
+    if is_republish_due(platform.home):
+        publish(platform, keep_older=False)
+        republished(platform.home)
+    if report.undeletable_files:
+        context.log.warning(f"not allowed to delete in landing: {', '.join(report.undeletable_files)}")
+    return _numbers(report, days)
+
+
+def _numbers(report: RetentionReport, days: int) -> dict[str, float | str]:
+    return {
+        "retention": report.postponed or f"{days} days: events before {report.removed_before:%Y-%m-%d} are removed",
+        "events_removed": report.events_removed,
+        "flags_removed": report.flags_removed,
+        "quarantined_removed": report.quarantined_removed,
+        "lake_files_deleted": report.lake_files_deleted,
+        "landing_files_deleted": len(report.landing_files),
+        "landing_files_undeletable": len(report.undeletable_files),
+        "republished": str(report.is_republish_due).lower(),
+    }

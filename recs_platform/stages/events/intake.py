@@ -1,0 +1,228 @@
+"""One landed file into staged rows: read, checked, written in the form they are stored in, or refused with a reason.
+
+What is a repeat, and which rows reach the lake, is decided in `deciding` once every file is staged.
+"""
+# ruff: noqa: S608 - identifiers come from the contracts, quoted; values are literals built by text_literal
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ModelError
+from recs_platform.contracts.tables import QUARANTINE, TableContract
+from recs_platform.stages.events.faults import raise_disk_full
+from recs_platform.stages.events.landing import PendingFile, file_state
+from recs_platform.stages.events.ledger import FileCounts
+from recs_platform.stages.events.minimization import ALL, Privacy, dropped_attributes_sql
+from recs_platform.stages.events.reading import RawCounts, read_records, require_whole
+from recs_platform.stages.events.records import RAW, UNPARSED, Scratch, numbers_of, raw_columns, types_of
+from recs_platform.stages.events.sources import SOURCE_TABLES, Source
+from recs_platform.stages.events.unpacking import UnreadableFileError, unpack
+from recs_platform.stages.events.validation import Origin, accepted_select, checked_select, reason_case
+from recs_platform.warehouse.clauses import instant_literal, quoted, text_literal
+from recs_platform.warehouse.row_shape import is_row_by_row
+
+QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """Valid rows of one file for one table, as they are stored, in the order of the file."""
+
+    order: int
+    path: Path
+    rows: int
+
+
+@dataclass
+class Intake:
+    """An ingestion under way: where rows are staged, and what is known of each file so far."""
+
+    con: duckdb.DuckDBPyConnection
+    sources: Mapping[str, Source]
+    scratch: Scratch
+    now: datetime
+    privacy: Privacy
+    counts: dict[tuple[int, str], FileCounts] = field(default_factory=dict[tuple[int, str], FileCounts])
+    staged: dict[str, list[StagedFile]] = field(
+        default_factory=lambda: {table: list[StagedFile]() for table in SOURCE_TABLES}
+    )
+    unfinished: list[str] = field(default_factory=list[str])
+
+    def forget(self) -> None:
+        """Drop everything that was staged, to begin anew."""
+        self.counts.clear()
+        self.staged = {table: list[StagedFile]() for table in SOURCE_TABLES}
+        self.unfinished.clear()
+
+
+def begin(intake: Intake) -> None:
+    """Make the table of refused rows."""
+    columns = ", ".join(f"{quoted(column.name)} {column.dtype}" for column in QUARANTINE.columns)
+    intake.con.execute(f"create or replace temp table {QUARANTINED} ({columns})")
+
+
+def take_in(intake: Intake, order: int, file: PendingFile) -> None:
+    """Stage one file's rows for every table that it feeds.
+
+    A file that cannot be read becomes one quarantined row. One that changed since its content was hashed leaves
+    nothing behind and is named in `unfinished`. Raises ModelError when the source's SQL is wrong.
+    """
+    try:
+        _read_and_stage(intake, order, file)
+    except UnreadableFileError as error:
+        _drop(intake, order, file)
+        _quarantine_file(intake, order, file, str(error))
+    if _is_changed(file):
+        _drop(intake, order, file)
+        intake.unfinished.append(file.source_file)
+
+
+def _read_and_stage(intake: Intake, order: int, file: PendingFile) -> None:
+    file_format = file.kind.format_of(file.path.name)
+    if file_format is None:
+        raise ModelError(f"{file.source_file}: the format of this file is not known; write it into source.yml")
+    try:
+        plain = unpack(file.path, intake.scratch.plain)
+    except OSError as error:
+        raise_disk_full(error)
+        raise UnreadableFileError(f"the file cannot be read: {error.strerror}") from error
+    raw = read_records(intake.con, plain, file.kind, file_format, intake.scratch, file.source_file)
+    is_whole = True
+    for table in file.kind.tables:
+        sql = intake.sources[file.source].sql[table]
+        is_whole = is_whole and not is_row_by_row(sql, RAW)
+        _stage(intake, order, file, SOURCE_TABLES[table], raw)
+    _quarantine_records(intake, order, file, may_be_silent=is_whole)
+
+
+def _stage(intake: Intake, order: int, file: PendingFile, contract: TableContract, raw: RawCounts) -> None:
+    """Write the valid rows of one table, refuse the others."""
+    con, source = intake.con, intake.sources[file.source]
+    sql = source.sql[contract.table]
+    target = intake.scratch.folder / f"{contract.table}-{order}.parquet"
+    try:
+        yields = types_of(con, f"({sql}\n)")
+        checked = checked_select(contract, sql, yields, intake.now)
+        origin = Origin(source.name, file.file_hash, intake.now)
+        as_it_comes = is_row_by_row(sql, RAW)
+        in_order = as_it_comes and raw.in_order
+        rows = accepted_select(contract, checked, yields, origin, intake.privacy, is_sorted=not in_order)
+        valid = int(con.execute(f"copy ({rows}) to {text_literal(str(target))} (format parquet)").fetchall()[0][0])
+        read = raw.shown if as_it_comes else numbers_of(con, f"select count(*) from ({sql}\n)")[0]
+        dropped = _dropped_attributes(intake, contract, checked)
+    except (duckdb.Error, ModelError) as error:
+        raise_disk_full(error)
+        require_whole(con)
+        where = f"{source.folder / f'{contract.table}.sql'} on {file.source_file}"
+        raise ModelError(f"{where}: {str(error).splitlines()[0]}") from error
+    intake.staged[contract.table].append(StagedFile(order, target, valid))
+    if valid < read:
+        _quarantine(intake, file, contract.table, _refused(intake, contract, checked, file))
+    intake.counts[order, contract.table] = FileCounts(
+        file.source,
+        file.source_file,
+        file.file_hash,
+        contract.table,
+        raw_records=raw.records,
+        rows_read=read,
+        rows_quarantined=read - valid,
+        attributes_dropped=dropped,
+    )
+
+
+def _refused(intake: Intake, contract: TableContract, checked: str, file: PendingFile) -> str:
+    return (
+        f"select s.{c.LINE_NUMBER}, s.{c.REASON_CODE}, {reason_case(contract, intake.now)} as {c.REASON}, "
+        f"{_payload(intake, file)} as {c.PAYLOAD} "
+        f"from (select {c.LINE_NUMBER}, {c.REASON_CODE} from ({checked}) where {c.REASON_CODE} is not null) as s "
+        f"left join {RAW} as r using ({c.LINE_NUMBER})"
+    )
+
+
+def _payload(intake: Intake, file: PendingFile) -> str:
+    """The record as it came; nothing where ids are stored as pseudonyms, for the record holds them as they are."""
+    return "null::varchar" if intake.privacy.key is not None else f"to_json({raw_columns(file.kind)})"
+
+
+def _dropped_attributes(intake: Intake, contract: TableContract, checked: str) -> int:
+    allowed = intake.privacy.allowed_attributes(contract.name)
+    if c.ATTRIBUTES not in contract.column_names or ALL in allowed:
+        return 0
+    dropped = dropped_attributes_sql(c.ATTRIBUTES, allowed)
+    query = f"select coalesce(sum({dropped}), 0) from ({checked}) where {c.REASON_CODE} is null"
+    return numbers_of(intake.con, query)[0]
+
+
+def _quarantine_records(intake: Intake, order: int, file: PendingFile, *, may_be_silent: bool) -> None:
+    """Records that could not be parsed or gave no row count with the first table that the file feeds."""
+    table = file.kind.tables[0]
+    unparsed = (
+        f"select {c.LINE_NUMBER}, {c.REASON_CODE}, {c.REASON}, {_unless_hidden(intake, c.PAYLOAD)} from {UNPARSED}"
+    )
+    lost = _quarantine(intake, file, table, unparsed)
+    if may_be_silent:
+        given = " union all ".join(
+            f"select {c.LINE_NUMBER} from ({intake.sources[file.source].sql[name]}\n)" for name in file.kind.tables
+        )
+        lost += _quarantine(
+            intake,
+            file,
+            table,
+            f"select r.{c.LINE_NUMBER}, 'no_contract_row', 'the source SQL gave no row for this record', "
+            f"{_payload(intake, file)} from {RAW} as r anti join ({given}) using ({c.LINE_NUMBER})",
+        )
+    counts = intake.counts[order, table]
+    intake.counts[order, table] = replace(
+        counts, rows_read=counts.rows_read + lost, rows_quarantined=counts.rows_quarantined + lost
+    )
+
+
+def _unless_hidden(intake: Intake, column: str) -> str:
+    return "null::varchar" if intake.privacy.key is not None else column
+
+
+def _quarantine_file(intake: Intake, order: int, file: PendingFile, reason: str) -> None:
+    for table in file.kind.tables:
+        _quarantine(
+            intake, file, table, f"select null::bigint, 'unreadable_file', {text_literal(reason)}, null::varchar"
+        )
+        intake.counts[order, table] = FileCounts(
+            file.source,
+            file.source_file,
+            file.file_hash,
+            table,
+            raw_records=1,
+            rows_read=1,
+            rows_quarantined=1,
+            unreadable=reason,
+        )
+
+
+def _quarantine(intake: Intake, file: PendingFile, table: str, refused: str) -> int:
+    """Add rows (line_number, reason_code, reason, payload) to the quarantine; returns how many."""
+    return numbers_of(
+        intake.con,
+        f"insert into {QUARANTINED} select {text_literal(file.file_hash)}, {text_literal(file.source_file)}, "
+        f"q.line_number, {text_literal(table)}, q.reason_code, q.reason, q.payload, {instant_literal(intake.now)} "
+        f"from ({refused}) as q(line_number, reason_code, reason, payload) order by q.line_number, q.reason_code",
+    )[0]
+
+
+def _drop(intake: Intake, order: int, file: PendingFile) -> None:
+    """Forget everything of a file."""
+    for table in file.kind.tables:
+        intake.counts.pop((order, table), None)
+        intake.staged[table] = [staged for staged in intake.staged[table] if staged.order != order]
+    intake.con.execute(f"delete from {QUARANTINED} where {c.FILE_HASH} = $1", [file.file_hash])
+
+
+def _is_changed(file: PendingFile) -> bool:
+    try:
+        return file_state(file.path) != file.state
+    except OSError:
+        return True

@@ -1,0 +1,155 @@
+"""Files of one JSON object a line: all values as text, and each line that is none set aside with its number.
+
+DuckDB's reader passes a line that it cannot read as a record of nothing, and after some of them the next line too.
+Such records are looked up in the file and judged one by one. Where good lines were lost, the file is read again from a
+copy in which an empty object stands in the place of every faulty line.
+"""
+# ruff: noqa: S608 - identifiers come from source.yml or this package, quoted; values are literals built by text_literal
+
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import cast
+
+import duckdb
+
+from recs_platform.contracts import columns as c
+from recs_platform.stages.events.counting import TextLayout, scan_text
+from recs_platform.stages.events.records import (
+    LINE_BYTES_MAX,
+    PARSED,
+    TOO_LONG,
+    Fault,
+    Parsed,
+    Scratch,
+    all_but_place,
+    as_text,
+    named,
+    number_parsed,
+    numbers_of,
+    set_aside,
+)
+from recs_platform.stages.events.sources import SourceFile
+from recs_platform.stages.events.unpacking import UnreadableFileError
+from recs_platform.warehouse.clauses import quoted, text_literal
+
+_NO_OBJECT = ("bad_json", "the line is not a JSON object")
+_NO_TEXT = ("invalid_encoding", "the line is not UTF-8 text")
+_NOTHING = b"{}\n"
+
+
+def read_jsonl(con: duckdb.DuckDBPyConnection, path: Path, kind: SourceFile, scratch: Scratch) -> Parsed | None:
+    """Make the view `parsed` and fill `unparsed`; None when the file holds no line."""
+    layout = scan_text(path, quoted=False)
+    if not layout.records:
+        return None
+    empty = _empty_records(con, path, kind, scratch, layout)
+    faults = None if empty is None else _judged(path, empty, kind)
+    if faults is None:
+        faults = _read_mended(con, path, kind, scratch, layout, empty)
+    set_aside(con, faults)
+    return Parsed(layout.records, tuple(kind.columns), in_order=_leave_out(con, kind, scratch, layout, faults))
+
+
+def _empty_records(
+    con: duckdb.DuckDBPyConnection, path: Path, kind: SourceFile, scratch: Scratch, layout: TextLayout
+) -> set[int] | None:
+    """Copy the records into scratch; numbers of the lines that gave nothing, or None where records are missing."""
+    try:
+        con.execute(
+            f"copy (select * from read_json({text_literal(str(path))}, format = 'newline_delimited', "
+            f"columns = {named(kind.columns)}, ignore_errors = true, maximum_object_size = {LINE_BYTES_MAX})) "
+            f"to {text_literal(scratch.parsed)} (format parquet, compression lz4_raw)"
+        )
+    except duckdb.InvalidInputException:
+        return None
+    file = f"read_parquet({text_literal(scratch.parsed)})"
+    records, empty = numbers_of(con, f"select count(*), count(*) filter ({_nothing(kind)}) from {file}")
+    if records != layout.records:
+        return None
+    if not empty:
+        return set()
+    number_parsed(con, scratch.parsed, all_but_place(), gaps=layout.blank)
+    rows = con.execute(f"select {c.LINE_NUMBER} from {PARSED} where {_nothing(kind)}").fetchall()
+    return {int(row[0]) for row in rows}
+
+
+def _judged(path: Path, empty: Collection[int], kind: SourceFile) -> list[Fault] | None:
+    """Faults among the lines that gave nothing; None when one of them is a record that was not read."""
+    faults: list[Fault] = []
+    if not empty:
+        return faults
+    for number, line in _lines(path):
+        if number not in empty:
+            continue
+        fault = _fault(line)
+        if fault is not None:
+            faults.append(Fault(number, *fault, as_text(line)))
+        elif _says_something(line, kind):
+            return None
+    return faults
+
+
+def _read_mended(
+    con: duckdb.DuckDBPyConnection,
+    path: Path,
+    kind: SourceFile,
+    scratch: Scratch,
+    layout: TextLayout,
+    suspects: Collection[int] | None,
+) -> list[Fault]:
+    """Read a copy without the faulty lines, which are among `suspects` or, where these are unknown, any."""
+    faults: list[Fault] = []
+    with scratch.mended.open("wb") as target:
+        for number, line in _lines(path):
+            fault = _fault(line) if line.strip() and (suspects is None or number in suspects) else None
+            if fault is not None:
+                faults.append(Fault(number, *fault, as_text(line)))
+            target.write(line if fault is None else _NOTHING)
+    empty = _empty_records(con, scratch.mended, kind, scratch, layout)
+    if empty is None:
+        raise UnreadableFileError("its lines cannot be told apart; look for an odd line end")
+    left = empty - {fault.line_number for fault in faults}
+    # What even now was not read must not pass as empty.
+    unread = [(number, line) for number, line in _lines(path) if number in left and _says_something(line, kind)]
+    return faults + [Fault(number, *_NO_OBJECT, as_text(line)) for number, line in unread]
+
+
+def _leave_out(
+    con: duckdb.DuckDBPyConnection, kind: SourceFile, scratch: Scratch, layout: TextLayout, faults: Collection[Fault]
+) -> bool:
+    """Make `parsed` without the faulty lines: they, and objects that say nothing, are the records of nothing."""
+    where = ""
+    if faults:
+        con.execute("create or replace temp table faulty_numbers (number bigint)")
+        con.execute("insert into faulty_numbers select unnest($1::bigint[])", [[fault.line_number for fault in faults]])
+        where = f"not ({_nothing(kind)}) or {c.LINE_NUMBER} not in (select number from faulty_numbers)"
+    return number_parsed(con, scratch.parsed, all_but_place(), gaps=layout.blank, where=where)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb") as file:
+        yield from enumerate(file, start=1)
+
+
+def _fault(line: bytes) -> tuple[str, str] | None:
+    """Why a line is no JSON object, None when it is one."""
+    if len(line) > LINE_BYTES_MAX:
+        return TOO_LONG
+    try:
+        value: object = json.loads(line.decode())
+    except UnicodeDecodeError:
+        return _NO_TEXT
+    except (ValueError, RecursionError):
+        return _NO_OBJECT
+    return None if isinstance(value, dict) else _NO_OBJECT
+
+
+def _says_something(line: bytes, kind: SourceFile) -> bool:
+    """Whether an object gives a value to a column of its source."""
+    record = cast("dict[str, object]", json.loads(line))
+    return any(record.get(name) is not None for name in kind.columns)
+
+
+def _nothing(kind: SourceFile) -> str:
+    return " and ".join(f"{quoted(name)} is null" for name in kind.columns)

@@ -1,0 +1,153 @@
+"""The ingest job with a retention: old events are in no file of the home any more, and nowhere that analysts look."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from recs_platform.contracts.tables import REMOVALS
+from recs_platform.defs.assets import retention
+from recs_platform.defs.platform import Platform
+from recs_platform.defs.publishing import publish
+from recs_platform.lake.locks import exclusive
+from recs_platform.settings import PrivacySettings, PublishSettings
+from recs_platform.stages.events.removals import is_republish_due
+from recs_platform_tests.homes import ask, execute, failures, land_contract, platform_at
+
+KEY = dg.AssetKey(["raw", "removals"])
+DAYS = 30
+
+
+def click(number: int, age_days: float) -> dict[str, Any]:
+    at = datetime.now(UTC) - timedelta(days=age_days)
+    return {
+        "event_id": f"{age_days:.0f}-days-{number}",
+        "user_id": f"u{number}",
+        "item_id": "i1",
+        "event_type": "click",
+    } | {"occurred_at": at.isoformat()}
+
+
+def home_at(root: Path, days: int | None, *, linked: bool = False) -> Platform:
+    publishing = PublishSettings(events_as_table_max_rows=0 if linked else 1000)
+    return platform_at(root, privacy=PrivacySettings(retention_days=days), publish=publishing)
+
+
+def ingest(platform: Platform) -> dict[str, Any]:
+    """Run the job; metadata of the asset."""
+    result = execute(platform, "ingest", key=None)
+    assert result.success, failures(result)
+    found = next(event for event in result.get_asset_materialization_events() if event.asset_key == KEY)
+    return {name: value.value for name, value in found.materialization.metadata.items()}
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """A home without a retention, with young and old events taken in and published twice."""
+    platform = home_at(tmp_path / "home", None, linked=True)
+    land_contract(platform, "mixed/events.jsonl", [click(1, 1), click(2, 90)])
+    land_contract(platform, "old/events.jsonl", [click(3, 200)])
+    said = ingest(platform)
+    assert said["retention"] == "off: privacy.retention_days is not set"
+    assert said["dagster/row_count"] == 0
+    assert REMOVALS.name not in platform.lake.names()
+    publish(platform)
+    publish(platform)
+    return platform.home.root
+
+
+def published_folders(platform: Platform) -> list[str]:
+    return sorted(path.name for path in (platform.home.published / "files").iterdir())
+
+
+def traces(root: Path, text: bytes) -> list[str]:
+    """Data files, no logs of commits, that hold the text: Parquet and DuckDB keep it as it is where rows are few."""
+    folders = ("lake", "landing", "published", "batches", "tmp")
+    found = [path for folder in folders for path in (root / folder).rglob("*") if path.is_file()]
+    files = [path for path in found if "_delta_log" not in path.parts]
+    return [str(path.relative_to(root)) for path in files if text in path.read_bytes()]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_old_events_leave_the_lake_landing_and_what_is_published(mixed: Path, linked: bool) -> None:
+    platform = home_at(mixed, DAYS, linked=linked)
+    assert len(published_folders(platform)) == 2
+    assert traces(mixed, b"200-days-3")
+    said = ingest(platform)
+    assert (said["events_removed"], said["landing_files_deleted"], said["republished"]) == (2, 1, "true")
+    assert said["dagster/row_count"] == 2
+    assert ask(platform, "from raw.events")["event_id"].to_list() == ["1-days-1"]
+    assert ask(platform, "select sum(rows_removed)::int as n from raw.removals")["n"].item() == 2
+    assert len(published_folders(platform)) == int(linked)
+    assert traces(mixed, b"200-days-3") == []
+    assert traces(mixed, b"90-days-2") == ["landing/contract/mixed/events.jsonl"]
+    assert not is_republish_due(platform.home)
+
+
+def test_what_was_removed_is_not_taken_in_again(mixed: Path) -> None:
+    platform = home_at(mixed, DAYS)
+    again = (platform.home.landing / "contract" / "old/events.jsonl").read_bytes()
+    ingest(platform)
+    for name in ("old", "renamed"):
+        path = platform.home.landing / "contract" / name / "events.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(again)
+    said = ingest(platform)
+    assert (said["events_removed"], said["landing_files_deleted"], said["republished"]) == (0, 2, "false")
+    assert ask(platform, "from raw.events")["event_id"].to_list() == ["1-days-1"]
+
+
+def test_with_nothing_due_nothing_is_written(mixed: Path) -> None:
+    platform = home_at(mixed, DAYS)
+    ingest(platform)
+    versions = {name: platform.lake.version(name) for name in platform.lake.names() if name != "raw.event_flags"}
+    published = platform.home.analytics.stat().st_mtime_ns
+    said = ingest(platform)
+    assert said["events_removed"] == 0
+    assert {name: platform.lake.version(name) for name in versions} == versions
+    assert platform.home.analytics.stat().st_mtime_ns == published
+
+
+def test_a_publish_that_failed_is_made_up_for(mixed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform = home_at(mixed, DAYS, linked=True)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(retention, "publish", fail)
+        result = execute(platform, "ingest", key=None)
+        assert not result.success
+        assert "disk full" in failures(result)
+    assert traces(mixed, b"200-days-3")
+    said = ingest(platform)
+    assert (said["events_removed"], said["republished"]) == (0, "true")
+    assert traces(mixed, b"200-days-3") == []
+    assert len(published_folders(platform)) == 1
+
+
+def test_a_build_under_way_puts_the_removal_off(mixed: Path) -> None:
+    platform = home_at(mixed, DAYS)
+    with exclusive(platform.home.locks / "as_of"):
+        said = ingest(platform)
+    assert "as_of is held by process" in said["retention"]
+    assert said["events_removed"] == 0
+    assert ingest(platform)["events_removed"] == 2
+
+
+def test_everything_old_leaves_an_empty_table_that_can_be_filled_again(tmp_path: Path) -> None:
+    platform = home_at(tmp_path / "home", DAYS)
+    land_contract(platform, "events.jsonl", [click(1, 90), click(2, 91)])
+    assert ingest(platform)["events_removed"] == 2
+    land_contract(platform, "events.jsonl", [click(3, 2)])
+    assert ingest(platform)["events_removed"] == 0
+    publish(platform)
+    assert ask(platform, "from raw.events")["event_id"].to_list() == ["2-days-3"]
+
+
+def test_an_empty_home_has_nothing_to_remove(tmp_path: Path) -> None:
+    platform = home_at(tmp_path / "home", DAYS)
+    assert ingest(platform)["events_removed"] == 0
+    assert not platform.home.analytics.exists()
