@@ -61,7 +61,7 @@ def try_readers(home: Path, runs: int) -> int:
     readers = {name: start_reader(Home(home).analytics, hold=hold) for name, hold in READERS.items()}
     failed = 0
     for number in range(1, runs + 1):
-        done = recs(home, "run")
+        done = recs(home, "run", "--force")
         failed += done.code != 0
         print(f"run {number}: exit code {done.code}, {done.seconds:.1f} s, {done.last_line}", flush=True)
     rows: list[list[object]] = []
@@ -91,7 +91,7 @@ def main() -> None:
         home = options.home.absolute() if options.home else parent / "home"
         if options.home is None:
             lay_world(home, users=300, events=20_000)
-            must(recs(home, "run"), "the first run")
+            must(recs(home, "run", "--force"), "the first run")
         failed = try_readers(home, options.runs)
     sides = options.runs + len(READERS)
     print(f"{sides - failed} passed, {failed} failed", flush=True)

@@ -3,7 +3,9 @@
 Dagster is imported where a fixture is used: tests of the other rooms do not pay for it.
 """
 
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,31 +18,48 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def taken_in(tmp_path_factory: pytest.TempPathFactory) -> "Platform":
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of a test run see: what takes long is made there once."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def taken_in(shared: Path) -> "Platform":
     """A home with a tiny world in the lake and nothing built. Read-only: copy it to write."""
     from recs_platform.defs import launch
     from recs_platform.defs.instance import open_instance
+    from recs_platform.lake.locks import exclusive
     from recs_platform_tests.homes import ignore, platform_at
 
-    platform = platform_at(tmp_path_factory.mktemp("taken_in") / "home")
-    tiny_world(platform.home.landing / "world")
-    with open_instance(platform.home) as instance:
-        launch.ingest(platform, instance, ignore)
+    platform, done = platform_at(shared / "taken_in"), shared / "taken_in.done"
+    with exclusive(shared / "taken_in.lock"):
+        if not done.exists():
+            tiny_world(platform.home.landing / "world")
+            with open_instance(platform.home) as instance:
+                launch.ingest(platform, instance, ignore)
+            done.touch()
     return platform
 
 
 @pytest.fixture(scope="session")
-def built(taken_in: "Platform", tmp_path_factory: pytest.TempPathFactory) -> "Built":
+def built(taken_in: "Platform", shared: Path) -> "Built":
     """The same home with the whole graph built as of midnight after the last event. Read-only: copy it to write."""
     from recs_platform.defs import launch
     from recs_platform.defs.instance import open_instance
-    from recs_platform_tests.homes import Built, copy_home, ignore
+    from recs_platform.lake.locks import exclusive
+    from recs_platform_tests.homes import Built, copy_home, ignore, platform_at
 
-    platform = copy_home(taken_in, tmp_path_factory.mktemp("built") / "home")
-    as_of, known_at = TINY.start + timedelta(days=TINY.days), datetime.now(UTC)
-    with open_instance(platform.home) as instance:
-        launch.build(platform, instance, as_of, ignore, known_at=known_at)
-    return Built(platform, as_of, known_at)
+    as_of, done = TINY.start + timedelta(days=TINY.days), shared / "built.known_at"
+    with exclusive(shared / "built.lock"):
+        if not done.exists():
+            platform, known_at = copy_home(taken_in, shared / "built"), datetime.now(UTC)
+            with open_instance(platform.home) as instance:
+                launch.build(platform, instance, as_of, ignore, known_at=known_at)
+            done.write_text(known_at.isoformat())
+    return Built(platform_at(shared / "built"), as_of, datetime.fromisoformat(done.read_text()))
 
 
 @pytest.fixture

@@ -24,12 +24,13 @@ from recs_platform.warehouse.hashing import content_hash
 from recs_platform.warehouse.query import query
 
 SMALL: dict[str, Any] = {
-    "threads": 2,
+    "threads": 1,
     "memory_limit_gb": 2.0,
     "horizon_days": 5,
     "evaluation_windows": 2,
     "evaluation_protocol": "global",
     "candidates_per_source": 15,
+    "landing_settle_seconds": 0.0,
 }
 LEARNED = ("embeddings", "item_index", "windows", "ranker")
 AS_OF_SCHEMAS = ("features.", "segments.", "retrieval.", "ranking.", "recommendations.", "reports.", "marts.")

@@ -10,6 +10,7 @@ Files, ymls and the order of models belong to `models`; text that Python writes 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts.errors import ModelError
@@ -54,6 +55,7 @@ class ParsedSql:
     normalized: str
 
 
+@lru_cache(maxsize=512)
 def parse_sql(sql: str) -> ParsedSql:
     """Parse one DuckDB select.
 
@@ -86,6 +88,9 @@ def set_parameters(sql: str, parameters: Mapping[str, Parameter]) -> str:
     >>> set_parameters("select $gap * 60 as gap_seconds, '$gap' as note, $as_of as as_of", {"gap": 30})
     "select 30 * 60 as gap_seconds, '$gap' as note, $as_of as as_of"
     """
+    # Most texts name no setting, and to split one into tokens takes as long as to parse it.
+    if not any(f"${name}" in sql for name in parameters):
+        return sql
     named = [placeholder for placeholder in _placeholders(sql) if placeholder.name in parameters]
     return _replaced(sql, named, lambda name: literal(parameters[name]))
 

@@ -117,7 +117,7 @@ def test_settings_that_decide_the_lists_are_a_reason_and_others_are_none(built: 
     assert _plan(platform_at(root, k=12), built.as_of).reasons == ("settings changed: k 10 → 12",)
     nested = _plan(platform_at(root, publish={"as_ofs_max": 3}), built.as_of)
     assert nested.reasons == ("settings changed: publish.as_ofs_max 30 → 3",)
-    assert not _plan(platform_at(root, threads=1, memory_limit_gb=1.0, schedule_hour=5), built.as_of).runs
+    assert not _plan(platform_at(root, threads=2, memory_limit_gb=1.0, schedule_hour=5), built.as_of).runs
 
 
 def test_a_changed_model_is_a_reason_that_names_where_it_began(built: Built, tmp_path: Path) -> None:

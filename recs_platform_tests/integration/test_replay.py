@@ -183,7 +183,7 @@ ROWS = st.one_of(
 FILES = st.lists(st.lists(ROWS, min_size=1, max_size=5), min_size=1, max_size=4)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(broken=FILES, mended=FILES)
 def test_any_files_mended_in_any_way_end_as_a_first_load_of_them(tmp_path_factory, broken, mended):
     root = tmp_path_factory.mktemp("replay")

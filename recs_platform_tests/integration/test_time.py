@@ -85,7 +85,7 @@ def test_events_that_arrive_late_change_nothing_of_what_was_known(built: Built, 
 
 
 def test_from_scratch_on_one_thread_is_the_same_as_on_two(built: Built, tmp_path: Path) -> None:
-    platform = platform_at(tmp_path / "home", threads=1)
+    platform = platform_at(tmp_path / "home", threads=2)
     tiny_world(platform.home.landing / "world")
     take_in(platform)
     make_lists(platform, built.as_of)

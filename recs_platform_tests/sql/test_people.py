@@ -15,7 +15,7 @@ FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 IDS = ["a", "b", "c", "d"]
 AS_OF_HOUR, LATER_HOUR, KNOWN_HOUR = 24, 48, 60
 GAP_US = 30 * 60_000_000
-QUICK = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 Link = tuple[str, str, int, int]  # id, user, hour it holds from, hours until it was learned
 Statement = tuple[str, bool, int, int]
