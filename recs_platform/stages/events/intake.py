@@ -136,11 +136,15 @@ def _stage(intake: Intake, order: int, file: PendingFile, contract: TableContrac
 
 
 def _refused(intake: Intake, contract: TableContract, checked: str, file: PendingFile) -> str:
+    # Kept first, so that the few refused rows are matched with their records and not the other way round.
+    intake.con.execute(
+        f"create or replace temp table refused as select {c.LINE_NUMBER}, {c.REASON_CODE} from ({checked}) "
+        f"where {c.REASON_CODE} is not null"
+    )
+    records = f"(select * from {RAW} where {c.LINE_NUMBER} in (select {c.LINE_NUMBER} from refused))"
     return (
         f"select s.{c.LINE_NUMBER}, s.{c.REASON_CODE}, {reason_case(contract, intake.now)} as {c.REASON}, "
-        f"{_payload(intake, file)} as {c.PAYLOAD} "
-        f"from (select {c.LINE_NUMBER}, {c.REASON_CODE} from ({checked}) where {c.REASON_CODE} is not null) as s "
-        f"left join {RAW} as r using ({c.LINE_NUMBER})"
+        f"{_payload(intake, file)} as {c.PAYLOAD} from refused as s left join {records} as r using ({c.LINE_NUMBER})"
     )
 
 
