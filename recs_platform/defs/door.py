@@ -51,21 +51,22 @@ def look(platform: Platform, now: datetime) -> Waiting:
 
 def take_in(platform: Platform, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Say) -> IngestReport:
     """Take in every new file."""
-    return events.ingest(
-        platform.home,
-        platform.lake,
-        platform.sources,
-        con,
-        now=now,
-        progress=progress,
-        settle_seconds=platform.settings.landing_settle_seconds,
-        privacy=_privacy(platform),
-    )
+    return _through(events.ingest, platform, con, now, progress)
 
 
 def rehearse(platform: Platform, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Say) -> IngestReport:
     """Decide about every row of every new file as `take_in` would, and keep nothing."""
-    return events.rehearse(
+    return _through(events.rehearse, platform, con, now, progress)
+
+
+def _through(
+    way: Callable[..., IngestReport],
+    platform: Platform,
+    con: duckdb.DuckDBPyConnection,
+    now: datetime,
+    progress: Say,
+) -> IngestReport:
+    return way(
         platform.home,
         platform.lake,
         platform.sources,

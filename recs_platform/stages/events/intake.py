@@ -92,12 +92,12 @@ def _read_and_stage(intake: Intake, order: int, file: PendingFile) -> None:
         raise_disk_full(error)
         raise UnreadableFileError(f"the file cannot be read: {error.strerror}") from error
     raw = read_records(intake.con, plain, file.kind, file_format, intake.scratch, file.source_file)
-    is_whole = True
+    may_be_silent = True
     for table in file.kind.tables:
         sql = intake.sources[file.source].sql[table]
-        is_whole = is_whole and not is_row_by_row(sql, RAW)
+        may_be_silent = may_be_silent and not is_row_by_row(sql, RAW)
         _stage(intake, order, file, SOURCE_TABLES[table], raw)
-    _quarantine_records(intake, order, file, may_be_silent=is_whole)
+    _quarantine_records(intake, order, file, may_be_silent=may_be_silent)
 
 
 def _stage(intake: Intake, order: int, file: PendingFile, contract: TableContract, raw: RawCounts) -> None:
