@@ -61,6 +61,44 @@ class OutlierSettings(BaseModel):
     history_events_min: Annotated[int, Field(ge=1, description="events of the type there must be in them")] = 200
 
 
+_Weight = Annotated[float, Field(ge=0, le=1000)]
+
+
+class EventWeightSettings(BaseModel):
+    """How strongly one event of a type speaks for its item; 0 = consumed or seen, but no sign of liking."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    impression: _Weight = 0.0
+    view: _Weight = 1.0
+    click: _Weight = 1.0
+    scroll: _Weight = 0.5
+    play: _Weight = 1.0
+    like: _Weight = 3.0
+    share: _Weight = 3.0
+    comment: _Weight = 3.0
+    bookmark: _Weight = 3.0
+    follow: _Weight = 2.0
+    download: _Weight = 2.0
+    rating: _Weight = 1.0
+    cart_add: _Weight = 3.0
+    purchase: _Weight = 5.0
+    subscribe: _Weight = 3.0
+    dismiss: _Weight = 0.0
+
+
+class SegmentSettings(BaseModel):
+    """How users are grouped by what they do."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clusters_max: Annotated[int, Field(ge=2, le=20, description="greatest number of behavioural clusters tried")] = 8
+    min_share: Annotated[float, Field(gt=0, lt=0.5, description="smaller clusters join their nearest")] = 0.02
+    weights: Annotated[
+        dict[str, float], Field(description="weight of a feature in the distance between users; 1 where not named")
+    ] = {}
+
+
 class Settings(BaseSettings):
     """Frozen settings; each field says its range and its reason."""
 
@@ -88,6 +126,8 @@ class Settings(BaseSettings):
     publish: PublishSettings = PublishSettings()
     privacy: PrivacySettings = PrivacySettings()
     outliers: OutlierSettings = OutlierSettings()
+    event_weights: EventWeightSettings = EventWeightSettings()
+    segments: SegmentSettings = SegmentSettings()
 
     @classmethod
     def settings_customise_sources(

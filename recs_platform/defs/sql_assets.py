@@ -24,7 +24,7 @@ def upstream_keys(platform: Platform, names: Sequence[str]) -> list[dg.AssetKey]
     """Assets behind the given tables, looking through views."""
     keys: dict[dg.AssetKey, None] = {}
     for name in names:
-        if name in platform.models and platform.models.get(name).materialized == "view":
+        if name in platform.models and platform.models.get(name).materialized != "table":
             keys |= dict.fromkeys(upstream_keys(platform, platform.models.get(name).upstreams))
         else:
             keys[metadata.asset_key(name)] = None

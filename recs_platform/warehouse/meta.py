@@ -77,7 +77,7 @@ def _table_rows(models: Models, contracts: Sequence[TableContract]) -> list[tupl
     written_by_sql = [
         (
             model.name,
-            "view" if model.materialized == "view" else "model",
+            "model" if model.materialized == "table" else "view",
             model.description,
             _grain(model.grain, models.is_as_of(model.name)),
         )

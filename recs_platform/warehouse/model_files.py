@@ -12,6 +12,11 @@ from recs_platform.contracts.errors import ModelError, UsageError
 from recs_platform.contracts.time import parse_instant
 
 Scope = Literal["user", "item", "pair"]
+Materialization = Literal["table", "view", "temporary"]
+# never: every row has it; constant: absence is a number that the description names; left: missing, as trees take it;
+# mean, median: missing, and a model that needs whole rows fills in that of the rows it was fitted on.
+Missing = Literal["never", "constant", "left", "mean", "median"]
+Scaling = Literal["z_score", "min_max"]
 Row = dict[str, Any]
 
 _TYPES = (
@@ -102,6 +107,8 @@ class ColumnFile(_File):
     unit: str = ""
     feature: bool = False
     scope: Scope | None = None
+    missing: Missing | None = None
+    scaling: Scaling | None = None
     data_tests: tuple[_Test, ...] = ()
 
 
@@ -110,7 +117,7 @@ class ModelFile(_File):
 
     name: str
     description: Annotated[str, Field(min_length=1)]
-    materialized: Literal["table", "view"] = "table"
+    materialized: Materialization = "table"
     grain: tuple[str, ...]
     columns: Annotated[tuple[ColumnFile, ...], Field(min_length=1)]
     data_tests: tuple[_Test, ...] = ()

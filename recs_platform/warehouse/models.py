@@ -6,19 +6,30 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ModelError, UsageError
 from recs_platform.contracts.tables import TableContract
-from recs_platform.warehouse.model_files import DataTest, ModelFile, Scope, UnitTest, read_model_file
+from recs_platform.warehouse.model_files import (
+    DataTest,
+    Materialization,
+    Missing,
+    ModelFile,
+    Scaling,
+    Scope,
+    UnitTest,
+    read_model_file,
+)
 from recs_platform.warehouse.parameters import DEFAULT_PARAMETERS, Parameter
 from recs_platform.warehouse.sql import ParsedSql, Placeholder, parse_sql, set_parameters
 
 
 @dataclass(frozen=True)
 class ModelColumn:
-    """A column of a model: `dtype` is a DuckDB type; `scope` says whose property a feature is."""
+    """A column of a model: `dtype` is a DuckDB type; `scope` says whose property a feature is.
+
+    `missing` and `scaling` say what a model that needs whole, scaled rows does with it.
+    """
 
     name: str
     dtype: str
@@ -26,6 +37,8 @@ class ModelColumn:
     unit: str
     feature: bool
     scope: Scope | None
+    missing: Missing | None
+    scaling: Scaling | None
     tests: tuple[DataTest, ...]
 
 
@@ -43,7 +56,7 @@ class Model:
     description: str
     columns: tuple[ModelColumn, ...]
     grain: tuple[str, ...]
-    materialized: Literal["table", "view"]
+    materialized: Materialization
     upstreams: tuple[str, ...]
     tests: tuple[DataTest, ...]
     unit_tests: tuple[UnitTest, ...]
@@ -215,7 +228,7 @@ def _model(name: str, source: _Source, upstream_models: Mapping[str, Model]) -> 
     columns = tuple(
         ModelColumn(
             column.name, column.data_type, column.description, column.unit, column.feature, column.scope,
-            column.data_tests,
+            column.missing, column.scaling, column.data_tests,
         )
         for column in file.columns
     )  # fmt: skip

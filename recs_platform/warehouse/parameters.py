@@ -17,6 +17,7 @@ def sql_parameters(settings: Settings) -> dict[str, Parameter]:
         "outlier_iqr_factor": settings.outliers.iqr_factor,
         "outlier_history_days": settings.outliers.history_days,
         "outlier_history_events_min": settings.outliers.history_events_min,
+        **{f"{event_type}_weight": weight for event_type, weight in settings.event_weights.model_dump().items()},
     }
 
 

@@ -107,7 +107,7 @@ class ModelRun:
         """
         if name in self._ready:
             return name
-        if name in self._models and (self._scratch or self._models.get(name).materialized == "view"):
+        if name in self._models and (self._scratch or self._models.get(name).materialized != "table"):
             self._compute(self._models.get(name))
         elif name in self._models or name in self._contracts:
             self._read(name)
@@ -148,8 +148,9 @@ class ModelRun:
         The table gets exactly the yml's columns and types. Memory does not grow with the rows.
         """
         model = self._models.get(name)
-        if self._scratch or model.materialized == "view":
-            raise UsageError(f"{name} is not stored: {'a scratch run writes nothing' if self._scratch else 'a view'}")
+        if self._scratch or model.materialized != "table":
+            reason = "a scratch run writes nothing" if self._scratch else f"it is a {model.materialized} model"
+            raise UsageError(f"{name} is not stored: {reason}")
         for upstream in model.upstreams:
             self.require(upstream)
         counted = _Counted(self.arrow(self._typed_sql(model)))
@@ -164,7 +165,7 @@ class ModelRun:
     def _compute(self, model: Model) -> None:
         for upstream in model.upstreams:
             self.require(upstream)
-        self._create(model.name, model.materialized, self._typed_sql(model))
+        self._create(model.name, "view" if model.materialized == "view" else "table", self._typed_sql(model))
 
     def _typed_sql(self, model: Model) -> str:
         types = self._types(model.name)

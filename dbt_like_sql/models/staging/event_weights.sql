@@ -1,21 +1,21 @@
 with weights (event_type, weight) as (
     values
-    ('impression', 0.0),
-    ('view', 1.0),
-    ('click', 1.0),
-    ('scroll', 0.5),
-    ('play', 1.0),
-    ('like', 3.0),
-    ('share', 3.0),
-    ('comment', 3.0),
-    ('bookmark', 3.0),
-    ('follow', 2.0),
-    ('download', 2.0),
-    ('rating', 1.0),
-    ('cart_add', 3.0),
-    ('purchase', 5.0),
-    ('subscribe', 3.0),
-    ('dismiss', 0.0)
+    ('impression', $impression_weight),
+    ('view', $view_weight),
+    ('click', $click_weight),
+    ('scroll', $scroll_weight),
+    ('play', $play_weight),
+    ('like', $like_weight),
+    ('share', $share_weight),
+    ('comment', $comment_weight),
+    ('bookmark', $bookmark_weight),
+    ('follow', $follow_weight),
+    ('download', $download_weight),
+    ('rating', $rating_weight),
+    ('cart_add', $cart_add_weight),
+    ('purchase', $purchase_weight),
+    ('subscribe', $subscribe_weight),
+    ('dismiss', $dismiss_weight)
 )
 
 select
