@@ -409,7 +409,7 @@ copy (
 
     overall as (
         select dimension, value, sum(n) / sum(sum(n)) over (partition by dimension) as overall_share
-        from long group by all
+        from long group by dimension, value
     ),
 
     shares as (
@@ -471,11 +471,11 @@ copy (
     everyone as (select count(distinct user_id) as users from pairs where interactions > 0)
 
     select
-        item_totals.*, price, users, users_7d, converted, rates.shown,
+        item_totals.*, price, rates.users, users_7d, converted, rates.shown,
         rates.shown / sum(rates.shown) over () as impression_share,
         interaction_count / sum(interaction_count) over () as interaction_share,
-        percent_rank() over (order by users) as users_rank, percent_rank() over (order by users_7d) as users_7d_rank,
-        users_7d / users as recent_user_share,
+        percent_rank() over (order by rates.users) as users_rank, percent_rank() over (order by users_7d) as users_7d_rank,
+        users_7d / rates.users as recent_user_share,
         popularity_1h / sum(popularity_1h) over () as popularity_1h_share,
         popularity_3h / sum(popularity_3h) over () as popularity_3h_share,
         popularity_1d / sum(popularity_1d) over () as popularity_1d_share,
@@ -493,11 +493,11 @@ copy (
         (answered + click_prior.strength * click_prior.m) / (rates.shown + click_prior.strength) as click_through_rate,
         click_prior.m * (answered + click_prior.strength * click_prior.m)
         / (coalesce(expected, 0) + click_prior.strength * click_prior.m) as position_corrected_rate,
-        (converted + conversion_prior.strength * conversion_prior.m) / (users + conversion_prior.strength)
+        (converted + conversion_prior.strength * conversion_prior.m) / (rates.users + conversion_prior.strength)
             as conversion_rate,
-        users / everyone.users as audience_share,
-        -log2(nullif(users, 0) / everyone.users) as novelty_bits,
-        interaction_count / nullif(users, 0) as interactions_per_user,
+        rates.users / everyone.users as audience_share,
+        -log2(nullif(rates.users, 0) / everyone.users) as novelty_bits,
+        interaction_count / nullif(rates.users, 0) as interactions_per_user,
         top_region_share,
         (epoch_us(getvariable('as_of')) - least(epoch_us(published_at), first_us)) / 86400000000.0 as age_days
     from item_totals

@@ -1,0 +1,93 @@
+"""A large made-up log for measurements of speed: skewed users and items, visits of several events. It has no truth."""
+
+from pathlib import Path
+
+import duckdb
+
+EVENTS = 10_000_000
+USERS = 500_000
+ITEMS = 50_000
+VISIT_EVENTS = 8
+SECONDS_A_DAY = 86_400
+DAYS = 90
+FIRST_DAY = "2024-01-01"
+
+
+def write_log(folder: Path, *, events: int = EVENTS, users: int = USERS, items: int = ITEMS) -> None:
+    """Write `events.parquet` and `items.parquet` in contract columns; the same bytes for the same sizes.
+
+    Seven of ten events are impressions, three of ten visits have no session id. Low numbers of users and items take
+    most events.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as con:
+        con.execute("set enable_progress_bar = false")
+        con.execute("set TimeZone = 'UTC'")
+        con.execute("create macro chance(x, salt) as (hash(x * 1000 + salt) % 1000000007) / 1000000007.0")
+        con.execute(f"copy ({_events_sql(events, users, items)}) to '{folder / 'events.parquet'}' (format parquet)")
+        con.execute(f"copy ({_items_sql(items)}) to '{folder / 'items.parquet'}' (format parquet)")
+
+
+def _events_sql(events: int, users: int, items: int) -> str:
+    return f"""
+        with visits as (
+            select
+                i as visit,
+                floor(pow(chance(i, 1), 1.5) * {users})::bigint as user_number,
+                floor(chance(i, 2) * {DAYS * SECONDS_A_DAY})::bigint as starts_at,
+                chance(i, 3) < 0.3 as is_unnamed,
+                (['mobile', 'desktop', 'tablet'])[1 + (chance(i, 4) * chance(i, 5) * 3)::integer % 3] as device,
+                (['DE', 'US', 'IN', 'BR', 'JP'])[1 + user_number % 5] as country,
+                (['1', '2', '3'])[1 + user_number % 3] as area
+            from range({events // VISIT_EVENTS}) as numbers(i)
+        ),
+
+        steps as (
+            select *, visit * {VISIT_EVENTS} + step as number, chance(visit * {VISIT_EVENTS} + step, 6) as kind
+            from visits cross join range({VISIT_EVENTS}) as places(step)
+        ),
+
+        typed as (
+            select
+                *,
+                case
+                    when kind < 0.7 then 'impression' when kind < 0.85 then 'click' when kind < 0.94 then 'view'
+                    when kind < 0.96 then 'like' when kind < 0.975 then 'cart_add' when kind < 0.985 then 'purchase'
+                    else 'rating'
+                end as event_type
+            from steps
+        )
+
+        select
+            'e' || number as event_id,
+            'u' || user_number as user_id,
+            'i' || floor(pow(chance(number, 7), 2) * {items})::bigint as item_id,
+            event_type,
+            timestamptz '{FIRST_DAY} 00:00:00+00' + to_seconds(starts_at + step * 40) as occurred_at,
+            case when not is_unnamed then 's' || visit end as session_id,
+            case event_type
+                when 'purchase' then round(chance(number, 8) * 100, 2) when 'rating' then 1 + number % 5
+            end as value,
+            case when event_type in ('click', 'view') then round(chance(number, 9) * 120, 1) end as dwell_seconds,
+            case when event_type = 'view' then round(chance(number, 10), 2) end as scroll_fraction,
+            case when event_type = 'impression' then (1 + number % 20)::integer end as position,
+            device,
+            country,
+            country || '-' || area as region
+        from typed
+    """
+
+
+def _items_sql(items: int) -> str:
+    return f"""
+        select
+            'i' || i as item_id,
+            'title ' || i as title,
+            'category ' || (i % 40) as category,
+            ['tag ' || (i % 97), 'tag ' || (i % 401), 'tag ' || (i % 1009)] as tags,
+            'creator ' || (i % 5000) as creator,
+            (['en', 'de', 'pt'])[1 + i % 3] as language,
+            round(chance(i, 11) * 50, 2) as price,
+            timestamptz '{FIRST_DAY} 00:00:00+00' - to_days((i % 300)::integer) as published_at
+        from range({items}) as numbers(i)
+    """
