@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.homes import kept_or_temporary, print_table
 from benchmarks.parts_data import features, ingest_jsonl, ingest_parquet, orchestration, world
+from benchmarks.parts_features import all_features, all_segments
 from benchmarks.parts_ingestion import bad_jsonl, bad_parquet, clean_jsonl, clean_parquet, nothing_new
 from benchmarks.parts_models import forest, rerank, retrieve
 from benchmarks.promises import Speed, kept_speeds
@@ -32,6 +33,8 @@ PARTS = {
     "bad_jsonl": (bad_jsonl, "bad_jsonl"),
     "nothing_new": (nothing_new, "nothing_new"),
     "features": (features, "world"),
+    "all_features": (all_features, "log"),
+    "all_segments": (all_segments, "log"),
     "retrieve": (retrieve, "world"),
     "forest": (forest, "world"),
     "rerank": (rerank, "world"),
@@ -44,6 +47,7 @@ ALONE = {
     "features": ["world", "ingest_parquet"],
     "ingest_jsonl": ["world", "ingest_parquet"],
     "ingest_parquet": ["world"],
+    "all_segments": ["all_features"],
 }
 
 
@@ -86,7 +90,7 @@ def main() -> None:
             with ProcessPoolExecutor(1, mp_context=fresh) as alone:
                 rows, peak = alone.submit(measure, part, folder, options.scale).result()
             table += [cells(row, peak) for row in rows]
-            speeds |= {row.what: Speed(row.seconds, row.amount, peak * GB_IN_GIB) for row in rows}
+            speeds |= {row.what: Speed(row.seconds, row.amount, peak * GB_IN_GIB, row.beside_seconds) for row in rows}
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, scale {options.scale:g}\n")
     print_table(COLUMNS, table)
     promises = kept_speeds(speeds)
