@@ -8,6 +8,8 @@ EVENTS = 10_000_000
 USERS = 500_000
 ITEMS = 50_000
 VISIT_EVENTS = 8
+SHOWN = 5
+NICHE = 200
 SECONDS_A_DAY = 86_400
 DAYS = 90
 FIRST_DAY = "2024-01-01"
@@ -16,8 +18,8 @@ FIRST_DAY = "2024-01-01"
 def write_log(folder: Path, *, events: int = EVENTS, users: int = USERS, items: int = ITEMS) -> None:
     """Write `events.parquet` and `items.parquet` in contract columns; the same bytes for the same sizes.
 
-    Seven of ten events are impressions, three of ten visits have no session id. Low numbers of users and items take
-    most events.
+    A visit shows five items or more and goes on with one of them, of the user's niche more often than not: three of
+    four events are impressions. Three of ten visits have no session id. Low numbers of users and items take most.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as con:
@@ -43,7 +45,11 @@ def _events_sql(events: int, users: int, items: int) -> str:
         ),
 
         steps as (
-            select *, visit * {VISIT_EVENTS} + step as number, chance(visit * {VISIT_EVENTS} + step, 6) as kind
+            select
+                *,
+                visit * {VISIT_EVENTS} + step as number,
+                chance(visit * {VISIT_EVENTS} + step, 6) as kind,
+                case when step < {SHOWN} then step else visit % {SHOWN} end as place
             from visits cross join range({VISIT_EVENTS}) as places(step)
         ),
 
@@ -51,17 +57,26 @@ def _events_sql(events: int, users: int, items: int) -> str:
             select
                 *,
                 case
-                    when kind < 0.7 then 'impression' when kind < 0.85 then 'click' when kind < 0.94 then 'view'
-                    when kind < 0.96 then 'like' when kind < 0.975 then 'cart_add' when kind < 0.985 then 'purchase'
-                    else 'rating'
-                end as event_type
+                    when step = {SHOWN} and kind < 0.9 then 'click'
+                    when step = {SHOWN + 1} and kind < 0.7 then 'view'
+                    when step = {SHOWN + 2} and kind < 0.05 then 'like'
+                    when step = {SHOWN + 2} and kind < 0.10 then 'cart_add'
+                    when step = {SHOWN + 2} and kind < 0.15 then 'purchase'
+                    when step = {SHOWN + 2} and kind < 0.20 then 'rating'
+                    else 'impression'
+                end as event_type,
+                case
+                    when chance(visit * {VISIT_EVENTS} + place, 12) < 0.4
+                        then floor(pow(chance(visit * {VISIT_EVENTS} + place, 7), 2) * {items})::bigint
+                    else (user_number * 37 + (chance(visit * {VISIT_EVENTS} + place, 7) * {NICHE})::bigint) % {items}
+                end as item_number
             from steps
         )
 
         select
             'e' || number as event_id,
             'u' || user_number as user_id,
-            'i' || floor(pow(chance(number, 7), 2) * {items})::bigint as item_id,
+            'i' || item_number as item_id,
             event_type,
             timestamptz '{FIRST_DAY} 00:00:00+00' + to_seconds(starts_at + step * 40) as occurred_at,
             case when not is_unnamed then 's' || visit end as session_id,
@@ -70,7 +85,7 @@ def _events_sql(events: int, users: int, items: int) -> str:
             end as value,
             case when event_type in ('click', 'view') then round(chance(number, 9) * 120, 1) end as dwell_seconds,
             case when event_type = 'view' then round(chance(number, 10), 2) end as scroll_fraction,
-            case when event_type = 'impression' then (1 + number % 20)::integer end as position,
+            case when event_type = 'impression' then (1 + place)::integer end as position,
             device,
             country,
             country || '-' || area as region
@@ -83,10 +98,10 @@ def _items_sql(items: int) -> str:
         select
             'i' || i as item_id,
             'title ' || i as title,
-            'category ' || (i % 40) as category,
-            ['tag ' || (i % 97), 'tag ' || (i % 401), 'tag ' || (i % 1009)] as tags,
-            'creator ' || (i % 5000) as creator,
-            (['en', 'de', 'pt'])[1 + i % 3] as language,
+            'category ' || (i * 40 // {items}) as category,
+            ['tag ' || (i // 500), 'tag ' || (i // 50), 'tag ' || (i % 1009)] as tags,
+            'creator ' || (i // 10) as creator,
+            (['en', 'de', 'pt'])[1 + i * 3 // {items}] as language,
             round(chance(i, 11) * 50, 2) as price,
             timestamptz '{FIRST_DAY} 00:00:00+00' - to_days((i % 300)::integer) as published_at
         from range({items}) as numbers(i)

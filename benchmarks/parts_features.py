@@ -41,13 +41,13 @@ def all_features(folder: Path, scale: float) -> list[Row]:
 
 def all_segments(_folder: Path, _scale: float) -> list[Row]:
     """Behavioural segments of everyone, from the features of `all_features`."""
-    from recs_platform.defs.segmenting import behaviour_segments
+    from recs_platform.defs.segmenting import segment_as_of
 
     platform = open_platform()
     with platform.model_run(AS_OF, datetime.now(UTC)) as run:
         run.require("features.user_features")
         reading, users = timed(lambda: run.frame("features.user_features").height)
-        seconds, _ = timed(lambda: behaviour_segments(platform, AS_OF, datetime.now(UTC)))
+        seconds, _ = timed(lambda: segment_as_of(platform, AS_OF, datetime.now(UTC)))
     return [Row(ALL_SEGMENTS, seconds, users, "users", "reading their features", reading)]
 
 

@@ -98,6 +98,10 @@ class SegmentSettings(BaseModel):
         dict[str, float], Field(description="weight of a feature in the distance between users; 1 where not named")
     ] = {}
 
+    def __hash__(self) -> int:
+        """A dictionary has no hash; settings are looked up by theirs."""
+        return hash((self.clusters_max, self.min_share, tuple(sorted(self.weights.items()))))
+
 
 class Settings(BaseSettings):
     """Frozen settings; each field says its range and its reason."""

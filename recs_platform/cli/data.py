@@ -33,6 +33,8 @@ def simulate(
 ) -> None:
     """Add files of a seeded synthetic world to landing.
 
+    Its users belong to five groups, such as night-time mobile, that differ in hours, weekdays, devices and visits.
+
     Example: recs simulate --users 500 --days 30 --seed 1
     """
     from pydantic import ValidationError

@@ -47,6 +47,29 @@ RECS_TOML = """\
 # iqr_factor = 3.0          # quartile distances beyond a quartile that flag
 # history_days = 28         # days before an event's day that judge it
 # history_events_min = 200  # events of its type there must be in them
+
+# [event_weights]           # how strongly one event speaks for its item; 0: seen or consumed, but no sign of liking
+# impression = 0.0
+# view = 1.0
+# click = 1.0
+# scroll = 0.5
+# play = 1.0
+# like = 3.0
+# share = 3.0
+# comment = 3.0
+# bookmark = 3.0
+# follow = 2.0
+# download = 2.0
+# rating = 1.0              # of five points; a lower one counts its share, one below three nothing
+# cart_add = 3.0
+# purchase = 5.0
+# subscribe = 3.0
+# dismiss = 0.0
+
+# [segments]
+# clusters_max = 8          # greatest number of behavioural clusters tried
+# min_share = 0.02          # smaller clusters join their nearest
+# weights = {}              # weight of a feature in the distance between users, such as {night_share = 2.0}
 """
 
 

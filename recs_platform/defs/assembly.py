@@ -21,6 +21,7 @@ from recs_platform.defs.jobs import JOBS
 from recs_platform.defs.logs import file_logger
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import build_resources
+from recs_platform.defs.sql_checks import raw_checks
 
 STAGES = (events, flags, retention, features, segments, retrieval, ranking, reranking, reports, releases)
 
@@ -31,6 +32,7 @@ def build_definitions(
     """The whole graph of a home; `resources` stand in for the ones of the same name (tests do this)."""
     return dg.Definitions(
         assets=[asset for stage in STAGES for asset in stage.build_assets(platform)],
+        asset_checks=raw_checks(platform),
         jobs=JOBS,
         sensors=build_sensors(platform),
         schedules=build_schedules(platform),

@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from recs_platform.contracts.home import Home
+from recs_platform.defs.event_log import open_with_event_log
 from recs_platform.defs.resources import PID_TAG
 from recs_platform.lake.locks import exclusive, is_running
 
@@ -14,6 +15,12 @@ DAGSTER_YAML = """\
 # Written by `recs init`; yours to edit.
 telemetry:
   enabled: false
+event_log_storage:
+  module: recs_platform.defs.event_log
+  class: EventLog
+  config:
+    home:
+      env: DAGSTER_HOME
 concurrency:
   runs:
     max_concurrent_runs: 2
@@ -47,7 +54,7 @@ def open_instance(home: Home) -> dg.DagsterInstance:
     """The home's instance, its storages created by one process at a time."""
     with exclusive(home.locks / "instance"):
         write_instance_settings(home)
-        instance = dg.DagsterInstance.from_config(str(home.dagster))
+        instance = open_with_event_log(home.dagster)
         instance.get_run_records(limit=1)
         instance.get_dynamic_partitions("as_of")
         instance.all_instigator_state()

@@ -12,7 +12,7 @@ import duckdb
 import recs_platform
 from recs_platform.contracts.features import FeatureSet
 from recs_platform.contracts.home import Home
-from recs_platform.contracts.tables import AS_OF_TABLES, CANDIDATES, RAW_TABLES, TableContract
+from recs_platform.contracts.tables import AS_OF_TABLES, CANDIDATES, HISTORIES, RAW_TABLES, TableContract
 from recs_platform.lake.tables import Lake
 from recs_platform.settings import Settings
 from recs_platform.stages import features, retrieval
@@ -49,7 +49,7 @@ class Platform:
     @cached_property
     def contracts(self) -> tuple[TableContract, ...]:
         others = tuple(table for table in AS_OF_TABLES if table.name != CANDIDATES.name)
-        return (*RAW_TABLES, retrieval.candidates_contract(), *others)
+        return (*RAW_TABLES, retrieval.candidates_contract(), *others, *HISTORIES)
 
     @cached_property
     def models(self) -> Models:

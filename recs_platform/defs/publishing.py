@@ -50,8 +50,9 @@ def publish(platform: Platform, *, keep_older: bool = True) -> PublishReport:
 
 
 def published_contracts(platform: Platform) -> tuple[TableContract, ...]:
-    """Contract tables of the file; lists and short lists come from the release in force."""
-    return tuple(table for table in platform.contracts if table.name not in {LISTS.name, SHORT_LISTS.name})
+    """Contract tables of the file; lists and short lists come from the release in force, histories are no tables."""
+    apart = {LISTS.name, SHORT_LISTS.name}
+    return tuple(table for table in platform.contracts if table.name not in apart and table.history_of is None)
 
 
 def _tables(platform: Platform) -> Sequence[PublishedTable]:
@@ -60,7 +61,7 @@ def _tables(platform: Platform) -> Sequence[PublishedTable]:
     models = [published_model(model, is_as_of=platform.models.is_as_of(model.name)) for model in stored]
     released = [published_contract(contract, rows) for contract, rows in _released(platform)]
     contracts = (*published_contracts(platform), *RELEASED)
-    frames = meta_frames(platform.models, contracts)
+    frames = meta_frames(platform.models, contracts, platform.lineage)
     described = [published_contract(contract, frames[contract.name]) for contract in META]
     return [*lake_tables, *models, *released, *described]
 

@@ -1,34 +1,67 @@
 """One asset and its checks for each SQL model, read from the model's yml. Knows no model by name."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
+from recs_platform.contracts.tables import RAW_TABLES
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
-from recs_platform.defs.partitions import as_of, known_at
+from recs_platform.defs.partitions import AS_OF_PARTITIONS, as_of, known_at
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.resources import platform_of
+from recs_platform.defs.resources import AS_OF_RESOURCES, platform_of
+from recs_platform.defs.sql_checks import model_check_results, model_check_specs
+from recs_platform.warehouse.lineage import ColumnEdge, stored_lineage
 from recs_platform.warehouse.models import Model
-from recs_platform.warehouse.sql_tests import SqlTest, TestResult, data_tests, run_tests
+from recs_platform.warehouse.runner import ModelRun
+
+KINDS = ("sql", "duckdb", "delta")
 
 
 def sql_assets(platform: Platform, schema: str, group: str) -> list[dg.AssetsDefinition]:
-    """Assets of the table models of one schema, in dependency order."""
+    """Assets of the table models of one schema, in dependency order; those of the events alone are one step."""
     models = [model for model in platform.models.of(schema) if model.materialized == "table"]
-    return [_sql_asset(platform, model, group) for model in models]
+    shared = _of_events(platform, models)
+    alone = [_sql_asset(platform, model, group) for model in models if model not in shared]
+    return [_shared_step(platform, shared, schema, group), *alone] if shared else alone
 
 
 def upstream_keys(platform: Platform, names: Sequence[str]) -> list[dg.AssetKey]:
-    """Assets behind the given tables, looking through views."""
+    """Assets behind the given tables, looking through views and histories."""
+    histories = _histories(platform)
     keys: dict[dg.AssetKey, None] = {}
     for name in names:
         if name in platform.models and platform.models.get(name).materialized != "table":
             keys |= dict.fromkeys(upstream_keys(platform, platform.models.get(name).upstreams))
         else:
-            keys[metadata.asset_key(name)] = None
+            keys[metadata.asset_key(histories.get(name, name))] = None
     return list(keys)
+
+
+def _of_events(platform: Platform, models: Sequence[Model]) -> list[Model]:
+    """Models that read nothing, views looked through, but raw tables and one another."""
+    chosen: list[Model] = []
+    read = {metadata.asset_key(table.name) for table in RAW_TABLES}
+    for model in models:
+        if read.issuperset(upstream_keys(platform, model.upstreams)):
+            chosen.append(model)
+            read.add(metadata.asset_key(model.name))
+    return chosen
+
+
+def _stored_lineage(platform: Platform, model: Model) -> list[ColumnEdge]:
+    """Upstream columns that assets hold."""
+    histories = _histories(platform)
+    edges = stored_lineage(platform.models, platform.lineage, model.name)
+    held = (replace(edge, upstream_table=histories.get(edge.upstream_table, edge.upstream_table)) for edge in edges)
+    return list(dict.fromkeys(held))
+
+
+def _histories(platform: Platform) -> dict[str, str]:
+    return {contract.name: contract.history_of for contract in platform.contracts if contract.history_of}
 
 
 def _sql_asset(platform: Platform, model: Model, group: str) -> dg.AssetsDefinition:
@@ -38,64 +71,64 @@ def _sql_asset(platform: Platform, model: Model, group: str) -> dg.AssetsDefinit
         key,
         group=group,
         deps=upstream_keys(platform, model.upstreams),
-        kinds=("sql", "duckdb", "delta"),
+        kinds=KINDS,
         description=model.description,
         schema=metadata.model_schema(model),
-        check_specs=_check_specs(key, data_tests(model)),
+        check_specs=model_check_specs(platform, model),
         code_version=model.hash,
     )
     def table(context: dg.AssetExecutionContext) -> Results:
         platform, at, known = platform_of(context), as_of(context), known_at(context)
         with platform.model_run(at, known) as run:
-            written = run.materialize(model.name)
-        with platform.model_run(at, known) as run:
-            preview = run.head(model.name, metadata.PREVIEW_ROWS)
-            results = run_tests(run, model)
-        yield dg.MaterializeResult(
-            metadata=metadata.table_metadata(written.rows, preview, delta_version=written.version)
-            | {"dagster/column_lineage": metadata.lineage(platform.lineage, model.name)},
-            check_results=list(_check_results(key, results)),
-        )
+            yield _materialize(platform, model, run)
 
     return table
 
 
-def _check_specs(key: dg.AssetKey, tests: Sequence[SqlTest]) -> list[dg.AssetCheckSpec]:
-    """One check a kind of test: as many events as tests would cost more time than the tests do."""
-    kinds = dict.fromkeys(_kind(test.name) for test in tests)
-    return [
-        dg.AssetCheckSpec(
-            kind,
-            asset=key,
-            blocking=True,
-            description=", ".join(test.name for test in tests if _kind(test.name) == kind),
-        )
-        for kind in kinds
-    ]
+def _shared_step(platform: Platform, models: Sequence[Model], schema: str, group: str) -> dg.AssetsDefinition:
+    """One step for several models; what they all need of the events is computed once."""
+
+    @dg.multi_asset(
+        name=f"{schema}_of_events",
+        specs=[_spec(platform, model, group) for model in models],
+        check_specs=[spec for model in models for spec in model_check_specs(platform, model)],
+        partitions_def=AS_OF_PARTITIONS,
+        required_resource_keys=set(AS_OF_RESOURCES),
+        can_subset=True,
+    )
+    def tables(context: dg.AssetExecutionContext) -> Results:
+        platform, at, known = platform_of(context), as_of(context), known_at(context)
+        chosen = [model for model in models if metadata.asset_key(model.name) in context.selected_asset_keys]
+        with platform.model_run(at, known) as run:
+            for model in chosen:
+                yield _materialize(platform, model, run)
+
+    return tables
 
 
-def _check_results(key: dg.AssetKey, results: Sequence[TestResult]) -> Iterator[dg.AssetCheckResult]:
-    """One check a kind of test; its metadata names each failing test with its rows."""
-    by_kind: dict[str, list[TestResult]] = {}
-    for result in results:
-        by_kind.setdefault(_kind(result.name), []).append(result)
-    for kind, tests in by_kind.items():
-        failing = [test for test in tests if test.failures]
-        yield dg.AssetCheckResult(
-            asset_key=key,
-            check_name=kind,
-            passed=not failing,
-            metadata={"tests": len(tests)} | {test.name: dg.MetadataValue.json(_failure(test)) for test in failing},
-        )
+def _spec(platform: Platform, model: Model, group: str) -> dg.AssetSpec:
+    key = metadata.asset_key(model.name)
+    return dg.AssetSpec(
+        key,
+        deps=upstream_keys(platform, model.upstreams),
+        group_name=group,
+        owners=metadata.OWNERS,
+        kinds=set(KINDS),
+        description=model.description,
+        code_version=model.hash,
+        metadata=metadata.definition_metadata(key, metadata.model_schema(model)),
+    )
 
 
-def _failure(test: TestResult) -> dict[str, Any]:
-    return {
-        "failing_rows": test.failures,
-        "sample": [{name: str(value) for name, value in row.items()} for row in test.sample],
-    }
-
-
-def _kind(test: str) -> str:
-    """What a test checks: `user_features.recency_days.range` → `range`, also where it is numbered."""
-    return test.rsplit(".", 1)[-1].rstrip("0123456789").rstrip("_")
+def _materialize(platform: Platform, model: Model, run: ModelRun) -> dg.MaterializeResult[Any]:
+    """Write the table; told of it are its checks on what its readers will find."""
+    started = time.monotonic()
+    written = run.materialize(model.name)
+    seconds = round(time.monotonic() - started, 2)
+    preview = run.head(model.name, metadata.PREVIEW_ROWS)
+    return dg.MaterializeResult(
+        asset_key=metadata.asset_key(model.name),
+        metadata=metadata.table_metadata(written.rows, preview, delta_version=written.version, compute_seconds=seconds)
+        | {"dagster/column_lineage": metadata.lineage(_stored_lineage(platform, model), model.name)},
+        check_results=model_check_results(platform, run, model),
+    )

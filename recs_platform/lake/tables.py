@@ -72,13 +72,20 @@ class Lake:
         """Newest Delta version. Raises NotReady if the table is absent."""
         return self._open(name).version()
 
-    def files(self, name: str, version: int | None = None, as_of: datetime | None = None) -> list[str]:
-        """Absolute paths of the table's Parquet files, sorted, from the log alone; `as_of` picks that partition's.
+    def files(
+        self,
+        name: str,
+        version: int | None = None,
+        as_of: datetime | None = None,
+        *,
+        before: datetime | None = None,
+    ) -> list[str]:
+        """Absolute paths of the table's Parquet files, sorted, from the log alone.
 
-        Raises NotReady if the table is absent.
+        `as_of` picks that partition's, `before` those of every earlier as_of. Raises NotReady if the table is absent.
         """
         table = self._open(name, version)
-        predicate = None if as_of is None else _is_as_of(as_of)
+        predicate = _is_as_of(as_of) if as_of is not None else before and _is_as_of(before, "<")
         depth = len(PurePosixPath(urlsplit(table.table_uri).path).parts)
         # delta-rs percent-encodes the folders above the table, which names no file when they hold a space.
         inside = (PurePosixPath(uri).parts[depth:] for uri in table.file_uris(file_pruning_predicate=predicate))
@@ -247,10 +254,10 @@ def _schema(name: str, table: DeltaTable) -> pa.Schema:
     return stored_schema(name, pa.schema(table.schema().to_arrow()))
 
 
-def _is_as_of(instant: datetime) -> str:
+def _is_as_of(instant: datetime, compared: str = "=") -> str:
     if instant.tzinfo is None:
         raise ContractError(f"as_of {instant} has no time zone; give it in UTC")
-    return f"{c.AS_OF} = '{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z'"
+    return f"{c.AS_OF} {compared} '{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z'"
 
 
 def _retry(name: str, commit: Callable[[], object]) -> None:

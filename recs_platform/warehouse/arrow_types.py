@@ -17,6 +17,7 @@ _TYPES: dict[str, pa.DataType] = {
     "INTEGER": pa.int32(),
     "BIGINT": pa.int64(),
     "FLOAT": pa.float32(),
+    "FLOAT[]": pa.list_(pa.float32()),
     "DOUBLE": pa.float64(),
     "DATE": pa.date32(),
     "TIMESTAMPTZ": pa.timestamp("us", "UTC"),

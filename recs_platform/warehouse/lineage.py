@@ -2,11 +2,13 @@
 # sqlglot types its expressions loosely.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from recs_platform.contracts.errors import ModelError
+from recs_platform.contracts.errors import ModelError, UsageError
 from recs_platform.warehouse.models import Model, Models
 
 if TYPE_CHECKING:
@@ -23,6 +25,88 @@ class ColumnEdge:
     upstream_column: str
 
 
+@dataclass(frozen=True)
+class LineageNode:
+    """A column, or a whole table where `column` is None, with what it is computed from.
+
+    `kind` is the model's materialization, or `contract` for a table that Python writes. `is_above` says that the same
+    column stands earlier in the tree with its upstream, which is then left out here.
+    """
+
+    table: str
+    column: str | None
+    kind: str
+    upstream: tuple["LineageNode", ...] = ()
+    is_above: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.table if self.column is None else f"{self.table}.{self.column}"
+
+
+def find_column(models: Models, name: str) -> tuple[str, str | None]:
+    """`schema.table` or `schema.table.column` as table and column. Raises UsageError naming what is spelled alike."""
+    table, column = ".".join(name.split(".")[:2]), name.split(".", 2)[2] if name.count(".") > 1 else None
+    tables = [*models.contracts, *(model.name for model in models)]
+    if table not in tables:
+        raise UsageError(f"no table {table!r}{_alike(table, tables)}")
+    if column is not None and column not in models.types(table):
+        raise UsageError(f"{table} has no column {column!r}{_alike(column, list(models.types(table)))}")
+    return table, column
+
+
+def lineage_tree(models: Models, edges: Sequence[ColumnEdge], table: str, column: str | None = None) -> LineageNode:
+    """What a column is computed from, down to columns that Python writes; of a whole table, each column in turn.
+
+    Upstream columns are in the order of their names; a column's own upstream is shown where it is met first.
+    """
+    upstream: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for edge in edges:
+        upstream.setdefault((edge.table, edge.column), []).append((edge.upstream_table, edge.upstream_column))
+    shown: set[tuple[str, str]] = set()
+
+    def node(of: tuple[str, str]) -> LineageNode:
+        below = upstream.get(of, [])
+        is_above = of in shown and bool(below)
+        shown.add(of)
+        return LineageNode(*of, _kind(models, of[0]), () if is_above else tuple(node(each) for each in below), is_above)
+
+    if column is not None:
+        return node((table, column))
+    return LineageNode(table, None, _kind(models, table), tuple(node((table, each)) for each in models.types(table)))
+
+
+def stored_lineage(models: Models, edges: Sequence[ColumnEdge], table: str) -> list[ColumnEdge]:
+    """Edges of a table's columns to columns that are stored, looking through views and temporary models."""
+    upstream: dict[tuple[str, str], list[ColumnEdge]] = {}
+    for edge in edges:
+        upstream.setdefault((edge.table, edge.column), []).append(edge)
+    return [
+        ColumnEdge(table, column, *found)
+        for column in models.types(table)
+        for found in sorted(_stored(models, upstream, (table, column)))
+    ]
+
+
+def _stored(
+    models: Models, upstream: Mapping[tuple[str, str], Sequence[ColumnEdge]], of: tuple[str, str]
+) -> set[tuple[str, str]]:
+    found: set[tuple[str, str]] = set()
+    for edge in upstream.get(of, ()):
+        above = (edge.upstream_table, edge.upstream_column)
+        found |= {above} if _kind(models, above[0]) in {"table", "contract"} else _stored(models, upstream, above)
+    return found
+
+
+def _kind(models: Models, table: str) -> str:
+    return models.get(table).materialized if table in models else "contract"
+
+
+def _alike(name: str, names: Sequence[str]) -> str:
+    close = get_close_matches(name, names, n=3, cutoff=0.4)
+    return f"; did you mean {', '.join(close)}?" if close else f"; there are: {', '.join(sorted(names))}"
+
+
 def column_lineage(models: Models) -> list[ColumnEdge]:
     """Edges of every model, in dependency order, then by column and upstream; a constant column has none."""
     return [edge for model in models for edge in model_lineage(models, model)]
@@ -31,23 +115,28 @@ def column_lineage(models: Models) -> list[ColumnEdge]:
 def model_lineage(models: Models, model: Model) -> list[ColumnEdge]:
     """Edges of one model. Raises ModelError naming the file where a column of its SQL cannot be traced."""
     from sqlglot.errors import SqlglotError
-    from sqlglot.lineage import lineage
 
-    schema: dict[str, dict[str, dict[str, str]]] = {}
-    for upstream in model.upstreams:
-        schema_name, table = upstream.split(".")
-        schema.setdefault(schema_name, {})[table] = models.types(upstream)
+    types = tuple((upstream, tuple(models.types(upstream).items())) for upstream in model.upstreams)
     try:
-        nodes = lineage(None, model.sql.rstrip().rstrip(";"), schema, dialect="duckdb", trim_selects=False)
+        traced = _trace(model.sql.rstrip().rstrip(";"), types)
     except SqlglotError as error:
         raise ModelError(f"{model.path}: no column lineage: {str(error).splitlines()[0]}") from error
     position = {name: place for place, name in enumerate(model.column_names)}
-    found = {
-        ColumnEdge(model.name, column, upstream, upstream_column)
-        for column, node in nodes.items()
-        for upstream, upstream_column in _leaves(node.walk())
-    }
+    found = {ColumnEdge(model.name, *names) for names in traced}
     return sorted(found, key=lambda edge: (position[edge.column], edge))
+
+
+@lru_cache(maxsize=512)
+def _trace(sql: str, types: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]) -> frozenset[tuple[str, str, str]]:
+    """(column, upstream table, its column) of a select over tables of the given types; slow, so asked once a text."""
+    from sqlglot.lineage import lineage
+
+    schema: dict[str, dict[str, dict[str, str]]] = {}
+    for upstream, columns in types:
+        schema_name, table = upstream.split(".")
+        schema.setdefault(schema_name, {})[table] = dict(columns)
+    nodes = lineage(None, sql, schema, dialect="duckdb", trim_selects=False)
+    return frozenset((column, *leaf) for column, node in nodes.items() for leaf in _leaves(node.walk()))
 
 
 def _leaves(nodes: "Iterator[Node]") -> Iterator[tuple[str, str]]:

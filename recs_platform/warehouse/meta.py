@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import Column, TableContract
-from recs_platform.warehouse.lineage import column_lineage
+from recs_platform.warehouse.lineage import ColumnEdge
 from recs_platform.warehouse.models import Models
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ META_COLUMN_LINEAGE = TableContract(
 META = (META_TABLES, META_COLUMNS, META_COLUMN_LINEAGE)
 
 
-def meta_frames(models: Models, contracts: Sequence[TableContract]) -> "dict[str, pl.DataFrame]":
+def meta_frames(
+    models: Models, contracts: Sequence[TableContract], lineage: Sequence[ColumnEdge]
+) -> "dict[str, pl.DataFrame]":
     """Rows of the `META` tables by name, the META tables described too; contracts in their order, then models."""
     described = (*contracts, *META)
     return {
@@ -64,7 +66,7 @@ def meta_frames(models: Models, contracts: Sequence[TableContract]) -> "dict[str
         META_COLUMNS.name: _frame(META_COLUMNS, _column_rows(models, described)),
         META_COLUMN_LINEAGE.name: _frame(
             META_COLUMN_LINEAGE,
-            [(edge.table, edge.column, edge.upstream_table, edge.upstream_column) for edge in column_lineage(models)],
+            [(edge.table, edge.column, edge.upstream_table, edge.upstream_column) for edge in lineage],
         ),
     }
 

@@ -1,7 +1,7 @@
 """SQL models as read from their folder: text, yml, upstream tables, order and identity. Nothing is run here."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -10,6 +10,7 @@ from types import MappingProxyType
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ModelError, UsageError
 from recs_platform.contracts.tables import TableContract
+from recs_platform.warehouse.declarations import check_columns, check_data_tests, check_features, check_upstreams
 from recs_platform.warehouse.model_files import (
     DataTest,
     Materialization,
@@ -150,14 +151,21 @@ def load_models(
     """Read every `<schema>/<table>.sql` under `folder` with its yml; `$name` of a parameter becomes its value.
 
     Raises ModelError naming the file for a missing or wrong yml, columns that differ from the final select in name or
-    order, an unknown upstream table, a cycle, SQL that `parse_sql` refuses (such as an unknown placeholder),
-    and an as-of table without `as_of`.
+    order, an unknown upstream table, a data test on an unknown column, a cycle, SQL that `parse_sql` refuses (such as
+    an unknown placeholder), and an as-of table without `as_of`.
     """
     by_contract = {contract.name: contract for contract in contracts}
     sources = _read_sources(folder, parameters)
+    columns: dict[str, Collection[str]] = {name: contract.column_names for name, contract in by_contract.items()}
     for name, source in sources.items():
-        _check_columns(source)
-        _check_upstreams(name, source, sources, by_contract)
+        if name in by_contract:
+            raise ModelError(f"{source.path}: {name} is a contract table, written by Python; rename the model")
+        columns[name] = source.parsed.output_names
+    for source in sources.values():
+        check_columns(source.path, source.file, source.parsed.output_names)
+        check_upstreams(source.path, source.parsed.tables, source.file, columns)
+        check_data_tests(source.path, source.file, columns)
+        check_features(source.path, source.file)
     order = _dependency_order(sources)
     models: dict[str, Model] = {}
     for name in order:
@@ -191,36 +199,14 @@ def _read_source(path: Path, parameters: Mapping[str, Parameter]) -> _Source:
         raise ModelError(f"{path}: {error}") from error
 
 
-def _check_columns(source: _Source) -> None:
-    declared = tuple(column.name for column in source.file.columns)
-    if declared != source.parsed.output_names:
-        missing = [name for name in source.parsed.output_names if name not in declared]
-        extra = [name for name in declared if name not in source.parsed.output_names]
-        difference = f"lacks {missing}, has {extra} too many" if missing or extra else "has them in another order"
-        raise ModelError(f"{source.path.with_suffix('.yml')}: of the columns the SQL selects, it {difference}")
-    unknown = [name for name in source.file.grain if name not in declared]
-    if unknown:
-        raise ModelError(f"{source.path.with_suffix('.yml')}: grain {unknown} is no column")
-
-
-def _check_upstreams(
-    name: str, source: _Source, sources: Mapping[str, _Source], contracts: Mapping[str, TableContract]
-) -> None:
-    if name in contracts:
-        raise ModelError(f"{source.path}: {name} is a contract table, written by Python; rename the model")
-    given = {table for test in source.file.unit_tests for table in test.given}
-    for table in (*source.parsed.tables, *sorted(given)):
-        if table not in sources and table not in contracts:
-            raise ModelError(f"{source.path}: no table {table}; known are the models and the contract tables")
-
-
 def _dependency_order(sources: Mapping[str, _Source]) -> tuple[str, ...]:
     graph = {name: [table for table in sources[name].parsed.tables if table in sources] for name in sorted(sources)}
     try:
         return tuple(TopologicalSorter(graph).static_order())
     except CycleError as error:
         cycle: list[str] = error.args[1]
-        raise ModelError(f"{sources[cycle[0]].path}: models read each other: {' <- '.join(cycle)}") from error
+        files = ", ".join(str(sources[name].path) for name in dict.fromkeys(cycle))
+        raise ModelError(f"{files}: models read each other: {' <- '.join(cycle)}") from error
 
 
 def _model(name: str, source: _Source, upstream_models: Mapping[str, Model]) -> Model:

@@ -8,6 +8,7 @@ What models say is read in `models`; which model runs when is decided by the cal
 # pyright: reportUnknownParameterType=false
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -42,7 +43,8 @@ class ModelRun:
     """One as-of instant in one DuckDB connection; upstream tables become queryable there as `schema.table`.
 
     `scratch=False` reads upstream models from the lake's partition `as_of`; `scratch=True` computes them into tables
-    of the connection, once each, and writes nothing: contract tables that differ by as_of must then be registered.
+    of the connection, once each, and writes nothing: contract tables that differ by as_of must then be registered,
+    but for histories, which hold what was written as of earlier instants, in the lake for either kind of run.
     Lake tables are read at the version found at first use, or at the one in `versions`. Runs that share a connection
     replace each other's tables: finish with one before starting the next.
     """
@@ -68,6 +70,7 @@ class ModelRun:
         self._scratch = scratch
         self._versions = dict(versions or {})
         self._ready: set[str] = set()
+        self._schemas: set[str] = set()
 
     @property
     def versions(self) -> dict[str, int]:
@@ -174,9 +177,10 @@ class ModelRun:
     def _read(self, name: str) -> None:
         types = self._types(name)
         is_as_of = self._is_as_of(name)
-        if self._scratch and is_as_of:
+        stored = self._history_of(name)
+        if self._scratch and is_as_of and stored is None:
             raise NotReady(f"a scratch run needs {name} registered; it is not computed by SQL")
-        files = self._files(name, is_as_of=is_as_of)
+        files = self._files_before(stored) if stored is not None else self._files(name, is_as_of=is_as_of)
         if not files:
             self._create(name, "view", f"select {', '.join(typed_columns(types, set()))} where false")
             return
@@ -190,21 +194,36 @@ class ModelRun:
             if name in self._models:
                 raise NotReady(f"{name} was never written; materialize it as of {self.as_of.isoformat()} first")
             return []
-        version = self._versions.setdefault(name, self._lake.version(name))
-        return self._lake.files(name, version, self.as_of if is_as_of else None)
+        return self._lake.files(name, self._version(name), self.as_of if is_as_of else None)
+
+    def _files_before(self, name: str) -> list[str]:
+        """Of every as_of before this run's: later builds of this instant, and of later ones, change nothing."""
+        if not self._lake.exists(name):
+            return []
+        return self._lake.files(name, self._version(name), before=self.as_of)
+
+    def _version(self, name: str) -> int:
+        if name not in self._versions:
+            self._versions[name] = self._lake.version(name)
+        return self._versions[name]
 
     def _create(self, name: str, kind: str, sql: str) -> None:
         # Not TEMP: cursors, which stream, see only what the database holds.
-        schema, table = name.split(".")
-        self._con.execute(f"create schema if not exists {quoted(schema)}")
-        old = self._con.execute(
-            "select table_type from information_schema.tables where table_schema = ? and table_name = ?",
-            [schema, table],
-        ).fetchall()
-        for (table_type,) in old:
-            self._con.execute(f"drop {'view' if table_type == 'VIEW' else 'table'} {relation(name)}")
-        self._con.execute(f"create {kind} {relation(name)} as {sql}")
+        schema, _ = name.split(".")
+        if schema not in self._schemas:
+            self._con.execute(f"create schema if not exists {quoted(schema)}")
+            self._schemas.add(schema)
+        self._con.execute(f"{self._replacing(name, kind)} {relation(name)} as {sql}")
         self._ready.add(name)
+
+    def _replacing(self, name: str, kind: str) -> str:
+        """A table cannot be replaced by a view nor a view by a table: what an earlier run left is dropped first."""
+        import duckdb
+
+        other = "table" if kind == "view" else "view"
+        with suppress(duckdb.CatalogException):  # it is of this kind
+            self._con.execute(f"drop {other} if exists {relation(name)}")
+        return f"create or replace {kind}"
 
     def _types(self, name: str) -> dict[str, str]:
         if name in self._contracts:
@@ -216,6 +235,9 @@ class ModelRun:
 
     def _is_as_of(self, name: str) -> bool:
         return self._contracts[name].is_as_of if name in self._contracts else self._models.is_as_of(name)
+
+    def _history_of(self, name: str) -> str | None:
+        return self._contracts[name].history_of if name in self._contracts else None
 
     def _partitions(self, name: str) -> tuple[str, ...]:
         return self._contracts[name].partition_by if name in self._contracts else ()

@@ -27,9 +27,18 @@ _UNSTABLE_FUNCTIONS = frozenset(
         "now", "today", "current_date", "current_time", "current_timestamp", "current_datetime", "localtime",
         "localtimestamp", "current_localtime", "current_localtimestamp", "get_current_time", "get_current_timestamp",
         "transaction_timestamp", "random", "rand", "setseed", "uuid", "gen_random_uuid", "uuidv4", "uuidv7",
-        "nextval", "currval",
+        "nextval", "currval", "reservoir_quantile",
     }
 )  # fmt: skip
+_UNSTABLE_FAMILIES = ("approx", "apply_approx", "hll_")
+# Which row they take, or in which order, differs from run to run unless they carry an `order by`.
+_ORDER_MATTERS = frozenset(
+    {
+        "first", "last", "any_value", "anyvalue", "arbitrary", "list", "array_agg", "arrayagg", "string_agg", "listagg",
+        "group_concat", "groupconcat", "mode",
+    }
+)  # fmt: skip
+_ORDER_MADE_GOOD = frozenset({"array_sort", "arraysort", "list_sort", "sort_array", "len", "array_length", "arraysize"})
 _OUTSIDE_READERS = ("read_", "parquet_scan", "glob", "sniff_csv", "getenv", "query_table")
 
 
@@ -71,6 +80,20 @@ def parse_sql(sql: str) -> ParsedSql:
         placeholders=find_placeholders(sql),
         normalized=tree.sql("duckdb", comments=False),
     )
+
+
+def columns_of(condition: str) -> tuple[str, ...]:
+    """Names of the columns in a condition on the rows of one table, sorted. Raises ModelError where it is none.
+
+    >>> columns_of("a <= b and c is not null")
+    ('a', 'b', 'c')
+    """
+    from sqlglot import exp
+
+    tree = _single_select(f"select 1 as one from t where ({condition})")  # noqa: S608  parsed, not run
+    _refuse_unstable(tree)
+    own = {argument.name for function in tree.find_all(exp.Lambda) for argument in function.expressions}
+    return tuple(sorted({column.name for column in tree.find_all(exp.Column)} - own))
 
 
 def find_placeholders(sql: str) -> tuple[Placeholder, ...]:
@@ -140,16 +163,44 @@ def _refuse_unstable(tree: "exp.Query") -> None:
     from sqlglot import exp
 
     for function in tree.find_all(exp.Func):
-        names = {function.name.lower()} if isinstance(function, exp.Anonymous) else _names(function)
-        if names & _UNSTABLE_FUNCTIONS:
-            raise ModelError(f"{function.sql('duckdb')} gives another result in every run; use $as_of")
+        names = _names(function)
+        if names & _UNSTABLE_FUNCTIONS or any(name.startswith(_UNSTABLE_FAMILIES) for name in names):
+            raise ModelError(
+                f"{function.sql('duckdb')} gives another result in every run; use $as_of, or exact figures"
+            )
+        if names & _ORDER_MATTERS and not _is_ordered(function):
+            raise ModelError(f"{function.sql('duckdb')} gives another result in every run; write an `order by` into it")
         if any(name.startswith(_OUTSIDE_READERS) for name in names):
             raise ModelError(f"{min(names)}() reads outside the warehouse; read a table")
     if tree.find(exp.TableSample):
         raise ModelError("a sample gives another result in every run; choose rows by a hash")
+    for select in tree.find_all(exp.Select):
+        if select.args.get("limit") and not select.args.get("order"):
+            raise ModelError("a limit without `order by` takes other rows in every run")
+
+
+def _is_ordered(function: "exp.Func") -> bool:
+    """Whether an aggregate says in which order it takes its rows, or its order is made good, or does not matter."""
+    from sqlglot import exp
+
+    if isinstance(function, exp.Anonymous):
+        return any(isinstance(argument, exp.Order) for argument in function.expressions)
+    if isinstance(function.this, (exp.Order, exp.Literal)):
+        return True
+    around = function.parent
+    while isinstance(around, (exp.Filter, exp.IgnoreNulls, exp.RespectNulls)):
+        around = around.parent
+    if isinstance(around, exp.Window):
+        return bool(around.args.get("order") or around.args.get("alias"))
+    return isinstance(around, exp.Func) and bool(_names(around) & _ORDER_MADE_GOOD)
 
 
 def _names(function: "exp.Func") -> set[str]:
+    """What a function is called, in lower case, in DuckDB or by sqlglot."""
+    from sqlglot import exp
+
+    if isinstance(function, exp.Anonymous):
+        return {function.name.lower()}
     return {name.lower() for name in function.sql_names()} | {type(function).__name__.lower()}
 
 

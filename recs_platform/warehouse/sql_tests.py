@@ -1,4 +1,7 @@
-"""Data tests of models: what a yml declares, as queries for the failing rows. Given/expect tests: see `unit_tests`."""
+"""Data tests of models: what a yml declares, as queries for the failing rows. Given/expect tests: see `unit_tests`.
+
+Whether a declared test names what there is, is held by `declarations` when models are loaded.
+"""
 # ruff: noqa: S608  names and literals come from model files and are quoted
 
 from collections import Counter
@@ -20,17 +23,22 @@ SAMPLE_ROWS = 5
 
 @dataclass(frozen=True)
 class SqlTest:
-    """A query over `tables` whose rows are failures; it may use $as_of and $known_at."""
+    """A query over `tables` whose rows are failures; it may use $as_of and $known_at.
+
+    Where each row of one table is judged by itself, `condition` is what the failing ones fulfil: any number of such
+    tests are counted in one scan.
+    """
 
     name: str
     sql: str
     tables: tuple[str, ...]
     description: str = ""
+    condition: str | None = None
 
 
 @dataclass(frozen=True)
 class TestResult:
-    """How many rows failed a test, with up to five of them."""
+    """How many rows failed a test, with up to five of them: which ones differs from run to run."""
 
     name: str
     failures: int
@@ -40,10 +48,7 @@ class TestResult:
 
 
 def data_tests(model: Model) -> list[SqlTest]:
-    """The tests a model's yml declares, and the uniqueness of its grain; named like `user_features.recency_days.range`.
-
-    Raises ModelError for a test that names no column of the model.
-    """
+    """The tests a yml declares, and the uniqueness of its grain; named like `user_features.recency_days.range`."""
     table = model.name.split(".")[1]
     tests = [_unique(model, f"{table}.unique", model.grain)]
     for column in model.columns:
@@ -69,19 +74,37 @@ def singular_tests(folder: Path) -> list[SqlTest]:
     return tests
 
 
+def tests_of(tests: Sequence[SqlTest], model: Model) -> list[SqlTest]:
+    """The singular tests that read a model."""
+    return [test for test in tests if model.name in test.tables]
+
+
 def run_tests(run: ModelRun, model: Model) -> list[TestResult]:
-    """Run a model's data tests on its rows as of the run's instant."""
-    return [run_test(run, test) for test in data_tests(model)]
+    """Run a model's data tests on its rows as of the run's instant; those of single rows in one scan."""
+    tests = data_tests(model)
+    of_rows = [test for test in tests if test.condition is not None]
+    counts = dict(zip((test.name for test in of_rows), _count_rows(run, model, of_rows), strict=True))
+    return [run_test(run, test, counts.get(test.name)) for test in tests]
 
 
-def run_test(run: ModelRun, test: SqlTest) -> TestResult:
-    """Run one test; its tables are made queryable first."""
+def run_test(run: ModelRun, test: SqlTest, failures: int | None = None) -> TestResult:
+    """Run one test, its tables made queryable first; `failures` are its failing rows where they are counted already."""
     for table in test.tables:
         run.require(table)
     sql = bind(test.sql, find_placeholders(test.sql), {c.AS_OF: run.as_of, c.KNOWN_AT: run.known_at})
-    failures = int(run.query(f"select count(*) as failures from ({sql}\n)").item())
+    if failures is None:
+        failures = int(run.query(f"select count(*) as failures from ({sql}\n)").item())
     sample = run.query(f"select * from ({sql}\n) limit {SAMPLE_ROWS}").to_dicts() if failures else []
     return TestResult(test.name, failures, tuple(sample))
+
+
+def _count_rows(run: ModelRun, model: Model, tests: Sequence[SqlTest]) -> list[int]:
+    """Failing rows of each test, counted together."""
+    if not tests:
+        return []
+    run.require(model.name)
+    counts = [f"count(*) filter (where {test.condition}) as test_{place}" for place, test in enumerate(tests)]
+    return list(run.query(f"select {', '.join(counts)} from {relation(model.name)}").row(0))
 
 
 def _column_test(model: Model, column: ModelColumn, test: DataTest, name: str) -> SqlTest:
@@ -104,27 +127,25 @@ def _column_test(model: Model, column: ModelColumn, test: DataTest, name: str) -
 
 def _table_test(model: Model, test: DataTest, name: str) -> SqlTest:
     match test.kind:
-        case "expression":
-            return _rows_where(model, name, f"not ({test.arguments['expression']})")
-        case "relationships" if "column" in test.arguments:
+        case "relationships":
             return _relationship(model, name, test.arguments["column"], test)
         case "unique":
             return _unique(model, name, tuple(test.arguments.get("columns", model.grain)))
         case _:
-            raise ModelError(f"{model.path.with_suffix('.yml')}: {test.kind} belongs to a column")
+            return _rows_where(model, name, f"not ({test.arguments['expression']})")
 
 
 def _rows_where(model: Model, name: str, condition: str) -> SqlTest:
-    return SqlTest(name, f"select * from {relation(model.name)} where {condition}", (model.name,))
+    sql = f"select * from {relation(model.name)} where {condition}"
+    return SqlTest(name, sql, (model.name,), f"No row has {condition}", condition)
 
 
 def _unique(model: Model, name: str, columns: Sequence[str], *, ignore_null: bool = False) -> SqlTest:
-    _require_columns(model, columns)
     keys = ", ".join(quoted(column) for column in columns)
     condition = f" where {keys} is not null" if ignore_null else ""
     selected, grouped = (f"{keys}, ", f" group by {keys}") if keys else ("", "")
     sql = f"select {selected}count(*) as row_count from {relation(model.name)}{condition}{grouped} having count(*) > 1"
-    return SqlTest(name, sql, (model.name,))
+    return SqlTest(name, sql, (model.name,), f"One row for each {', '.join(columns)}" if columns else "At most one row")
 
 
 def _outside(column: ModelColumn, test: DataTest) -> str:
@@ -136,20 +157,13 @@ def _outside(column: ModelColumn, test: DataTest) -> str:
 
 
 def _relationship(model: Model, name: str, column: str, test: DataTest) -> SqlTest:
-    _require_columns(model, (column,))
     target, field = str(test.arguments["to"]), quoted(str(test.arguments["field"]))
     sql = (
         f"select child.* from {relation(model.name)} as child "
         f"anti join {relation(target)} as parent on child.{quoted(column)} = parent.{field} "
         f"where child.{quoted(column)} is not null"
     )
-    return SqlTest(name, sql, (model.name, target))
-
-
-def _require_columns(model: Model, columns: Sequence[str]) -> None:
-    unknown = [column for column in columns if column not in model.column_names]
-    if unknown:
-        raise ModelError(f"{model.path.with_suffix('.yml')}: a data test names {unknown}, no column")
+    return SqlTest(name, sql, (model.name, target), f"Each {column} is a {field} of {target}")
 
 
 def _numbered(tests: Sequence[SqlTest]) -> Iterator[SqlTest]:

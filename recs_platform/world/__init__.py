@@ -4,8 +4,9 @@ The truth is for tests and benchmarks: nothing of it goes to landing, and no sta
 """
 
 from recs_platform.world.config import WorldConfig
+from recs_platform.world.groups import GROUP_NAMES
 from recs_platform.world.landing import write_landing
 from recs_platform.world.simulation import World, simulate
 from recs_platform.world.truth import Truth
 
-__all__ = ["Truth", "World", "WorldConfig", "simulate", "write_landing"]
+__all__ = ["GROUP_NAMES", "Truth", "World", "WorldConfig", "simulate", "write_landing"]

@@ -35,6 +35,9 @@ class WorldConfig(BaseModel):
     bot_rate: Annotated[float, Field(ge=0, le=0.2, description="share of accounts that a script uses for days")] = 0.005
     new_item_share: Annotated[Share, Field(description="items published during the period")] = 0.35
     expiring_share: Annotated[Share, Field(description="items with an end of availability")] = 0.10
+    group_separation: Annotated[
+        float, Field(ge=0, le=2, description="how far groups of users differ in habits; 0 = all alike")
+    ] = 1.0
     missing_share: Annotated[Share, Field(description="chance that one attribute of a user is unknown")] = 0.10
     half_life_days: Annotated[float, Field(gt=0, le=365, description="of the burst of a new item")] = 4.0
     draws_per_list: Annotated[int, Field(ge=2, le=50, description="draws of the logging policy; repeats fall away")] = 9

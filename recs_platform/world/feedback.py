@@ -8,6 +8,7 @@ import numpy as np
 from recs_platform.world.catalogue import Catalogue
 from recs_platform.world.config import WorldConfig
 from recs_platform.world.draws import Codes, Flags, Floats, Instants, Vectors, row_products, sigmoid
+from recs_platform.world.groups import basket_tilts, dwell_tilts
 from recs_platform.world.policy import Impressions
 from recs_platform.world.population import Population
 from recs_platform.world.sessions import Visits
@@ -97,8 +98,13 @@ def _level(logit: Floats, examination: Floats, click_rate: float) -> float:
     return (low + high) / 2
 
 
-def draw_actions(config: WorldConfig, catalogue: Catalogue, shown: Impressions, appeal: Appeal) -> Actions:
-    """Draw clicks, dismissals of what did not attract, and what follows a click; in that order, each by impression."""
+def draw_actions(
+    config: WorldConfig, catalogue: Catalogue, shown: Impressions, appeal: Appeal, group: Codes
+) -> Actions:
+    """Draw clicks, dismissals of what did not attract, and what follows a click; in that order, each by impression.
+
+    `group` is that of the user of each impression.
+    """
     rng = config.generator("actions")
     n = len(shown.item)
     is_clicked = rng.random(n) < appeal.click_probability
@@ -106,21 +112,30 @@ def draw_actions(config: WorldConfig, catalogue: Catalogue, shown: Impressions, 
     clicks, hides = np.flatnonzero(is_clicked), np.flatnonzero(is_hidden)
     looked_ms = shown.shown_ms + 2_500 * (shown.position.astype(np.int64) - 1) + 800 + rng.integers(1_500, size=n)
     cents = catalogue.price_cents[shown.item[clicks]]
-    follow_ups = _draw_follow_ups(rng, clicks, looked_ms[clicks], appeal.attraction[clicks], cents)
+    habits = dwell_tilts(config)[group[clicks]], basket_tilts(config)[group[clicks]]
+    follow_ups = _draw_follow_ups(rng, clicks, looked_ms[clicks], appeal.attraction[clicks], cents, *habits)
     return _concatenate([_bare("open", clicks, looked_ms[clicks]), _bare("hide", hides, looked_ms[hides]), follow_ups])
 
 
 def _draw_follow_ups(
-    rng: np.random.Generator, clicks: Instants, clicked_ms: Instants, attraction: Floats, cents: Instants
+    rng: np.random.Generator,
+    clicks: Instants,
+    clicked_ms: Instants,
+    attraction: Floats,
+    cents: Instants,
+    dwell_tilt: Floats,
+    basket_tilt: Floats,
 ) -> Actions:
     """What follows each click while the item is open; only an item with a price goes into the basket."""
     n = len(clicks)
     base, slope = np.array(list(FOLLOW_UPS.values())).T
-    happens = rng.random((len(FOLLOW_UPS), n)) < base[:, None] + slope[:, None] * attraction
+    chance = base[:, None] + slope[:, None] * attraction
+    chance[_kind("basket")] *= basket_tilt
+    happens = rng.random((len(FOLLOW_UPS), n)) < chance
     happens[_kind("basket")] &= cents > 0
     happens[_kind("buy")] &= happens[_kind("basket")]
     kind, row = np.nonzero(happens)
-    dwell_ms = _draw_dwell_ms(rng, attraction)
+    dwell_ms = _draw_dwell_ms(rng, attraction, dwell_tilt)
     scrolled = np.round(100.0 * np.minimum(rng.beta(2.0, 2.0, n) * (0.6 + 0.6 * attraction), 1.0), 1)
     stars = np.clip(np.rint(1.5 + 3.2 * attraction + 0.8 * rng.standard_normal(n)), 1, 5).astype(np.int64)
     return Actions(
@@ -134,9 +149,9 @@ def _draw_follow_ups(
     )
 
 
-def _draw_dwell_ms(rng: np.random.Generator, attraction: Floats) -> Instants:
+def _draw_dwell_ms(rng: np.random.Generator, attraction: Floats, tilt: Floats) -> Instants:
     """Time an item stays open: longer for what attracts, log-normal around it, two minutes at most."""
-    dwell_seconds = np.exp(1.8 + 2.0 * attraction + 0.6 * rng.standard_normal(len(attraction)))
+    dwell_seconds = tilt * np.exp(1.8 + 2.0 * attraction + 0.6 * rng.standard_normal(len(attraction)))
     return (1_000 * np.minimum(dwell_seconds, 120.0)).astype(np.int64)
 
 

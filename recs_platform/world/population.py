@@ -1,4 +1,4 @@
-"""Users: tastes, activity, sign-up and attributes, with gaps. Visits are in `sessions`, what they do in `feedback`."""
+"""Users: tastes, activity, group, sign-up and attributes, with gaps. Visits are in `sessions`, acts in `feedback`."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ import polars as pl
 from recs_platform.world.catalogue import CATEGORIES, Catalogue
 from recs_platform.world.config import DAY_MS, HOUR_MS, WorldConfig
 from recs_platform.world.draws import Codes, Flags, Floats, Instants, Vectors, choose, choose_in_rows, unit_rows
+from recs_platform.world.groups import device_tilts, draw_groups
 from recs_platform.world.identifiers import named, numbered
 
 COUNTRIES = ("DE", "US", "IN", "BR", "JP", "NG")
@@ -16,6 +17,7 @@ AGE_BANDS = ("18-24", "25-34", "35-44", "45-54", "55+")
 GENDERS = ("female", "male", "other")
 PLANS = ("free", "basic", "premium")
 DEVICES = ("mobile", "desktop", "tablet")
+_DEVICE_SHARES = np.array([0.6, 0.3, 0.1])
 _IDOLS = 3
 _CONSENT_SHARE = 0.92
 
@@ -28,6 +30,7 @@ class Population:
     category_weights: Floats
     signed_up_ms: Instants
     activity: Floats
+    group: Codes
     is_brand_new: Flags
     region: Codes
     age_band: Codes
@@ -42,6 +45,7 @@ def draw_population(config: WorldConfig, catalogue: Catalogue) -> Population:
     """Draw the users. A taste is the direction of a few items the user would love, of one to three categories."""
     rng = config.generator("population")
     n = config.users
+    group = draw_groups(config)
     age_band = choose(rng, np.array([0.2, 0.3, 0.2, 0.2, 0.1]), n)
     leaning = np.exp(0.6 * rng.standard_normal((len(AGE_BANDS), len(CATEGORIES))))
     weights = rng.gamma(0.25, size=(n, len(CATEGORIES))) * leaning[age_band] + 1e-4
@@ -52,13 +56,14 @@ def draw_population(config: WorldConfig, catalogue: Catalogue) -> Population:
         category_weights=weights,
         signed_up_ms=signed_up_ms,
         activity=np.where(is_brand_new, 0.0, np.exp(0.8 * rng.standard_normal(n))),
+        group=group,
         is_brand_new=is_brand_new,
         region=choose(rng, rng.uniform(0.3, 1.7, len(REGIONS)), n),
         age_band=age_band,
         gender=choose(rng, np.array([0.48, 0.48, 0.04]), n),
         plan=choose(rng, np.array([0.7, 0.2, 0.1]), n),
         has_consent=rng.random(n) < _CONSENT_SHARE,
-        device=choose(rng, np.array([0.6, 0.3, 0.1]), n),
+        device=choose_in_rows(group, rng.random(n), device_tilts(config, DEVICES) * _DEVICE_SHARES),
         told=rng.random((n, 4)) >= config.missing_share,
     )
 

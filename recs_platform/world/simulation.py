@@ -17,8 +17,8 @@ from recs_platform.world.feedback import (
     measure_appeal,
 )
 from recs_platform.world.policy import Impressions, logging_policy, show_lists
-from recs_platform.world.population import draw_population, users_table
-from recs_platform.world.sessions import MEAN_LISTS, draw_visits
+from recs_platform.world.population import Population, draw_population, users_table
+from recs_platform.world.sessions import draw_visits, mean_lists
 from recs_platform.world.tracker import Delivery, deliver, events_table
 from recs_platform.world.truth import Truth
 from recs_platform.world.writing import items_table
@@ -47,10 +47,10 @@ def simulate(config: WorldConfig) -> World:
     catalogue = draw_catalogue(config)
     population = draw_population(config, catalogue)
     policy = logging_policy(config, catalogue)
-    visits = draw_visits(config, catalogue, population, _visits_needed(config))
+    visits = draw_visits(config, catalogue, population, _visits_needed(config, population))
     shown = show_lists(policy, visits)
     appeal = measure_appeal(config, catalogue, population, visits, shown)
-    actions = draw_actions(config, catalogue, shown, appeal)
+    actions = draw_actions(config, catalogue, shown, appeal, population.group[visits.user[shown.visit]])
     bots = draw_bots(config, population, policy)
     shown, appeal, actions = _first_visits(config, bots, shown, appeal, actions)
     delivery = deliver(config, shown, actions, bots)
@@ -66,10 +66,12 @@ def simulate(config: WorldConfig) -> World:
     )
 
 
-def _visits_needed(config: WorldConfig) -> int:
+def _visits_needed(config: WorldConfig, population: Population) -> int:
     """Visits that give the events asked for, and some to spare: the surplus is cut off afterwards."""
     after_click = 1.0 + sum(base + 0.3 * slope for base, slope in list(FOLLOW_UPS.values())[:-1])
-    events_a_visit = MEAN_LISTS * 0.8 * config.draws_per_list * (1.0 + config.click_rate * after_click)
+    events_a_visit = (
+        mean_lists(config, population) * 0.8 * config.draws_per_list * (1.0 + config.click_rate * after_click)
+    )
     visits = config.events / events_a_visit
     return ceil(visits * _SPARE_VISITS + 6 * sqrt(visits))
 

@@ -9,7 +9,7 @@ import polars as pl
 from recs_platform.world.bots import Bots
 from recs_platform.world.catalogue import Catalogue, item_ids
 from recs_platform.world.config import WorldConfig
-from recs_platform.world.draws import Flags, Floats
+from recs_platform.world.draws import Codes, Flags, Floats
 from recs_platform.world.feedback import Actions, Appeal, examination_by_position
 from recs_platform.world.policy import Impressions, LoggingPolicy
 from recs_platform.world.population import Population, user_ids
@@ -45,6 +45,11 @@ class Truth:
     def user_ids(self) -> pl.Series:
         """String (users,)."""
         return user_ids(self.config)
+
+    @cached_property
+    def group(self) -> Codes:
+        """Group of each user, index of GROUP_NAMES; int32 (users,). Without separation it says nothing."""
+        return self.population.group
 
     @cached_property
     def examination(self) -> Floats:

@@ -48,7 +48,7 @@ def inputs(folder, *, empty: bool = False) -> ReportInputs:
         **{name: frame.head(n) if empty else frame for name, frame in frames.items()},
         reference_features={} if empty else {"features.u": features},
         current_features={"features.u": features.head(n) if empty else features},
-        feature_columns={"features.u": ["recency_days"]},
+        feature_columns={"features.u": {"recency_days": "user"}},
         as_of=AS_OF,
         reference_as_of=None if empty else AS_OF - timedelta(days=7),
         horizon_days=14,

@@ -52,7 +52,8 @@ def test_promised_columns_come_in_order(built: Built, table: str) -> None:
 
 @pytest.mark.parametrize("schema", ["features", "segments"])
 def test_as_of_tables_carry_the_as_of_of_the_run(built: Built, schema: str) -> None:
-    for table in sorted(name for name in _tables(built) if name.startswith(f"{schema}.")):
+    without = {"segments.migrations"}  # the first as-of has none before it
+    for table in sorted(name for name in _tables(built) - without if name.startswith(f"{schema}.")):
         assert ask(built.platform, f"select distinct as_of from {table}").rows() == [(built.as_of,)], table
 
 

@@ -95,7 +95,29 @@ def log() -> Log:
                 c.RANK: [1, 2, 3, 4] * 25,
             }
         ),
+        "segments.behaviour_segments": pl.DataFrame(
+            {
+                c.USER_ID: users,
+                c.SEGMENT_ID: [f"b{code % 3}" for code in range(40)],
+                c.SEGMENT_NAME: [f"cluster {code % 3}" for code in range(40)],
+                c.IS_NOISE: [False] * 40,
+            }
+        ),
+        "recommendations.lists_history": pl.concat([_lists(users, items, days) for days in (5, 7, 20, 28, 90, 91)]),
     }
+
+
+def _lists(users: Sequence[str], items: Sequence[str], days: int) -> pl.DataFrame:
+    """Lists of three items that were made `days` before the as-of."""
+    ranks = [1, 2, 3]
+    return pl.DataFrame(
+        {
+            c.AS_OF: [AS_OF - timedelta(days=days)] * len(users) * len(ranks),
+            c.USER_ID: [user for user in users for _ in ranks],
+            c.RANK: ranks * len(users),
+            c.ITEM_ID: [items[(code * days + rank) % 20] for code in range(len(users)) for rank in ranks],
+        }
+    )
 
 
 def _people(rng: np.random.Generator) -> Log:

@@ -1,6 +1,6 @@
 """Whose an event is, what a visit is and who is withheld, against plain loops over small random logs."""
 
-import hashlib
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -151,22 +151,38 @@ def test_whoever_withdrew_is_withheld_under_every_id(run_of, events_of, events, 
 
 
 @QUICK
-@given(moments=st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 23 * 60)), min_size=1, max_size=15))
+@given(
+    moments=st.lists(
+        st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 23 * 60), st.sampled_from([None, None, "s"])),
+        min_size=1,
+        max_size=15,
+    )
+)
 def test_visits_are_what_plain_loops_say(run_of, events_of, moments):
-    events = [(user, minute / 60) for user, minute in moments]
-    found = run_at(run_of, log(events_of, events, []), AS_OF_HOUR).frame("staging.stg_sessions")
+    rows = log(events_of, [(user, 0) for user, *_ in moments], [])
+    rows["raw.events"] = rows["raw.events"].with_columns(
+        pl.Series(c.OCCURRED_AT, [FIRST + timedelta(minutes=minute) for _, minute, _ in moments]),
+        pl.Series(c.SESSION_ID, [name for *_, name in moments], pl.String),
+    )
+    run = run_at(run_of, rows, AS_OF_HOUR)
     start: dict[str, int] = {}
     last: dict[str, int] = {}
-    expected: dict[str, str] = {}
+    expected: dict[str, tuple[str, str | None, int | None]] = {}
     first_us = round(FIRST.timestamp() * 1_000_000)
-    order = sorted((int(hour * 3600), f"e{code}", user) for code, (user, hour) in enumerate(events))
-    for second, event, user in order:
-        moment = first_us + second * 1_000_000
-        if user not in last or moment - last[user] > GAP_US:
-            start[user] = moment
-        last[user] = moment
-        expected[event] = hashlib.md5(f"{user} {start[user]}".encode(), usedforsecurity=False).hexdigest()
-    assert dict(found.select(c.EVENT_ID, c.SESSION_ID).rows()) == expected
+    order = sorted(
+        (first_us + minute * 60_000_000, f"e{code}", user, name) for code, (user, minute, name) in enumerate(moments)
+    )
+    for moment, event, user, name in order:
+        if name is None:
+            if user not in last or moment - last[user] > GAP_US:
+                start[user] = moment
+            last[user] = moment
+        expected[event] = (user, name, start[user] if name is None else None)
+    key = [c.USER_ID, "source_session_id", "gap_started_us"]
+    found = run.frame("staging.stg_sessions", [c.EVENT_ID, *key])
+    assert {event: tuple(session) for event, *session in found.rows()} == expected
+    sessions = run.frame("staging.stg_user_sessions", [*key, "event_count"])
+    assert {tuple(session): count for *session, count in sessions.rows()} == Counter(expected.values())
 
 
 def test_visits_that_the_source_does_not_name_are_counted(run_of, events_of):

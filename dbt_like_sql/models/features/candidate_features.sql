@@ -1,5 +1,3 @@
--- Shares of a user's weight decay from that user's own last interaction, not from the as-of:
--- a user who was away for a year keeps a taste (decayed from the as-of, all would round to 0).
 -- candidate_id is only a short key for the joins within this query; no result depends on it.
 -- Two left joins could be inner ones: the optimizer reorders those into a join 30 times as large.
 with candidates as materialized (
@@ -18,12 +16,32 @@ neighbours as (
     from retrieval.item_neighbours
 ),
 
+transitions as (
+    select
+        item_id,
+        next_item_id,
+        probability,
+    from features.item_transitions
+),
+
 users as materialized (
     select
         user_id,
         country,
         mean_price,
+        mobile_share,
+        hour_sin,
+        hour_cos,
     from features.user_features
+),
+
+items as (
+    select
+        item_id,
+        item_mobile_share,
+        item_hour_sin,
+        item_hour_cos,
+    from features.item_features
 ),
 
 catalogue as materialized (
@@ -45,7 +63,6 @@ pairs as materialized (
         interaction_count,
         last_impression_us,
         last_interaction_us,
-        weight,
         weight_7d,
     from staging.stg_user_items
 ),
@@ -55,83 +72,64 @@ candidate_users as materialized (
     from candidates
 ),
 
-consumed as (
+affinities as materialized (
     select
-        pairs.user_id,
-        pairs.item_id,
-        pairs.last_interaction_us,
-        pairs.weight,
-        row_number() over user_recency as place,
-        first_value(pairs.last_interaction_us) over user_recency as user_last_us,
-    from pairs
-    inner join candidate_users on pairs.user_id = candidate_users.user_id
-    where pairs.interaction_count > 0
-    window
-        user_recency as (
-            partition by pairs.user_id
-            order by pairs.last_interaction_us desc, pairs.item_id asc
-        )
+        affinities.user_id,
+        affinities.dimension,
+        affinities.value,
+        affinities.share,
+        affinities.last_interaction_at,
+    from features.user_affinities as affinities
+    inner join candidate_users on affinities.user_id = candidate_users.user_id
 ),
 
-history as materialized (
-    select
-        consumed.user_id,
-        consumed.item_id,
-        consumed.place,
-        consumed.last_interaction_us,
-        catalogue.category,
-        catalogue.tags,
-        catalogue.creator,
-        catalogue.language,
-        cast(
-            power(
-                0.5, (consumed.user_last_us - consumed.last_interaction_us) / (28 * 86400000000.0)
-            ) * cast(consumed.weight as double) as decimal(38, 9)
-        ) as weight,
-    from consumed
-    left join catalogue on consumed.item_id = catalogue.item_id
-),
-
-user_totals as (
+-- A share is missing, not 0, where none of the dimension's items has any weight.
+weighed as (
     select
         user_id,
-        nullif(sum(weight) filter (where category is not null), 0) as category_weight,
-        nullif(sum(weight) filter (where creator is not null), 0) as creator_weight,
-        nullif(sum(weight) filter (where language is not null), 0) as language_weight,
-        nullif(sum(weight) filter (where len(tags) > 0), 0) as tagged_weight,
-    from history
+        count(share) filter (where dimension = 'category') > 0 as has_categories,
+        count(share) filter (where dimension = 'creator') > 0 as has_creators,
+        count(share) filter (where dimension = 'language') > 0 as has_languages,
+        count(share) filter (where dimension = 'tag') > 0 as has_tags,
+    from affinities
     group by user_id
 ),
 
-user_categories as (
+categories as (
     select
         user_id,
-        category,
-        sum(weight) as weight,
-        max(last_interaction_us) as last_interaction_us,
-    from history
-    where category is not null
-    group by user_id, category
+        value as category,
+        share,
+        last_interaction_at,
+    from affinities
+    where dimension = 'category'
 ),
 
-user_creators as (
+creators as (
     select
         user_id,
-        creator,
-        sum(weight) as weight,
-    from history
-    where creator is not null
-    group by user_id, creator
+        value as creator,
+        share,
+    from affinities
+    where dimension = 'creator'
 ),
 
-user_languages as (
+languages as (
     select
         user_id,
-        language,
-        sum(weight) as weight,
-    from history
-    where language is not null
-    group by user_id, language
+        value as language,
+        share,
+    from affinities
+    where dimension = 'language'
+),
+
+tags as (
+    select
+        user_id,
+        value as tag,
+        cast(share as decimal(38, 18)) as share,
+    from affinities
+    where dimension = 'tag'
 ),
 
 item_tags as materialized (
@@ -139,30 +137,6 @@ item_tags as materialized (
         item_id,
         unnest(tags) as tag,
     from catalogue
-),
-
-user_tags as (
-    select
-        history.user_id,
-        item_tags.tag,
-        sum(history.weight) as weight,
-    from history
-    inner join item_tags on history.item_id = item_tags.item_id
-    where history.weight > 0
-    group by history.user_id, item_tags.tag
-),
-
-tag_overlaps as (
-    select
-        candidates.candidate_id,
-        sum(user_tags.weight) as weight,
-    from candidates
-    inner join item_tags on candidates.item_id = item_tags.item_id
-    left join user_tags
-        on
-            candidates.user_id = user_tags.user_id
-            and item_tags.tag = user_tags.tag
-    group by candidates.candidate_id
 ),
 
 item_tag_counts as (
@@ -173,18 +147,68 @@ item_tag_counts as (
     group by item_id
 ),
 
+tag_overlaps as (
+    select
+        candidates.candidate_id,
+        cast(sum(tags.share) as double) as share,
+    from candidates
+    inner join item_tags on candidates.item_id = item_tags.item_id
+    left join tags
+        on
+            candidates.user_id = tags.user_id
+            and item_tags.tag = tags.tag
+    group by candidates.candidate_id
+),
+
+consumed as (
+    select
+        pairs.user_id,
+        pairs.item_id,
+        row_number() over (
+            partition by pairs.user_id
+            order by pairs.last_interaction_us desc, pairs.item_id asc
+        ) as place,
+    from pairs
+    inner join candidate_users on pairs.user_id = candidate_users.user_id
+    where pairs.interaction_count > 0
+),
+
+latest as materialized (
+    select
+        user_id,
+        item_id,
+        place,
+    from consumed
+    where place <= 10
+),
+
 covisits as (
     select
         candidates.candidate_id,
         max(neighbours.score) as score_max,
         sum(neighbours.score) as score_sum,
-    from history
-    inner join neighbours on history.item_id = neighbours.item_id
+    from latest
+    inner join neighbours on latest.item_id = neighbours.item_id
     left join candidates
         on
-            history.user_id = candidates.user_id
+            latest.user_id = candidates.user_id
             and neighbours.neighbour_id = candidates.item_id
-    where history.place <= 10
+    group by candidates.candidate_id
+),
+
+followed as (
+    select
+        candidates.candidate_id,
+        sum(
+            cast(transitions.probability * power(0.5, latest.place - 1) as decimal(18, 15))
+        ) as score,
+    from latest
+    inner join transitions on latest.item_id = transitions.item_id
+    left join candidates
+        on
+            latest.user_id = candidates.user_id
+            and transitions.next_item_id = candidates.item_id
+    where latest.place <= 5
     group by candidates.candidate_id
 ),
 
@@ -212,24 +236,27 @@ select
     candidates.user_id,
     candidates.item_id,
     case
-        when catalogue.category is not null
-            then coalesce(user_categories.weight, 0) / user_totals.category_weight
+        when catalogue.category is not null and weighed.has_categories
+            then coalesce(categories.share, 0)
     end as category_affinity,
     case
-        when catalogue.creator is not null
-            then coalesce(user_creators.weight, 0) / user_totals.creator_weight
+        when catalogue.creator is not null and weighed.has_creators
+            then coalesce(creators.share, 0)
     end as creator_affinity,
     case
-        when catalogue.language is not null
-            then coalesce(user_languages.weight, 0) / user_totals.language_weight
+        when catalogue.language is not null and weighed.has_languages
+            then coalesce(languages.share, 0)
     end as language_affinity,
-    coalesce(tag_overlaps.weight, 0) / (item_tag_counts.tag_count * user_totals.tagged_weight)
-        as tag_affinity,
-    (epoch_us($as_of) - user_categories.last_interaction_us) / 86400000000.0
+    case
+        when weighed.has_tags
+            then coalesce(tag_overlaps.share, 0) / item_tag_counts.tag_count
+    end as tag_affinity,
+    (epoch_us($as_of) - epoch_us(categories.last_interaction_at)) / 86400000000.0
         as days_since_category,
-    case when user_creators.user_id is null then 0 else 1 end as is_known_creator,
+    case when creators.user_id is null then 0 else 1 end as is_known_creator,
     cast(coalesce(covisits.score_max, 0) as double) as covisit_score_max,
     cast(coalesce(covisits.score_sum, 0) as double) as covisit_score_sum,
+    cast(coalesce(followed.score, 0) as double) as transition_score,
     catalogue.price / nullif(users.mean_price, 0) as price_ratio,
     coalesce(pairs.impression_count, 0) as pair_impression_count,
     case
@@ -237,25 +264,30 @@ select
             then (epoch_us($as_of) - pairs.last_impression_us) / 86400000000.0
     end as days_since_pair_impression,
     coalesce(country_shares.popularity_share, 0) as country_popularity_7d_share,
+    users.hour_sin * items.item_hour_sin + users.hour_cos * items.item_hour_cos as hour_match,
+    users.mobile_share * items.item_mobile_share
+    + (1 - users.mobile_share) * (1 - items.item_mobile_share) as device_match,
 from candidates
 left join users on candidates.user_id = users.user_id
+left join items on candidates.item_id = items.item_id
 left join catalogue on candidates.item_id = catalogue.item_id
-left join user_totals on candidates.user_id = user_totals.user_id
-left join user_categories
+left join weighed on candidates.user_id = weighed.user_id
+left join categories
     on
-        candidates.user_id = user_categories.user_id
-        and catalogue.category = user_categories.category
-left join user_creators
+        candidates.user_id = categories.user_id
+        and catalogue.category = categories.category
+left join creators
     on
-        candidates.user_id = user_creators.user_id
-        and catalogue.creator = user_creators.creator
-left join user_languages
+        candidates.user_id = creators.user_id
+        and catalogue.creator = creators.creator
+left join languages
     on
-        candidates.user_id = user_languages.user_id
-        and catalogue.language = user_languages.language
+        candidates.user_id = languages.user_id
+        and catalogue.language = languages.language
 left join item_tag_counts on candidates.item_id = item_tag_counts.item_id
 left join tag_overlaps on candidates.candidate_id = tag_overlaps.candidate_id
 left join covisits on candidates.candidate_id = covisits.candidate_id
+left join followed on candidates.candidate_id = followed.candidate_id
 left join pairs
     on
         candidates.user_id = pairs.user_id

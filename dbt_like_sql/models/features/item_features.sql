@@ -7,85 +7,109 @@ with items as (
     from staging.stg_items
 ),
 
-events as (
+activity as (
     select
         item_id,
-        event_type,
-        occurred_us,
-        weight,
-        case when event_type = 'rating' then try_cast(value as decimal(38, 9)) end as rating,
-        try_cast(dwell_seconds as decimal(38, 9)) as dwell_seconds,
-        try_cast(scroll_fraction as decimal(38, 9)) as scroll_fraction,
-        (epoch_us($as_of) - occurred_us) / 86400000000.0 as age_days,
-    from staging.stg_events
+        interaction_count,
+        last_interaction_us,
+        view_count_1d,
+        view_count_7d,
+        view_count_28d,
+        click_count_1d,
+        click_count_7d,
+        click_count_28d,
+        conversion_count_1d,
+        conversion_count_7d,
+        conversion_count_28d,
+        popularity_1h,
+        popularity_3h,
+        popularity_1d,
+        popularity_7d,
+        popularity_28d,
+        rating_count,
+        rating_mean,
+        mean_dwell_seconds,
+        mean_scroll_fraction,
+        hour_sin,
+        hour_cos,
+    from staging.stg_item_activity
 ),
 
-item_totals as (
-    select
-        item_id,
-        count(*) filter (where event_type <> 'impression') as interaction_count,
-        max(occurred_us) filter (where event_type <> 'impression') as last_interaction_us,
-        sum(cast(power(0.5, age_days) * weight as decimal(18, 9))) as popularity_1d,
-        sum(cast(power(0.5, age_days / 7) * weight as decimal(18, 9))) as popularity_7d,
-        sum(cast(power(0.5, age_days / 28) * weight as decimal(18, 9))) as popularity_28d,
-        count(rating) as rating_count,
-        sum(rating) / nullif(count(rating), 0) as rating_mean,
-        sum(dwell_seconds) / nullif(count(dwell_seconds), 0) as mean_dwell_seconds,
-        sum(scroll_fraction) / nullif(count(scroll_fraction), 0) as mean_scroll_fraction,
-    from events
-    group by item_id
-),
-
-pairs as (
+trials as (
     select
         item_id,
         impression_count,
-        interaction_count,
         answered_count,
-        (epoch_us($as_of) - last_interaction_us) <= 7 * 86400000000 as is_recent,
-    from staging.stg_user_items
+        expected_answered_count,
+        user_count,
+        user_count_7d,
+        converted_user_count,
+    from staging.stg_item_trials
 ),
 
-item_users as (
+audiences as (
     select
         item_id,
-        sum(impression_count) as impression_count,
-        sum(answered_count) as answered_count,
-        count(*) filter (where interaction_count > 0) as user_count,
-        count(*) filter (where is_recent) as user_count_7d,
-    from pairs
+        sum(event_count) filter (
+            where dimension = 'device' and value in ('mobile', 'phone', 'tablet')
+        ) as mobile_count,
+        sum(event_count) filter (where dimension = 'device') as device_count,
+        max(event_count) filter (where dimension = 'region') as top_region_count,
+        sum(event_count) filter (where dimension = 'region') as region_count,
+    from staging.stg_item_audiences
     group by item_id
 ),
 
-numbers as materialized (
+consumers as (
+    select count(distinct user_id) as user_count,
+    from staging.stg_user_items
+    where interaction_count > 0
+),
+
+priors as (
     select
-        item_totals.item_id,
-        item_totals.interaction_count,
-        item_totals.last_interaction_us,
-        item_totals.popularity_1d,
-        item_totals.popularity_7d,
-        item_totals.popularity_28d,
-        item_totals.rating_count,
-        item_totals.rating_mean,
-        item_totals.mean_dwell_seconds,
-        item_totals.mean_scroll_fraction,
-        item_users.impression_count,
-        item_users.answered_count,
-        item_users.user_count,
-        item_users.user_count_7d,
-    from item_totals
-    inner join item_users on item_totals.item_id = item_users.item_id
+        max(overall_rate) filter (where measure = 'answered') as answered_rate,
+        max(strength) filter (where measure = 'answered') as answered_strength,
+        max(overall_rate) filter (where measure = 'converted') as converted_rate,
+        max(strength) filter (where measure = 'converted') as converted_strength,
+    from staging.stg_item_priors
+),
+
+activity_totals as (
+    select
+        sum(interaction_count) as interaction_count,
+        sum(popularity_1h) as popularity_1h,
+        sum(popularity_3h) as popularity_3h,
+        sum(popularity_1d) as popularity_1d,
+        sum(popularity_7d) as popularity_7d,
+        sum(popularity_28d) as popularity_28d,
+    from activity
+),
+
+trial_totals as (
+    select sum(impression_count) as impression_count,
+    from trials
 ),
 
 everything as (
     select
-        sum(answered_count) / nullif(sum(impression_count), 0) as click_through_rate,
-        sum(impression_count) as impression_count,
-        sum(interaction_count) as interaction_count,
-        sum(popularity_1d) as popularity_1d,
-        sum(popularity_7d) as popularity_7d,
-        sum(popularity_28d) as popularity_28d,
-    from numbers
+        activity_totals.interaction_count,
+        activity_totals.popularity_1h,
+        activity_totals.popularity_3h,
+        activity_totals.popularity_1d,
+        activity_totals.popularity_7d,
+        activity_totals.popularity_28d,
+        trial_totals.impression_count,
+        consumers.user_count,
+        priors.answered_rate,
+        priors.answered_strength,
+        priors.answered_strength * priors.answered_rate as answered_before,
+        priors.converted_rate,
+        priors.converted_strength,
+    from activity_totals
+    cross join trial_totals
+    cross join consumers
+    cross join priors
 ),
 
 joined as (
@@ -96,22 +120,43 @@ joined as (
             epoch_us($as_of)
             - least(epoch_us(items.published_at), epoch_us(items.first_seen_at))
         ) / 86400000000.0 as age_days,
-        (epoch_us($as_of) - numbers.last_interaction_us) / 86400000000.0
+        (epoch_us($as_of) - activity.last_interaction_us) / 86400000000.0
             as days_since_last_interaction,
-        coalesce(numbers.impression_count, 0) as impression_count,
-        coalesce(numbers.interaction_count, 0) as interaction_count,
-        coalesce(numbers.answered_count, 0) as answered_count,
-        coalesce(numbers.user_count, 0) as user_count,
-        coalesce(numbers.user_count_7d, 0) as user_count_7d,
-        coalesce(numbers.popularity_1d, 0) as popularity_1d,
-        coalesce(numbers.popularity_7d, 0) as popularity_7d,
-        coalesce(numbers.popularity_28d, 0) as popularity_28d,
-        coalesce(numbers.rating_count, 0) as rating_count,
-        numbers.rating_mean,
-        numbers.mean_dwell_seconds,
-        numbers.mean_scroll_fraction,
+        coalesce(trials.impression_count, 0) as impression_count,
+        coalesce(trials.answered_count, 0) as answered_count,
+        coalesce(trials.expected_answered_count, 0) as expected_answered_count,
+        coalesce(trials.user_count, 0) as user_count,
+        coalesce(trials.user_count_7d, 0) as user_count_7d,
+        coalesce(trials.converted_user_count, 0) as converted_user_count,
+        coalesce(activity.interaction_count, 0) as interaction_count,
+        coalesce(activity.view_count_1d, 0) as view_count_1d,
+        coalesce(activity.view_count_7d, 0) as view_count_7d,
+        coalesce(activity.view_count_28d, 0) as view_count_28d,
+        coalesce(activity.click_count_1d, 0) as click_count_1d,
+        coalesce(activity.click_count_7d, 0) as click_count_7d,
+        coalesce(activity.click_count_28d, 0) as click_count_28d,
+        coalesce(activity.conversion_count_1d, 0) as conversion_count_1d,
+        coalesce(activity.conversion_count_7d, 0) as conversion_count_7d,
+        coalesce(activity.conversion_count_28d, 0) as conversion_count_28d,
+        coalesce(activity.popularity_1h, 0) as popularity_1h,
+        coalesce(activity.popularity_3h, 0) as popularity_3h,
+        coalesce(activity.popularity_1d, 0) as popularity_1d,
+        coalesce(activity.popularity_7d, 0) as popularity_7d,
+        coalesce(activity.popularity_28d, 0) as popularity_28d,
+        coalesce(activity.rating_count, 0) as rating_count,
+        activity.rating_mean,
+        activity.mean_dwell_seconds,
+        activity.mean_scroll_fraction,
+        activity.hour_sin,
+        activity.hour_cos,
+        coalesce(audiences.mobile_count, 0) / cast(nullif(audiences.device_count, 0) as double)
+            as mobile_share,
+        audiences.top_region_count / cast(nullif(audiences.region_count, 0) as double)
+            as top_region_share,
     from items
-    left join numbers on items.item_id = numbers.item_id
+    left join activity on items.item_id = activity.item_id
+    left join trials on items.item_id = trials.item_id
+    left join audiences on items.item_id = audiences.item_id
 )
 
 select
@@ -120,17 +165,34 @@ select
     joined.price,
     joined.age_days,
     joined.days_since_last_interaction as item_days_since_last_interaction,
-    cast(joined.impression_count as bigint) as impression_count,
+    joined.impression_count,
     coalesce(joined.impression_count / nullif(everything.impression_count, 0), 0)
         as impression_share,
-    cast(joined.interaction_count as bigint) as interaction_count,
+    joined.interaction_count,
     coalesce(joined.interaction_count / nullif(everything.interaction_count, 0), 0)
         as interaction_share,
+    joined.view_count_1d,
+    joined.view_count_7d,
+    joined.view_count_28d,
+    joined.click_count_1d,
+    joined.click_count_7d,
+    joined.click_count_28d,
+    joined.conversion_count_1d,
+    joined.conversion_count_7d,
+    joined.conversion_count_28d,
     joined.user_count,
     percent_rank() over (order by joined.user_count) as user_count_rank,
     joined.user_count_7d,
     percent_rank() over (order by joined.user_count_7d) as user_count_7d_rank,
     joined.user_count_7d / cast(nullif(joined.user_count, 0) as double) as recent_user_share,
+    cast(joined.popularity_1h as double) as popularity_1h,
+    coalesce(joined.popularity_1h / nullif(everything.popularity_1h, 0), 0)
+        as popularity_1h_share,
+    percent_rank() over (order by joined.popularity_1h) as popularity_1h_rank,
+    cast(joined.popularity_3h as double) as popularity_3h,
+    coalesce(joined.popularity_3h / nullif(everything.popularity_3h, 0), 0)
+        as popularity_3h_share,
+    percent_rank() over (order by joined.popularity_3h) as popularity_3h_rank,
     cast(joined.popularity_1d as double) as popularity_1d,
     coalesce(joined.popularity_1d / nullif(everything.popularity_1d, 0), 0)
         as popularity_1d_share,
@@ -143,13 +205,34 @@ select
     coalesce(joined.popularity_28d / nullif(everything.popularity_28d, 0), 0)
         as popularity_28d_share,
     percent_rank() over (order by joined.popularity_28d) as popularity_28d_rank,
+    joined.popularity_1h / nullif(joined.popularity_1d, 0) as popularity_1h_to_1d_ratio,
+    joined.popularity_3h / nullif(joined.popularity_1d, 0) as popularity_3h_to_1d_ratio,
     joined.popularity_1d / nullif(joined.popularity_7d, 0) as popularity_1d_to_7d_ratio,
     joined.popularity_7d / nullif(joined.popularity_28d, 0) as popularity_7d_to_28d_ratio,
-    (joined.answered_count + 20 * everything.click_through_rate)
-    / (joined.impression_count + 20) as item_click_through_rate,
+    joined.mobile_share as item_mobile_share,
+    joined.top_region_share as item_top_region_share,
+    (joined.answered_count + everything.answered_before)
+    / (joined.impression_count + everything.answered_strength) as item_click_through_rate,
+    case
+        when everything.answered_before > 0
+            then
+                everything.answered_rate
+                * (joined.answered_count + everything.answered_before)
+                / (joined.expected_answered_count + everything.answered_before)
+        else everything.answered_rate
+    end as item_position_corrected_rate,
     joined.mean_dwell_seconds as item_mean_dwell_seconds,
     joined.mean_scroll_fraction as item_mean_scroll_fraction,
     joined.rating_mean as item_rating_mean,
-    cast(joined.rating_count as bigint) as item_rating_count,
+    joined.rating_count as item_rating_count,
+    (joined.converted_user_count + everything.converted_strength * everything.converted_rate)
+    / (joined.user_count + everything.converted_strength) as item_conversion_rate,
+    joined.user_count / cast(nullif(everything.user_count, 0) as double) as item_audience_share,
+    log2(everything.user_count / cast(nullif(joined.user_count, 0) as double))
+        as item_novelty_bits,
+    joined.interaction_count / cast(nullif(joined.user_count, 0) as double)
+        as item_interactions_per_user,
+    joined.hour_sin as item_hour_sin,
+    joined.hour_cos as item_hour_cos,
 from joined
 cross join everything

@@ -3,262 +3,268 @@ with users as (
         user_id,
         signed_up_at,
         country,
+        region,
         is_withheld,
     from staging.stg_users
 ),
 
-events as (
+activity as (
     select
         user_id,
-        event_type,
-        event_date,
-        occurred_us,
-        session_id,
-        device,
-        cast(
-            power(0.5, (epoch_us($as_of) - occurred_us) / (14 * 86400000000.0)) * weight
-            as decimal(18, 9)
-        ) as weight_14d,
-        case when event_type = 'rating' then try_cast(value as decimal(38, 9)) end as rating,
-        try_cast(dwell_seconds as decimal(38, 9)) as dwell_seconds,
-        try_cast(scroll_fraction as decimal(38, 9)) as scroll_fraction,
-    from staging.stg_events
-),
-
-pairs as materialized (
-    select
-        user_id,
-        item_id,
-        impression_count,
+        first_event_us,
+        last_event_us,
+        last_interaction_us,
+        event_count,
         interaction_count,
+        interaction_count_7d,
+        interaction_count_28d,
+        conversion_count,
+        monetary_value,
+        engagement_score,
+        activity_trend,
+        mean_dwell_seconds,
+        mean_scroll_fraction,
+        rating_count,
+        rating_mean,
+        rating_stddev,
+        mobile_share,
+        night_share,
+        weekend_share,
+        hour_sin,
+        hour_cos,
+        hour_concentration,
+        weekday_sin,
+        weekday_cos,
+    from staging.stg_user_activity
+),
+
+days as (
+    select
+        user_id,
+        event_date,
+        region,
+        device,
+        event_count,
+    from staging.stg_user_days
+),
+
+sessions as (
+    select
+        user_id,
+        event_count,
+        ended_us - started_us as length_us,
+    from staging.stg_user_sessions
+),
+
+user_pairs as (
+    select
+        user_id,
+        impression_count,
         answered_count,
-    from staging.stg_user_items
+        consumed_item_count,
+        converted_item_count,
+    from staging.stg_user_pairs
 ),
 
-catalogue as materialized (
-    select
-        item_id,
-        category,
-        try_cast(price as decimal(38, 9)) as price,
-    from staging.stg_catalogue
-),
-
-user_days as (
+tastes as (
     select
         user_id,
-        event_date,
-        (cast($as_of as date) - event_date) <= 28 as is_recent,
-        count(*) as event_count,
-        count(*) filter (where event_type <> 'impression') as interaction_count,
-        min(occurred_us) as first_event_us,
-        max(occurred_us) as last_event_us,
-        max(occurred_us) filter (where event_type <> 'impression') as last_interaction_us,
-        count(distinct session_id) as session_count,
-        sum(weight_14d) as engagement,
-        count(rating) as rating_count,
-        sum(rating) as rating_sum,
-        count(dwell_seconds) as dwell_count,
-        sum(dwell_seconds) as dwell_seconds_sum,
-        count(scroll_fraction) as scroll_count,
-        sum(scroll_fraction) as scroll_fraction_sum,
-        count(device) as device_count,
-        count(*) filter (where device in ('mobile', 'phone', 'tablet')) as mobile_count,
-    from events
-    group by user_id, event_date
+        top_category,
+        top_category_share,
+        distinct_category_count,
+        category_spread,
+        mainstream_rank,
+        mean_price,
+    from staging.stg_user_tastes
 ),
 
--- Visits that the source does not name, by the gap rule.
-gap_sessions as (
+affinities as (
     select
         user_id,
-        event_date,
-        count(distinct session_started_us) as session_count,
-    from staging.stg_sessions
-    group by user_id, event_date
-),
-
-user_gap_sessions as (
-    select
-        user_id,
-        sum(session_count) as session_count,
-    from gap_sessions
-    group by user_id
-),
-
-user_totals as (
-    select
-        user_id,
-        count(*) as active_day_count,
-        count(*) filter (where is_recent) as active_day_count_28d,
-        sum(event_count) as event_count,
-        sum(interaction_count) as interaction_count,
-        min(first_event_us) as first_event_us,
-        max(last_event_us) as last_event_us,
-        max(last_interaction_us) as last_interaction_us,
-        sum(session_count) as session_count,
-        sum(engagement) as engagement,
-        sum(rating_count) as rating_count,
-        sum(rating_sum) / nullif(sum(rating_count), 0) as rating_mean,
-        sum(dwell_seconds_sum) / nullif(sum(dwell_count), 0) as mean_dwell_seconds,
-        sum(scroll_fraction_sum) / nullif(sum(scroll_count), 0) as mean_scroll_fraction,
-        sum(mobile_count) / nullif(sum(device_count), 0) as mobile_share,
-    from user_days
-    group by user_id
-),
-
-user_impressions as (
-    select
-        user_id,
-        sum(impression_count) as impression_count,
-        sum(answered_count) as answered_count,
-    from pairs
-    where impression_count > 0
-    group by user_id
+        dimension,
+        share,
+    from features.user_affinities
+    where weight > 0
 ),
 
 everyone as (
-    select sum(answered_count) / nullif(sum(impression_count), 0) as click_through_rate,
-    from user_impressions
-),
-
-item_users as (
     select
-        item_id,
-        count(*) as user_count,
-    from pairs
-    where interaction_count > 0
-    group by item_id
+        max(mean_rate) filter (where rate = 'click_through') as click_mean,
+        max(strength) filter (where rate = 'click_through') as click_strength,
+        max(mean_rate) filter (where rate = 'conversion') as conversion_mean,
+        max(strength) filter (where rate = 'conversion') as conversion_strength,
+    from staging.stg_user_rates
 ),
 
-item_ranks as (
-    select
-        item_id,
-        cast(percent_rank() over (order by user_count) as decimal(18, 9)) as popularity_rank,
-    from item_users
-),
-
-consumed as (
-    select
-        pairs.user_id,
-        pairs.interaction_count,
-        item_ranks.popularity_rank,
-        catalogue.category,
-        catalogue.price,
-    from pairs
-    inner join item_ranks on pairs.item_id = item_ranks.item_id
-    left join catalogue on pairs.item_id = catalogue.item_id
-    where pairs.interaction_count > 0
-),
-
-user_categories as (
+active_dates as (
     select
         user_id,
-        category,
-        sum(interaction_count) as interaction_count,
-        count(*) as item_count,
-        sum(popularity_rank) as popularity_rank_sum,
-        count(price) as price_count,
-        sum(price) as price_sum,
-    from consumed
-    group by user_id, category
+        event_date,
+    from days
+    group by user_id, event_date
 ),
 
-ranked_categories as (
+active_days as (
     select
         user_id,
-        category,
-        interaction_count,
-        item_count,
-        popularity_rank_sum,
-        price_count,
-        price_sum,
-        row_number() over (
-            partition by user_id
-            order by category is null asc, interaction_count desc, category asc
-        ) as place,
-    from user_categories
-),
-
-user_tastes as (
-    select
-        user_id,
-        max(category) filter (where place = 1) as top_category,
-        count(category) as distinct_category_count,
-        sum(item_count) as distinct_item_count,
-        max(interaction_count) filter (where place = 1 and category is not null)
-        / sum(interaction_count) filter (where category is not null) as top_category_share,
-        sum(popularity_rank_sum) / sum(item_count) as mainstream_rank,
-        sum(price_sum) / nullif(sum(price_count), 0) as mean_price,
-    from ranked_categories
+        count(*) as active_day_count,
+        count(*) filter (where (cast($as_of as date) - event_date) <= 28) as active_day_count_28d,
+        max(event_date) - min(event_date) as active_span_days,
+    from active_dates
     group by user_id
 ),
 
-joined as (
+device_counts as (
     select
-        users.user_id,
-        users.country,
-        users.is_withheld,
-        user_tastes.top_category,
-        (epoch_us($as_of) - user_totals.last_event_us) / 86400000000.0 as recency_days,
-        (epoch_us($as_of) - user_totals.last_interaction_us) / 86400000000.0
-            as days_since_last_interaction,
-        (epoch_us($as_of) - least(epoch_us(users.signed_up_at), user_totals.first_event_us))
-        / 86400000000.0 as tenure_days,
-        coalesce(user_totals.event_count, 0) as event_count,
-        coalesce(user_impressions.impression_count, 0) as impression_count,
-        coalesce(user_totals.interaction_count, 0) as interaction_count,
-        coalesce(user_totals.active_day_count, 0) as active_day_count,
-        coalesce(user_totals.active_day_count_28d, 0) as active_day_count_28d,
-        coalesce(user_totals.session_count, 0)
-        + coalesce(user_gap_sessions.session_count, 0) as session_count,
-        coalesce(user_totals.engagement, 0) as engagement_score,
-        coalesce(user_tastes.distinct_item_count, 0) as distinct_item_count,
-        coalesce(user_tastes.distinct_category_count, 0) as distinct_category_count,
-        user_tastes.top_category_share,
-        user_tastes.mainstream_rank,
-        user_tastes.mean_price,
-        user_totals.mean_dwell_seconds,
-        user_totals.mean_scroll_fraction,
-        (coalesce(user_impressions.answered_count, 0) + 20 * everyone.click_through_rate)
-        / (coalesce(user_impressions.impression_count, 0) + 20) as click_through_rate,
-        user_totals.rating_mean,
-        coalesce(user_totals.rating_count, 0) as rating_count,
-        user_totals.mobile_share,
-    from users
-    left join user_totals on users.user_id = user_totals.user_id
-    left join user_gap_sessions on users.user_id = user_gap_sessions.user_id
-    left join user_impressions on users.user_id = user_impressions.user_id
-    left join user_tastes on users.user_id = user_tastes.user_id
-    cross join everyone
+        user_id,
+        device,
+        sum(event_count) as event_count,
+    from days
+    where device is not null
+    group by user_id, device
+),
+
+top_devices as (
+    select
+        user_id,
+        device,
+    from device_counts
+    qualify row_number() over (partition by user_id order by event_count desc, device asc) = 1
+),
+
+region_counts as (
+    select
+        user_id,
+        region,
+        sum(event_count) as event_count,
+    from days
+    where region is not null
+    group by user_id, region
+),
+
+user_regions as (
+    select
+        user_id,
+        max(event_count) / sum(event_count) as region_share,
+    from region_counts
+    group by user_id
+),
+
+user_sessions as (
+    select
+        user_id,
+        count(*) as session_count,
+        sum(length_us) / count(*) / 1000000.0 as mean_session_seconds,
+        quantile_cont(length_us, 0.5) / 1000000.0 as median_session_seconds,
+        count(*) filter (where event_count = 1) / count(*) as bounce_rate,
+    from sessions
+    group by user_id
+),
+
+-- Shannon's entropy of weights is, with their shares q and the sum s of these,
+-- log2(s) - sum(q * log2(q)) / s: the shares of tags may sum to more than 1.
+share_sums as (
+    select
+        user_id,
+        dimension,
+        cast(sum(cast(share as decimal(18, 9))) as double) as share_sum,
+        cast(sum(cast(share * log2(share) as decimal(18, 9))) as double) as share_log_sum,
+    from affinities
+    group by user_id, dimension
+),
+
+entropies as (
+    select
+        user_id,
+        dimension,
+        greatest(log2(share_sum) - share_log_sum / share_sum, 0) as bits,
+    from share_sums
+),
+
+user_entropies as (
+    select
+        user_id,
+        max(bits) filter (where dimension = 'category') as category_entropy,
+        max(bits) filter (where dimension = 'creator') as creator_entropy,
+        max(bits) filter (where dimension = 'tag') as tag_entropy,
+        max(bits) filter (where dimension = 'language') as language_entropy,
+    from entropies
+    group by user_id
 )
 
 select
     $as_of as as_of,
-    user_id,
-    country,
-    top_category,
-    recency_days,
-    days_since_last_interaction as user_days_since_last_interaction,
-    tenure_days,
-    cast(event_count as bigint) as event_count,
-    cast(impression_count as bigint) as impression_count,
-    cast(interaction_count as bigint) as interaction_count,
-    active_day_count,
-    active_day_count_28d,
-    cast(session_count as bigint) as session_count,
-    cast(engagement_score as double) as engagement_score,
-    percent_rank() over (partition by is_withheld order by engagement_score)
-        as engagement_rank,
-    cast(distinct_item_count as bigint) as distinct_item_count,
-    distinct_category_count,
-    cast(distinct_category_count as double) / nullif(distinct_item_count, 0) as category_spread,
-    top_category_share,
-    mainstream_rank,
-    mean_price,
-    mean_dwell_seconds as user_mean_dwell_seconds,
-    mean_scroll_fraction as user_mean_scroll_fraction,
-    click_through_rate as user_click_through_rate,
-    rating_mean as user_rating_mean,
-    cast(rating_count as bigint) as user_rating_count,
-    mobile_share,
-from joined
+    users.user_id,
+    users.country,
+    users.region,
+    tastes.top_category,
+    top_devices.device as top_device,
+    (epoch_us($as_of) - activity.last_event_us) / 86400000000.0 as recency_days,
+    (epoch_us($as_of) - activity.last_interaction_us) / 86400000000.0
+        as user_days_since_last_interaction,
+    (epoch_us($as_of) - least(epoch_us(users.signed_up_at), activity.first_event_us))
+    / 86400000000.0 as tenure_days,
+    coalesce(activity.event_count, 0) as event_count,
+    coalesce(user_pairs.impression_count, 0) as impression_count,
+    coalesce(activity.interaction_count, 0) as interaction_count,
+    coalesce(activity.interaction_count_7d, 0) as interaction_count_7d,
+    coalesce(activity.interaction_count_28d, 0) as interaction_count_28d,
+    coalesce(activity.conversion_count, 0) as conversion_count,
+    coalesce(activity.monetary_value, 0) as monetary_value,
+    coalesce(active_days.active_day_count, 0) as active_day_count,
+    coalesce(active_days.active_day_count_28d, 0) as active_day_count_28d,
+    coalesce(user_sessions.session_count, 0) as session_count,
+    user_sessions.mean_session_seconds,
+    user_sessions.median_session_seconds,
+    user_sessions.bounce_rate,
+    active_days.active_span_days / nullif(active_days.active_day_count - 1, 0)
+        as mean_return_days,
+    cast(coalesce(activity.engagement_score, 0) as double) as engagement_score,
+    percent_rank() over (
+        partition by users.is_withheld
+        order by coalesce(activity.engagement_score, 0)
+    ) as engagement_rank,
+    activity.activity_trend,
+    coalesce(user_pairs.consumed_item_count, 0) as distinct_item_count,
+    coalesce(tastes.distinct_category_count, 0) as distinct_category_count,
+    tastes.category_spread,
+    tastes.top_category_share,
+    tastes.mainstream_rank,
+    tastes.mean_price,
+    user_entropies.category_entropy,
+    user_entropies.creator_entropy,
+    user_entropies.tag_entropy,
+    user_entropies.language_entropy,
+    activity.mean_dwell_seconds as user_mean_dwell_seconds,
+    activity.mean_scroll_fraction as user_mean_scroll_fraction,
+    (coalesce(user_pairs.answered_count, 0) + everyone.click_strength * everyone.click_mean)
+    / (coalesce(user_pairs.impression_count, 0) + everyone.click_strength)
+        as user_click_through_rate,
+    (
+        coalesce(user_pairs.converted_item_count, 0)
+        + everyone.conversion_strength * everyone.conversion_mean
+    )
+    / (coalesce(user_pairs.consumed_item_count, 0) + everyone.conversion_strength)
+        as user_conversion_rate,
+    activity.rating_mean as user_rating_mean,
+    activity.rating_stddev as user_rating_stddev,
+    coalesce(activity.rating_count, 0) as user_rating_count,
+    activity.mobile_share,
+    activity.night_share,
+    activity.weekend_share,
+    activity.hour_sin,
+    activity.hour_cos,
+    activity.hour_concentration,
+    activity.weekday_sin,
+    activity.weekday_cos,
+    user_regions.region_share,
+from users
+left join activity on users.user_id = activity.user_id
+left join active_days on users.user_id = active_days.user_id
+left join top_devices on users.user_id = top_devices.user_id
+left join user_regions on users.user_id = user_regions.user_id
+left join user_sessions on users.user_id = user_sessions.user_id
+left join user_pairs on users.user_id = user_pairs.user_id
+left join tastes on users.user_id = tastes.user_id
+left join user_entropies on users.user_id = user_entropies.user_id
+cross join everyone

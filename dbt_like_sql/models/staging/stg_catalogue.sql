@@ -3,6 +3,7 @@ with versions as (
     select
         item_id,
         title,
+        body,
         category,
         tags,
         creator,
@@ -28,6 +29,7 @@ chosen as (
 select
     versions.item_id,
     versions.title,
+    versions.body,
     versions.category,
     versions.tags,
     versions.creator,

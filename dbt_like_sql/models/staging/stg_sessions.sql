@@ -1,21 +1,38 @@
--- An event starts a session when the user's one before it is more than the gap away.
--- A session is named by its user and start, so that nothing later changes the name.
+-- A session is a user, the name that the source gave it and, where it gave none, when it started:
+-- an event starts one when the user's unnamed event before it is more than the gap away.
+-- No later event changes any of the three.
 with events as (
     select
         event_id,
         user_id,
+        item_id,
+        event_type,
+        event_date,
+        occurred_us,
+        session_id,
+    from staging.stg_events
+),
+
+unnamed as (
+    select
+        event_id,
+        user_id,
+        item_id,
+        event_type,
         event_date,
         occurred_us,
         lag(occurred_us) over user_events as previous_us,
-    from staging.stg_events
+    from events
     where session_id is null
     window user_events as (partition by user_id order by occurred_us, event_id)
 ),
 
-starts as (
+gap_sessions as (
     select
         event_id,
         user_id,
+        item_id,
+        event_type,
         event_date,
         occurred_us,
         max(
@@ -27,15 +44,29 @@ starts as (
             partition by user_id
             order by occurred_us, event_id
             rows between unbounded preceding and current row
-        ) as session_started_us,
-    from events
+        ) as gap_started_us,
+    from unnamed
 )
 
 select
     event_id,
-    md5(concat(user_id, ' ', session_started_us)) as session_id,
     user_id,
+    item_id,
+    event_type,
     event_date,
     occurred_us,
-    session_started_us,
-from starts
+    session_id as source_session_id,
+    cast(null as bigint) as gap_started_us,
+from events
+where session_id is not null
+union all
+select
+    event_id,
+    user_id,
+    item_id,
+    event_type,
+    event_date,
+    occurred_us,
+    cast(null as varchar) as source_session_id,
+    gap_started_us,
+from gap_sessions

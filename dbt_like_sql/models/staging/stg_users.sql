@@ -61,8 +61,8 @@ places as materialized (
         user_id,
         country,
         region,
-        count(*) as event_count,
-    from staging.stg_events
+        sum(event_count) as event_count,
+    from staging.stg_user_days
     group by user_id, country, region
 ),
 

@@ -1,10 +1,12 @@
 """Tables that Python writes: columns, types, meaning, grain. Tables of SQL models are described by their yml."""
 
+from recs_platform.contracts.tables.features import ITEM_VECTORS
 from recs_platform.contracts.tables.lists import (
     CANDIDATES,
     CURRENT,
     ITEM_NEIGHBOURS,
     LISTS,
+    LISTS_HISTORY,
     RANKED,
     RELEASES,
     SHORT_LISTS,
@@ -25,6 +27,13 @@ from recs_platform.contracts.tables.raw import (
     USERS,
 )
 from recs_platform.contracts.tables.reports import BIAS, DRIFT, LIST_METRICS, OFFLINE_METRICS, USER_METRICS, VERDICTS
+from recs_platform.contracts.tables.segments import (
+    BEHAVIOUR_SEGMENTS,
+    CLUSTER_PROFILES,
+    CLUSTER_TRIALS,
+    MIGRATIONS,
+    SEGMENT_FACTORS,
+)
 from recs_platform.contracts.tables.table import Column, EventType, TableContract
 
 # Written together by ingestion, a batch at a time.
@@ -33,28 +42,37 @@ BATCH_TABLES = (
 )  # fmt: skip
 RAW_TABLES = (*BATCH_TABLES, EVENT_FLAGS, REMOVALS)
 AS_OF_TABLES = (
-    CANDIDATES, ITEM_NEIGHBOURS, RANKED, LISTS, SHORT_LISTS, OFFLINE_METRICS, USER_METRICS, LIST_METRICS,
-    DRIFT, BIAS, VERDICTS,
+    CANDIDATES, ITEM_NEIGHBOURS, ITEM_VECTORS, RANKED, LISTS, SHORT_LISTS, OFFLINE_METRICS, USER_METRICS, LIST_METRICS,
+    DRIFT, BIAS, VERDICTS, BEHAVIOUR_SEGMENTS, CLUSTER_TRIALS, CLUSTER_PROFILES, MIGRATIONS, SEGMENT_FACTORS,
 )  # fmt: skip
+# Never written: what models read of as_ofs before their own.
+HISTORIES = (LISTS_HISTORY,)
 
 __all__ = [
     "AS_OF_TABLES",
     "BATCH_TABLES",
+    "BEHAVIOUR_SEGMENTS",
     "BIAS",
     "CANDIDATES",
+    "CLUSTER_PROFILES",
+    "CLUSTER_TRIALS",
     "CONSENTS",
     "CURRENT",
     "DRIFT",
     "EVENTS",
     "EVENT_FLAGS",
+    "HISTORIES",
     "IDENTITIES",
     "INGESTIONS",
     "ITEMS",
     "ITEM_HISTORY",
     "ITEM_NEIGHBOURS",
     "ITEM_TAGS",
+    "ITEM_VECTORS",
     "LISTS",
+    "LISTS_HISTORY",
     "LIST_METRICS",
+    "MIGRATIONS",
     "OFFLINE_METRICS",
     "PERSONALIZATION",
     "QUARANTINE",
@@ -62,6 +80,7 @@ __all__ = [
     "RAW_TABLES",
     "RELEASES",
     "REMOVALS",
+    "SEGMENT_FACTORS",
     "SHORT_LISTS",
     "USERS",
     "USER_HISTORY",

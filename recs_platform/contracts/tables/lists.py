@@ -72,6 +72,13 @@ LISTS = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+LISTS_HISTORY = replace(
+    LISTS,
+    name="recommendations.lists_history",
+    description="One row a user and recommended item of each as_of before this one",
+    history_of=LISTS.name,
+)
+
 CURRENT = replace(
     LISTS,
     name="recommendations.current",

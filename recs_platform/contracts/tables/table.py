@@ -40,13 +40,17 @@ class Column:
 
 @dataclass(frozen=True)
 class TableContract:
-    """A table of the lake: `name` is `schema.table`; `grain` names the columns that identify a row."""
+    """A table of the lake: `name` is `schema.table`; `grain` names the columns that identify a row.
+
+    With `history_of` it is never written: it is that table's rows of every as_of before the one that reads it.
+    """
 
     name: str
     description: str
     columns: tuple[Column, ...]
     grain: tuple[str, ...]
     partition_by: tuple[str, ...] = ()
+    history_of: str | None = None
 
     @property
     def schema(self) -> str:

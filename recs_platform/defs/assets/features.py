@@ -1,13 +1,76 @@
-"""Assets of the features stage: one a SQL model in `models/features`. Nothing here knows a feature by name."""
+"""Assets of the features stage: one a SQL model in `models/features`, and item vectors. No feature is known by name."""
 
 import dagster as dg
 
+from recs_platform.contracts.tables import ITEM_VECTORS
+from recs_platform.defs import metadata
+from recs_platform.defs.as_of_assets import Results, as_of_asset
+from recs_platform.defs.partitions import as_of, known_at
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.sql_assets import sql_assets
+from recs_platform.defs.resources import platform_of
+from recs_platform.defs.sql_assets import sql_assets, upstream_keys
+from recs_platform.defs.writing import write_frames
+from recs_platform.stages.features import VectorConfig, faulty_vectors, vectorize_items
 
 GROUP = "features"
+ITEM_TEXTS = "staging.stg_item_texts"
+UNIT_LENGTH = "unit_length"
+VECTORS_KEY = metadata.asset_key(ITEM_VECTORS.name)
+FAULTY_SHOWN = 20
 
 
 def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
-    """The stage's models, in dependency order."""
-    return sql_assets(platform, schema="features", group=GROUP)
+    """The stage's models, in dependency order, and item vectors."""
+    return [*sql_assets(platform, schema="features", group=GROUP), _item_vectors_asset(platform)]
+
+
+def _item_vectors_asset(platform: Platform) -> dg.AssetsDefinition:
+    @as_of_asset(
+        VECTORS_KEY,
+        group=GROUP,
+        deps=upstream_keys(platform, [ITEM_TEXTS]),
+        kinds=("python", "scikitlearn", "delta"),
+        description=ITEM_VECTORS.description,
+        schema=metadata.contract_schema(ITEM_VECTORS),
+        check_specs=[
+            dg.AssetCheckSpec(
+                UNIT_LENGTH,
+                asset=VECTORS_KEY,
+                blocking=True,
+                description="Every vector is finite, as long as the others and of length 1: inner products are cosines",
+            )
+        ],
+    )
+    def item_vectors(context: dg.AssetExecutionContext) -> Results:
+        platform, at, known = platform_of(context), as_of(context), known_at(context)
+        with platform.model_run(at, known) as run:
+            items = run.frame(ITEM_TEXTS, ordered=True)
+        found = vectorize_items(items, VectorConfig(), seed=platform.settings.seed)
+        written = write_frames(platform, ITEM_VECTORS, [found.frame], at)
+        yield dg.MaterializeResult(
+            metadata=metadata.table_metadata(
+                written.rows,
+                written.preview,
+                delta_version=written.version,
+                items_without_a_vector=items.height - written.rows,
+                dimensions=found.dimensions,
+                terms=found.terms,
+                explained_variance=found.explained_variance,
+            ),
+            check_results=[_unit_length(platform, context)],
+        )
+
+    return item_vectors
+
+
+def _unit_length(platform: Platform, context: dg.AssetExecutionContext) -> dg.AssetCheckResult:
+    """Judges what was written, as its readers find it."""
+    with platform.model_run(as_of(context), known_at(context)) as run:
+        stored = run.frame(ITEM_VECTORS.name)
+    faulty = faulty_vectors(stored)
+    return dg.AssetCheckResult(
+        asset_key=VECTORS_KEY,
+        check_name=UNIT_LENGTH,
+        passed=not faulty,
+        metadata={"vectors": stored.height, "faulty": len(faulty), "sample": ", ".join(faulty[:FAULTY_SHOWN])},
+    )

@@ -9,6 +9,7 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import CANDIDATES, RANKED
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
+from recs_platform.defs.leaks import NO_LEAK, NO_LEAK_DESCRIPTION, leak_check, tell_windows
 from recs_platform.defs.partitions import as_of, known_at
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import platform_of
@@ -41,6 +42,9 @@ def _training_set_asset(platform: Platform) -> dg.AssetsDefinition:
         kinds=("python", "polars"),
         description="Labelled windows: candidates and features rebuilt at past cutoffs, with what users chose next. "
         "Each is a sealed artifact, shared by every as-of that needs it.",
+        check_specs=[
+            dg.AssetCheckSpec(NO_LEAK, asset=TRAINING_SET_KEY, blocking=True, description=NO_LEAK_DESCRIPTION)
+        ],
     )
     def training_set(context: dg.AssetExecutionContext) -> Results:
         platform, at, known = platform_of(context), as_of(context), known_at(context)
@@ -62,6 +66,7 @@ def _training_set_asset(platform: Platform) -> dg.AssetsDefinition:
                 "preview": dg.MetadataValue.md(metadata.markdown_table(_window_table(shelf.taken))),
             }
         )
+        yield leak_check(TRAINING_SET_KEY, tell_windows(platform, shelf.taken))
 
     return training_set
 

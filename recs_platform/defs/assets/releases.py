@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from recs_platform.contracts.tables import LISTS, SHORT_LISTS, VERDICTS
+from recs_platform.contracts.tables import BEHAVIOUR_SEGMENTS, ITEM_VECTORS, LISTS, SHORT_LISTS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
 from recs_platform.defs.builds import record_build
@@ -22,6 +22,7 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
     """Release → analytics.duckdb."""
     stored = (model for schema in ("marts", "segments", "features") for model in platform.models.of(schema))
     tables = [metadata.asset_key(model.name) for model in stored if model.materialized == "table"]
+    tables += [metadata.asset_key(ITEM_VECTORS.name), metadata.asset_key(BEHAVIOUR_SEGMENTS.name)]
     return [_release_asset(), _analytics_asset(tables)]
 
 

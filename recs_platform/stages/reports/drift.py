@@ -5,7 +5,7 @@ Distances come from Evidently through its adapter; which features exist is read 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,7 +60,7 @@ def measure_drift(
     current: pl.DataFrame,
     *,
     table: str,
-    columns: Sequence[str],
+    columns: Mapping[str, str],
     as_of: datetime,
     reference_as_of: datetime,
     html: Path | None,
@@ -69,14 +69,16 @@ def measure_drift(
 ) -> pl.DataFrame:
     """Rows of `reports.drift` for one feature table, one a column, in the order of `columns`.
 
-    Both frames hold the table's key (user_id, item_id or both) and `columns`. At most `sample_rows` rows a side are
-    compared, chosen by a hash of the key, so the same users or items on both sides. Methods: `wasserstein` (numbers),
-    `jensenshannon` (text, booleans), `null_share` where nulls came or went, `changed_share` where the reference is one
-    single value, and `no_data` (value null, never drifted) where a side has too few values or both hold one and the
-    same value. `html` receives Evidently's page when it compared anything. Raises ContractError without a key.
+    Both frames hold the table's key (user_id, item_id or both) and `columns`, features with their scope. At most
+    `sample_rows` rows a side are compared, chosen by a hash of the key, so the same users or items on both sides.
+    Methods: `wasserstein` (numbers), `jensenshannon` (text, booleans), `null_share` where nulls came or went,
+    `changed_share` where the reference is one single value, and `no_data` (value null, never drifted) where a side has
+    too few values or both hold one and the same value. `html` receives Evidently's page when it compared anything.
+    Raises ContractError without a key.
     """
     config = config or DriftConfig()
-    left, right = (sample_rows(frame, config.sample_rows, seed=seed, columns=columns) for frame in (reference, current))
+    names = [*columns]
+    left, right = (sample_rows(frame, config.sample_rows, seed=seed, columns=names) for frame in (reference, current))
     rows = {name: _by_hand(left[name], right[name], config) for name in columns}
     methods: dict[str, Distance] = {name: _method(left[name]) for name in columns if rows[name] is None}
     distances = _distances(left, right, methods, config=config, html=html)
@@ -84,8 +86,9 @@ def measure_drift(
         rows[name] or _compared(left[name], right[name], methods[name], distances[name], config) for name in columns
     ]
     shared = {c.AS_OF: as_of, c.TABLE_NAME: table, REFERENCE_AS_OF: reference_as_of}
-    named = zip(columns, measured, strict=True)
-    return contract_frame([{**shared, c.COLUMN_NAME: name, **row} for name, row in named], DRIFT)
+    named = zip(columns.items(), measured, strict=True)
+    found = [{**shared, c.COLUMN_NAME: name, c.SCOPE: scope, **row} for (name, scope), row in named]
+    return contract_frame(found, DRIFT)
 
 
 def sample_rows(frame: pl.DataFrame, n: int, *, seed: int, columns: Sequence[str]) -> pl.DataFrame:
@@ -151,7 +154,9 @@ def judge_drift(drift: pl.DataFrame, table: str, config: DriftConfig) -> Judgeme
         pl.col(c.SAMPLE_SIZE) >= config.block_rows_min,
     ).height
     sample = int(measured.select(pl.col(c.SAMPLE_SIZE).min()).item())
-    said = f"{drifted} of {total} features drifted, {broken} by {config.block_distance:g} or more, over {sample} rows."
+    counted = " and ".join(f"{scope}s" for scope in measured[c.SCOPE].unique().sort())
+    far = f"{broken} by {config.block_distance:g} or more"
+    said = f"{drifted} of {total} features drifted, {far}, over {sample} {counted}."
     if broken / total > config.block_share:
         return Judgement(table, "block", said, broken / total, config.block_share, sample)
     verdict = "warn" if drifted / total > config.warn_share else "pass"

@@ -44,7 +44,8 @@ class ReportInputs:
     `user_metrics` has the columns of `reports.user_metrics`; `list_metrics` model, metric, k, value, protocol and
     n_windows; `user_segments` user_id, segment_name; `users` user_id, age_band, gender, country, subscription; `lists`
     user_id, item_id, rank of the lists about to be released; `item_counts` item_id, interaction_count for the whole
-    catalogue, zeros included. Feature frames are keyed by table name and hold that table's keys and features.
+    catalogue, zeros included. Feature frames are keyed by table name and hold that table's keys and features,
+    `feature_columns` says the scope of each.
     `reference_as_of` is None on the first run, and then there is nothing to compare with. `folder` takes the pages.
     """
 
@@ -56,7 +57,7 @@ class ReportInputs:
     item_counts: pl.DataFrame
     reference_features: Mapping[str, pl.DataFrame]
     current_features: Mapping[str, pl.DataFrame]
-    feature_columns: Mapping[str, Sequence[str]]
+    feature_columns: Mapping[str, Mapping[str, str]]
     as_of: datetime
     reference_as_of: datetime | None
     horizon_days: int

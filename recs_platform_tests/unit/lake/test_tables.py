@@ -110,6 +110,16 @@ def test_one_as_of_is_replaced_and_the_others_are_left_alone(lake):
     assert users(lake) == ["c"]
 
 
+def test_files_before_an_instant_are_those_of_earlier_as_ofs(lake):
+    for days, user in enumerate("abc"):
+        instant = AS_OF + timedelta(days=days)
+        lake.overwrite_as_of(NAME, rows(user, as_of=instant), instant)
+    earlier = [lake.files(NAME, before=AS_OF + timedelta(days=days)) for days in range(3)]
+    assert [len(files) for files in earlier] == [0, 1, 2]
+    assert earlier[2] == sorted(lake.files(NAME, as_of=AS_OF) + lake.files(NAME, as_of=AS_OF + timedelta(days=1)))
+    assert len(lake.files(NAME, before=AS_OF + timedelta(days=2, microseconds=1))) == 3
+
+
 @settings(max_examples=12, deadline=None)
 @given(offsets=st.sets(st.integers(0, 3 * 86_400_000_000), min_size=2, max_size=4), minutes=st.integers(-720, 720))
 def test_instants_are_told_apart_to_the_microsecond_in_any_zone(tmp_path_factory, offsets, minutes):

@@ -97,7 +97,7 @@ def test_a_yml_without_a_model_is_refused(folder: Path, write_model: WriteModel)
 @pytest.mark.parametrize(
     ("sql", "columns", "more", "reason"),
     [
-        ("select 1 as n, 2 as m", {"n": "bigint"}, "", r"a\.yml: .*lacks \['m'\]"),
+        ("select 1 as n, 2 as m", {"n": "bigint"}, "", r"a\.yml: .*a\.sql selects, it lacks \['m'\]"),
         ("select 1 as n", {"n": "bigint", "m": "bigint"}, "", r"has \['m'\] too many"),
         ("select 1 as n, 2 as m", {"m": "bigint", "n": "bigint"}, "", "another order"),
         ("select 1 as n", {"n": "hugeint"}, "", "unknown data type"),
@@ -139,5 +139,5 @@ def test_a_model_cannot_take_the_place_of_a_contract_table(folder: Path, write_m
 def test_models_that_read_each_other_are_refused(folder: Path, write_model: WriteModel) -> None:
     write_model("marts.a", "select n from marts.b", {"n": "bigint"})
     write_model("marts.b", "select n from marts.a", {"n": "bigint"})
-    with pytest.raises(ModelError, match="read each other"):
+    with pytest.raises(ModelError, match=r"marts/a\.sql, .*marts/b\.sql: models read each other"):
         load_models(folder, CONTRACTS)

@@ -1,6 +1,7 @@
 """Models run as of an instant read only what was known then, wherever their upstream tables come from."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -136,6 +137,30 @@ def test_a_stand_in_gets_the_declared_types_and_this_as_of(run: Callable[..., Mo
     assert scratch.query("select als_rank from retrieval.candidates").item() == 3
     with pytest.raises(ContractError, match="item_id"):
         scratch.register("retrieval.candidates", given.drop("item_id"))
+
+
+def test_a_history_holds_what_was_written_as_of_earlier_instants(
+    con: duckdb.DuckDBPyConnection, lake: Lake, models: Models, instant: Instant
+) -> None:
+    """Whatever is built later, and whether or not the run writes: a rebuild reads the same rows."""
+    history = replace(CANDIDATES, name="retrieval.candidates_history", history_of=CANDIDATES.name)
+
+    def read(**options: bool) -> list[tuple[datetime, str]]:
+        run = ModelRun(con, lake, models, (history,), as_of=instant(6), known_at=instant(31), **options)
+        return run.frame(history.name, ["as_of", "user_id"]).sort("as_of").rows()
+
+    assert read() == []
+    for day in (4, 5):
+        lake.overwrite_as_of(CANDIDATES.name, _candidate(f"u{day}", instant(day)), instant(day))
+    expected = [(instant(4), "u4"), (instant(5), "u5")]
+    assert read() == expected
+    for later in (instant(6), instant(6, 1)):
+        lake.overwrite_as_of(CANDIDATES.name, _candidate("later", later), later)
+    assert read() == read(scratch=True) == expected
+
+
+def _candidate(user: str, as_of: datetime) -> pl.DataFrame:
+    return pl.DataFrame({"as_of": [as_of], "user_id": [user], "item_id": ["i"]})
 
 
 def test_a_column_newer_than_the_files_is_empty(

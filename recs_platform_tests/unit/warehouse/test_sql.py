@@ -73,6 +73,15 @@ def test_layout_does_not_change_what_a_model_is() -> None:
         ("select random() as r", "another result"),
         ("select uuid() as r", "another result"),
         ("select gen_random_uuid() as r", "another result"),
+        ("select nextval('s') as n", "another result"),
+        ("select approx_quantile(a, 0.5) as q from raw.events", "another result"),
+        ("select approx_count_distinct(a) as n from raw.events", "another result"),
+        ("select any_value(a) as v from raw.events", "order by"),
+        ("select arbitrary(a) as v from raw.events", "order by"),
+        ("select first(a) filter (where a > 1) as v from raw.events", "order by"),
+        ("select list(distinct a) as v from raw.events", "order by"),
+        ("select string_agg(a, ',') as v from raw.events", "order by"),
+        ("select (select a from raw.events limit 1) as v", "order by"),
         ("select a from raw.events using sample 10", "another result"),
         ("select a from read_parquet('x.parquet')", "outside"),
         ("select a from 'x.parquet'", "no CTE"),
@@ -92,3 +101,19 @@ def test_layout_does_not_change_what_a_model_is() -> None:
 def test_what_a_model_may_not_say(sql: str, reason: str) -> None:
     with pytest.raises(ModelError, match=reason):
         parse_sql(sql)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "list(a order by a)",
+        "list_sort(list(a))",
+        "len(list(distinct a))",
+        "last(a order by b) filter (where a > 1)",
+        "string_agg(a, ',' order by a)",
+        "first_value(a) over (order by b)",
+        "list(a) over (partition by b order by a)",
+    ],
+)
+def test_what_takes_rows_in_a_stated_order_is_stable(value: str) -> None:
+    assert parse_sql(f"select {value} as v from raw.events").output_names == ("v",)

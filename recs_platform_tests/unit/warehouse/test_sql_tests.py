@@ -13,7 +13,7 @@ from recs_platform.contracts.tables import EVENTS
 from recs_platform.lake.tables import Lake
 from recs_platform.warehouse.models import load_models
 from recs_platform.warehouse.runner import ModelRun
-from recs_platform.warehouse.sql_tests import data_tests, run_test, run_tests, singular_tests
+from recs_platform.warehouse.sql_tests import run_test, run_tests, singular_tests
 from recs_platform.warehouse.unit_tests import run_unit_test
 
 YML = """
@@ -108,15 +108,19 @@ def test_a_failure_shows_five_rows(start: Callable[[str], ModelRun], folder: Pat
     [
         ("unique: {columns: [nobody]}", "nobody"),
         ("relationships: {column: nobody, to: features.users, field: user_id}", "nobody"),
+        ("relationships: {column: value, to: features.nothing, field: user_id}", r"no table features\.nothing"),
+        ("relationships: {column: value, to: raw.events, field: nobody}", r"raw\.events has no column 'nobody'"),
+        ("expression: value < nobody", r"\['nobody'\]"),
+        ("expression: value <", "not DuckDB SQL"),
         ("range: {min: 0}", "belongs to a column"),
+        ("relationships: {to: features.users, field: user_id}", "belongs to a column"),
     ],
 )
-def test_a_test_names_columns_of_its_model(
-    start: Callable[[str], ModelRun], folder: Path, table_test: str, reason: str
+def test_a_test_names_tables_and_columns_that_there_are(
+    start: Callable[[str], ModelRun], table_test: str, reason: str
 ) -> None:
-    start(f"{YML}  - {table_test}\n")
-    with pytest.raises(ModelError, match=reason):
-        data_tests(load_models(folder, (EVENTS,)).get("features.users"))
+    with pytest.raises(ModelError, match=rf"users\.yml: data test .*{reason}"):
+        start(f"{YML}  - {table_test}\n")
 
 
 def test_singular_tests_are_queries_for_failing_rows(start: Callable[[str], ModelRun], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from recs_platform_tests.worlds import TINY, tiny_world
 TRUTH_WORDS = (
     "taste", "affinity", "attraction", "appeal", "examin", "intent", "vector", "latent", "quality", "focus", "activity",
     "click_prob", "weights", "damage", "broken", "truth", "brand_new", "popularity",
+    "group",
 )  # fmt: skip
 
 

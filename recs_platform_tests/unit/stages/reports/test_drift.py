@@ -30,7 +30,7 @@ def measure(reference: pl.DataFrame, current: pl.DataFrame, html=None, **more) -
         reference,
         current,
         table="features.t",
-        columns=columns,
+        columns=dict.fromkeys(columns, "user"),
         as_of=NOW,
         reference_as_of=THEN,
         html=html,
@@ -137,6 +137,7 @@ def judged(distances: list[float | None], sample: int = 5_000) -> tuple[str, flo
     rows = pl.DataFrame(
         {
             "table_name": "t",
+            "scope": "user",
             "value": distances,
             "is_drifted": [bool(distance and distance > 0.1) for distance in distances],
             "sample_size": sample,

@@ -1,0 +1,136 @@
+"""SQL tests as asset checks: one a data test, one of a model's given/expect tests, one a singular test.
+
+What is tested is said in `warehouse.sql_tests` and `warehouse.unit_tests`; running them for a person is `sql_testing`'s
+work.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from recs_platform.contracts.tables import RAW_TABLES
+from recs_platform.defs import metadata
+from recs_platform.defs.platform import Platform
+from recs_platform.defs.resources import PLATFORM
+from recs_platform.warehouse.models import Model, Models
+from recs_platform.warehouse.runner import ModelRun
+from recs_platform.warehouse.sql_tests import (
+    SqlTest,
+    TestResult,
+    data_tests,
+    run_test,
+    run_tests,
+    singular_tests,
+)
+from recs_platform.warehouse.unit_tests import UnitTestResult, run_unit_test
+
+UNIT_TESTS = "unit_tests"
+_proved: dict[str, list[UnitTestResult]] = {}
+
+
+def singular_tests_of(platform: Platform, model: Model) -> list[SqlTest]:
+    """The singular tests that are checks of a model: it is the last stored one, in dependency order, that they read."""
+    return [test for test in _singular_tests(platform.sql) if _last_read(platform.models, test) == model.name]
+
+
+def model_check_specs(platform: Platform, model: Model) -> list[dg.AssetCheckSpec]:
+    """A model's checks, all blocking, named like `recency_days__range`."""
+    key = metadata.asset_key(model.name)
+    tests = [*data_tests(model), *singular_tests_of(platform, model)]
+    specs = [_spec(key, check_name(test), test.description) for test in tests]
+    if model.unit_tests:
+        specs.append(_spec(key, UNIT_TESTS, ", ".join(test.name for test in model.unit_tests)))
+    return specs
+
+
+def model_check_results(platform: Platform, run: ModelRun, model: Model) -> list[dg.AssetCheckResult]:
+    """Run all of a model's tests on what is stored as of the run's instant."""
+    key, singular = metadata.asset_key(model.name), singular_tests_of(platform, model)
+    names = [check_name(test) for test in (*data_tests(model), *singular)]
+    results = [*run_tests(run, model), *(run_test(run, test) for test in singular)]
+    found = [_result(key, name, result) for name, result in zip(names, results, strict=True)]
+    return [*found, _unit_tests_result(key, prove(platform, model))] if model.unit_tests else found
+
+
+def raw_checks(platform: Platform) -> list[dg.AssetChecksDefinition]:
+    """The singular tests that read raw tables only, as one step after these are written."""
+    raw = {table.name for table in RAW_TABLES}
+    tests = {test.name: test for test in _singular_tests(platform.sql) if raw.issuperset(test.tables)}
+    keys = {name: metadata.asset_key(test.tables[0]) for name, test in tests.items()}
+    if not tests:
+        return []
+
+    @dg.multi_asset_check(
+        name="raw_tests",
+        specs=[_spec(keys[name], name, test.description) for name, test in tests.items()],
+        required_resource_keys={PLATFORM},
+    )
+    def raw_tests(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        now = datetime.now(UTC)
+        platform: Platform = context.resources.platform
+        with platform.model_run(now, now) as run:
+            for name, test in tests.items():
+                yield _result(keys[name], name, run_test(run, test))
+
+    return [raw_tests]
+
+
+def prove(platform: Platform, model: Model) -> list[UnitTestResult]:
+    """Results of a model's given/expect tests: they depend on its SQL and yml alone, so once a process is enough."""
+    proof = f"{model.hash} {model.unit_tests!r}"
+    if proof not in _proved:
+        with platform.connection() as con:
+            _proved[proof] = [run_unit_test(con, platform.models, model, test) for test in model.unit_tests]
+    return _proved[proof]
+
+
+def check_name(test: SqlTest) -> str:
+    """`user_features.recency_days.range` → `recency_days__range`; a singular test keeps its name."""
+    _, _, rest = test.name.partition(".")
+    return (rest or test.name).replace(".", "__")
+
+
+@cache
+def _singular_tests(folder: Path) -> tuple[SqlTest, ...]:
+    return tuple(singular_tests(folder / "tests"))
+
+
+def _last_read(models: Models, test: SqlTest) -> str | None:
+    """The stored model that a test waits for; None where it reads tables that may be written after that model."""
+    read = [model.name for model in models if model.materialized == "table" and model.name in test.tables]
+    if not read:
+        return None
+    before = {*models.upstreams(read[-1]), read[-1]}
+    needed = {above for table in test.tables for above in (table, *models.upstreams(table)) if models.is_as_of(above)}
+    return read[-1] if needed <= before else None
+
+
+def _spec(key: dg.AssetKey, name: str, description: str) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(name, asset=key, blocking=True, description=description)
+
+
+def _result(key: dg.AssetKey, name: str, result: TestResult) -> dg.AssetCheckResult:
+    """A check with the failing rows, where there are, as a table."""
+    shown: Mapping[str, Any] = {}
+    if result.failures:
+        shown = {"failing_rows": result.failures, "rows": dg.MetadataValue.md(_rows(result.sample))}
+    return dg.AssetCheckResult(asset_key=key, check_name=name, passed=not result.failures, metadata=shown)
+
+
+def _unit_tests_result(key: dg.AssetKey, results: Sequence[UnitTestResult]) -> dg.AssetCheckResult:
+    shown: dict[str, Any] = {"tests": len(results)}
+    for result in results:
+        for what, rows in (("missing", result.missing), ("unexpected", result.unexpected)):
+            if rows:
+                shown[f"{result.name}: {what}"] = dg.MetadataValue.md(_rows(rows))
+    passed = all(result.passed for result in results)
+    return dg.AssetCheckResult(asset_key=key, check_name=UNIT_TESTS, passed=passed, metadata=shown)
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    return metadata.markdown_table(pl.DataFrame([{name: str(value) for name, value in row.items()} for row in rows]))

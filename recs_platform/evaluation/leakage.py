@@ -1,0 +1,159 @@
+"""Which features know the label: one feature's power to sort, against what honest ones reach. Rows are made elsewhere.
+
+A feature that sorts nearly as well as the label itself was made from the label: nothing known before a cutoff does.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+# Measured: the best honest feature reaches 0.66 in a world of 800 users, 0.67 in MovieLens, 0.80 in Deskdrop's news
+# (popularity of the last day, within users); the label under noise of a tenth of it, 1.
+AUC_MAX = 0.98
+# With fewer positives, or fewer rows beside them, an honest feature may sort all of them by luck.
+ROWS_MIN = 50
+# Equality needs less: by luck it is as likely as naming that many rows among all.
+EQUAL_ROWS_MIN = 10
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of a positive and a negative row of one group, and how many have the positive's value above.
+
+    A tie counts half. A missing value is one of its own, counted once as below and once as above all others.
+    """
+
+    count: int = 0
+    above_missing_least: float = 0.0
+    above_missing_most: float = 0.0
+
+    def __add__(self, other: "Pairs") -> "Pairs":
+        return Pairs(
+            self.count + other.count,
+            self.above_missing_least + other.above_missing_least,
+            self.above_missing_most + other.above_missing_most,
+        )
+
+    @property
+    def auc(self) -> float:
+        """Area under the ROC curve, of the two the one further from 0.5; 0.5 where there is no pair."""
+        if not self.count:
+            return 0.5
+        both = (self.above_missing_least / self.count, self.above_missing_most / self.count)
+        return max(both, key=lambda auc: abs(auc - 0.5))
+
+
+@dataclass(frozen=True)
+class Telling:
+    """How much one feature alone tells of the label, `within` windows or their users, whichever tells more.
+
+    `auc` below 0.5 tells as much as above. `positives` and `negatives` are the rows it was reckoned from.
+    """
+
+    feature: str
+    auc: float
+    within: str
+    positives: int
+    negatives: int
+    is_label: bool
+
+    @property
+    def power(self) -> float:
+        """From 0.5 (tells nothing) to 1 (tells everything)."""
+        return max(self.auc, 1 - self.auc)
+
+    @property
+    def is_suspect(self) -> bool:
+        rows = min(self.positives, self.negatives)
+        return (rows >= ROWS_MIN and self.power >= AUC_MAX) or (rows >= EQUAL_ROWS_MIN and self.is_label)
+
+
+@dataclass
+class _Tally:
+    by_window: Pairs = field(default_factory=Pairs)
+    by_user: Pairs = field(default_factory=Pairs)
+    is_label: bool = True
+
+
+def count_pairs(values: NDArray[np.float64], labels: NDArray[np.bool_], groups: NDArray[np.int64]) -> Pairs:
+    """Pairs of rows of one group with different labels; groups are codes from 0. NaN is a missing value.
+
+    Ranks with ties at their mean: sum of the positives' ranks less P (P + 1) / 2, for each group
+    (Mann & Whitney 1947; Hanley & McNeil 1982).
+
+    >>> pairs = count_pairs(np.array([3.0, 1, 3, np.nan]), np.array([True, False, False, False]), np.zeros(4, int))
+    >>> pairs  # 3 > 1, 3 = 3, and the missing one is below or above
+    Pairs(count=3, above_missing_least=2.5, above_missing_most=1.5)
+    """
+    known = ~np.isnan(values)
+    size = int(groups.max()) + 1 if len(groups) else 0
+
+    def count(rows: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.bincount(groups[rows], minlength=size)
+
+    positives, negatives = count(known & labels), count(known & ~labels)
+    lost_positives, lost_negatives = count(~known & labels), count(~known & ~labels)
+    ranks = _mean_ranks(values[known], groups[known])
+    above = float(ranks[labels[known]].sum() - (positives * (positives + 1) / 2).sum())
+    above += float((lost_positives * lost_negatives).sum()) / 2
+    return Pairs(
+        count=int(((positives + lost_positives) * (negatives + lost_negatives)).sum()),
+        above_missing_least=above + float((positives * lost_negatives).sum()),
+        above_missing_most=above + float((lost_positives * negatives).sum()),
+    )
+
+
+def _mean_ranks(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Rank from 1 within each group, equal values at the mean of their places."""
+    ranks = np.empty(len(values))
+    if not len(values):
+        return ranks
+    order = np.lexsort((values, groups))
+    sorted_values, sorted_groups = values[order], groups[order]
+    new_group = np.r_[True, sorted_groups[1:] != sorted_groups[:-1]]
+    new_value = new_group | np.r_[True, sorted_values[1:] != sorted_values[:-1]]
+    starts = np.flatnonzero(new_value)
+    ends = np.r_[starts[1:], len(values)] - 1
+    group_starts = np.flatnonzero(new_group)[np.cumsum(new_group) - 1]
+    ranks[order] = ((starts + ends) / 2)[np.cumsum(new_value) - 1] - group_starts + 1
+    return ranks
+
+
+def tell_labels(
+    windows: Iterable[pl.DataFrame], features: Sequence[str], *, label: str, user: str
+) -> tuple[Telling, ...]:
+    """Each feature's telling over all windows, the most telling first, ties by name.
+
+    Args:
+        windows: Labelled rows of one cutoff each, read one after another; only pairs within a window are compared.
+        features: Numeric columns of the windows.
+        label: Column that is above 0 in positive rows.
+        user: Column that names the user: most features are compared within users too, where those of users tie.
+    """
+    tallies = {feature: _Tally() for feature in features}
+    positives = negatives = 0
+    for rows in windows:
+        labels = rows[label].to_numpy() > 0
+        positives, negatives = positives + int(labels.sum()), negatives + int((~labels).sum())
+        users = rows[user].rank("dense").to_numpy().astype(np.int64) - 1
+        for feature, values in _columns(rows, features):
+            tally = tallies[feature]
+            tally.by_window += count_pairs(values, labels, np.zeros(len(values), np.int64))
+            tally.by_user += count_pairs(values, labels, users)
+            tally.is_label &= bool((values == labels).all())
+    told = [_telling(feature, tally, positives, negatives) for feature, tally in tallies.items()]
+    return tuple(sorted(told, key=lambda telling: (-telling.power, telling.feature)))
+
+
+def _columns(rows: pl.DataFrame, features: Sequence[str]) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    for feature in features:
+        yield feature, rows[feature].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def _telling(feature: str, tally: _Tally, positives: int, negatives: int) -> Telling:
+    aucs = {"windows": tally.by_window.auc, "users": tally.by_user.auc}
+    within = max(aucs, key=lambda name: abs(aucs[name] - 0.5))
+    return Telling(feature, aucs[within], within, positives, negatives, tally.is_label and positives + negatives > 0)

@@ -1,0 +1,29 @@
+"""Parameters of the clustering, with their ranges and reasons. What an operator decides comes from the settings."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class SegmentConfig(BaseModel):
+    """How users are clustered; the first three are settings of the home, the rest is fixed by what was measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clusters_max: Annotated[int, Field(ge=2, description="more clusters than people can keep apart are of no use")] = 8
+    min_share: Annotated[_Share, Field(description="smaller clusters join their nearest")] = 0.02
+    weights: Annotated[Mapping[str, float], Field(description="weight of a feature in distances; 1 where absent")] = {}
+
+    users_min: Annotated[int, Field(ge=2, description="fewer users with events are one cluster")] = 20
+    fit_users: Annotated[int, Field(ge=2, description="users that statistics and centres are fitted on")] = 20_000
+    scored_users: Annotated[int, Field(ge=2, description="users trials are scored on: distances of all pairs")] = 4_000
+    variance_kept: Annotated[_Share, Field(description="of the scaled features, by the principal components")] = 0.9
+    noise_max: Annotated[_Share, Field(description="a trial that places fewer users does not describe them")] = 0.3
+    stability_min: Annotated[
+        float, Field(ge=-1, le=1, description="adjusted Rand below which a cut through one cloud is no finding")
+    ] = 0.75
+    resamples: Annotated[int, Field(ge=1, description="bootstrap refits behind a trial's stability")] = 5
+    stability_trials: Annotated[int, Field(ge=1, description="best trials whose stability is measured")] = 5

@@ -1,0 +1,89 @@
+"""Holds what a yml declares against its SQL and against the tables it names. Reading the files is `models`' work.
+
+Each function raises ModelError naming the file; where yml and SQL disagree, both.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from recs_platform.contracts.errors import ModelError
+from recs_platform.warehouse.model_files import DataTest, ModelFile
+from recs_platform.warehouse.sql import columns_of
+
+Tables = Mapping[str, Collection[str]]
+_OF_TABLES = {"expression", "relationships", "unique"}
+
+
+def check_columns(path: Path, file: ModelFile, selected: Sequence[str]) -> None:
+    """The yml has the columns of the final select in their order, and a grain of them."""
+    yml, declared = path.with_suffix(".yml"), tuple(column.name for column in file.columns)
+    if declared != tuple(selected):
+        missing = [name for name in selected if name not in declared]
+        extra = [name for name in declared if name not in selected]
+        difference = f"lacks {missing}, has {extra} too many" if missing or extra else "has them in another order"
+        raise ModelError(f"{yml}: of the columns that {path} selects, it {difference}")
+    unknown = [name for name in file.grain if name not in declared]
+    if unknown:
+        raise ModelError(f"{yml}: grain {unknown} is no column")
+
+
+def check_upstreams(path: Path, read: Sequence[str], file: ModelFile, tables: Tables) -> None:
+    """The SQL reads, and the given rows fill, tables that there are."""
+    given = {table for test in file.unit_tests for table in test.given}
+    for where, names in ((path, read), (path.with_suffix(".yml"), sorted(given))):
+        for table in names:
+            if table not in tables:
+                raise ModelError(f"{where}: no table {table}; known are the models and the contract tables")
+
+
+def check_data_tests(path: Path, file: ModelFile, tables: Tables) -> None:
+    """The data tests name columns that there are, of this table and of those they relate it to."""
+    own = {column.name for column in file.columns}
+    yml = path.with_suffix(".yml")
+    for test in file.data_tests:
+        if test.kind not in _OF_TABLES or (test.kind == "relationships" and "column" not in test.arguments):
+            raise ModelError(f"{yml}: data test {test.kind} belongs to a column")
+    for test in _tests(file):
+        for name in (test.arguments.get("column"), *test.arguments.get("columns", ())):
+            if name is not None and name not in own:
+                raise ModelError(f"{yml}: data test {test.kind} names {name!r}, no column of {file.name}")
+        if test.kind == "relationships":
+            target, field = str(test.arguments["to"]), test.arguments["field"]
+            if target not in tables:
+                raise ModelError(f"{yml}: data test relationships: no table {target}")
+            if field not in tables[target]:
+                raise ModelError(f"{yml}: data test relationships: {target} has no column {field!r}")
+        if test.kind == "expression":
+            _check_expression(yml, file, str(test.arguments["expression"]), own)
+
+
+def check_features(path: Path, file: ModelFile) -> None:
+    """What the ranker reads says what it measures: unit, scope, missing-value rule, and which values it can have."""
+    for column in (column for column in file.columns if column.feature):
+        kinds = {test.kind for test in column.data_tests}
+        stated = {
+            "unit": bool(column.unit),
+            "scope": column.scope is not None,
+            "missing": column.missing is not None,
+            "a range or accepted_values test": bool(kinds & {"range", "accepted_values"}),
+            "a not_null test": column.missing not in {"never", "constant"} or "not_null" in kinds,
+        }
+        lacking = [what for what, is_there in stated.items() if not is_there]
+        if lacking:
+            raise ModelError(f"{path.with_suffix('.yml')}: the feature {column.name} lacks {', '.join(lacking)}")
+
+
+def _tests(file: ModelFile) -> Iterator[DataTest]:
+    yield from file.data_tests
+    for column in file.columns:
+        yield from column.data_tests
+
+
+def _check_expression(yml: Path, file: ModelFile, expression: str, own: Collection[str]) -> None:
+    try:
+        named = columns_of(expression)
+    except ModelError as error:
+        raise ModelError(f"{yml}: data test {expression!r}: {error}") from error
+    unknown = [name for name in named if name not in own]
+    if unknown:
+        raise ModelError(f"{yml}: data test {expression!r} names {unknown}, no column of {file.name}")
