@@ -8,9 +8,9 @@ What models say is read in `models`; which model runs when is decided by the cal
 # pyright: reportUnknownParameterType=false
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
@@ -186,7 +186,7 @@ class ModelRun:
             return
         partitions = (c.AS_OF,) if name in self._models and is_as_of else self._partitions(name)
         source = scan(files, {column: types[column] for column in partitions})
-        found = {row[0] for row in self._con.execute(f"describe select * from {source}").fetchall()}
+        found = _stored_columns(tuple(files)) | set(partitions)
         self._create(name, "view", f"select {', '.join(typed_columns(types, found))} from {source}")
 
     def _files(self, name: str, *, is_as_of: bool) -> list[str]:
@@ -209,21 +209,20 @@ class ModelRun:
 
     def _create(self, name: str, kind: str, sql: str) -> None:
         # Not TEMP: cursors, which stream, see only what the database holds.
+        import duckdb
+
         schema, _ = name.split(".")
         if schema not in self._schemas:
             self._con.execute(f"create schema if not exists {quoted(schema)}")
             self._schemas.add(schema)
-        self._con.execute(f"{self._replacing(name, kind)} {relation(name)} as {sql}")
+        create = f"create or replace {kind} {relation(name)} as {sql}"
+        try:
+            self._con.execute(create)
+        except duckdb.CatalogException:
+            # An earlier run may have left a view where a table is to be, or the other way round.
+            self._con.execute(f"drop {'table' if kind == 'view' else 'view'} if exists {relation(name)}")
+            self._con.execute(create)
         self._ready.add(name)
-
-    def _replacing(self, name: str, kind: str) -> str:
-        """A table cannot be replaced by a view nor a view by a table: what an earlier run left is dropped first."""
-        import duckdb
-
-        other = "table" if kind == "view" else "view"
-        with suppress(duckdb.CatalogException):  # it is of this kind
-            self._con.execute(f"drop {other} if exists {relation(name)}")
-        return f"create or replace {kind}"
 
     def _types(self, name: str) -> dict[str, str]:
         if name in self._contracts:
@@ -241,6 +240,14 @@ class ModelRun:
 
     def _partitions(self, name: str) -> tuple[str, ...]:
         return self._contracts[name].partition_by if name in self._contracts else ()
+
+
+@lru_cache(maxsize=1024)
+def _stored_columns(files: tuple[str, ...]) -> frozenset[str]:
+    """Columns that any of the Parquet files holds; a file of the lake never changes."""
+    import pyarrow.parquet as pq
+
+    return frozenset(name for file in files for name in pq.read_schema(file).names)
 
 
 class _Counted:
