@@ -28,7 +28,7 @@ run: $(STAMP)       ## Simulate a world if there is no data yet, run the whole g
 	@$(BIN)/recs demo
 
 test: $(STAMP)      ## Run the tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)     ## Everything: format, lint, types, import contracts, SQL style, tests
 	@echo "== format";           $(BIN)/ruff format --check .

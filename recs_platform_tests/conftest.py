@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from recs_platform_tests.homes import Built, CommandLine
 
 
+LONG_FIRST = ("integration", "defs", "ingestion")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Rooms whose tests build graphs come first: none is left to one process at the end. The order within is random."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG_FIRST)
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all processes of a test run see: what takes long is made there once."""

@@ -4,7 +4,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import duckdb
@@ -20,7 +20,7 @@ from recs_platform.stages.events import Source, load_sources
 from recs_platform.warehouse.connection import connect
 from recs_platform.warehouse.lineage import ColumnEdge, column_lineage
 from recs_platform.warehouse.models import Models, load_models
-from recs_platform.warehouse.parameters import sql_parameters
+from recs_platform.warehouse.parameters import Parameter, sql_parameters
 from recs_platform.warehouse.runner import ModelRun
 
 
@@ -29,6 +29,14 @@ def sql_folder() -> Path:
     package = Path(recs_platform.__file__).parent
     checkout = package.parent / "dbt_like_sql"
     return checkout if checkout.is_dir() else package / "dbt_like_sql"
+
+
+@cache
+def _load_models(
+    folder: Path, contracts: tuple[TableContract, ...], parameters: tuple[tuple[str, Parameter], ...]
+) -> Models:
+    """The same files are read once a process, for however many homes."""
+    return load_models(folder, contracts, dict(parameters))
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class Platform:
 
     @cached_property
     def models(self) -> Models:
-        return load_models(self.sql / "models", self.contracts, sql_parameters(self.settings))
+        return _load_models(self.sql / "models", self.contracts, tuple(sql_parameters(self.settings).items()))
 
     @cached_property
     def lineage(self) -> list[ColumnEdge]:

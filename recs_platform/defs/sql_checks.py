@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
@@ -29,8 +29,31 @@ from recs_platform.warehouse.sql_tests import (
 )
 from recs_platform.warehouse.unit_tests import UnitTestResult, run_unit_test
 
+if TYPE_CHECKING:
+    from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+        AssetCheckEvaluationTargetMaterializationData,
+    )
+    from dagster._core.execution.context.system import StepExecutionContext
+
 UNIT_TESTS = "unit_tests"
 _proved: dict[str, list[UnitTestResult]] = {}
+# Of one attempt of a step, for one asset: its checks follow its materialization.
+_targets: "dict[object, AssetCheckEvaluationTargetMaterializationData | None]" = {}
+
+
+class _CheckResult(dg.AssetCheckResult):
+    """A result that looks the judged materialization up once for all checks of an asset, and not twice for each."""
+
+    def _get_partitioned_target_materialization_data(
+        self, step_context: "StepExecutionContext", asset_key: dg.AssetKey, partition_key: str
+    ) -> "AssetCheckEvaluationTargetMaterializationData | None":
+        attempt = (step_context.run_id, step_context.previous_attempt_count, asset_key, partition_key)
+        if attempt not in _targets:
+            _targets.clear()
+            _targets[attempt] = super()._get_partitioned_target_materialization_data(
+                step_context, asset_key, partition_key
+            )
+        return _targets[attempt]
 
 
 def singular_tests_of(platform: Platform, model: Model) -> list[SqlTest]:
@@ -119,7 +142,7 @@ def _result(key: dg.AssetKey, name: str, result: TestResult) -> dg.AssetCheckRes
     shown: Mapping[str, Any] = {}
     if result.failures:
         shown = {"failing_rows": result.failures, "rows": dg.MetadataValue.md(_rows(result.sample))}
-    return dg.AssetCheckResult(asset_key=key, check_name=name, passed=not result.failures, metadata=shown)
+    return _CheckResult(asset_key=key, check_name=name, passed=not result.failures, metadata=shown)
 
 
 def _unit_tests_result(key: dg.AssetKey, results: Sequence[UnitTestResult]) -> dg.AssetCheckResult:
@@ -129,7 +152,7 @@ def _unit_tests_result(key: dg.AssetKey, results: Sequence[UnitTestResult]) -> d
             if rows:
                 shown[f"{result.name}: {what}"] = dg.MetadataValue.md(_rows(rows))
     passed = all(result.passed for result in results)
-    return dg.AssetCheckResult(asset_key=key, check_name=UNIT_TESTS, passed=passed, metadata=shown)
+    return _CheckResult(asset_key=key, check_name=UNIT_TESTS, passed=passed, metadata=shown)
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> str:

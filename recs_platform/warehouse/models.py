@@ -117,8 +117,12 @@ class Models:
         if name in self.contracts:
             return ()
         found = set(self.get(name).upstreams)
-        if transitive:
-            found |= {above for upstream in tuple(found) for above in self.upstreams(upstream)}
+        pending = [*found] if transitive else []
+        while pending:
+            upstream = pending.pop()
+            above = set(self.by_name[upstream].upstreams if upstream in self.by_name else ()) - found
+            found |= above
+            pending.extend(above)
         return (*sorted(found & self.contracts.keys()), *(model.name for model in self if model.name in found))
 
     def is_as_of(self, name: str) -> bool:
