@@ -45,7 +45,7 @@ def all_segments(_folder: Path, _scale: float) -> list[Row]:
 
     platform = open_platform()
     with platform.model_run(AS_OF, datetime.now(UTC)) as run:
-        run.require("features.user_features")
+        run.materialize("segments.user_segments")
         reading, users = timed(lambda: run.frame("features.user_features").height)
         seconds, _ = timed(lambda: segment_as_of(platform, AS_OF, datetime.now(UTC)))
     return [Row(ALL_SEGMENTS, seconds, users, "users", "reading their features", reading)]

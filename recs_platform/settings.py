@@ -127,6 +127,9 @@ class Settings(BaseSettings):
     landing_settle_seconds: Annotated[
         float, Field(ge=0, le=3600, description="a landed file must not have changed for so long before it is read")
     ] = 1.0
+    data_tests: Annotated[
+        bool, Field(description="run the SQL tests of each table as it is built; a failed one stops what depends on it")
+    ] = True
     publish: PublishSettings = PublishSettings()
     privacy: PrivacySettings = PrivacySettings()
     outliers: OutlierSettings = OutlierSettings()

@@ -43,7 +43,7 @@ def taken_in(shared: Path) -> "Platform":
     from recs_platform.lake.locks import exclusive
     from recs_platform_tests.homes import ignore, platform_at
 
-    platform, done = platform_at(shared / "taken_in"), shared / "taken_in.done"
+    platform, done = platform_at(shared / "taken_in", data_tests=True), shared / "taken_in.done"
     with exclusive(shared / "taken_in.lock"):
         if not done.exists():
             tiny_world(platform.home.landing / "world")
@@ -64,11 +64,11 @@ def built(taken_in: "Platform", shared: Path) -> "Built":
     as_of, done = TINY.start + timedelta(days=TINY.days), shared / "built.known_at"
     with exclusive(shared / "built.lock"):
         if not done.exists():
-            platform, known_at = copy_home(taken_in, shared / "built"), datetime.now(UTC)
+            platform, known_at = copy_home(taken_in, shared / "built", data_tests=True), datetime.now(UTC)
             with open_instance(platform.home) as instance:
                 launch.build(platform, instance, as_of, ignore, known_at=known_at)
             done.write_text(known_at.isoformat())
-    return Built(platform_at(shared / "built"), as_of, datetime.fromisoformat(done.read_text()))
+    return Built(platform_at(shared / "built", data_tests=True), as_of, datetime.fromisoformat(done.read_text()))
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ SMALL: dict[str, Any] = {
     "evaluation_protocol": "global",
     "candidates_per_source": 15,
     "landing_settle_seconds": 0.0,
+    "data_tests": False,  # hundreds of records a build: the shared home and the command line have them
 }
 LEARNED = ("embeddings", "item_index", "windows", "ranker")
 AS_OF_SCHEMAS = ("features.", "segments.", "retrieval.", "ranking.", "recommendations.", "reports.", "marts.")
@@ -145,7 +146,7 @@ class CommandLine:
         """Exit code, stdout, stderr."""
         self._monkeypatch.setenv("RECS_HOME", str(home))
         self._monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
-        for name, value in SMALL.items():
+        for name, value in {**SMALL, "data_tests": True}.items():
             self._monkeypatch.setenv(f"RECS_{name.upper()}", str(value))
         self._monkeypatch.setattr(sys, "argv", ["recs", *arguments])
         self._capsys.readouterr()

@@ -29,6 +29,7 @@ RECS_TOML = """\
 # allow_repeats = false         # recommend what the user has consumed already
 # schedule_hour = 3             # hour (UTC) of the daily build
 # session_gap_minutes = 30      # pause that ends a session, where the source names none
+# data_tests = true             # run the SQL tests of each table as it is built
 # landing_settle_seconds = 1.0  # a landed file must not have changed for so long before it is read
 
 # [publish]

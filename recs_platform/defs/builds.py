@@ -26,7 +26,15 @@ MODELS, SETTINGS, CODE = "models", "settings", "code"
 FILE_KEY = [c.CONTRACT_TABLE, c.FILE_HASH]
 
 # What changes how a build runs, or what is taken in, but not what a build makes of the rows in the lake.
-_NOT_OF_A_BUILD = {"home", "threads", "memory_limit_gb", "schedule_hour", "landing_settle_seconds", "privacy"}
+_NOT_OF_A_BUILD = {
+    "home",
+    "threads",
+    "memory_limit_gb",
+    "schedule_hour",
+    "landing_settle_seconds",
+    "privacy",
+    "data_tests",
+}
 _LIBRARIES = ("duckdb", "faiss-cpu", "implicit", "lightgbm", "numpy", "polars", "scikit-learn", "scipy")
 _NOT_IN_A_BUILD = {"cli", "world"}
 

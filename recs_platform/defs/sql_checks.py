@@ -62,7 +62,9 @@ def singular_tests_of(platform: Platform, model: Model) -> list[SqlTest]:
 
 
 def model_check_specs(platform: Platform, model: Model) -> list[dg.AssetCheckSpec]:
-    """A model's checks, all blocking, named like `recency_days__range`."""
+    """A model's checks, all blocking, named like `recency_days__range`; none where the settings switch them off."""
+    if not platform.settings.data_tests:
+        return []
     key = metadata.asset_key(model.name)
     tests = [*data_tests(model), *singular_tests_of(platform, model)]
     specs = [_spec(key, check_name(test), test.description) for test in tests]
@@ -73,6 +75,8 @@ def model_check_specs(platform: Platform, model: Model) -> list[dg.AssetCheckSpe
 
 def model_check_results(platform: Platform, run: ModelRun, model: Model) -> list[dg.AssetCheckResult]:
     """Run all of a model's tests on what is stored as of the run's instant."""
+    if not platform.settings.data_tests:
+        return []
     key, singular = metadata.asset_key(model.name), singular_tests_of(platform, model)
     names = [check_name(test) for test in (*data_tests(model), *singular)]
     results = [*run_tests(run, model), *(run_test(run, test) for test in singular)]
@@ -82,7 +86,7 @@ def model_check_results(platform: Platform, run: ModelRun, model: Model) -> list
 
 def raw_checks(platform: Platform) -> list[dg.AssetChecksDefinition]:
     """The singular tests that read raw tables only, as one step after these are written."""
-    raw = {table.name for table in RAW_TABLES}
+    raw = {table.name for table in RAW_TABLES if platform.settings.data_tests}
     tests = {test.name: test for test in _singular_tests(platform.sql) if raw.issuperset(test.tables)}
     keys = {name: metadata.asset_key(test.tables[0]) for name, test in tests.items()}
     if not tests:

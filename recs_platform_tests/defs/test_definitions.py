@@ -22,7 +22,7 @@ HEAVY = ("lightgbm", "sklearn", "faiss", "implicit", "evidently", "scipy")
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    return platform_at(tmp_path_factory.mktemp("definitions") / "home")
+    return platform_at(tmp_path_factory.mktemp("definitions") / "home", data_tests=True)
 
 
 @pytest.fixture(scope="module")

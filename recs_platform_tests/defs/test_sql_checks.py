@@ -20,7 +20,7 @@ KEY = dg.AssetKey(["segments", "user_segments"])
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    return platform_at(tmp_path_factory.mktemp("checks") / "home")
+    return platform_at(tmp_path_factory.mktemp("checks") / "home", data_tests=True)
 
 
 def test_every_test_of_a_stored_model_is_a_check_and_names_what_it_holds(platform: Platform) -> None:
@@ -57,7 +57,7 @@ def test_a_failing_check_shows_its_rows(platform: Platform) -> None:
 
 
 def test_the_event_log_is_read_by_dagsters_own_storage_and_outlives_a_wipe(tmp_path: Path) -> None:
-    home = platform_at(tmp_path / "home").home
+    home = platform_at(tmp_path / "home", data_tests=True).home
 
     @dg.asset(key=KEY)
     def segments() -> None: ...
@@ -79,7 +79,7 @@ def test_the_event_log_is_read_by_dagsters_own_storage_and_outlives_a_wipe(tmp_p
 
 
 def test_a_home_that_names_its_own_storage_keeps_it(tmp_path: Path) -> None:
-    home = platform_at(tmp_path / "home").home
+    home = platform_at(tmp_path / "home", data_tests=True).home
     home.dagster.mkdir(parents=True)
     (home.dagster / "dagster.yaml").write_text(f"storage: {{sqlite: {{base_dir: '{tmp_path / 'mine'}'}}}}\n")
     with open_instance(home) as instance:
