@@ -45,14 +45,20 @@ class LineageNode:
 
 
 def find_column(models: Models, name: str) -> tuple[str, str | None]:
-    """`schema.table` or `schema.table.column` as table and column. Raises UsageError naming what is spelled alike."""
+    """`schema.table` or `schema.table.column` as table and column; `ctr` is a column whose initials end so, if one is.
+
+    Raises UsageError naming what is spelled alike.
+    """
     table, column = ".".join(name.split(".")[:2]), name.split(".", 2)[2] if name.count(".") > 1 else None
     tables = [*models.contracts, *(model.name for model in models)]
     if table not in tables:
         raise UsageError(f"no table {table!r}{_alike(table, tables)}")
-    if column is not None and column not in models.types(table):
+    if column is None or column in models.types(table):
+        return table, column
+    abbreviated = [name for name in models.types(table) if len(column) > 1 and _initials(name).endswith(column)]
+    if len(abbreviated) != 1:
         raise UsageError(f"{table} has no column {column!r}{_alike(column, list(models.types(table)))}")
-    return table, column
+    return table, abbreviated[0]
 
 
 def lineage_tree(models: Models, edges: Sequence[ColumnEdge], table: str, column: str | None = None) -> LineageNode:
@@ -100,6 +106,10 @@ def _stored(
 
 def _kind(models: Models, table: str) -> str:
     return models.get(table).materialized if table in models else "contract"
+
+
+def _initials(name: str) -> str:
+    return "".join(word[0] for word in name.split("_") if word)
 
 
 def _alike(name: str, names: Sequence[str]) -> str:

@@ -97,6 +97,7 @@ def test_stored_lineage_looks_through_views(folder: Path) -> None:
 def test_a_name_that_is_none_is_answered_with_those_like_it(folder: Path) -> None:
     models = load_models(folder, (EVENTS,))
     assert find_column(models, "features.activity.value_sum") == ("features.activity", "value_sum")
+    assert find_column(models, "features.activity.vs") == ("features.activity", "value_sum")
     with pytest.raises(UsageError, match=r"did you mean features\.activity"):
         find_column(models, "features.activty")
     with pytest.raises(UsageError, match="did you mean value_sum"):
