@@ -3,26 +3,22 @@
 The log is made and taken in, and the hand-written script run, in other processes: peak memory is the features' alone.
 """
 
-import multiprocessing
 import shutil
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from benchmarks.logs import DAYS, EVENTS, FIRST_DAY, ITEMS, USERS, write_log
 from benchmarks.promises import ALL_FEATURES, ALL_SEGMENTS
-from benchmarks.timing import Row, timed
+from benchmarks.timing import Row, apart, timed
 from recs_platform.cli.house import open_platform
 from recs_platform.stages import events
 
 if TYPE_CHECKING:
     from recs_platform.defs.platform import Platform
 
-T = TypeVar("T")
 PEER = Path(__file__).parent / "peers" / "features.sql"
 AS_OF = datetime.fromisoformat(FIRST_DAY).replace(tzinfo=UTC) + timedelta(days=DAYS + 1)
 CANDIDATE_FEATURES = "features.candidate_features"
@@ -30,12 +26,12 @@ CANDIDATE_FEATURES = "features.candidate_features"
 
 def all_features(folder: Path, scale: float) -> list[Row]:
     """Every model of `features` but that of candidate pairs, in one run, written to the lake."""
-    count = _apart(take_in_log, scale)
+    count = apart(take_in_log, scale)
     platform = open_platform()
     seconds, slowest = timed(lambda: materialize_features(platform))
     for name, took in slowest:
         print(f"  {took:6.2f} s  {name}", flush=True)
-    by_hand = _apart(run_peer, platform.lake.files("raw.events"), platform.lake.files("raw.items"), folder / "peer")
+    by_hand = apart(run_peer, platform.lake.files("raw.events"), platform.lake.files("raw.items"), folder / "peer")
     return [Row(ALL_FEATURES, seconds, count, "events", "the same columns written by hand", by_hand)]
 
 
@@ -91,8 +87,3 @@ def run_peer(event_files: list[str], item_files: list[str], folder: Path) -> flo
         seconds, _ = timed(lambda: con.execute(script))
     shutil.rmtree(folder)
     return seconds
-
-
-def _apart(action: Callable[..., T], *arguments: object) -> T:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as other:
-        return other.submit(action, *arguments).result()

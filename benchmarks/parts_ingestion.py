@@ -3,25 +3,21 @@
 Files are made, and the floors measured, in other processes: peak memory is that of the ingestion alone.
 """
 
-import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import duckdb
 
 from benchmarks.promises import BAD_JSONL, BAD_PARQUET, CLEAN_JSONL, CLEAN_PARQUET, NOTHING_NEW
-from benchmarks.timing import Row, timed
+from benchmarks.timing import Row, apart, timed
 from recs_platform.cli.house import open_platform
 from recs_platform.stages import events
 
-T = TypeVar("T")
 Suffix = Literal["parquet", "jsonl"]
 
 EVENTS, FILES, EVENTS_A_FILE = 10_000_000, 1_000, 200
@@ -66,7 +62,7 @@ def nothing_new(_folder: Path, scale: float) -> list[Row]:
     """What a sensor costs that finds nothing: a fresh process looks at many files, all taken in."""
     platform, files = open_platform(), max(20, int(FILES * scale))
     landing = platform.home.landing / "contract"
-    _apart(_write_small, landing, files)
+    apart(_write_small, landing, files)
     with platform.connection() as con:
         _take_in(con)
     code = (
@@ -90,7 +86,7 @@ def _ask(code: str) -> "subprocess.CompletedProcess[str]":
 def _ingest(folder: Path, what: str, suffix: Suffix, scale: float, *, bad: int) -> Row:
     platform, count = open_platform(), int(EVENTS * scale)
     file = platform.home.landing / "contract" / f"events.{suffix}"
-    _apart(write_events, file, count, bad)
+    apart(write_events, file, count, bad)
     with platform.connection() as con:
         seconds, report = timed(lambda: _take_in(con))
     total = report.totals["events"]
@@ -98,7 +94,7 @@ def _ingest(folder: Path, what: str, suffix: Suffix, scale: float, *, bad: int) 
         sys.exit(f"{what}: {count} events were landed, the ledger says {total}")
     if (total.rows_quarantined > 0) != (bad > 0):
         sys.exit(f"{what}: {total.rows_quarantined} rows were refused, {bad} of 1000 are bad")
-    floor = _apart(copy_plain, file, folder / "plain.parquet")
+    floor = apart(copy_plain, file, folder / "plain.parquet")
     shutil.rmtree(platform.home.root)
     return Row(what, seconds, count, "events", "DuckDB COPY to Parquet, typed, nothing checked", floor)
 
@@ -162,9 +158,3 @@ def _plain() -> duckdb.DuckDBPyConnection:
     con.execute("set TimeZone = 'UTC'")
     con.execute("set enable_progress_bar = false")
     return con
-
-
-def _apart(action: Callable[..., T], *arguments: object) -> T:
-    """Run it in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
-        return alone.submit(action, *arguments).result()

@@ -11,8 +11,8 @@ from recs_platform.contracts.tables import LIST_METRICS, LISTS, USER_METRICS, VE
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.writing import Written, write_frames
+from recs_platform.stages.features import feature_scopes
 from recs_platform.stages.reports import Report, ReportInputs, ReportResult
-from recs_platform.warehouse.models import Model
 from recs_platform.warehouse.runner import ModelRun
 
 DRIFT_TABLES = ("features.user_features", "features.item_features")
@@ -43,7 +43,7 @@ def read_inputs(platform: Platform, at: datetime, known: datetime) -> ReportInpu
             item_counts=run.frame("features.item_features", [c.ITEM_ID, INTERACTION_COUNT]),
             reference_features=reference or {},
             current_features=_features(run),
-            feature_columns={table: _feature_scopes(platform.models.get(table)) for table in DRIFT_TABLES},
+            feature_columns={table: feature_scopes(platform.models.get(table)) for table in DRIFT_TABLES},
             as_of=at,
             reference_as_of=earlier if reference else None,
             horizon_days=settings.horizon_days,
@@ -67,11 +67,6 @@ def _verdicts_so_far(platform: Platform, at: datetime) -> pl.DataFrame:
 
 def _features(run: ModelRun) -> Mapping[str, pl.DataFrame]:
     return {table: run.frame(table) for table in DRIFT_TABLES}
-
-
-def _feature_scopes(model: Model) -> dict[str, str]:
-    """Features of a model in the order of its yml, each with whose property it is."""
-    return {column.name: column.scope or "" for column in model.columns if column.feature}
 
 
 def _pooled(list_metrics: pl.DataFrame) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from recs_platform.stages.features.feature_set import (
     FEATURES_SCHEMA,
-    feature_columns,
+    feature_scopes,
     feature_set,
     feature_tables,
     ranking_rows_sql,
@@ -14,7 +14,7 @@ __all__ = [
     "ItemVectors",
     "VectorConfig",
     "faulty_vectors",
-    "feature_columns",
+    "feature_scopes",
     "feature_set",
     "feature_tables",
     "ranking_rows_sql",

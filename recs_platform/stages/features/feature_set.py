@@ -21,9 +21,9 @@ def feature_set(models: Models, candidate_features: Sequence[Feature]) -> Featur
     return FeatureSet((*candidate_features, *described))
 
 
-def feature_columns(model: Model) -> tuple[str, ...]:
-    """Names of the model's features, in the order of its yml."""
-    return tuple(column.name for column in model.columns if column.feature)
+def feature_scopes(model: Model) -> dict[str, str]:
+    """The model's features in the order of its yml, each with whose property it is: user, item or pair."""
+    return {column.name: column.scope or "" for column in model.columns if column.feature}
 
 
 def feature_tables(features: FeatureSet) -> tuple[str, ...]:
