@@ -35,13 +35,21 @@ def retrieve(_folder: Path, scale: float) -> list[Row]:
         lambda: retrieval.fit_retrieval(problem, retrieval.RetrievalConfig(), seed=SEED, threads=threads)
     )
     offering, offered = timed(lambda: sum(chunk.height for chunk in retrieval.generate_candidates(fit)))
-    vectors = fit.embeddings.user_factors, fit.embeddings.item_factors
+    als = fit.space("als").embeddings
+    vectors = als.user_factors, als.item_factors
     exact, _ = timed(lambda: [np.argpartition(-(block @ vectors[1].T), 50) for block in np.array_split(vectors[0], 40)])
     size = f"{users:,} users x {items:,} items"
     return [
         Row(f"retrieval: encode, {size}", encoding, n, "interactions"),
-        Row("retrieval: fit embeddings and index", fitting, n, "interactions"),
-        Row("retrieval: 5 sources, merged", offering, offered, "candidates", "one exact product, top 50", exact),
+        Row("retrieval: fit vectors and indexes", fitting, n, "interactions"),
+        Row(
+            "retrieval: all enabled sources, merged",
+            offering,
+            offered,
+            "candidates",
+            "one exact product, top 50",
+            exact,
+        ),
     ]
 
 

@@ -19,6 +19,7 @@ from benchmarks.parts_data import features, ingest_jsonl, ingest_parquet, orches
 from benchmarks.parts_features import all_features, all_segments
 from benchmarks.parts_ingestion import bad_jsonl, bad_parquet, clean_jsonl, clean_parquet, nothing_new
 from benchmarks.parts_models import forest, rerank, retrieve
+from benchmarks.parts_search import approximate_search, exact_search
 from benchmarks.promises import Speed, kept_speeds
 from benchmarks.timing import Row
 
@@ -36,6 +37,8 @@ PARTS = {
     "all_features": (all_features, "log"),
     "all_segments": (all_segments, "log"),
     "retrieve": (retrieve, "world"),
+    "exact_search": (exact_search, "world"),
+    "approximate_search": (approximate_search, "world"),
     "forest": (forest, "world"),
     "rerank": (rerank, "world"),
     "orchestration": (orchestration, "run"),

@@ -6,7 +6,7 @@ Parameters of an algorithm sit beside the algorithm; here is what an operator de
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
@@ -103,6 +103,26 @@ class SegmentSettings(BaseModel):
         return hash((self.clusters_max, self.min_share, tuple(sorted(self.weights.items()))))
 
 
+class RetrievalSettings(BaseModel):
+    """Which candidates are found and kept; what a source or a segment may say is checked where retrieval is set up."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    candidates: Annotated[int, Field(ge=1, le=10_000, description="best of the merge that a user keeps")] = 200
+    vectors: Annotated[
+        str | None, Field(description="Parquet with item_id and vector, relative to the home: your own item vectors")
+    ] = None
+    quotas: Annotated[dict[str, int], Field(description="best items of a source that stay candidates in any case")] = {}
+    segments: Annotated[
+        dict[str, dict[str, Any]], Field(description="by segment_id: sources that are off, and quotas of its own")
+    ] = {}
+    sources: Annotated[dict[str, dict[str, Any]], Field(description="parameters of a source by its name")] = {}
+
+    def __hash__(self) -> int:
+        """Dictionaries have no hash; settings are looked up by theirs."""
+        return hash(self.model_dump_json())
+
+
 class Settings(BaseSettings):
     """Frozen settings; each field says its range and its reason."""
 
@@ -117,7 +137,7 @@ class Settings(BaseSettings):
     horizon_days: Annotated[int, Field(ge=1, le=90, description="length of a label or test window")] = 14
     evaluation_windows: Annotated[int, Field(ge=1, le=100, description="test windows pooled")] = 12
     evaluation_protocol: Literal["auto", "global", "per_user"] = "auto"
-    candidates_per_source: Annotated[int, Field(ge=1, le=1000)] = 50
+    candidates_per_source: Annotated[int, Field(ge=1, le=1000)] = 40
     max_per_category: Annotated[int, Field(ge=1, description="items of one category in a list, while others last")] = 6
     allow_repeats: Annotated[bool, Field(description="recommend what the user has consumed already")] = False
     schedule_hour: Annotated[int, Field(ge=0, le=23, description="hour (UTC) of the daily run")] = 3
@@ -135,6 +155,7 @@ class Settings(BaseSettings):
     outliers: OutlierSettings = OutlierSettings()
     event_weights: EventWeightSettings = EventWeightSettings()
     segments: SegmentSettings = SegmentSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
 
     @classmethod
     def settings_customise_sources(

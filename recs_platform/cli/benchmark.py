@@ -24,7 +24,9 @@ def retrieval(
     test: Annotated[Path, typer.Option(help="Parquet with the held-out user_id, item_id.")],
     valid: Annotated[Path | None, typer.Option(help="Parquet to tune on; carved from train when absent.")] = None,
     k: Annotated[int, typer.Option(min=1)] = 20,
-    sources: Annotated[str | None, typer.Option(help="Comma-separated names; all when absent.")] = None,
+    sources: Annotated[
+        str | None, typer.Option(help="Comma-separated names; those of the profile when absent.")
+    ] = None,
     profile: Annotated[Literal["fast", "best"], typer.Option()] = "fast",
     output: Annotated[Path | None, typer.Option(help="Parquet to write user_id, item_id, rank, score to.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,

@@ -24,7 +24,7 @@ RECS_TOML = """\
 # train_every_days = 7          # days between training cutoffs
 # evaluation_windows = 12       # test windows pooled
 # evaluation_protocol = "auto"  # global (rolling windows), per_user (each user's last fifth), or auto
-# candidates_per_source = 50
+# candidates_per_source = 40    # items a source offers a user
 # max_per_category = 6          # items of one category in a list, while others last
 # allow_repeats = false         # recommend what the user has consumed already
 # schedule_hour = 3             # hour (UTC) of the daily build
@@ -66,6 +66,16 @@ RECS_TOML = """\
 # purchase = 5.0
 # subscribe = 3.0
 # dismiss = 0.0
+
+# [retrieval]
+# candidates = 200                # best of the merge that a user keeps
+# vectors = "vectors.parquet"     # your own item vectors: item_id and vector, relative to this home
+# quotas = {new_items = 2}        # best items of a source that stay candidates wherever the merge puts them
+# [retrieval.segments.new]        # by segment_id of segments.user_segments
+# off = ["als"]                   # sources these users are not offered items of
+# quotas = {new_items = 10}
+# [retrieval.sources.trending]    # parameters of a source; every source has enabled and weight
+# half_life_days = 3.0
 
 # [segments]
 # clusters_max = 8          # greatest number of behavioural clusters tried

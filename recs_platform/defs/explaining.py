@@ -11,7 +11,7 @@ from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.tables import CANDIDATES, RANKED, EventType
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.windows import IS_WITHHELD
+from recs_platform.defs.retrieval_inputs import IS_WITHHELD
 from recs_platform.lake.artifacts import artifact
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_tables, ranking_rows_sql

@@ -9,7 +9,8 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
 from recs_platform.defs.evaluation import rerank_context
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.windows import IS_WITHHELD, PAIR, with_user_counts
+from recs_platform.defs.retrieval_inputs import IS_WITHHELD
+from recs_platform.defs.windows import PAIR, with_user_counts
 from recs_platform.stages import reranking
 
 REASON_DAYS = 28

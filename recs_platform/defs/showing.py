@@ -9,7 +9,7 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.windows import with_consent
+from recs_platform.defs.retrieval_inputs import with_consent
 from recs_platform.stages.releases import current_release, read_release
 
 

@@ -19,6 +19,13 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.contracts.tables import CANDIDATES, EVENTS, ITEM_NEIGHBOURS
 from recs_platform.defs.platform import Platform
+from recs_platform.defs.retrieval_inputs import (
+    item_vectors,
+    retrieval_config,
+    vectors_version,
+    with_consent,
+    with_profiles,
+)
 from recs_platform.evaluation.splits import new_pairs, per_user_holdout
 from recs_platform.lake.artifacts import (
     artifact,
@@ -37,7 +44,6 @@ WINDOWS = "windows"
 USERS_MAX = 600
 HELD_OUT_FRACTION = 0.2
 IS_KNOWN_ITEM = "is_known_item"
-IS_WITHHELD = "is_withheld"
 INTERACTIONS = "staging.stg_interactions"
 PAIR = [c.USER_ID, c.ITEM_ID]
 USER_COUNT = "user_count"
@@ -145,7 +151,7 @@ def build_window(platform: Platform, split: Split, known_at: datetime) -> Window
         consumed = run.frame("staging.stg_consumed")
         positives = positives.join(consumed, on=PAIR, how="anti").join(users, on=c.USER_ID, how="semi")
         positives = _sample_users(positives, platform.settings.seed)
-        rows = _rank_rows(platform, run, split, known, users, items, positives)
+        rows = _rank_rows(platform, run, split, known, with_profiles(run, users), items, positives)
     targets = positives.select(c.USER_ID).unique()
     return Window(
         # two peels share the instant: a microsecond apart they stay two groups, the fuller history the later one
@@ -193,18 +199,15 @@ def fit_retrieval(
 ) -> retrieval.RetrievalFit:
     """Embeddings, index and sources fitted on interactions before `as_of`."""
     settings = platform.settings
-    problem = retrieval.encode(interactions, users, items, as_of=as_of, allow_repeats=settings.allow_repeats)
+    problem = retrieval.encode(
+        interactions,
+        users,
+        items,
+        as_of=as_of,
+        allow_repeats=settings.allow_repeats,
+        vectors=item_vectors(platform),
+    )
     return retrieval.fit_retrieval(problem, retrieval_config(platform), seed=settings.seed, threads=settings.threads)
-
-
-def retrieval_config(platform: Platform) -> retrieval.RetrievalConfig:
-    """What the settings say of retrieval; the rest are the stage's defaults."""
-    return retrieval.RetrievalConfig(candidates_per_source=platform.settings.candidates_per_source)
-
-
-def with_consent(users: pl.DataFrame) -> pl.DataFrame:
-    """Users whom something may be learned about: rows of staging.stg_users less those of the withheld."""
-    return users.filter(~pl.col(IS_WITHHELD))
 
 
 def with_user_counts(items: pl.DataFrame, interactions: pl.DataFrame) -> pl.DataFrame:
@@ -253,6 +256,7 @@ def _parameters(platform: Platform) -> dict[str, Any]:
         "allow_repeats": platform.settings.allow_repeats,
         "users_max": USERS_MAX,
         "retrieval": retrieval_config(platform).model_dump(),
+        "vectors": vectors_version(platform),
     }
 
 

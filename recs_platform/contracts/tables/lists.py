@@ -15,7 +15,12 @@ CANDIDATES = TableContract(
         ITEM,
         Column(c.SOURCES, "VARCHAR[]", "Sources that offered the item, in registry order", required=True),
         Column(c.SOURCE_COUNT, "INTEGER", "How many sources offered it", required=True, unit="sources"),
-        Column(c.FUSED_SCORE, "FLOAT", "Reciprocal-rank fusion over the sources", required=True),
+        Column(
+            c.FUSED_SCORE,
+            "FLOAT",
+            "Weighted sum over the sources of score over the root mean square of the user's scores in it",
+            required=True,
+        ),
     ),
     grain=(c.USER_ID, c.ITEM_ID),
     partition_by=(c.AS_OF,),

@@ -1,5 +1,6 @@
 """Assets of the retrieval stage: embeddings, the index over them, candidates and item neighbours."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import dagster as dg
@@ -12,18 +13,31 @@ from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
 from recs_platform.defs.partitions import as_of, known_at
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import platform_of
-from recs_platform.defs.retrieving import EMBEDDINGS, ITEM_INDEX, open_fit, seal_embeddings, seal_index
+from recs_platform.defs.retrieving import (
+    EMBEDDINGS,
+    ITEM_INDEX,
+    index_reports,
+    open_fit,
+    seal_embeddings,
+    seal_index,
+    sealed_embeddings,
+)
 from recs_platform.defs.writing import write_frames
-from recs_platform.lake.artifacts import artifact
-from recs_platform.stages.retrieval import generate_candidates, item_neighbours, load_embeddings, load_index
+from recs_platform.stages.retrieval import IndexReport, audit_failures, generate_candidates, item_neighbours
 
 GROUP = "retrieval"
+AUDIT = "recall_audit"
+AUDIT_DESCRIPTION = (
+    "Searches find at least 95 % of the true best items, none that is not eligible and none too few, with all, 5 % and "
+    "0.5 % of the items eligible."
+)
 EMBEDDINGS_KEY = dg.AssetKey([GROUP, EMBEDDINGS])
 INDEX_KEY = dg.AssetKey([GROUP, ITEM_INDEX])
 RAW_INPUTS = [
     dg.AssetKey(["raw", name])
     for name in ("events", "ingestions", "item_history", "user_history", "identities", "consents", "event_flags")
 ]
+PROFILE_INPUTS = [dg.AssetKey(["features", "user_features"]), dg.AssetKey(["segments", "user_segments"])]
 
 
 def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
@@ -35,21 +49,23 @@ def _embeddings_asset() -> dg.AssetsDefinition:
     @as_of_asset(
         EMBEDDINGS_KEY,
         group=GROUP,
-        deps=RAW_INPUTS,
+        deps=[*RAW_INPUTS, *PROFILE_INPUTS],
         kinds=("python", "numpy"),
-        description="User and item factors by implicit-feedback ALS, as of an instant: a sealed artifact.",
+        description="Users and items as vectors, for each source that has any, as of an instant: a sealed artifact.",
     )
     def embeddings(context: dg.AssetExecutionContext) -> Results:
         platform, at, known = platform_of(context), as_of(context), known_at(context)
         version, reused = seal_embeddings(platform, at, known)
-        fitted = load_embeddings(artifact(platform.home.artifacts, EMBEDDINGS, version))
+        spaces = [
+            (name, len(found.user_ids), len(found.item_ids), found.item_factors.shape[1])
+            for name, found in sealed_embeddings(platform, version).items()
+        ]
+        shown = pl.DataFrame(spaces, ["source", "users", "items", "dimensions"], orient="row")
         yield dg.MaterializeResult(
             metadata={
                 "version": version,
                 "reused": reused,
-                "users": len(fitted.user_ids),
-                "items": len(fitted.item_ids),
-                "dimensions": fitted.item_factors.shape[1],
+                "spaces": dg.MetadataValue.md(metadata.markdown_table(shown)),
             }
         )
 
@@ -62,15 +78,48 @@ def _index_asset() -> dg.AssetsDefinition:
         group=GROUP,
         deps=[EMBEDDINGS_KEY],
         kinds=("python", "faiss"),
-        description="Exact inner-product FAISS index over the items eligible as of an instant: a sealed artifact.",
+        description="FAISS index of each vector space over the items eligible as of an instant: a sealed artifact.",
+        check_specs=[dg.AssetCheckSpec(AUDIT, asset=INDEX_KEY, blocking=True, description=AUDIT_DESCRIPTION)],
     )
     def item_index(context: dg.AssetExecutionContext) -> Results:
         platform, at, known = platform_of(context), as_of(context), known_at(context)
         version, reused = seal_index(platform, at, known)
-        index = load_index(artifact(platform.home.artifacts, ITEM_INDEX, version))
-        yield dg.MaterializeResult(metadata={"version": version, "reused": reused, "items": len(index.items)})
+        reports = index_reports(platform, version)
+        yield dg.MaterializeResult(
+            metadata={
+                "version": version,
+                "reused": reused,
+                "indexes": dg.MetadataValue.md(metadata.markdown_table(_indexes(reports))),
+            },
+            check_results=[_audit_result(reports)],
+        )
 
     return item_index
+
+
+def _indexes(reports: Mapping[str, IndexReport]) -> pl.DataFrame:
+    """One row a vector space: kind and size of its index, and what the audit found."""
+    return pl.DataFrame(
+        {
+            "source": name,
+            "kind": report.kind,
+            "items": report.items,
+            "dimensions": report.dimensions,
+            "megabytes": round(report.items * report.dimensions * 4 / 1e6, 2),
+            **{f"recall at {part.share:.1%}": round(part.recall, 4) for part in report.recall},
+        }
+        for name, report in reports.items()
+    )
+
+
+def _audit_result(reports: Mapping[str, IndexReport]) -> dg.AssetCheckResult:
+    failures = [f"{name}: {failure}" for name, report in reports.items() for failure in audit_failures(report.recall)]
+    return dg.AssetCheckResult(
+        check_name=AUDIT,
+        asset_key=INDEX_KEY,
+        passed=not failures,
+        metadata={"failures": failures, "indexes": dg.MetadataValue.md(metadata.markdown_table(_indexes(reports)))},
+    )
 
 
 def _candidates_asset(platform: Platform) -> dg.AssetsDefinition:

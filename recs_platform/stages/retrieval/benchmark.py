@@ -1,57 +1,72 @@
 """Retrieval on a user's own split: full ranking over all train items, each user's train items masked.
 
-Only the fusion constant is chosen, on a validation part; what comes out is refitted on all of train.
+Everything is chosen on a validation part, then fitted again on all of train; the test is scored once.
 """
 
+import resource
+import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
-from recs_platform.evaluation.metrics import catalogue_coverage, user_metrics
-from recs_platform.evaluation.splits import per_user_holdout
+from recs_platform.evaluation.metrics import USER_COUNT, catalogue_coverage, novelty, user_metrics
+from recs_platform.stages.retrieval.choosing import Trials, choose
 from recs_platform.stages.retrieval.config import RetrievalConfig
-from recs_platform.stages.retrieval.embeddings import ALSConfig
-from recs_platform.stages.retrieval.fit import RetrievalFit, fit_retrieval, generate_candidates
-from recs_platform.stages.retrieval.problem import IS_AVAILABLE, OCCURRED_US, encode
+from recs_platform.stages.retrieval.fit import DEFAULT_CHUNK_USERS, RetrievalFit, fit_retrieval, merge_rule
+from recs_platform.stages.retrieval.merge import merge_lists
+from recs_platform.stages.retrieval.problem import RetrievalProblem
+from recs_platform.stages.retrieval.search_space import PROFILES, Profile
 from recs_platform.stages.retrieval.sources import SOURCES
+from recs_platform.stages.retrieval.sources.base import SourceLists
+from recs_platform.stages.retrieval.sources.popularity import Popularity
+from recs_platform.stages.retrieval.split_files import carve, holds_one_item_a_user, problem_of, read_split
+from recs_platform.stages.retrieval.validation import held_out_of
 
 MERGED = "merged"
-VALID_FRACTION = 0.1
-Profile = Literal["fast", "best"]
-FACTORS: dict[Profile, int] = {"fast": 64, "best": 256}
 METRICS = ("recall", "ndcg", "hit_rate", "mrr")
+_DEPTH_MIN, _DEPTH_TIMES, _DEPTH_MAX = 100, 2.5, 1000
+_FILLER = Popularity()
+_LAST = 1e-6  # a weight that puts an item after all others
 
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """Scores of each source and of the merge, seconds, and the lists of the one that did best on validation."""
+    """Scores of each source and of the merge by model, what was chosen, seconds and peak memory.
+
+    `lists`: the merged ones: user_id, item_id, rank, score. `by_user`: model, user_id, metric, value.
+    """
 
     k: int
-    chosen: str
+    profile: Profile
     scores: dict[str, dict[str, float]]
-    fit_seconds: float
-    recommend_seconds: float
-    lists: pl.DataFrame
+    weights: dict[str, float]
+    parameters: dict[str, dict[str, Any]]
+    validation: dict[str, float]
+    seconds: dict[str, float]
+    peak_gib: float
+    lists: pl.DataFrame = field(repr=False)
+    by_user: pl.DataFrame = field(repr=False)
 
     def summary(self) -> dict[str, Any]:
-        """Everything but the lists."""
-        return {name: value for name, value in vars(self).items() if name != "lists"}
+        """Everything but the frames."""
+        return {name: value for name, value in vars(self).items() if not isinstance(value, pl.DataFrame)}
 
     def table(self) -> tuple[list[str], list[list[object]]]:
-        """Columns and rows for people; the chosen one is marked."""
+        """Columns and rows for people, best NDCG first."""
         names = list(next(iter(self.scores.values())))
+        ranked = sorted(self.scores, key=lambda model: (-self.scores[model]["ndcg"], model != MERGED))
         rows: list[list[object]] = [
-            [f"{model} *" if model == self.chosen else model, *(row[name] for name in names)]
-            for model, row in self.scores.items()
+            [model, self.weights.get(model, ""), *(self.scores[model][name] for name in names)] for model in ranked
         ]
-        return [c.MODEL, *(f"{name}@{self.k}" for name in names)], rows
+        return [c.MODEL, "weight", *(f"{name}@{self.k}" for name in names)], rows
 
 
 def run_benchmark(
@@ -66,87 +81,166 @@ def run_benchmark(
     threads: int,
     progress: Callable[[str], None],
 ) -> BenchmarkResult:
-    """Measure the sources named (all by default) and their merge. Raises UsageError for a wrong file or name."""
-    names = _source_names(sources)
-    events, held_out = _read(train), _read(test).select(c.USER_ID, c.ITEM_ID).unique()
-    kept, tuning = (events, _read(valid)) if valid else per_user_holdout(events, VALID_FRACTION)
-    config = RetrievalConfig(candidates_per_source=max(100, 2 * k), embeddings=ALSConfig(factors=FACTORS[profile]))
-    progress("choosing on validation")
-    fitted = _fit(kept, config, seed, threads)
-    chosen = _best(_lists(fitted, names, tuning, k), tuning.select(c.USER_ID, c.ITEM_ID).unique(), k)
-    progress(f"refitting on all of train; {chosen} did best on validation")
-    started = time.perf_counter()
-    fitted = _fit(events, config, seed, threads)
-    fit_seconds = time.perf_counter() - started
-    started = time.perf_counter()
-    lists = _lists(fitted, names, held_out, k)
-    recommend_seconds = time.perf_counter() - started
-    scores = {model: _score(made, held_out, k, fitted.problem.n_items) for model, made in lists.items()}
-    return BenchmarkResult(k, chosen, scores, fit_seconds, recommend_seconds, lists[chosen])
+    """Measure the sources named (the profile's by default) and their merge.
 
-
-def _source_names(sources: Sequence[str] | None) -> list[str]:
-    known = [source.name for source in SOURCES]
-    unknown = [name for name in sources or [] if name not in known]
-    if unknown:
-        raise UsageError(f"no source {unknown}; there are: {', '.join(known)}")
-    return list(sources) if sources else known
-
-
-def _read(path: Path) -> pl.DataFrame:
-    """user_id, item_id as text, occurred_us, weight 1; without `occurred_at` the order of rows stands in for time."""
-    try:
-        frame = pl.read_parquet(path)
-    except pl.exceptions.PolarsError as error:
-        raise UsageError(f"{path} is not Parquet: {str(error).splitlines()[0]}") from None
-    missing = [name for name in (c.USER_ID, c.ITEM_ID) if name not in frame.columns]
-    if missing:
-        raise UsageError(f"{path} lacks {missing}; it has {frame.columns}")
-    at = pl.col(c.OCCURRED_AT).dt.epoch("us") if c.OCCURRED_AT in frame.columns else pl.int_range(pl.len())
-    return frame.select(
-        pl.col(c.USER_ID).cast(pl.String),
-        pl.col(c.ITEM_ID).cast(pl.String),
-        at.cast(pl.Int64).alias(OCCURRED_US),
-        pl.lit(1.0).alias(c.WEIGHT),
-    ).with_columns(pl.from_epoch(OCCURRED_US, "us").dt.replace_time_zone("UTC").alias(c.OCCURRED_AT))
-
-
-def _fit(events: pl.DataFrame, config: RetrievalConfig, seed: int, threads: int) -> RetrievalFit:
-    items = events.select(c.ITEM_ID).unique().with_columns(pl.lit(value=True).alias(IS_AVAILABLE))
-    last = events[OCCURRED_US].max()
-    as_of = datetime.fromtimestamp((int(last) if isinstance(last, int) else 0) / 1e6 + 1, UTC)
-    users = events.select(c.USER_ID).unique()
-    problem = encode(events, users, items, as_of=as_of, allow_repeats=False)
-    return fit_retrieval(problem, config, seed=seed, threads=threads)
-
-
-def _lists(fit: RetrievalFit, names: Sequence[str], wanted: pl.DataFrame, k: int) -> dict[str, pl.DataFrame]:
-    """Top `k` of each source and of their reciprocal-rank fusion, for the wanted users that train knows."""
-    targets = wanted[c.USER_ID].unique().filter(wanted[c.USER_ID].unique().is_in(fit.problem.user_series.implode()))
-    candidates = pl.concat(list(generate_candidates(fit, targets=targets.to_list())))
-    fused = pl.sum_horizontal(1.0 / (fit.config.rank_constant + pl.col(c.source_rank(name))) for name in names)
-    merged = candidates.select(c.USER_ID, c.ITEM_ID, fused.fill_null(0.0).alias(c.SCORE))
-    alone = {
-        name: candidates.select(c.USER_ID, c.ITEM_ID, (-pl.col(c.source_rank(name))).cast(pl.Float64).alias(c.SCORE))
-        for name in names
-    }
-    return {name: _top(frame.drop_nulls(), k) for name, frame in {**alone, MERGED: merged}.items()}
-
-
-def _top(scored: pl.DataFrame, k: int) -> pl.DataFrame:
-    return (
-        scored.sort(c.USER_ID, c.SCORE, c.ITEM_ID, descending=[False, True, False])
-        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(c.USER_ID).alias(c.RANK))
-        .filter(pl.col(c.RANK) <= k)
-        .select(c.USER_ID, c.ITEM_ID, c.RANK, c.SCORE)
+    Raises UsageError for a wrong file or name.
+    """
+    plan = PROFILES[profile]
+    config = _only(source_names(sources, plan.sources)).with_sources(plan.start)
+    events, held_out = read_split(train), read_split(test)
+    clock = _Clock()
+    kept, tuning = _carved(events, held_out, valid, seed)
+    problem = problem_of(kept, held_out[c.USER_ID])
+    trials = Trials(
+        problem,
+        held_out_of(problem, tuning, users_max=plan.validation_users, seed=seed),
+        k=k,
+        depth=_depth(k),
+        seed=seed,
+        threads=threads,
+    )
+    progress(f"choosing on {len(trials.held_out.users):,} users of the validation part")
+    choice = choose(trials, config, plan.space, progress)
+    clock.lap("choose")
+    progress(f"fitting on all of train with weights {choice.weighting.weights}")
+    problem = problem_of(events, held_out[c.USER_ID])
+    fit = fit_retrieval(problem, choice.config, seed=seed, threads=threads)
+    targets = _targets(problem, held_out)
+    _prepare(fit, targets)
+    clock.lap("fit")
+    lists = {name: _frame(problem, given) for name, given in _all_lists(fit, targets, k).items()}
+    clock.lap("recommend")
+    by_user = _by_user(lists, held_out.select(c.USER_ID, c.ITEM_ID).unique(), k)
+    return BenchmarkResult(
+        k=k,
+        profile=profile,
+        scores=_scores(problem, lists, by_user, k),
+        weights=choice.weighting.weights,
+        parameters=choice.parameters,
+        validation={**choice.weighting.alone, MERGED: choice.weighting.merged},
+        seconds=clock.laps,
+        peak_gib=_peak_gib(),
+        lists=lists[MERGED],
+        by_user=by_user,
     )
 
 
-def _best(lists: dict[str, pl.DataFrame], held_out: pl.DataFrame, k: int) -> str:
-    return max(lists, key=lambda name: (_score(lists[name], held_out, k, 1)["ndcg"], name))
+def source_names(asked: Sequence[str] | None, default: Sequence[str]) -> list[str]:
+    """The names asked for, the default where none are. Raises UsageError for one that is not registered."""
+    known = [source.name for source in SOURCES]
+    unknown = [name for name in asked or [] if name not in known]
+    if unknown:
+        raise UsageError(f"no source {unknown}; there are: {', '.join(known)}")
+    return list(asked) if asked else list(default)
 
 
-def _score(lists: pl.DataFrame, held_out: pl.DataFrame, k: int, n_items: int) -> dict[str, float]:
-    means = user_metrics(lists, held_out, k).group_by(c.METRIC).agg(pl.col(c.VALUE).mean())
-    found = dict(means.rows())
-    return {name: found.get(name, 0.0) for name in METRICS} | {"coverage": catalogue_coverage(lists, n_items, k)}
+class _Clock:
+    """Seconds of each part, one after the other."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name], self._since = round(now - self._since, 3), now
+
+
+def _carved(
+    events: pl.DataFrame, test: pl.DataFrame, valid: Path | None, seed: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    if valid is not None:
+        return events, read_split(valid).select(c.USER_ID, c.ITEM_ID).unique()
+    return carve(events, last_items=holds_one_item_a_user(test), seed=seed)
+
+
+def _only(names: Sequence[str]) -> RetrievalConfig:
+    return RetrievalConfig().with_sources({source.name: {"enabled": source.name in names} for source in SOURCES})
+
+
+def _depth(k: int) -> int:
+    """Items of each source that are merged: with fewer than about twice those asked for, the merge loses."""
+    return min(_DEPTH_MAX, max(_DEPTH_MIN, round(_DEPTH_TIMES * k)))
+
+
+def _targets(problem: RetrievalProblem, held_out: pl.DataFrame) -> NDArray[np.int32]:
+    wanted = problem.user_series.is_in(held_out[c.USER_ID].unique().implode())
+    return np.flatnonzero(wanted.to_numpy()).astype(np.int32)
+
+
+def _prepare(fit: RetrievalFit, targets: NDArray[np.int32]) -> None:
+    """Let each source fit what it needs, so that its seconds count as fitting."""
+    for source in fit.config.configured_sources():
+        source.retrieve(fit, targets[:1], 1)
+
+
+def _all_lists(fit: RetrievalFit, targets: NDArray[np.int32], k: int) -> dict[str, SourceLists]:
+    """The first `k` of each source, and of the merge of those with a weight; popularity fills what they leave empty."""
+    rule = merge_rule(fit)
+    asked = {source.name: source.config.weight for source in fit.config.configured_sources()}
+    weights = {**asked, _FILLER.name: asked.get(_FILLER.name) or _LAST}
+    parts: list[dict[str, SourceLists]] = []
+    for start in range(0, max(len(targets), 1), DEFAULT_CHUNK_USERS):
+        chunk = targets[start : start + DEFAULT_CHUNK_USERS]
+        lists = {source.name: source.retrieve(fit, chunk, _depth(k)) for source in fit.config.configured_sources()}
+        weighed = {_FILLER.name: _FILLER.retrieve(fit, chunk, _depth(k)), **lists}
+        weighed = {name: given for name, given in weighed.items() if weights[name] > 0}
+        merged = merge_lists(fit.problem, weighed, replace(rule, weights=weights))
+        lists = {MERGED: SourceLists(merged.users, merged.items, merged.fused), **lists}
+        parts.append({name: _first(given, k) for name, given in lists.items()})
+    return {name: _joined([part[name] for part in parts]) for name in parts[0]}
+
+
+def _first(lists: SourceLists, k: int) -> SourceLists:
+    return lists.take(np.arange(len(lists.users)) - np.searchsorted(lists.users, lists.users) < k)
+
+
+def _joined(parts: Sequence[SourceLists]) -> SourceLists:
+    return SourceLists(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("users", "items", "scores"))
+    )
+
+
+def _frame(problem: RetrievalProblem, lists: SourceLists) -> pl.DataFrame:
+    """user_id, item_id, rank from 1, score."""
+    ranks = np.arange(len(lists.users)) - np.searchsorted(lists.users, lists.users) + 1
+    return pl.DataFrame(
+        {
+            c.USER_ID: problem.user_series.gather(lists.users),
+            c.ITEM_ID: problem.item_series.gather(lists.items),
+            c.RANK: pl.Series(ranks, dtype=pl.Int32),
+            c.SCORE: pl.Series(lists.scores, dtype=pl.Float64),
+        }
+    )
+
+
+def _by_user(lists: Mapping[str, pl.DataFrame], held_out: pl.DataFrame, k: int) -> pl.DataFrame:
+    return pl.concat(
+        user_metrics(made, held_out, k)
+        .filter(pl.col(c.METRIC).is_in(METRICS))
+        .select(pl.lit(model).alias(c.MODEL), c.USER_ID, c.METRIC, c.VALUE)
+        for model, made in lists.items()
+    )
+
+
+def _scores(
+    problem: RetrievalProblem, lists: Mapping[str, pl.DataFrame], by_user: pl.DataFrame, k: int
+) -> dict[str, dict[str, float]]:
+    """Means over all users of the test, coverage of the catalogue and novelty in bits, by model."""
+    users = np.bincount(problem.preferences.columns, minlength=problem.n_items)
+    counts = pl.DataFrame({c.ITEM_ID: problem.item_series, USER_COUNT: users})
+    means = {row[:2]: row[2] for row in by_user.group_by(c.MODEL, c.METRIC).agg(pl.col(c.VALUE).mean()).rows()}
+    return {
+        model: {metric: means[model, metric] for metric in METRICS}
+        | {
+            "coverage": catalogue_coverage(made, problem.n_items, k),
+            "novelty": novelty(made, counts, problem.n_users, k),
+        }
+        for model, made in lists.items()
+    }
+
+
+def _peak_gib() -> float:
+    """Most memory this process has held so far, in GiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 2**30, 3)

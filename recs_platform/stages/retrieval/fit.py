@@ -1,6 +1,6 @@
 """Everything retrieval fits for one as-of, and the candidates that come of it. Ranking them is another stage's work."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
@@ -13,12 +13,13 @@ from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.features import Feature
 from recs_platform.contracts.tables import CANDIDATES, Column, TableContract
 from recs_platform.stages.retrieval.config import RetrievalConfig
-from recs_platform.stages.retrieval.embeddings import Embeddings, fit_embeddings
-from recs_platform.stages.retrieval.index import ItemIndex, build_index
-from recs_platform.stages.retrieval.merge import merge_lists
+from recs_platform.stages.retrieval.embeddings import Embeddings, Space, check_ids, index_embeddings
+from recs_platform.stages.retrieval.merge import MergeRule, candidates_frame, merge_lists
+from recs_platform.stages.retrieval.plans import leave_out, quotas_by_user
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources import SOURCES
-from recs_platform.stages.retrieval.sources.item_knn import ItemKnn
+from recs_platform.stages.retrieval.sources.base import Source, SourceLists, VectorSource
+from recs_platform.stages.retrieval.sources.item_knn import ItemKnn, ItemKnnConfig
 from recs_platform.stages.retrieval.top_n import best_of_matrix, unpack
 
 T = TypeVar("T")
@@ -28,37 +29,52 @@ DEFAULT_CHUNK_USERS = 8192
 
 @dataclass(frozen=True, eq=False)
 class RetrievalFit:
-    """One problem with its embeddings and index. Raises ContractError where their ids are not the problem's."""
+    """One problem with the vector spaces of its sources. Raises ContractError where their ids are not the problem's."""
 
     problem: RetrievalProblem
-    embeddings: Embeddings
-    index: ItemIndex
+    spaces: Mapping[str, Space]
     config: RetrievalConfig = field(default_factory=RetrievalConfig)
+    seed: int = 0
     threads: int = 1
-    _parts: dict[str, object] = field(default_factory=dict[str, object], repr=False)
+    _parts: dict[tuple[str, str], object] = field(default_factory=dict[tuple[str, str], object], repr=False)
 
     def __post_init__(self) -> None:
-        for name, ids, known in (
-            (c.USER_ID, self.problem.user_ids, self.embeddings.user_ids),
-            (c.ITEM_ID, self.problem.item_ids, self.embeddings.item_ids),
-        ):
-            if not np.array_equal(ids, known):
-                raise ContractError(
-                    f"embeddings hold {len(known)} values of {name}, the interactions {len(ids)}, and they are not "
-                    "the same; materialize `embeddings` for this as_of first"
-                )
+        for space in self.spaces.values():
+            check_ids(self.problem, space.embeddings)
 
-    def prepared(self, name: str, build: Callable[[], T]) -> T:
-        """What `build` gives, computed once under `name` and kept as long as this fit."""
-        if name not in self._parts:
-            self._parts[name] = build()
-        return cast("T", self._parts[name])
+    def space(self, name: str) -> Space:
+        """Vectors and index of a source. Raises ContractError for one that was not fitted."""
+        if name not in self.spaces:
+            raise ContractError(f"no vectors of {name}; there are those of {sorted(self.spaces)}")
+        return self.spaces[name]
+
+    def prepared(self, source: Source, build: Callable[[], T]) -> T:
+        """What `build` gives, computed once for all configs of the source that fit alike, and kept with this fit."""
+        key = (source.name, source.config.fit_key())
+        if key not in self._parts:
+            self._parts[key] = build()
+        return cast("T", self._parts[key])
+
+
+def fit_embeddings(
+    problem: RetrievalProblem, config: RetrievalConfig, *, seed: int, threads: int
+) -> dict[str, Embeddings]:
+    """Vectors of each enabled source that has some, by its name."""
+    return {
+        source.name: source.embed(problem, seed=seed, threads=threads)
+        for source in config.configured_sources()
+        if isinstance(source, VectorSource)
+    }
 
 
 def fit_retrieval(problem: RetrievalProblem, config: RetrievalConfig, *, seed: int, threads: int) -> RetrievalFit:
-    """Fit embeddings and index of `problem`; sources fit their own parts when first asked."""
-    embeddings = fit_embeddings(problem, config.embeddings, seed=seed, threads=threads)
-    return RetrievalFit(problem, embeddings, build_index(problem, embeddings), config, threads)
+    """Fit and index the vectors of `problem`; other sources fit their own parts when first asked."""
+    fitted = fit_embeddings(problem, config, seed=seed, threads=threads)
+    spaces = {
+        name: index_embeddings(problem, embeddings, config=config.index, seed=seed, threads=threads)
+        for name, embeddings in fitted.items()
+    }
+    return RetrievalFit(problem, spaces, config, seed, threads)
 
 
 def generate_candidates(
@@ -70,11 +86,38 @@ def generate_candidates(
     fused_score descending, item_id, over all frames. Raises ContractError for users the problem does not hold.
     """
     codes = _target_codes(fit.problem, targets)
-    sources = fit.config.configured_sources()
+    columns = [column.name for column in candidates_contract().columns if column.name != c.AS_OF]
+    rule = merge_rule(fit)
     for start in range(0, max(len(codes), 1), chunk_users):
-        chunk = codes[start : start + chunk_users]
-        lists = {source.name: source.retrieve(fit, chunk, fit.config.candidates_per_source) for source in sources}
-        yield merge_lists(fit.problem, lists, fit.config.rank_constant)
+        lists = source_lists(fit, codes[start : start + chunk_users], fit.config.candidates_per_source)
+        frame = candidates_frame(fit.problem, merge_lists(fit.problem, lists, rule))
+        yield _with_disabled(frame).select(columns)
+
+
+def source_lists(fit: RetrievalFit, targets: NDArray[np.int32], n: int) -> dict[str, SourceLists]:
+    """At most `n` items of each enabled source for each target, less what the plan of its segment leaves out."""
+    sources = fit.config.configured_sources()
+    lists = {source.name: source.retrieve(fit, targets, n) for source in sources}
+    return leave_out(fit.problem, fit.config, lists)
+
+
+def merge_rule(fit: RetrievalFit) -> MergeRule:
+    """How the fit's config merges lists of its users."""
+    weights = {name: source.weight for name, source in fit.config.sources.items()}
+    return MergeRule(weights, quotas_by_user(fit.problem, fit.config), fit.config.candidates)
+
+
+def _with_disabled(frame: pl.DataFrame) -> pl.DataFrame:
+    """Columns of the sources that were not asked, empty: the table has the same columns whatever is enabled."""
+    absent = [source.name for source in SOURCES if c.source_rank(source.name) not in frame.columns]
+    return frame.with_columns(
+        column
+        for name in absent
+        for column in (
+            pl.lit(None, pl.Int32).alias(c.source_rank(name)),
+            pl.lit(None, pl.Float32).alias(c.source_score_share(name)),
+        )
+    )
 
 
 def _target_codes(problem: RetrievalProblem, targets: Sequence[str] | None) -> NDArray[np.int32]:
@@ -120,8 +163,7 @@ def item_neighbours(fit: RetrievalFit, n: int = 50) -> pl.DataFrame:
 
     item_id, neighbour_id, score Float32, rank Int32 from 1; sorted by item_id, rank, ties by neighbour_id.
     """
-    source = next(source for source in fit.config.configured_sources() if isinstance(source, ItemKnn))
-    similarity = source.similarity(fit)
+    similarity = ItemKnn(config=cast("ItemKnnConfig", fit.config.sources[ItemKnn().name])).similarity(fit)
     keys = best_of_matrix(similarity, n)
     kept = keys > 0
     neighbours, scores = unpack(keys[kept])

@@ -1,5 +1,6 @@
 """One as-of's interactions as dense codes: what every source is fitted on. Nothing is fitted or read here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -9,10 +10,31 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
 
 OCCURRED_US = "occurred_us"
 IS_AVAILABLE = "is_available"
+FIRST_SEEN_AT = "first_seen_at"
+DEVICE = "top_device"
+# What may be known of items and users beyond interactions; a frame that lacks a column has NULL in it.
+CATALOGUE_COLUMNS = {
+    c.TITLE: pl.String(),
+    c.CATEGORY: pl.String(),
+    c.CREATOR: pl.String(),
+    c.TAGS: pl.List(pl.String),
+    c.LANGUAGE: pl.String(),
+    c.PUBLISHED_AT: pl.Datetime("us", "UTC"),
+    c.AVAILABLE_FROM: pl.Datetime("us", "UTC"),
+    FIRST_SEEN_AT: pl.Datetime("us", "UTC"),
+}
+PROFILE_COLUMNS = {
+    c.COUNTRY: pl.String(),
+    c.REGION: pl.String(),
+    c.AGE_BAND: pl.String(),
+    DEVICE: pl.String(),
+    c.SEGMENT_ID: pl.String(),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +43,8 @@ class RetrievalProblem:
 
     `user_ids`, `item_ids`: str, ascending. `users`, `items`: int32, `occurred_us`: int64, `weights`: float32, all of
     one length, sorted by user, time, item, weight. `eligible`: bool (n_items,), what may be recommended.
+    `catalogue`: CATALOGUE_COLUMNS, a row an item in the order of the codes; `profiles`: PROFILE_COLUMNS, a row a user.
+    `vectors`: float32 (n_items, d) that the operator brought, zero where there is none; d = 0 without any.
     """
 
     as_of_us: int
@@ -32,6 +56,9 @@ class RetrievalProblem:
     weights: NDArray[np.float32]
     eligible: NDArray[np.bool_]
     allow_repeats: bool
+    catalogue: pl.DataFrame
+    profiles: pl.DataFrame
+    vectors: NDArray[np.float32]
 
     @property
     def n_users(self) -> int:
@@ -99,12 +126,19 @@ class RetrievalProblem:
 
 
 def encode(
-    interactions: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame, *, as_of: datetime, allow_repeats: bool
+    interactions: pl.DataFrame,
+    users: pl.DataFrame,
+    items: pl.DataFrame,
+    *,
+    as_of: datetime,
+    allow_repeats: bool,
+    vectors: pl.DataFrame | None = None,
 ) -> RetrievalProblem:
     """Map ids to codes. Frames of staging.stg_interactions, stg_users and stg_items as of `as_of`, rows in any order.
 
-    Reads user_id, item_id, occurred_us, weight of `interactions`; user_id of `users`; item_id and is_available of
-    `items`. Users and items that only occur in interactions get codes too; such items are not eligible.
+    Reads user_id, item_id, occurred_us, weight of `interactions`; user_id and PROFILE_COLUMNS of `users`; item_id,
+    is_available and CATALOGUE_COLUMNS of `items`; item_id and vector of `vectors`, see `aligned_vectors`. Users and
+    items that only occur in interactions get codes too; such items are not eligible.
     """
     user_ids = _sorted_ids(users, interactions, c.USER_ID)
     item_ids = _sorted_ids(items, interactions, c.ITEM_ID)
@@ -122,7 +156,50 @@ def encode(
         weights=rows[c.WEIGHT].to_numpy().astype(np.float32),
         eligible=item_ids.is_in(available.implode()).to_numpy().astype(np.bool_),
         allow_repeats=allow_repeats,
+        catalogue=_aligned(items, c.ITEM_ID, item_ids, CATALOGUE_COLUMNS),
+        profiles=_aligned(users, c.USER_ID, user_ids, PROFILE_COLUMNS),
+        vectors=aligned_vectors(vectors, item_ids),
     )
+
+
+def aligned_vectors(vectors: pl.DataFrame | None, item_ids: pl.Series) -> NDArray[np.float32]:
+    """float32 (len(item_ids), d) of frames with item_id and vector (a list of numbers).
+
+    Vectors of items that are not in `item_ids` are left out. Raises ContractError for vectors of different lengths, an
+    item named twice, and values that are missing or not finite: which, and how many.
+    """
+    if vectors is None or vectors.is_empty():
+        return np.zeros((len(item_ids), 0), dtype=np.float32)
+    lengths = vectors[c.VECTOR].list.len().unique().to_list()
+    if len(lengths) != 1 or lengths[0] in {None, 0}:
+        raise ContractError(f"item vectors must all have one length above 0; there are {sorted(lengths, key=str)[:5]}")
+    twice = vectors[c.ITEM_ID].is_duplicated().sum()
+    if twice:
+        raise ContractError(f"{twice} rows of the item vectors share their item_id with another")
+    found = pl.DataFrame({c.ITEM_ID: item_ids}).join(
+        vectors.select(pl.col(c.ITEM_ID).cast(pl.String), c.VECTOR), on=c.ITEM_ID, how="left", maintain_order="left"
+    )[c.VECTOR]
+    aligned = np.zeros((len(item_ids), lengths[0]), dtype=np.float32)
+    known = found.is_not_null().to_numpy()
+    values = found.drop_nulls().explode(empty_as_null=False).cast(pl.Float32).fill_null(float("nan")).to_numpy()
+    aligned[known] = values.reshape(-1, lengths[0])
+    unsound = np.flatnonzero(~np.isfinite(aligned).all(axis=1))
+    if len(unsound):
+        named = item_ids.gather(unsound).to_list()
+        raise ContractError(f"{len(named)} item vectors hold values that are missing or not finite: {named[:5]}")
+    return aligned
+
+
+def _aligned(frame: pl.DataFrame, key: str, ids: pl.Series, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """The columns of `frame`, NULL where it lacks them, one row an id in the order of `ids`."""
+    present = frame.select(pl.col(key).cast(pl.String), *(name for name in columns if name in frame.columns))
+    rows = pl.DataFrame({key: ids}).join(
+        present.unique(key, keep="first", maintain_order=True), on=key, how="left", maintain_order="left"
+    )
+    return rows.with_columns(
+        (pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in columns.items()
+    ).select(*columns)
 
 
 def _sorted_ids(frame: pl.DataFrame, interactions: pl.DataFrame, column: str) -> pl.Series:

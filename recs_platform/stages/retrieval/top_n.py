@@ -74,6 +74,14 @@ def excluded_mask(problem: RetrievalProblem, targets: NDArray[np.int32]) -> NDAr
     return mask
 
 
+def is_excluded(problem: RetrievalProblem, targets: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Flags (n_targets, width): whether `items`, a row a target, were consumed by it; eligibility is not asked."""
+    excluded = problem.excluded.take(targets)
+    keys = np.append(excluded.rows * problem.n_items + excluded.columns, np.iinfo(np.int64).max)
+    asked = np.arange(len(targets))[:, None] * problem.n_items + items
+    return keys[np.searchsorted(keys, asked)] == asked
+
+
 def blocks_by_cost(costs: NDArray[np.int64], n_items: int, limit: int) -> Iterator[NDArray[np.int64]]:
     """Places of `costs` in blocks whose costs sum to about `limit`, and whose masks stay small; dear ones together."""
     order = np.argsort(-costs, kind="stable")
@@ -86,13 +94,16 @@ def blocks_by_cost(costs: NDArray[np.int64], n_items: int, limit: int) -> Iterat
 
 
 def blocks_by_width(
-    problem: RetrievalProblem, targets: NDArray[np.int32], n: int
+    problem: RetrievalProblem, targets: NDArray[np.int32], n: int, *, rows_max: int | None = None
 ) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Places of `targets` in blocks, each with a width: so many of the best are enough to find `n` not excluded."""
+    """Places of `targets` in blocks, each with a width: so many of the best are enough to find `n` not excluded.
+
+    A block has `rows_max` targets, or as many as keep a mask of it small.
+    """
     needed = n + problem.excluded.lengths[targets]
     widths = 2 ** np.ceil(np.log2(np.maximum(needed, 1))).astype(np.int64)
     for width in np.unique(widths):
         places = np.flatnonzero(widths == width)
-        rows = max(1, _MASK_CELLS // max(problem.n_items, int(width)))
+        rows = rows_max or max(1, _MASK_CELLS // max(problem.n_items, int(width)))
         for start in range(0, len(places), rows):
             yield places[start : start + rows], int(width)

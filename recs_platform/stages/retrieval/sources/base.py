@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Annotated, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from recs_platform.stages.retrieval.embeddings import Embeddings
-from recs_platform.stages.retrieval.index import ItemIndex
+from recs_platform.stages.retrieval.embeddings import Embeddings, Space
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.top_n import Keys, unpack
 
@@ -17,9 +16,21 @@ T = TypeVar("T")
 
 
 class SourceConfig(BaseModel):
-    """Parameters of one source: frozen, unknown names refused."""
+    """Parameters of one source: frozen, unknown names refused. A source's own class may change the defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Fields that say how lists are asked for, not what is fitted.
+    asked: ClassVar[frozenset[str]] = frozenset({"enabled", "weight", "history", "decay"})
+
+    enabled: Annotated[bool, Field(description="whether the source is asked at all")] = True
+    weight: Annotated[
+        float, Field(ge=0, le=1000, description="of its scores in the merge; 0 = offers candidates, moves none up")
+    ] = 1.0
+
+    def fit_key(self) -> str:
+        """What decides the fit, as text: configs of one source with equal keys share what they prepare."""
+        return self.model_dump_json(exclude=set(self.asked))
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,21 +44,27 @@ class SourceLists:
     items: NDArray[np.int32]
     scores: NDArray[np.float32]
 
+    def take(self, kept: NDArray[np.bool_]) -> "SourceLists":
+        """The entries that `kept` flags, in the same order."""
+        return SourceLists(self.users[kept], self.items[kept], self.scores[kept])
+
 
 class Fitted(Protocol):
-    """What a source may read: one problem, its embeddings and index, and what the source itself has prepared."""
+    """What a source may read: one problem, its own vector space and index, and what it has prepared itself."""
 
     @property
     def problem(self) -> RetrievalProblem: ...
     @property
-    def embeddings(self) -> Embeddings: ...
-    @property
-    def index(self) -> ItemIndex: ...
+    def seed(self) -> int: ...
     @property
     def threads(self) -> int: ...
 
-    def prepared(self, name: str, build: Callable[[], T]) -> T:
-        """What `build` gives, computed once a fit under `name`."""
+    def space(self, name: str) -> Space:
+        """Vectors and index of a VectorSource."""
+        ...
+
+    def prepared(self, source: "Source", build: Callable[[], T]) -> T:
+        """What `build` gives, computed once a fit for all configs of the source with the same `fit_key`."""
         ...
 
 
@@ -65,6 +82,15 @@ class Source(Protocol):
         Only eligible items, none consumed unless repeats are allowed, scores above 0. A user of whom the source
         knows nothing gets no entry. A list depends on its user alone, not on the other targets.
         """
+        ...
+
+
+@runtime_checkable
+class VectorSource(Source, Protocol):
+    """A source whose scores are inner products: its vectors are sealed as an artifact and searched through an index."""
+
+    def embed(self, problem: RetrievalProblem, *, seed: int, threads: int) -> Embeddings:
+        """Vectors of all users and items; zero where nothing is known. The same bytes at any number of threads."""
         ...
 
 

@@ -1,4 +1,10 @@
-"""Scores from a user's latest items through an item-to-item matrix. Fitting such a matrix is each source's work."""
+"""Item-to-item matrices: pruned to the best of each row, and scores from a user's latest items through them.
+
+Fitting such a matrix is each source's work.
+"""
+
+from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +12,7 @@ from numpy.typing import NDArray
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import SourceLists, lists_of
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, product
-from recs_platform.stages.retrieval.top_n import best_of_rows, blocks_by_cost, excluded_mask
+from recs_platform.stages.retrieval.top_n import best_of_matrix, best_of_rows, blocks_by_cost, excluded_mask, unpack
 
 # Multiplications in one block: 8 million keep its product below about 200 MB.
 _BLOCK_COST = 8_000_000
@@ -32,3 +38,27 @@ def retrieve_through(
         excluded = excluded_mask(problem, targets[places])
         keys[places] = best_of_rows(scores, ~excluded[scores.rows, scores.columns], n)
     return lists_of(targets, keys)
+
+
+def strongest(blocks: Iterable[SparseRows], n: int, n_columns: int) -> SparseRows:
+    """The blocks below one another, only the `n` greatest values above 0 of each row kept, the greatest first.
+
+    Ties go to the lower column. Blocks are made and pruned one at a time: what is not kept is not held.
+    """
+    lengths = [np.empty(0, dtype=np.int64)]
+    columns = [np.empty(0, dtype=np.int32)]
+    values = [np.empty(0, dtype=np.float32)]
+    for block in blocks:
+        keys = best_of_matrix(block, n)
+        lengths.append((keys > 0).sum(axis=1))
+        items, scores = unpack(keys[keys > 0])
+        columns.append(items)
+        values.append(scores)
+    starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+    return SparseRows(starts, np.concatenate(columns), np.concatenate(values), n_columns)
+
+
+def row_ranges(costs: NDArray[np.int64], limit: int) -> list[tuple[int, int]]:
+    """Ranges [low, high) that together cover the places of `costs`, each of about `limit` in sum; at least one."""
+    cuts = np.flatnonzero(np.diff(np.cumsum(costs) // limit)) + 1
+    return list(pairwise([0, *cuts.tolist(), len(costs)]))

@@ -1,8 +1,8 @@
 """Items that tend to come soon after the user's latest items. Order matters here; how long ago it was does not."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,8 @@ from pydantic import Field
 
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
-from recs_platform.stages.retrieval.sources.history import latest_items, retrieve_through
+from recs_platform.stages.retrieval.sources.history import latest_items, retrieve_through, row_ranges, strongest
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
-from recs_platform.stages.retrieval.top_n import best_of_matrix, unpack
 
 # Rules counted at once: about 0.6 GB of working memory, however many interactions there are.
 _BLOCK_RULES = 16_000_000
@@ -22,7 +21,14 @@ class TransitionsConfig(SourceConfig):
     """Gap-decayed rules from one item to those that follow it."""
 
     window: Annotated[int, Field(ge=1, le=50, description="how many places ahead a rule looks")] = 10
-    smoothing: Annotated[float, Field(ge=0, description="added to a row's total: few rules are less sure")] = 20.0
+    gap_decay: Annotated[float, Field(gt=0, le=1, description="weight of a place against the one before it")] = 0.9
+    normalization: Annotated[
+        Literal["row", "plain"], Field(description="row: share of all that followed the item; plain: counts")
+    ] = "row"
+    smoothing: Annotated[float, Field(ge=0, description="added to a row's total: few rules are less sure")] = 40.0
+    popularity_damping: Annotated[
+        float, Field(ge=0, le=2, description="rules are divided by (total weight that led to the item) ** this")
+    ] = 0.0
     rules: Annotated[int, Field(ge=1, le=5000, description="kept for each item; bounds memory and time")] = 100
     history: Annotated[int, Field(ge=1, le=1000, description="latest items of a user that are looked up")] = 20
     decay: Annotated[float, Field(gt=0, le=1, description="weight of an item against the one after it")] = 0.8
@@ -30,74 +36,95 @@ class TransitionsConfig(SourceConfig):
 
 @dataclass(frozen=True)
 class Transitions:
-    """Sum over the user's latest items of decay ** place * share of what followed the item."""
+    """Sum over the user's latest items of decay ** place * weight of the rule from the item."""
 
     name: str = "transitions"
     config: TransitionsConfig = field(default_factory=TransitionsConfig)
 
     def retrieve(self, fit: Fitted, targets: NDArray[np.int32], n: int) -> SourceLists:
         """See Source. Users without a positive get no entry."""
-        rules = fit.prepared(self.name, lambda: fit_transitions(fit.problem, self.config))
+        rules = fit.prepared(self, lambda: fit_transitions(fit.problem, self.config))
         history = latest_items(fit.problem, targets, self.config.history, self.config.decay)
         return retrieve_through(fit.problem, rules, history, targets, n)
 
 
 def fit_transitions(problem: RetrievalProblem, config: TransitionsConfig) -> SparseRows:
-    """Items by items: weight of j coming after i over (total weight after i + smoothing).
+    """Items by items: w_ij / (w_i. + smoothing) / w_.j ** popularity_damping, or without the first division if plain.
 
-    Pairs of positives of one user, at most `window` places apart once repeats in a row are one; weight 1 / places.
-    Only the `rules` greatest of a row are kept, the greatest first.
+    w_ij is the weight of j coming after i: the sum of gap_decay ** (places - 1) over pairs of positives of one user, at
+    most `window` places apart once repeats in a row are one. w_i. and w_.j are its totals over rows and columns. Only
+    the `rules` greatest of a row are kept, the greatest first.
     """
     users, items = _steps(problem)
-    n_items = problem.n_items
-    lengths: list[NDArray[np.int64]] = []
-    columns: list[NDArray[np.int32]] = []
-    shares: list[NDArray[np.float32]] = []
-    for low, high in _item_ranges(items, n_items, config.window):
-        sums = _count_rules(users, items, low=low, high=high, n_items=n_items, window=config.window)
-        keys = best_of_matrix(_shares(sums, config.smoothing), config.rules)
-        lengths.append((keys > 0).sum(axis=1))
-        after, share = unpack(keys[keys > 0])
-        columns.append(after)
-        shares.append(share)
-    starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
-    return SparseRows(starts, np.concatenate(columns), np.concatenate(shares), n_items)
+    fades = np.power(config.gap_decay, np.arange(config.window, dtype=np.float64))
+    counted = _counted(users, items, problem.n_items, fades)
+    damping = None
+    if config.popularity_damping:
+        damping = _led_to(users, items, problem.n_items, fades) ** -config.popularity_damping
+    return strongest((_normalized(sums, config, damping) for sums in counted), config.rules, problem.n_items)
 
 
-def _item_ranges(items: NDArray[np.int32], n_items: int, window: int) -> list[tuple[int, int]]:
-    """Ranges of item codes that together cover all, each the start of at most about _BLOCK_RULES rules."""
-    begun = np.cumsum(np.bincount(items, minlength=n_items)) * window // _BLOCK_RULES
-    cuts = [0, *(np.flatnonzero(np.diff(begun)) + 1).tolist(), n_items]
-    return list(pairwise(cuts))
+def _counted(
+    users: NDArray[np.int32], items: NDArray[np.int32], n_items: int, fades: NDArray[np.float64]
+) -> Iterator[SparseRows]:
+    """All rules in blocks of rows of about _BLOCK_RULES pairs; `fades` is the weight of a pair by its gap - 1."""
+    for low, high in row_ranges(np.bincount(items, minlength=n_items) * len(fades), _BLOCK_RULES):
+        yield _count_rules(users, items, low=low, high=high, n_items=n_items, fades=fades)
 
 
 def _count_rules(
-    users: NDArray[np.int32], items: NDArray[np.int32], *, low: int, high: int, n_items: int, window: int
+    users: NDArray[np.int32],
+    items: NDArray[np.int32],
+    *,
+    low: int,
+    high: int,
+    n_items: int,
+    fades: NDArray[np.float64],
 ) -> SparseRows:
-    """Items in [low, high) by items that follow them: sum of 1 / gap.
+    """Items in [low, high) by items that follow them: sum of the fades.
 
     Before, after and gap are packed into one integer, so that counting is one sort of plain integers.
     """
-    steps = items.astype(np.int64)
-    starts = np.flatnonzero((items >= low) & (items < high))
+    steps, window = items.astype(np.int64), len(fades)
     packed = [np.empty(0, dtype=np.int64)]
-    for gap in range(1, window + 1):
-        starts = starts[starts + gap < len(items)]
-        starts = starts[users[starts + gap] == users[starts]]
-        moved = starts[items[starts + gap] != items[starts]]
-        packed.append((((steps[moved] - low) * n_items + steps[moved + gap]) * window) + (gap - 1))
+    for gap, starts in _pairs(users, items, np.flatnonzero((items >= low) & (items < high)), window):
+        packed.append((((steps[starts] - low) * n_items + steps[starts + gap]) * window) + (gap - 1))
     keys = np.sort(np.concatenate(packed))
     pairs = keys // window
     firsts = np.flatnonzero(np.diff(pairs, prepend=-1))
-    sums = np.add.reduceat(1 / (keys % window + 1), firsts) if len(keys) else np.empty(0)
+    sums = np.add.reduceat(fades[keys % window], firsts) if len(keys) else np.empty(0)
     before, after = np.divmod(pairs[firsts], max(n_items, 1))
     return from_sorted_pairs(before, after.astype(np.int32), sums.astype(np.float32), (high - low, n_items))
 
 
-def _shares(sums: SparseRows, smoothing: float) -> SparseRows:
-    totals = np.bincount(sums.rows, weights=sums.values, minlength=sums.n_rows)
-    shares = sums.values / (totals[sums.rows] + smoothing)
-    return SparseRows(sums.starts, sums.columns, shares.astype(np.float32), sums.n_columns)
+def _pairs(
+    users: NDArray[np.int32], items: NDArray[np.int32], starts: NDArray[np.int64], window: int
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Each gap up to `window`, with those of `starts` from which as many places on another item of the user comes."""
+    for gap in range(1, window + 1):
+        starts = starts[starts + gap < len(items)]
+        starts = starts[users[starts + gap] == users[starts]]
+        yield gap, starts[items[starts + gap] != items[starts]]
+
+
+def _led_to(
+    users: NDArray[np.int32], items: NDArray[np.int32], n_items: int, fades: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Total weight of the rules to each item (n_items,), 1 where there is none."""
+    totals = np.zeros(n_items)
+    for gap, starts in _pairs(users, items, np.arange(len(items)), len(fades)):
+        totals += fades[gap - 1] * np.bincount(items[starts + gap], minlength=n_items)
+    return np.where(totals > 0, totals, 1.0)
+
+
+def _normalized(sums: SparseRows, config: TransitionsConfig, damping: NDArray[np.float64] | None) -> SparseRows:
+    values = sums.values.astype(np.float64)
+    if config.normalization == "row":
+        totals = np.bincount(sums.rows, weights=values, minlength=sums.n_rows)
+        values /= totals[sums.rows] + config.smoothing
+    if damping is not None:
+        values *= damping[sums.columns]
+    return SparseRows(sums.starts, sums.columns, values.astype(np.float32), sums.n_columns)
 
 
 def _steps(problem: RetrievalProblem) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from recs_platform.stages.retrieval.embeddings import ALSConfig, fit_embeddings, load_embeddings, save_embeddings
-from recs_platform.stages.retrieval.index import build_index, load_index, save_index
+from recs_platform.stages.retrieval.embeddings import index_embeddings, load_embeddings, save_embeddings
+from recs_platform.stages.retrieval.index import load_index, save_index
+from recs_platform.stages.retrieval.sources.als import ALSConfig, fit_factors
 
 SMALL = ALSConfig(factors=6, iterations=8)
 
@@ -11,7 +12,7 @@ SMALL = ALSConfig(factors=6, iterations=8)
 def test_the_withheld_item_of_the_users_taste_comes_first(problem_of, two_tastes):
     rows, withheld = two_tastes
     problem = problem_of(rows)
-    embeddings = fit_embeddings(problem, ALSConfig(factors=2), seed=7, threads=1)
+    embeddings = fit_factors(problem, ALSConfig(factors=2), seed=7, threads=1)
     scores = embeddings.user_factors @ embeddings.item_factors.T
     scores[problem.consumed.rows, problem.consumed.columns] = -np.inf
     best = problem.item_ids[scores.argmax(axis=1)]
@@ -20,16 +21,16 @@ def test_the_withheld_item_of_the_users_taste_comes_first(problem_of, two_tastes
 
 def test_one_and_two_threads_give_the_same_bytes(problem_of, two_tastes):
     problem = problem_of(two_tastes[0])
-    one, two = (fit_embeddings(problem, SMALL, seed=7, threads=threads) for threads in (1, 2))
+    one, two = (fit_factors(problem, SMALL, seed=7, threads=threads) for threads in (1, 2))
     assert one.user_factors.tobytes() == two.user_factors.tobytes()
     assert one.item_factors.tobytes() == two.item_factors.tobytes()
 
 
 def test_users_and_items_without_positives_change_nobody(problem_of, two_tastes):
     rows, _ = two_tastes
-    alone = fit_embeddings(problem_of(rows), SMALL, seed=7, threads=1)
+    alone = fit_factors(problem_of(rows), SMALL, seed=7, threads=1)
     crowded = problem_of([*rows, ("a-visitor", "i00", 1, 0.0)], users="bz", items="xyz")
-    embeddings = fit_embeddings(crowded, SMALL, seed=7, threads=1)
+    embeddings = fit_factors(crowded, SMALL, seed=7, threads=1)
     same = np.isin(crowded.user_ids, alone.user_ids)
     assert embeddings.user_factors[same].tobytes() == alone.user_factors.tobytes()
     assert not embeddings.user_factors[~same].any()
@@ -38,15 +39,15 @@ def test_users_and_items_without_positives_change_nobody(problem_of, two_tastes)
 
 def test_vectors_are_no_longer_than_the_data_allows(problem_of):
     one_pair = problem_of([("u", "a", 1, 1.0), ("v", "a", 1, 0.0)])
-    assert fit_embeddings(one_pair, ALSConfig(), seed=0, threads=1).user_factors.shape == (2, 1)
-    nobody = fit_embeddings(problem_of([]), ALSConfig(), seed=0, threads=1)
+    assert fit_factors(one_pair, ALSConfig(), seed=0, threads=1).user_factors.shape == (2, 1)
+    nobody = fit_factors(problem_of([]), ALSConfig(), seed=0, threads=1)
     assert nobody.item_factors.shape == (0, 1)
 
 
 def test_the_index_finds_what_multiplying_everything_finds(problem_of, two_tastes):
     problem = problem_of(two_tastes[0], items="z", gone="z")
-    embeddings = fit_embeddings(problem, SMALL, seed=7, threads=1)
-    index = build_index(problem, embeddings)
+    embeddings = fit_factors(problem, SMALL, seed=7, threads=1)
+    index = index_embeddings(problem, embeddings).index
     assert problem.item_ids[index.items].tolist() == [f"i{item:02d}" for item in range(24)]
     items, scores = index.search(embeddings.user_factors, 5)
     exact = embeddings.user_factors @ embeddings.item_factors.T
@@ -56,8 +57,8 @@ def test_the_index_finds_what_multiplying_everything_finds(problem_of, two_taste
 
 def test_embeddings_and_index_come_back_from_disk_as_they_were(problem_of, two_tastes, tmp_path):
     problem = problem_of(two_tastes[0])
-    embeddings = fit_embeddings(problem, SMALL, seed=7, threads=1)
-    index = build_index(problem, embeddings)
+    embeddings = fit_factors(problem, SMALL, seed=7, threads=1)
+    index = index_embeddings(problem, embeddings).index
     for part, save in ((embeddings, save_embeddings), (index, save_index)):
         folder = tmp_path / save.__name__
         folder.mkdir()
@@ -72,6 +73,6 @@ def test_embeddings_and_index_come_back_from_disk_as_they_were(problem_of, two_t
 
 def test_nothing_to_search_gives_empty_answers(problem_of):
     problem = problem_of([("u", "a", 1, 1.0)], gone="a")
-    embeddings = fit_embeddings(problem, ALSConfig(), seed=0, threads=1)
-    items, scores = build_index(problem, embeddings).search(embeddings.user_factors, 4)
+    embeddings = fit_factors(problem, ALSConfig(), seed=0, threads=1)
+    items, scores = index_embeddings(problem, embeddings).index.search(embeddings.user_factors, 4)
     assert items.shape == scores.shape == (1, 0)

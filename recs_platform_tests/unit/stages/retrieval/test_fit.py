@@ -1,5 +1,7 @@
 """Candidates keep their promises whatever the chunks, the threads and the company."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -7,7 +9,6 @@ from pydantic import ValidationError
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.retrieval.config import RetrievalConfig
-from recs_platform.stages.retrieval.embeddings import ALSConfig
 from recs_platform.stages.retrieval.fit import (
     RetrievalFit,
     candidates_contract,
@@ -18,7 +19,7 @@ from recs_platform.stages.retrieval.fit import (
 )
 from recs_platform.stages.retrieval.sources import SOURCES
 
-CONFIG = RetrievalConfig(candidates_per_source=4, embeddings=ALSConfig(factors=6, iterations=4))
+CONFIG = RetrievalConfig(candidates_per_source=4, sources={"als": {"factors": 6, "iterations": 4}})
 POLARS = {"VARCHAR": pl.String, "INTEGER": pl.Int32, "FLOAT": pl.Float32, "VARCHAR[]": pl.List(pl.String)}
 ROWS = [("u", "a", 3, 1.0), ("u", "b", 2, 1.0), ("v", "a", 3, 0.5), ("v", "c", 1, 0.0), ("w", "b", 9, 1.0)]
 
@@ -78,7 +79,43 @@ def test_unknown_targets_are_named(problem_of):
 def test_embeddings_of_other_users_are_refused(problem_of):
     fit = fit_retrieval(problem_of(ROWS), CONFIG, seed=7, threads=1)
     with pytest.raises(ContractError, match="embeddings hold 3 values of user_id, the interactions 4"):
-        RetrievalFit(problem_of(ROWS, users="x"), fit.embeddings, fit.index, CONFIG)
+        RetrievalFit(problem_of(ROWS, users="x"), fit.spaces, CONFIG)
+
+
+def test_vectors_that_were_not_fitted_are_named(problem_of):
+    fit = RetrievalFit(problem_of(ROWS), {}, CONFIG)
+    with pytest.raises(ContractError, match=r"no vectors of als; there are those of \[\]"):
+        fit.space("als")
+
+
+def test_a_source_that_is_off_leaves_its_columns_empty(problem_of, two_tastes):
+    config = CONFIG.with_sources({"item_knn": {"enabled": False}})
+    problem = problem_of(two_tastes[0])
+    frame = pl.concat(generate_candidates(fit_retrieval(problem, config, seed=7, threads=1)))
+    assert frame["item_knn_rank"].null_count() == frame.height > 0
+    assert frame.schema == candidates(problem).schema
+    assert not frame["sources"].list.contains("item_knn").any()
+
+
+def test_the_merge_keeps_as_many_as_asked_and_each_quota(problem_of, two_tastes):
+    config = RetrievalConfig.model_validate({**CONFIG.model_dump(), "candidates": 3, "quotas": {"popularity": 2}})
+    frame = pl.concat(generate_candidates(fit_retrieval(problem_of(two_tastes[0]), config, seed=7, threads=1)))
+    per_user = frame.group_by("user_id").agg(pl.len(), (pl.col("popularity_rank") <= 2).sum().alias("promised"))
+    assert set(per_user["len"]) == {3}
+    assert set(per_user["promised"]) == {2}
+
+
+def test_a_segments_plan_is_for_its_users_only(problem_of, two_tastes):
+    problem = problem_of(two_tastes[0])
+    segments = ["night" if place % 2 else "day" for place in range(problem.n_users)]
+    problem = replace(problem, profiles=problem.profiles.with_columns(segment_id=pl.Series(segments)))
+    plan = {"off": ["als"], "quotas": {"popularity": 1}}
+    config = RetrievalConfig.model_validate({**CONFIG.model_dump(), "candidates": 1, "segments": {"night": plan}})
+    frame = pl.concat(generate_candidates(fit_retrieval(problem, config, seed=7, threads=1)))
+    frame = frame.with_columns(segment=pl.Series(segments))  # one candidate a user, in the order of the users
+    assert frame.filter(segment="night")["popularity_rank"].to_list() == [1] * 20
+    assert frame.filter(segment="night")["als_rank"].null_count() == 20
+    assert frame.filter(segment="day")["als_rank"].null_count() < 20
 
 
 def test_neighbours_are_ranked_by_similarity(problem_of):
@@ -99,10 +136,13 @@ def test_no_items_have_no_neighbours(problem_of):
 
 def test_a_config_reaches_its_source_and_unknown_names_are_refused():
     config = RetrievalConfig(sources={"trending": {"half_life_days": 1.0}})
-    assert [source.name for source in config.configured_sources()] == [source.name for source in SOURCES]
-    assert config.configured_sources()[-1].config.half_life_days == 1.0
+    enabled = [source.name for source in SOURCES if source.config.enabled]
+    assert [source.name for source in config.configured_sources()] == enabled
+    assert config.sources["trending"].half_life_days == 1.0
     assert RetrievalConfig.model_validate(config.model_dump()) == config
     with pytest.raises(ValidationError, match="unknown sources"):
         RetrievalConfig(sources={"oracle": {}})
+    with pytest.raises(ValidationError, match="unknown sources"):
+        RetrievalConfig(segments={"new": {"off": ["oracle"]}})
     with pytest.raises(ValidationError, match="half_life"):
         RetrievalConfig(sources={"trending": {"half_life": 1.0}})

@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recs_platform.stages.retrieval.merge import merge_lists
+from recs_platform.stages.retrieval.merge import MergeRule, candidates_frame, merge_lists
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import SourceLists
 
@@ -25,6 +25,9 @@ def problem():
         weights=nothing.astype(np.float32),
         eligible=np.ones(6, dtype=np.bool_),
         allow_repeats=False,
+        catalogue=pl.DataFrame(),
+        profiles=pl.DataFrame(),
+        vectors=np.zeros((6, 0), dtype=np.float32),
     )
 
 
@@ -35,21 +38,34 @@ def source_lists(lists):
     return SourceLists(np.array(users, np.int32), np.array(flat, np.int32), np.array(scores, np.float32))
 
 
+def rms(items):
+    """Root mean square of 1, 1/2, 1/3 …, as many as there are items."""
+    return np.sqrt(sum((1 / (place + 1)) ** 2 for place in range(len(items))) / len(items))
+
+
 @settings(max_examples=80, deadline=None)
-@given(user_lists, user_lists)
-def test_fusion_follows_its_formula(first, second):
-    merged = merge_lists(problem(), {"one": source_lists(first), "two": source_lists(second)}, rank_constant=60)
+@given(user_lists, user_lists, st.sampled_from([0.0, 0.5, 2.0]))
+def test_fusion_follows_its_formula(first, second, weight):
+    lists = {"one": source_lists(first), "two": source_lists(second)}
+    merged = candidates_frame(problem(), merge_lists(problem(), lists, MergeRule({"two": weight})))
     expected = []
     for user in range(3):
-        rows = []
         for item in set(first[user]) | set(second[user]):
-            ranks = [lists[user].index(item) + 1 if item in lists[user] else None for lists in (first, second)]
-            fused = np.float32(sum(1 / (60 + rank) for rank in ranks if rank))
+            ranks = [given[user].index(item) + 1 if item in given[user] else None for given in (first, second)]
+            scores = [
+                part / rank / rms(given[user])
+                for part, rank, given in zip((1, weight), ranks, (first, second), strict=True)
+                if rank
+            ]
             names = [name for name, rank in zip(("one", "two"), ranks, strict=True) if rank]
             shares = [np.float32(1 / rank) if rank else None for rank in ranks]
-            rows.append((USERS[user], ITEMS[item], names, len(names), fused, ranks[0], shares[0], ranks[1], shares[1]))
-        expected += sorted(rows, key=lambda row: (-row[4], row[1]))
-    assert merged.rows() == expected
+            row = (USERS[user], ITEMS[item], names, len(names), ranks[0], shares[0], ranks[1], shares[1])
+            expected.append((sum(scores), row))
+    told = {row[:2]: fused for row, fused in zip(merged.drop("fused_score").rows(), merged["fused_score"], strict=True)}
+    assert sorted(merged.drop("fused_score").rows()) == sorted(row for _, row in expected)
+    for fused, row in expected:
+        np.testing.assert_allclose(told[row[:2]], fused, rtol=1e-5, atol=1e-7)
+    assert merged.equals(merged.sort("user_id", "fused_score", "item_id", descending=[False, True, False]))
     assert merged.schema == {
         "user_id": pl.String,
         "item_id": pl.String,
@@ -61,3 +77,13 @@ def test_fusion_follows_its_formula(first, second):
         "two_rank": pl.Int32,
         "two_score_share": pl.Float32,
     }
+
+
+def test_quotas_stay_and_the_best_fill_up():
+    """Of u, a to e by `one`; `two` has f alone, which a quota keeps though its weight is 0."""
+    lists = {"one": source_lists([[0, 1, 2, 3, 4], [0, 1], []]), "two": source_lists([[5], [5], []])}
+    quotas = {"two": np.array([1, 0, 1], dtype=np.int32)}
+    merged = merge_lists(problem(), lists, MergeRule({"two": 0.0}, quotas, keep=3))
+    assert [(USERS[user], ITEMS[item]) for user, item in zip(merged.users, merged.items, strict=True)] == [
+        ("u", "a"), ("u", "b"), ("u", "f"), ("v", "a"), ("v", "b"), ("v", "f"),
+    ]  # fmt: skip

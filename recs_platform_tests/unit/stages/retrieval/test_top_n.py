@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recs_platform.stages.retrieval.sparse import SparseRows
-from recs_platform.stages.retrieval.top_n import best, best_of_rows, blocks_by_cost, pack, unpack
+from recs_platform.stages.retrieval.top_n import best, best_of_rows, blocks_by_cost, is_excluded, pack, unpack
 
 scores_of_rows = st.lists(
     st.lists(st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0, 1e-30, 3e30]), min_size=6, max_size=6),
@@ -48,3 +48,14 @@ def test_blocks_hold_every_place_once(costs, limit):
     blocks = list(blocks_by_cost(np.array(costs, dtype=np.int64), n_items=10, limit=limit))
     assert sorted(place for block in blocks for place in block.tolist()) == list(range(len(costs)))
     assert all(sum(costs[place] for place in block) < limit + max(costs) for block in blocks)
+
+
+def test_what_was_consumed_is_excluded(problem_of):
+    problem = problem_of([("u", "b", 2, 1.0), ("u", "c", 1, 0.0), ("w", "a", 1, 1.0)], users="v")
+    items = np.array([[0, 1, 2], [0, 1, 2], [2, 1, 0]], dtype=np.int32)
+    assert is_excluded(problem, np.array([0, 1, 2], np.int32), items).tolist() == [
+        [False, True, True],
+        [False, False, False],
+        [False, False, True],
+    ]
+    assert not is_excluded(problem, np.array([2], np.int32), items[:1, 1:]).any()

@@ -40,7 +40,26 @@ def test_data_that_ended_years_ago_still_trend(problem_of):
     assert offered(problem, Trending(config=TrendingConfig(half_life_days=7)))["z"] == [("a", 1.0), ("b", 0.5)]
 
 
-@pytest.mark.parametrize("source", [Popularity(), Trending()])
+def test_half_lives_stand_side_by_side_under_names_of_their_own(problem_of):
+    problem = problem_of([("u", "a", 1, 1.0), ("u", "b", 2, 1.0), ("v", "b", 2, 0.5)], users="z")
+    fit = fit_retrieval(problem, RetrievalConfig(), seed=0, threads=1)
+    short = Trending("trending_1d", TrendingConfig(half_life_days=1))
+    targets = np.array([problem.user_ids.tolist().index("z")], dtype=np.int32)
+    scores = {source.name: source.retrieve(fit, targets, 2).scores.tolist() for source in (short, Trending())}
+    # b's positives are a day older than a's: 1.5 of them count half after one half-life of a day.
+    assert scores == {"trending_1d": [1.0, 1.5 / 2], "trending": pytest.approx([1.5 * 0.5 ** (1 / 7), 1.0])}
+    assert type(short.config).model_validate({**short.config.model_dump(), "weight": 2.0}).half_life_days == 1
+
+
+def test_what_faded_to_nothing_is_not_offered(problem_of):
+    problem = problem_of([("u", "a", 1, 1.0), ("u", "b", 30, 1.0)], users="z")
+    hours = Trending("trending_3h", TrendingConfig(half_life_days=3 / 24))
+    assert offered(problem, hours)["z"] == [("a", 1.0)]
+
+
+@pytest.mark.parametrize(
+    "source", [Popularity(), Trending(), Trending("trending_1d", TrendingConfig(half_life_days=1))]
+)
 def test_heavy_and_new_users_get_the_same_order_less_what_they_consumed(problem_of, source):
     generator = np.random.default_rng(1)
     items = [f"i{item:03d}" for item in range(150)]

@@ -1,10 +1,14 @@
 """Similarities and transitions are the numbers their formulas give, worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.fit import fit_retrieval
+from recs_platform.stages.retrieval.sources import item_knn, transitions
 from recs_platform.stages.retrieval.sources.item_knn import ItemKnn, ItemKnnConfig, fit_similarity
 from recs_platform.stages.retrieval.sources.transitions import Transitions, TransitionsConfig, fit_transitions
 
@@ -50,9 +54,33 @@ def test_later_items_of_the_history_weigh_more(problem_of):
 
 def test_transitions_go_forward_only_and_fade_with_the_gap(problem_of):
     problem = problem_of([("u", item, 10 - day, 1.0) for day, item in enumerate("abbc")])
-    rules = dense(fit_transitions(problem, TransitionsConfig(smoothing=1.0)))
+    rules = dense(fit_transitions(problem, TransitionsConfig(smoothing=1.0, gap_decay=0.5)))
     # b b counts as one step: a is followed by b at 1 place and by c at 2; b by c at 1.
     np.testing.assert_allclose(rules, [[0, 1 / 2.5, 0.5 / 2.5], [0, 0, 1 / 2], [0, 0, 0]], rtol=1e-6)
+
+
+def test_plain_transitions_are_counts_whatever_the_smoothing(problem_of):
+    problem = problem_of([("u", item, 10 - day, 1.0) for day, item in enumerate("abc")])
+    rules = dense(fit_transitions(problem, TransitionsConfig(normalization="plain", gap_decay=0.5)))
+    np.testing.assert_allclose(rules, [[0, 1, 0.5], [0, 0, 1], [0, 0, 0]])
+
+
+def test_damping_divides_by_what_led_to_the_item(problem_of):
+    problem = problem_of([("u", item, 10 - day, 1.0) for day, item in enumerate("abc")])
+    config = TransitionsConfig(normalization="plain", gap_decay=0.5, popularity_damping=2.0)
+    # b is reached with weight 1, c with 0.5 + 1.
+    expected = [[0, 1, 0.5 / 1.5**2], [0, 0, 1 / 1.5**2], [0, 0, 0]]
+    np.testing.assert_allclose(dense(fit_transitions(problem, config)), expected, rtol=1e-6)
+
+
+def test_blocks_of_rules_do_not_change_a_byte(problem_of, two_tastes, monkeypatch):
+    problem = problem_of(two_tastes[0])
+    config = TransitionsConfig(rules=5, popularity_damping=0.5)
+    whole = fit_transitions(problem, config)
+    monkeypatch.setattr(transitions, "_BLOCK_RULES", 100)
+    parts = fit_transitions(problem, config)
+    for name in ("starts", "columns", "values"):
+        assert getattr(parts, name).tobytes() == getattr(whole, name).tobytes()
 
 
 def test_what_was_not_liked_is_no_step(problem_of):
@@ -71,3 +99,63 @@ def test_the_next_step_of_others_is_offered(problem_of):
 def test_a_window_longer_than_the_history_is_no_error(problem_of):
     problem = problem_of([("u", "a", 2, 1.0), ("u", "b", 1, 1.0)])
     assert dense(fit_transitions(problem, TransitionsConfig(window=50, smoothing=0.0)))[0].tolist() == [0, 1]
+
+
+def described(problem, **columns):
+    """The problem with those columns of its catalogue given, a value an item."""
+    return replace(
+        problem,
+        catalogue=problem.catalogue.with_columns(
+            pl.Series(name, values, dtype=problem.catalogue.schema[name]) for name, values in columns.items()
+        ),
+    )
+
+
+def test_attributes_add_to_neighbours(problem_of):
+    problem = described(
+        problem_of([("u", item, 1, 1.0) for item in "abc"]),
+        category=["x", "x", None],
+        creator=["m", "n", "m"],
+        tags=[["p", "q"], ["q", "r", "q"], []],
+    )
+    config = ItemKnnConfig(shrinkage=0.0, category_weight=0.5, creator_weight=0.25, tag_weight=3.0)
+    # All are liked by the same user, cosine 1. a and b share a category and one tag of three, a and c the creator.
+    ab, ac, bc = 1 + 0.5 + 3.0 * 1 / 3, 1 + 0.25, 1
+    found = dense(fit_similarity(problem, config, threads=1))
+    np.testing.assert_allclose(found, [[0, ab, ac], [ab, 0, bc], [ac, bc, 0]], rtol=1e-6)
+
+
+def test_items_with_few_neighbours_gain_the_most_liked_of_their_category(problem_of):
+    liked = [("u", "a", 1, 1.0), ("u", "b", 2, 1.0), ("v", "c", 3, 1.0), ("w", "c", 4, 1.0), ("v", "d", 5, 1.0)]
+    problem = described(problem_of(liked, items="ez", gone="z"), category=["x", "y", "x", "x", "x", "x"])
+    config = ItemKnnConfig(neighbours=2, shrinkage=0.0, activity_damping=0.0, category_weight=0.5)
+    found = dense(fit_similarity(problem, config, threads=1))
+    # Of the category x c, a and d are offered, the three most liked that are eligible; a keeps b, whom its user likes.
+    np.testing.assert_allclose(found[0], [0, 1, 0.5, 0, 0, 0])
+    # e, which nobody likes, takes a and c; ties go to the lower code.
+    np.testing.assert_allclose(found[4], [0.5, 0, 0.5, 0, 0, 0])
+    # z may not be recommended and is offered to nobody, yet has neighbours itself.
+    assert not found[:, 5].any()
+    assert found[5].any()
+
+
+def test_blocks_of_attributes_do_not_change_a_byte(problem_of, two_tastes, monkeypatch):
+    plain = problem_of(two_tastes[0])
+    problem = described(plain, creator=[f"m{code % 3}" for code in range(plain.n_items)])
+    config = ItemKnnConfig(neighbours=20, creator_weight=0.1)
+    whole = fit_similarity(problem, config, threads=1)
+    monkeypatch.setattr(item_knn, "_BLOCK_PAIRS", 10)
+    parts = fit_similarity(problem, config, threads=2)
+    for name in ("starts", "columns", "values"):
+        assert getattr(parts, name).tobytes() == getattr(whole, name).tobytes()
+
+
+def test_attributes_that_are_all_missing_change_no_value(problem_of, two_tastes):
+    problem = problem_of(two_tastes[0])
+    weighted = ItemKnnConfig(category_weight=1.0, creator_weight=1.0, tag_weight=1.0)
+    plain = fit_similarity(problem, ItemKnnConfig(), threads=1)
+    np.testing.assert_array_equal(dense(fit_similarity(problem, weighted, threads=1)), dense(plain))
+
+
+def test_attributes_are_off_by_default():
+    assert ItemKnnConfig().attribute_weights == {}

@@ -1,0 +1,210 @@
+"""What users like the user is like, by segment, place, age and device, like lately. One's own history is not looked at.
+
+Users of the same groups share one list, so the cost grows with the number of combinations of groups.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recs_platform.contracts import columns as c
+from recs_platform.stages.retrieval.problem import DEVICE, RetrievalProblem
+from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists, lists_of
+from recs_platform.stages.retrieval.sources.trending import faded_positives
+from recs_platform.stages.retrieval.top_n import Keys, best, blocks_by_width, excluded_mask, pack, unpack
+
+Weight = Annotated[float, Field(ge=0, le=100, description="of the user's group in this; 0 = not looked at")]
+
+# Candidates of combinations ranked at once: their keys take 32 MB.
+_BLOCK_VALUES = 4_000_000
+
+
+class GroupPopularityConfig(SourceConfig):
+    """Which groups count, how much, and how far each is believed."""
+
+    half_life_days: Annotated[float, Field(gt=0, le=3650, description="age at which a positive counts half")] = 4.0
+    smoothing: Annotated[
+        float, Field(gt=0, le=1e6, description="positives of today that a group borrows from all users")
+    ] = 1000.0
+    min_users: Annotated[int, Field(ge=1, description="users with a positive that make a group")] = 20
+    max_groups: Annotated[int, Field(ge=1, le=1000, description="largest of a kind that are kept; bounds memory")] = 100
+    segment_weight: Weight = 1.0
+    country_weight: Weight = 1.0
+    region_weight: Weight = 1.0
+    age_band_weight: Weight = 1.0
+    device_weight: Weight = 1.0
+
+    @property
+    def groupings(self) -> tuple[tuple[str, float], ...]:
+        """Columns of the profiles with their weights, those of weight 0 left out."""
+        weights = (
+            (c.SEGMENT_ID, self.segment_weight),
+            (c.COUNTRY, self.country_weight),
+            (c.REGION, self.region_weight),
+            (c.AGE_BAND, self.age_band_weight),
+            (DEVICE, self.device_weight),
+        )
+        return tuple((column, weight) for column, weight in weights if weight > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class GroupShares:
+    """What groups like. Row 0 of `shares` and `order` is the group of users who have none: all zero.
+
+    `items`: int32 (n_kept,), eligible items that anybody likes, ascending. `shares`: float32 (n_groups + 1, n_kept),
+    the kind's weight * smoothed share. `order`: int32 (n_groups + 1, n_kept), places in `items` by share descending.
+    `combinations`: int32 (n_combinations, kinds), rows of `shares`; `combination_of`: int32 (n_users,).
+    """
+
+    items: NDArray[np.int32]
+    shares: NDArray[np.float32]
+    order: NDArray[np.int32]
+    combinations: NDArray[np.int32]
+    combination_of: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class GroupPopularity:
+    """Sum over the user's groups of weight * (faded positives of the item in the group + m p) / (all of it + m).
+
+    p is the item's share of everybody's faded positives, m the smoothing: a small group is taken to be like all.
+    """
+
+    name: str = "group_popularity"
+    config: GroupPopularityConfig = field(default_factory=GroupPopularityConfig)
+
+    def retrieve(self, fit: Fitted, targets: NDArray[np.int32], n: int) -> SourceLists:
+        """See Source. Users who are in no group that is large enough get no entry."""
+        problem = fit.problem
+        groups = fit.prepared(self, lambda: fit_group_shares(problem, self.config))
+        combinations = groups.combination_of[targets]
+        # Neighbours share their lists: each is then made in one block, or two.
+        order = np.argsort(combinations, kind="stable")
+        known = order[groups.combinations[combinations[order]].any(axis=1)]
+        keys = np.zeros((len(targets), n), dtype=np.int64)
+        for places, width in blocks_by_width(problem, targets[known], n):
+            block = known[places]
+            shared, rows = np.unique(combinations[block], return_inverse=True)
+            offered = best_of_groups(groups, groups.combinations[shared], width)[rows]
+            excluded = excluded_mask(problem, targets[block])
+            items, _ = unpack(offered)
+            keys[block] = best(np.where(np.take_along_axis(excluded, items, axis=1), 0, offered), n)
+        return lists_of(targets, keys)
+
+
+def fit_group_shares(problem: RetrievalProblem, config: GroupPopularityConfig) -> GroupShares:
+    """Shares of every group that is large enough, and the combinations of groups that users have."""
+    liked, faded = faded_positives(problem, config.half_life_days)
+    users, items = problem.users[liked], problem.items[liked]
+    share = np.bincount(items, weights=faded, minlength=problem.n_items) / max(faded.sum(), 1.0)
+    kept = np.flatnonzero(problem.eligible & (share.astype(np.float32) > 0)).astype(np.int32)
+    tables = [np.zeros((1, len(kept)), dtype=np.float32)]
+    members = np.zeros((problem.n_users, len(config.groupings)), dtype=np.int32)
+    begun = 1
+    for kind, (column, weight) in enumerate(config.groupings):
+        group_of, n_groups = _groups(problem, problem.profiles[column], config)
+        sums = _sums(group_of[users], items, faded, (n_groups, problem.n_items))
+        smoothed = (sums[:, kept] + config.smoothing * share[kept]) / (sums.sum(axis=1) + config.smoothing)[:, None]
+        tables.append(np.ascontiguousarray(weight * smoothed, dtype=np.float32))
+        members[:, kind] = np.where(group_of < n_groups, group_of + begun, 0)
+        begun += n_groups
+    order = np.concatenate([_descending(table) for table in tables])
+    combinations, combination_of = np.unique(members, axis=0, return_inverse=True)
+    return GroupShares(kept, np.concatenate(tables), order, combinations, combination_of.astype(np.int32))
+
+
+def best_of_groups(groups: GroupShares, combinations: NDArray[np.int32], width: int) -> Keys:
+    """Keys (n_combinations, min(width, n_kept)) of the items with the greatest sums of shares, descending.
+
+    The threshold algorithm (Fagin, Lotem & Naor 2003): an item that is in none of the groups' first `depth` cannot
+    have more than the sum of the shares at that depth, so what is above that sum is settled.
+    """
+    n_items = len(groups.items)
+    width = min(width, n_items)
+    found = np.zeros((len(combinations), width), dtype=np.int64)
+    # Groups agree so much that a quarter more than what is asked for settles most.
+    pending, depth = np.arange(len(combinations)), min(width + width // 4 + 1, n_items)
+    while len(pending) and width:
+        for part in _parts(pending, min(depth * combinations.shape[1], n_items)):
+            found[part] = best(_head_keys(groups, combinations[part], depth), width)
+        lowest = groups.order[combinations[pending], depth - 1]
+        bound = _summed(groups.shares, combinations[pending], lowest[:, :, None])[:, 0]
+        _, settled = unpack(found[pending, -1])
+        pending = pending[(settled <= bound) & (depth < n_items)]
+        depth = min(2 * depth, n_items)
+    return found
+
+
+def codes_of(values: pl.Series, known: pl.Series) -> NDArray[np.int64]:
+    """Place of each of `values` in `known` (distinct), len(known) where it is NULL or not among them."""
+    codes = values.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64)
+    return codes.fill_null(len(known)).to_numpy()
+
+
+def _head_keys(groups: GroupShares, combinations: NDArray[np.int32], depth: int) -> Keys:
+    """Keys of the items among the first `depth` of any of a combination's groups, each once; 0 in other places."""
+    rows, kinds = combinations.shape
+    if depth * kinds < len(groups.items):
+        # Sorted, so that shares are read in the order of memory, and what is there twice stands together.
+        places = np.sort(groups.order[combinations, :depth].reshape(rows, -1), axis=1)
+    else:
+        places = np.broadcast_to(np.arange(len(groups.items), dtype=np.int32), (rows, len(groups.items)))
+    scores = _summed(groups.shares, combinations, np.broadcast_to(places[:, None, :], (rows, kinds, places.shape[1])))
+    return np.where(np.diff(places, axis=1, prepend=-1) > 0, pack(scores, groups.items[places]), 0)
+
+
+def _summed(
+    shares: NDArray[np.float32], combinations: NDArray[np.int32], places: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """Sums over the groups (rows, n) of their shares at `places` (rows, kinds, n).
+
+    Always first to last: a bound and what it bounds must round alike.
+    """
+    total = np.zeros((places.shape[0], places.shape[2]), dtype=np.float32)
+    for kind in range(combinations.shape[1]):
+        # One flat place a value: numpy reads it faster than a pair of row and column.
+        total += shares.reshape(-1).take(combinations[:, kind, None] * np.int64(shares.shape[1]) + places[:, kind])
+    return total
+
+
+def _parts(pending: NDArray[np.int64], values: int) -> Iterator[NDArray[np.int64]]:
+    rows = max(1, _BLOCK_VALUES // max(values, 1))
+    for start in range(0, len(pending), rows):
+        yield pending[start : start + rows]
+
+
+def _groups(
+    problem: RetrievalProblem, values: pl.Series, config: GroupPopularityConfig
+) -> tuple[NDArray[np.int64], int]:
+    """Group of each user, and how many there are; that number for users who are in none that is large enough.
+
+    Only users with a positive count. Larger groups come first, ties by value.
+    """
+    active = pl.Series(problem.preferences.lengths > 0)
+    sizes = pl.DataFrame({"value": values.filter(active).drop_nulls()}).group_by("value").len("users")
+    large = sizes.filter(pl.col("users") >= config.min_users).sort("users", "value", descending=[True, False])
+    known = large["value"].head(config.max_groups)
+    return codes_of(values, known), len(known)
+
+
+def _descending(table: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Places of each row by value descending, ties by place; packed, because argsort takes ten times as long."""
+    n_items: int = table.shape[1]
+    above_zero = np.maximum(table, np.finfo(np.float32).smallest_subnormal)
+    places, _ = unpack(np.sort(pack(above_zero, np.arange(n_items)), axis=1)[:, ::-1])
+    return places
+
+
+def _sums(
+    groups: NDArray[np.int64], items: NDArray[np.int32], faded: NDArray[np.float64], shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Faded positives of each group and item, `shape` = (n_groups, n_items); users in no group are left out."""
+    inside = groups < shape[0]
+    cells = groups[inside] * shape[1] + items[inside]
+    sums = np.bincount(cells, weights=faded[inside], minlength=shape[0] * shape[1])
+    return sums.astype(np.float64).reshape(shape)

@@ -1,0 +1,80 @@
+"""Files of a user's own split, read and carved. What is fitted on them is not known here."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import UsageError
+from recs_platform.stages.retrieval.problem import IS_AVAILABLE, OCCURRED_US, RetrievalProblem, encode
+
+VALID_FRACTION = 0.1
+PAIR = [c.USER_ID, c.ITEM_ID]
+
+
+def read_split(path: Path) -> pl.DataFrame:
+    """user_id, item_id as text, occurred_us, weight 1; without `occurred_at` the order of rows stands in for time.
+
+    Raises UsageError for a file that is not Parquet, lacks a column, is empty or names nobody in some rows.
+    """
+    try:
+        frame = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UsageError(f"{path} is not Parquet: {str(error).splitlines()[0]}") from None
+    missing = [name for name in PAIR if name not in frame.columns]
+    if missing:
+        raise UsageError(f"{path} lacks {missing}; it has {frame.columns}")
+    empty = frame.filter(pl.any_horizontal(pl.col(PAIR).is_null())).height
+    if empty or frame.is_empty():
+        raise UsageError(f"{path} has {frame.height} rows, {empty} of them without a user or item")
+    return frame.select(
+        pl.col(c.USER_ID).cast(pl.String),
+        pl.col(c.ITEM_ID).cast(pl.String),
+        _instants(path, frame).alias(OCCURRED_US),
+        pl.lit(1.0).alias(c.WEIGHT),
+    )
+
+
+def _instants(path: Path, frame: pl.DataFrame) -> pl.Expr:
+    """Microseconds: of instants, dates and ISO texts; numbers are taken as they are, whatever they count."""
+    if c.OCCURRED_AT not in frame.columns:
+        return pl.int_range(pl.len(), dtype=pl.Int64)
+    dtype = frame.schema[c.OCCURRED_AT]
+    if frame[c.OCCURRED_AT].null_count():
+        raise UsageError(f"{path}: {frame[c.OCCURRED_AT].null_count()} rows have no {c.OCCURRED_AT}")
+    if dtype.is_numeric():
+        return pl.col(c.OCCURRED_AT).cast(pl.Int64)
+    if dtype == pl.String:
+        return pl.col(c.OCCURRED_AT).str.to_datetime(time_unit="us", time_zone="UTC").dt.epoch("us")
+    return pl.col(c.OCCURRED_AT).cast(pl.Datetime("us")).dt.epoch("us")
+
+
+def carve(train: pl.DataFrame, *, last_items: bool, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows to fit on and distinct pairs to choose on: each user's last item, else a tenth of the pairs at random.
+
+    A user keeps at least one item; whoever has only one is not chosen on.
+    """
+    pairs = train.group_by(PAIR).agg(pl.col(OCCURRED_US).min()).sort(c.USER_ID, OCCURRED_US, c.ITEM_ID)
+    place, count = pl.int_range(pl.len()).over(c.USER_ID), pl.len().over(c.USER_ID)
+    if last_items:
+        held_out = pairs.filter((place == count - 1) & (count > 1))
+    else:
+        drawn = pl.Series(np.random.default_rng(seed).random(len(pairs)) < VALID_FRACTION)
+        held_out = pairs.filter(drawn & (place > 0))
+    held_out = held_out.select(PAIR)
+    return train.join(held_out, on=PAIR, how="anti", maintain_order="left"), held_out
+
+
+def holds_one_item_a_user(test: pl.DataFrame) -> bool:
+    """Whether the test is each user's one item, as when the last was left out."""
+    return test.group_by(c.USER_ID).agg(pl.col(c.ITEM_ID).n_unique())[c.ITEM_ID].max() == 1
+
+
+def problem_of(events: pl.DataFrame, users: pl.Series) -> RetrievalProblem:
+    """All items of `events` may be recommended, a user's own not again; `users` are known beside those of `events`."""
+    items = events.select(c.ITEM_ID).unique().with_columns(pl.lit(value=True).alias(IS_AVAILABLE))
+    last = events[OCCURRED_US].max()
+    as_of = datetime.fromtimestamp((int(last) if isinstance(last, int) else 0) / 1e6 + 1, UTC)
+    return encode(events, pl.DataFrame({c.USER_ID: users.unique()}), items, as_of=as_of, allow_repeats=False)

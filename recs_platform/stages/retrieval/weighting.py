@@ -1,0 +1,40 @@
+"""Weights of a merge, chosen on what was held out. Parameters of single sources are not chosen here."""
+
+from dataclasses import dataclass
+
+from recs_platform.evaluation.bootstrap import paired_difference
+from recs_platform.stages.retrieval.validation import Pool
+
+WEIGHTS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
+_SWEEPS = 2
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """`weights` by source, 0 = left out; `best` is the best source alone; `values` what each of `alone` came to."""
+
+    weights: dict[str, float]
+    best: str
+    alone: dict[str, float]
+    merged: float
+
+
+def choose_weights(pool: Pool, k: int, *, seed: int) -> Weighting:
+    """Coordinate ascent over WEIGHTS from the best source alone, whose weight is 1.
+
+    The best source alone wins where the merge's gain over it is not above 0 in a paired bootstrap (one-sided 90 %).
+    """
+    alone = {name: float(pool.values({name: 1.0}, k).mean()) for name in pool.names}
+    ranked = sorted(pool.names, key=lambda name: (-alone[name], name))
+    best, weights = ranked[0], dict.fromkeys(pool.names, 0.0) | {ranked[0]: 1.0}
+    value = alone[best]
+    for _ in range(_SWEEPS):
+        for name in ranked[1:]:
+            for weight in WEIGHTS:
+                tried = float(pool.values(weights | {name: weight}, k).mean())
+                if tried > value:
+                    weights, value = weights | {name: weight}, tried
+    gain = paired_difference(pool.values(weights, k), pool.values({best: 1.0}, k), seed, level=0.8)
+    if gain.n == 0 or gain.low <= 0:
+        weights, value = dict.fromkeys(pool.names, 0.0) | {best: 1.0}, alone[best]
+    return Weighting(weights, best, alone, value)

@@ -1,0 +1,71 @@
+"""The benchmark finds what was withheld, masks what users had, serves strangers, and repeats itself to the byte."""
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from recs_platform.contracts.errors import UsageError
+from recs_platform.stages.retrieval import benchmark
+from recs_platform.stages.retrieval.benchmark import MERGED, run_benchmark
+from recs_platform.stages.retrieval.search_space import PROFILES
+from recs_platform.stages.retrieval.sources import SOURCES
+
+SMALL = {"als": {"factors": (4,)}, "item_knn": {"decay": (0.85, 1.0)}}
+
+
+@pytest.fixture
+def split(tmp_path, two_tastes, monkeypatch):
+    """Files of the world of two tastes, whose test is the one item that each user misses, and a small plan."""
+    small = replace(PROFILES["fast"], sources=("als", "item_knn", "popularity"), start={}, space=SMALL)
+    monkeypatch.setattr(benchmark, "PROFILES", {"fast": small})
+    rows, withheld = two_tastes
+    train = pl.DataFrame({"user_id": [row[0] for row in rows], "item_id": [row[1] for row in rows]})
+    train.write_parquet(tmp_path / "train.parquet")
+    truth = [*withheld.items(), ("stranger", "i00")]
+    pl.DataFrame(truth, schema=["user_id", "item_id"], orient="row").write_parquet(tmp_path / "test.parquet")
+
+    def run(**options):
+        asked = {"valid": None, "k": 3, "sources": None, "profile": "fast", "seed": 7, "threads": 1, **options}
+        return run_benchmark(tmp_path / "train.parquet", tmp_path / "test.parquet", progress=lambda _: None, **asked)
+
+    return run, train, tmp_path
+
+
+def test_the_withheld_item_comes_first_and_nothing_that_was_had(split):
+    run, train, _ = split
+    result = run()
+    assert set(result.scores) == {MERGED, "als", "item_knn", "popularity"}
+    assert result.scores[MERGED]["hit_rate"] >= 40 / 41
+    assert result.scores[MERGED]["ndcg"] > result.scores["popularity"]["ndcg"]
+    assert result.lists.join(train, on=["user_id", "item_id"], how="semi").is_empty()
+    assert result.lists.group_by("user_id").len()["len"].to_list() == [3] * 41
+    assert result.peak_gib > 0
+    assert set(result.seconds) == {"choose", "fit", "recommend"}
+
+
+def test_the_same_split_gives_the_same_lists_at_any_number_of_threads(split):
+    run, _, _ = split
+    assert run(threads=2).lists.equals(run().lists)
+
+
+def test_only_the_sources_named_are_measured(split):
+    run, _, folder = split
+    pl.read_parquet(folder / "test.parquet").write_parquet(folder / "valid.parquet")
+    result = run(sources=["popularity"], valid=folder / "valid.parquet")
+    assert set(result.scores) == {MERGED, "popularity"}
+    assert result.scores[MERGED] == result.scores["popularity"]
+    alone = run(sources=["als"])
+    assert alone.scores[MERGED]["ndcg"] >= alone.scores["als"]["ndcg"]
+    with pytest.raises(UsageError, match=r"no source \['oracle'\]; there are: als"):
+        run(sources=["oracle"])
+
+
+def test_profiles_name_what_is_registered():
+    registered = {source.name: source.config for source in SOURCES}
+    for plan in PROFILES.values():
+        assert set(plan.space) <= set(plan.sources) <= set(registered)
+        for name, axes in plan.space.items():
+            for field, values in axes.items():
+                for value in values:
+                    type(registered[name]).model_validate({**registered[name].model_dump(), field: value})

@@ -1,0 +1,85 @@
+"""A user's own split is read as it is, carved without leaving anybody empty, and refused by name where it is broken."""
+
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+
+from recs_platform.contracts.errors import UsageError
+from recs_platform.stages.retrieval.split_files import carve, holds_one_item_a_user, problem_of, read_split
+
+ROWS = pl.DataFrame({"user_id": [1, 1, 1, 2, 2, 3], "item_id": ["a", "b", "c", "a", "d", "a"]})
+
+
+def written(folder, frame):
+    frame.write_parquet(folder / "split.parquet")
+    return folder / "split.parquet"
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (None, [0, 1, 2, 3, 4, 5]),
+        ([9, 8, 7, 6, 5, 4], [9, 8, 7, 6, 5, 4]),
+        ([datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)] * 6, [1_000_000] * 6),
+        ([date(1970, 1, 2)] * 6, [86_400_000_000] * 6),
+        (["1970-01-01T00:00:02Z"] * 6, [2_000_000] * 6),
+    ],
+    ids=["rows", "numbers", "instants", "dates", "texts"],
+)
+def test_times_of_any_kind_are_microseconds(tmp_path, times, expected):
+    frame = ROWS if times is None else ROWS.with_columns(occurred_at=pl.Series(times))
+    read = read_split(written(tmp_path, frame))
+    assert read["occurred_us"].to_list() == expected
+    assert read["user_id"].to_list() == ["1", "1", "1", "2", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "says"),
+    [
+        (ROWS.drop("item_id"), r"lacks \['item_id'\]"),
+        (ROWS.head(0), "has 0 rows"),
+        (ROWS.with_columns(user_id=pl.Series([1, None, 1, 2, 2, 3])), "6 rows, 1 of them without"),
+        (ROWS.with_columns(occurred_at=pl.Series([1, None, 1, 2, 2, 3])), "1 rows have no occurred_at"),
+    ],
+    ids=["column", "empty", "nobody", "no time"],
+)
+def test_a_broken_file_is_refused_by_name(tmp_path, frame, says):
+    path = written(tmp_path, frame)
+    with pytest.raises(UsageError, match=says) as refused:
+        read_split(path)
+    assert "split.parquet" in str(refused.value)
+
+
+def test_what_is_no_parquet_is_refused(tmp_path):
+    (tmp_path / "x.csv").write_text("user_id,item_id\n")
+    with pytest.raises(UsageError, match=r"x\.csv is not Parquet"):
+        read_split(tmp_path / "x.csv")
+
+
+def test_each_users_last_item_is_carved_where_the_test_holds_one(tmp_path):
+    train = read_split(written(tmp_path, ROWS))
+    kept, held_out = carve(train, last_items=True, seed=0)
+    assert sorted(held_out.rows()) == [("1", "c"), ("2", "d")]
+    assert kept.height == 4
+
+
+def test_a_tenth_of_the_pairs_is_carved_at_random_and_nobody_is_left_empty(tmp_path):
+    frame = pl.DataFrame({"user_id": [user for user in range(200) for _ in range(10)], "item_id": list(range(2000))})
+    train = read_split(written(tmp_path, frame))
+    kept, held_out = carve(train, last_items=False, seed=3)
+    assert 120 < held_out.height < 240
+    assert kept.height + held_out.height == 2000
+    assert kept["user_id"].n_unique() == 200
+    assert carve(train, last_items=False, seed=3)[1].equals(held_out)
+
+
+def test_one_item_a_user_is_told_from_several():
+    assert holds_one_item_a_user(ROWS.unique("user_id"))
+    assert not holds_one_item_a_user(ROWS)
+
+
+def test_users_of_the_test_are_known_beside_those_of_train(tmp_path):
+    problem = problem_of(read_split(written(tmp_path, ROWS)), pl.Series(["9", "1"]))
+    assert problem.user_ids.tolist() == ["1", "2", "3", "9"]
+    assert problem.eligible.all()
