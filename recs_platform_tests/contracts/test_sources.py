@@ -1,5 +1,6 @@
 """Every candidate source keeps the same promises, on a plain world and on the odd ones."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from functools import cache
 
@@ -100,45 +101,30 @@ def rows_of(lists):
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 class TestLists:
-    def test_types_and_order(self, source, world, repeats):
-        lists = offer(source, world, repeats=repeats)
+    def test_new_eligible_items_in_order(self, source, world, repeats):
+        """Types and order, no pair twice, no list too long, only what may be offered, and scores that are numbers."""
+        problem, lists = problem_of(world, repeats=repeats), offer(source, world, repeats=repeats)
         assert (lists.users.dtype, lists.items.dtype, lists.scores.dtype) == (np.int32, np.int32, np.float32)
         rows = rows_of(lists)
         assert rows == sorted(rows, key=lambda row: (row[0], -row[2], row[1]))
-
-    def test_no_pair_twice_and_no_list_too_long(self, source, world, repeats):
-        rows = rows_of(offer(source, world, repeats=repeats))
-        assert len({row[:2] for row in rows}) == len(rows)
-        assert all(sum(other[0] == row[0] for other in rows) <= N for row in rows)
-
-    def test_only_eligible_items_with_a_score(self, source, world, repeats):
-        problem = problem_of(world, repeats=repeats)
-        lists = offer(source, world, repeats=repeats)
+        offered = {row[:2] for row in rows}
+        assert len(offered) == len(rows)
+        assert max(Counter(row[0] for row in rows).values(), default=0) <= N
         assert problem.eligible[lists.items].all()
+        assert repeats or not offered & set(zip(problem.users.tolist(), problem.items.tolist(), strict=True))
         assert (lists.scores > 0).all()
         assert np.isfinite(lists.scores).all()
 
-    def test_nothing_consumed_unless_repeats_are_allowed(self, source, world, repeats):
-        problem = problem_of(world, repeats=repeats)
-        consumed = set(zip(problem.users.tolist(), problem.items.tolist(), strict=True))
-        offered = {row[:2] for row in rows_of(offer(source, world, repeats=repeats))}
-        assert repeats or not offered & consumed
-
-    def test_asking_for_fewer_gives_the_head_of_the_list(self, source, world, repeats):
-        long, short = (rows_of(offer(source, world, repeats=repeats, n=n)) for n in (N, 2))
-        assert short == [row for place, row in enumerate(long) if sum(o[0] == row[0] for o in long[:place]) < 2]
-
     def test_a_list_depends_on_its_user_alone_and_not_on_threads(self, source, world, repeats):
-        problem = problem_of(world, repeats=repeats)
+        """Nor on how many are asked for: fewer are the head of more."""
         rows = rows_of(offer(source, world, repeats=repeats))
-        some = list(range(0, problem.n_users, 3))
-        assert rows_of(offer(source, world, repeats=repeats, targets=some, threads=2)) == [
-            row for row in rows if row[0] in some
-        ]
-
-    def test_no_targets_give_empty_lists(self, source, world, repeats):
-        lists = offer(source, world, repeats=repeats, targets=[])
-        assert len(lists.users) == len(lists.items) == len(lists.scores) == 0
+        some = list(range(0, problem_of(world).n_users, 3))
+        again = offer(source, world, repeats=repeats, targets=some, threads=2)
+        assert rows_of(again) == [row for row in rows if row[0] in some]
+        short = rows_of(offer(source, world, repeats=repeats, n=2))
+        assert short == [row for place, row in enumerate(rows) if sum(o[0] == row[0] for o in rows[:place]) < 2]
+        nothing = offer(source, world, repeats=repeats, targets=[])
+        assert len(nothing.users) == len(nothing.items) == len(nothing.scores) == 0
 
 
 def test_names_are_distinct_and_each_source_offers_something():
