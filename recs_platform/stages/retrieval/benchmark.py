@@ -7,7 +7,8 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,22 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.evaluation.metrics import USER_COUNT, catalogue_coverage, novelty, user_metrics
 from recs_platform.stages.retrieval.choosing import Trials, choose
 from recs_platform.stages.retrieval.config import RetrievalConfig
-from recs_platform.stages.retrieval.fit import DEFAULT_CHUNK_USERS, RetrievalFit, fit_retrieval, merge_rule
-from recs_platform.stages.retrieval.merge import merge_lists
+from recs_platform.stages.retrieval.embeddings import Space, index_embeddings
+from recs_platform.stages.retrieval.fit import RetrievalFit
+from recs_platform.stages.retrieval.merge import MergeRule, merge_lists
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.search_space import PROFILES, Profile
 from recs_platform.stages.retrieval.sources import SOURCES
-from recs_platform.stages.retrieval.sources.base import SourceLists
+from recs_platform.stages.retrieval.sources.base import Source, SourceLists, VectorSource
 from recs_platform.stages.retrieval.sources.popularity import Popularity
 from recs_platform.stages.retrieval.split_files import carve, holds_one_item_a_user, problem_of, read_split
+from recs_platform.stages.retrieval.threads import side_by_side
 from recs_platform.stages.retrieval.validation import held_out_of
 
 MERGED = "merged"
 METRICS = ("recall", "ndcg", "hit_rate", "mrr")
 _DEPTH_MIN, _DEPTH_TIMES, _DEPTH_MAX = 100, 2.5, 1000
+_CHUNK_USERS = 4096
 _FILLER = Popularity()
 _LAST = 1e-6  # a weight that puts an item after all others
 
@@ -104,11 +108,11 @@ def run_benchmark(
     clock.lap("choose")
     progress(f"fitting on all of train with weights {choice.weighting.weights}")
     problem = problem_of(events, held_out[c.USER_ID])
-    fit = fit_retrieval(problem, choice.config, seed=seed, threads=threads)
     targets = _targets(problem, held_out)
-    _prepare(fit, targets)
-    clock.lap("fit")
-    lists = {name: _frame(problem, given) for name, given in _all_lists(fit, targets, k).items()}
+    with side_by_side(threads) as pool:
+        fit = _fit(problem, choice.config, targets, pool, seed=seed)
+        clock.lap("fit")
+        lists = {name: _frame(problem, given) for name, given in _all_lists(fit, targets, pool, k).items()}
     clock.lap("recommend")
     by_user = _by_user(lists, held_out.select(c.USER_ID, c.ITEM_ID).unique(), k)
     return BenchmarkResult(
@@ -168,27 +172,43 @@ def _targets(problem: RetrievalProblem, held_out: pl.DataFrame) -> NDArray[np.in
     return np.flatnonzero(wanted.to_numpy()).astype(np.int32)
 
 
-def _prepare(fit: RetrievalFit, targets: NDArray[np.int32]) -> None:
-    """Let each source fit what it needs, so that its seconds count as fitting."""
-    for source in fit.config.configured_sources():
+def _fit(
+    problem: RetrievalProblem, config: RetrievalConfig, targets: NDArray[np.int32], pool: Executor, *, seed: int
+) -> RetrievalFit:
+    """All sources fitted side by side; those that fit when first asked are asked for one list."""
+    spaces: dict[str, Space] = {}
+    fit = RetrievalFit(problem, spaces, config, seed, threads=1)
+
+    def prepare(source: Source) -> None:
+        if isinstance(source, VectorSource):
+            spaces[source.name] = index_embeddings(problem, source.embed(problem, seed=seed, threads=1))
         source.retrieve(fit, targets[:1], 1)
 
+    list(pool.map(prepare, config.configured_sources()))
+    return fit
 
-def _all_lists(fit: RetrievalFit, targets: NDArray[np.int32], k: int) -> dict[str, SourceLists]:
-    """The first `k` of each source, and of the merge of those with a weight; popularity fills what they leave empty."""
-    rule = merge_rule(fit)
-    asked = {source.name: source.config.weight for source in fit.config.configured_sources()}
-    weights = {**asked, _FILLER.name: asked.get(_FILLER.name) or _LAST}
-    parts: list[dict[str, SourceLists]] = []
-    for start in range(0, max(len(targets), 1), DEFAULT_CHUNK_USERS):
-        chunk = targets[start : start + DEFAULT_CHUNK_USERS]
-        lists = {source.name: source.retrieve(fit, chunk, _depth(k)) for source in fit.config.configured_sources()}
-        weighed = {_FILLER.name: _FILLER.retrieve(fit, chunk, _depth(k)), **lists}
-        weighed = {name: given for name, given in weighed.items() if weights[name] > 0}
-        merged = merge_lists(fit.problem, weighed, replace(rule, weights=weights))
-        lists = {MERGED: SourceLists(merged.users, merged.items, merged.fused), **lists}
-        parts.append({name: _first(given, k) for name, given in lists.items()})
+
+def _all_lists(fit: RetrievalFit, targets: NDArray[np.int32], pool: Executor, k: int) -> dict[str, SourceLists]:
+    """The first `k` of each source and of the merge, chunks of users side by side."""
+
+    def of_chunk(start: int) -> dict[str, SourceLists]:
+        lists = _merged(fit, targets[start : start + _CHUNK_USERS], _depth(k))
+        return {name: _first(found, k) for name, found in lists.items()}
+
+    parts = list(pool.map(of_chunk, range(0, max(len(targets), 1), _CHUNK_USERS)))
     return {name: _joined([part[name] for part in parts]) for name in parts[0]}
+
+
+def _merged(fit: RetrievalFit, targets: NDArray[np.int32], depth: int) -> dict[str, SourceLists]:
+    """Lists of each source, and of those with a weight together; popularity fills what they leave empty."""
+    sources = fit.config.configured_sources()
+    lists = {source.name: source.retrieve(fit, targets, depth) for source in sources}
+    weights = {source.name: source.config.weight for source in sources}
+    weights[_FILLER.name] = weights.get(_FILLER.name) or _LAST
+    offered = {_FILLER.name: _FILLER.retrieve(fit, targets, depth), **lists}
+    weighed = {name: found for name, found in offered.items() if weights[name] > 0}
+    merged = merge_lists(fit.problem, weighed, MergeRule(weights))
+    return {MERGED: SourceLists(merged.users, merged.items, merged.fused), **lists}
 
 
 def _first(lists: SourceLists, k: int) -> SourceLists:

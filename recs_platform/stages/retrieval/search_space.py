@@ -23,21 +23,25 @@ class Plan:
 
 FAST = Plan(
     sources=("als", "spectral", "item_knn", "transitions", "two_step", "popularity"),
-    start={"spectral": {"factors": 256}, "als": {"factors": 64}},
+    start={
+        "spectral": {"factors": 256, "item_exponent": 0.5, "iterations": 3},
+        "als": {"iterations": 5},
+        "two_step": {"step_rules": 25},
+    },
     space={
-        "als": {"alpha": (0.5, 10.0), "regularization": (3.0, 30.0)},
+        "als": {"alpha": (0.5, 10.0)},
         "spectral": {
-            "item_exponent": (0.5, 0.3),
-            "sharpening": (0.0, 0.5, 0.95),
+            "item_exponent": (0.3,),
+            "sharpening": (0.5, 0.95),
             "filter_power": (1.0,),
-            "factors": (128, 64),
+            "factors": (96,),
             "decay": (0.95, 0.8),
         },
         "item_knn": {"decay": (1.0,), "activity_damping": (1.0,)},
         "transitions": {"decay": (0.6, 0.95)},
         "two_step": {"decay": (0.6, 0.95)},
     },
-    validation_users=2_000,
+    validation_users=1_500,
 )
 BEST = Plan(
     sources=(

@@ -2,7 +2,12 @@
 """How many threads numeric libraries may use while a block runs. Which numbers they compute is not known here."""
 
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
+
+# Those that bring a BLAS or OpenMP of their own.
+_LIBRARIES = ("scipy.sparse", "faiss", "implicit.cpu.als", "implicit.nearest_neighbours")
 
 
 @contextmanager
@@ -15,3 +20,16 @@ def limited(threads: int) -> Generator[None]:
 
     with threadpool_limits({"blas": 1, "openmp": threads}):
         yield
+
+
+@contextmanager
+def side_by_side(threads: int) -> Generator[ThreadPoolExecutor]:
+    """A pool of `threads` tasks at once, each with one core.
+
+    Limits are the process's: held around all of them, with the libraries loaded before, none is lifted by the task
+    that ends first.
+    """
+    for name in _LIBRARIES:
+        import_module(name)
+    with limited(1), ThreadPoolExecutor(threads) as pool:
+        yield pool
