@@ -100,7 +100,8 @@ def _rolling(interactions: pl.DataFrame, windows: int) -> Iterator[Split]:
         known = interactions.filter(at < cutoff)
         liked = known.filter(pl.col(c.WEIGHT) > 0)
         later = new_pairs(interactions.filter((at >= cutoff) & (at < cutoff + WINDOW)), known)
-        yield Split(liked.select(COLUMNS), later.join(liked, on=c.USER_ID, how="semi"))
+        test = later.join(liked, on=c.USER_ID, how="semi").with_columns(pl.lit(cutoff).alias(c.OCCURRED_AT))
+        yield Split(liked.select(COLUMNS), test)
 
 
 def ease(train: Pairs, test: Pairs, k: int) -> pl.DataFrame:

@@ -25,11 +25,11 @@ from recs_platform.stages.retrieval.embeddings import Space, index_embeddings
 from recs_platform.stages.retrieval.fit import RetrievalFit
 from recs_platform.stages.retrieval.merge import MergeRule, merge_lists
 from recs_platform.stages.retrieval.problem import RetrievalProblem
-from recs_platform.stages.retrieval.search_space import PROFILES, Profile
+from recs_platform.stages.retrieval.search_space import PROFILES, Profile, plan_for
 from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform.stages.retrieval.sources.base import Source, SourceLists, VectorSource
 from recs_platform.stages.retrieval.sources.popularity import Popularity
-from recs_platform.stages.retrieval.split_files import carve, holds_one_item_a_user, problem_of, read_split
+from recs_platform.stages.retrieval.split_files import are_timed, carve, carving_of, problem_of, read_split
 from recs_platform.stages.retrieval.threads import side_by_side
 from recs_platform.stages.retrieval.validation import held_out_of
 
@@ -89,11 +89,15 @@ def run_benchmark(
 
     Raises UsageError for a wrong file or name.
     """
-    plan = PROFILES[profile]
-    config = _only(source_names(sources, plan.sources)).with_sources(plan.start)
     events, held_out = read_split(train), read_split(test)
+    plan = plan_for(profile, events.height)
+    config = _only(source_names(sources, PROFILES[profile].sources)).with_sources(plan.start)
     clock = _Clock()
-    kept, tuning = _carved(events, held_out, valid, seed)
+    if valid is None:
+        carving = carving_of(events, held_out, are_timed=are_timed(train, test))
+        kept, tuning = carve(events, carving, seed=seed)
+    else:
+        kept, tuning = events, read_split(valid).select(c.USER_ID, c.ITEM_ID).unique()
     problem = problem_of(kept, held_out[c.USER_ID])
     trials = Trials(
         problem,
@@ -102,6 +106,7 @@ def run_benchmark(
         depth=_depth(k),
         seed=seed,
         threads=threads,
+        sweeps=plan.sweeps,
     )
     progress(f"choosing on {len(trials.held_out.users):,} users of the validation part")
     choice = choose(trials, config, plan.space, progress)
@@ -148,14 +153,6 @@ class _Clock:
     def lap(self, name: str) -> None:
         now = time.perf_counter()
         self.laps[name], self._since = round(now - self._since, 3), now
-
-
-def _carved(
-    events: pl.DataFrame, test: pl.DataFrame, valid: Path | None, seed: int
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    if valid is not None:
-        return events, read_split(valid).select(c.USER_ID, c.ITEM_ID).unique()
-    return carve(events, last_items=holds_one_item_a_user(test), seed=seed)
 
 
 def _only(names: Sequence[str]) -> RetrievalConfig:

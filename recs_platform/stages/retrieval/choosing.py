@@ -42,6 +42,7 @@ class Trials:
     depth: int
     seed: int
     threads: int
+    sweeps: int = 1
 
 
 def choose(
@@ -71,11 +72,11 @@ def choose(
 def tune_source(trials: Trials, source: Source, axes: Axes) -> tuple[Source, SourceLists]:
     """The source with the parameters that did best, and its lists of `depth`.
 
-    Coordinate descent: each axis once, in order, keeping a value that is better than the one before.
+    Coordinate descent: `sweeps` times each axis, in order, keeping a value that is better than the one before.
     """
     bench = _Bench(trials, factors=max([getattr(source.config, FACTORS, 0), *axes.get(FACTORS, ())]))
     best = bench.value(source) if axes else 0.0
-    for name, values in axes.items():
+    for name, values in [*axes.items()] * trials.sweeps:
         for value in values:
             tried = with_parameters(source, {name: value})
             if tried != source and (found := bench.value(tried)) > best:

@@ -1,7 +1,7 @@
 """What is worth trying of each source, by profile: axes in the order they are tried. Trying is not done here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Profile = Literal["fast", "best"]
@@ -12,13 +12,14 @@ Axes = Mapping[str, tuple[Any, ...]]
 class Plan:
     """`sources`: those that are measured; `start`: parameters by source before any axis is tried; `space`: axes.
 
-    Choices look at `validation_users` at most.
+    Choices look at `validation_users` at most; each axis is tried `sweeps` times.
     """
 
     sources: tuple[str, ...]
     start: Mapping[str, Mapping[str, Any]]
     space: Mapping[str, Axes]
     validation_users: int
+    sweeps: int = 1
 
 
 FAST = Plan(
@@ -89,3 +90,11 @@ BEST = Plan(
     validation_users=3_000,
 )
 PROFILES: Mapping[Profile, Plan] = {"fast": FAST, "best": BEST}
+# With fewer interactions the longer search takes as little time as the shorter one on many.
+_FEW_ROWS = 200_000
+
+
+def plan_for(profile: Profile, rows: int) -> Plan:
+    """The profile's plan; on so few rows that time is no matter, the axes of the longest."""
+    plan = PROFILES[profile]
+    return plan if rows > _FEW_ROWS else replace(PROFILES["best"], sources=plan.sources, sweeps=2)

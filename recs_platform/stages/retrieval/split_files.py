@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.stages.retrieval.problem import IS_AVAILABLE, OCCURRED_US, RetrievalProblem, encode
 
+Carving = Literal["last_items", "later", "random"]
 VALID_FRACTION = 0.1
 PAIR = [c.USER_ID, c.ITEM_ID]
 
@@ -51,25 +53,39 @@ def _instants(path: Path, frame: pl.DataFrame) -> pl.Expr:
     return pl.col(c.OCCURRED_AT).cast(pl.Datetime("us")).dt.epoch("us")
 
 
-def carve(train: pl.DataFrame, *, last_items: bool, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows to fit on and distinct pairs to choose on: each user's last item, else a tenth of the pairs at random.
+def carving_of(train: pl.DataFrame, test: pl.DataFrame, *, are_timed: bool) -> Carving:
+    """How to hold out of `train` as `test` was held out: `are_timed` says that both files tell instants.
 
-    A user keeps at least one item; whoever has only one is not chosen on.
+    `last_items` where the test is one item a user, `later` where all of it comes after train, else `random`.
+    """
+    per_user = test.group_by(c.USER_ID).agg(pl.col(c.ITEM_ID).n_unique())[c.ITEM_ID]
+    if are_timed and not (per_user > 1).any():
+        return "last_items"
+    is_later = test.select(pl.col(OCCURRED_US).min() >= train[OCCURRED_US].max()).item()
+    return "later" if are_timed and is_later else "random"
+
+
+def carve(train: pl.DataFrame, carving: Carving, *, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows to fit on and distinct pairs to choose on: each user's last item, or a tenth of the pairs.
+
+    `later` takes those first met last, of all users together; `random` draws them. A user keeps at least one item;
+    whoever has only one is not chosen on.
     """
     pairs = train.group_by(PAIR).agg(pl.col(OCCURRED_US).min()).sort(c.USER_ID, OCCURRED_US, c.ITEM_ID)
     place, count = pl.int_range(pl.len()).over(c.USER_ID), pl.len().over(c.USER_ID)
-    if last_items:
-        held_out = pairs.filter((place == count - 1) & (count > 1))
+    if carving == "last_items":
+        chosen = (place == count - 1) & (count > 1)
+    elif carving == "later":
+        chosen = (pl.col(OCCURRED_US) > pl.col(OCCURRED_US).quantile(1 - VALID_FRACTION)) & (place > 0)
     else:
-        drawn = pl.Series(np.random.default_rng(seed).random(len(pairs)) < VALID_FRACTION)
-        held_out = pairs.filter(drawn & (place > 0))
-    held_out = held_out.select(PAIR)
+        chosen = pl.Series(np.random.default_rng(seed).random(len(pairs)) < VALID_FRACTION) & (place > 0)
+    held_out = pairs.filter(chosen).select(PAIR)
     return train.join(held_out, on=PAIR, how="anti", maintain_order="left"), held_out
 
 
-def holds_one_item_a_user(test: pl.DataFrame) -> bool:
-    """Whether the test is each user's one item, as when the last was left out."""
-    return test.group_by(c.USER_ID).agg(pl.col(c.ITEM_ID).n_unique())[c.ITEM_ID].max() == 1
+def are_timed(*paths: Path) -> bool:
+    """Whether all the files tell when."""
+    return all(c.OCCURRED_AT in pl.read_parquet_schema(path) for path in paths)
 
 
 def problem_of(events: pl.DataFrame, users: pl.Series) -> RetrievalProblem:

@@ -8,7 +8,7 @@ import pytest
 from recs_platform.contracts.errors import UsageError
 from recs_platform.stages.retrieval import benchmark
 from recs_platform.stages.retrieval.benchmark import MERGED, run_benchmark
-from recs_platform.stages.retrieval.search_space import PROFILES
+from recs_platform.stages.retrieval.search_space import PROFILES, plan_for
 from recs_platform.stages.retrieval.sources import SOURCES
 
 SMALL = {"als": {"factors": (4,)}, "item_knn": {"decay": (0.85, 1.0)}}
@@ -19,6 +19,7 @@ def split(tmp_path, two_tastes, monkeypatch):
     """Files of the world of two tastes, whose test is the one item that each user misses, and a small plan."""
     small = replace(PROFILES["fast"], sources=("als", "item_knn", "popularity"), start={}, space=SMALL)
     monkeypatch.setattr(benchmark, "PROFILES", {"fast": small})
+    monkeypatch.setattr(benchmark, "plan_for", lambda _profile, _rows: small)
     rows, withheld = two_tastes
     train = pl.DataFrame({"user_id": [row[0] for row in rows], "item_id": [row[1] for row in rows]})
     train.write_parquet(tmp_path / "train.parquet")
@@ -59,6 +60,12 @@ def test_only_the_sources_named_are_measured(split):
     assert alone.scores[MERGED]["ndcg"] >= alone.scores["als"]["ndcg"]
     with pytest.raises(UsageError, match=r"no source \['oracle'\]; there are: als"):
         run(sources=["oracle"])
+
+
+def test_on_few_rows_the_fast_profile_searches_as_long_as_the_best():
+    assert plan_for("fast", 1_000_000) == PROFILES["fast"]
+    assert plan_for("fast", 1_000) == replace(PROFILES["best"], sources=PROFILES["fast"].sources, sweeps=2)
+    assert plan_for("best", 1_000) == replace(PROFILES["best"], sweeps=2)
 
 
 def test_profiles_name_what_is_registered():
