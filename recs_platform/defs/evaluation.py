@@ -13,11 +13,12 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, TableContract
 from recs_platform.defs.platform import Platform
+from recs_platform.defs.retrieval_inputs import retrieval_config
 from recs_platform.defs.training import RANKER, Curriculum, Shelf, plan_curriculum, ranker, ranker_version
 from recs_platform.defs.windows import IS_KNOWN_ITEM, USER_COUNT, Split, Window, read_window
 from recs_platform.evaluation.metrics import catalogue_coverage, gini_exposure, novelty, user_metrics
 from recs_platform.lake.artifacts import artifact
-from recs_platform.stages import ranking, reranking, retrieval
+from recs_platform.stages import ranking, reranking
 from recs_platform.warehouse.arrow_types import arrow_schema
 
 FINAL = "final"
@@ -66,10 +67,11 @@ def _no_metrics(contract: TableContract) -> pl.DataFrame:
 def evaluate_window(
     platform: Platform, split: Split, tested: Window, trained: Manifest
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Metrics of the final lists and of each source alone in one window."""
+    """Metrics of the final lists and of each enabled source alone in one window."""
     k = platform.settings.k
     models = {FINAL: final_lists(platform, tested, trained)} | {
-        source.name: source_lists(tested.rows, source.name, k) for source in retrieval.SOURCES
+        source.name: source_lists(tested.rows, source.name, k)
+        for source in retrieval_config(platform).configured_sources()
     }
     known = tested.held_out.filter(IS_KNOWN_ITEM)
     truths = {split.protocol: known, f"{split.protocol}{WITH_NEW_ITEMS}": tested.held_out}

@@ -14,12 +14,15 @@ from recs_platform.warehouse.runner import ModelRun
 
 IS_WITHHELD = "is_withheld"
 VECTORS = "vectors"
+# The best of each source stay candidates: the ranker sees them, and evaluation can tell what the source alone does.
+KEPT_OF_EACH = 10
 
 
 def retrieval_config(platform: Platform) -> retrieval.RetrievalConfig:
     """What the settings say of retrieval; the rest are the stage's defaults. Raises UsageError naming what is wrong."""
     settings = platform.settings
     asked = settings.retrieval.model_dump(exclude={"vectors"})
+    asked["quotas"] = {source.name: KEPT_OF_EACH for source in retrieval.SOURCES} | asked["quotas"]
     if settings.retrieval.vectors is not None:
         asked["sources"] = {**asked["sources"], VECTORS: {"enabled": True, **asked["sources"].get(VECTORS, {})}}
     try:

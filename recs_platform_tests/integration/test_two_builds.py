@@ -32,7 +32,7 @@ class TwoBuilds:
 
 @pytest.fixture(scope="module")
 def two_builds(taken_in: Platform, tmp_path_factory: pytest.TempPathFactory) -> TwoBuilds:
-    platform = copy_home(taken_in, tmp_path_factory.mktemp("two_builds") / "home")
+    platform = copy_home(taken_in, tmp_path_factory.mktemp("two_builds") / "home", evaluation_protocol="per_user")
     second = TINY.start + timedelta(days=TINY.days)
     first = second - timedelta(days=DAYS_BETWEEN)
     for at in (first, second):
