@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from recs_platform.defs.retrieval_inputs import retrieval_config
 from recs_platform.stages import retrieval
 from recs_platform_tests.homes import Built, ask
 
@@ -105,7 +106,9 @@ def test_each_row_says_why_and_where_from(built: Built) -> None:
 
 def test_metrics_stand_beside_popularity_and_every_source(built: Built) -> None:
     metrics = ask(built.platform, "from reports.offline_metrics where segment = 'all' and metric = 'ndcg'")
-    assert set(metrics["model"]) == {"final", "popularity"} | {source.name for source in retrieval.SOURCES}
+    enabled = {source.name for source in retrieval_config(built.platform).configured_sources()}
+    assert set(metrics["model"]) == {"final", "popularity"} | enabled
+    assert "content" not in enabled  # a source that is off has no figures, not zeros
     assert metrics["value"].is_between(0, 1).all()
     assert (metrics["ci_low"] <= metrics["value"]).all()
     assert (metrics["value"] <= metrics["ci_high"]).all()
