@@ -108,7 +108,8 @@ def run_benchmark(
         threads=threads,
         sweeps=plan.sweeps,
     )
-    progress(f"choosing on {len(trials.held_out.users):,} users of the validation part")
+    users = len(trials.held_out.users)
+    progress(f"choosing on {users:,} users of the validation part" if users else "nobody to choose on: all weigh 1")
     choice = choose(trials, config, plan.space, progress)
     clock.lap("choose")
     progress(f"fitting on all of train with weights {choice.weighting.weights}")

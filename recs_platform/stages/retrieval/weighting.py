@@ -23,7 +23,10 @@ def choose_weights(pool: Pool, k: int, *, seed: int) -> Weighting:
     """Coordinate ascent over WEIGHTS from the best source alone, whose weight is 1.
 
     The best source alone wins where the merge's gain over it is not above 0 in a paired bootstrap (one-sided 90 %).
+    Where there is nobody to choose on, every source weighs 1.
     """
+    if not len(pool.held_out.users):
+        return Weighting(dict.fromkeys(pool.names, 1.0), pool.names[0], dict.fromkeys(pool.names, 0.0), 0.0)
     alone = {name: float(pool.values({name: 1.0}, k).mean()) for name in pool.names}
     ranked = sorted(pool.names, key=lambda name: (-alone[name], name))
     best, weights = ranked[0], dict.fromkeys(pool.names, 0.0) | {ranked[0]: 1.0}

@@ -50,6 +50,23 @@ def test_the_same_split_gives_the_same_lists_at_any_number_of_threads(split):
     assert run(threads=2).lists.equals(run().lists)
 
 
+@pytest.mark.parametrize(
+    ("train", "wanted", "expected"),
+    [
+        ([("u", "a")], [("u", "a")], []),
+        ([("u", "a"), ("v", "b"), ("w", "a")], [("u", "b"), ("x", "a")], [("u", "b"), ("x", "a"), ("x", "b")]),
+    ],
+    ids=["one pair", "one item each"],
+)
+def test_where_there_is_nobody_to_choose_on_all_sources_weigh_1(split, train, wanted, expected):
+    run, _, folder = split
+    for name, rows in (("train", train), ("test", wanted)):
+        pl.DataFrame(rows, schema=["user_id", "item_id"], orient="row").write_parquet(folder / f"{name}.parquet")
+    result = run()
+    assert set(result.weights.values()) == {1.0}
+    assert result.lists.select("user_id", "item_id").rows() == expected
+
+
 def test_only_the_sources_named_are_measured(split):
     run, _, folder = split
     pl.read_parquet(folder / "test.parquet").write_parquet(folder / "valid.parquet")
