@@ -112,6 +112,15 @@ class RetrievalSettings(BaseModel):
     vectors: Annotated[
         str | None, Field(description="Parquet with item_id and vector, relative to the home: your own item vectors")
     ] = None
+    blocked_items: Annotated[tuple[str, ...], Field(description="item_ids that nobody is offered")] = ()
+    blocked_creators: Annotated[tuple[str, ...], Field(description="creators whose items nobody is offered")] = ()
+    refit_every_days: Annotated[
+        int | None,
+        Field(ge=1, le=90, description="days between full fits of vectors; None = each as_of is fitted in full"),
+    ] = None
+    cold: Annotated[
+        dict[str, Any], Field(description="who is cold, and which sources such users are offered items of, in order")
+    ] = {}
     quotas: Annotated[dict[str, int], Field(description="best items of a source that stay candidates in any case")] = {}
     segments: Annotated[
         dict[str, dict[str, Any]], Field(description="by segment_id: sources that are off, and quotas of its own")

@@ -21,7 +21,7 @@ KEPT_OF_EACH = 10
 def retrieval_config(platform: Platform) -> retrieval.RetrievalConfig:
     """What the settings say of retrieval; the rest are the stage's defaults. Raises UsageError naming what is wrong."""
     settings = platform.settings
-    asked = settings.retrieval.model_dump(exclude={"vectors"})
+    asked = settings.retrieval.model_dump(exclude={"vectors", "blocked_items", "blocked_creators"})
     asked["quotas"] = {source.name: KEPT_OF_EACH for source in retrieval.SOURCES} | asked["quotas"]
     if settings.retrieval.vectors is not None:
         asked["sources"] = {**asked["sources"], VECTORS: {"enabled": True, **asked["sources"].get(VECTORS, {})}}

@@ -1,5 +1,11 @@
 """Retrieval: from interactions as of an instant to a few hundred candidates a user. Ranking them is not done here."""
 
+from recs_platform.stages.retrieval.candidates import (
+    candidates_contract,
+    generate_candidates,
+    item_neighbours,
+    source_features,
+)
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.embeddings import (
     Embeddings,
@@ -8,15 +14,7 @@ from recs_platform.stages.retrieval.embeddings import (
     load_embeddings,
     save_embeddings,
 )
-from recs_platform.stages.retrieval.fit import (
-    RetrievalFit,
-    candidates_contract,
-    fit_embeddings,
-    fit_retrieval,
-    generate_candidates,
-    item_neighbours,
-    source_features,
-)
+from recs_platform.stages.retrieval.fit import RetrievalFit, fit_embeddings, fit_retrieval
 from recs_platform.stages.retrieval.index import (
     IndexReport,
     ItemIndex,

@@ -24,6 +24,25 @@ class SegmentPlan(BaseModel):
     ] = {}
 
 
+class ColdPlan(BaseModel):
+    """A switching hybrid (Burke 2002) for users of whom little is known: the first sources that fill a list are taken.
+
+    `order`: groups of sources. A later group is asked only for users whom the earlier ones offer fewer than
+    `candidates_per_source` items together; sources that are off for the others are asked here.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    positives_max: Annotated[
+        int | None, Field(ge=0, le=1000, description="users with at most so many positives are cold; None = nobody is")
+    ] = 0
+    order: Annotated[tuple[tuple[str, ...], ...], Field(description="groups of sources, the first that is asked")] = (
+        ("content", "profiles", "vectors"),
+        ("group_popularity",),
+        ("popularity", "trending", "trending_1d", "new_items"),
+    )
+
+
 class RetrievalConfig(BaseModel):
     """Groups what retrieval is configured by; `sources` holds one config a registered source, defaults filled in.
 
@@ -40,6 +59,11 @@ class RetrievalConfig(BaseModel):
         dict[str, Quota], Field(description="best items of a source that stay candidates wherever the merge puts them")
     ] = {}
     segments: Annotated[dict[str, SegmentPlan], Field(description="plans by segment_id of the lifecycle segments")] = {}
+    cold: ColdPlan = ColdPlan()
+    refit_every_days: Annotated[
+        int | None,
+        Field(ge=1, le=90, description="days between full fits of vectors; between them new events are folded in"),
+    ] = None
     index: IndexConfig = IndexConfig()
     sources: dict[str, SerializeAsAny[SourceConfig]] = {}
 
@@ -53,7 +77,7 @@ class RetrievalConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_names(self) -> "RetrievalConfig":
-        _refuse_unknown(self.quotas)
+        _refuse_unknown([*self.quotas, *(name for group in self.cold.order for name in group)])
         for plan in self.segments.values():
             _refuse_unknown([*plan.off, *plan.quotas])
         return self
@@ -65,6 +89,10 @@ class RetrievalConfig(BaseModel):
             for source in SOURCES
             if self.sources[source.name].enabled
         )
+
+    def fitted_sources(self) -> tuple[Source, ...]:
+        """Those whose vectors must be there: the enabled ones."""
+        return self.configured_sources()
 
     def with_sources(self, changes: Mapping[str, Mapping[str, object]]) -> "RetrievalConfig":
         """A copy with some fields of some sources changed, checked like any other."""

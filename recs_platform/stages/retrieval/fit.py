@@ -1,30 +1,16 @@
-"""Everything retrieval fits for one as-of, and the candidates that come of it. Ranking them is another stage's work."""
+"""Everything retrieval fits for one as-of. Which items come of it for whom is not decided here."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
-
-from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
-from recs_platform.contracts.features import Feature
-from recs_platform.contracts.tables import CANDIDATES, Column, TableContract
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.embeddings import Embeddings, Space, check_ids, index_embeddings
-from recs_platform.stages.retrieval.merge import MergeRule, candidates_frame, merge_lists
-from recs_platform.stages.retrieval.plans import leave_out, quotas_by_user
 from recs_platform.stages.retrieval.problem import RetrievalProblem
-from recs_platform.stages.retrieval.sources import SOURCES
-from recs_platform.stages.retrieval.sources.base import Source, SourceLists, VectorSource
-from recs_platform.stages.retrieval.sources.item_knn import ItemKnn, ItemKnnConfig
-from recs_platform.stages.retrieval.top_n import best_of_matrix, unpack
+from recs_platform.stages.retrieval.sources.base import Source, VectorSource
 
 T = TypeVar("T")
-
-DEFAULT_CHUNK_USERS = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,116 +48,23 @@ def fit_embeddings(
     """Vectors of each enabled source that has some, by its name."""
     return {
         source.name: source.embed(problem, seed=seed, threads=threads)
-        for source in config.configured_sources()
+        for source in config.fitted_sources()
         if isinstance(source, VectorSource)
     }
 
 
-def fit_retrieval(problem: RetrievalProblem, config: RetrievalConfig, *, seed: int, threads: int) -> RetrievalFit:
-    """Fit and index the vectors of `problem`; other sources fit their own parts when first asked."""
-    fitted = fit_embeddings(problem, config, seed=seed, threads=threads)
+def fit_retrieval(
+    problem: RetrievalProblem,
+    config: RetrievalConfig,
+    *,
+    seed: int,
+    threads: int,
+    embeddings: Mapping[str, Embeddings] | None = None,
+) -> RetrievalFit:
+    """Fit and index the vectors of `problem`, or index `embeddings`; other sources fit their parts when first asked."""
+    fitted = fit_embeddings(problem, config, seed=seed, threads=threads) if embeddings is None else embeddings
     spaces = {
         name: index_embeddings(problem, embeddings, config=config.index, seed=seed, threads=threads)
         for name, embeddings in fitted.items()
     }
     return RetrievalFit(problem, spaces, config, seed, threads)
-
-
-def generate_candidates(
-    fit: RetrievalFit, *, targets: Sequence[str] | None = None, chunk_users: int = DEFAULT_CHUNK_USERS
-) -> Iterator[pl.DataFrame]:
-    """Candidates in the columns of `candidates_contract` less as_of, one frame a chunk of users; at least one frame.
-
-    `targets`: user ids, all users of the problem by default; repeated ones count once. Rows are sorted by user_id,
-    fused_score descending, item_id, over all frames. Raises ContractError for users the problem does not hold.
-    """
-    codes = _target_codes(fit.problem, targets)
-    columns = [column.name for column in candidates_contract().columns if column.name != c.AS_OF]
-    rule = merge_rule(fit)
-    for start in range(0, max(len(codes), 1), chunk_users):
-        lists = source_lists(fit, codes[start : start + chunk_users], fit.config.candidates_per_source)
-        frame = candidates_frame(fit.problem, merge_lists(fit.problem, lists, rule))
-        yield _with_disabled(frame).select(columns)
-
-
-def source_lists(fit: RetrievalFit, targets: NDArray[np.int32], n: int) -> dict[str, SourceLists]:
-    """At most `n` items of each enabled source for each target, less what the plan of its segment leaves out."""
-    sources = fit.config.configured_sources()
-    lists = {source.name: source.retrieve(fit, targets, n) for source in sources}
-    return leave_out(fit.problem, fit.config, lists)
-
-
-def merge_rule(fit: RetrievalFit) -> MergeRule:
-    """How the fit's config merges lists of its users."""
-    weights = {name: source.weight for name, source in fit.config.sources.items()}
-    return MergeRule(weights, quotas_by_user(fit.problem, fit.config), fit.config.candidates)
-
-
-def _with_disabled(frame: pl.DataFrame) -> pl.DataFrame:
-    """Columns of the sources that were not asked, empty: the table has the same columns whatever is enabled."""
-    absent = [source.name for source in SOURCES if c.source_rank(source.name) not in frame.columns]
-    return frame.with_columns(
-        column
-        for name in absent
-        for column in (
-            pl.lit(None, pl.Int32).alias(c.source_rank(name)),
-            pl.lit(None, pl.Float32).alias(c.source_score_share(name)),
-        )
-    )
-
-
-def _target_codes(problem: RetrievalProblem, targets: Sequence[str] | None) -> NDArray[np.int32]:
-    if targets is None:
-        return np.arange(problem.n_users, dtype=np.int32)
-    wanted = pl.Series(targets, dtype=pl.String).unique().sort()
-    known = wanted.is_in(problem.user_series.implode())
-    if not known.all():
-        unknown = wanted.filter(~known).to_list()
-        raise ContractError(f"{len(unknown)} users to serve are not among the {problem.n_users} known: {unknown[:5]}")
-    return np.searchsorted(problem.user_ids, wanted.to_numpy().astype(np.object_)).astype(np.int32)
-
-
-def candidates_contract() -> TableContract:
-    """The table of candidates: rank and score share of each source, in registry order, after the common columns."""
-    return CANDIDATES.with_columns(
-        *(
-            column
-            for source in SOURCES
-            for column in (
-                Column(c.source_rank(source.name), "INTEGER", f"Place in the list of {source.name}, from 1"),
-                Column(
-                    c.source_score_share(source.name),
-                    "FLOAT",
-                    f"Score in {source.name} over the user's top score in it",
-                    unit="share (0, 1]",
-                ),
-            )
-        )
-    )
-
-
-def source_features() -> tuple[Feature, ...]:
-    """What candidates bring to the ranker: source_count, fused_score, then rank and score share of each source."""
-    keys = {c.AS_OF, c.USER_ID, c.ITEM_ID, c.SOURCES}
-    return tuple(
-        Feature(column.name, column.dtype, "") for column in candidates_contract().columns if column.name not in keys
-    )
-
-
-def item_neighbours(fit: RetrievalFit, n: int = 50) -> pl.DataFrame:
-    """The `n` nearest items of each item by item_knn's similarity, whether they may be recommended or not.
-
-    item_id, neighbour_id, score Float32, rank Int32 from 1; sorted by item_id, rank, ties by neighbour_id.
-    """
-    similarity = ItemKnn(config=cast("ItemKnnConfig", fit.config.sources[ItemKnn().name])).similarity(fit)
-    keys = best_of_matrix(similarity, n)
-    kept = keys > 0
-    neighbours, scores = unpack(keys[kept])
-    return pl.DataFrame(
-        {
-            c.ITEM_ID: fit.problem.item_series.gather(np.repeat(np.arange(len(keys)), kept.sum(axis=1))),
-            c.NEIGHBOUR_ID: fit.problem.item_series.gather(neighbours),
-            c.SCORE: pl.Series(scores, dtype=pl.Float32),
-            c.RANK: pl.Series(np.nonzero(kept)[1] + 1, dtype=pl.Int32),
-        }
-    )

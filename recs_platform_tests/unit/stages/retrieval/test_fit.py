@@ -8,15 +8,14 @@ from polars.testing import assert_frame_equal
 from pydantic import ValidationError
 
 from recs_platform.contracts.errors import ContractError
-from recs_platform.stages.retrieval.config import RetrievalConfig
-from recs_platform.stages.retrieval.fit import (
-    RetrievalFit,
+from recs_platform.stages.retrieval.candidates import (
     candidates_contract,
-    fit_retrieval,
     generate_candidates,
     item_neighbours,
     source_features,
 )
+from recs_platform.stages.retrieval.config import RetrievalConfig
+from recs_platform.stages.retrieval.fit import RetrievalFit, fit_retrieval
 from recs_platform.stages.retrieval.sources import SOURCES
 
 CONFIG = RetrievalConfig(candidates_per_source=4, sources={"als": {"factors": 6, "iterations": 4}})
