@@ -99,9 +99,10 @@ def _rolling(interactions: pl.DataFrame, windows: int) -> Iterator[Split]:
         cutoff = end - WINDOW - timedelta(days=7 * place)
         known = interactions.filter(at < cutoff)
         liked = known.filter(pl.col(c.WEIGHT) > 0)
-        later = new_pairs(interactions.filter((at >= cutoff) & (at < cutoff + WINDOW)), known)
-        test = later.join(liked, on=c.USER_ID, how="semi").with_columns(pl.lit(cutoff).alias(c.OCCURRED_AT))
-        yield Split(liked.select(COLUMNS), test)
+        later = interactions.filter((at >= cutoff) & (at < cutoff + WINDOW))
+        first = later.filter(pl.col(c.WEIGHT) > 0).group_by(c.USER_ID, c.ITEM_ID).agg(at.min())
+        test = new_pairs(later, known).join(first, on=[c.USER_ID, c.ITEM_ID]).join(liked, on=c.USER_ID, how="semi")
+        yield Split(liked.select(COLUMNS), test.select(COLUMNS))
 
 
 def ease(train: Pairs, test: Pairs, k: int) -> pl.DataFrame:

@@ -1,5 +1,6 @@
 """Files of a user's own split, read and carved. What is fitted on them is not known here."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -11,9 +12,18 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.stages.retrieval.problem import IS_AVAILABLE, OCCURRED_US, RetrievalProblem, encode
 
-Carving = Literal["last_items", "later", "random"]
 VALID_FRACTION = 0.1
+# With fewer, what is chosen on them is chance.
+LATER_PAIRS_MIN = 500
 PAIR = [c.USER_ID, c.ITEM_ID]
+
+
+@dataclass(frozen=True)
+class Carving:
+    """How a validation part is taken; `later` reaches `span_us` microseconds back, as far as the test reaches on."""
+
+    kind: Literal["last_items", "later", "random"]
+    span_us: int = 0
 
 
 def read_split(path: Path) -> pl.DataFrame:
@@ -60,27 +70,36 @@ def carving_of(train: pl.DataFrame, test: pl.DataFrame, *, are_timed: bool) -> C
     """
     per_user = test.group_by(c.USER_ID).agg(pl.col(c.ITEM_ID).n_unique())[c.ITEM_ID]
     if are_timed and not (per_user > 1).any():
-        return "last_items"
-    is_later = test.select(pl.col(OCCURRED_US).min() >= train[OCCURRED_US].max()).item()
-    return "later" if are_timed and is_later else "random"
+        return Carving("last_items")
+    ends = train[OCCURRED_US].to_numpy().max()
+    ahead_us = test[OCCURRED_US].to_numpy() - ends
+    return Carving("later", int(ahead_us.max())) if are_timed and ahead_us.min() >= 0 else Carving("random")
 
 
 def carve(train: pl.DataFrame, carving: Carving, *, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows to fit on and distinct pairs to choose on: each user's last item, or a tenth of the pairs.
+    """Rows to fit on and distinct pairs to choose on: each user's last item, or at most a tenth of the pairs.
 
-    `later` takes those first met last, of all users together; `random` draws them. A user keeps at least one item;
-    whoever has only one is not chosen on.
+    `later` takes those first met last, of all users together: what a source is worth changes with how far ahead it
+    must look, so no more than the span's, or 500 where those are fewer; `random` draws a tenth. A user keeps at least
+    one item; whoever has only one is not chosen on.
     """
     pairs = train.group_by(PAIR).agg(pl.col(OCCURRED_US).min()).sort(c.USER_ID, OCCURRED_US, c.ITEM_ID)
     place, count = pl.int_range(pl.len()).over(c.USER_ID), pl.len().over(c.USER_ID)
-    if carving == "last_items":
+    if carving.kind == "last_items":
         chosen = (place == count - 1) & (count > 1)
-    elif carving == "later":
-        chosen = (pl.col(OCCURRED_US) > pl.col(OCCURRED_US).quantile(1 - VALID_FRACTION)) & (place > 0)
+    elif carving.kind == "later":
+        chosen = (pl.col(OCCURRED_US) > _since(pairs[OCCURRED_US], carving.span_us)) & (place > 0)
     else:
         chosen = pl.Series(np.random.default_rng(seed).random(len(pairs)) < VALID_FRACTION) & (place > 0)
     held_out = pairs.filter(chosen).select(PAIR)
     return train.join(held_out, on=PAIR, how="anti", maintain_order="left"), held_out
+
+
+def _since(occurred_us: pl.Series, span_us: int) -> int:
+    """After it lie the latest: those of the span, 500 at least and a tenth at most."""
+    ordered = occurred_us.sort(descending=True)
+    within = (ordered > ordered[0] - span_us).sum()
+    return ordered[min(max(within, LATER_PAIRS_MIN), int(VALID_FRACTION * len(ordered)))]
 
 
 def are_timed(*paths: Path) -> bool:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.errors import UsageError
-from recs_platform.stages.retrieval.split_files import are_timed, carve, carving_of, problem_of, read_split
+from recs_platform.stages.retrieval.split_files import Carving, are_timed, carve, carving_of, problem_of, read_split
 
 ROWS = pl.DataFrame({"user_id": [1, 1, 1, 2, 2, 3], "item_id": ["a", "b", "c", "a", "d", "a"]})
 
@@ -59,7 +59,7 @@ def test_what_is_no_parquet_is_refused(tmp_path):
 
 def test_each_users_last_item_is_carved_where_the_test_holds_one(tmp_path):
     train = read_split(written(tmp_path, ROWS))
-    kept, held_out = carve(train, "last_items", seed=0)
+    kept, held_out = carve(train, Carving("last_items"), seed=0)
     assert sorted(held_out.rows()) == [("1", "c"), ("2", "d")]
     assert kept.height == 4
 
@@ -67,28 +67,36 @@ def test_each_users_last_item_is_carved_where_the_test_holds_one(tmp_path):
 def test_a_tenth_of_the_pairs_is_carved_at_random_and_nobody_is_left_empty(tmp_path):
     frame = pl.DataFrame({"user_id": [user for user in range(200) for _ in range(10)], "item_id": list(range(2000))})
     train = read_split(written(tmp_path, frame))
-    kept, held_out = carve(train, "random", seed=3)
+    kept, held_out = carve(train, Carving("random"), seed=3)
     assert 120 < held_out.height < 240
     assert kept.height + held_out.height == 2000
     assert kept["user_id"].n_unique() == 200
-    assert carve(train, "random", seed=3)[1].equals(held_out)
+    assert carve(train, Carving("random"), seed=3)[1].equals(held_out)
 
 
 def test_the_latest_tenth_is_carved_where_the_test_comes_later(tmp_path):
     frame = pl.DataFrame({"user_id": [place % 4 for place in range(100)], "item_id": list(range(100))})
-    kept, held_out = carve(read_split(written(tmp_path, frame)), "later", seed=0)
+    kept, held_out = carve(read_split(written(tmp_path, frame)), Carving("later", 50), seed=0)
     assert sorted(int(item) for item in held_out["item_id"]) == list(range(90, 100))
     assert kept.height == 90
+
+
+def test_no_more_is_carved_than_lies_as_far_back_as_the_test_reaches_on(tmp_path):
+    """Of 20,000 pairs, one a microsecond: a tenth are 2,000, the span's 800, and of the 100 of a short span too few."""
+    frame = pl.DataFrame({"user_id": [place % 4 for place in range(20_000)], "item_id": list(range(20_000))})
+    train = read_split(written(tmp_path, frame))
+    sizes = {span: carve(train, Carving("later", span), seed=0)[1].height for span in (100, 800, 9_000)}
+    assert sizes == {100: 500, 800: 800, 9_000: 2_000}
 
 
 def test_a_split_is_carved_as_the_test_was_held_out(tmp_path):
     train = read_split(written(tmp_path, ROWS))
     one, several = train.unique("user_id"), train
     after = several.with_columns(occurred_us=pl.col("occurred_us") + 100)
-    assert carving_of(train, one, are_timed=True) == "last_items"
-    assert carving_of(train, after, are_timed=True) == "later"
-    assert carving_of(train, several, are_timed=True) == "random"
-    assert {carving_of(train, test, are_timed=False) for test in (one, several, after)} == {"random"}
+    assert carving_of(train, one, are_timed=True) == Carving("last_items")
+    assert carving_of(train, after, are_timed=True) == Carving("later", 100)
+    assert carving_of(train, several, are_timed=True) == Carving("random")
+    assert {carving_of(train, test, are_timed=False) for test in (one, several, after)} == {Carving("random")}
 
 
 def test_whether_files_tell_when(tmp_path):
