@@ -51,6 +51,8 @@ PRICE = "price"
 ATTRIBUTES = "attributes"
 VECTOR = "vector"
 TERM_COUNT = "term_count"
+OFFERED_IN = "offered_in"
+NOT_OFFERED_IN = "not_offered_in"
 
 # Users
 AGE_BAND = "age_band"
@@ -58,6 +60,7 @@ GENDER = "gender"
 SUBSCRIPTION = "subscription"
 CONSENT_PERSONALIZATION = "consent_personalization"
 ANONYMOUS_ID = "anonymous_id"
+PLACE = "place"
 PURPOSE = "purpose"
 GRANTED = "granted"
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import RecsError
+from recs_platform.contracts.places import BARRED_ITEMS, UNKNOWN_PLACE, USER_PLACES
 from recs_platform.contracts.tables import CANDIDATES, RANKED, EventType
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.platform import Platform
@@ -27,7 +28,7 @@ def explain_pair(platform: Platform, user: str, item: str) -> dict[str, Any]:
     released = read_release(platform.home, current.version)
     row = released.filter((pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item))
     with platform.model_run(current.as_of, current.known_at) as run:
-        known = _Known(run, user, item)
+        known = _Known(platform, run, user, item)
         found: dict[str, Any] = {
             c.USER_ID: user,
             c.ITEM_ID: item,
@@ -47,7 +48,7 @@ def explain_pair(platform: Platform, user: str, item: str) -> dict[str, Any]:
 class _Known:
     """What the tables of the as-of hold on the pair."""
 
-    def __init__(self, run: ModelRun, user: str, item: str) -> None:
+    def __init__(self, platform: Platform, run: ModelRun, user: str, item: str) -> None:
         pair = (pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item)
         self.item = run.frame("staging.stg_items").filter(pl.col(c.ITEM_ID) == item)
         self.consumed = _consuming_events(run, user, item)
@@ -59,6 +60,16 @@ class _Known:
             raise RecsError(f"user {user!r} is not known by {run.as_of:%Y-%m-%d}")
         if self.item.is_empty():
             raise RecsError(f"item {item!r} is not known by {run.as_of:%Y-%m-%d}")
+        self.is_blocked = _is_blocked(platform, self.item)
+        there = run.frame(USER_PLACES, [c.USER_ID, c.PLACE]).filter(pl.col(c.USER_ID) == user)
+        self.barred = run.frame(BARRED_ITEMS).filter(pl.col(c.ITEM_ID) == item).join(there, on=c.PLACE, how="semi")
+
+
+def _is_blocked(platform: Platform, item: pl.DataFrame) -> bool:
+    blocked = platform.settings.retrieval
+    by_id = pl.col(c.ITEM_ID).is_in(blocked.blocked_items)
+    by_creator = pl.col(c.CREATOR).is_in(blocked.blocked_creators)
+    return not item.filter(by_id | by_creator).is_empty()
 
 
 def _consuming_events(run: ModelRun, user: str, item: str) -> pl.DataFrame:
@@ -81,8 +92,8 @@ def _obstacle(known: _Known) -> str:
     if known.consumed.height:
         last = known.consumed.row(-1, named=True)
         return f"the user's {last[c.EVENT_TYPE]} of {last[c.OCCURRED_AT]:%Y-%m-%d %H:%M} consumed it"
-    if not known.item["is_available"][0]:
-        return "the item is not available as of the instant"
+    if not known.item["is_available"][0] or known.barred.height:
+        return _why_not_eligible(known)
     if known.is_withheld:
         return "without the user's consent the list is of popular items, and others come first"
     if known.candidate.is_empty():
@@ -90,6 +101,22 @@ def _obstacle(known: _Known) -> str:
     if known.ranked.is_empty():
         return "the ranker put it too low"
     return f"rank {known.ranked[c.RANK][0]} before the rules, below what the list holds"
+
+
+def _why_not_eligible(known: _Known) -> str:
+    """Blocked by the settings, not available at the as-of, or not to be offered where the user is."""
+    if known.is_blocked:
+        return "the settings block the item or its creator (retrieval.blocked_items, retrieval.blocked_creators)"
+    if not known.item["is_available"][0]:
+        return "the item is not available as of the instant"
+    offered, not_offered = (known.item[name][0] for name in (c.OFFERED_IN, c.NOT_OFFERED_IN))
+    if offered is not None and offered.is_empty():
+        return "the item's attributes let it be offered nowhere"
+    place = known.barred[c.PLACE][0]
+    where = {UNKNOWN_PLACE: "not known", "": "named by no item"}.get(place, place.replace("|", ", "))
+    limits = (("only for", offered), ("not for", not_offered))
+    said = " and ".join(f"{word} {', '.join(names)}" for word, names in limits if names is not None)
+    return f"the item may not be offered where the user is ({where}): it is {said}"
 
 
 def _contributions(platform: Platform, run: ModelRun, user: str, item: str, version: str) -> list[dict[str, Any]]:

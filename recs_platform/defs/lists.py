@@ -8,9 +8,11 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
 from recs_platform.defs.evaluation import rerank_context
+from recs_platform.defs.holding_out import PAIR
+from recs_platform.defs.places import Places, read_places
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.retrieval_inputs import IS_WITHHELD
-from recs_platform.defs.windows import PAIR, with_user_counts
+from recs_platform.defs.windows import with_user_counts
 from recs_platform.stages import reranking
 
 REASON_DAYS = 28
@@ -25,19 +27,26 @@ class Lists:
     consumed: pl.DataFrame
     items: pl.DataFrame
     users: pl.Series
+    places: Places
     allow_repeats: bool
 
     def violations(self, k: int) -> dict[str, pl.DataFrame]:
         """Rows that break a promise, by the name of the promise."""
+        shown = [c.USER_ID, c.ITEM_ID, c.RANK]
         unavailable = self.items.filter(~pl.col("is_available"))
         consumed = self.lists.clear() if self.allow_repeats else self.lists.join(self.consumed, on=PAIR, how="semi")
         return {
             "lists_are_complete": self._incomplete(k),
-            "nothing_consumed": consumed.select(c.USER_ID, c.ITEM_ID, c.RANK),
-            "only_available": self.lists.join(unavailable, on=c.ITEM_ID, how="semi").select(
-                c.USER_ID, c.ITEM_ID, c.RANK
+            "nothing_consumed": consumed.select(shown),
+            "only_available": pl.concat(
+                [self.lists.join(unavailable, on=c.ITEM_ID, how="semi").select(shown), self._barred().select(shown)]
             ),
         }
+
+    def _barred(self) -> pl.DataFrame:
+        """Rows of items that may not be offered where their user is."""
+        there = reranking.user_places(self.users, self.places.users)
+        return self.lists.join(there, on=c.USER_ID).join(self.places.barred, on=[c.PLACE, c.ITEM_ID], how="semi")
 
     def _incomplete(self, k: int) -> pl.DataFrame:
         made = self.lists.group_by(c.USER_ID).agg(
@@ -64,9 +73,10 @@ def make_lists(platform: Platform, at: datetime, known: datetime) -> Lists:
         users = run.frame("staging.stg_users").sort(c.USER_ID)
         segments = run.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID, c.SEGMENT_NAME])
         neighbours = run.frame(ITEM_NEIGHBOURS.name)
+        places = read_places(run)
     withheld = users.filter(pl.col(IS_WITHHELD)).select(c.USER_ID)
     ranked = ranked.join(withheld, on=c.USER_ID, how="anti")
-    context = rerank_context(platform, items, consumed, users[c.USER_ID])
+    context = rerank_context(platform, items, consumed, users[c.USER_ID], places)
     result = reranking.rerank(ranked.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES), context)
     telling = segments.join(withheld, on=c.USER_ID, how="anti")
     profiles = users.join(telling, on=c.USER_ID, how="left")
@@ -92,5 +102,6 @@ def make_lists(platform: Platform, at: datetime, known: datetime) -> Lists:
         consumed=consumed,
         items=items,
         users=users[c.USER_ID],
+        places=places,
         allow_repeats=platform.settings.allow_repeats,
     )

@@ -22,7 +22,11 @@ def text_literal(text: str) -> str:
 
 
 def literal(value: object) -> str:
-    """A SQL literal of a value read from a yml: text, number, truth value, date, instant, list or nothing."""
+    """A SQL literal of a value from a yml or the settings: text, number, truth value, date, instant, list or nothing.
+
+    >>> literal(["it's", "b"]), literal([])
+    ("['it''s', 'b']", '[]::varchar[]')
+    """
     match value:
         case None:
             return "null"
@@ -30,10 +34,14 @@ def literal(value: object) -> str:
             return str(value).lower()
         case int() | float():
             return repr(value) if math.isfinite(value) else f"cast('{value}' as double)"
+        case [] | ():
+            return "[]::varchar[]"
         case list() | tuple():
             return f"[{', '.join(literal(element) for element in cast('Sequence[object]', value))}]"
         case _:
-            return text_literal(str(value))
+            # A NUL would end the SQL text.
+            parts = [text_literal(part) for part in str(value).split("\0")]
+            return parts[0] if len(parts) == 1 else f"({' || chr(0) || '.join(parts)})"
 
 
 def quoted(name: str) -> str:

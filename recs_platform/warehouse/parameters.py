@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from recs_platform.settings import Settings
 
-Parameter = int | float | bool
+Parameter = int | float | bool | tuple[str, ...]
 
 
 def sql_parameters(settings: Settings) -> dict[str, Parameter]:
@@ -17,6 +17,8 @@ def sql_parameters(settings: Settings) -> dict[str, Parameter]:
         "outlier_iqr_factor": settings.outliers.iqr_factor,
         "outlier_history_days": settings.outliers.history_days,
         "outlier_history_events_min": settings.outliers.history_events_min,
+        "blocked_items": settings.retrieval.blocked_items,
+        "blocked_creators": settings.retrieval.blocked_creators,
         **{f"{event_type}_weight": weight for event_type, weight in settings.event_weights.model_dump().items()},
     }
 

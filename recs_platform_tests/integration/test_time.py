@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.errors import NotReady
+from recs_platform.defs.holding_out import Split
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.windows import Split, build_window
+from recs_platform.defs.windows import build_window
 from recs_platform_tests.homes import (
     LEARNED,
     Built,

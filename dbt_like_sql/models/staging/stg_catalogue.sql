@@ -12,6 +12,7 @@ with versions as (
         published_at,
         available_from,
         available_until,
+        attributes,
         valid_from,
     from raw.item_history
     where valid_from <= $known_at
@@ -24,6 +25,76 @@ chosen as (
             as valid_from,
     from versions
     group by item_id
+),
+
+current_versions as (
+    select
+        versions.item_id,
+        versions.attributes,
+        versions.valid_from,
+    from versions
+    inner join chosen
+        on
+            versions.item_id = chosen.item_id
+            and versions.valid_from = chosen.valid_from
+),
+
+-- Only where the text may name a place: reading JSON takes longer than all the rest.
+documents as (
+    select
+        item_id,
+        try_cast(attributes as json) as document,
+    from current_versions
+    where contains(attributes, 'offered_in') or contains(attributes, '\u')
+),
+
+told as (
+    select
+        item_id,
+        document is null as is_unreadable,
+        coalesce(json_type(document, '$.offered_in'), 'NULL') as offered_type,
+        coalesce(json_type(document, '$.not_offered_in'), 'NULL') as not_offered_type,
+        case json_type(document, '$.offered_in')
+            when 'VARCHAR' then [json_extract(document, '$.offered_in')]
+            else json_extract(document, '$.offered_in[*]')
+        end as offered,
+        case json_type(document, '$.not_offered_in')
+            when 'VARCHAR' then [json_extract(document, '$.not_offered_in')]
+            else json_extract(document, '$.not_offered_in[*]')
+        end as not_offered,
+    from documents
+),
+
+names as (
+    select
+        item_id,
+        offered_type <> 'NULL' as is_restricted,
+        -- The safe side: not offered, rather than offered where it may not be.
+        is_unreadable
+        or not_offered_type not in ('NULL', 'VARCHAR', 'ARRAY')
+        or len(list_filter(not_offered, lambda name: json_type(name) <> 'VARCHAR')) > 0
+            as is_offered_nowhere,
+        list_transform(
+            list_filter(offered, lambda name: json_type(name) = 'VARCHAR'),
+            lambda name: upper(trim(json_extract_string(name, '$')))
+        ) as offered,
+        list_transform(
+            list_filter(not_offered, lambda name: json_type(name) = 'VARCHAR'),
+            lambda name: upper(trim(json_extract_string(name, '$')))
+        ) as not_offered,
+    from told
+),
+
+restrictions as (
+    select
+        item_id,
+        case
+            when is_offered_nowhere then []::varchar[]
+            when is_restricted then list_sort(list_distinct(offered))
+        end as offered_in,
+        case when len(not_offered) > 0 then list_sort(list_distinct(not_offered)) end
+            as not_offered_in,
+    from names
 )
 
 select
@@ -38,8 +109,11 @@ select
     versions.published_at,
     versions.available_from,
     versions.available_until,
+    restrictions.offered_in,
+    restrictions.not_offered_in,
 from versions
 inner join chosen
     on
         versions.item_id = chosen.item_id
         and versions.valid_from = chosen.valid_from
+left join restrictions on versions.item_id = restrictions.item_id

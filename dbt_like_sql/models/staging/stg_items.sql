@@ -10,6 +10,10 @@ with catalogue as (
         published_at,
         available_from,
         available_until,
+        offered_in,
+        not_offered_in,
+        list_contains($blocked_items, item_id)
+        or coalesce(list_contains($blocked_creators, creator), false) as is_blocked,
     from staging.stg_catalogue
 ),
 
@@ -17,6 +21,7 @@ seen as (
     select
         item_id,
         min(occurred_at) as first_seen_at,
+        list_contains($blocked_items, item_id) as is_blocked,
     from staging.stg_events
     group by item_id
 )
@@ -34,7 +39,10 @@ select
     catalogue.available_until,
     seen.first_seen_at,
     (catalogue.available_from is null or catalogue.available_from < $as_of)
-    and (catalogue.available_until is null or catalogue.available_until > $as_of) as is_available,
+    and (catalogue.available_until is null or catalogue.available_until > $as_of)
+    and not coalesce(catalogue.is_blocked, seen.is_blocked) as is_available,
+    catalogue.offered_in,
+    catalogue.not_offered_in,
 from catalogue
 full outer join seen on catalogue.item_id = seen.item_id
 where

@@ -6,6 +6,7 @@ Here are the decisions and the SQL of the allow-list; the SQL of pseudonyms and 
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from recs_platform.contracts.places import PLACE_ATTRIBUTES
 from recs_platform.contracts.tables import ITEMS, USERS
 from recs_platform.warehouse.clauses import text_literal
 
@@ -25,8 +26,12 @@ class Privacy:
     item_attributes: tuple[str, ...] = (ALL,)
 
     def allowed_attributes(self, table: str) -> tuple[str, ...]:
-        """Keys of `attributes` that a contract table (`raw.users`) keeps; `*` stands for all of them."""
-        return {USERS.name: self.user_attributes, ITEMS.name: self.item_attributes}.get(table, (ALL,))
+        """Keys of `attributes` that a contract table (`raw.users`) keeps; `*` stands for all of them.
+
+        Those that say where an item may be offered are always kept.
+        """
+        items = (*self.item_attributes, *PLACE_ATTRIBUTES)
+        return {USERS.name: self.user_attributes, ITEMS.name: items}.get(table, (ALL,))
 
 
 def kept_attributes_sql(column: str, allowed: Collection[str]) -> str:

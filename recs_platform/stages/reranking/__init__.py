@@ -1,6 +1,7 @@
 """Re-ranking: ranked candidates become lists to show, with a true reason each. Scoring is `ranking`'s work."""
 
 from recs_platform.stages.reranking.context import RerankContext, RerankResult
+from recs_platform.stages.reranking.places import user_places
 from recs_platform.stages.reranking.reasons import add_reasons, group_popularity, item_popularity
 from recs_platform.stages.reranking.rerank import rerank
 
@@ -11,4 +12,5 @@ __all__ = [
     "group_popularity",
     "item_popularity",
     "rerank",
+    "user_places",
 ]

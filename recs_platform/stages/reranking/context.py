@@ -1,8 +1,18 @@
 """What re-ranking knows beside the ranked rows, and what it returns. No rule and no computation here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
+
+from recs_platform.contracts import columns as c
+
+
+def _no_places() -> pl.DataFrame:
+    return pl.DataFrame(schema={c.USER_ID: pl.String, c.PLACE: pl.String})
+
+
+def _nothing_barred() -> pl.DataFrame:
+    return pl.DataFrame(schema={c.PLACE: pl.String, c.ITEM_ID: pl.String})
 
 
 @dataclass(frozen=True)
@@ -18,6 +28,8 @@ class RerankContext:
         k: Length of a list.
         max_per_category: Items of one category in a list, while others last.
         allow_repeats: Whether consumed items may be recommended.
+        places: `user_id` (distinct), `place`; a user without a row is at UNKNOWN_PLACE.
+        barred: `place`, `item_id` of what may not be recommended there; without rows nothing is restricted.
     """
 
     items: pl.DataFrame
@@ -27,6 +39,8 @@ class RerankContext:
     k: int
     max_per_category: int
     allow_repeats: bool = False
+    places: pl.DataFrame = field(default_factory=_no_places)
+    barred: pl.DataFrame = field(default_factory=_nothing_barred)
 
 
 @dataclass(frozen=True)

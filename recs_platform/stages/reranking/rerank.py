@@ -1,4 +1,4 @@
-"""Re-ranking: rules in order, the cut to k, filling, and an account of what is short. The rules are in `rules`."""
+"""Re-ranking: rules in order, the cut to k, filling, an account of what is short. Rules and places are elsewhere."""
 
 import polars as pl
 
@@ -6,6 +6,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.reranking.context import RerankContext, RerankResult
 from recs_platform.stages.reranking.filling import build_shelf, fill_lists
+from recs_platform.stages.reranking.places import by_place
 from recs_platform.stages.reranking.rules import RULES
 
 __all__ = ["RerankContext", "RerankResult", "rerank"]
@@ -23,9 +24,9 @@ def rerank(ranked: pl.DataFrame, context: RerankContext) -> RerankResult:
         context: Items, users and limits; see RerankContext.
 
     Returns:
-        k distinct items a user, none consumed (unless repeats are allowed), all available; fewer only when fewer are
-        eligible, and then `short_lists` says so. Ranked items come before filled ones. The row order of the inputs
-        changes nothing.
+        k distinct items a user, none consumed (unless repeats are allowed), all available and none barred where the
+        user is; fewer only when fewer are eligible, and then `short_lists` says so. Ranked items come before filled
+        ones. The row order of the inputs changes nothing.
 
     Raises:
         ContractError: `ranked` names users that are not to be served, or repeats an item in a list.
@@ -33,6 +34,17 @@ def rerank(ranked: pl.DataFrame, context: RerankContext) -> RerankResult:
     strangers = ranked.filter(~pl.col(c.USER_ID).is_in(context.users.implode()))[c.USER_ID].n_unique()
     if strangers:
         raise ContractError(f"{strangers} ranked users are not among the {len(context.users)} to serve; pass them all")
+    results = [_rerank_alike(rows, group) for rows, group in by_place(ranked, context)]
+    if len(results) == 1:
+        return results[0]
+    return RerankResult(
+        pl.concat([result.lists for result in results]).sort(c.USER_ID, c.RANK),
+        pl.concat([result.short_lists for result in results]).sort(c.USER_ID),
+    )
+
+
+def _rerank_alike(ranked: pl.DataFrame, context: RerankContext) -> RerankResult:
+    """Lists of users who may all be offered what is available."""
     kept = _cut(_apply_rules(ranked, context), context.k)
     shelf = build_shelf(context)
     lists = _number(pl.concat([kept, fill_lists(kept, shelf, context)]))
@@ -80,12 +92,13 @@ def _short_lists(lists: pl.DataFrame, shelf: pl.DataFrame, context: RerankContex
         .group_by(c.USER_ID)
         .agg(pl.col(c.ITEM_ID).n_unique().cast(pl.Int64).alias(_CONSUMED_COUNT))
     )
-    barred = pl.lit(0, pl.Int64) if context.allow_repeats else pl.col(_CONSUMED_COUNT).fill_null(0)
-    eligible = shelf.height - barred
-    text = f"only {{}} of {context.k} items: {shelf.height} are available and the user has consumed {{}} of them"
+    taken = pl.lit(0, pl.Int64) if context.allow_repeats else pl.col(_CONSUMED_COUNT).fill_null(0)
+    eligible = shelf.height - taken
+    there = f"{shelf.height} are available" + ("" if context.barred.is_empty() else " where the user is")
+    text = f"only {{}} of {context.k} items: {there} and the user has consumed {{}} of them"
     return short.join(consumed, on=c.USER_ID, how="left", maintain_order="left").select(
         c.USER_ID,
         c.LIST_LENGTH,
         eligible.alias(c.ELIGIBLE_COUNT),
-        pl.format(text, c.LIST_LENGTH, barred).alias(c.REASON),
+        pl.format(text, c.LIST_LENGTH, taken).alias(c.REASON),
     )

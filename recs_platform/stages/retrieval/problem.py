@@ -1,7 +1,7 @@
 """One as-of's interactions as dense codes: what every source is fitted on. Nothing is fitted or read here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
+from recs_platform.stages.retrieval.places import offers_by_group
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
 
 OCCURRED_US = "occurred_us"
@@ -36,15 +37,20 @@ PROFILE_COLUMNS = {
     c.SEGMENT_ID: pl.String(),
 }
 
+# Cached properties that do not depend on what is eligible.
+_OF_ALL_PLACES = ("user_series", "item_series", "preferences", "consumed", "excluded", "recent")
+
 
 @dataclass(frozen=True, eq=False)
 class RetrievalProblem:
     """Users and items as codes (places in the sorted ids); one entry an interaction.
 
     `user_ids`, `item_ids`: str, ascending. `users`, `items`: int32, `occurred_us`: int64, `weights`: float32, all of
-    one length, sorted by user, time, item, weight. `eligible`: bool (n_items,), what may be recommended.
+    one length, sorted by user, time, item, weight. `eligible`: bool (n_items,), what may be recommended to anybody.
     `catalogue`: CATALOGUE_COLUMNS, a row an item in the order of the codes; `profiles`: PROFILE_COLUMNS, a row a user.
     `vectors`: float32 (n_items, d) that the operator brought, zero where there is none; d = 0 without any.
+    `place_of`: int32 (n_users,), the group of each user; `offered`: bool (n_groups, n_items), what may be recommended
+    to a group, rows distinct; both None where everybody may be recommended all that is eligible.
     """
 
     as_of_us: int
@@ -59,6 +65,21 @@ class RetrievalProblem:
     catalogue: pl.DataFrame
     profiles: pl.DataFrame
     vectors: NDArray[np.float32]
+    place_of: NDArray[np.int32] | None = None
+    offered: NDArray[np.bool_] | None = None
+
+    def at_place(self, group: int) -> "RetrievalProblem":
+        """The same where only what may be recommended to the group is eligible.
+
+        What follows from interactions alone is computed here, once for all groups, and shared.
+        """
+        if self.offered is None:
+            return self
+        view = replace(self, eligible=self.eligible & self.offered[group], place_of=None, offered=None)
+        for name in _OF_ALL_PLACES:
+            # Where a cached property keeps its value.
+            vars(view)[name] = getattr(self, name)
+        return view
 
     @property
     def n_users(self) -> int:
@@ -133,12 +154,15 @@ def encode(
     as_of: datetime,
     allow_repeats: bool,
     vectors: pl.DataFrame | None = None,
+    places: pl.DataFrame | None = None,
+    barred: pl.DataFrame | None = None,
 ) -> RetrievalProblem:
     """Map ids to codes. Frames of staging.stg_interactions, stg_users and stg_items as of `as_of`, rows in any order.
 
     Reads user_id, item_id, occurred_us, weight of `interactions`; user_id and PROFILE_COLUMNS of `users`; item_id,
     is_available and CATALOGUE_COLUMNS of `items`; item_id and vector of `vectors`, see `aligned_vectors`. Users and
-    items that only occur in interactions get codes too; such items are not eligible.
+    items that only occur in interactions get codes too; such items are not eligible. `places`: user_id and place;
+    `barred`: place and item_id of what may not be recommended there, see `offers_by_group`.
     """
     user_ids = _sorted_ids(users, interactions, c.USER_ID)
     item_ids = _sorted_ids(items, interactions, c.ITEM_ID)
@@ -146,6 +170,8 @@ def encode(
     rows = interactions.select(
         _codes(c.USER_ID, user_ids), _codes(c.ITEM_ID, item_ids), pl.col(OCCURRED_US), pl.col(c.WEIGHT)
     ).sort(c.USER_ID, OCCURRED_US, c.ITEM_ID, c.WEIGHT)
+    is_available = item_ids.is_in(available.implode()).to_numpy().astype(np.bool_)
+    place_of, offered = offers_by_group(user_ids, item_ids, is_available, places, barred)
     return RetrievalProblem(
         as_of_us=round(as_of.timestamp() * 1_000_000),
         user_ids=user_ids.to_numpy().astype(np.object_),
@@ -154,11 +180,13 @@ def encode(
         items=rows[c.ITEM_ID].to_numpy().astype(np.int32),
         occurred_us=rows[OCCURRED_US].to_numpy().astype(np.int64),
         weights=rows[c.WEIGHT].to_numpy().astype(np.float32),
-        eligible=item_ids.is_in(available.implode()).to_numpy().astype(np.bool_),
+        eligible=np.logical_or.reduce(offered),
         allow_repeats=allow_repeats,
         catalogue=_aligned(items, c.ITEM_ID, item_ids, CATALOGUE_COLUMNS),
         profiles=_aligned(users, c.USER_ID, user_ids, PROFILE_COLUMNS),
         vectors=aligned_vectors(vectors, item_ids),
+        place_of=place_of if len(offered) > 1 else None,
+        offered=offered if len(offered) > 1 else None,
     )
 
 
