@@ -1,12 +1,14 @@
 """Sealed artifacts: indexes, rankers and releases as folders with a manifest. Their contents are their makers' affair.
 
-An artifact is written aside as `<name>/<version>.tmp-<pid>` and renamed to `<name>/<version>`: it is whole or absent.
+An artifact is written aside as `<name>/<version>.tmp-<pid>-<thread>` and renamed to `<name>/<version>`: it is whole or
+absent.
 """
 
 import importlib.metadata
 import os
 import re
 import shutil
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,18 +19,19 @@ from recs_platform.lake.disk import seal
 from recs_platform.lake.locks import is_running
 
 MANIFEST_FILE = "manifest.json"
-_UNSEALED = re.compile(r"\.tmp-(\d+)$")
+_UNSEALED = re.compile(r"\.tmp-(\d+)(-\d+)?$")
 
 
 @contextmanager
 def write_artifact(root: Path, name: str, version: str) -> Generator[Path, None, None]:
     """Folder to write files and the manifest into; sealed on a clean exit, removed on an exception.
 
-    If that version is sealed already, by then or by another process meanwhile, the sealed one stays. What dead
-    processes left of any version of `name` is removed first. One writer of a version per process at a time.
+    If that version is sealed already, by then or by another process or thread meanwhile, the sealed one stays. What
+    dead processes left of any version of `name` is removed first. One writer of a version per thread at a time.
     Raises ContractError when the manifest is absent or names another artifact.
     """
-    folder, sealed = root / name / f"{version}.tmp-{os.getpid()}", root / name / version
+    aside = f"{version}.tmp-{os.getpid()}-{threading.get_ident()}"
+    folder, sealed = root / name / aside, root / name / version
     _remove_abandoned(root / name, mine=folder)
     folder.mkdir(parents=True)
     try:

@@ -14,7 +14,7 @@ from recs_platform.contracts.tables import CANDIDATES, Column, TableContract
 from recs_platform.stages.retrieval.asking import source_lists
 from recs_platform.stages.retrieval.fit import RetrievalFit
 from recs_platform.stages.retrieval.merge import MergeRule, candidates_frame, merge_lists
-from recs_platform.stages.retrieval.plans import quotas_by_user
+from recs_platform.stages.retrieval.plans import quotas_by_user, tiers_by_user
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform.stages.retrieval.sources.item_knn import ItemKnn, ItemKnnConfig
@@ -43,7 +43,8 @@ def generate_candidates(
 def merge_rule(fit: RetrievalFit) -> MergeRule:
     """How the fit's config merges lists of its users."""
     weights = {name: source.weight for name, source in fit.config.sources.items()}
-    return MergeRule(weights, quotas_by_user(fit.problem, fit.config), fit.config.candidates)
+    quotas, tiers = quotas_by_user(fit.problem, fit.config), tiers_by_user(fit.problem, fit.config)
+    return MergeRule(weights, quotas, fit.config.candidates, tiers)
 
 
 def _with_disabled(frame: pl.DataFrame) -> pl.DataFrame:

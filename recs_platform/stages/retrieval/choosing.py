@@ -5,21 +5,18 @@ Which parameters are worth trying is said in `search_space`; the test is never l
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
+from recs_platform.stages.retrieval.bench import FACTORS, Exam, SourceBench, values_alone, with_parameters
 from recs_platform.stages.retrieval.config import RetrievalConfig
-from recs_platform.stages.retrieval.embeddings import Embeddings, Space, index_embeddings
-from recs_platform.stages.retrieval.fit import RetrievalFit
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.search_space import Axes
-from recs_platform.stages.retrieval.sources.base import Source, SourceLists, VectorSource
-from recs_platform.stages.retrieval.sources.spectral import Spectral, Spectrum, fit_spectrum
+from recs_platform.stages.retrieval.sources.base import Source, SourceLists
 from recs_platform.stages.retrieval.threads import side_by_side
 from recs_platform.stages.retrieval.validation import HeldOut, pool_lists
 from recs_platform.stages.retrieval.weighting import Weighting, choose_weights
 
-FACTORS = "factors"
 Parameters = dict[str, Any]
 
 
@@ -74,52 +71,19 @@ def tune_source(trials: Trials, source: Source, axes: Axes) -> tuple[Source, Sou
 
     Coordinate descent: `sweeps` times each axis, in order, keeping a value that is better than the one before.
     """
-    bench = _Bench(trials, factors=max([getattr(source.config, FACTORS, 0), *axes.get(FACTORS, ())]))
-    best = bench.value(source) if axes else 0.0
+    exams = (Exam(trials.problem, trials.held_out),)
+    factors = max([getattr(source.config, FACTORS, 0), *axes.get(FACTORS, ())])
+    bench = SourceBench(exams, factors=factors, seed=trials.seed)
+
+    def worth(tried: Source) -> float:
+        if not len(trials.held_out.users):
+            return 0.0
+        return float(values_alone(exams, bench.lists(tried, trials.k), trials.k).mean())
+
+    best = worth(source) if axes else 0.0
     for name, values in [*axes.items()] * trials.sweeps:
         for value in values:
             tried = with_parameters(source, {name: value})
-            if tried != source and (found := bench.value(tried)) > best:
+            if tried != source and (found := worth(tried)) > best:
                 best, source = found, tried
-    return source, bench.lists(source, trials.depth)
-
-
-class _Bench:
-    """Variants of one source, which share what they prepare where they can; one spectrum has the most `factors`."""
-
-    def __init__(self, trials: Trials, factors: int) -> None:
-        self._trials, self._factors = trials, factors
-        self._spaces: dict[str, Space] = {}
-        self._spectra: dict[tuple[float, float], Spectrum] = {}
-        # One thread: sources are tuned side by side.
-        self._fit = RetrievalFit(trials.problem, self._spaces, RetrievalConfig(), trials.seed, threads=1)
-
-    def value(self, source: Source) -> float:
-        """Mean over users of recall@k and NDCG@k of the source alone."""
-        trials = self._trials
-        if not len(trials.held_out.users):
-            return 0.0
-        pool = pool_lists(trials.problem, trials.held_out, {source.name: self.lists(source, trials.k)})
-        return float(pool.values({source.name: 1.0}, trials.k).mean())
-
-    def lists(self, source: Source, n: int) -> SourceLists:
-        """What the source offers the held-out users."""
-        if isinstance(source, VectorSource):
-            self._spaces[source.name] = index_embeddings(self._trials.problem, self._embed(source))
-        return source.retrieve(self._fit, self._trials.held_out.users, n)
-
-    def _embed(self, source: VectorSource) -> Embeddings:
-        problem, seed = self._trials.problem, self._trials.seed
-        if not isinstance(source, Spectral):
-            return source.embed(problem, seed=seed, threads=1)
-        key = (source.config.user_exponent, source.config.item_exponent)
-        if key not in self._spectra:
-            config = source.config.model_copy(update={FACTORS: self._factors})
-            self._spectra = {key: fit_spectrum(problem, config, seed=seed, threads=1)}
-        return self._spectra[key].embeddings(source.config)
-
-
-def with_parameters(source: Source, parameters: Mapping[str, Any]) -> Source:
-    """The source with some parameters changed, checked like any other."""
-    config = type(source.config).model_validate({**source.config.model_dump(), **parameters})
-    return cast("Source", replace(cast("Any", source), config=config))
+    return source, bench.lists(source, trials.depth)[0]

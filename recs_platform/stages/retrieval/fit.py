@@ -1,8 +1,11 @@
 """Everything retrieval fits for one as-of. Which items come of it for whom is not decided here."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.retrieval.config import RetrievalConfig
@@ -11,18 +14,25 @@ from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Source, VectorSource
 
 T = TypeVar("T")
+Parts = dict[tuple[str, str], object]
 
 
 @dataclass(frozen=True, eq=False)
 class RetrievalFit:
-    """One problem with the vector spaces of its sources. Raises ContractError where their ids are not the problem's."""
+    """One problem with the vector spaces of its sources. Raises ContractError where their ids are not the problem's.
+
+    `by_place` gives views of it. They share spaces and indexes, and what sources prepare without a look at what is
+    eligible.
+    """
 
     problem: RetrievalProblem
     spaces: Mapping[str, Space]
     config: RetrievalConfig = field(default_factory=RetrievalConfig)
     seed: int = 0
     threads: int = 1
-    _parts: dict[tuple[str, str], object] = field(default_factory=dict[tuple[str, str], object], repr=False)
+    _shared: Parts = field(default_factory=Parts, repr=False)
+    _own: Parts = field(default_factory=Parts, repr=False)
+    _views: dict[int, "RetrievalFit"] = field(default_factory=dict[int, "RetrievalFit"], repr=False)
 
     def __post_init__(self) -> None:
         for space in self.spaces.values():
@@ -35,11 +45,34 @@ class RetrievalFit:
         return self.spaces[name]
 
     def prepared(self, source: Source, build: Callable[[], T]) -> T:
-        """What `build` gives, computed once for all configs of the source that fit alike, and kept with this fit."""
+        """What `build` gives, computed once for all configs of the source that fit alike, and kept with this fit.
+
+        Views of other places share it, unless the source's config `looks_at_eligibility`.
+        """
+        parts = self._own if source.config.looks_at_eligibility else self._shared
         key = (source.name, source.config.fit_key())
-        if key not in self._parts:
-            self._parts[key] = build()
-        return cast("T", self._parts[key])
+        if key not in parts:
+            parts[key] = build()
+        return cast("T", parts[key])
+
+    def by_place(self, targets: NDArray[np.int32]) -> Iterator[tuple["RetrievalFit", NDArray[np.int32]]]:
+        """For each group of places, this fit as the group sees it, and those of `targets` in it, in their order.
+
+        This fit and all targets where everybody may be recommended the same, or where there are no targets. Views are
+        made once a fit.
+        """
+        groups = self.problem.place_of
+        if groups is None or not len(targets):
+            yield self, targets
+            return
+        for group in np.unique(groups[targets]).tolist():
+            yield self._at_place(group), targets[groups[targets] == group]
+
+    def _at_place(self, group: int) -> "RetrievalFit":
+        if group not in self._views:
+            problem = self.problem.at_place(group)
+            self._views[group] = replace(self, problem=problem, _own={}, _views={})
+        return self._views[group]
 
 
 def fit_embeddings(
@@ -48,7 +81,7 @@ def fit_embeddings(
     """Vectors of each enabled source that has some, by its name."""
     return {
         source.name: source.embed(problem, seed=seed, threads=threads)
-        for source in config.fitted_sources()
+        for source in config.fitted_sources(own_vectors=problem.vectors.shape[1] > 0)
         if isinstance(source, VectorSource)
     }
 

@@ -1,7 +1,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-"""The two algorithms taken from implicit: alternating least squares and all-pairs neighbours. Nothing else calls it.
+"""What is taken from implicit: alternating least squares, one half of a sweep alone, and all-pairs neighbours.
 
-Which weights go in, and what is made of the result, is decided by the callers.
+Nothing else calls it. Which weights go in, and what is made of the result, is decided by the callers.
 """
 
 import numpy as np
@@ -10,13 +10,24 @@ from numpy.typing import NDArray
 from recs_platform.stages.retrieval.sparse import SparseRows, to_scipy
 from recs_platform.stages.retrieval.threads import limited
 
+# Of the mean diagonal of a Gram matrix: what float32 can still tell from nothing.
+_LEAST_REGULARIZATION = 1e-5
+
 
 def alternating_least_squares(
-    confidence: SparseRows, *, factors: int, regularization: float, iterations: int, seed: int, threads: int
+    confidence: SparseRows,
+    *,
+    factors: int,
+    regularization: float,
+    iterations: int,
+    seed: int,
+    threads: int,
+    start: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """User and item factors (rows, `factors`) for confidences >= 1, as in Hu, Koren & Volinsky 2008.
 
-    Each row is solved by one thread and BLAS has one, so `threads` does not change the result.
+    `start`: user and item factors to go on from, left as they are; by default small ones are drawn by `seed`. Each row
+    is solved by one thread and BLAS has one, so `threads` does not change the result.
     """
     from implicit.cpu.als import AlternatingLeastSquares
 
@@ -29,8 +40,31 @@ def alternating_least_squares(
             num_threads=threads,
             random_state=seed,
         )
+        if start is not None:
+            model.user_factors, model.item_factors = (part.copy() for part in start)
         model.fit(matrix, show_progress=False)
     return np.asarray(model.user_factors, dtype=np.float32), np.asarray(model.item_factors, dtype=np.float32)
+
+
+def solve_rows(
+    confidence: SparseRows, columns: NDArray[np.float32], *, regularization: float, threads: int
+) -> NDArray[np.float32]:
+    """Factors of each row in closed form, those of the columns (n_columns, d) held fixed: half a sweep.
+
+    With Y the columns and C the row's confidences on its diagonal, 1 where nothing is stored:
+    (Y' C Y + regularization I)^-1 Y' c, Cholesky; a row that stores nothing is zero. The regularization is at least
+    a hundred-thousandth of the mean of the diagonal of Y' Y, without which rounding makes some systems singular.
+    `threads` does not change the result.
+    """
+    from implicit.cpu._als import least_squares
+
+    matrix = to_scipy(confidence)
+    solved = np.zeros((confidence.n_rows, columns.shape[1]), dtype=np.float32)
+    fixed = np.ascontiguousarray(columns, dtype=np.float32)
+    least = _LEAST_REGULARIZATION * float(np.square(fixed, dtype=np.float64).sum()) / fixed.shape[1]
+    with limited(threads):
+        least_squares(matrix, solved, fixed, max(regularization, least), num_threads=threads)
+    return solved
 
 
 def nearest_columns(

@@ -17,11 +17,13 @@ class MergeRule:
     """How lists become one: `weights` by source, 1 where not named; `keep` the best of each user, all where None.
 
     `quotas`: by source, for each user code (n_users,) how many of its items are kept wherever the merge puts them.
+    `tiers`: by source, for each user code, 0 where not named: what a lower tier offers comes before all of a higher.
     """
 
     weights: Mapping[str, float]
     quotas: Mapping[str, NDArray[np.int32]] = field(default_factory=dict[str, NDArray[np.int32]])
     keep: int | None = None
+    tiers: Mapping[str, NDArray[np.int8]] = field(default_factory=dict[str, NDArray[np.int8]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,18 +57,23 @@ def merge_lists(problem: RetrievalProblem, lists: Mapping[str, SourceLists], rul
     """Fused score = sum over sources of weight * score / root mean square of the user's scores in that source's list.
 
     Scores are divided because sources count in units of their own; by each user's, because an active user's products
-    are greater. Summed in the order of `lists`, so that the same lists give the same bytes.
+    are greater. Summed in the order of `lists`, so that the same lists give the same bytes. What `rule.tiers` put first
+    is then `lifted`.
     """
     pairs = distinct_pairs(problem, lists)
     ranks = np.zeros((len(lists), len(pairs)), dtype=np.int32)
     shares = np.zeros((len(lists), len(pairs)), dtype=np.float32)
     fused = np.zeros(len(pairs), dtype=np.float32)
+    tiers = np.full(len(pairs), np.iinfo(np.int8).max, dtype=np.int8)
     for row, (name, given) in enumerate(lists.items()):
         places = np.searchsorted(pairs, pair_keys(problem, given))
         ranks[row, places], shares[row, places] = _ranks_and_shares(given)
         fused[places] += np.float32(rule.weights.get(name, 1.0)) * normalized(given)
+        of_source = rule.tiers[name][given.users] if name in rule.tiers else np.int8(0)
+        tiers[places] = np.minimum(tiers[places], of_source)
     n_items = max(problem.n_items, 1)
     users, items = (pairs // n_items).astype(np.int32), (pairs % n_items).astype(np.int32)
+    fused = lifted(users, tiers, fused)
     order = np.lexsort((items, -fused, users))
     merged = MergedLists(tuple(lists), users[order], items[order], ranks[:, order], shares[:, order], fused[order])
     return merged if rule.keep is None else merged.take(_kept(merged, rule.keep, rule.quotas))
@@ -78,6 +85,20 @@ def normalized(lists: SourceLists) -> NDArray[np.float32]:
     sums = np.bincount(lists.users, weights=squares)
     counts = np.bincount(lists.users)
     return (lists.scores / np.sqrt(sums / np.maximum(counts, 1))[lists.users]).astype(np.float32)
+
+
+def lifted(users: NDArray[np.int32], tiers: NDArray[np.int8], fused: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores plus, for each higher tier of the same user, the greatest score in it and 1, float32 (n,).
+
+    What is in a lower tier then has the greater score; a user's highest tier keeps its scores. `users` ascend.
+    """
+    if not tiers.any():
+        return fused
+    rows = np.cumsum(np.diff(users, prepend=users[:1]) > 0)
+    tops = np.zeros((rows[-1] + 1, int(tiers.max()) + 1), dtype=np.float32)
+    np.maximum.at(tops, (rows, tiers), fused + 1)
+    above = np.cumsum(tops[:, ::-1], axis=1, dtype=np.float32)[:, ::-1] - tops
+    return (fused + above[rows, tiers]).astype(np.float32)
 
 
 def distinct_pairs(problem: RetrievalProblem, lists: Mapping[str, SourceLists]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""What a segment's plan says: sources left out for its users, items of others that stay. Nothing is scored here."""
+"""What plans say of a user: sources left out, items that stay, who is cold. Nothing is asked or scored here."""
 
 from collections.abc import Iterator, Mapping
 
@@ -31,6 +31,21 @@ def leave_out(
             if name in kept:
                 kept[name] = kept[name].take(~members[kept[name].users])
     return kept
+
+
+def is_cold(problem: RetrievalProblem, config: RetrievalConfig) -> NDArray[np.bool_]:
+    """Flags (n_users,): who has so few positives that sources are asked in the order of the ColdPlan."""
+    if config.cold.positives_max is None or not config.cold.order:
+        return np.zeros(problem.n_users, dtype=np.bool_)
+    return problem.preferences.lengths <= config.cold.positives_max
+
+
+def tiers_by_user(problem: RetrievalProblem, config: RetrievalConfig) -> dict[str, NDArray[np.int8]]:
+    """Place of a source's group in the order of the ColdPlan, by source: int8 (n_users,), 0 for users who are warm."""
+    cold = is_cold(problem, config)
+    if not cold.any():
+        return {}
+    return {name: cold * np.int8(place) for place, group in enumerate(config.cold.order) for name in group}
 
 
 def _members(problem: RetrievalProblem, config: RetrievalConfig) -> Iterator[tuple[NDArray[np.bool_], SegmentPlan]]:

@@ -75,6 +75,18 @@ def product(left: SparseRows, right: SparseRows) -> SparseRows:
     return _from_scipy(to_scipy(left) @ to_scipy(right), right.n_columns)
 
 
+def times(sparse: SparseRows, dense: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Product with a dense matrix, float32 (n_rows, d); each sum runs in one fixed order, on one thread."""
+    return np.asarray(to_scipy(sparse) @ dense, dtype=np.float32)
+
+
+def transposed(matrix: SparseRows) -> SparseRows:
+    """The same values by column: scipy's transposed view would be multiplied by scattering, which is slower."""
+    order = np.argsort(matrix.columns, kind="stable")
+    rows = matrix.rows[order].astype(np.int32)
+    return from_sorted_pairs(matrix.columns[order], rows, matrix.values[order], (matrix.n_columns, matrix.n_rows))
+
+
 def to_scipy(matrix: SparseRows) -> "csr_matrix":
     """Hand over to libraries that take scipy's matrices; shares the arrays where index types allow."""
     from scipy.sparse import csr_matrix

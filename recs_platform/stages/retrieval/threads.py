@@ -14,11 +14,12 @@ _LIBRARIES = ("scipy.sparse", "faiss", "implicit.cpu.als", "implicit.nearest_nei
 def limited(threads: int) -> Generator[None]:
     """Hold OpenMP to `threads` and BLAS to one thread, which makes sums independent of `threads`.
 
-    Only libraries imported before are held. implicit warns where BLAS has more than one thread.
+    Only libraries imported before are held. implicit warns where BLAS has more than one thread. OpenMP goes last: a
+    BLAS that is made with it shares its setting.
     """
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits({"blas": 1, "openmp": threads}):
+    with threadpool_limits(1, "blas"), threadpool_limits(threads, "openmp"):
         yield
 
 

@@ -3,7 +3,7 @@
 What is held out, and which weights are tried, is decided elsewhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -76,14 +76,23 @@ class Pool:
 
         Recall over all that was held out; NDCG with gain 1, its ideal over min(k, held out).
         """
+        users, ranks = self._hits(weights, k)
+        n, counts = len(self.held_out.users), self.held_out.counts
+        gains = np.bincount(users, weights=1 / np.log2(ranks + 1.0), minlength=n)
+        ideals = np.cumsum(1 / np.log2(np.arange(k) + 2.0))[np.minimum(counts, k) - 1]
+        return (np.bincount(users, minlength=n) / counts + gains / ideals) / 2
+
+    def recalls(self, weights: Mapping[str, float], k: int) -> NDArray[np.float64]:
+        """Recall@k of each user (n_users,) of all that was held out, lists as for `values`."""
+        users, _ = self._hits(weights, k)
+        return np.bincount(users, minlength=len(self.held_out.users)) / self.held_out.counts
+
+    def _hits(self, weights: Mapping[str, float], k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Place of the user and rank from 1 of each hit among the first `k`."""
         fused = self.scores @ np.array([weights.get(name, 0.0) for name in self.names], dtype=np.float32)
         hits = np.flatnonzero(self.is_hit & (fused > 0))
         ranks = self._ranks(fused, hits)
-        users = self.places[hits][ranks <= k]
-        n, counts = len(self.held_out.users), self.held_out.counts
-        gains = np.bincount(users, weights=1 / np.log2(ranks[ranks <= k] + 1.0), minlength=n)
-        ideals = np.cumsum(1 / np.log2(np.arange(k) + 2.0))[np.minimum(counts, k) - 1]
-        return (np.bincount(users, minlength=n) / counts + gains / ideals) / 2
+        return self.places[hits][ranks <= k], ranks[ranks <= k]
 
     def _ranks(self, fused: NDArray[np.float32], hits: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rank of each hit among its user's entries, from 1."""
@@ -110,3 +119,19 @@ def pool_lists(problem: RetrievalProblem, held_out: HeldOut, lists: Mapping[str,
         scores[np.searchsorted(pairs, pair_keys(problem, given)), column] = normalized(given)
     places = np.searchsorted(held_out.users, pairs // max(problem.n_items, 1))
     return Pool(held_out, tuple(lists), places, scores, np.isin(pairs, held_out.pairs, assume_unique=True))
+
+
+def join_pools(pools: Sequence[Pool]) -> Pool:
+    """Pools of the same sources, with different problems, as one: users of one come after those of the pool before it.
+
+    Its `held_out.users` number the users; its `held_out.pairs` are empty, as codes of problems differ.
+    """
+    counts = np.concatenate([pool.held_out.counts for pool in pools])
+    starts = np.cumsum([0, *(len(pool.held_out.counts) for pool in pools[:-1])])
+    return Pool(
+        HeldOut(np.arange(len(counts), dtype=np.int32), np.empty(0, dtype=np.int64), counts),
+        pools[0].names,
+        np.concatenate([pool.places + start for pool, start in zip(pools, starts, strict=True)]),
+        np.concatenate([pool.scores for pool in pools]),
+        np.concatenate([pool.is_hit for pool in pools]),
+    )

@@ -1,5 +1,6 @@
 """Weights of a merge, chosen on what was held out. Parameters of single sources are not chosen here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from recs_platform.evaluation.bootstrap import paired_difference
@@ -19,8 +20,8 @@ class Weighting:
     merged: float
 
 
-def choose_weights(pool: Pool, k: int, *, seed: int) -> Weighting:
-    """Coordinate ascent over WEIGHTS from the best source alone, whose weight is 1.
+def choose_weights(pool: Pool, k: int, *, seed: int, fixed: Mapping[str, float] | None = None) -> Weighting:
+    """Coordinate ascent over WEIGHTS from the best source alone, whose weight is 1; `fixed` ones stay as they are.
 
     The best source alone wins where the merge's gain over it is not above 0 in a paired bootstrap (one-sided 90 %).
     Where there is nobody to choose on, every source weighs 1.
@@ -29,15 +30,16 @@ def choose_weights(pool: Pool, k: int, *, seed: int) -> Weighting:
         return Weighting(dict.fromkeys(pool.names, 1.0), pool.names[0], dict.fromkeys(pool.names, 0.0), 0.0)
     alone = {name: float(pool.values({name: 1.0}, k).mean()) for name in pool.names}
     ranked = sorted(pool.names, key=lambda name: (-alone[name], name))
-    best, weights = ranked[0], dict.fromkeys(pool.names, 0.0) | {ranked[0]: 1.0}
-    value = alone[best]
+    best, given = ranked[0], fixed or {}
+    start = weights = {name: given.get(name, float(name == best)) for name in pool.names}
+    first = value = float(pool.values(start, k).mean())
     for _ in range(_SWEEPS):
-        for name in ranked[1:]:
+        for name in [name for name in ranked[1:] if name not in given]:
             for weight in WEIGHTS:
                 tried = float(pool.values(weights | {name: weight}, k).mean())
                 if tried > value:
                     weights, value = weights | {name: weight}, tried
-    gain = paired_difference(pool.values(weights, k), pool.values({best: 1.0}, k), seed, level=0.8)
+    gain = paired_difference(pool.values(weights, k), pool.values(start, k), seed, level=0.8)
     if gain.n == 0 or gain.low <= 0:
-        weights, value = dict.fromkeys(pool.names, 0.0) | {best: 1.0}, alone[best]
+        weights, value = start, first
     return Weighting(weights, best, alone, value)

@@ -1,5 +1,7 @@
 """Artifacts: whole or absent, the first sealed one stays, nothing of a dead writer remains."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -70,6 +72,23 @@ def test_a_race_lost_at_the_rename_itself_keeps_the_winner(tmp_path, monkeypatch
     assert (tmp_path / "ranker" / "v1" / "parts" / "model.txt").read_text() == "winner"
 
 
+def test_threads_that_write_the_same_version_at_once_do_not_meet(tmp_path):
+    both = threading.Barrier(2)
+
+    def write_beside(text):
+        with artifacts.write_artifact(tmp_path, "ranker", "v1") as folder:
+            (folder / "model.txt").write_text(text)
+            artifacts.write_manifest(folder, manifest("v1"))
+            both.wait(timeout=10)
+            assert (folder / "model.txt").read_text() == text
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write_beside, ["one", "two"]))
+    (sealed,) = (tmp_path / "ranker").iterdir()
+    assert sealed.name == "v1"
+    assert (sealed / "model.txt").read_text() in {"one", "two"}
+
+
 def test_versions_come_by_as_of_then_by_sealing(tmp_path):
     later = NOON.replace(hour=13)
     write(tmp_path, "c", as_of=later)
@@ -91,7 +110,8 @@ def test_a_killed_writer_leaves_nothing_sealed_and_the_next_write_clears_it_away
     assert child.stdout.readline() == "writing\n"
     # A living writer's folder is left alone, whichever version is written beside it.
     write(tmp_path, "v0")
-    assert (tmp_path / "ranker" / f"v1.tmp-{child.pid}" / "half").exists()
+    (aside,) = (tmp_path / "ranker").glob(f"v1.tmp-{child.pid}-*")
+    assert (aside / "half").exists()
     child.kill()
     child.wait()
     assert not artifacts.is_sealed(tmp_path, "ranker", "v1")

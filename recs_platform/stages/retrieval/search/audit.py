@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recs_platform.stages.retrieval.search.item_index import ItemIndex, indexable
+from recs_platform.stages.retrieval.search.building import indexable
+from recs_platform.stages.retrieval.search.item_index import ItemIndex
 from recs_platform.stages.retrieval.search.report import ShareRecall
 from recs_platform.stages.retrieval.search.structure import chosen_rows
 

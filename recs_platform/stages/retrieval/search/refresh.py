@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recs_platform.stages.retrieval.search import faiss_adapter
-from recs_platform.stages.retrieval.search.item_index import ItemIndex, build_index, indexable, kind_for
+from recs_platform.stages.retrieval.search.building import build_index, indexable, kind_for
+from recs_platform.stages.retrieval.search.item_index import ItemIndex
 from recs_platform.stages.retrieval.search.report import version_of_ids, version_of_vectors
 from recs_platform.stages.retrieval.search.structure import Structure, fits_sphere, on_sphere
 

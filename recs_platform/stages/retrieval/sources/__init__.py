@@ -36,6 +36,7 @@ SOURCES: tuple[Source, ...] = (
     Trending(),
     Trending("trending_1d", TrendingConfig(half_life_days=1)),
     Trending("trending_3h", TrendingConfig(half_life_days=3 / 24, enabled=False)),
-    GroupPopularity(config=GroupPopularityConfig(enabled=False)),
+    # At its full weight it took more from hidden users of one data set than it gave to those of another.
+    GroupPopularity(config=GroupPopularityConfig(enabled=False, weight=0.25)),
     NewItems(),
 )

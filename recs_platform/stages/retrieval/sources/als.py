@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recs_platform.stages.retrieval.embeddings import Embeddings
-from recs_platform.stages.retrieval.implicit_adapter import alternating_least_squares
+from recs_platform.stages.retrieval.embeddings import Embeddings, places_of, rows_at
+from recs_platform.stages.retrieval.implicit_adapter import alternating_least_squares, solve_rows
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
 from recs_platform.stages.retrieval.sources.search import search_space
-from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
+from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, sum_pairs
 
 # At 10 a few dozen positives are crushed to zero; at 0.1 a root of their number, no world tried was.
 _REGULARIZATION_A_ROOT = 0.1
@@ -27,6 +27,12 @@ class ALSConfig(SourceConfig):
         float, Field(ge=0, le=1000, description="pull of the vectors towards zero; capped by the data")
     ] = 10.0
     iterations: Annotated[int, Field(ge=1, le=200, description="sweeps over users and items")] = 8
+    fold_sweeps: Annotated[
+        int,
+        Field(
+            ge=0, le=20, description="sweeps after new events were folded in; 0 keeps old items' vectors, and indexes"
+        ),
+    ] = 0
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,10 @@ class ALS:
         """See VectorSource and `fit_factors`."""
         return fit_factors(problem, self.config, seed=seed, threads=threads)
 
+    def fold_in(self, problem: RetrievalProblem, base: Embeddings, *, seed: int, threads: int) -> Embeddings:
+        """See FoldingSource and `fold_factors`."""
+        return fold_factors(problem, base, self.config, seed=seed, threads=threads)
+
     def retrieve(self, fit: Fitted, targets: NDArray[np.int32], n: int) -> SourceLists:
         """See Source. Users without a positive get no entry; nor do items whose product is not above 0."""
         return search_space(fit, self.name, targets, n)
@@ -52,23 +62,104 @@ def fit_factors(problem: RetrievalProblem, config: ALSConfig, *, seed: int, thre
     tenth of the root of the number of positive pairs. The same problem, config and seed give the same bytes at any
     number of threads.
     """
-    preferences = problem.preferences
-    active_users = np.flatnonzero(preferences.lengths)
-    active_items = np.unique(preferences.columns)
-    factors = max(1, min(config.factors, len(active_users), len(active_items)))
-    user_factors = np.zeros((problem.n_users, factors), dtype=np.float32)
-    item_factors = np.zeros((problem.n_items, factors), dtype=np.float32)
-    if len(active_users):
-        # Only rows and columns with a positive, so that users and items without any change nobody's vector.
-        user_factors[active_users], item_factors[active_items] = alternating_least_squares(
-            _confidence(preferences, active_users, active_items, config.alpha),
-            factors=factors,
-            regularization=min(config.regularization, _REGULARIZATION_A_ROOT * len(preferences.columns) ** 0.5),
-            iterations=config.iterations,
+    task = _Task.of(problem, config)
+    if not len(task.users):
+        return task.embeddings(np.zeros((0, 1), dtype=np.float32), np.zeros((0, 1), dtype=np.float32))
+    users, items = alternating_least_squares(
+        task.confidence,
+        factors=task.factors,
+        regularization=task.regularization,
+        iterations=config.iterations,
+        seed=seed,
+        threads=threads,
+    )
+    return task.embeddings(users, items)
+
+
+def fold_factors(
+    problem: RetrievalProblem, base: Embeddings, config: ALSConfig, *, seed: int, threads: int
+) -> Embeddings:
+    """Bring `base`, which `fit_factors` gave for an earlier problem, up to date without factorizing again.
+
+    Items with a positive keep the vectors of `base`, byte for byte; users are solved anew from them in closed form;
+    items that `base` has no vector of are solved from the users, and then the users once more. `config.fold_sweeps`
+    whole sweeps follow. Regularization and confidence are those of a full fit of `problem`. Fitted in full where `base`
+    knows none of the items, or its vectors are not as long as those that fit would give.
+    """
+    task = _Task.of(problem, config)
+    items = task.vectors_of(base)
+    if base.item_factors.shape[1] != task.factors or not items.any():
+        return fit_factors(problem, config, seed=seed, threads=threads)
+    unknown = np.flatnonzero(~items.any(axis=1))
+    users = task.solve(task.confidence, items, threads)
+    if len(unknown):
+        items[unknown] = task.solve(task.by_item(unknown), users, threads)
+        users = task.solve(task.confidence, items, threads)
+    if config.fold_sweeps:
+        users, items = alternating_least_squares(
+            task.confidence,
+            factors=task.factors,
+            regularization=task.regularization,
+            iterations=config.fold_sweeps,
             seed=seed,
             threads=threads,
+            start=(users, items),
         )
-    return Embeddings(problem.user_ids, problem.item_ids, user_factors, item_factors)
+    return task.embeddings(users, items)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What there is to factorize: only users and items with a positive, so that others change nobody's vector.
+
+    `users`, `items`: their codes, ascending, which are the rows and columns of `confidence`.
+    """
+
+    problem: RetrievalProblem
+    users: NDArray[np.int64]
+    items: NDArray[np.int32]
+    confidence: SparseRows
+    factors: int
+    regularization: float
+
+    @classmethod
+    def of(cls, problem: RetrievalProblem, config: ALSConfig) -> "_Task":
+        preferences = problem.preferences
+        users, items = np.flatnonzero(preferences.lengths), np.unique(preferences.columns)
+        return cls(
+            problem,
+            users,
+            items,
+            _confidence(preferences, users, items, config.alpha),
+            factors=max(1, min(config.factors, len(users), len(items))),
+            regularization=min(config.regularization, _REGULARIZATION_A_ROOT * len(preferences.columns) ** 0.5),
+        )
+
+    def vectors_of(self, base: Embeddings) -> NDArray[np.float32]:
+        """Item factors of `base`, a row each of `items`, zero where it has none."""
+        return rows_at(base.item_factors, places_of(self.problem.item_ids[self.items], base.item_ids))
+
+    def by_item(self, places: NDArray[np.int64]) -> SparseRows:
+        """The confidences across: a row each of the `items` at `places`, a column a user."""
+        rows, columns = self.confidence.rows, self.confidence.columns
+        chosen = np.isin(columns, places)
+        return sum_pairs(
+            np.searchsorted(places, columns[chosen]),
+            rows[chosen],
+            self.confidence.values[chosen].astype(np.float64),
+            (len(places), len(self.users)),
+        )
+
+    def solve(self, confidence: SparseRows, columns: NDArray[np.float32], threads: int) -> NDArray[np.float32]:
+        return solve_rows(confidence, columns, regularization=self.regularization, threads=threads)
+
+    def embeddings(self, users: NDArray[np.float32], items: NDArray[np.float32]) -> Embeddings:
+        """Factors of all users and items, zero for those without a positive."""
+        problem = self.problem
+        user_factors = np.zeros((problem.n_users, self.factors), dtype=np.float32)
+        item_factors = np.zeros((problem.n_items, self.factors), dtype=np.float32)
+        user_factors[self.users], item_factors[self.items] = users, items
+        return Embeddings(problem.user_ids, problem.item_ids, user_factors, item_factors)
 
 
 def _confidence(

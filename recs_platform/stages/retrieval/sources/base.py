@@ -32,6 +32,11 @@ class SourceConfig(BaseModel):
         """What decides the fit, as text: configs of one source with equal keys share what they prepare."""
         return self.model_dump_json(exclude=set(self.asked))
 
+    @property
+    def looks_at_eligibility(self) -> bool:
+        """Whether what the source prepares depends on which items are eligible: then each place has its own."""
+        return False
+
 
 @dataclass(frozen=True, eq=False)
 class SourceLists:
@@ -64,7 +69,10 @@ class Fitted(Protocol):
         ...
 
     def prepared(self, source: "Source", build: Callable[[], T]) -> T:
-        """What `build` gives, computed once a fit for all configs of the source with the same `fit_key`."""
+        """What `build` gives, computed once a fit for all configs of the source with the same `fit_key`.
+
+        Once for all places, unless the config `looks_at_eligibility`.
+        """
         ...
 
 
@@ -91,6 +99,19 @@ class VectorSource(Source, Protocol):
 
     def embed(self, problem: RetrievalProblem, *, seed: int, threads: int) -> Embeddings:
         """Vectors of all users and items; zero where nothing is known. The same bytes at any number of threads."""
+        ...
+
+
+@runtime_checkable
+class FoldingSource(VectorSource, Protocol):
+    """A VectorSource that can bring vectors of an earlier instant up to date for less than embedding anew costs."""
+
+    def fold_in(self, problem: RetrievalProblem, base: Embeddings, *, seed: int, threads: int) -> Embeddings:
+        """Vectors of all users and items of `problem`, from those that this source, so configured, once gave.
+
+        Ids of `base` are others than the problem's. Where `base` holds too little to go on from, the same as `embed`.
+        The same bytes at any number of threads.
+        """
         ...
 
 

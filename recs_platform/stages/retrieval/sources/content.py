@@ -4,7 +4,7 @@ Who else consumed an item is not asked, so a new one is found from its first day
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -12,18 +12,16 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recs_platform.contracts import columns as c
+from recs_platform.stages.retrieval.decomposition import right_directions
 from recs_platform.stages.retrieval.embeddings import Embeddings
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
 from recs_platform.stages.retrieval.sources.search import search_space
 from recs_platform.stages.retrieval.sources.vectors import mean_of_history, unit_rows
-from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, to_scipy
-from recs_platform.stages.retrieval.threads import limited
+from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, times
 
 # A row of length 1 of which the directions hold less than this is rounding, not meaning.
 _LEAST_LENGTH = 1e-5
-# Directions followed beyond those kept, which makes the last ones sure.
-_SPARE = 10
 _WHOLE = (c.CATEGORY, c.CREATOR, c.LANGUAGE)
 _TERM, _COUNT = "term", "count"
 
@@ -46,9 +44,9 @@ class Content:
     name: str = "content"
     config: ContentConfig = field(default_factory=ContentConfig)
 
-    def embed(self, problem: RetrievalProblem, *, seed: int, threads: int) -> Embeddings:  # noqa: ARG002
-        """See VectorSource. Unit vectors, zero where nothing is known; one thread does it, whatever `threads`."""
-        items = text_vectors(problem.catalogue, self.config, seed=seed)
+    def embed(self, problem: RetrievalProblem, *, seed: int, threads: int) -> Embeddings:
+        """See VectorSource. Unit vectors, zero where nothing is known."""
+        items = text_vectors(problem.catalogue, self.config, seed=seed, threads=threads)
         users = mean_of_history(problem, items, length=self.config.history, decay=self.config.decay)
         return Embeddings(problem.user_ids, problem.item_ids, unit_rows(users, least=_LEAST_LENGTH), items)
 
@@ -57,18 +55,20 @@ class Content:
         return search_space(fit, self.name, targets, n)
 
 
-def text_vectors(catalogue: pl.DataFrame, config: ContentConfig, *, seed: int) -> NDArray[np.float32]:
+def text_vectors(catalogue: pl.DataFrame, config: ContentConfig, *, seed: int, threads: int) -> NDArray[np.float32]:
     """Float32 (items, d) of length 1, zero for items of which no term is kept or held by the directions.
 
-    `catalogue` as in RetrievalProblem; d = min(config.dimensions, items with terms, terms), at least 1.
+    `catalogue` as in RetrievalProblem; d = config.dimensions, or what the items' terms hold where that is less, at
+    least 1. The same bytes at any number of threads.
     """
     weights = tf_idf(item_terms(catalogue), catalogue.height, config)
     speaking = np.flatnonzero(weights.lengths)
-    dimensions = min(config.dimensions, len(speaking), weights.n_columns)
-    vectors = np.zeros((catalogue.height, max(dimensions, 1)), dtype=np.float32)
-    if dimensions:
-        directions = main_directions(weights.take(speaking), dimensions, sweeps=config.sweeps, seed=seed)
-        vectors[speaking] = unit_rows(directions, least=_LEAST_LENGTH)
+    spoken = weights.take(speaking)
+    _, directions = right_directions(
+        spoken, config.dimensions, iterations=config.sweeps + 1, seed=seed, threads=threads
+    )
+    vectors = np.zeros((catalogue.height, directions.shape[1]), dtype=np.float32)
+    vectors[speaking] = unit_rows(times(spoken, directions), least=_LEAST_LENGTH)
     return vectors
 
 
@@ -103,26 +103,6 @@ def tf_idf(terms: pl.DataFrame, n_items: int, config: ContentConfig) -> SparseRo
     lengths = np.sqrt(np.bincount(items, weights=values**2, minlength=n_items))
     weights = (values / lengths[items]).astype(np.float32)
     return from_sorted_pairs(items, codes.astype(np.int32), weights, (n_items, kept.height))
-
-
-def main_directions(weights: SparseRows, dimensions: int, *, sweeps: int, seed: int) -> NDArray[np.float64]:
-    """Rows of `weights` in its `dimensions` main directions, greatest first: float64 (rows, dimensions).
-
-    Randomized subspace iteration (Halko, Martinsson & Tropp 2011); `dimensions` is at most the smaller side. A
-    direction points to where its greatest loading is positive, the first of equal ones, so that no sign is chance.
-    """
-    matrix = cast("Any", to_scipy(weights)).astype(np.float64)
-    width = min(dimensions + _SPARE, *matrix.shape)
-    basis = np.random.default_rng(seed).standard_normal((matrix.shape[1], width))
-    with limited(1):  # sums of two threads differ from those of one
-        for _ in range(sweeps + 1):
-            basis = np.linalg.qr(matrix.T @ (matrix @ basis))[0]
-        rows = matrix @ basis
-        rotation = np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :dimensions]
-        loadings = basis @ rotation
-        greatest = np.abs(loadings).argmax(axis=0)
-        signs = np.where(loadings[greatest, np.arange(dimensions)] < 0, -1.0, 1.0)
-        return (rows @ rotation) * signs
 
 
 def _whole(column: str) -> pl.Expr:

@@ -41,6 +41,10 @@ class ItemKnnConfig(SourceConfig):
         weights = {c.CATEGORY: self.category_weight, c.CREATOR: self.creator_weight, c.TAGS: self.tag_weight}
         return {column: weight for column, weight in weights.items() if weight}
 
+    @property
+    def looks_at_eligibility(self) -> bool:
+        return bool(self.attribute_weights)
+
 
 @dataclass(frozen=True)
 class ItemKnn:

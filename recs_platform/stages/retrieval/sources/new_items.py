@@ -28,6 +28,10 @@ class NewItemsConfig(SourceConfig):
     category_boost: Annotated[float, Field(ge=0, le=1000, description="gain where all one liked is of it")] = 10.0
     creator_boost: Annotated[float, Field(ge=0, le=1000, description="gain where all one liked is by it")] = 10.0
 
+    @property
+    def looks_at_eligibility(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, eq=False)
 class Newest:

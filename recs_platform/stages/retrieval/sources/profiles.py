@@ -39,6 +39,10 @@ class ProfilesConfig(SourceConfig):
     history: Annotated[int, Field(ge=1, le=1000, description="latest items of a user that are looked up")] = 50
     decay: Annotated[float, Field(gt=0, le=1, description="weight of an item against the one after it")] = 0.95
 
+    @property
+    def looks_at_eligibility(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, eq=False)
 class Attributes:

@@ -3,30 +3,24 @@
 One decomposition serves every strength of the filter, every number of factors up to its own and every decay.
 """
 
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from recs_platform.contracts.errors import ContractError
-from recs_platform.stages.retrieval.embeddings import Embeddings
+from recs_platform.stages.retrieval.decomposition import right_directions
+from recs_platform.stages.retrieval.embeddings import Embeddings, places_of, rows_at
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
 from recs_platform.stages.retrieval.sources.history import latest_items
 from recs_platform.stages.retrieval.sources.search import search_space
-from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, to_scipy
-from recs_platform.stages.retrieval.threads import limited
+from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, times, transposed
 
-# Directions sought beyond those asked for: they take the error of the iteration upon themselves.
-_OVERSAMPLING = 16
-# What is below this share of the greatest singular value is rounding in float32.
-_LEAST_SHARE = 1e-3
-# Eigenvalues of a Gram matrix below this share of the greatest cannot be told from rounding of its float32 factor.
-_LEAST_EIGENVALUE = 1e-10
-# Rows summed in float64 at once: 25 MB at 784 columns.
-_BLOCK_ROWS = 4096
+# What a full fit leaves to those who fold in: its singular values, and item degrees ** item_exponent.
+_VALUES, _ITEM_SCALES = "values", "item_scales"
 
 
 class SpectralConfig(SourceConfig):
@@ -55,6 +49,11 @@ class Spectral:
     def embed(self, problem: RetrievalProblem, *, seed: int, threads: int) -> Embeddings:
         """See VectorSource and `Spectrum.embeddings`."""
         return fit_spectrum(problem, self.config, seed=seed, threads=threads).embeddings(self.config)
+
+    def fold_in(self, problem: RetrievalProblem, base: Embeddings, *, seed: int, threads: int) -> Embeddings:
+        """See FoldingSource and `fold_spectrum`."""
+        folded = fold_spectrum(problem, base, self.config)
+        return self.embed(problem, seed=seed, threads=threads) if folded is None else folded
 
     def retrieve(self, fit: Fitted, targets: NDArray[np.int32], n: int) -> SourceLists:
         """See Source. Users without a positive get no entry; nor do items whose product is not above 0."""
@@ -89,9 +88,10 @@ class Spectrum:
         scale = (_counts(problem.preferences)[1] ** config.item_exponent).astype(np.float32)[:, None]
         everybody = np.arange(problem.n_users, dtype=np.int32)
         history = latest_items(problem, everybody, max(problem.n_items, 1), config.decay)
-        users = _times(history, vectors / scale)
+        users = times(history, vectors / scale)
         users *= gains
-        return Embeddings(problem.user_ids, problem.item_ids, users, vectors * scale)
+        kept = {_VALUES: self.singular_values[: config.factors].astype(np.float32), _ITEM_SCALES: scale[:, 0]}
+        return Embeddings(problem.user_ids, problem.item_ids, users, vectors * scale, kept)
 
     def _check(self, config: SpectralConfig) -> None:
         fitted = (self.config.user_exponent, self.config.item_exponent)
@@ -139,76 +139,35 @@ def fit_spectrum(problem: RetrievalProblem, config: SpectralConfig, *, seed: int
     return Spectrum(problem, config, values, item_vectors)
 
 
-def right_directions(
-    matrix: SparseRows, rank: int, *, iterations: int, seed: int, threads: int
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """The `rank` greatest singular values (k,) descending and right singular vectors (n_columns, k) of `matrix`.
+def fold_spectrum(problem: RetrievalProblem, base: Embeddings, config: SpectralConfig) -> Embeddings | None:
+    """Today's users in the directions of `base`, the embeddings that a Spectrum gave for an earlier problem.
 
-    1 <= k <= rank: what is below a thousandth of the greatest value is left out; a matrix of nothing gives 1 and a
-    zero vector. Randomized subspace iteration on the shorter side (Halko, Martinsson & Tropp 2011), started from
-    `seed`; exact where `rank` is about that side's length.
+    Items keep their vectors of `base`, byte for byte; users are h_u Di^-b V g(S) with today's histories and `base`'s
+    Di, V and S. Items that `base` has no vector of are folded in from those who like them (Berry, Dumais & O'Brien
+    1995): X^T Du^-a U / S with U = Du^-a X Di^-b V / S; their Di is today's. Items that only those like who like no
+    other wait for the next full fit. None where `base` knows none of the items, or has other than
+    min(config.factors, users with a positive, items with a positive) directions, so that it says too little.
     """
-    if not len(matrix.columns):
-        return np.ones(1), np.zeros((matrix.n_columns, 1), dtype=np.float32)
-    columns_are_fewer = matrix.n_columns < matrix.n_rows
-    across = _transposed(matrix)
-    up, down = (matrix, across) if columns_are_fewer else (across, matrix)
-    with limited(threads):
-        basis = _leading_basis(up, down, rank + _OVERSAMPLING, iterations, seed)
-        image = _times(up, basis)
-        eigenvalues, mix = _descending_eigen(_gram(image))
-        kept = np.flatnonzero(eigenvalues > _LEAST_SHARE**2 * eigenvalues[0])[:rank]
-        values = np.sqrt(eigenvalues[kept])
-        mix = mix[:, kept] if columns_are_fewer else mix[:, kept] / values
-        vectors = (basis if columns_are_fewer else image) @ mix.astype(np.float32)
-    vectors *= _signs(vectors)
-    return values, vectors
-
-
-def _leading_basis(up: SparseRows, down: SparseRows, width: int, iterations: int, seed: int) -> NDArray[np.float32]:
-    """Orthonormal columns (shorter side, <= width) that nearly span the leading singular vectors of that side."""
-    if width >= down.n_rows:
-        return np.eye(down.n_rows, dtype=np.float32)
-    basis = np.random.default_rng(seed).standard_normal((down.n_rows, width), dtype=np.float32)
-    for _ in range(iterations):
-        image = _times(down, _times(up, basis))
-        eigenvalues, mix = _descending_eigen(_gram(image))
-        # Through the Gram matrix: LAPACK's QR of so tall a matrix takes ten times as long.
-        kept = eigenvalues > _LEAST_EIGENVALUE * eigenvalues[0]
-        basis = image @ (mix[:, kept] / np.sqrt(eigenvalues[kept])).astype(np.float32)
-    return basis
-
-
-def _times(sparse: SparseRows, dense: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Matrix product (n_rows, d); each sum runs in one fixed order, on one thread."""
-    matrix: Any = to_scipy(sparse)
-    return np.asarray(matrix @ dense, dtype=np.float32)
-
-
-def _transposed(matrix: SparseRows) -> SparseRows:
-    """The same values by column: scipy's transposed view would be multiplied by scattering, which is slower."""
-    order = np.argsort(matrix.columns, kind="stable")
-    rows = matrix.rows[order].astype(np.int32)
-    return from_sorted_pairs(matrix.columns[order], rows, matrix.values[order], (matrix.n_columns, matrix.n_rows))
-
-
-def _gram(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Products of all columns with each other, summed in float64."""
-    total = np.zeros((matrix.shape[1], matrix.shape[1]))
-    for start in range(0, len(matrix), _BLOCK_ROWS):
-        block = matrix[start : start + _BLOCK_ROWS].astype(np.float64)
-        total += block.T @ block
-    return total
-
-
-def _descending_eigen(symmetric: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    values, vectors = np.linalg.eigh(symmetric)
-    return values[::-1], vectors[:, ::-1]
-
-
-def _signs(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """1 or -1 for each column: what makes its entry of greatest size positive."""
-    return np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])])
+    preferences = problem.preferences
+    liked = np.bincount(preferences.columns, minlength=problem.n_items) > 0
+    allowed = min(config.factors, int((preferences.lengths > 0).sum()), int(liked.sum()))
+    places = places_of(problem.item_ids, base.item_ids)
+    items = rows_at(base.item_factors, places) * liked[:, None]
+    if items.shape[1] != allowed or not items.any() or not {_VALUES, _ITEM_SCALES} <= set(base.kept):
+        return None
+    known, values = items.any(axis=1), base.kept[_VALUES]
+    by_user, by_item = _counts(preferences)
+    scales = np.where(known, rows_at(base.kept[_ITEM_SCALES], places), by_item**config.item_exponent).astype(np.float32)
+    through = items / scales[:, None] ** 2
+    unknown = np.flatnonzero(liked & ~known)
+    if len(unknown):
+        weighed = replace(preferences, values=(by_user**-config.user_exponent)[preferences.rows].astype(np.float32))
+        items[unknown] = times(transposed(weighed).take(unknown), times(weighed, through)) / values**2
+        through[unknown] = items[unknown] / scales[unknown, None] ** 2
+    everybody = np.arange(problem.n_users, dtype=np.int32)
+    users = times(latest_items(problem, everybody, max(problem.n_items, 1), config.decay), through)
+    users *= filter_gains(values.astype(np.float64), config)
+    return Embeddings(problem.user_ids, problem.item_ids, users, items, {_VALUES: values, _ITEM_SCALES: scales})
 
 
 def _normalized(preferences: SparseRows, config: SpectralConfig) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recs_platform.stages.retrieval.merge import MergeRule, candidates_frame, merge_lists
+from recs_platform.stages.retrieval.merge import MergeRule, candidates_frame, lifted, merge_lists
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import SourceLists
 
@@ -87,3 +87,26 @@ def test_quotas_stay_and_the_best_fill_up():
     assert [(USERS[user], ITEMS[item]) for user, item in zip(merged.users, merged.items, strict=True)] == [
         ("u", "a"), ("u", "b"), ("u", "f"), ("v", "a"), ("v", "b"), ("v", "f"),
     ]  # fmt: skip
+
+
+def test_what_a_lower_tier_offers_comes_first_for_those_who_have_tiers():
+    """Of u, `two` is in tier 0 with f and a; of v nothing is tiered."""
+    lists = {"one": source_lists([[0, 1, 2], [0, 1, 2], []]), "two": source_lists([[5, 0], [5, 0], []])}
+    tiers = {"one": np.array([1, 0, 0], dtype=np.int8), "two": np.zeros(3, dtype=np.int8)}
+    plain = merge_lists(problem(), lists, MergeRule({"two": 0.1}))
+    merged = merge_lists(problem(), lists, MergeRule({"two": 0.1}, tiers=tiers))
+    assert [(USERS[user], ITEMS[item]) for user, item in zip(merged.users, merged.items, strict=True)] == [
+        ("u", "a"), ("u", "f"), ("u", "b"), ("u", "c"), ("v", "a"), ("v", "b"), ("v", "c"), ("v", "f"),
+    ]  # fmt: skip
+    by_pair = np.lexsort((merged.items, merged.users)), np.lexsort((plain.items, plain.users))
+    for told, expected in ((merged.ranks, plain.ranks), (merged.shares, plain.shares)):
+        np.testing.assert_array_equal(told[:, by_pair[0]], expected[:, by_pair[1]])
+    lift = 1 + 1 / 2 / rms([0, 1, 2])  # the best that only tier 1 offers u is b, the second of three
+    added = merged.fused[by_pair[0]] - plain.fused[by_pair[1]]
+    np.testing.assert_allclose(added, [lift, 0, 0, lift, 0, 0, 0, 0], rtol=1e-5)
+
+
+def test_scores_of_nothing_are_lifted_too():
+    users, tiers = np.array([0, 0, 0, 2, 2], dtype=np.int32), np.array([2, 0, 1, 1, 1], dtype=np.int8)
+    scores = lifted(users, tiers, np.array([0, 0, 3, 5, 0], dtype=np.float32))
+    assert scores.tolist() == [0, (3 + 1) + (0 + 1), 3 + (0 + 1), 5, 0]

@@ -13,11 +13,9 @@ from recs_platform.stages.retrieval.sources.content import (
     Content,
     ContentConfig,
     item_terms,
-    main_directions,
     text_vectors,
     tf_idf,
 )
-from recs_platform.stages.retrieval.sparse import from_sorted_pairs
 
 AS_OF = datetime(2020, 3, 1, tzinfo=UTC)
 
@@ -91,7 +89,7 @@ def test_cosines_are_those_of_the_tf_idf_rows_where_every_direction_is_kept():
     weights = tf_idf(item_terms(rows), 5, ContentConfig())
     dense = np.zeros((5, weights.n_columns))
     dense[weights.rows, weights.columns] = weights.values
-    vectors = text_vectors(rows, ContentConfig(), seed=7)
+    vectors = text_vectors(rows, ContentConfig(), seed=7, threads=1)
     np.testing.assert_allclose(vectors @ vectors.T, dense @ dense.T, atol=1e-5)
 
 
@@ -113,19 +111,6 @@ def test_later_clicks_weigh_more():
     scores = offered(problem([("u", "a"), ("u", "c")], rows), "u", decay=0.5)
     # The user's vector is (1, 1/2) over its length, in the directions of y and x.
     assert scores == pytest.approx({"d": 1 / np.hypot(1, 0.5), "b": 0.5 / np.hypot(1, 0.5)})
-
-
-def test_the_main_directions_are_those_of_the_singular_value_decomposition():
-    generator = np.random.default_rng(6)
-    low_rank = generator.standard_normal((60, 4)) @ generator.standard_normal((4, 50))
-    dense = np.where(generator.random((60, 50)) < 0.3, low_rank, 0).astype(np.float32)
-    rows, columns = np.nonzero(dense)
-    matrix = from_sorted_pairs(rows, columns.astype(np.int32), dense[rows, columns], dense.shape)
-    found = main_directions(matrix, 3, sweeps=30, seed=7)
-    left, lengths, right = np.linalg.svd(dense.astype(np.float64), full_matrices=False)
-    signs = np.sign(right[np.arange(3), np.abs(right[:3]).argmax(axis=1)])
-    np.testing.assert_allclose(found, left[:, :3] * lengths[:3] * signs, atol=1e-6)
-    assert main_directions(matrix, 50, sweeps=1, seed=7).shape == (60, 50)
 
 
 def test_items_that_say_nothing_change_nobody_and_are_not_offered():

@@ -11,9 +11,7 @@ from recs_platform.stages.retrieval.sources.spectral import (
     Spectral,
     SpectralConfig,
     fit_spectrum,
-    right_directions,
 )
-from recs_platform.stages.retrieval.sparse import sum_pairs
 
 # Users by items; nobody likes item 4, and user 4 likes nothing.
 LIKED = np.array([[1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [0, 0, 1, 1, 0], [1, 0, 0, 1, 0], [0, 0, 0, 0, 0]])
@@ -39,13 +37,6 @@ def by_formula(config):
 
 def scores_of(embeddings):
     return embeddings.user_factors @ embeddings.item_factors.T
-
-
-def random_matrix(n_rows, n_columns):
-    generator = np.random.default_rng(3)
-    dense = (generator.random((n_rows, n_columns)) < 0.2) * generator.random(n_columns) ** 3
-    rows, columns = np.nonzero(dense)
-    return sum_pairs(rows, columns, dense[rows, columns], dense.shape), dense
 
 
 @pytest.mark.parametrize(
@@ -75,25 +66,6 @@ def test_what_another_spectrum_would_take_is_refused(problem_of, changes):
     spectrum = fit_spectrum(small(problem_of), SpectralConfig(factors=2), seed=7, threads=1)
     with pytest.raises(ContractError, match="holds 2 factors"):
         spectrum.embeddings(spectrum.config.model_copy(update=changes))
-
-
-@pytest.mark.parametrize("shape", [(70, 40), (40, 70)], ids=["few_columns", "few_rows"])
-def test_iterated_directions_are_nearly_the_exact_ones(shape):
-    matrix, dense = random_matrix(*shape)
-    values, vectors = right_directions(matrix, 8, iterations=20, seed=1, threads=1)
-    _, exact, right = np.linalg.svd(dense)
-    np.testing.assert_allclose(values, exact[:8], rtol=1e-5)
-    np.testing.assert_allclose(np.abs((vectors * right[:8].T).sum(axis=0)), 1, atol=1e-3)
-    np.testing.assert_allclose(vectors.T @ vectors, np.eye(8), atol=1e-5)
-    assert (vectors[np.abs(vectors).argmax(axis=0), np.arange(8)] > 0).all()
-
-
-def test_a_matrix_of_low_rank_has_no_more_directions():
-    tastes = np.arange(60) % 3
-    rows, columns = np.nonzero(tastes[:, None] == tastes[None, :])
-    matrix = sum_pairs(rows, columns, np.ones(len(rows)), (60, 60))
-    values, _ = right_directions(matrix, 20, iterations=2, seed=1, threads=1)
-    np.testing.assert_allclose(values, [20, 20, 20], rtol=1e-6)
 
 
 def test_the_withheld_item_of_the_users_taste_comes_first(problem_of, two_tastes):

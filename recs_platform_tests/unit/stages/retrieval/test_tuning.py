@@ -1,0 +1,193 @@
+"""Tuning finds what was planted, repeats itself, changes nothing without a reason, and ends in time."""
+
+from itertools import count
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recs_platform.stages.retrieval.bench import Exam, pool_exams, with_parameters
+from recs_platform.stages.retrieval.budget import Budget
+from recs_platform.stages.retrieval.config import RetrievalConfig
+from recs_platform.stages.retrieval.ranges import RANGES, Span
+from recs_platform.stages.retrieval.searching import SourceSearch, Variant
+from recs_platform.stages.retrieval.sources import SOURCES
+from recs_platform.stages.retrieval.sources.base import SourceLists
+from recs_platform.stages.retrieval.tuning import tune_retrieval
+from recs_platform.stages.retrieval.validation import HeldOut, held_out_of, join_pools, pool_lists
+
+# An evergreen was liked by 20 users 29 days ago, a novelty by 3 yesterday: the evergreen goes first where
+# 20 * 2 ** (-29 / h) > 3 * 2 ** (-1 / h), which is h > 28 / log2(20 / 3) = 10.2 days.
+BEST_FROM_DAYS = 28 / np.log2(20 / 3)
+EVERGREENS, NOVELTIES = "ab", "pq"
+
+
+@pytest.fixture
+def exam_of(problem_of):
+    """Fans of evergreens and of novelties, and 60 users with an item of their own who next like `wanted`."""
+
+    def build(wanted: str) -> Exam:
+        fans = [(f"old{user}", item, 29, 1.0) for user in range(20) for item in EVERGREENS]
+        fans += [(f"new{user}", item, 1, 1.0) for user in range(3) for item in NOVELTIES]
+        rows = [*fans, *((f"u{user:02d}", "z", 40, 1.0) for user in range(60))]
+        pairs = [(f"u{user:02d}", wanted[user % len(wanted)]) for user in range(60)]
+        held_out = pl.DataFrame(pairs, schema=["user_id", "item_id"], orient="row")
+        problem = problem_of(rows)
+        return Exam(problem, held_out_of(problem, held_out, users_max=60, seed=0))
+
+    return build
+
+
+def config_of(*names: str, **options) -> RetrievalConfig:
+    sources = {source.name: {"enabled": source.name in names} for source in SOURCES}
+    return RetrievalConfig(candidates_per_source=2, sources=sources, **options)
+
+
+def tune(exam, config, names, *, trials=12, until=None, clock=lambda: 0.0, fixed=None, threads=1, seed=7):
+    seen = []
+    found = tune_retrieval(
+        [exam],
+        config,
+        names,
+        Budget(clock, until, trials),
+        k=2,
+        fixed=fixed or {},
+        seed=seed,
+        threads=threads,
+        watch=seen.append,
+    )
+    return found, seen
+
+
+def trials_of(found):
+    return {
+        name: [(trial.number, trial.value, trial.parameters) for trial in search.trials]
+        for name, search in found.searches.items()
+    }
+
+
+def test_the_planted_half_life_is_found(exam_of):
+    found, seen = tune(exam_of(EVERGREENS), config_of("trending"), ["trending"])
+    assert found.changes["trending"].keys() == {"half_life_days"}
+    assert found.changes["trending"]["half_life_days"] > BEST_FROM_DAYS
+    assert (found.default, found.default_recall, found.tuned_recall) == (0, 0, 1)
+    # one of two items wanted, first for half of the users and second for the others
+    assert found.tuned == pytest.approx((1 + (1 + 1 / np.log2(3)) / 2) / 2)
+    assert found.is_gained
+    first = found.searches["trending"].trials[0]
+    assert (first.parameters, first.value) == ({"half_life_days": 7.0}, 0)
+    assert [watched.best for watched in seen] == np.maximum.accumulate([each.trial.value for each in seen]).tolist()
+
+
+def test_the_same_seed_finds_the_same_at_any_number_of_threads(exam_of):
+    exam, config = exam_of(EVERGREENS + NOVELTIES), config_of("trending", "als", "item_knn")
+    names = ["trending", "als", "item_knn"]
+    one, _ = tune(exam, config, names, trials=4)
+    two, _ = tune(exam, config, names, trials=4, threads=2)
+    assert one.changes == two.changes
+    assert trials_of(one) == trials_of(two)
+    other, _ = tune(exam, config, names, trials=4, seed=8)
+    assert trials_of(other) != trials_of(one)
+
+
+def test_what_nothing_beats_stays_as_it_is(exam_of):
+    found, _ = tune(exam_of(NOVELTIES), config_of("trending"), ["trending"])
+    assert found.changes == {}
+    assert (found.gain.value, found.is_gained) == (0, False)
+    assert found.default == found.tuned > 0
+
+
+@pytest.mark.parametrize(("better", "is_kept"), [(1, False), (5, True)])
+def test_what_is_better_for_one_user_of_sixty_is_chance(better, is_kept):
+    # a resample misses one of 60 users in (59 / 60) ** 60 = 36 % of the draws, all of five in 0.6 %
+    source = SOURCES[0]
+    default = Variant(source, [], np.zeros(60))
+    best = Variant(source, [], (np.arange(60) < better).astype(float))
+    found = SourceSearch(default, best, [], seed=7)
+    assert found.gain.value == pytest.approx(better / 60)
+    assert (found.kept is best) == is_kept
+
+
+def test_what_the_settings_say_is_not_searched(exam_of):
+    config = config_of("trending").with_sources({"trending": {"half_life_days": 5.0}})
+    found, _ = tune(exam_of(EVERGREENS), config, ["trending"], fixed={"trending": {"half_life_days"}})
+    assert found.changes == {}
+    assert len(found.searches["trending"].trials) == 1
+
+
+def test_a_source_that_is_off_is_switched_on_where_it_adds_and_only_there(exam_of):
+    on, _ = tune(exam_of(EVERGREENS), config_of("trending"), ["popularity"])
+    assert on.changes["popularity"]["enabled"]
+    assert on.changes["popularity"].get("weight", 1.0) > 0
+    assert on.is_gained
+    off, _ = tune(exam_of(NOVELTIES), config_of("trending"), ["popularity"])
+    assert off.changes == {}
+
+
+def test_a_weight_of_the_settings_stays(exam_of):
+    config = config_of("trending", "popularity").with_sources({"trending": {"weight": 3.0}})
+    free, _ = tune(exam_of(EVERGREENS), config, [])
+    assert free.weights["trending"] < free.weights["popularity"]
+    kept, _ = tune(exam_of(EVERGREENS), config, [], fixed={"trending": {"weight"}})
+    assert kept.weights["trending"] == 3.0
+    assert "trending" not in kept.changes
+
+
+def test_the_budget_ends_the_search_and_what_one_source_leaves_goes_to_the_next(exam_of):
+    ticks = count()
+    found, seen = tune(
+        exam_of(EVERGREENS),
+        config_of("trending", "trending_1d"),
+        ["trending", "trending_1d"],
+        trials=1000,
+        until=100.0,
+        clock=lambda: float(next(ticks)),
+    )
+    numbers = [len(search.trials) for search in found.searches.values()]
+    assert min(numbers) > 5
+    assert 80 < seen[-1].seconds <= 95  # nine tenths of it, and the trial that it ended in
+    short, _ = tune(exam_of(EVERGREENS), config_of("trending"), ["trending"], until=-1.0)
+    assert trials_of(short)["trending"] == [(0, 0.0, {"half_life_days": 7.0})]
+
+
+def test_pools_of_two_instants_are_worth_what_each_is():
+    def pool_of(n_items, items):
+        users = np.arange(2, dtype=np.int32)
+        held = HeldOut(users, users.astype(np.int64) * n_items, np.array([1, 2]))
+        problem = type("Sized", (), {"n_items": n_items})()
+        lists = SourceLists(np.array([0, 0, 1], np.int32), np.array(items, np.int32), np.array([2, 1, 1], np.float32))
+        return pool_lists(problem, held, {"one": lists})
+
+    pools = [pool_of(4, [3, 0, 0]), pool_of(7, [5, 6, 2])]
+    joined = join_pools(pools)
+    for k in (1, 2):
+        apart = np.concatenate([pool.values({"one": 1.0}, k) for pool in pools])
+        assert joined.values({"one": 1.0}, k).tolist() == apart.tolist()
+    # the first user's item comes second, one of the two items of the second user comes first, the others never
+    assert joined.recalls({"one": 1.0}, 1).tolist() == [0, 1 / 2, 0, 0]
+    assert joined.recalls({"one": 1.0}, 2).tolist() == [1, 1 / 2, 0, 0]
+
+
+def test_no_users_of_an_exam_are_no_rows(exam_of):
+    exam = exam_of(EVERGREENS)
+    nothing = SourceLists(*(np.empty(0, dtype) for dtype in (np.int32, np.int32, np.float32)))
+    pool = pool_exams([exam], {"one": [nothing]})
+    assert pool.values({"one": 1.0}, 2).tolist() == [0.0] * 60
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if source.name in RANGES], ids=lambda each: each.name)
+def test_defaults_lie_in_their_ranges_whose_ends_are_allowed(source):
+    for field, found in RANGES[source.name].items():
+        default = getattr(source.config, field)
+        if isinstance(found, Span):
+            assert found.low <= default <= found.high, field
+            assert float(f"{default:.3g}") == default
+        else:
+            assert default in found, field
+        for end in (found.low, found.high) if isinstance(found, Span) else found:
+            tried = with_parameters(source, {field: end})
+            assert getattr(tried.config, field) == end
+
+
+def test_every_range_is_of_a_source():
+    assert set(RANGES) <= {source.name for source in SOURCES}
