@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from recs_platform.contracts import columns as c
 
 USER_METRICS = ("ndcg", "recall", "hit_rate", "mrr", "map")
+CANDIDATE_RECALL = "candidate_recall"
 USER_COUNT = "user_count"
 
 _CODE = "user_code"
+_HIT = pl.lit(1).alias("hit")
 
 
 def user_metrics(lists: pl.DataFrame, held_out: pl.DataFrame, k: int) -> pl.DataFrame:
@@ -76,6 +78,23 @@ def _values(
             total(nth_hit / ranks) / best,
         ]
     )
+
+
+def candidate_recall(offered: pl.DataFrame, held_out: pl.DataFrame) -> pl.DataFrame:
+    """Share of each user's held-out items that are among those offered, whatever their order.
+
+    `offered`: distinct user_id, item_id; `held_out`: the same. Returns user_id, metric, value (Float64), sorted by
+    user_id, for every user of `held_out`; a user who was offered nothing has 0.
+
+    >>> offered = pl.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"]})
+    >>> held_out = pl.DataFrame({"user_id": ["a", "a", "c"], "item_id": ["y", "w", "x"]})
+    >>> candidate_recall(offered, held_out).rows()
+    [('a', 'candidate_recall', 0.5), ('c', 'candidate_recall', 0.0)]
+    """
+    pair = [c.USER_ID, c.ITEM_ID]
+    found = held_out.select(pair).join(offered.select(*pair, _HIT), on=pair, how="left", maintain_order="left")
+    shares = found.group_by(c.USER_ID).agg((pl.col("hit").count() / pl.len()).alias(c.VALUE))
+    return shares.select(c.USER_ID, pl.lit(CANDIDATE_RECALL).alias(c.METRIC), c.VALUE).sort(c.USER_ID)
 
 
 def catalogue_coverage(lists: pl.DataFrame, n_items: int, k: int) -> float:

@@ -6,12 +6,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recs_platform.contracts.tables import AS_OF_TABLES, USER_METRICS, VERDICTS
-from recs_platform.stages.reports import REPORTS
+from recs_platform.contracts.tables import AS_OF_TABLES, RETRIEVAL, USER_METRICS, VERDICTS
+from recs_platform.stages.reports import REPORTS, IndexFacts, Offers, RetrievalFacts
 from recs_platform.stages.reports.verdicts import SEVERITY, ReportInputs, contract_frame
 
 AS_OF = datetime(2020, 1, 8, tzinfo=UTC)
 N = 80
+
+
+def facts(*, empty: bool) -> RetrievalFacts:
+    earlier = contract_frame([], RETRIEVAL)
+    if empty:
+        nothing = pl.DataFrame(schema={"sources": pl.List(pl.String), "n": pl.Int64})
+        return RetrievalFacts(Offers(nothing, nothing, nothing, ("als",), 0, 0), [], earlier)
+    counts = pl.DataFrame({"sources": [["als"], ["als", "trending"]], "n": [N, N]})
+    offers = Offers(counts, counts.head(1), counts.head(1), ("als", "trending"), N, N)
+    return RetrievalFacts(offers, [IndexFacts("als", N, N, 0.5, ((1.0, 1.0, 50),))], earlier)
 
 
 def inputs(folder, *, empty: bool = False) -> ReportInputs:
@@ -24,6 +34,7 @@ def inputs(folder, *, empty: bool = False) -> ReportInputs:
         for user in users
         for days in (14, 28)
     ]
+    rows += [row | {"metric": "candidate_recall", "k": 40, "model": "candidates"} for row in rows[: 2 * N]]
     features = pl.DataFrame({"user_id": users, "recency_days": rng.random(N)})
     attributes = {"age_band": [None, "18-24"] * 40, "gender": ["f", "m"] * 40, "country": "DE", "subscription": None}
     n = 0 if empty else None
@@ -49,6 +60,7 @@ def inputs(folder, *, empty: bool = False) -> ReportInputs:
         reference_features={} if empty else {"features.u": features},
         current_features={"features.u": features.head(n) if empty else features},
         feature_columns={"features.u": {"recency_days": "user"}},
+        read_retrieval=lambda: facts(empty=empty),
         as_of=AS_OF,
         reference_as_of=None if empty else AS_OF - timedelta(days=7),
         horizon_days=14,
@@ -63,7 +75,7 @@ def report(request):
 
 
 def test_names_and_tables_are_distinct_and_known():
-    assert [report.name for report in REPORTS] == ["offline_metrics", "drift", "bias"]
+    assert [report.name for report in REPORTS] == ["offline_metrics", "drift", "bias", "retrieval"]
     assert len({report.table.name for report in REPORTS}) == len(REPORTS)
     assert all(report.table in AS_OF_TABLES and report.title for report in REPORTS)
 

@@ -26,7 +26,16 @@ from recs_platform.contracts.tables.raw import (
     USER_HISTORY,
     USERS,
 )
-from recs_platform.contracts.tables.reports import BIAS, DRIFT, LIST_METRICS, OFFLINE_METRICS, USER_METRICS, VERDICTS
+from recs_platform.contracts.tables.reports import (
+    BIAS,
+    DRIFT,
+    LIST_METRICS,
+    OFFLINE_METRICS,
+    RETRIEVAL,
+    RETRIEVAL_HISTORY,
+    USER_METRICS,
+    VERDICTS,
+)
 from recs_platform.contracts.tables.segments import (
     BEHAVIOUR_SEGMENTS,
     CLUSTER_PROFILES,
@@ -43,10 +52,11 @@ BATCH_TABLES = (
 RAW_TABLES = (*BATCH_TABLES, EVENT_FLAGS, REMOVALS)
 AS_OF_TABLES = (
     CANDIDATES, ITEM_NEIGHBOURS, ITEM_VECTORS, RANKED, LISTS, SHORT_LISTS, OFFLINE_METRICS, USER_METRICS, LIST_METRICS,
-    DRIFT, BIAS, VERDICTS, BEHAVIOUR_SEGMENTS, CLUSTER_TRIALS, CLUSTER_PROFILES, MIGRATIONS, SEGMENT_FACTORS,
+    DRIFT, BIAS, RETRIEVAL, VERDICTS, BEHAVIOUR_SEGMENTS, CLUSTER_TRIALS, CLUSTER_PROFILES, MIGRATIONS,
+    SEGMENT_FACTORS,
 )  # fmt: skip
 # Never written: what models read of as_ofs before their own.
-HISTORIES = (LISTS_HISTORY,)
+HISTORIES = (LISTS_HISTORY, RETRIEVAL_HISTORY)
 
 __all__ = [
     "AS_OF_TABLES",
@@ -80,6 +90,8 @@ __all__ = [
     "RAW_TABLES",
     "RELEASES",
     "REMOVALS",
+    "RETRIEVAL",
+    "RETRIEVAL_HISTORY",
     "SEGMENT_FACTORS",
     "SHORT_LISTS",
     "USERS",

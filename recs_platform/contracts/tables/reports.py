@@ -1,17 +1,22 @@
-"""Tables of the reports: metrics, drift, bias, verdicts."""
+"""Tables of the reports: metrics, drift, bias, retrieval, verdicts. Tables that models write are in their yml."""
+
+from dataclasses import replace
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables.table import AS_OF, USER, Column, TableContract, count, instant, number, text
+
+MODELS = "final, the candidate source alone, or candidates (all of them together, candidate_recall only)"
+LENGTH = "Length of the list; for candidate_recall, most candidates a user may have"
 
 OFFLINE_METRICS = TableContract(
     "reports.offline_metrics",
     "One row a model, segment and metric, measured on held-out events with the full catalogue ranked",
     (
         AS_OF,
-        text(c.MODEL, "final, popularity, or the candidate source alone", required=True),
+        text(c.MODEL, MODELS, required=True),
         text(c.SEGMENT, "Segment of users; all = everyone", required=True),
         text(c.METRIC, "Name of the metric", required=True),
-        Column(c.K, "INTEGER", "Length of the list", required=True, unit="items"),
+        Column(c.K, "INTEGER", LENGTH, required=True, unit="items"),
         number(c.VALUE, "Mean over users and windows"),
         number(c.CI_LOW, "Lower end of the 95 % bootstrap interval"),
         number(c.CI_HIGH, "Upper end of the 95 % bootstrap interval"),
@@ -31,10 +36,10 @@ USER_METRICS = TableContract(
         AS_OF,
         text(c.PROTOCOL, "How events were held out", required=True),
         instant(c.CUTOFF, "Start of the window", required=True),
-        text(c.MODEL, "final, popularity, or the candidate source alone", required=True),
+        text(c.MODEL, MODELS, required=True),
         USER,
         text(c.METRIC, "Name of the metric", required=True),
-        Column(c.K, "INTEGER", "Length of the list", required=True, unit="items"),
+        Column(c.K, "INTEGER", LENGTH, required=True, unit="items"),
         number(c.VALUE, "The metric for this user", required=True),
     ),
     grain=(c.PROTOCOL, c.CUTOFF, c.MODEL, c.USER_ID, c.METRIC, c.K),
@@ -48,7 +53,7 @@ LIST_METRICS = TableContract(
         AS_OF,
         text(c.PROTOCOL, "How events were held out", required=True),
         instant(c.CUTOFF, "Start of the window", required=True),
-        text(c.MODEL, "final, popularity, or the candidate source alone", required=True),
+        text(c.MODEL, "final, or the candidate source alone", required=True),
         text(c.METRIC, "Name of the metric", required=True),
         Column(c.K, "INTEGER", "Length of the list", required=True, unit="items"),
         number(c.VALUE, "The metric over all lists of the window", required=True),
@@ -95,6 +100,49 @@ BIAS = TableContract(
     ),
     grain=("dimension", c.ATTRIBUTE, c.GROUP, c.METRIC),
     partition_by=(c.AS_OF,),
+)
+
+RETRIEVAL = TableContract(
+    "reports.retrieval",
+    "One row a metric of candidates or indexes, and the source, segment, other source or share it is told of",
+    (
+        AS_OF,
+        text(
+            c.METRIC,
+            "candidate_recall, overlap, only_here, rows_per_user, coverage, users_served, index_items, "
+            "index_megabytes or audit_recall",
+            required=True,
+        ),
+        text(c.SOURCE, "The candidate source; all = the candidates of every source together", required=True),
+        text(c.SEGMENT, "Segment of users that candidate_recall is told of; all = everyone", required=True),
+        text("other_source", "overlap: the source that offers the same items to the same users"),
+        number("share", "audit_recall: how much of the catalogue searches were allowed", "share (0, 1]"),
+        number(
+            c.VALUE,
+            "A share from 0 to 1, but for rows_per_user (candidates), index_items (items), index_megabytes (10^6 bytes "
+            "of vectors)",
+            required=True,
+        ),
+        number(c.CI_LOW, "Lower end of the 95 % bootstrap interval of candidate_recall"),
+        number(c.CI_HIGH, "Upper end of the 95 % bootstrap interval of candidate_recall"),
+        count(
+            c.SAMPLE_SIZE,
+            "What it was counted over: user windows (candidate_recall), candidates (overlap, only_here), users served "
+            "(rows_per_user), eligible items (coverage), known users (users_served), items (index_items, "
+            "index_megabytes), queries (audit_recall)",
+            unit="as the metric says",
+        ),
+        text(c.PROTOCOL, "candidate_recall: how events were held out"),
+    ),
+    grain=(c.METRIC, c.SOURCE, c.SEGMENT, "other_source", "share"),
+    partition_by=(c.AS_OF,),
+)
+
+RETRIEVAL_HISTORY = replace(
+    RETRIEVAL,
+    name="reports.retrieval_history",
+    description="The rows of reports.retrieval of each as_of before this one",
+    history_of=RETRIEVAL.name,
 )
 
 VERDICTS = TableContract(

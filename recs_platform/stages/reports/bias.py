@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import BIAS
 from recs_platform.stages.reports.exposure import ExposureConfig, exposure_rows
+from recs_platform.stages.reports.offline import chosen_protocol
 from recs_platform.stages.reports.pages import Section, write_page
 from recs_platform.stages.reports.quality import NDCG, QUALITY, QualityConfig, quality_rows
 from recs_platform.stages.reports.verdicts import (
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 NAME = "bias"
 _FINAL = "final"
-_PREFERRED_PROTOCOLS = ("global", "per_user")
 
 
 class BiasConfig(BaseModel):
@@ -86,16 +86,14 @@ def run(inputs: ReportInputs, config: BiasConfig | None = None) -> ReportResult:
 
 
 def final_ndcg(user_metrics: pl.DataFrame) -> pl.DataFrame:
-    """user_id, value: ndcg of model `final` under one protocol (`global`, else `per_user`, else first by name).
+    """user_id, value: ndcg of model `final` under one protocol, see `chosen_protocol`.
 
     The longest k is taken. No rows when the final lists were not evaluated.
     """
     import polars as pl
 
     found = user_metrics.filter((pl.col(c.MODEL) == _FINAL) & (pl.col(c.METRIC) == NDCG))
-    protocols = found[c.PROTOCOL].unique().sort().to_list()
-    chosen = next((name for name in (*_PREFERRED_PROTOCOLS, *protocols) if name in protocols), None)
-    one = found.filter(pl.col(c.PROTOCOL) == pl.lit(chosen, pl.String))
+    one = found.filter(pl.col(c.PROTOCOL) == pl.lit(chosen_protocol(found), pl.String))
     return one.filter(pl.col(c.K) == pl.col(c.K).max()).select(c.USER_ID, c.VALUE)
 
 

@@ -30,6 +30,7 @@ NDCG = "ndcg"
 MINUS_POPULARITY = "ndcg_minus_popularity"
 MINUS_BEST = "ndcg_minus_best_source"
 _SLICE = (c.PROTOCOL, c.K)
+_PREFERRED_PROTOCOLS = ("global", "per_user")
 _SEPARATOR = "\x1f"
 
 
@@ -91,7 +92,9 @@ def judge_metrics(metrics: pl.DataFrame, config: OfflineConfig) -> list[Judgemen
     """Two judgements a protocol and k: final over popularity, final over the best source. Never a block."""
     import polars as pl
 
-    everyone = metrics.filter(pl.col(c.SEGMENT) == EVERYONE)
+    # Recall among candidates has a k of its own, at which there are no lists to judge.
+    judged = pl.col(c.METRIC).is_in([NDCG, MINUS_POPULARITY, MINUS_BEST])
+    everyone = metrics.filter((pl.col(c.SEGMENT) == EVERYONE) & judged)
     judgements: list[Judgement] = []
     for (protocol, k), part in everyone.group_by(*_SLICE, maintain_order=True):
         means = part.filter((pl.col(c.METRIC) == NDCG) & (pl.col(c.MODEL) != FINAL))[c.VALUE]
@@ -192,6 +195,15 @@ def _list_rows(lists: pl.DataFrame, user_metrics: pl.DataFrame, *, horizon_days:
     counted = user_metrics.select(*_SLICE, c.USER_ID, c.CUTOFF).unique().group_by(*_SLICE).len(c.N_USERS)
     for row in lists.join(counted, on=_SLICE, how="left").iter_rows(named=True):
         yield {**row, c.N_USERS: row[c.N_USERS] or 0, c.SEGMENT: EVERYONE, c.HORIZON_DAYS: horizon_days}
+
+
+def chosen_protocol(user_metrics: pl.DataFrame) -> str | None:
+    """The protocol that a report of one number tells: `global`, else `per_user`, else the first by name; None if none.
+
+    `user_metrics` has a column protocol.
+    """
+    found = user_metrics[c.PROTOCOL].unique().sort().to_list()
+    return next((name for name in (*_PREFERRED_PROTOCOLS, *found) if name in found), None)
 
 
 def _series(model: str, metric: str) -> str:

@@ -1,4 +1,4 @@
-"""Plain HTML pages for reports: headings, sentences, tables; no script. What they say is decided elsewhere."""
+"""HTML pages for reports: headings, sentences, tables, figures; no script. What they say is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -22,17 +22,31 @@ table { border-collapse: collapse; margin: .5rem 0; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #dde3ea; }
 th { text-align: left; font-weight: 600; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
 td.pass { color: #1a7f37; } td.warn { color: #9a6700; } td.block { color: #b42318; } td.no_data { color: #6b7785; }
+table.heat th, table.heat td { padding: .25rem .45rem; font-size: .85rem; }
+table.heat td { text-align: right; font-variant-numeric: tabular-nums; border-bottom: 1px solid #fff; }
+table.heat tr:first-child th { vertical-align: bottom; }
+table.heat tr:first-child th span { writing-mode: vertical-rl; transform: rotate(180deg); white-space: nowrap; }
+table.heat td.none, table.bars td.none { color: #b6c0ca; text-align: center; }
+table.bars td { font-variant-numeric: tabular-nums; white-space: nowrap; }
+.track { display: inline-block; width: 7rem; height: .7rem; margin-right: .6rem; background: #eef2f6; }
+.bar { display: block; height: 100%; background: #3b82c4; }
+figure { margin: 1rem 0 1.5rem; } figcaption { font-weight: 600; margin-bottom: .3rem; }
+svg { width: 100%; height: auto; } svg { font: 12px system-ui, sans-serif; fill: #55626f; }
 """
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, a sentence and a table; `links` are (text, file name in the same folder)."""
+    """A heading, a sentence, and a table or a figure or neither; `links` are (text, file name in the same folder).
+
+    `figure`: markup from `charts`, which goes into the page as it is.
+    """
 
     heading: str
     text: str
-    table: pl.DataFrame
+    table: pl.DataFrame | None = None
     links: Sequence[tuple[str, str]] = field(default=())
+    figure: str = ""
 
 
 def render_page(title: str, as_of: datetime, sections: Sequence[Section]) -> str:
@@ -55,8 +69,9 @@ def write_page(path: Path, title: str, as_of: datetime, sections: Sequence[Secti
 
 def _section(section: Section) -> str:
     links = "".join(f'<p><a href="{html.escape(href)}">{html.escape(text)}</a></p>\n' for text, href in section.links)
+    table = "" if section.table is None else _table(section.table)
     return (
-        f"<h2>{html.escape(section.heading)}</h2>\n<p>{html.escape(section.text)}</p>\n{links}{_table(section.table)}"
+        f"<h2>{html.escape(section.heading)}</h2>\n<p>{html.escape(section.text)}</p>\n{links}{section.figure}{table}"
     )
 
 

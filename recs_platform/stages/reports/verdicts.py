@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,8 @@ from recs_platform.contracts.tables import VERDICTS, TableContract
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from recs_platform.stages.reports.offers import RetrievalFacts
 
 Verdict = Literal["pass", "no_data", "warn", "block"]
 SEVERITY: tuple[Verdict, ...] = ("pass", "no_data", "warn", "block")
@@ -46,7 +48,8 @@ class ReportInputs:
     user_id, item_id, rank of the lists about to be released; `item_counts` item_id, interaction_count for the whole
     catalogue, zeros included. Feature frames are keyed by table name and hold that table's keys and features,
     `feature_columns` says the scope of each.
-    `reference_as_of` is None on the first run, and then there is nothing to compare with. `folder` takes the pages.
+    `reference_as_of` is None on the first run, and then there is nothing to compare with. `read_retrieval` counts
+    candidates when it is called, which only the report of them does. `folder` takes the pages.
     """
 
     user_metrics: pl.DataFrame
@@ -58,6 +61,7 @@ class ReportInputs:
     reference_features: Mapping[str, pl.DataFrame]
     current_features: Mapping[str, pl.DataFrame]
     feature_columns: Mapping[str, Mapping[str, str]]
+    read_retrieval: Callable[[], RetrievalFacts]
     as_of: datetime
     reference_as_of: datetime | None
     horizon_days: int
@@ -69,13 +73,15 @@ class ReportInputs:
 class ReportResult:
     """A report: `frame` has the columns of `table`, `verdicts` those of `reports.verdicts`.
 
-    `html` is the name of the report's page in the folder that was given, None when it wrote none.
+    `html` is the name of the report's page in the folder that was given, None when it wrote none. `numbers` are the
+    few that are worth a line over the as-ofs, by name.
     """
 
     table: str
     frame: pl.DataFrame
     verdicts: pl.DataFrame
     html: str | None
+    numbers: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def verdict(self) -> Verdict:
@@ -85,12 +91,16 @@ class ReportResult:
 
 @dataclass(frozen=True)
 class Report:
-    """An entry of REPORTS: one asset and one check are built from each."""
+    """An entry of REPORTS: one asset and one check are built from each.
+
+    `reads`: tables and artifacts of the graph that it reads beyond those of every report.
+    """
 
     name: str
     title: str
     table: TableContract
     run: Callable[[ReportInputs], ReportResult]
+    reads: tuple[str, ...] = ()
 
 
 def worst(verdicts: Iterable[str]) -> Verdict:

@@ -133,3 +133,16 @@ def test_no_held_out_users_or_too_few_are_no_data_and_never_a_pass(base):
 def test_rows_in_another_order_give_the_same_frame(base):
     frame = metrics({"final": base, "popularity": base**2, "als": base**3})
     assert summarize(frame).equals(summarize(frame.sample(fraction=1.0, shuffle=True, seed=3)))
+
+
+def test_recall_among_candidates_is_shown_by_segment_and_changes_no_verdict(base):
+    """It has a k of its own and a model of its own: a best source that is none would be judged."""
+    lists = metrics({"final": base, "popularity": base - 0.1})
+    recall = metrics({"candidates": base + 0.4}, metric="candidate_recall", k=200)
+    alone = metrics({"popularity": base + 0.3}, metric="candidate_recall")
+    segments = pl.DataFrame({"user_id": ["u000", "u001"], "segment_name": ["new", "new"]})
+    frame = summarize(pl.concat([lists, recall, alone]), segments)
+    assert one(frame, "candidates", "candidate_recall")["value"] == pytest.approx(base.mean() + 0.4)
+    assert one(frame, "candidates", "candidate_recall", "new")["value"] == pytest.approx(base[:2].mean() + 0.4)
+    config = OfflineConfig()
+    assert judge_metrics(frame, config) == judge_metrics(summarize(lists, segments), config)
