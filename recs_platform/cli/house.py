@@ -70,10 +70,15 @@ RECS_TOML = """\
 # [retrieval]
 # candidates = 200                # best of the merge that a user keeps
 # vectors = "vectors.parquet"     # your own item vectors: item_id and vector, relative to this home
+# blocked_items = ["item-1"]      # item_ids that nobody is offered
+# blocked_creators = ["someone"]  # creators whose items nobody is offered
+# refit_every_days = 7            # vectors are fitted in full so often, in between new events are folded in
 # quotas = {new_items = 2}        # best items of a source that stay candidates wherever the merge puts them
 # [retrieval.segments.new]        # by segment_id of segments.user_segments
 # off = ["als"]                   # sources these users are not offered items of
 # quotas = {new_items = 10}
+# [retrieval.cold]                # users of whom little is known
+# positives_max = 0               # with at most so many positives; a news home may want 2
 # [retrieval.sources.trending]    # parameters of a source; every source has enabled and weight
 # half_life_days = 3.0
 

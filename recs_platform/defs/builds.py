@@ -14,8 +14,9 @@ import recs_platform
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.contracts.time import as_of_key
+from recs_platform.defs.data_versions import FIRST_OCCURRED_AT, ROW_COUNT, known_files
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.training import FIRST_OCCURRED_AT, ROW_COUNT, known_files
+from recs_platform.defs.tuned_configs import adopted_version
 from recs_platform.lake.artifacts import artifact, library_versions, sealed_versions, write_artifact, write_manifest
 from recs_platform.stages.releases import previous_release
 
@@ -84,7 +85,10 @@ def read_basis(platform: Platform, at: datetime, known: datetime, versions: Mapp
     return Basis(
         files=files.filter(first.is_null() | (first < at)).select(*FILE_KEY, ROW_COUNT).sort(FILE_KEY),
         models={model.name: model.hash for model in platform.models},
-        settings=platform.settings.model_dump(mode="json", exclude=_NOT_OF_A_BUILD),
+        settings={
+            **platform.settings.model_dump(mode="json", exclude=_NOT_OF_A_BUILD),
+            "retrieval_config": adopted_version(platform.home.artifacts),
+        },
         code=f"{recs_platform.__version__}+{_code_hash(Path(recs_platform.__file__).parent)}",
         libraries=library_versions(*_LIBRARIES),
         previous=None if before is None else before.version,

@@ -12,16 +12,25 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, TableContract
+from recs_platform.defs.holding_out import Split
+from recs_platform.defs.places import Places
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.retrieval_inputs import retrieval_config
 from recs_platform.defs.training import RANKER, Curriculum, Shelf, plan_curriculum, ranker, ranker_version
-from recs_platform.defs.windows import IS_KNOWN_ITEM, USER_COUNT, Split, Window, read_window
-from recs_platform.evaluation.metrics import catalogue_coverage, gini_exposure, novelty, user_metrics
+from recs_platform.defs.windows import IS_KNOWN_ITEM, USER_COUNT, Window, read_window
+from recs_platform.evaluation.metrics import (
+    candidate_recall,
+    catalogue_coverage,
+    gini_exposure,
+    novelty,
+    user_metrics,
+)
 from recs_platform.lake.artifacts import artifact
 from recs_platform.stages import ranking, reranking
 from recs_platform.warehouse.arrow_types import arrow_schema
 
 FINAL = "final"
+ALL_CANDIDATES = "candidates"
 RANKED_PER_USER = 50
 WITH_NEW_ITEMS = "_with_new_items"
 
@@ -67,7 +76,7 @@ def _no_metrics(contract: TableContract) -> pl.DataFrame:
 def evaluate_window(
     platform: Platform, split: Split, tested: Window, trained: Manifest
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Metrics of the final lists and of each enabled source alone in one window."""
+    """Metrics of the final lists and of each enabled source alone in one window, and recall among the candidates."""
     k = platform.settings.k
     models = {FINAL: final_lists(platform, tested, trained)} | {
         source.name: source_lists(tested.rows, source.name, k)
@@ -80,6 +89,11 @@ def evaluate_window(
         for protocol, truth in truths.items()
         for model, made in models.items()
     ]
+    per_user += [
+        candidate_recall(offered, truth).with_columns(_tags(split.cutoff, protocol, model, most))
+        for protocol, truth in truths.items()
+        for model, (offered, most) in _offered(platform, tested).items()
+    ]
     per_list = [_list_metrics(made, tested, k, split.protocol, split.cutoff, model) for model, made in models.items()]
     return pl.concat(per_user), pl.concat(per_list)
 
@@ -89,12 +103,13 @@ def final_lists(platform: Platform, tested: Window, trained: Manifest) -> pl.Dat
     scorer = ranking.load_ranker(artifact(platform.home.artifacts, RANKER, trained.version))
     ranked = ranking.rank_candidates([tested.rows], scorer, top_n=RANKED_PER_USER, threads=platform.settings.threads)
     users = pl.concat([tested.rows[c.USER_ID], tested.held_out[c.USER_ID]]).unique().sort()
-    context = rerank_context(platform, tested.items, tested.consumed, users)
+    places = Places(tested.places, tested.barred)
+    context = rerank_context(platform, tested.items, tested.consumed, users, places)
     return reranking.rerank(pl.concat(list(ranked)), context).lists
 
 
 def rerank_context(
-    platform: Platform, items: pl.DataFrame, consumed: pl.DataFrame, users: pl.Series
+    platform: Platform, items: pl.DataFrame, consumed: pl.DataFrame, users: pl.Series, places: Places
 ) -> reranking.RerankContext:
     """What the rules look at; `items` carry user counts, which order the fallback."""
     settings = platform.settings
@@ -107,6 +122,8 @@ def rerank_context(
         k=settings.k,
         max_per_category=settings.max_per_category,
         allow_repeats=settings.allow_repeats,
+        places=places.users,
+        barred=places.barred,
     )
 
 
@@ -114,6 +131,19 @@ def source_lists(rows: pl.DataFrame, source: str, k: int) -> pl.DataFrame:
     """The first `k` of one source alone (user_id, item_id, rank)."""
     rank = pl.col(c.source_rank(source)).cast(pl.Int32).alias(c.RANK)
     return rows.select(c.USER_ID, c.ITEM_ID, rank).filter(pl.col(c.RANK) <= k)
+
+
+def _offered(platform: Platform, tested: Window) -> dict[str, tuple[pl.DataFrame, int]]:
+    """Candidates kept (user_id, item_id) and how many a user may have: all together, then those of each source."""
+    config = retrieval_config(platform)
+    names = [source.name for source in config.configured_sources()]
+    ranks = [c.source_rank(name) for name in names]
+    pairs = [c.USER_ID, c.ITEM_ID]
+    hits = tested.rows.select(*pairs, *ranks).join(tested.held_out, on=pairs, how="semi")
+    each = config.candidates_per_source
+    most = config.candidates or each * len(names)
+    alone = {name: (hits.filter(pl.col(rank).is_not_null()), each) for name, rank in zip(names, ranks, strict=True)}
+    return {ALL_CANDIDATES: (hits, most)} | alone
 
 
 def _list_metrics(

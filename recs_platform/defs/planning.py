@@ -28,9 +28,9 @@ from recs_platform.defs.builds import (
     last_build,
     read_basis,
 )
+from recs_platform.defs.data_versions import ROW_COUNT
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.spans import default_as_of, event_span, midnight_after, require_events_before
-from recs_platform.defs.training import ROW_COUNT
 from recs_platform.lake.artifacts import is_sealed
 from recs_platform.stages.events import IngestReport
 from recs_platform.stages.events.sources import SOURCE_TABLES

@@ -7,8 +7,8 @@ from datetime import datetime
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import LISTS, SHORT_LISTS
+from recs_platform.defs.data_versions import data_version, known_files
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.training import data_version, known_files
 from recs_platform.stages import releases
 from recs_platform.warehouse.hashing import content_hash
 

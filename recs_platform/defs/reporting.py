@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import LIST_METRICS, LISTS, USER_METRICS, VERDICTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.platform import Platform
+from recs_platform.defs.retrieval_facts import retrieval_facts
 from recs_platform.defs.writing import Written, write_frames
 from recs_platform.stages.features import feature_scopes
 from recs_platform.stages.reports import Report, ReportInputs, ReportResult
@@ -44,6 +46,7 @@ def read_inputs(platform: Platform, at: datetime, known: datetime) -> ReportInpu
             reference_features=reference or {},
             current_features=_features(run),
             feature_columns={table: feature_scopes(platform.models.get(table)) for table in DRIFT_TABLES},
+            read_retrieval=partial(retrieval_facts, platform, at, known),
             as_of=at,
             reference_as_of=earlier if reference else None,
             horizon_days=settings.horizon_days,

@@ -1,7 +1,9 @@
 """What retrieval is given: its config, users with profiles, the operator's vectors. Nothing is fitted here."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from pydantic import ValidationError
@@ -9,6 +11,7 @@ from pydantic import ValidationError
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.defs.platform import Platform
+from recs_platform.defs.tuned_configs import adopted_changes
 from recs_platform.stages import retrieval
 from recs_platform.warehouse.runner import ModelRun
 
@@ -19,17 +22,29 @@ KEPT_OF_EACH = 10
 
 
 def retrieval_config(platform: Platform) -> retrieval.RetrievalConfig:
-    """What the settings say of retrieval; the rest are the stage's defaults. Raises UsageError naming what is wrong."""
+    """What the settings say of retrieval, else the adopted tuned config, else the stage's defaults, field by field.
+
+    What is adopted is read at each call; it changes only while no as-of is built. Raises UsageError naming what is
+    wrong in the settings, NotReady where the adopted config is missing or cannot be used.
+    """
+    return config_with(platform, adopted_changes(platform.home.artifacts))
+
+
+def config_with(platform: Platform, tuned: Mapping[str, Mapping[str, Any]]) -> retrieval.RetrievalConfig:
+    """What the settings say of retrieval, else `tuned` fields by source, else the stage's defaults. Errors as above."""
     settings = platform.settings
     asked = settings.retrieval.model_dump(exclude={"vectors", "blocked_items", "blocked_creators"})
     asked["quotas"] = {source.name: KEPT_OF_EACH for source in retrieval.SOURCES} | asked["quotas"]
     if settings.retrieval.vectors is not None:
         asked["sources"] = {**asked["sources"], VECTORS: {"enabled": True, **asked["sources"].get(VECTORS, {})}}
+    asked["sources"] = dict(tuned) | {name: {**tuned.get(name, {}), **own} for name, own in asked["sources"].items()}
     try:
         return retrieval.RetrievalConfig(candidates_per_source=settings.candidates_per_source, **asked)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(["retrieval", *(str(part) for part in first["loc"])])
+        # Places in a tuple and pydantic's mark of a key are no names of the file.
+        names = [part for part in first["loc"] if isinstance(part, str) and part != "[key]"]
+        field = ".".join(["retrieval", *names])
         raise UsageError(f"setting {field!r} is wrong: {first['msg']} (in recs.toml)") from None
 
 

@@ -1,30 +1,30 @@
-"""Retrieval artifacts of an as-of: embeddings and index, sealed under the hash of what they were made from."""
+"""Retrieval artifacts of an as-of: the index over its embeddings, sealed, and the fit that candidates come from."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
-from recs_platform.contracts.manifests import Manifest, content_key
-from recs_platform.defs.platform import Platform
-from recs_platform.defs.retrieval_inputs import (
-    item_vectors,
-    retrieval_config,
-    vectors_version,
-    with_consent,
-    with_profiles,
+from recs_platform.defs.embedding import (
+    EMBEDDINGS,
+    artifact_version,
+    base_as_of,
+    read_history,
+    retrieval_manifest,
+    seal_embeddings,
+    sealed_embeddings,
 )
-from recs_platform.defs.training import data_version, known_files
-from recs_platform.lake.artifacts import artifact, is_sealed, library_versions, write_artifact, write_manifest
+from recs_platform.defs.places import read_places
+from recs_platform.defs.platform import Platform
+from recs_platform.defs.retrieval_inputs import item_vectors, retrieval_config, with_consent, with_profiles
+from recs_platform.lake.artifacts import artifact, is_sealed, write_artifact, write_manifest
 from recs_platform.stages import retrieval
 
-EMBEDDINGS = "embeddings"
 ITEM_INDEX = "item_index"
-# Of what the artifacts hold; another number makes older ones unused.
-FORMAT = 2
 
 
 def read_problem(platform: Platform, at: datetime, known: datetime) -> retrieval.RetrievalProblem:
-    """Interactions, users with consent, their profiles, and items as of the instant, as codes."""
+    """Interactions, users with consent, their profiles and places, and items as of the instant, as codes."""
     with platform.model_run(at, known) as run:
+        places = read_places(run)
         return retrieval.encode(
             run.frame("staging.stg_interactions"),
             with_profiles(run, with_consent(run.frame("staging.stg_users"))),
@@ -32,53 +32,29 @@ def read_problem(platform: Platform, at: datetime, known: datetime) -> retrieval
             as_of=at,
             allow_repeats=platform.settings.allow_repeats,
             vectors=item_vectors(platform),
+            places=places.users,
+            barred=places.barred,
         )
 
 
-def artifact_version(platform: Platform, at: datetime, known: datetime) -> str:
-    """Embeddings and index are the same where the data before the as-of and the parameters are."""
-    return content_key(
-        {
-            "format": FORMAT,
-            "as_of": at,
-            "data": data_version(known_files(platform, known), at),
-            "models": [platform.models.get(f"staging.stg_{name}").hash for name in ("interactions", "items", "users")],
-            "parameters": retrieval_config(platform).model_dump(),
-            "vectors": vectors_version(platform),
-            "allow_repeats": platform.settings.allow_repeats,
-            "seed": platform.settings.seed,
-        }
-    )
-
-
-def seal_embeddings(platform: Platform, at: datetime, known: datetime) -> tuple[str, bool]:
-    """Fit and seal unless sealed already; returns the version and whether it was reused."""
-    version = artifact_version(platform, at, known)
-    if is_sealed(platform.home.artifacts, EMBEDDINGS, version):
-        return version, True
-    settings = platform.settings
-    fitted = retrieval.fit_embeddings(
-        read_problem(platform, at, known), retrieval_config(platform), seed=settings.seed, threads=settings.threads
-    )
-    with write_artifact(platform.home.artifacts, EMBEDDINGS, version) as folder:
-        for name, embeddings in fitted.items():
-            (folder / name).mkdir()
-            retrieval.save_embeddings(embeddings, folder / name)
-        write_manifest(folder, _manifest(platform, EMBEDDINGS, version, at, known))
-    return version, False
-
-
 def seal_index(platform: Platform, at: datetime, known: datetime) -> tuple[str, bool]:
-    """Build and seal unless sealed already; returns the version and whether it was reused."""
+    """Build, or refresh, and seal unless sealed already; returns the version and whether it was reused.
+
+    Where the embeddings were folded in and search is approximate, the index of what they were folded from is sealed
+    first and brought up to date.
+    """
     root, version = platform.home.artifacts, artifact_version(platform, at, known)
     if is_sealed(root, ITEM_INDEX, version):
         return version, True
-    problem = read_problem(platform, at, known)
+    problem, embeddings = read_history(platform, at, known), sealed_embeddings(platform, version)
+    older = _older_spaces(platform, problem, at, known)
     with write_artifact(root, ITEM_INDEX, version) as folder:
-        for name, embeddings in sealed_embeddings(platform, version).items():
+        for name, found in embeddings.items():
             (folder / name).mkdir()
-            retrieval.save_index(_audited_index(platform, problem, embeddings), folder / name)
-        write_manifest(folder, _manifest(platform, ITEM_INDEX, version, at, known))
+            index = _audited_index(platform, problem, found, older.get(name))
+            retrieval.save_index(index, folder / name)
+        manifest = retrieval_manifest(platform, ITEM_INDEX, version, at, known)
+        write_manifest(folder, manifest.model_copy(update={"inputs": {EMBEDDINGS: version}}))
     return version, False
 
 
@@ -94,12 +70,6 @@ def open_fit(platform: Platform, at: datetime, known: datetime) -> retrieval.Ret
         settings.seed,
         settings.threads,
     )
-
-
-def sealed_embeddings(platform: Platform, version: str) -> dict[str, retrieval.Embeddings]:
-    """Vectors by source. Raises NotReady when they are not sealed."""
-    folder = artifact(platform.home.artifacts, EMBEDDINGS, version)
-    return {path.name: retrieval.load_embeddings(path) for path in sorted(folder.iterdir()) if path.is_dir()}
 
 
 def sealed_indexes(
@@ -119,35 +89,42 @@ def index_reports(platform: Platform, version: str) -> dict[str, retrieval.Index
     return {path.name: retrieval.load_report(path) for path in sorted(folder.iterdir()) if path.is_dir()}
 
 
+def _older_spaces(
+    platform: Platform, problem: retrieval.RetrievalProblem, at: datetime, known: datetime
+) -> dict[str, retrieval.Space]:
+    """What the vectors were folded in from, with its indexes; nothing where those would be built anew in any case."""
+    base_at = base_as_of(platform, at)
+    if base_at is None or retrieval.kind_for(retrieval_config(platform).index, int(problem.eligible.sum())) == "exact":
+        return {}
+    version, _ = seal_embeddings(platform, base_at, known)
+    seal_index(platform, base_at, known)
+    embeddings = sealed_embeddings(platform, version)
+    indexes = sealed_indexes(platform, version, embeddings)
+    return {name: retrieval.Space(found, indexes[name]) for name, found in embeddings.items()}
+
+
 def _audited_index(
-    platform: Platform, problem: retrieval.RetrievalProblem, embeddings: retrieval.Embeddings
+    platform: Platform,
+    problem: retrieval.RetrievalProblem,
+    embeddings: retrieval.Embeddings,
+    older: retrieval.Space | None,
 ) -> retrieval.ItemIndex:
-    settings = platform.settings
-    space = retrieval.index_embeddings(
-        problem,
-        embeddings,
-        config=retrieval_config(platform).index,
-        seed=settings.seed,
-        threads=settings.threads,
-    )
+    """Brought up to date from `older`; built anew without one, or where the refreshed one fails the audit."""
+    if older is not None:
+        refreshed = retrieval.refresh_space(problem, embeddings, older, threads=platform.settings.threads)
+        index = _audited(platform, problem, refreshed)
+        if not retrieval.audit_failures(index.report.recall):
+            return index
+    config, settings = retrieval_config(platform).index, platform.settings
+    built = retrieval.index_embeddings(problem, embeddings, config=config, seed=settings.seed, threads=settings.threads)
+    return _audited(platform, problem, built)
+
+
+def _audited(platform: Platform, problem: retrieval.RetrievalProblem, space: retrieval.Space) -> retrieval.ItemIndex:
     return retrieval.audited(
         space.index,
-        embeddings.item_factors,
-        embeddings.user_factors,
+        space.embeddings.item_factors,
+        space.embeddings.user_factors,
         eligible=problem.eligible,
-        threads=settings.threads,
-    )
-
-
-def _manifest(platform: Platform, name: str, version: str, at: datetime, known: datetime) -> Manifest:
-    return Manifest(
-        name=name,
-        version=version,
-        as_of=at,
-        known_at=known,
-        data_version=data_version(known_files(platform, known), at),
-        seed=platform.settings.seed,
-        parameters=retrieval_config(platform).model_dump(),
-        libraries=library_versions("implicit", "faiss-cpu", "numpy"),
-        sealed_at=datetime.now(UTC),
+        threads=platform.settings.threads,
     )

@@ -1,6 +1,6 @@
 """Which windows a ranker learns from, and the ranker as of an instant, trained or reused. Composes stages."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,8 +11,10 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.contracts.time import parse_instant
+from recs_platform.defs.data_versions import WITHHELD, data_version, known_files, withheld_version
+from recs_platform.defs.holding_out import Protocol, Split, global_splits, per_user_splits
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.windows import Protocol, Split, global_splits, per_user_splits, read_window, window
+from recs_platform.defs.windows import read_window, window
 from recs_platform.evaluation.cutoffs import CutoffPlan, plan_cutoffs
 from recs_platform.evaluation.splits import new_pairs
 from recs_platform.lake.artifacts import (
@@ -33,9 +35,6 @@ POSITIVES_MIN = 500
 USERS_MIN = 200
 POOLED_USERS_MIN = 200
 NO_LABELS = "1970-01-01T00:00:00+00:00"  # a ranker that learned from nothing may serve any as-of
-FIRST_OCCURRED_AT = "first_occurred_at"
-ROW_COUNT = "row_count"
-WITHHELD = "withheld"
 NOBODY = content_key({WITHHELD: []})
 
 
@@ -143,38 +142,6 @@ class Shelf:
             if len(taken) >= WINDOWS_MIN and _is_enough(taken):
                 break
         return taken
-
-
-def known_files(platform: Platform, known_at: datetime, versions: Mapping[str, int] | None = None) -> pl.DataFrame:
-    """Files that contributed rows by `known_at`: contract_table, file_hash, row_count, first_occurred_at.
-
-    What is left out of them is listed like files of their own: `withheld` users and files with `flagged` events.
-    Raw tables named in `versions` are read as they were then.
-    """
-    with platform.model_run(known_at, known_at, scratch=True, versions=versions) as run:
-        files, omissions = run.frame("staging.stg_files"), run.frame("staging.stg_omissions")
-    left_out = omissions.select(
-        pl.col("omission").alias(c.CONTRACT_TABLE),
-        pl.col("subject").alias(c.FILE_HASH),
-        pl.col("event_count").alias(ROW_COUNT),
-        FIRST_OCCURRED_AT,
-    )
-    return pl.concat([files.select(left_out.columns), left_out]).sort(c.CONTRACT_TABLE, c.FILE_HASH)
-
-
-def data_version(files: pl.DataFrame, before: datetime) -> str:
-    """Hash of the files that matter before an instant, and of what is left out of them.
-
-    The same in every home that took in the same files and leaves out the same users and events.
-    """
-    matters = files.filter(pl.col(FIRST_OCCURRED_AT).is_null() | (pl.col(FIRST_OCCURRED_AT) < before))
-    return content_key({"files": matters.select(c.CONTRACT_TABLE, c.FILE_HASH, ROW_COUNT).rows()})
-
-
-def withheld_version(files: pl.DataFrame, before: datetime) -> str:
-    """Hash of the users with events before an instant that nothing may be learned from."""
-    withheld = files.filter((pl.col(c.CONTRACT_TABLE) == WITHHELD) & (pl.col(FIRST_OCCURRED_AT) < before))
-    return content_key({WITHHELD: withheld[c.FILE_HASH].sort().to_list()})
 
 
 def _is_enough(windows: Sequence[Manifest]) -> bool:

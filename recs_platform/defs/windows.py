@@ -6,11 +6,11 @@ A window is cached as a sealed artifact under the hash of everything it was made
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,9 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.contracts.tables import CANDIDATES, EVENTS, ITEM_NEIGHBOURS
+from recs_platform.defs.embedding import passing_embeddings
+from recs_platform.defs.holding_out import INTERACTIONS, PAIR, Split, hold_out, later_interactions, without_held_out
+from recs_platform.defs.places import Places, place_hashes, read_places
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.retrieval_inputs import (
     item_vectors,
@@ -26,7 +29,6 @@ from recs_platform.defs.retrieval_inputs import (
     with_consent,
     with_profiles,
 )
-from recs_platform.evaluation.splits import new_pairs, per_user_holdout
 from recs_platform.lake.artifacts import (
     artifact,
     is_sealed,
@@ -37,41 +39,12 @@ from recs_platform.lake.artifacts import (
 )
 from recs_platform.stages import ranking, retrieval
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
-from recs_platform.warehouse.clauses import instant_literal
 from recs_platform.warehouse.runner import ModelRun
 
 WINDOWS = "windows"
 USERS_MAX = 600
-HELD_OUT_FRACTION = 0.2
 IS_KNOWN_ITEM = "is_known_item"
-INTERACTIONS = "staging.stg_interactions"
-PAIR = [c.USER_ID, c.ITEM_ID]
 USER_COUNT = "user_count"
-Protocol = Literal["global", "per_user"]
-
-
-@dataclass(frozen=True)
-class Split:
-    """How a window's events are held out.
-
-    `global`: events in `[cutoff, labels_end)`. `per_user`: each user's last fifth by time; `peels` = 2 takes the fifth
-    before that one, with the last one unseen.
-    """
-
-    protocol: Protocol
-    cutoff: datetime
-    labels_end: datetime
-    peels: int = 1
-
-    @property
-    def name(self) -> datetime:
-        """The cutoff that rows carry. Windows of one as-of that differ in peels differ by a microsecond each."""
-        return self.cutoff - timedelta(microseconds=self.peels - 1)
-
-    @property
-    def labels_known_at(self) -> datetime:
-        """When the labels are known: what tells a ranker that may serve from one that is only tested."""
-        return self.labels_end - timedelta(microseconds=self.peels - 1)
 
 
 @dataclass(frozen=True)
@@ -80,12 +53,15 @@ class Window:
 
     `rows`: keys, sources, features, label, cutoff. `held_out`: positives, with whether the item was known by the
     cutoff. `items`: catalogue as of the cutoff with the count of users. `consumed`: what the users had consumed.
+    `places`: where the users are. `barred`: what may not be offered there.
     """
 
     rows: pl.DataFrame
     held_out: pl.DataFrame
     items: pl.DataFrame
     consumed: pl.DataFrame
+    places: pl.DataFrame
+    barred: pl.DataFrame
 
 
 def window(platform: Platform, split: Split, known_at: datetime, data_version: str) -> tuple[Manifest, bool]:
@@ -130,6 +106,7 @@ def window_key(platform: Platform, split: Split, data_version: str) -> str:
             "split": vars(split),
             "data": data_version,
             "models": [platform.models.get(table).hash for table in feature_tables(platform.feature_set)],
+            "places": place_hashes(platform),
             "features": platform.feature_set.hash,
             **_parameters(platform),
         }
@@ -142,33 +119,28 @@ def build_window(platform: Platform, split: Split, known_at: datetime) -> Window
     What is known is resolved to persons as of the cutoff, what is held out as of the labels' end: a login in between
     tells nothing to the past.
     """
-    later = _later_interactions(platform, split, known_at)
+    later = later_interactions(platform, split, known_at)
     with platform.model_run(split.cutoff, known_at, scratch=True) as run:
-        known, positives = _hold_out(run.frame(INTERACTIONS), later, split)
+        known, positives = hold_out(run.frame(INTERACTIONS), later, split)
         if split.protocol == "per_user":
-            run.register(EVENTS.name, _without(run, known))
+            run.register(EVENTS.name, without_held_out(run, known))
         users, items = with_consent(run.frame("staging.stg_users")), run.frame("staging.stg_items")
         consumed = run.frame("staging.stg_consumed")
         positives = positives.join(consumed, on=PAIR, how="anti").join(users, on=c.USER_ID, how="semi")
         positives = _sample_users(positives, platform.settings.seed)
-        rows = _rank_rows(platform, run, split, known, with_profiles(run, users), items, positives)
+        places = read_places(run)
+        rows = _rank_rows(platform, run, split, known, with_profiles(run, users), items, places, positives)
     targets = positives.select(c.USER_ID).unique()
+    theirs = places.of(targets)
     return Window(
         # two peels share the instant: a microsecond apart they stay two groups, the fuller history the later one
         rows=ranking.label_rows(rows, positives, cutoff=split.cutoff - timedelta(microseconds=split.peels - 1)),
         held_out=_mark_known(positives, items),
         items=with_user_counts(items, known),
         consumed=consumed.select(PAIR).join(targets, on=c.USER_ID, how="semi").sort(pl.all()),
+        places=theirs.users,
+        barred=theirs.barred,
     )
-
-
-def _later_interactions(platform: Platform, split: Split, known_at: datetime) -> pl.DataFrame | None:
-    """Interactions from the cutoff to the labels' end; none of their own where users' last events are held out."""
-    if split.protocol == "per_user":
-        return None
-    with platform.model_run(split.labels_end, known_at, scratch=True) as run:
-        since = instant_literal(split.cutoff)
-        return run.query(f"select * from {run.require(INTERACTIONS)} where {c.OCCURRED_AT} >= {since}")  # noqa: S608
 
 
 def _rank_rows(
@@ -178,9 +150,11 @@ def _rank_rows(
     known: pl.DataFrame,
     users: pl.DataFrame,
     items: pl.DataFrame,
+    places: Places,
     positives: pl.DataFrame,
 ) -> pl.DataFrame:
-    fit = fit_retrieval(platform, known, users, items, split.cutoff)
+    known_at = None if split.protocol == "per_user" else run.known_at
+    fit = fit_retrieval(platform, known, users, items, split.cutoff, places, known_at=known_at)
     targets = positives[c.USER_ID].unique().sort().to_list()
     at = pl.lit(split.cutoff).dt.cast_time_unit("us").alias(c.AS_OF)
     contract = platform.contract(CANDIDATES.name)
@@ -195,9 +169,21 @@ def _rank_rows(
 
 
 def fit_retrieval(
-    platform: Platform, interactions: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame, as_of: datetime
+    platform: Platform,
+    interactions: pl.DataFrame,
+    users: pl.DataFrame,
+    items: pl.DataFrame,
+    as_of: datetime,
+    places: Places,
+    *,
+    known_at: datetime | None = None,
 ) -> retrieval.RetrievalFit:
-    """Embeddings, index and sources fitted on interactions before `as_of`."""
+    """Embeddings, index and sources fitted on interactions before `as_of`.
+
+    With `known_at` the interactions are all that was known then, and vectors are made as those that serve are: folded
+    in from a sealed full fit where `refit_every_days` is set. Without, as where users' last events are held out, they
+    are fitted in full: a sealed fit has seen what is held out.
+    """
     settings = platform.settings
     problem = retrieval.encode(
         interactions,
@@ -206,8 +192,13 @@ def fit_retrieval(
         as_of=as_of,
         allow_repeats=settings.allow_repeats,
         vectors=item_vectors(platform),
+        places=places.users,
+        barred=places.barred,
     )
-    return retrieval.fit_retrieval(problem, retrieval_config(platform), seed=settings.seed, threads=settings.threads)
+    made = None if known_at is None else passing_embeddings(platform, problem, as_of, known_at)
+    return retrieval.fit_retrieval(
+        problem, retrieval_config(platform), seed=settings.seed, threads=settings.threads, embeddings=made
+    )
 
 
 def with_user_counts(items: pl.DataFrame, interactions: pl.DataFrame) -> pl.DataFrame:
@@ -218,25 +209,6 @@ def with_user_counts(items: pl.DataFrame, interactions: pl.DataFrame) -> pl.Data
         .agg(pl.col(c.USER_ID).n_unique().alias(USER_COUNT))
     )
     return items.join(counts, on=c.ITEM_ID, how="left").with_columns(pl.col(USER_COUNT).fill_null(0)).sort(c.ITEM_ID)
-
-
-def _hold_out(
-    interactions: pl.DataFrame, later: pl.DataFrame | None, split: Split
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Interactions that may be known, and distinct new positives (user_id, item_id)."""
-    if later is not None:
-        return interactions, new_pairs(later, interactions)
-    known, last = per_user_holdout(interactions, HELD_OUT_FRACTION)
-    for _ in range(split.peels - 1):
-        known, last = per_user_holdout(known, HELD_OUT_FRACTION)
-    return known, new_pairs(last, known)
-
-
-def _without(run: ModelRun, known: pl.DataFrame) -> pl.DataFrame:
-    """Raw events less those on pairs that are held out, their impressions included."""
-    held_out = run.frame(INTERACTIONS, PAIR).join(known, on=PAIR, how="anti")
-    resolved = run.frame("staging.stg_resolved_events", [c.EVENT_ID, *PAIR])
-    return run.frame(EVENTS.name).join(resolved.join(held_out, on=PAIR, how="semi"), on=c.EVENT_ID, how="anti")
 
 
 def _sample_users(positives: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -286,14 +258,3 @@ def _manifest(
 
 def _read(folder: Path, name: str) -> pl.DataFrame:
     return pl.read_parquet(folder / f"{name}.parquet")
-
-
-def per_user_splits(as_of: datetime) -> tuple[Split, Split]:
-    """The split to test on, and the one before it to train on."""
-    test = Split("per_user", as_of, as_of, peels=1)
-    return test, replace(test, peels=2)
-
-
-def global_splits(cutoffs: Sequence[datetime], horizon: timedelta) -> list[Split]:
-    """A split for each cutoff."""
-    return [Split("global", cutoff, cutoff + horizon) for cutoff in cutoffs]

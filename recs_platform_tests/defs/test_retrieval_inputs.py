@@ -11,18 +11,25 @@ from recs_platform_tests.homes import platform_at
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"),
+    ("asked", "field", "says"),
     [
-        ({"sources": {"oracle": {}}}, "unknown sources"),
-        ({"sources": {"trending": {"half_life_days": -1}}}, "half_life_days"),
-        ({"segments": {"new": {"off": ["oracle"]}}}, "unknown sources"),
-        ({"quotas": {"oracle": 3}}, "unknown sources"),
+        ({"sources": {"oracle": {}}}, "sources", "unknown sources ['oracle']"),
+        ({"sources": {"trending": {"half_life_days": -1}}}, "sources.trending.half_life_days", "greater than 0"),
+        ({"sources": {"trending_1d": {"half_life": 1}}}, "sources.trending_1d.half_life", "not permitted"),
+        ({"segments": {"new": {"off": ["als", "oracle"]}}}, "segments.new.off", "unknown sources ['oracle']"),
+        ({"segments": {"new": {"quotas": {"als": -1}}}}, "segments.new.quotas.als", "greater than or equal to 0"),
+        ({"segments": {"new": {"on": ["als"]}}}, "segments.new.on", "not permitted"),
+        ({"quotas": {"oracle": 3}}, "quotas.oracle", "unknown sources ['oracle']"),
+        ({"cold": {"positives_max": -1}}, "cold.positives_max", "greater than or equal to 0"),
+        ({"cold": {"order": [["popularity"], ["oracle"]]}}, "cold.order", "unknown sources ['oracle']"),
+        ({"cold": {"order": [["content"], ["popularity", "content"]]}}, "cold.order", "more than once: ['content']"),
+        ({"cold": {"order": ["content"]}}, "cold.order", "valid tuple"),
     ],
-    ids=["source", "parameter", "segment", "quota"],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, asked: dict[str, object], says: str) -> None:
-    with pytest.raises(UsageError, match="setting 'retrieval") as refused:
+def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, asked: dict[str, object], field: str, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
         retrieval_config(platform_at(tmp_path, retrieval=asked))
+    assert str(refused.value).startswith(f"setting 'retrieval.{field}' is wrong: ")
     assert says in str(refused.value)
 
 
@@ -50,3 +57,12 @@ def test_a_file_of_vectors_switches_its_source_on_and_another_makes_another_vers
 def test_a_missing_file_of_vectors_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"mine\.parquet"):
         item_vectors(platform_at(tmp_path, retrieval={"vectors": "mine.parquet"}))
+
+
+def test_who_is_cold_and_what_they_are_offered_reaches_retrieval(tmp_path: Path) -> None:
+    cold = {"positives_max": 2, "order": [["content"], ["popularity"]]}
+    config = retrieval_config(platform_at(tmp_path, retrieval={"cold": cold}))
+    assert config.cold.positives_max == 2
+    assert [[source.name for source in group] for group in config.cold_groups()] == [["content"], ["popularity"]]
+    assert "content" in {source.name for source in config.fitted_sources()}
+    assert retrieval_config(platform_at(tmp_path, retrieval={"cold": {"order": []}})).cold_groups() == ()

@@ -66,7 +66,7 @@ def _means(metrics: pl.DataFrame) -> pl.DataFrame:
 
 def _report_asset(report: Report) -> dg.AssetsDefinition:
     key = metadata.asset_key(report.table.name)
-    tables = (USER_METRICS.name, LIST_METRICS.name, LISTS.name, "segments.user_segments", *DRIFT_TABLES)
+    tables = (USER_METRICS.name, LIST_METRICS.name, LISTS.name, "segments.user_segments", *DRIFT_TABLES, *report.reads)
 
     @as_of_asset(
         key,
@@ -92,7 +92,7 @@ def _report_asset(report: Report) -> dg.AssetsDefinition:
         folder = report_folder(platform, at).relative_to(platform.home.root)
         pages = {"page": str(folder / result.html)} if result.html else {}
         yield dg.MaterializeResult(
-            metadata=metadata.table_metadata(written.rows, written.preview, verdict=result.verdict)
+            metadata=metadata.table_metadata(written.rows, written.preview, verdict=result.verdict, **result.numbers)
             | {"verdicts": dg.MetadataValue.md(metadata.markdown_table(shown)), **pages},
             check_results=[
                 dg.AssetCheckResult(

@@ -1,28 +1,22 @@
 """Assets of the retrieval stage: embeddings, the index over them, candidates and item neighbours."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 import dagster as dg
 import polars as pl
 
-from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import CANDIDATES, ITEM_NEIGHBOURS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
+from recs_platform.defs.embedding import EMBEDDINGS, FOLDED_FROM, seal_embeddings, sealed_embeddings
 from recs_platform.defs.partitions import as_of, known_at
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import platform_of
-from recs_platform.defs.retrieving import (
-    EMBEDDINGS,
-    ITEM_INDEX,
-    index_reports,
-    open_fit,
-    seal_embeddings,
-    seal_index,
-    sealed_embeddings,
-)
+from recs_platform.defs.retrieval_facts import count_offers
+from recs_platform.defs.retrieval_metadata import index_metadata, index_table, offer_metadata
+from recs_platform.defs.retrieving import ITEM_INDEX, index_reports, open_fit, seal_index
 from recs_platform.defs.writing import write_frames
+from recs_platform.lake.artifacts import artifact, read_manifest
 from recs_platform.stages.retrieval import IndexReport, audit_failures, generate_candidates, item_neighbours
 
 GROUP = "retrieval"
@@ -61,10 +55,13 @@ def _embeddings_asset() -> dg.AssetsDefinition:
             for name, found in sealed_embeddings(platform, version).items()
         ]
         shown = pl.DataFrame(spaces, ["source", "users", "items", "dimensions"], orient="row")
+        manifest = read_manifest(artifact(platform.home.artifacts, EMBEDDINGS, version))
+        folded = manifest.parameters.get(FOLDED_FROM)
         yield dg.MaterializeResult(
             metadata={
                 "version": version,
                 "reused": reused,
+                **({} if folded is None else {FOLDED_FROM: dg.MetadataValue.json(folded)}),
                 "spaces": dg.MetadataValue.md(metadata.markdown_table(shown)),
             }
         )
@@ -89,27 +86,12 @@ def _index_asset() -> dg.AssetsDefinition:
             metadata={
                 "version": version,
                 "reused": reused,
-                "indexes": dg.MetadataValue.md(metadata.markdown_table(_indexes(reports))),
+                **index_metadata(reports),
             },
             check_results=[_audit_result(reports)],
         )
 
     return item_index
-
-
-def _indexes(reports: Mapping[str, IndexReport]) -> pl.DataFrame:
-    """One row a vector space: kind and size of its index, and what the audit found."""
-    return pl.DataFrame(
-        {
-            "source": name,
-            "kind": report.kind,
-            "items": report.items,
-            "dimensions": report.dimensions,
-            "megabytes": round(report.items * report.dimensions * 4 / 1e6, 2),
-            **{f"recall at {part.share:.1%}": round(part.recall, 4) for part in report.recall},
-        }
-        for name, report in reports.items()
-    )
 
 
 def _audit_result(reports: Mapping[str, IndexReport]) -> dg.AssetCheckResult:
@@ -118,7 +100,7 @@ def _audit_result(reports: Mapping[str, IndexReport]) -> dg.AssetCheckResult:
         check_name=AUDIT,
         asset_key=INDEX_KEY,
         passed=not failures,
-        metadata={"failures": failures, "indexes": dg.MetadataValue.md(metadata.markdown_table(_indexes(reports)))},
+        metadata={"failures": failures, "indexes": index_table(reports)},
     )
 
 
@@ -137,13 +119,15 @@ def _candidates_asset(platform: Platform) -> dg.AssetsDefinition:
         platform, at, known = platform_of(context), as_of(context), known_at(context)
         fit = open_fit(platform, at, known)
         found = write_frames(platform, contract, generate_candidates(fit), at)
-        sources = metadata.markdown_table(_by_source(platform, at, known))
+        eligible = int(fit.problem.eligible.sum())
+        with platform.model_run(at, known) as run:
+            offers = count_offers(platform, run, known_users=fit.problem.n_users, eligible_items=eligible)
         yield dg.MaterializeResult(
             asset_key=metadata.asset_key(contract.name),
             metadata=metadata.table_metadata(
                 found.rows, found.preview, users=found.users, per_user=found.rows / max(1, found.users)
             )
-            | {"rows_by_source": dg.MetadataValue.md(sources)},
+            | offer_metadata(offers),
         )
         near = write_frames(platform, ITEM_NEIGHBOURS, [item_neighbours(fit)], at)
         yield dg.MaterializeResult(
@@ -152,12 +136,3 @@ def _candidates_asset(platform: Platform) -> dg.AssetsDefinition:
         )
 
     return candidates
-
-
-def _by_source(platform: Platform, at: datetime, known: datetime) -> pl.DataFrame:
-    """How many candidates each source offered, and how many only it offered."""
-    with platform.model_run(at, known) as run:
-        offered = run.frame(CANDIDATES.name, [c.SOURCES])
-    exploded = offered.with_columns((pl.col(c.SOURCES).list.len() == 1).alias("alone")).explode(c.SOURCES)
-    counted = exploded.group_by(c.SOURCES).agg(pl.len().alias("rows"), pl.col("alone").sum().alias("only_here"))
-    return counted.sort(c.SOURCES)

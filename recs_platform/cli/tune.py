@@ -1,0 +1,204 @@
+"""Commands that tune retrieval on the home's own data, and put what was tuned in force."""
+# typer leaves the callbacks of its options untyped.
+# pyright: reportUnknownMemberType=false
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recs_platform.cli.house import open_platform
+from recs_platform.cli.show import put_frame, put_json, put_table, say
+from recs_platform.contracts.time import as_of_key, parse_instant
+
+if TYPE_CHECKING:
+    from recs_platform.contracts.manifests import Manifest
+    from recs_platform.defs.platform import Platform
+    from recs_platform.defs.tuning import Tuned
+    from recs_platform.stages.retrieval.budget import Watched
+
+app = typer.Typer(
+    help="Tune parts of the platform on the home's own data.", no_args_is_help=True, rich_markup_mode=None
+)
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+MINUTES = 10.0
+_SAY_SECONDS = 5.0
+
+
+@app.callback()
+def group() -> None:
+    """Tune parts of the platform on the home's own data."""
+
+
+@app.command("retrieval")
+def retrieval(
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Tests of this as-of stay unseen.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Time for all sources; 10 where --trials is not given.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials of each source, its defaults included.")] = None,
+    sources: Annotated[str | None, typer.Option(help="Comma-separated names; all when absent.")] = None,
+    adopts: Annotated[bool, typer.Option("--adopt", help="Put the result in force where it gained.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Search parameters of candidate sources and weights of their merge, on data before the first tested cutoff.
+
+    What beats the defaults by more than chance is stored as a versioned config; runs use it once it is adopted.
+    Example: recs tune retrieval --minutes 5 --sources als,item_knn --adopt
+    """
+    instant = None if as_of is None else parse_instant(as_of)
+    names = None if sources is None else [name.strip() for name in sources.split(",")]
+    started = time.monotonic()
+    platform = open_platform()
+    from recs_platform.defs.tuning import tune
+    from recs_platform.stages.retrieval.budget import Budget
+
+    limit = MINUTES if minutes is None and trials is None else minutes
+    until = None if limit is None else started + limit * 60
+    budget = Budget(time.monotonic, until, trials)
+    found = tune(platform, instant, datetime.now(UTC), sources=names, budget=budget, watch=_Watching(), say=say)
+    if adopts and found.tuning.is_gained:
+        _put_in_force(platform, found.manifest.version)
+    elif adopts:
+        say("not adopted, for nothing was gained; `recs tune adopt` does it all the same")
+    if as_json:
+        put_json({**_summary(platform, found.manifest.version), "gained": found.tuning.is_gained})
+    else:
+        _put_config(platform, found.manifest.version)
+    say(_verdict(found))
+
+
+class _Watching:
+    """Says a trial that is the best of its source, and any other every few seconds."""
+
+    def __init__(self) -> None:
+        self._best: dict[str, float] = {}
+        self._said = 0.0
+
+    def __call__(self, seen: "Watched") -> None:
+        trial = seen.trial
+        is_new = seen.best > self._best.get(trial.source, -1.0)
+        if is_new or seen.seconds - self._said > _SAY_SECONDS:
+            self._best[trial.source], self._said = seen.best, seen.seconds
+            what = f"{trial.source} {trial.number}: {trial.value:.4f}, best {seen.best:.4f}"
+            say(f"{seen.seconds:6.1f} s  {what}")
+
+
+def _verdict(found: "Tuned") -> str:
+    tuning = found.tuning
+    gain = f"{tuning.gain.value:+.4f} [{tuning.gain.low:+.4f}, {tuning.gain.high:+.4f}]"
+    said = f"{found.manifest.version}: merge {tuning.default:.4f} by default, {tuning.tuned:.4f} tuned: {gain}"
+    if not tuning.changes:
+        return f"nothing was gained: no parameter and no weight beats the defaults by more than chance ({said})"
+    return said if tuning.is_gained else f"nothing was gained that is more than chance ({said})"
+
+
+@app.command("list")
+def list_all(as_json: AsJson = False) -> None:
+    """Every tuned config, and which one is in force.
+
+    Example: recs tune list
+    """
+    platform = open_platform()
+    from recs_platform.defs.tuned_configs import adopted_version, list_configs
+
+    root = platform.home.artifacts
+    adopted = adopted_version(root)
+    rows = [_row(manifest, adopted) for manifest in list_configs(root)]
+    if as_json:
+        put_json({"configs": rows, "adopted": adopted})
+    elif rows:
+        put_table(list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        say("no tuned config yet: `recs tune retrieval` makes one")
+
+
+def _row(manifest: "Manifest", adopted: str | None) -> dict[str, Any]:
+    metrics, parameters = manifest.metrics, manifest.parameters
+    return {
+        "version": manifest.version,
+        "as_of": as_of_key(manifest.as_of),
+        "tuned_until": as_of_key(parse_instant(parameters["tuned_until"])),
+        "sources": parameters["sources"],
+        "default": metrics["default_value"],
+        "tuned": metrics["tuned_value"],
+        "gain_low": metrics["gain_low"],
+        "adopted": "*" if manifest.version == adopted else "",
+    }
+
+
+@app.command("show")
+def show(version: str, as_json: AsJson = False) -> None:
+    """What a tuned config changes, and what it was worth on the validation windows.
+
+    Example: recs tune show 1a2b3c4d5e6f7a8b --json
+    """
+    platform = open_platform()
+    if as_json:
+        put_json(_summary(platform, version))
+    else:
+        _put_config(platform, version)
+
+
+def _summary(platform: "Platform", version: str) -> dict[str, Any]:
+    from recs_platform.defs.tuned_configs import adopted_version, find_config
+
+    manifest, changes, sources = find_config(platform.home.artifacts, version)
+    return {
+        **manifest.model_dump(mode="json"),
+        "changes": changes,
+        "by_source": sources.to_dicts(),
+        "adopted": version == adopted_version(platform.home.artifacts),
+    }
+
+
+def _put_config(platform: "Platform", version: str) -> None:
+    """What each source came to, then the fields that the config changes."""
+    from recs_platform.defs.tuned_configs import find_config
+    from recs_platform.stages.retrieval import RetrievalConfig
+
+    _, changes, sources = find_config(platform.home.artifacts, version)
+    put_frame(sources, "table")
+    defaults = RetrievalConfig().sources
+    rows = [
+        [name, field, str(getattr(defaults[name], field)), str(value)]
+        for name, fields in changes.items()
+        for field, value in fields.items()
+    ]
+    typer.echo("")
+    put_table(["source", "field", "default", "tuned"], rows)
+
+
+@app.command("adopt")
+def adopt(version: str) -> None:
+    """Let runs use a tuned config; what recs.toml says of a source goes before it.
+
+    Example: recs tune adopt 1a2b3c4d5e6f7a8b
+    """
+    _put_in_force(open_platform(), version)
+
+
+def _put_in_force(platform: "Platform", version: str) -> None:
+    """Adopt while no as-of is built: a build has one config from its first step to its last."""
+    from recs_platform.defs.tuned_configs import adopt_config
+    from recs_platform.lake.locks import exclusive
+
+    with exclusive(platform.home.locks / "as_of", on_wait=say):
+        adopt_config(platform.home.artifacts, version)
+    say(f"adopted {version}: the next run uses it")
+
+
+@app.command("reset")
+def reset() -> None:
+    """Let runs use the default parameters and weights again; tuned configs stay.
+
+    Example: recs tune reset
+    """
+    platform = open_platform()
+    from recs_platform.defs.tuned_configs import reset_config
+    from recs_platform.lake.locks import exclusive
+
+    with exclusive(platform.home.locks / "as_of", on_wait=say):
+        was = reset_config(platform.home.artifacts)
+    say("nothing was adopted" if was is None else f"{was} is no longer in force")
