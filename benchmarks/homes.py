@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,12 +62,40 @@ def start_recs(home: Path, *arguments: str, output: int = subprocess.PIPE) -> su
     """Start `recs …` in a process group of its own, both streams in `output`."""
     return subprocess.Popen(
         [str(RECS), *arguments],
-        env={**os.environ, "RECS_HOME": str(home), "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"},
+        env=_environment(home),
         stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One command: seconds on the wall, peak memory of its process, and what it wrote to stdout."""
+
+    seconds: float
+    peak_gib: float
+    output: str
+
+
+def measured_recs(home: Path, *arguments: str) -> Measured:
+    """Run `recs …`, its progress shown, and leave when it failed. A child's peak is never below that of its parent."""
+    started = time.monotonic()
+    with subprocess.Popen(
+        [str(RECS), *arguments], env=_environment(home), stdout=subprocess.PIPE, text=True
+    ) as process:
+        output = process.stdout.read() if process.stdout else ""
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"recs {arguments[0]} left with exit code {process.returncode}")
+    in_bytes = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Measured(time.monotonic() - started, in_bytes / 2**30, output)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "RECS_HOME": str(home), "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def must(finished: Finished, what: str) -> Finished:
@@ -92,7 +120,7 @@ def copy_landed(home: Path, target: Path) -> Path:
 
 
 @contextmanager
-def reading(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def reading(home: Path) -> Generator[duckdb.DuckDBPyConnection]:
     """The published file, read-only, in UTC."""
     with duckdb.connect(str(Home(home).analytics), read_only=True) as con:
         con.execute("set TimeZone = 'UTC'")
@@ -106,7 +134,7 @@ def lists_hash(home: Path) -> str:
 
 
 @contextmanager
-def kept_or_temporary(keep: Path | None) -> Iterator[Path]:
+def kept_or_temporary(keep: Path | None) -> Generator[Path]:
     """The folder to make homes in: `keep`, created, or one that is removed at the end."""
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)

@@ -1,3 +1,5 @@
+# The tests it calls are untyped.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 """Ingestion killed at random times, again and again: in the end the lake is what an independent reference says.
 
 `python -m benchmarks.ingest_kills [--trials 20] [--kills 12] [--seed 7]`; a difference, or a ledger that does not

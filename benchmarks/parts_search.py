@@ -1,10 +1,12 @@
 """Measurements of searching item vectors, exactly and approximately, on drawn clusters. Sources are not run here."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.promises import APPROXIMATE_SEARCH, EXACT_SEARCH
 from benchmarks.timing import SEED, Row, timed
 from recs_platform.cli.house import open_platform
 from recs_platform.stages.retrieval.index import IndexConfig, ItemIndex, audit_recall, build_index
@@ -22,7 +24,7 @@ def clusters(items: int, queries: int) -> tuple[Vectors, Vectors]:
         centres[rng.integers(len(centres), size=size)] + rng.standard_normal((size, DIMENSIONS), dtype=np.float32) / 2
         for size in (items, queries)
     )
-    return vectors * rng.lognormal(0, 0.3, (items, 1)).astype(np.float32), asked
+    return (vectors * rng.lognormal(0, 0.3, (items, 1))).astype(np.float32), asked.astype(np.float32)
 
 
 def plain(vectors: Vectors, queries: Vectors) -> None:
@@ -43,7 +45,7 @@ def exact_search(_folder: Path, scale: float) -> list[Row]:
     size = f"{queries:,} queries x {items:,} items"
     return [
         Row(f"search: index exactly, {items:,} items", building, items, "items"),
-        Row(f"search: exact, {size}, top {N}", seconds, queries, "queries", "product and partition in numpy", bound),
+        Row(EXACT_SEARCH, seconds, queries, "queries", "product and partition in numpy", bound, f"{size}, top {N}"),
     ]
 
 
@@ -55,11 +57,11 @@ def approximate_search(_folder: Path, scale: float) -> list[Row]:
     building, index = timed(
         lambda: build_index(everything, vectors, config=config, queries=asked[:200], seed=SEED, threads=threads)
     )
-    found = audit_recall(index, vectors, asked[200:], n=N, seed=SEED, threads=threads)
-    size = f"{items:,} items, top {N}, {found[0].share:.0%} eligible, recall {found[0].recall:.3f}"
+    found = audit_recall(index, vectors, asked[200:], n=N, shares=(1.0,), seed=SEED, threads=threads)
+    whole = _beside_exact(APPROXIMATE_SEARCH, index, asked[200:], everything, threads)
     return [
         Row(f"search: train and fill lists, {items:,} items", building, items, "items"),
-        _beside_exact(f"search: approximate, {size}", index, asked[200:], everything, threads),
+        replace(whole, told=f"{items:,} items, top {N}", recall=found[0].recall),
         *(
             _beside_exact(
                 f"search: approximate, {share:.0%} eligible", index, asked[200:], _some(items, share), threads

@@ -35,7 +35,7 @@ def read_until_told(file: Path, *, hold: bool) -> None:
     done = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), done.set()), daemon=True).start()
     held = duckdb.connect(str(file), read_only=True) if hold else None
-    queries, slowest, errors, seen = 0, 0.0, [], set[object]()
+    queries, slowest, errors, seen = 0, 0.0, list[str](), set[object]()
     while not done.is_set():
         started = time.monotonic()
         try:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -132,10 +133,10 @@ def keep(data: DataSet, promises: Mapping[str, str], con: duckdb.DuckDBPyConnect
         tally.check(f"{data.source}: {expected:,} {name}", found == expected, f"{found:,}")
 
 
-def criteria(source: str, found: Mapping[tuple[str, str], tuple]) -> list[str]:
+def criteria(source: str, found: Mapping[tuple[str, str], tuple[Any, ...]]) -> list[str]:
     """One line a criterion on NDCG, said aloud."""
     best = max((row[3], name) for (name, metric), row in found.items() if metric == "ndcg" and name != "final")
-    lines = []
+    lines: list[str] = []
     for metric, rival, limit in (
         ("ndcg_minus_popularity", "popularity", 0.0),
         ("ndcg_minus_best_source", f"best source ({best[1]})", -MARGIN * best[0]),

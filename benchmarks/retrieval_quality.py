@@ -121,11 +121,12 @@ def ease(train: Pairs, test: Pairs, k: int) -> pl.DataFrame:
     wanted = np.flatnonzero(users.is_in(test[c.USER_ID].unique().implode()).to_numpy())
     scores = np.where(liked[wanted] > 0, -np.inf, liked[wanted] @ weights)
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    ranks: NDArray[np.int64] = np.arange(1, best.shape[1] + 1) + np.zeros_like(best)
     return pl.DataFrame(
         {
             c.USER_ID: users.gather(np.repeat(wanted, best.shape[1])),
             c.ITEM_ID: items.gather(best.ravel()),
-            c.RANK: np.tile(np.arange(1, best.shape[1] + 1), len(wanted)),
+            c.RANK: ranks.ravel(),
         }
     )
 

@@ -13,7 +13,11 @@ SEED = 7
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement; `beside` is a floor or a peer on the same input in the same process."""
+    """One measurement; `beside` is a floor or a peer on the same input in the same run.
+
+    `told`: its size, and what else goes beside the name that promises know it by. `peak_gib`: of the process measured,
+    where that is not the part's own. `recall`: share of what should be found that was, where that is not all of it.
+    """
 
     what: str
     seconds: float
@@ -21,6 +25,10 @@ class Row:
     unit: str = ""
     beside: str = ""
     beside_seconds: float | None = None
+    told: str = ""
+    peak_gib: float | None = None
+    recall: float | None = None
+    beside_recall: float | None = None
 
 
 def timed(action: Callable[[], T]) -> tuple[float, T]:

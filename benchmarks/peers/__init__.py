@@ -1,0 +1,1 @@
+"""What the platform is measured beside. Measuring is done by the parts."""
