@@ -120,15 +120,9 @@ def ease(train: Pairs, test: Pairs, k: int) -> pl.DataFrame:
     np.fill_diagonal(weights, 0)
     wanted = np.flatnonzero(users.is_in(test[c.USER_ID].unique().implode()).to_numpy())
     scores = np.where(liked[wanted] > 0, -np.inf, liked[wanted] @ weights)
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    ranks: NDArray[np.int64] = np.arange(1, best.shape[1] + 1) + np.zeros_like(best)
-    return pl.DataFrame(
-        {
-            c.USER_ID: users.gather(np.repeat(wanted, best.shape[1])),
-            c.ITEM_ID: items.gather(best.ravel()),
-            c.RANK: ranks.ravel(),
-        }
-    )
+    best: NDArray[np.int64] = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    rows = {c.USER_ID: users.gather(np.repeat(wanted, best.shape[1])), c.ITEM_ID: items.gather(best.ravel())}
+    return pl.DataFrame(rows).with_columns(pl.int_range(1, pl.len() + 1).over(c.USER_ID).alias(c.RANK))
 
 
 def measure(splits: list[Split], k: int, profile: Profile, threads: int) -> pl.DataFrame:
