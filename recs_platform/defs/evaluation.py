@@ -12,11 +12,13 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, TableContract
+from recs_platform.contracts.time import as_of_key, parse_instant
 from recs_platform.defs.holding_out import Split
 from recs_platform.defs.places import Places
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.retrieval_inputs import retrieval_config
 from recs_platform.defs.training import RANKER, Curriculum, Shelf, plan_curriculum, ranker, ranker_version
+from recs_platform.defs.tuned_configs import adopted_manifest
 from recs_platform.defs.windows import IS_KNOWN_ITEM, USER_COUNT, Window, read_window
 from recs_platform.evaluation.metrics import (
     candidate_recall,
@@ -65,6 +67,24 @@ def evaluate(
         pl.concat([per_user, *(users.select(per_user.columns) for users, _ in tested)]),
         pl.concat([per_list, *(lists.select(per_list.columns) for _, lists in tested)]),
     )
+
+
+def tuned_on_tests(platform: Platform, curriculum: Curriculum) -> str | None:
+    """What to say where the adopted retrieval config was tuned on what is tested here; None where it was not."""
+    adopted = adopted_manifest(platform.home.artifacts)
+    if adopted is None:
+        return None
+    until = parse_instant(adopted.parameters["tuned_until"])
+    # Users' last events are held out from tuning and tests alike, as long as the as-of is not an earlier one.
+    seen = (
+        adopted.as_of > curriculum.as_of
+        if curriculum.protocol == "per_user"
+        else any(split.cutoff < until for split in curriculum.tests())
+    )
+    said = (
+        f"the adopted retrieval config {adopted.version} was tuned on events until {as_of_key(until)}, tests included"
+    )
+    return said if seen else None
 
 
 def _no_metrics(contract: TableContract) -> pl.DataFrame:

@@ -84,6 +84,12 @@ def adopted_version(root: Path) -> str | None:
         return None
 
 
+def adopted_manifest(root: Path) -> Manifest | None:
+    """Manifest of the config in force, None where it is the defaults. Raises NotReady where it is missing."""
+    version = adopted_version(root)
+    return None if version is None else find_config(root, version)[0]
+
+
 def adopted_changes(root: Path) -> Changes:
     """Changes in force by source, none where nothing is adopted. Raises NotReady where they cannot be used."""
     version = adopted_version(root)

@@ -13,11 +13,12 @@ import pytest
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import EVENTS
+from recs_platform.defs.evaluation import tuned_on_tests
 from recs_platform.defs.exams import tuning_exam, validation_splits
-from recs_platform.defs.holding_out import INTERACTIONS, Split, per_user_splits
+from recs_platform.defs.holding_out import INTERACTIONS, Protocol, Split, per_user_splits
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.retrieval_inputs import retrieval_config
-from recs_platform.defs.training import plan_curriculum
+from recs_platform.defs.training import Curriculum, plan_curriculum
 from recs_platform.defs.tuned_configs import (
     CONFIG_FILE,
     CONFIGS,
@@ -157,6 +158,30 @@ def test_an_adopted_config_that_is_gone_or_not_understood_is_an_error(tmp_path: 
         retrieval_config(platform)
     reset_config(root)
     assert not retrieval_config(platform).sources["ngrams"].enabled
+
+
+@pytest.mark.parametrize(
+    ("protocol", "test_days", "as_of_days", "says"),
+    [
+        ("global", (-12, -5), 0, True),  # tuned until AS_OF, both windows of five days begin before
+        ("global", (-3, 0), 5, True),
+        ("global", (0, 5), 10, False),
+        ("per_user", (), 0, False),  # what is held out of AS_OF stayed unseen
+        ("per_user", (), -1, True),
+    ],
+)
+def test_an_evaluation_on_what_was_tuned_on_says_so(
+    tmp_path: Path, protocol: Protocol, test_days: tuple[int, ...], as_of_days: int, says: bool
+) -> None:
+    platform, day = platform_at(tmp_path), timedelta(days=1)
+    plan = CutoffPlan(5 * day, 7, (), tuple(AS_OF + days * day for days in test_days))
+    curriculum = Curriculum(protocol, AS_OF + as_of_days * day, KNOWN_AT, plan)
+    assert tuned_on_tests(platform, curriculum) is None
+    version = sealed(platform, {"als": {"alpha": 5.0}})
+    adopt_config(platform.home.artifacts, version)
+    said = tuned_on_tests(platform, curriculum)
+    assert (said is not None) == says
+    assert said is None or version in said
 
 
 def test_the_commands_show_adopt_and_reset(recs: CommandLine, tmp_path: Path) -> None:

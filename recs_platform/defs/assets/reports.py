@@ -9,7 +9,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import LIST_METRICS, LISTS, USER_METRICS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
-from recs_platform.defs.evaluation import FINAL, evaluate
+from recs_platform.defs.evaluation import FINAL, evaluate, tuned_on_tests
 from recs_platform.defs.partitions import as_of, known_at
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.reporting import DRIFT_TABLES, read_inputs, report_folder, write_report
@@ -45,6 +45,9 @@ def _evaluation_asset() -> dg.AssetsDefinition:
         """Every test window ranked by a ranker that could have existed then, beside each source alone."""
         platform, at, known = platform_of(context), as_of(context), known_at(context)
         curriculum = plan_curriculum(platform, at, known)
+        tuned = tuned_on_tests(platform, curriculum)
+        if tuned is not None:
+            context.log.warning(f"{tuned}: these metrics flatter it")
         per_user, per_list = evaluate(Shelf(platform, known, context.log.info), curriculum, context.log.info)
         for contract, frame in ((USER_METRICS, per_user), (LIST_METRICS, per_list)):
             written = write_frames(platform, contract, [frame], at)
@@ -52,7 +55,8 @@ def _evaluation_asset() -> dg.AssetsDefinition:
                 asset_key=metadata.asset_key(contract.name),
                 metadata=metadata.table_metadata(
                     written.rows, _means(frame), protocol=curriculum.protocol, windows=len(curriculum.tests())
-                ),
+                )
+                | ({} if tuned is None else {"tuned_on_tests": tuned}),
             )
 
     return evaluation
