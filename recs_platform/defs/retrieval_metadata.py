@@ -16,12 +16,7 @@ from recs_platform.stages.retrieval import IndexReport
 
 def index_metadata(reports: Mapping[str, IndexReport]) -> dict[str, Any]:
     """The indexes as a table, and for each space items, megabytes, build_seconds, audit_recall."""
-    return {"indexes": index_table(reports), **_numbers(reports)}
-
-
-def index_table(reports: Mapping[str, IndexReport]) -> dg.MarkdownMetadataValue:
-    """One row a vector space."""
-    return dg.MetadataValue.md(metadata.markdown_table(_table(reports)))
+    return {"indexes": dg.MetadataValue.md(metadata.markdown_table(_table(reports))), **_numbers(reports)}
 
 
 def offer_metadata(offers: Offers) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def _report_asset(report: Report) -> dg.AssetsDefinition:
                     check_name=VERDICT,
                     passed=result.verdict == "pass",
                     severity=_severity(result.verdict),
-                    metadata={VERDICT: result.verdict},
+                    metadata={VERDICT: result.verdict, **result.numbers},
                 )
             ],
         )

@@ -13,7 +13,7 @@ from recs_platform.defs.partitions import as_of, known_at
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import platform_of
 from recs_platform.defs.retrieval_facts import count_offers
-from recs_platform.defs.retrieval_metadata import index_metadata, index_table, offer_metadata
+from recs_platform.defs.retrieval_metadata import index_metadata, offer_metadata
 from recs_platform.defs.retrieving import ITEM_INDEX, index_reports, open_fit, seal_index
 from recs_platform.defs.writing import write_frames
 from recs_platform.lake.artifacts import artifact, read_manifest
@@ -100,7 +100,7 @@ def _audit_result(reports: Mapping[str, IndexReport]) -> dg.AssetCheckResult:
         check_name=AUDIT,
         asset_key=INDEX_KEY,
         passed=not failures,
-        metadata={"failures": failures, "indexes": index_table(reports)},
+        metadata={"failures": failures, **index_metadata(reports)},
     )
 
 

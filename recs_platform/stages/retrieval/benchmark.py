@@ -23,7 +23,7 @@ from recs_platform.stages.retrieval.choosing import Trials, choose
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.embeddings import Space, index_embeddings
 from recs_platform.stages.retrieval.fit import RetrievalFit
-from recs_platform.stages.retrieval.merge import MergeRule, merge_lists
+from recs_platform.stages.retrieval.merge import best_merged
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.search_space import PROFILES, Profile, plan_for
 from recs_platform.stages.retrieval.sources import SOURCES
@@ -190,23 +190,22 @@ def _all_lists(fit: RetrievalFit, targets: NDArray[np.int32], pool: Executor, k:
     """The first `k` of each source and of the merge, chunks of users side by side."""
 
     def of_chunk(start: int) -> dict[str, SourceLists]:
-        lists = _merged(fit, targets[start : start + _CHUNK_USERS], _depth(k))
-        return {name: _first(found, k) for name, found in lists.items()}
+        return _merged(fit, targets[start : start + _CHUNK_USERS], k)
 
     parts = list(pool.map(of_chunk, range(0, max(len(targets), 1), _CHUNK_USERS)))
     return {name: _joined([part[name] for part in parts]) for name in parts[0]}
 
 
-def _merged(fit: RetrievalFit, targets: NDArray[np.int32], depth: int) -> dict[str, SourceLists]:
-    """Lists of each source, and of those with a weight together; popularity fills what they leave empty."""
+def _merged(fit: RetrievalFit, targets: NDArray[np.int32], k: int) -> dict[str, SourceLists]:
+    """The first `k` of each source, and of those with a weight together; popularity fills what they leave empty."""
     sources = fit.config.configured_sources()
-    lists = {source.name: source.retrieve(fit, targets, depth) for source in sources}
     weights = {source.name: source.config.weight for source in sources}
     weights[_FILLER.name] = weights.get(_FILLER.name) or _LAST
-    offered = {_FILLER.name: _FILLER.retrieve(fit, targets, depth), **lists}
+    lists = {source.name: source.retrieve(fit, targets, _depth(k) if weights[source.name] else k) for source in sources}
+    offered = {_FILLER.name: _FILLER.retrieve(fit, targets, _depth(k)), **lists}
     weighed = {name: found for name, found in offered.items() if weights[name] > 0}
-    merged = merge_lists(fit.problem, weighed, MergeRule(weights))
-    return {MERGED: SourceLists(merged.users, merged.items, merged.fused), **lists}
+    first = {name: _first(found, k) for name, found in lists.items()}
+    return {MERGED: best_merged(fit.problem, weighed, weights, k), **first}
 
 
 def _first(lists: SourceLists, k: int) -> SourceLists:

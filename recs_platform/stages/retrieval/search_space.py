@@ -23,7 +23,7 @@ class Plan:
 
 
 FAST = Plan(
-    sources=("als", "spectral", "item_knn", "transitions", "two_step", "popularity"),
+    sources=("als", "spectral", "item_knn", "transitions", "two_step", "popularity", "trending", "trending_1d"),
     start={
         "spectral": {"factors": 256, "item_exponent": 0.5, "iterations": 3},
         "als": {"iterations": 5},
@@ -57,6 +57,7 @@ BEST = Plan(
         "ngrams",
         "popularity",
         "trending",
+        "trending_1d",
     ),
     start={"spectral": {"factors": 768}, "als": {"factors": 128}},
     space={

@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recs_platform.stages.retrieval.merge import MergeRule, candidates_frame, lifted, merge_lists
+from recs_platform.stages.retrieval.merge import MergeRule, best_merged, candidates_frame, lifted, merge_lists
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import SourceLists
 
@@ -36,6 +36,19 @@ def source_lists(lists):
     scores = [1 / (place + 1) for items in lists for place in range(len(items))]
     flat = [item for items in lists for item in items]
     return SourceLists(np.array(users, np.int32), np.array(flat, np.int32), np.array(scores, np.float32))
+
+
+@settings(max_examples=60, deadline=None)
+@given(user_lists, user_lists, st.sampled_from([0.5, 1.0, 2.0]), st.integers(1, 7))
+def test_the_best_alone_are_the_heads_of_the_whole_merge(first, second, weight, n):
+    lists = {"one": source_lists(first), "two": source_lists(second)}
+    whole = merge_lists(problem(), lists, MergeRule({"two": weight}))
+    place = np.arange(len(whole.users)) - np.searchsorted(whole.users, whole.users)
+    head = whole.take(place < n)
+    best = best_merged(problem(), lists, {"two": weight}, n)
+    assert best.users.tolist() == head.users.tolist()
+    assert best.items.tolist() == head.items.tolist()
+    assert best.scores.tolist() == head.fused.tolist()
 
 
 def rms(items):
