@@ -25,7 +25,7 @@ from recs_platform.stages.retrieval.embeddings import Space, index_embeddings
 from recs_platform.stages.retrieval.fit import RetrievalFit
 from recs_platform.stages.retrieval.merge import best_merged
 from recs_platform.stages.retrieval.problem import RetrievalProblem
-from recs_platform.stages.retrieval.search_space import PROFILES, Profile, plan_for
+from recs_platform.stages.retrieval.search_space import Profile, plan_for
 from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform.stages.retrieval.sources.base import Source, SourceLists, VectorSource
 from recs_platform.stages.retrieval.sources.popularity import Popularity
@@ -90,11 +90,11 @@ def run_benchmark(
     Raises UsageError for a wrong file or name.
     """
     events, held_out = read_split(train), read_split(test)
-    plan = plan_for(profile, events.height)
-    config = _only(source_names(sources, PROFILES[profile].sources)).with_sources(plan.start)
+    plan, carving = plan_for(profile, events.height), carving_of(events, held_out, are_timed=are_timed(train, test))
+    default = plan.sources + (plan.ahead if carving.kind == "later" else ())
+    config = _only(source_names(sources, default)).with_sources(plan.start)
     clock = _Clock()
     if valid is None:
-        carving = carving_of(events, held_out, are_timed=are_timed(train, test))
         kept, tuning = carve(events, carving, seed=seed)
     else:
         kept, tuning = events, read_split(valid).select(c.USER_ID, c.ITEM_ID).unique()

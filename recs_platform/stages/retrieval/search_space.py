@@ -12,6 +12,9 @@ Axes = Mapping[str, tuple[Any, ...]]
 class Plan:
     """`sources`: those that are measured; `start`: parameters by source before any axis is tried; `space`: axes.
 
+    `ahead`: measured as well where all of the test comes later than train. What fades with time is worth nothing where
+    the test is of any time.
+
     Choices look at `validation_users` at most; each axis is tried `sweeps` times.
     """
 
@@ -20,10 +23,11 @@ class Plan:
     space: Mapping[str, Axes]
     validation_users: int
     sweeps: int = 1
+    ahead: tuple[str, ...] = ("trending", "trending_1d")
 
 
 FAST = Plan(
-    sources=("als", "spectral", "item_knn", "transitions", "two_step", "popularity", "trending", "trending_1d"),
+    sources=("als", "spectral", "item_knn", "transitions", "two_step", "popularity"),
     start={
         "spectral": {"factors": 256, "item_exponent": 0.5, "iterations": 3},
         "als": {"iterations": 5},
@@ -56,8 +60,6 @@ BEST = Plan(
         "vs_knn",
         "ngrams",
         "popularity",
-        "trending",
-        "trending_1d",
     ),
     start={"spectral": {"factors": 768}, "als": {"factors": 128}},
     space={

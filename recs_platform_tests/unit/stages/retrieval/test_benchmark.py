@@ -18,7 +18,6 @@ SMALL = {"als": {"factors": (4,)}, "item_knn": {"decay": (0.85, 1.0)}}
 def split(tmp_path, two_tastes, monkeypatch):
     """Files of the world of two tastes, whose test is the one item that each user misses, and a small plan."""
     small = replace(PROFILES["fast"], sources=("als", "item_knn", "popularity"), start={}, space=SMALL)
-    monkeypatch.setattr(benchmark, "PROFILES", {"fast": small})
     monkeypatch.setattr(benchmark, "plan_for", lambda _profile, _rows: small)
     rows, withheld = two_tastes
     train = pl.DataFrame({"user_id": [row[0] for row in rows], "item_id": [row[1] for row in rows]})
@@ -65,6 +64,18 @@ def test_where_there_is_nobody_to_choose_on_all_sources_weigh_1(split, train, wa
     result = run()
     assert set(result.weights.values()) == {1.0}
     assert result.lists.select("user_id", "item_id").rows() == expected
+
+
+def test_what_fades_with_time_is_measured_where_the_test_comes_later(split):
+    run, train, folder = split
+    at = pl.int_range(pl.len()).alias("occurred_at")
+    train.with_columns(at).write_parquet(folder / "train.parquet")
+    test = pl.DataFrame([("u00", "i00"), ("u00", "i01"), ("u01", "i00")], ["user_id", "item_id"], orient="row")
+    measured = {}
+    for name, shift in (("later", train.height), ("any time", 0)):
+        test.with_columns(at + shift).write_parquet(folder / "test.parquet")
+        measured[name] = set(run().scores)
+    assert measured["later"] - measured["any time"] == {"trending", "trending_1d"}
 
 
 def test_only_the_sources_named_are_measured(split):
