@@ -1,4 +1,4 @@
-"""Metadata of the retrieval assets: tables for a reader, and numbers under stable names, drawn over the partitions."""
+"""Metadata of the retrieval assets: tables for a reader, and numbers under stable names."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,15 +20,15 @@ def index_metadata(reports: Mapping[str, IndexReport]) -> dict[str, Any]:
 
 
 def offer_metadata(offers: Offers) -> dict[str, Any]:
-    """Offers as a table, a row a source, and those numbers that Dagster draws over the partitions."""
+    """Offers as a table, a row a source, and of each source rows_per_user and only_here, and the coverage of all."""
     rows = list(offer_rows(offers))
     shown = pl.DataFrame(_wide(rows), infer_schema_length=None)
     values = {(row[c.SOURCE], row[c.METRIC]): float(row[c.VALUE]) for row in rows if OTHER_SOURCE not in row}
-    drawn = {ROWS_PER_USER, ONLY_HERE}
+    told = {ROWS_PER_USER, ONLY_HERE}
     return {
         "sources": dg.MetadataValue.md(metadata.markdown_table(shown)),
         **({COVERAGE: values[ALL, COVERAGE]} if (ALL, COVERAGE) in values else {}),
-        **{f"{source}/{name}": value for (source, name), value in values.items() if name in drawn and source != ALL},
+        **{f"{source}/{name}": value for (source, name), value in values.items() if name in told and source != ALL},
     }
 
 
@@ -57,7 +57,7 @@ def _table(reports: Mapping[str, IndexReport]) -> pl.DataFrame:
 
 
 def _numbers(reports: Mapping[str, IndexReport]) -> dict[str, float]:
-    """Numbers of each space that Dagster draws over the partitions; audit_recall is the least over the shares."""
+    """Numbers of each space, which Dagster draws beside a check; audit_recall is the least over the shares."""
     numbers: dict[str, float] = {}
     for facts in index_facts(reports):
         numbers[f"{facts.source}/items"] = float(facts.items)

@@ -99,17 +99,10 @@ def run_benchmark(
     else:
         kept, tuning = events, read_split(valid).select(c.USER_ID, c.ITEM_ID).unique()
     problem = problem_of(kept, held_out[c.USER_ID])
-    trials = Trials(
-        problem,
-        held_out_of(problem, tuning, users_max=plan.validation_users, seed=seed),
-        k=k,
-        depth=_depth(k),
-        seed=seed,
-        threads=threads,
-        sweeps=plan.sweeps,
-    )
-    users = len(trials.held_out.users)
-    progress(f"choosing on {users:,} users of the validation part" if users else "nobody to choose on: all weigh 1")
+    held = held_out_of(problem, tuning, users_max=plan.validation_users, seed=seed)
+    said = f"choosing on {len(held.users):,} users of the validation part"
+    progress(said if len(held.users) else "nobody to choose on: all weigh 1")
+    trials = Trials(problem, held, k=k, depth=_depth(k), seed=seed, threads=threads, sweeps=plan.sweeps)
     choice = choose(trials, config, plan.space, progress)
     clock.lap("choose")
     progress(f"fitting on all of train with weights {choice.weighting.weights}")
