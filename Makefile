@@ -6,6 +6,11 @@ STAMP  := $(VENV)/.installed
 # Tests wait for the disk a third of their time: they go to memory where it holds 4 GB.
 TEMPORARY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 { print "/dev/shm" }')
 export DO_NOT_TRACK := 1
+# uv is used where it is there; `make install UV=` does without. The lock names everything, so that nothing is resolved:
+# pip before 24 refuses hashes where one package asks for the extras of another.
+UV     ?= $(shell command -v uv 2>/dev/null)
+PIP    := $(if $(UV),$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+stop    = { echo "make: $(1)" >&2; exit 1; }
 
 .PHONY: install run test check ui bench format help
 
@@ -15,15 +20,17 @@ help:            ## Say what there is
 install: $(STAMP)   ## Create .venv from the lock, then the package
 
 $(STAMP): requirements.lock pyproject.toml
-	@echo "installing into $(VENV) with $(PYTHON)"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@if command -v uv >/dev/null 2>&1; then \
-		uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock; \
-		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
-	else \
-		$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
-		$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
-	fi
+	@echo "installing into $(VENV) with $(PYTHON) and $(if $(UV),uv,pip)"
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+		|| $(call stop,Python 3.11 to 3.13 is needed; name one: make install PYTHON=python3.12)
+	@$(PYTHON) -m venv --clear $(VENV) \
+		|| $(call stop,$(PYTHON) could not make a virtual environment in $(VENV); on Debian it needs python3-venv)
+	@$(PIP) --no-deps --require-hashes -r requirements.lock \
+		|| $(call stop,the packages of requirements.lock could not be installed; the first error above says why)
+	@$(PIP) --no-deps --no-build-isolation -e . \
+		|| $(call stop,the packages are there but recs-platform itself could not be installed; see above)
+	@$(if $(UV),$(UV) pip check --quiet --python $(BIN)/python,$(BIN)/python -m pip check --quiet) \
+		|| $(call stop,the installed packages do not fit together; requirements.lock lacks what is named above)
 	@touch $@
 
 run: $(STAMP)       ## Simulate a world if there is no data yet, run the whole graph, show recommendations
