@@ -33,6 +33,7 @@ from recs_platform.stages.events.faults import raise_disk_full
 from recs_platform.stages.events.intake import QUARANTINED, Intake, begin, take_in
 from recs_platform.stages.events.landing import Landed, PendingFile, look_into_landing, split_pending
 from recs_platform.stages.events.ledger import FileCounts, IngestReport, make_ledger
+from recs_platform.stages.events.macros import prepare_macros
 from recs_platform.stages.events.minimization import Privacy
 from recs_platform.stages.events.pseudonyms import prepare
 from recs_platform.stages.events.records import Scratch, numbers_of
@@ -133,6 +134,7 @@ def working(door: Door, con: duckdb.DuckDBPyConnection) -> Generator[Intake, Non
         scratch.folder.mkdir(parents=True)
         with closing(con.cursor()) as cursor:
             cursor.execute("set TimeZone = 'UTC'")
+            prepare_macros(cursor)
             if door.privacy.key is not None:
                 prepare(cursor, door.privacy.key)
             yield Intake(cursor, door.sources, scratch, door.now, door.privacy)
