@@ -39,6 +39,7 @@ from recs_platform.stages.events.landing import (
     why_unknown,
 )
 from recs_platform.stages.events.ledger import FileCounts, IngestReport, make_ledger
+from recs_platform.stages.events.macros import prepare_macros
 from recs_platform.stages.events.minimization import Privacy
 from recs_platform.stages.events.pseudonyms import prepare
 from recs_platform.stages.events.records import Scratch, numbers_of
@@ -139,6 +140,7 @@ def working(door: Door, con: duckdb.DuckDBPyConnection) -> Generator[Intake, Non
         scratch.folder.mkdir(parents=True)
         with closing(con.cursor()) as cursor:
             cursor.execute("set TimeZone = 'UTC'")
+            prepare_macros(cursor)
             if door.privacy.key is not None:
                 prepare(cursor, door.privacy.key)
             yield Intake(cursor, door.sources, scratch, door.now, door.privacy)
