@@ -39,7 +39,6 @@ _DELIMITERS = {".tsv": "\t", ".tab": "\t"}
 _DELIMITED_TEXT = (".txt", ".dat", ".psv")
 
 
-
 class SourceFile(BaseModel):
     """One kind of raw file: how its path looks, what it holds, which tables it feeds."""
 
