@@ -201,6 +201,8 @@ def publish() -> None:
     from recs_platform.defs.publishing import publish
 
     report = publish(platform)
+    for sentence in report.set_aside:
+        say(sentence)
     typer.echo(f"{platform.home.analytics}: {len(report.table_rows)} tables, {report.size_bytes / 1e6:.1f} MB")
 
 
@@ -219,6 +221,7 @@ def export(file: Path) -> None:
         threads=settings.threads,
         memory_limit_gb=settings.memory_limit_gb,
         temporary=platform.home.temporary,
+        say=say,
     )
     say(f"{len(rows)} tables")
     typer.echo(str(file))

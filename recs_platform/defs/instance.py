@@ -9,7 +9,8 @@ import dagster as dg
 from recs_platform.contracts.home import Home
 from recs_platform.defs.event_log import open_with_event_log
 from recs_platform.defs.resources import PID_TAG
-from recs_platform.lake.locks import exclusive, is_running
+from recs_platform.lake.locks import exclusive
+from recs_platform.lake.processes import is_running
 
 DAGSTER_YAML = """\
 # Written by `recs init`; yours to edit.

@@ -16,7 +16,7 @@ from pathlib import Path
 from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.lake.disk import seal
-from recs_platform.lake.locks import is_running
+from recs_platform.lake.processes import is_running
 
 MANIFEST_FILE = "manifest.json"
 _UNSEALED = re.compile(r"\.tmp-(\d+)(-\d+)?$")

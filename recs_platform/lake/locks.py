@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from recs_platform.contracts.errors import Busy
+from recs_platform.lake.processes import is_running
 
 _DESCRIPTION_CHARACTERS = 200
 # A holder writes its pid just after taking the lock, and `holder` takes it shared for an instant: look again.
@@ -55,17 +56,6 @@ def holder(path: Path) -> int | None:
         return None if _taken(descriptor, fcntl.LOCK_SH) else _pid(descriptor)
     finally:
         os.close(descriptor)
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process of that number exists, whoever owns it."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _taken(descriptor: int, kind: int) -> bool:

@@ -29,6 +29,8 @@ def connect(*, memory_limit_gb: float, threads: int, temporary: Path | None = No
     # A plain SET stays in one session: cursors of this connection would fall back to the machine's time zone.
     con.execute("set global TimeZone = 'UTC'")
     con.execute("set TimeZone = 'UTC'")
+    # DuckDB draws its own bar over ours wherever the main module has no file, as in a run that Dagster starts.
+    con.execute("set enable_progress_bar = false")
     return con
 
 
