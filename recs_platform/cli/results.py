@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 import typer
 
 from recs_platform.cli.house import open_platform
-from recs_platform.cli.show import as_text, put_frame, put_json, put_table, say
+from recs_platform.cli.show import put_frame, put_json, put_rows, put_table, say
+from recs_platform.cli.values import shown
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.time import as_of_key, parse_instant
@@ -44,7 +45,8 @@ def recommend(user: str, k: Annotated[int | None, typer.Option("-k", min=1)] = N
     if as_json:
         put_json(found)
     else:
-        put_table(ROWS_SHOWN, [[item[name] for name in ROWS_SHOWN] for item in found["items"]])
+        items = [{**item, "sources": ", ".join(item["sources"])} for item in found["items"]]
+        put_table(ROWS_SHOWN, [[item[name] for name in ROWS_SHOWN] for item in items])
 
 
 def _user_list(platform: "Platform", user: str, k: int | None) -> "UserList":
@@ -72,8 +74,8 @@ def show_three_users(platform: "Platform") -> None:
     for who, user in three_users(platform):
         found = _user_list(platform, user, 5)
         typer.echo(f"\n{user} ({who})")
-        shown = ["rank", "item_id", "score", "reason"]
-        put_table(shown, [[item[name] for name in shown] for item in found["items"]])
+        columns = ["rank", "item_id", "score", "reason"]
+        put_table(columns, [[item[name] for name in columns] for item in found["items"]])
 
 
 def explain(user: str, item: str, as_json: AsJson = False) -> None:
@@ -97,7 +99,7 @@ def explain(user: str, item: str, as_json: AsJson = False) -> None:
             typer.echo("what moved the ranker's score most:")
             put_table(["feature", "value", "contribution"], [list(row.values()) for row in value])
         else:
-            typer.echo(f"{name}: {as_text(value)}")
+            typer.echo(f"{name}: {shown(value)}")
 
 
 @releases.command("list")
@@ -185,11 +187,17 @@ def sql(
 
         put_frame(compute_model(platform, model, parse_instant(as_of), datetime.now(UTC)), form)
         return
-    from recs_platform.warehouse.query import query as ask
+    from recs_platform.warehouse.query import answer
 
     settings = platform.settings
-    found = ask(platform.home.analytics, str(query), threads=settings.threads, memory_limit_gb=settings.memory_limit_gb)
-    put_frame(found, form)
+    found = answer(
+        platform.home.analytics,
+        str(query),
+        threads=settings.threads,
+        memory_limit_gb=settings.memory_limit_gb,
+        say=say,
+    )
+    put_rows(found.columns, found.rows, form)
 
 
 def publish() -> None:

@@ -1,13 +1,14 @@
 """How commands print: results on stdout, progress and errors on stderr. Decides nothing."""
 
-import json
 import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from recs_platform.cli.values import csv_line, json_text, shown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,48 +26,34 @@ def say_error(message: str) -> None:
     typer.echo(f"recs: {message}", err=True)
 
 
-def as_text(value: object) -> str:
-    """A value as a person reads it: lists joined, long numbers cut, nothing for what is missing."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list):
-        return ", ".join(str(part) for part in cast("list[object]", value))
-    return str(value)
-
-
 def put_json(value: Mapping[str, Any]) -> None:
-    """One JSON object on stdout; instants as ISO text."""
-    typer.echo(json.dumps(value, default=str))
+    """One JSON object on stdout, in one line."""
+    typer.echo(json_text(value))
 
 
 def put_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Aligned columns on stdout, plain text in a pipe as in a terminal."""
-    cells = [[as_text(value) for value in row] for row in rows]
-    widths = [max([len(name), *(len(row[at]) for row in cells)]) for at, name in enumerate(columns)]
-    for line in [list(columns), ["-" * width for width in widths], *cells]:
+    cells = [[shown(value) for value in row] for row in rows]
+    names = [shown(name) for name in columns]
+    widths = [max([len(name), *(len(row[at]) for row in cells)]) for at, name in enumerate(names)]
+    for line in [names, ["-" * width for width in widths], *cells]:
         typer.echo("  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip())
 
 
-def put_frame(frame: "pl.DataFrame", form: str) -> None:
-    """A frame as `table`, `csv` or `json` (one object with its rows)."""
+def put_rows(columns: Sequence[str], rows: Sequence[Sequence[object]], form: str) -> None:
+    """Rows as `table`, `csv` or `json` (one object with its rows); names are unique."""
     if form == "csv":
-        typer.echo(_flat(frame).write_csv(), nl=False)
+        for line in (columns, *rows):
+            typer.echo(csv_line(line))
     elif form == "json":
-        put_json({"columns": frame.columns, "rows": frame.to_dicts()})
+        put_json({"columns": columns, "rows": [dict(zip(columns, row, strict=True)) for row in rows]})
     else:
-        put_table(frame.columns, frame.rows())
+        put_table(columns, rows)
 
 
-def _flat(frame: "pl.DataFrame") -> "pl.DataFrame":
-    """CSV has no lists: they become JSON text."""
-    import polars as pl
-
-    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
-    return frame.with_columns(
-        pl.col(name).map_elements(lambda value: json.dumps(list(value)), return_dtype=pl.String) for name in nested
-    )
+def put_frame(frame: "pl.DataFrame", form: str) -> None:
+    """A frame as `table`, `csv` or `json`."""
+    put_rows(frame.columns, frame.rows(), form)
 
 
 class Progress:
