@@ -26,6 +26,7 @@ from recs_platform.defs.platform import Platform
 from recs_platform.defs.quarantining import REPLAY_TAG, Refused
 from recs_platform.defs.resources import PID_TAG
 from recs_platform.defs.spans import require_events_before
+from recs_platform.defs.workspace import runs_under
 
 POLL_SECONDS = 0.2
 
@@ -137,7 +138,7 @@ def _run(
 ) -> Outcome:
     job_def = definitions.resolve_job_def(job)
     run_id = str(uuid.uuid4())
-    with _watching(instance, run_id, watch):
+    with runs_under(instance, job), _watching(instance, run_id, watch):
         result = job_def.execute_in_process(
             instance=instance,
             partition_key=partition_key,
