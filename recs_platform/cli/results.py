@@ -32,7 +32,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Form = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="table, csv or json.")]
 ROWS_SHOWN = ["rank", "item_id", "score", "reason", "sources"]
 
-releases = typer.Typer(help="List, show, compare and roll back releases.", no_args_is_help=True, rich_markup_mode=None)
+releases = typer.Typer(
+    help="List, show, compare, roll back and withdraw releases.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def recommend(user: str, k: Annotated[int | None, typer.Option("-k", min=1)] = None, as_json: AsJson = False) -> None:
@@ -164,6 +166,20 @@ def rollback(release_id: str) -> None:
     typer.echo(f"current release: {current_release(platform.home).version}")
 
 
+@releases.command("withdraw")
+def withdraw(release_id: str) -> None:
+    """Take a release back for good: it is listed no more, and the greatest as-of that is left comes into force.
+
+    Example: recs releases withdraw 2017-02-20-1a2b3c4d5e6f
+    """
+    platform = open_platform()
+    from recs_platform.defs.taking_back import withdraw
+
+    current = withdraw(platform, release_id, say)
+    typer.echo(f"withdrawn: {release_id}")
+    typer.echo(f"current release: {'none is left; `recs run` makes one' if current is None else current.version}")
+
+
 def sql(
     query: Annotated[str | None, typer.Argument(help="Read-only SQL on the published file.")] = None,
     form: Form = "table",
@@ -171,6 +187,7 @@ def sql(
         str | None, typer.Option(help="A SQL model to compute instead, such as features.user_features.")
     ] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="The model's as-of.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also after now, or long after the last event.")] = False,
 ) -> None:
     """Query analytics.duckdb, or compute one SQL model as of a date without storing it.
 
@@ -185,7 +202,7 @@ def sql(
     if model is not None and as_of is not None:
         from recs_platform.defs.showing import compute_model
 
-        put_frame(compute_model(platform, model, parse_instant(as_of), datetime.now(UTC)), form)
+        put_frame(compute_model(platform, model, parse_instant(as_of), datetime.now(UTC), forced=force), form)
         return
     from recs_platform.warehouse.query import answer
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 
 import dagster as dg
@@ -20,12 +20,12 @@ from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assembly import build_definitions
 from recs_platform.defs.jobs import BUILD, INGEST
-from recs_platform.defs.partitions import AS_OF_PARTITIONS, KNOWN_AT_TAG
+from recs_platform.defs.partitions import AS_OF_PARTITIONS, FORCED, FORCED_TAG, KNOWN_AT_TAG
 from recs_platform.defs.planning import MODELS_CHANGED, BuildPlan
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.quarantining import REPLAY_TAG, Refused
 from recs_platform.defs.resources import PID_TAG
-from recs_platform.defs.spans import require_events_before
+from recs_platform.defs.spans import require_possible
 from recs_platform.defs.workspace import runs_under
 
 POLL_SECONDS = 0.2
@@ -114,12 +114,20 @@ def build(
     as_of: datetime,
     watch: Callable[[str, str], None],
     known_at: datetime | None = None,
+    *,
+    forced: bool = False,
 ) -> Outcome:
-    """Register the as-of, then run `build` for it. Raises NotReady when no event lies before it, RunFailed."""
-    require_events_before(platform, as_of)
+    """Register the as-of, then run `build` for it.
+
+    Raises NotReady or UsageError, and registers nothing, for an as-of that is a mistake (`forced` lets those pass that
+    can be built); RunFailed.
+    """
+    require_possible(platform, as_of, datetime.now(UTC), forced=forced)
     key = as_of_key(as_of)
     instance.add_dynamic_partitions(str(AS_OF_PARTITIONS.name), [key])
-    tags = {} if known_at is None else {KNOWN_AT_TAG: known_at.isoformat()}
+    tags = {FORCED_TAG: FORCED} if forced else {}
+    if known_at is not None:
+        tags[KNOWN_AT_TAG] = known_at.isoformat()
     return _run(instance, _definitions(platform), BUILD, tags, key, watch)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.lake.disk import seal
+from recs_platform.lake.disk import flush, seal
 from recs_platform.lake.processes import is_running
 
 MANIFEST_FILE = "manifest.json"
@@ -74,6 +74,25 @@ def sealed_versions(root: Path, name: str) -> list[Manifest]:
         file.parent for file in (root / name).glob(f"*/{MANIFEST_FILE}") if not _UNSEALED.search(file.parent.name)
     ]
     return sorted(map(read_manifest, sealed), key=lambda found: (found.as_of, found.sealed_at, found.version))
+
+
+def move_artifact(root: Path, name: str, version: str, to: str) -> Path:
+    """Move a sealed artifact to another name, over one of that version there; whole or not at all.
+
+    Raises NotReady when that version is not sealed.
+    """
+    folder, target = artifact(root, name, version), root / to / version
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(target, ignore_errors=True)
+    folder.rename(target)
+    flush((target.parent, folder.parent))
+    return target
+
+
+def remove_artifact(root: Path, name: str, version: str) -> None:
+    """Remove a sealed artifact; its manifest goes first, so that it is never half there. An absent one is no error."""
+    (root / name / version / MANIFEST_FILE).unlink(missing_ok=True)
+    shutil.rmtree(root / name / version, ignore_errors=True)
 
 
 def library_versions(*names: str) -> dict[str, str]:
