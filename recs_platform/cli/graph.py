@@ -46,7 +46,7 @@ def run(as_of: AsOf = None, force: Force = False) -> None:
 
     with open_dagster(platform) as instance:
         for stuck in fail_stuck_runs(instance):
-            say(f"run {stuck.run_id[:8]} ({stuck.job}) is marked failed: its process {stuck.pid} is gone")
+            say(f"run {stuck.run_id[:8]} ({stuck.job}) is marked failed: {stuck.reason}")
         _step("ingest", lambda watch: launch.ingest(platform, instance, watch))
         at = default_as_of(platform) if instant is None else instant
         _build(platform, instance, at, force=force)

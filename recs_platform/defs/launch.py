@@ -5,7 +5,6 @@ What runs is said by the jobs, whether to build by `planning`.
 # Dagster leaves parts of its metadata untyped.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-import os
 import threading
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -24,7 +23,7 @@ from recs_platform.defs.partitions import AS_OF_PARTITIONS, FORCED, FORCED_TAG, 
 from recs_platform.defs.planning import MODELS_CHANGED, BuildPlan
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.quarantining import REPLAY_TAG, Refused
-from recs_platform.defs.resources import PID_TAG
+from recs_platform.defs.resources import process_tags
 from recs_platform.defs.spans import require_possible
 from recs_platform.defs.workspace import runs_under
 
@@ -151,7 +150,7 @@ def _run(
             instance=instance,
             partition_key=partition_key,
             run_id=run_id,
-            tags={PID_TAG: str(os.getpid()), **tags},
+            tags={**process_tags(run_id), **tags},
             raise_on_error=False,
         )
     outcome = _outcome(result.run_id, result.success, result.all_events)

@@ -12,6 +12,8 @@ from pathlib import Path
 _PROC = Path("/proc")
 _BOOT_ID = _PROC / "sys" / "kernel" / "random" / "boot_id"
 _NAME = re.compile(r"(\d+)(?:-(\w+))?")
+# A start has a letter in it, other numbers behind a process have none.
+_MARK = re.compile(r"(\d+(?:-\w*[A-Za-z]\w*)?)(?!\w)")
 _DEAD_STATES = {"Z", "X"}
 # Fields of /proc/<pid>/stat after the command, which may hold blanks and brackets: proc(5) counts from 1.
 _STATE, _START_TICKS = 0, 19
@@ -42,6 +44,28 @@ def is_alive(name: str) -> bool:
         return False
     start = None if found[2] is None else _start(int(found[1]))
     return start is None or start == found[2]
+
+
+def is_abandoned(mark: str) -> bool:
+    """Whether a file's mark, which begins with a process's name, is that of a dead one, or of none.
+
+    >>> is_abandoned(f"{process_name()}-140213"), is_abandoned(f"{os.getpid()}-140213"), is_abandoned("half")
+    (False, False, True)
+    """
+    found = _MARK.match(mark)
+    return found is None or not is_alive(found[1])
+
+
+def started_by(pid: int, instant: float, *, tolerance_seconds: float = 2.0) -> bool:
+    """Whether the process of that number can be one that was seen at `instant` (seconds since 1970).
+
+    One that started later is another. True where its start cannot be told.
+    """
+    fields, boot = _stat(pid), _boot_seconds()
+    if fields is None or boot is None:
+        return True
+    started = boot + int(fields[_START_TICKS]) / os.sysconf("SC_CLK_TCK")
+    return started <= instant + tolerance_seconds
 
 
 def is_running(pid: int) -> bool:
@@ -76,6 +100,14 @@ def _stat(pid: int) -> list[str] | None:
     except OSError:
         return None
     return text.rpartition(")")[2].split()
+
+
+@cache
+def _boot_seconds() -> float | None:
+    """When the machine started, in seconds since 1970; None where that cannot be told."""
+    file = _PROC / "stat"
+    told = re.search(r"^btime (\d+)$", file.read_text(encoding="ascii"), re.MULTILINE) if file.exists() else None
+    return None if told is None else float(told[1])
 
 
 @cache

@@ -5,7 +5,6 @@ What goes into them is decided in `publish`.
 # ruff: noqa: S608  names come from contracts and model files and are quoted
 
 import glob
-import re
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.lake.disk import flush
-from recs_platform.lake.processes import is_alive, process_name
+from recs_platform.lake.processes import is_abandoned, process_name
 from recs_platform.warehouse.clauses import relation, text_literal
 from recs_platform.warehouse.connection import connect
 from recs_platform.warehouse.other_writers import set_aside_logs
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 # DuckDB 1.1 (September 2024) and later open it.
 STORAGE_VERSION = "v1.0.0"
 _MARK = ".tmp-"
-_PROCESS = re.compile(r"(\d+(?:-\w+)?)(?:\.[0-9a-f]{8})?(?:\.wal.*)?")
 
 
 @contextmanager
@@ -74,8 +72,7 @@ def move_into_place(building: Path, target: Path) -> list[str]:
 
 def remove_abandoned(target: Path) -> None:
     """Remove half-written files beside `target` whose process is gone."""
-    marks = {file: _PROCESS.fullmatch(file.name.removeprefix(target.name + _MARK)) for file in _half_written(target)}
-    _remove([file for file, process in marks.items() if process is None or not is_alive(process[1])])
+    _remove([file for file in _half_written(target) if is_abandoned(file.name.removeprefix(target.name + _MARK))])
 
 
 def remove_half_written(target: Path) -> None:

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 from recs_platform.lake import processes
-from recs_platform.lake.processes import is_alive, is_running, process_name, process_number
+from recs_platform.lake.processes import is_alive, is_running, process_name, process_number, started_by
 
 
 def test_this_process_lives_under_its_name_and_under_no_other_start() -> None:
@@ -52,3 +53,8 @@ def test_without_proc_the_start_is_what_ps_tells(monkeypatch: pytest.MonkeyPatch
     )
     assert process_name(1) == "1-SatNov281938002026"
     assert is_alive(process_name())
+
+
+def test_a_process_that_started_later_is_not_the_one_that_was_seen() -> None:
+    assert started_by(os.getpid(), time.time())
+    assert not started_by(os.getpid(), time.time() - 10 * 365 * 86_400)
