@@ -1,9 +1,7 @@
-"""Commands that run the graph: run, backfill, evaluate, demo, ui."""
+"""Commands that run the graph: run, backfill, evaluate, demo."""
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
-import os
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -176,22 +174,7 @@ def demo() -> None:
     )
 
 
-def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 3000) -> None:
-    """Open the Dagster UI, with its daemon for sensors and schedules, on 127.0.0.1.
-
-    Example: recs ui --port 3001
-    """
-    platform = open_platform()
-    with open_dagster(platform):
-        pass
-    os.environ["RECS_HOME"] = str(platform.home.root)
-    os.environ["DO_NOT_TRACK"] = "1"
-    command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
-    say(f"the UI opens on http://127.0.0.1:{port} (Ctrl-C ends it)")
-    os.execv(sys.executable, [*command, "-m", "recs_platform.definitions"])  # noqa: S606 - our own interpreter
-
-
 def add_commands(app: typer.Typer) -> None:
     """Put this module's commands on the app."""
-    for command in (run, backfill, evaluate, demo, ui):
+    for command in (run, backfill, evaluate, demo):
         app.command()(command)

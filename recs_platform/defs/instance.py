@@ -17,6 +17,8 @@ DAGSTER_YAML = """\
 # Written by `recs init`; yours to edit.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 event_log_storage:
   module: recs_platform.defs.event_log
   class: EventLog
@@ -64,6 +66,7 @@ def open_instance(home: Home) -> dg.DagsterInstance:
     """The home's instance, its storages created by one process at a time."""
     with exclusive(home.locks / "instance"):
         write_instance_settings(home)
+        _ask_for_no_newsletter(home)
         instance = open_with_event_log(home.dagster)
         instance.get_run_records(limit=1)
         instance.get_dynamic_partitions("as_of")
@@ -80,6 +83,14 @@ def write_instance_settings(home: Home) -> Path:
         aside.write_text(DAGSTER_YAML)
         aside.replace(path)
     return path
+
+
+def _ask_for_no_newsletter(home: Home) -> None:
+    """The file by which Dagster remembers that its window was seen; a dagster.yaml of before does not say it."""
+    seen = home.dagster / ".nux" / "nux.yaml"
+    seen.parent.mkdir(parents=True, exist_ok=True)
+    if not seen.exists():
+        seen.write_text("seen: 1\n")
 
 
 def stuck_runs(instance: dg.DagsterInstance) -> list[StuckRun]:

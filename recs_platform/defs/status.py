@@ -40,7 +40,7 @@ def read_status(platform: Platform, instance: dg.DagsterInstance) -> dict[str, A
         "release_is_pinned": pinned_release(home) is not None,
         "running_process": holder(home.locks / "as_of"),
         "locks_held": {
-            name: held for name in ("ingest", "as_of") if (held := describe_holder(home.locks / name)) is not None
+            name: held for name in ("ingest", "as_of", "ui") if (held := describe_holder(home.locks / name)) is not None
         },
         "stuck_runs": [f"{stuck.run_id} ({stuck.job}: {stuck.reason})" for stuck in stuck_runs(instance)],
     }

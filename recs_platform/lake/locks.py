@@ -23,8 +23,10 @@ _LOOK_SECONDS = 0.01
 @contextmanager
 def exclusive(
     path: Path, *, wait: bool = True, on_wait: Callable[[str], None] | None = None
-) -> Generator[None, None, None]:
-    """Hold the lock file `path` (created with its folders) for the body.
+) -> Generator[int, None, None]:
+    """Hold the lock file `path` (created with its folders) for the body, which is given its descriptor.
+
+    A process that inherits the descriptor holds the lock too, until it ends.
 
     Meanwhile it says which process holds it, for what (see `at_work`, else the command), and since when.
 
@@ -44,7 +46,7 @@ def exclusive(
         since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         _describe(descriptor, f"{os.getpid()} {_WORKS[-1] if _WORKS else _command()}\n{since}\n")
         try:
-            yield
+            yield descriptor
         finally:
             _describe(descriptor, "")
     finally:
