@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recs_platform.cli.house import open_dagster, open_platform
-from recs_platform.cli.show import Progress, put_frame, put_json, say, say_seconds
+from recs_platform.cli.progress import Progress
+from recs_platform.cli.show import put_frame, put_json, say, say_seconds
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.time import as_of_key, parse_instant
 

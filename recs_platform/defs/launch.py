@@ -5,6 +5,7 @@ What runs is said by the jobs, whether to build by `planning`.
 # Dagster leaves parts of its metadata untyped.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
+import json
 import threading
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -163,13 +164,22 @@ def _run(
 def _watching(
     instance: dg.DagsterInstance, run_id: str, watch: Callable[[str, str], None]
 ) -> Generator[None, None, None]:
-    """Tell `watch` (kind, step or message) what happens while the run goes on."""
+    """Tell `watch` (kind, step or message) what happens while the run goes on.
+
+    First comes the PLAN: JSON of the steps to come, each with the seconds it took last time, or null.
+    """
     done = threading.Event()
 
     def follow() -> None:
         cursor: str | None = None
+        told = False
         while True:
             last_round = done.wait(POLL_SECONDS)
+            if not told:
+                expected = _expected_seconds(instance, run_id)
+                told = expected is not None
+                if expected is not None:
+                    watch("PLAN", json.dumps(expected))
             connection = instance.get_records_for_run(run_id, cursor=cursor)
             cursor = connection.cursor
             for record in connection.records:
@@ -188,6 +198,21 @@ def _watching(
     finally:
         done.set()
         thread.join()
+
+
+def _expected_seconds(instance: dg.DagsterInstance, run_id: str) -> dict[str, float | None] | None:
+    """The steps of a run that was created, each with its seconds in the last run of the job that succeeded."""
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.execution_plan_snapshot_id is None:
+        return None
+    steps = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id).step_keys_to_execute
+    filters = dg.RunsFilter(job_name=run.job_name, statuses=[dg.DagsterRunStatus.SUCCESS])
+    took: dict[str, float] = {}
+    for last in instance.get_runs(filters=filters, limit=1):
+        for step in instance.get_run_step_stats(last.run_id):
+            if step.start_time is not None and step.end_time is not None:
+                took[step.step_key] = step.end_time - step.start_time
+    return {step: took.get(step) for step in steps}
 
 
 def _outcome(run_id: str, ok: bool, events: Sequence[dg.DagsterEvent]) -> Outcome:
