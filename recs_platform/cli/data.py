@@ -64,16 +64,15 @@ def land(
     Example: recs land movielens ml-latest-small
     """
     platform = open_platform()
-    from recs_platform.contracts.errors import UsageError
     from recs_platform.stages.events import land
 
-    if source not in platform.sources:
-        raise UsageError(f"no source {source!r}; there are: {', '.join(sorted(platform.sources))}")
     report = land(platform.home, platform.sources[source], path, dry_run=dry_run)
     verb = "would copy" if dry_run else "copied"
     typer.echo(f"{verb} {len(report.copied)} files, {len(report.already_there)} already there")
-    for name in report.ignored:
-        say(f"ignored: {name}")
+    for name, reason in report.ignored:
+        say(f"left out: {name}: {reason}")
+    if report.markers:
+        say(f"left out: {len(report.markers)} marker or hidden files, such as {report.markers[0]}")
 
 
 def ingest() -> None:

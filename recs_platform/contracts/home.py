@@ -19,6 +19,16 @@ class Home:
         return self.root / "landing"
 
     @property
+    def sources(self) -> Path:
+        """Sources of one's own, beside those of the package; an upgrade leaves them as they are."""
+        return self.root / "sources"
+
+    @property
+    def models(self) -> Path:
+        """SQL models of one's own, in folders named by their schema."""
+        return self.root / "models"
+
+    @property
     def lake(self) -> Path:
         return self.root / "lake"
 

@@ -16,7 +16,7 @@ from recs_platform.contracts.tables import AS_OF_TABLES, CANDIDATES, HISTORIES, 
 from recs_platform.lake.tables import Lake
 from recs_platform.settings import Settings
 from recs_platform.stages import features, retrieval
-from recs_platform.stages.events import Source, load_sources
+from recs_platform.stages.events import Sources, load_sources, source_fault
 from recs_platform.warehouse.connection import connect
 from recs_platform.warehouse.lineage import ColumnEdge, column_lineage
 from recs_platform.warehouse.models import Models, load_models
@@ -69,8 +69,9 @@ class Platform:
         return column_lineage(self.models)
 
     @cached_property
-    def sources(self) -> Mapping[str, Source]:
-        return load_sources(self.sql / "sources")
+    def sources(self) -> Sources:
+        """Sources of the package and of the home; a broken one of the home is left out and named in `broken`."""
+        return load_sources(self.sql / "sources", self.home.sources, source_fault)
 
     @cached_property
     def feature_set(self) -> FeatureSet:

@@ -13,10 +13,11 @@ _SCALARS = frozenset({"make_timestamptz", "epoch_us", "epoch_ms", "try_strptime"
 
 
 @lru_cache(maxsize=256)
-def is_row_by_row(sql: str, relation: str) -> bool:
+def is_row_by_row(sql: str, relation: str, scalars: frozenset[str] = frozenset()) -> bool:
     """Whether the select provably gives one row for each row of `relation`, in their order, and of nothing else.
 
     True for selects of columns and scalar expressions over the relation, also through CTEs; when in doubt, False.
+    `scalars`: names of macros that are known to be scalar.
 
     >>> is_row_by_row("with t as (select a + 1 as b from r) select b, upper(b) as c from t", "r")
     True
@@ -31,12 +32,12 @@ def is_row_by_row(sql: str, relation: str) -> bool:
         return False
     one_to_one = {relation}
     for cte in select.ctes:
-        if isinstance(cte.this, exp.Select) and _is_projection(cte.this, one_to_one):
+        if isinstance(cte.this, exp.Select) and _is_projection(cte.this, one_to_one, scalars):
             one_to_one.add(cte.alias)
-    return _is_projection(select, one_to_one)
+    return _is_projection(select, one_to_one, scalars)
 
 
-def _is_projection(select: object, sources: set[str]) -> bool:
+def _is_projection(select: object, sources: set[str], scalars: frozenset[str]) -> bool:
     import sqlglot.expressions as exp
 
     if not isinstance(select, exp.Select):
@@ -58,17 +59,17 @@ def _is_projection(select: object, sources: set[str]) -> bool:
     table = None if source is None else source.this
     if any(select.args.get(clause) for clause in clauses) or not isinstance(table, exp.Table):
         return False
-    return table.name in sources and not any(_may_change_rows(node) for node in _nodes(select.expressions))
+    return table.name in sources and not any(_may_change_rows(node, scalars) for node in _nodes(select.expressions))
 
 
 def _nodes(expressions: "Iterable[exp.Expr]") -> "Iterator[exp.Expr]":
     return (node for expression in expressions for node in expression.walk())
 
 
-def _may_change_rows(node: "exp.Expr") -> bool:
+def _may_change_rows(node: "exp.Expr", scalars: frozenset[str]) -> bool:
     import sqlglot.expressions as exp
 
     if isinstance(node, exp.Anonymous):
         # A function that sqlglot does not know may aggregate.
-        return node.name.lower() not in _SCALARS
+        return node.name.lower() not in _SCALARS | scalars
     return isinstance(node, exp.AggFunc | exp.Window | exp.Explode | exp.Unnest | exp.Subquery)

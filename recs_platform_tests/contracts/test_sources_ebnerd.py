@@ -62,7 +62,7 @@ def landed(tmp_path_factory):
         },
     ).write_parquet(raw / "articles.parquet")
     landed = Landed(folder / "home", "ebnerd")
-    assert landed.land(raw).ignored == ("history.parquet",)
+    assert [name for name, _ in landed.land(raw).ignored] == ["history.parquet"]
     landed.ingest()
     return landed
 

@@ -3,12 +3,14 @@
 What becomes of accepted events afterwards belongs to the stages behind this one.
 """
 
+from recs_platform.stages.events.arrivals import LandReport, land
 from recs_platform.stages.events.ingestion import ingest, rehearse
-from recs_platform.stages.events.landing import LandReport, PendingFile, land, look_into_landing, pending
+from recs_platform.stages.events.landing import PendingFile, look_into_landing, pending
 from recs_platform.stages.events.ledger import FileCounts, IngestReport
 from recs_platform.stages.events.minimization import Privacy
 from recs_platform.stages.events.replaying import ReplayReport, replay
-from recs_platform.stages.events.sources import Source, load_sources
+from recs_platform.stages.events.source_sql import source_fault
+from recs_platform.stages.events.sources import Source, Sources, load_sources
 
 __all__ = [
     "FileCounts",
@@ -18,6 +20,7 @@ __all__ = [
     "Privacy",
     "ReplayReport",
     "Source",
+    "Sources",
     "ingest",
     "land",
     "load_sources",
@@ -25,4 +28,5 @@ __all__ = [
     "pending",
     "rehearse",
     "replay",
+    "source_fault",
 ]

@@ -37,7 +37,7 @@ class TextLayout:
     longest_bytes: int = 0
 
 
-def scan_text(path: Path, *, quoted: bool) -> TextLayout:
+def scan_text(path: Path, *, quoted: bool, delimiter: bytes = b",") -> TextLayout:
     """Count the records of a csv (`quoted`: line ends within quotes belong to the value) or of a JSONL file.
 
     A csv line is blank when it is empty, a JSONL line also when it holds only white space. A quote opens a value only
@@ -52,7 +52,7 @@ def scan_text(path: Path, *, quoted: bool) -> TextLayout:
             if not has_quotes and not may_hold_blank:
                 layout.records += count
             else:
-                is_open = _walk(block, layout, lines, is_open=is_open, quoted=quoted)
+                is_open = _walk(block, layout, lines, is_open=is_open, quoted=quoted, delimiter=delimiter)
             lines += count
             layout.longest_bytes = max(layout.longest_bytes, len(block))
             if b"\r" in block:
@@ -62,14 +62,14 @@ def scan_text(path: Path, *, quoted: bool) -> TextLayout:
     return layout
 
 
-def lines_of(path: Path, *, quoted: bool) -> Iterator[tuple[int, bool, bytes]]:
+def lines_of(path: Path, *, quoted: bool, delimiter: bytes = b",") -> Iterator[tuple[int, bool, bytes]]:
     """Every line with its number, from 1, and whether it continues a quoted value of the line before."""
     is_open = False
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             yield number, is_open, line
             if quoted and (is_open or b'"' in line):
-                is_open = _is_open_after(line.removesuffix(b"\n"), is_open=is_open)
+                is_open = _is_open_after(line.removesuffix(b"\n"), is_open=is_open, delimiter=delimiter)
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
@@ -86,7 +86,7 @@ def _look(block: bytes) -> tuple[int, bool]:
     return int(np.count_nonzero(ends)) + (not block.endswith(b"\n")), starts_blank
 
 
-def _walk(block: bytes, layout: TextLayout, lines: int, *, is_open: bool, quoted: bool) -> bool:
+def _walk(block: bytes, layout: TextLayout, lines: int, *, is_open: bool, quoted: bool, delimiter: bytes) -> bool:
     """Count a block line by line; says whether a quoted value is still open at its end."""
     for number, line in enumerate(block.removesuffix(b"\n").split(b"\n"), start=lines + 1):
         if is_open:
@@ -96,11 +96,11 @@ def _walk(block: bytes, layout: TextLayout, lines: int, *, is_open: bool, quoted
         else:
             layout.blank.append(layout.records + len(layout.blank) + 1)
         if quoted and (is_open or b'"' in line):
-            is_open = _is_open_after(line, is_open=is_open)
+            is_open = _is_open_after(line, is_open=is_open, delimiter=delimiter)
     return is_open
 
 
-def _is_open_after(line: bytes, *, is_open: bool) -> bool:
+def _is_open_after(line: bytes, *, is_open: bool, delimiter: bytes = b",") -> bool:
     r"""Whether a quoted value is open at the end of a line.
 
     >>> _is_open_after(b'1,"two', is_open=False), _is_open_after(b'1,"tw""o",3', is_open=False)
@@ -113,6 +113,6 @@ def _is_open_after(line: bytes, *, is_open: bool) -> bool:
         if is_open:
             is_open, may_open = False, True
         else:
-            is_open = (may_open and not piece) or piece.endswith(b",")
+            is_open = (may_open and not piece) or piece.endswith(delimiter)
             may_open = False
     return is_open

@@ -31,8 +31,15 @@ from recs_platform.stages.events.deciding import (
 )
 from recs_platform.stages.events.faults import raise_disk_full
 from recs_platform.stages.events.intake import QUARANTINED, Intake, begin, take_in
-from recs_platform.stages.events.landing import Landed, PendingFile, look_into_landing, split_pending
+from recs_platform.stages.events.landing import (
+    Landed,
+    PendingFile,
+    look_into_landing,
+    split_pending,
+    why_unknown,
+)
 from recs_platform.stages.events.ledger import FileCounts, IngestReport, make_ledger
+from recs_platform.stages.events.macros import prepare_macros
 from recs_platform.stages.events.minimization import Privacy
 from recs_platform.stages.events.pseudonyms import prepare
 from recs_platform.stages.events.records import Scratch, numbers_of
@@ -133,6 +140,7 @@ def working(door: Door, con: duckdb.DuckDBPyConnection) -> Generator[Intake, Non
         scratch.folder.mkdir(parents=True)
         with closing(con.cursor()) as cursor:
             cursor.execute("set TimeZone = 'UTC'")
+            prepare_macros(cursor)
             if door.privacy.key is not None:
                 prepare(cursor, door.privacy.key)
             yield Intake(cursor, door.sources, scratch, door.now, door.privacy)
@@ -236,9 +244,11 @@ def _settled(door: Door, seconds: float) -> Landed:
             time.sleep(seconds)
             landed = look_into_landing(door.home, door.sources, changed_before=limit, quiet=landed.settling)
     for name in landed.unknown:
-        door.progress(f"warning: no source knows {name}; left where it is")
+        door.progress(f"warning: {name} is left where it is: {why_unknown(door.sources, name)}")
     for name, reason in landed.refused:
         door.progress(f"warning: {name} is not taken in: {reason}")
+    if landed.markers:
+        door.progress(f"{len(landed.markers)} marker or hidden files are left where they are: {', '.join(landed.markers[:3])}")
     for name in landed.settling:
         door.progress(f"{name} is still being written; it is taken in next time")
     return landed

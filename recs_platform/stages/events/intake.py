@@ -17,6 +17,7 @@ from recs_platform.contracts.tables import QUARANTINE, TableContract
 from recs_platform.stages.events.faults import raise_disk_full
 from recs_platform.stages.events.landing import PendingFile, file_state
 from recs_platform.stages.events.ledger import FileCounts
+from recs_platform.stages.events.macros import MACROS
 from recs_platform.stages.events.minimization import ALL, Privacy, dropped_attributes_sql
 from recs_platform.stages.events.reading import RawCounts, read_records, require_whole
 from recs_platform.stages.events.records import RAW, UNPARSED, Scratch, numbers_of, raw_columns, types_of
@@ -95,7 +96,7 @@ def _read_and_stage(intake: Intake, order: int, file: PendingFile) -> None:
     may_be_silent = True
     for table in file.kind.tables:
         sql = intake.sources[file.source].sql[table]
-        may_be_silent = may_be_silent and not is_row_by_row(sql, RAW)
+        may_be_silent = may_be_silent and not is_row_by_row(sql, RAW, MACROS)
         _stage(intake, order, file, SOURCE_TABLES[table], raw)
     _quarantine_records(intake, order, file, may_be_silent=may_be_silent)
 
@@ -109,7 +110,7 @@ def _stage(intake: Intake, order: int, file: PendingFile, contract: TableContrac
         yields = types_of(con, f"({sql}\n)")
         checked = checked_select(contract, sql, yields, intake.now)
         origin = Origin(source.name, file.file_hash, intake.now)
-        as_it_comes = is_row_by_row(sql, RAW)
+        as_it_comes = is_row_by_row(sql, RAW, MACROS)
         in_order = as_it_comes and raw.in_order
         rows = accepted_select(contract, checked, yields, origin, intake.privacy, is_sorted=not in_order)
         valid = int(con.execute(f"copy ({rows}) to {text_literal(str(target))} (format parquet)").fetchall()[0][0])

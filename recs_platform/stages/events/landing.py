@@ -1,36 +1,21 @@
 """Landing: raw files as they came, under `landing/<source>/`, and which of them are still to be taken in.
 
-Their content is hashed and copied here, never parsed.
+Their content is hashed here, never parsed. How they come there is told in `arrivals`.
 """
 
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
+from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.tables import INGESTIONS
-from recs_platform.lake.disk import flush
 from recs_platform.lake.tables import Lake
-from recs_platform.stages.events.hashes import ContentHashes, content_hash
-from recs_platform.stages.events.sources import Source, SourceFile
-
-_UNFINISHED = (".part", ".tmp")
-
-
-@dataclass(frozen=True)
-class LandReport:
-    """What `land` did, or would do: paths relative to the landing folder, ignored ones relative to what was given."""
-
-    source: str
-    copied: tuple[str, ...]
-    already_there: tuple[str, ...]
-    ignored: tuple[str, ...]
-    dry_run: bool
+from recs_platform.stages.events.file_names import is_hidden, is_marker, is_unfinished
+from recs_platform.stages.events.hashes import ContentHashes
+from recs_platform.stages.events.sources import Source, SourceFile, Sources
 
 
 @dataclass(frozen=True)
@@ -58,52 +43,14 @@ class Landed:
     """What lies in landing: files to read in order of source and name, and what is left alone, by name.
 
     `unknown`: no source knows it. `refused`: (name, reason). `settling`: changed a moment ago, so perhaps unfinished.
+    `markers` accompany data: checksums, marks of success, hidden files.
     """
 
     files: tuple[PendingFile, ...]
     unknown: tuple[str, ...]
     refused: tuple[tuple[str, str], ...] = ()
     settling: Mapping[str, FileState] = field(default_factory=dict[str, FileState])
-
-
-def land(home: Home, source: Source, path: Path, *, dry_run: bool) -> LandReport:
-    """Copy a file, or a folder's files at any depth, into the source's landing folder.
-
-    A file whose content lies there already is not copied again; another content under a known name goes into a folder
-    named by its hash, so that what came first stays as it came. Raises UsageError when `path` is missing or holds
-    nothing the source knows.
-    """
-    if not path.exists():
-        raise UsageError(f"{path} does not exist")
-    base = path.parent if path.is_file() else path
-    found = [path] if path.is_file() else _files_under(path)
-    wanted = [
-        file
-        for file in found
-        if file.is_file() and source.file_for(file.name) is not None and not source.ignores(file.name)
-    ]
-    if not wanted:
-        raise UsageError(
-            f"{path} holds no file of source {source.name!r}; expected: {source.expected} (plain, .gz, .zst or .zip)"
-        )
-    folder = home.landing / source.name
-    hashes = {content_hash(file): file for file in _files_under(folder) if file.is_file()}
-    copied: list[str] = []
-    already: list[str] = []
-    for file in wanted:
-        digest = content_hash(file)
-        if digest in hashes:
-            already.append(hashes[digest].relative_to(home.landing).as_posix())
-            continue
-        target = folder / file.relative_to(base)
-        if target.exists():
-            target = folder / digest[:12] / file.relative_to(base)
-        hashes[digest] = target
-        copied.append(target.relative_to(home.landing).as_posix())
-        if not dry_run:
-            _copy(file, target)
-    ignored = tuple(file.relative_to(base).as_posix() for file in found if file not in wanted)
-    return LandReport(source.name, tuple(copied), tuple(already), ignored, dry_run)
+    markers: tuple[str, ...] = ()
 
 
 def pending(
@@ -120,7 +67,7 @@ def look_into_landing(
     changed_before: datetime | None = None,
     quiet: Mapping[str, FileState] | None = None,
 ) -> Landed:
-    """Every landed file, hashed. Names that start with a dot or end in .part or .tmp are not there yet.
+    """Every landed file, hashed. Names that end in .part or .tmp are not there yet.
 
     A file changed at or after `changed_before` is settling, unless it is as `quiet` remembers it.
     """
@@ -150,15 +97,21 @@ class _Found:
         self._unknown: list[str] = []
         self._refused: list[tuple[str, str]] = []
         self._settling: dict[str, FileState] = {}
+        self._markers: list[str] = []
 
     def add(self, file: Path) -> None:
         inside = file.relative_to(self._root)
-        name = inside.as_posix()
-        source = self._sources.get(inside.parts[0]) if len(inside.parts) > 1 else None
-        if source is not None and source.ignores(file.name):
+        name, below = inside.as_posix(), "/".join(inside.parts[1:])
+        source = self._sources.get(inside.parts[0]) if below else None
+        if is_hidden(name) or is_marker(name):
+            self._markers.append(name)
             return
-        kind = source.file_for(file.name) if source else None
-        if source is None or kind is None:
+        if source is not None and source.ignores(below):
+            return
+        kind = source.file_for(below) if source else None
+        if source is None and (fault := _broken(self._sources, inside.parts[0])):
+            self._refused.append((name, fault))
+        elif source is None or kind is None:
             self._unknown.append(name)
         elif fault := _fault(self._root, inside):
             self._refused.append((name, fault))
@@ -184,6 +137,7 @@ class _Found:
             tuple(sorted(self._unknown)),
             tuple(sorted(self._refused)),
             dict(sorted(self._settling.items())),
+            tuple(sorted(self._markers)),
         )
 
 
@@ -229,23 +183,25 @@ def _ledger_keys(lake: Lake) -> set[tuple[str, str]]:
     return set(pl.read_parquet(files, columns=[c.FILE_HASH, c.CONTRACT_TABLE]).iter_rows()) if files else set()
 
 
+def why_unknown(sources: Mapping[str, Source], name: str) -> str:
+    """Why a landed file of this name is not read: its folder is no source, or the source reads none of that name."""
+    folder, _, below = name.partition("/")
+    if not below:
+        return "it lies outside the folders of sources; land it with `recs land`"
+    if folder not in sources:
+        return f"there is no source {folder!r}{did_you_mean(folder, sources)}"
+    return f"source {folder!r} reads {sources[folder].expected}"
+
+
+def _broken(sources: Mapping[str, Source], name: str) -> str | None:
+    """What is wrong with a source of one's own that is left out."""
+    return sources.broken.get(name) if isinstance(sources, Sources) else None
+
+
 def _files_under(folder: Path) -> list[Path]:
     """Everything at any depth that is no folder and whose name says that it is finished, in order of paths."""
     return sorted(
         file
         for file in folder.rglob("*")
-        if (file.is_symlink() or not file.is_dir())
-        and not file.name.lower().endswith(_UNFINISHED)
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if (file.is_symlink() or not file.is_dir()) and not is_unfinished(file.name)
     )
-
-
-def _copy(file: Path, target: Path) -> None:
-    """Copy aside, then rename, with the file's own time of change: what has lain still need not settle again."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.part")
-    shutil.copyfile(file, aside)
-    stat = file.stat()
-    os.utime(aside, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    flush((aside,))
-    aside.rename(target)

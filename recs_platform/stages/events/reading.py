@@ -110,18 +110,18 @@ _READERS = {"csv": read_csv, "jsonl": read_jsonl, "parquet": _read_parquet}
 def _show(con: duckdb.DuckDBPyConnection, kind: SourceFile, present: Sequence[str], source_file: str) -> None:
     """Make `raw_records` from `parsed`; a record whose value is not of the declared type is set aside, not blanked."""
     known = {name.casefold() for name in present}
-    types = types_of(con, PARSED)
+    types, told = types_of(con, PARSED), _told_by_folders(con, kind)
     columns: list[str] = []
     mistyped: list[str] = []
     for name, declared in kind.columns.items():
         column, dtype = quoted(name), "VARCHAR" if declared == AS_IT_COMES else declared
         if name.casefold() not in known:
-            columns.append(f"null::{dtype} as {column}")
+            columns.append(f"{told.get(name, 'null')}::{dtype} as {column}")
         elif declared == AS_IT_COMES or types[name].upper() == declared.upper():
-            columns.append(column)
+            columns.append(f"coalesce({column}, {told[name]}) as {column}" if name in told else column)
         else:
             value = typed_value(column, types[name], dtype)
-            columns.append(f"{value} as {column}")
+            columns.append(f"coalesce({value}, {told[name]}) as {column}" if name in told else f"{value} as {column}")
             mistyped.append(f"when {column} is not null and {value} is null then {text_literal(name)}")
     where = _set_mistyped_aside(con, mistyped) if mistyped else ""
     origin = f"{text_literal(source_file)} as {c.SOURCE_FILE}"
@@ -129,6 +129,17 @@ def _show(con: duckdb.DuckDBPyConnection, kind: SourceFile, present: Sequence[st
         f"create or replace temp view {RAW} as select {c.LINE_NUMBER}, {', '.join(columns)}, {origin} "
         f"from {PARSED}{where}"
     )
+
+
+def _told_by_folders(con: duckdb.DuckDBPyConnection, kind: SourceFile) -> dict[str, str]:
+    """SQL of the columns whose values the file's folders tell; refuses the file where one is not of its type."""
+    told: dict[str, str] = {}
+    for name, value in kind.partitions.items():
+        dtype = "VARCHAR" if kind.columns[name] == AS_IT_COMES else kind.columns[name]
+        told[name] = f"{text_literal(value)}::{dtype}"
+        if con.execute(f"select try_cast({text_literal(value)} as {dtype})").fetchall() == [(None,)]:
+            raise UnreadableFileError(f"its folder says {name}={value}, which is not of type {dtype}")
+    return told
 
 
 def _set_mistyped_aside(con: duckdb.DuckDBPyConnection, mistyped: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ end, in which a blank line stands in the place of every record that cannot be re
 import csv
 import re
 from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -35,15 +36,13 @@ from recs_platform.stages.events.sources import SourceFile
 from recs_platform.stages.events.unpacking import UnreadableFileError
 from recs_platform.warehouse.clauses import quoted, text_literal
 
-# Values between quotes, in which quotes are doubled, and values that begin with none: RFC 4180, and quotes within.
-_WELL_QUOTED = re.compile(rb'(?:"(?:[^"]|"")*"|[^",][^,\r\n]*|)(?:,(?:"(?:[^"]|"")*"|[^",][^,\r\n]*|))*')
 _ODD_QUOTE = ("odd_quote", "a quote does not close, or something follows a closing quote")
 _STRAY_RETURN = ("stray_carriage_return", "a carriage return stands within the line, outside of quotes")
 
 
 def read_csv(con: duckdb.DuckDBPyConnection, path: Path, kind: SourceFile, scratch: Scratch) -> Parsed | None:
     """Make the view `parsed` and fill `unparsed`; None when the file holds no header."""
-    layout = scan_text(path, quoted=True)
+    layout = scan_text(path, quoted=True, delimiter=_delimiter(kind))
     if not layout.records:
         return None
     if layout.is_even and layout.longest_bytes <= LINE_BYTES_MAX:
@@ -53,7 +52,7 @@ def read_csv(con: duckdb.DuckDBPyConnection, path: Path, kind: SourceFile, scrat
             return parsed
         con.execute(f"delete from {UNPARSED}")
     left_out = set(layout.blank)
-    mended = _mend(con, path, scratch, left_out)
+    mended = _mend(con, path, scratch, left_out, _delimiter(kind))
     return _read_even(con, mended, kind, scratch, layout, left_out)
 
 
@@ -66,7 +65,7 @@ def _read_even(
     left_out: Collection[int],
 ) -> Parsed:
     """Read a file whose lines all end alike; `left_out` are the places of blank lines."""
-    header, header_place = _header(path), _header_place(layout)
+    header, header_place = _header(path, kind), _header_place(layout)
     require_columns(kind, header)
     # Names from a file never become identifiers: the reader knows its columns by number.
     numbered = [f"c{place}" for place in range(len(header))]
@@ -77,8 +76,8 @@ def _read_even(
     copy_with_rejects(
         con,
         picked,
-        f"{text_literal(str(path))}, header = true, skip = {header_place - 1}, auto_detect = false, delim = ',', "
-        f"quote = '\"', escape = '\"', columns = {named(numbered)}",
+        f"{text_literal(str(path))}, header = true, skip = {header_place - 1}, auto_detect = false, "
+        f"delim = {text_literal(_delimiter(kind).decode())}, quote = '\"', escape = '\"', columns = {named(numbered)}",
         scratch,
     )
     keep_rejects(con, layout.continued)
@@ -87,11 +86,23 @@ def _read_even(
     return Parsed(layout.records - 1, tuple(places), in_order)
 
 
-def _header(path: Path) -> list[str]:
+def _delimiter(kind: SourceFile) -> bytes:
+    return (kind.delimiter or ",").encode()
+
+
+@cache
+def _well_quoted(delimiter: bytes) -> re.Pattern[bytes]:
+    """Values between quotes, in which quotes are doubled, and values that begin with none: RFC 4180, quotes within."""
+    end = re.escape(delimiter)
+    value = rb'(?:"(?:[^"]|"")*"|[^"' + end + rb"][^" + end + rb"\r\n]*|)"
+    return re.compile(value + rb"(?:" + end + value + rb")*")
+
+
+def _header(path: Path, kind: SourceFile) -> list[str]:
     try:
         # Decoded line by line: bad bytes further down are the rejects' matter, not the header's.
         with path.open("rb") as file:
-            rows = csv.reader(line.decode("utf-8-sig") for line in file)
+            rows = csv.reader((line.decode("utf-8-sig") for line in file), delimiter=_delimiter(kind).decode())
             header = [name.strip() for name in next((row for row in rows if row), list[str]())]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnreadableFileError(f"the csv header cannot be read: {error}") from error
@@ -106,12 +117,14 @@ def _header_place(layout: TextLayout) -> int:
     return next(place for place in range(1, len(blank) + 2) if place not in blank)
 
 
-def _mend(con: duckdb.DuckDBPyConnection, path: Path, scratch: Scratch, left_out: set[int]) -> Path:
+def _mend(
+    con: duckdb.DuckDBPyConnection, path: Path, scratch: Scratch, left_out: set[int], delimiter: bytes
+) -> Path:
     """Write the copy, set faulty records aside and add their places to `left_out`; returns the copy."""
     faults: list[Fault] = []
     with scratch.mended.open("wb") as target:
-        for place, (number, record) in enumerate(_records(path), start=1):
-            fault = _fault(record)
+        for place, (number, record) in enumerate(_records(path, delimiter), start=1):
+            fault = _fault(record, delimiter)
             if fault is None:
                 body = record.removesuffix(b"\n").removesuffix(b"\r")
                 target.write(body + b"\n")
@@ -125,10 +138,10 @@ def _mend(con: duckdb.DuckDBPyConnection, path: Path, scratch: Scratch, left_out
     return scratch.mended
 
 
-def _records(path: Path) -> Iterator[tuple[int, bytes]]:
+def _records(path: Path, delimiter: bytes) -> Iterator[tuple[int, bytes]]:
     """Records and blank lines in order, each with the number of its first line."""
     first, pieces = 0, list[bytes]()
-    for number, is_continued, line in lines_of(path, quoted=True):
+    for number, is_continued, line in lines_of(path, quoted=True, delimiter=delimiter):
         if pieces and not is_continued:
             yield first, b"".join(pieces)
             pieces = []
@@ -139,12 +152,12 @@ def _records(path: Path) -> Iterator[tuple[int, bytes]]:
         yield first, b"".join(pieces)
 
 
-def _fault(record: bytes) -> tuple[str, str] | None:
+def _fault(record: bytes, delimiter: bytes) -> tuple[str, str] | None:
     """Why the reader would stumble over a record, None when it would not."""
     if len(record) > LINE_BYTES_MAX:
         return TOO_LONG
     body = record.removesuffix(b"\n").removesuffix(b"\r")
-    if b'"' in body and _WELL_QUOTED.fullmatch(body) is None:
+    if b'"' in body and _well_quoted(delimiter).fullmatch(body) is None:
         return _ODD_QUOTE
     # Every second piece is within quotes, the doubled quotes of a value included.
     return _STRAY_RETURN if any(b"\r" in piece for piece in body.split(b'"')[::2]) else None

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.events.faults import raise_disk_full
+from recs_platform.stages.events.file_names import is_hidden, is_marker
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     Packed = IO[bytes] | gzip.GzipFile | pa.CompressedInputStream
 
 _CHUNK_BYTES = 1 << 22
+# OSError holds gzip.BadGzipFile and what pyarrow raises; RuntimeError is a zip with a password.
+DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
 
 class UnreadableFileError(ContractError):
@@ -46,11 +49,27 @@ def unpack(path: Path, plain: Path) -> Path:
     try:
         with _OPENERS[suffix](path) as packed, plain.open("wb") as target:
             shutil.copyfileobj(packed, target, _CHUNK_BYTES)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except DAMAGED as error:
         raise_disk_full(error)
-        # OSError holds gzip.BadGzipFile and what pyarrow raises; RuntimeError is a zip with a password.
         raise UnreadableFileError(f"the compressed file is cut or damaged: {error}; land a whole copy") from error
     return plain
+
+
+def members_of(archive: zipfile.ZipFile) -> list[str]:
+    """Names of a zip's files, less folders and what only accompanies data."""
+    return [name for name in archive.namelist() if not (name.endswith("/") or is_marker(name) or is_hidden(name))]
+
+
+@contextmanager
+def open_packed(path: Path) -> Generator["Packed", None, None]:
+    """A file's content, decompressed where its suffix says so. Raises what the packing raises when it is damaged."""
+    opener = _OPENERS.get(path.suffix.lower())
+    if opener is None or path.stat().st_size == 0:
+        with path.open("rb") as plain:
+            yield plain
+    else:
+        with opener(path) as packed:
+            yield packed
 
 
 @contextmanager
@@ -62,9 +81,11 @@ def _open_gzip(path: Path) -> Generator["Packed", None, None]:
 @contextmanager
 def _open_zip(path: Path) -> Generator["Packed", None, None]:
     with zipfile.ZipFile(path) as archive:
-        members = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+        members = members_of(archive)
         if len(members) != 1:
-            raise UnreadableFileError(f"the .zip holds {len(members)} files; it must hold exactly one")
+            raise UnreadableFileError(
+                f"the .zip holds {len(members)} files, in landing it must hold one; `recs land` takes it apart"
+            )
         with archive.open(members[0]) as packed:
             yield packed
 

@@ -35,7 +35,8 @@ def landed(home):
 def test_a_folder_lands_with_its_known_files_and_says_what_it_left(home, raw):
     report = land(home, SOURCES["movielens"], raw, dry_run=False)
     assert report.copied == ("movielens/deep/movies.csv", "movielens/ratings.csv")
-    assert report.ignored == ("README.txt",)
+    assert report.ignored == (("README.txt", "source 'movielens' ignores it"),)
+    assert report.markers == (".hidden.csv",)
     assert landed(home) == list(report.copied)
 
 

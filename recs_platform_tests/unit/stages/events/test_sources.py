@@ -19,7 +19,7 @@ def written(folder, *, name="shop", dtype="any", table="events", sql=True):
 
 
 def test_an_unknown_source_is_a_usage_error_that_names_the_known_ones():
-    with pytest.raises(UsageError, match=r"unknown source 'nope'; known: contract, data_layer, deskdrop, ebnerd"):
+    with pytest.raises(UsageError, match=r"no source 'nope'; there are: contract, data_layer, deskdrop, ebnerd"):
         load_sources(SOURCES)["nope"]
 
 

@@ -1,0 +1,29 @@
+"""The nearest right name to one that was mistyped, for messages. What is right is told by whoever asks."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_CUTOFF = 0.6
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known name that looks most like `word`, whatever its case; None when none does.
+
+    >>> nearest("Viewed", ["click", "view"]), nearest("xyz", ["click", "view"])
+    ('view', None)
+    """
+    by_lower: dict[str, str] = {}
+    for name in known:
+        by_lower.setdefault(name.lower(), name)
+    found = get_close_matches(word.lower(), by_lower, n=1, cutoff=_CUTOFF)
+    return by_lower[found[0]] if found else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question to end a message with, empty when no known name is near.
+
+    >>> did_you_mean("movielnes", ["movielens", "world"]), did_you_mean("abc", ["world"])
+    ("; did you mean 'movielens'?", '')
+    """
+    found = nearest(word, known)
+    return "" if found is None else f"; did you mean {found!r}?"

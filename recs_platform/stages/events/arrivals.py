@@ -1,0 +1,152 @@
+"""Landing a data set: which of its files a source reads, what is left out and why, and the copy of the rest.
+
+What lies in landing already is told in `landing`.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.home import Home
+from recs_platform.stages.events.file_names import is_hidden, is_marker, is_partition, is_unfinished
+from recs_platform.stages.events.hashes import content_hash
+from recs_platform.stages.events.raw_files import RawFile, files_of, is_zip, leads_out, members
+from recs_platform.stages.events.sources import Source, SourceFile
+
+_ARCHIVES = (".tar", ".tgz", ".7z", ".rar", ".xlsx", ".xls", ".bz2", ".xz")
+_SHOWN = 5
+Look = Callable[[RawFile, SourceFile], str | None]
+
+
+@dataclass(frozen=True)
+class LandReport:
+    """What `land` did, or would do: paths relative to landing; those left out are relative to what was given.
+
+    `ignored` are (name, reason), `markers` accompany data: checksums, marks of success, hidden files.
+    """
+
+    source: str
+    copied: tuple[str, ...]
+    already_there: tuple[str, ...]
+    ignored: tuple[tuple[str, str], ...]
+    markers: tuple[str, ...]
+    dry_run: bool
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """Files of an export: those the source reads, with the path they get below its folder, and those left out."""
+
+    wanted: tuple[tuple[str, RawFile], ...]
+    ignored: tuple[tuple[str, str], ...]
+    markers: tuple[str, ...]
+
+
+def land(home: Home, source: Source, path: Path, *, dry_run: bool, look: Look | None = None) -> LandReport:
+    """Copy a file, or a folder's files at any depth, into the source's landing folder; a zip is taken apart.
+
+    A file whose content lies there already is not copied again; another content under a known name goes into a folder
+    named by its hash, so that what came first stays as it came. `look` may find a reason to leave a file out. Raises
+    UsageError when `path` is missing or holds nothing the source reads.
+    """
+    found = sort_files(source, path, look)
+    if not found.wanted:
+        raise UsageError(_nothing(source, path, found))
+    folder = home.landing / source.name
+    landed = (file for file in files_of(folder) if file.path.is_file())
+    hashes = {content_hash(file.path): file.inside for file in landed if not is_unfinished(file.inside)}
+    copied: list[str] = []
+    already: list[str] = []
+    for inside, file in found.wanted:
+        digest = file.digest
+        if digest in hashes:
+            already.append(f"{source.name}/{hashes[digest]}")
+            continue
+        name = f"{digest[:12]}/{inside}" if (folder / inside).exists() or inside in hashes.values() else inside
+        hashes[digest] = name
+        copied.append(f"{source.name}/{name}")
+        if not dry_run:
+            file.copy_to(folder / name)
+    return LandReport(source.name, tuple(copied), tuple(already), found.ignored, found.markers, dry_run)
+
+
+def sort_files(source: Source, path: Path, look: Look | None = None) -> Sorted:
+    """What a source reads of a file or folder. Raises UsageError when it is missing."""
+    if not path.exists():
+        raise UsageError(f"{path} does not exist")
+    base = path.parent if path.is_file() else path
+    wanted: list[tuple[str, RawFile]] = []
+    ignored: list[tuple[str, str]] = []
+    markers: list[str] = []
+    for file in _apart(source, files_of(path)):
+        if is_hidden(file.inside) or is_marker(file.inside):
+            markers.append(file.inside)
+            continue
+        inside, kind = _placed(source, base, file.inside)
+        reason = _reason(source, file, kind) or (look(file, kind) if look and kind else None)
+        if reason is None:
+            wanted.append((inside, file))
+        else:
+            ignored.append((file.inside, reason))
+    return Sorted(tuple(wanted), tuple(ignored), tuple(markers))
+
+
+def _apart(source: Source, files: list[RawFile]) -> Iterator[RawFile]:
+    """The files, members in the place of each zip, unless it is one packed file that the source knows by its name."""
+    for file in files:
+        inner = list(members(file)) if is_zip(file) else []
+        if not inner or (len(inner) == 1 and source.file_for(file.inside) is not None) or source.ignores(file.inside):
+            yield file
+        else:
+            yield from inner
+
+
+def _placed(source: Source, base: Path, inside: str) -> tuple[str, SourceFile | None]:
+    """The path below the source's folder and what it is there; the folder that was given may be what tells it."""
+    path = inside
+    for folder in (base.absolute(), *base.absolute().parents):
+        kind = source.file_for(path)
+        if kind is not None:
+            return path, kind
+        path = f"{folder.name}/{path}"
+        if not is_partition(folder.name):
+            break
+    return (path, kind) if (kind := source.file_for(path)) is not None else (inside, None)
+
+
+def _reason(source: Source, file: RawFile, kind: SourceFile | None) -> str | None:
+    """Why a file is not landed, None when it is."""
+    name = file.inside
+    if leads_out(file):
+        return "its name leads out of the zip"
+    if not file.path.is_file():
+        return "it is no regular file"
+    if not name.isprintable():
+        return "its name holds control characters; rename it"
+    if is_unfinished(name):
+        return "it is still being written; rename it when it is whole"
+    if source.ignores(name):
+        return f"source {source.name!r} ignores it"
+    if kind is None:
+        return _no_kind(source, file)
+    return "it is empty" if file.size == 0 else None
+
+
+def _no_kind(source: Source, file: RawFile) -> str:
+    name = file.inside.lower()
+    if name.endswith(_ARCHIVES):
+        return "it is packed in a way that is not read; unpack it, to csv, JSON lines or Parquet"
+    if name.endswith(".zip"):
+        return "the zip holds no file" if is_zip(file) else "it is no whole zip; land a whole copy"
+    return f"no file pattern of source {source.name!r} fits: {source.expected}"
+
+
+def _nothing(source: Source, path: Path, found: Sorted) -> str:
+    told = "; ".join(f"{name}: {reason}" for name, reason in found.ignored[:_SHOWN])
+    more = f"; and {len(found.ignored) - _SHOWN} more" if len(found.ignored) > _SHOWN else ""
+    left = f" Left out: {told}{more}." if told else ""
+    return (
+        f"{path} holds no file that source {source.name!r} reads; expected: {source.expected} (plain, .gz, .zst or "
+        f".zip).{left} `recs source new NAME {path}` writes a source for other files"
+    )

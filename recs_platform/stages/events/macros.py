@@ -1,0 +1,114 @@
+"""Scalar macros for the SQL of sources and for the checks of rows: instants, texts, ids, truth values.
+
+Each turns a text into a value or into NULL by the text alone: no session setting and no row before it plays a part.
+"""
+
+import duckdb
+
+from recs_platform.contracts.texts import BLANKS, FALSE_WORDS, NOBODY, PLACEHOLDERS, TRUE_WORDS, ZEROS_MIN
+from recs_platform.contracts.time import INSTANT_PARTS, INSTANT_PATTERN
+from recs_platform.warehouse.clauses import literal, text_literal
+
+# Those that the SQL of sources may call.
+MACROS = frozenset({"bare", "present", "person", "instant", "epoch_instant", "local_instant", "truth"})
+
+# Most texts look so; DuckDB then reads them without taking them apart.
+_PLAIN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
+_OFFSET = r"[+-]([01][0-9]|2[0-3]):[0-5][0-9]"
+# Instants that DuckDB, Python and readers of Parquet all hold: the years 1 to 9999.
+_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+
+_DAY = """case
+    when p.day <> '' then try_cast(p.day as date)
+    when p.basic_day <> '' then try_cast(p.basic_day[1:4] || '-' || p.basic_day[5:6] || '-' || p.basic_day[7:8] as date)
+    when p.ordinal <> '' then try_cast(p.ordinal[1:4] || '-01-01' as date) + (p.ordinal[6:8]::integer - 1)
+    when p.week <> '' then try(make_date(p.week[1:4]::integer, 1, 4))
+        - isodow(make_date(p.week[1:4]::integer, 1, 4))::integer
+        + 7 * regexp_extract(p.week, '[Ww]([0-9]{2})', 1)::integer - 7 + p.week[-1]::integer
+end"""
+_ALL_ZEROS = f"starts_with(given, '0') and length(replace(given, '-', '')) >= {ZEROS_MIN} and trim(given, '0-') = ''"
+# A day that its year or its ISO year does not have counts into the next one.
+_IS_DAY = """case
+    when p.ordinal <> '' then year(day) = p.ordinal[1:4]::integer
+    when p.week <> '' then isoyear(day) = p.week[1:4]::integer
+    else true
+end"""
+_CLOCK_US = """3600000000 * coalesce(nullif(p.hour, '')::bigint, 0)
+    + 60000000 * coalesce(nullif(p.minute, '')::bigint, 0)
+    + 1000000 * coalesce(nullif(p.second, '')::bigint, 0) + rpad(p.fraction[1:6], 6, '0')::bigint"""
+_OFFSET_US = """(case when p.sign = '-' then -60000000 else 60000000 end) * (
+    60 * coalesce(nullif(p.offset_hours, '')::bigint, 0) + coalesce(nullif(p.offset_minutes, '')::bigint, 0))"""
+_IS_CLOCK = """coalesce(nullif(p.minute, '')::integer, 0) < 60 and coalesce(nullif(p.second, '')::integer, 0) < 60
+    and clock_us <= 86400000000 and coalesce(nullif(p.offset_hours, '')::integer, 0) < 24
+    and coalesce(nullif(p.offset_minutes, '')::integer, 0) < 60"""
+
+
+def prepare_macros(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the macros on a connection.
+
+    Those for the SQL of sources:
+
+    - `bare(text)`: without the blanks around it, NULL when nothing is left.
+    - `present(text)`: as `bare`, NULL also for what programmes write where they have no id (`undefined`, `(not set)`).
+    - `person(text)`: as `present`, NULL also for words that stand for nobody in particular (`guest`).
+    - `instant(text)`: TIMESTAMPTZ of an ISO 8601 text, as `contracts.time.read_instant` reads it.
+    - `epoch_instant(value, unit)`: TIMESTAMPTZ of a number or its text, counted in 's', 'ms' or 'us' since 1970; with
+      'any', what is below 1e11 counts as seconds and what is below 1e14 as milliseconds.
+    - `local_instant(timestamp, zone)`: TIMESTAMPTZ of what clocks in a zone show.
+    - `truth(text)`: BOOLEAN of the words in use for it, in any case.
+    """
+    for signature, body in _macros().items():
+        con.execute(f"create or replace temp macro {signature} as {body}")
+
+
+def _macros() -> dict[str, str]:
+    """Bodies by signature; later ones use earlier ones."""
+    scale = "case unit when 's' then 1000000 when 'ms' then 1000 when 'us' then 1 end"
+    return {
+        "bare(given)": (
+            f"case when regexp_full_match(given::varchar, '[!-~](.*[!-~])?') then given::varchar "
+            f"else nullif(trim(given::varchar, {literal(BLANKS)}), '') end"
+        ),
+        "is_placeholder(given)": f"({_is_one_of('given', PLACEHOLDERS)} or ({_ALL_ZEROS}))",
+        "is_nobody(given)": f"(is_placeholder(given) or {_is_one_of('given', NOBODY)})",
+        "present(given)": "case when not is_placeholder(bare(given)) then bare(given) end",
+        "person(given)": "case when not is_nobody(bare(given)) then bare(given) end",
+        "instant_within(us)": f"case when us between {_FIRST_US} and {_LAST_US} then make_timestamptz(us) end",
+        "instant_of_parts(given)": _instant_of_parts(),
+        "instant(given)": (
+            f"case when regexp_full_match(given, {text_literal(f'{_PLAIN}Z?')}) "
+            "then instant_within(epoch_us(try_cast(rtrim(given, 'Z') as timestamp))) "
+            f"when regexp_full_match(given, {text_literal(_PLAIN + _OFFSET)}) "
+            "then instant_within(epoch_us(try_cast(left(given, -6) as timestamp)) - 60000000 * "
+            "(given[-6] || '1')::bigint * (60 * given[-5:-4]::bigint + given[-2:]::bigint)) "
+            "when given is not null then instant_of_parts(given) end"
+        ),
+        "epoch_us_of(number, unit)": f"try(floor(number * {scale})::bigint)",
+        "epoch_unit(number)": "case when abs(number) < 1e11 then 's' when abs(number) < 1e14 then 'ms' else 'us' end",
+        "epoch_instant(given, unit)": (
+            "instant_within(epoch_us_of(try_cast(given::varchar as decimal(38, 9)), "
+            "case unit when 'any' then epoch_unit(try_cast(given::varchar as decimal(38, 9))) else unit end))"
+        ),
+        "local_instant(shown, zone)": "timezone(zone, shown::timestamp)",
+        "truth(given)": (
+            f"case when {_is_one_of('bare(given)', TRUE_WORDS)} then true "
+            f"when {_is_one_of('bare(given)', FALSE_WORDS)} then false end"
+        ),
+    }
+
+
+def _is_one_of(text: str, words: tuple[str, ...]) -> str:
+    return f"lower({text}) in ({', '.join(map(text_literal, words))})"
+
+
+def _instant_of_parts() -> str:
+    """SQL that takes a text apart once and reckons with its parts."""
+    names = ", ".join(map(text_literal, INSTANT_PARTS))
+    parts = f"regexp_extract(bare(given), {text_literal(f'^(?:{INSTANT_PATTERN})$')}, [{names}])"
+    counted = f"{{'day': {_DAY}, 'clock_us': {_CLOCK_US}, 'parts': p}}"
+    is_clock, is_day = (text.replace("p.", "c.parts.") for text in (_IS_CLOCK, _IS_DAY))
+    checked = (
+        f"case when {is_day.replace('(day)', '(c.day)')} and {is_clock.replace('clock_us', 'c.clock_us')} then "
+        f"instant_within(epoch_us(c.day::timestamp) + c.clock_us - {_OFFSET_US.replace('p.', 'c.parts.')}) end"
+    )
+    return f"list_transform(list_transform([{parts}], lambda p: {counted}), lambda c: {checked})[1]"

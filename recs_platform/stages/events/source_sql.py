@@ -1,0 +1,58 @@
+"""Whether the SQL of a source can run at all: told on no records, so that data has no part in it."""
+# ruff: noqa: S608 - identifiers come from source.yml, quoted
+
+import re
+
+import duckdb
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ModelError
+from recs_platform.stages.events.records import RAW, types_of
+from recs_platform.stages.events.sources import AS_IT_COMES, SOURCE_TABLES, Source, SourceFile
+from recs_platform.stages.events.validation import yields_known
+from recs_platform.warehouse.clauses import quoted
+
+_LINE = re.compile(r"LINE (\d+):")
+
+
+def source_fault(source: Source) -> str | None:
+    """The first fault of a source's SQL, with file and line; None when all of it runs and gives contract columns."""
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        for kind in source.files:
+            try:
+                _show_nothing(con, kind)
+            except duckdb.Error as error:
+                return f"{source.folder}: the columns of {kind.match} have a type that DuckDB has not: {_first(error)}"
+            for table in kind.tables:
+                if fault := _fault(con, source, table):
+                    return fault
+    return None
+
+
+def _fault(con: duckdb.DuckDBPyConnection, source: Source, table: str) -> str | None:
+    path = source.folder / f"{table}.sql"
+    try:
+        yields = types_of(con, f"({source.sql[table]}\n)")
+        yields_known(SOURCE_TABLES[table], yields)
+    except duckdb.Error as error:
+        line = _LINE.search(str(error))
+        return f"{path}{f':{line[1]}' if line else ''}: {_first(error)}"
+    except ModelError as error:
+        return f"{path} {error}"
+    return None
+
+
+def _show_nothing(con: duckdb.DuckDBPyConnection, kind: SourceFile) -> None:
+    columns = ", ".join(
+        f"null::{'VARCHAR' if dtype == AS_IT_COMES else dtype} as {quoted(name)}"
+        for name, dtype in kind.columns.items()
+    )
+    con.execute(
+        f"create or replace temp view {RAW} as select 0::bigint as {c.LINE_NUMBER}, {columns}, "
+        f"null::varchar as {c.SOURCE_FILE} where false"
+    )
+
+
+def _first(error: Exception) -> str:
+    return str(error).splitlines()[0]

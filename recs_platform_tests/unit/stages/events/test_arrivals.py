@@ -1,0 +1,97 @@
+import gzip
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.home import Home
+from recs_platform.stages.events import land, load_sources
+
+SOURCES = load_sources(Path(__file__).parents[4] / "dbt_like_sql" / "sources")
+CONTRACT = SOURCES["contract"]
+ROWS = "user_id,item_id,event_type,occurred_at\nu1,i1,view,2024-01-01\n"
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path / "home")
+
+
+def write(folder, **files):
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+def landed(home):
+    return sorted(path.relative_to(home.landing).as_posix() for path in home.landing.rglob("*") if path.is_file())
+
+
+def test_parts_in_folders_land_and_the_rest_is_left_out_by_name(home, tmp_path):
+    mine = write(
+        tmp_path / "mine",
+        **{
+            "events-00.csv": ROWS,
+            "events_2024-02-01.csv.gz": gzip.compress(ROWS.encode() + b"u2,i2,view,2024-01-01\n"),
+            "events/date=2024-02-01/part-0.csv": ROWS + "u3,i3,view,2024-01-01\n",
+            "events/_SUCCESS": "",
+            "events/.part-0.csv.crc": "x",
+            ".DS_Store": "x",
+            "items.csv": "",
+            "notes.docx": "x",
+            "old.tar": "x",
+            "users.csv.part": "user_id\n",
+        },
+    )
+    report = land(home, CONTRACT, mine, dry_run=False)
+    assert landed(home) == [
+        "contract/events-00.csv",
+        "contract/events/date=2024-02-01/part-0.csv",
+        "contract/events_2024-02-01.csv.gz",
+    ]
+    reasons = dict(report.ignored)
+    assert set(reasons) == {"items.csv", "notes.docx", "old.tar", "users.csv.part"}
+    assert reasons["items.csv"] == "it is empty"
+    assert "events.*" in reasons["notes.docx"]
+    assert "unpack it" in reasons["old.tar"]
+    assert "still being written" in reasons["users.csv.part"]
+    assert report.markers == (".DS_Store", "events/.part-0.csv.crc", "events/_SUCCESS")
+
+
+def test_a_folder_that_is_named_after_the_table_may_be_given_itself(home, tmp_path):
+    folder = write(tmp_path / "events" / "date=2024-02-01", **{"part-0.csv": ROWS})
+    land(home, CONTRACT, folder, dry_run=False)
+    assert landed(home) == ["contract/events/date=2024-02-01/part-0.csv"]
+
+
+def test_a_zip_of_several_is_taken_apart(home, tmp_path):
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("events-0.csv", ROWS)
+        archive.writestr("deep/items.jsonl", '{"item_id": "i1"}\n')
+        archive.writestr("__MACOSX/._events-0.csv", "x")
+        archive.writestr("../users.csv", "user_id\nu1\n")
+        archive.writestr("readme.md", "x")
+    report = land(home, CONTRACT, path, dry_run=False)
+    assert landed(home) == ["contract/export/deep/items.jsonl", "contract/export/events-0.csv"]
+    assert dict(report.ignored)["export/../users.csv"] == "its name leads out of the zip"
+    assert not (tmp_path / "home" / "landing" / "users.csv").exists()
+    assert land(home, CONTRACT, path, dry_run=False).copied == ()
+
+
+def test_a_zip_of_parts_lies_below_its_name(home, tmp_path):
+    path = tmp_path / "events.csv.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("1.csv", ROWS)
+        archive.writestr("2.csv", ROWS + "u2,i2,view,2024-01-01\n")
+    land(home, CONTRACT, path, dry_run=False)
+    assert landed(home) == ["contract/events/1.csv", "contract/events/2.csv"]
+
+
+def test_where_nothing_fits_every_reason_is_told_and_what_to_do(home, tmp_path):
+    mine = write(tmp_path / "mine", **{"orders.csv": "a,b\n"})
+    with pytest.raises(UsageError, match=r"orders.csv: no file pattern .*recs source new NAME"):
+        land(home, CONTRACT, mine, dry_run=False)
