@@ -177,7 +177,7 @@ def withdraw(release_id: str) -> None:
 
     current = withdraw(platform, release_id, say)
     typer.echo(f"withdrawn: {release_id}")
-    typer.echo(f"current release: {'none is left; `recs run` makes one' if current is None else current.version}")
+    typer.echo(f"current release: {'none is left' if current is None else current.version}")
 
 
 def sql(

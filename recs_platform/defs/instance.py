@@ -1,6 +1,5 @@
 """The Dagster instance of a home: its settings file, its storages, and runs whose process is gone."""
 
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import dagster as dg
 from recs_platform.contracts.home import Home
 from recs_platform.defs.event_log import open_with_event_log
 from recs_platform.defs.resources import PID_TAG, PROCESS_TAG
+from recs_platform.lake.disk import replace_text
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.processes import is_alive, is_running, process_number, started_by
 
@@ -79,9 +79,7 @@ def write_instance_settings(home: Home) -> Path:
     path = home.dagster / "dagster.yaml"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(f".tmp-{os.getpid()}")
-        aside.write_text(DAGSTER_YAML)
-        aside.replace(path)
+        replace_text(path, DAGSTER_YAML)
     return path
 
 

@@ -5,7 +5,6 @@ A release is an artifact that never changes; what is in force follows from the r
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from recs_platform.lake.artifacts import (
     write_artifact,
     write_manifest,
 )
+from recs_platform.lake.disk import replace_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,7 +161,7 @@ def current_release(home: Home) -> Manifest:
     """The release in force: the pinned one, else the last sealed of the greatest as_of. Raises NotReady without one."""
     sealed = _sealed(home)
     if not sealed:
-        raise NotReady("nothing has been released yet; run `recs run` first")
+        raise NotReady(_nothing_in_force(home))
     pinned = pinned_release(home)
     return sealed[-1] if pinned is None else _find(home, pinned)
 
@@ -185,9 +185,7 @@ def find_release(home: Home, release_id: str) -> Manifest:
 def pin_release(home: Home, release_id: str) -> Manifest:
     """Put a release in force until it is unpinned, whatever is sealed meanwhile. Raises RecsError for an unknown id."""
     manifest = _find(home, release_id)
-    aside = _pin(home).with_suffix(f".pin-{os.getpid()}")
-    aside.write_text(release_id + "\n", encoding="utf-8")
-    aside.replace(_pin(home))
+    replace_text(_pin(home), release_id + "\n")
     return manifest
 
 
@@ -304,6 +302,16 @@ def _find(home: Home, release_id: str) -> Manifest:
     if is_withdrawn(home, release_id):
         raise RecsError(f"release {release_id!r} was withdrawn; known: {known}")
     raise RecsError(f"no release {release_id!r}; known: {known}")
+
+
+def _nothing_in_force(home: Home) -> str:
+    withdrawn = sealed_versions(home.artifacts, WITHDRAWN_ARTIFACT)
+    if not withdrawn:
+        return "nothing has been released yet; run `recs run` first"
+    return (
+        f"no release is in force: {withdrawn[-1].version} was withdrawn, and no other is left; land newer data, then "
+        "`recs run`, or make the same again with `recs run --force`"
+    )
 
 
 def _pin(home: Home) -> Path:

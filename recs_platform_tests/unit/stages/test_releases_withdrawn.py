@@ -37,7 +37,7 @@ def test_after_the_last_one_nothing_is_in_force(home):
     only = seal(home, day(5), "a", day(6))
     r.withdraw_release(home, only.version)
     assert r.list_releases(home).is_empty()
-    with pytest.raises(NotReady, match="recs run"):
+    with pytest.raises(NotReady, match=f"{only.version} was withdrawn.*recs run --force"):
         r.current_release(home)
 
 
