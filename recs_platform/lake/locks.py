@@ -43,8 +43,7 @@ def exclusive(
             if on_wait is not None:
                 on_wait(f"waiting: {held}")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        _describe(descriptor, f"{os.getpid()} {_WORKS[-1] if _WORKS else _command()}\n{since}\n")
+        _describe(descriptor, f"{os.getpid()} {_WORKS[-1] if _WORKS else _command()}\n")
         try:
             yield descriptor
         finally:
@@ -100,21 +99,22 @@ def _taken(descriptor: int, kind: int) -> bool:
     return False
 
 
-def _read(descriptor: int) -> tuple[str, str, str]:
-    """The pid, empty when nobody wrote one, for what, and since when."""
-    first, _, since = os.pread(descriptor, 4096, 0).decode(errors="replace").strip().partition("\n")
-    pid, _, what = first.partition(" ")
-    return pid, what, since
+def _read(descriptor: int) -> tuple[str, str]:
+    """The pid, empty when nobody wrote one, and for what."""
+    pid, _, what = os.pread(descriptor, 4096, 0).decode(errors="replace").strip().partition(" ")
+    return pid, what
 
 
 def _pid(descriptor: int) -> int | None:
-    pid, _, _ = _read(descriptor)
+    pid, _ = _read(descriptor)
     return int(pid) if pid.isdigit() else None
 
 
 def _description(descriptor: int) -> str:
-    pid, what, since = _read(descriptor)
-    return f"process {pid} ({what})" + (f" since {since}" if since else "") if pid else ""
+    pid, what = _read(descriptor)
+    # The holder writes once, when it takes the lock.
+    since = datetime.fromtimestamp(os.fstat(descriptor).st_mtime, UTC)
+    return f"process {pid} ({what}) since {since:%Y-%m-%d %H:%M:%S} UTC" if pid else ""
 
 
 def _command() -> str:

@@ -106,14 +106,14 @@ def _stat(pid: int) -> list[str] | None:
 def _boot_seconds() -> float | None:
     """When the machine started, in seconds since 1970; None where that cannot be told."""
     file = _PROC / "stat"
-    told = re.search(r"^btime (\d+)$", file.read_text(encoding="ascii"), re.MULTILINE) if file.exists() else None
+    told = re.search(r"^btime (\d+)$", file.read_text(encoding="utf-8"), re.MULTILINE) if file.exists() else None
     return None if told is None else float(told[1])
 
 
 @cache
 def _boot_id() -> str:
     """Ticks are counted from the boot, and the same count may come again after the next one."""
-    return _BOOT_ID.read_text(encoding="ascii").strip().replace("-", "")[:8] if _BOOT_ID.exists() else ""
+    return _BOOT_ID.read_text(encoding="utf-8").strip().replace("-", "")[:8] if _BOOT_ID.exists() else ""
 
 
 def _start_told_by_ps(pid: int) -> str | None:
