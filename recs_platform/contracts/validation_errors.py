@@ -44,7 +44,7 @@ def sentence(fault: ErrorDetails, model: type[BaseModel]) -> str:
 def line_of(text: str, loc: Location) -> int | None:
     """The line of a yml, from 1, at which a field stands, or what holds it; None where the text is not yml."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = cast("object", yaml.compose(text, Loader=yaml.SafeLoader))  # pyright: ignore[reportUnknownMemberType]
     except yaml.YAMLError:
         return None
     line = None

@@ -244,7 +244,9 @@ def _settled(door: Door, seconds: float) -> Landed:
     for name, reason in landed.refused:
         door.progress(f"warning: {name} is not taken in: {reason}")
     if landed.markers:
-        door.progress(f"{len(landed.markers)} marker or hidden files are left where they are: {', '.join(landed.markers[:3])}")
+        door.progress(
+            f"{len(landed.markers)} marker or hidden files are left where they are: {', '.join(landed.markers[:3])}"
+        )
     for name in landed.settling:
         door.progress(f"{name} is still being written; it is taken in next time")
     return landed

@@ -201,7 +201,5 @@ def _broken(sources: Mapping[str, Source], name: str) -> str | None:
 def _files_under(folder: Path) -> list[Path]:
     """Everything at any depth that is no folder and whose name says that it is finished, in order of paths."""
     return sorted(
-        file
-        for file in folder.rglob("*")
-        if (file.is_symlink() or not file.is_dir()) and not is_unfinished(file.name)
+        file for file in folder.rglob("*") if (file.is_symlink() or not file.is_dir()) and not is_unfinished(file.name)
     )

@@ -117,9 +117,7 @@ def _header_place(layout: TextLayout) -> int:
     return next(place for place in range(1, len(blank) + 2) if place not in blank)
 
 
-def _mend(
-    con: duckdb.DuckDBPyConnection, path: Path, scratch: Scratch, left_out: set[int], delimiter: bytes
-) -> Path:
+def _mend(con: duckdb.DuckDBPyConnection, path: Path, scratch: Scratch, left_out: set[int], delimiter: bytes) -> Path:
     """Write the copy, set faulty records aside and add their places to `left_out`; returns the copy."""
     faults: list[Fault] = []
     with scratch.mended.open("wb") as target:

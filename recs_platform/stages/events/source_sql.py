@@ -1,5 +1,4 @@
 """Whether the SQL of a source can run at all: told on no records, so that data has no part in it."""
-# ruff: noqa: S608 - identifiers come from source.yml, quoted
 
 import re
 
@@ -7,6 +6,7 @@ import duckdb
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ModelError
+from recs_platform.stages.events.macros import prepare_macros
 from recs_platform.stages.events.records import RAW, types_of
 from recs_platform.stages.events.sources import AS_IT_COMES, SOURCE_TABLES, Source, SourceFile
 from recs_platform.stages.events.validation import yields_known
@@ -19,6 +19,7 @@ def source_fault(source: Source) -> str | None:
     """The first fault of a source's SQL, with file and line; None when all of it runs and gives contract columns."""
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
+        prepare_macros(con)
         for kind in source.files:
             try:
                 _show_nothing(con, kind)

@@ -39,7 +39,6 @@ _DELIMITERS = {".tsv": "\t", ".tab": "\t"}
 _DELIMITED_TEXT = (".txt", ".dat", ".psv")
 
 
-
 class SourceFile(BaseModel):
     """One kind of raw file: how its path looks, what it holds, which tables it feeds."""
 
@@ -156,9 +155,10 @@ def load_sources(folder: Path, own: Path | None = None, prove: Proof | None = No
     packaged = {yml.parent.name: load_source(yml) for yml in sorted(folder.glob(f"*/{SOURCE_YML}"))}
     found, broken = dict(packaged), dict[str, str]()
     for each in _own_folders(own):
+        if each.name in packaged:
+            broken[each.name] = f"{each}: the platform has a source {each.name!r} already; rename the folder"
+            continue
         try:
-            if each.name in packaged:
-                raise ModelError(f"{each}: the platform has a source {each.name!r} already; rename the folder")
             source = load_source(each / SOURCE_YML)
         except (ModelError, OSError, UnicodeDecodeError) as error:
             broken[each.name] = str(error)

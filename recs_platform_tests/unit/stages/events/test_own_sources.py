@@ -42,7 +42,9 @@ def loaded(home, packaged=None):
 def rows(home):
     import polars as pl
 
-    return sorted(pl.read_parquet(Lake(home.lake).files("raw.events")).select("user_id", "item_id", "occurred_at").rows())
+    return sorted(
+        pl.read_parquet(Lake(home.lake).files("raw.events")).select("user_id", "item_id", "occurred_at").rows()
+    )
 
 
 def take_in(home, sources):
@@ -57,14 +59,26 @@ def test_a_declared_delimiter_and_a_partition_key_of_the_path_are_read(tmp_path)
     put(home, "shop/orders/day=2024-02-03/part-0.txt", 'who;what\nu1;"a;b"\nu2;"x\ny"\n')
     put(home, "shop/orders.tsv", "who\twhat\tday\nu3\ti3\t2024-02-04\n".replace("\t", ";"))
     take_in(home, loaded(home))
-    assert [(user, item, at.day) for user, item, at in rows(home)] == [("u1", "a;b", 3), ("u2", "x\ny", 3), ("u3", "i3", 4)]
+    assert [(user, item, at.day) for user, item, at in rows(home)] == [
+        ("u1", "a;b", 3),
+        ("u2", "x\ny", 3),
+        ("u3", "i3", 4),
+    ]
 
 
 @pytest.mark.parametrize(
     ("yml", "sql", "said"),
     [
-        (YML.replace("description", "descripton"), SQL, "source.yml:2: descripton is no such field; did you mean 'desc"),
-        (YML.replace("columns:", "colums:"), SQL, "source.yml:6: files.0.colums is no such field; did you mean 'columns'"),
+        (
+            YML.replace("description", "descripton"),
+            SQL,
+            "source.yml:2: descripton is no such field; did you mean 'desc",
+        ),
+        (
+            YML.replace("columns:", "colums:"),
+            SQL,
+            "source.yml:6: files.0.colums is no such field; did you mean 'columns'",
+        ),
         (YML, "select line_number,\n  whom as user_id\nfrom raw_records", "events.sql:2: Binder Error"),
         (YML, "select line_number,\n  who as user\nfrom raw_records", "events.sql must give"),
         (YML, "selec 1", "events.sql:1: Parser Error"),
