@@ -64,12 +64,15 @@ def land(
     """
     platform = open_platform()
     from recs_platform.stages.events import land
+    from recs_platform.stages.events.profiling.fitting import misfit
 
-    report = land(platform.home, platform.sources[source], path, dry_run=dry_run)
+    report = land(platform.home, platform.sources[source], path, dry_run=dry_run, look=misfit)
     verb = "would copy" if dry_run else "copied"
     typer.echo(f"{verb} {len(report.copied)} files, {len(report.already_there)} already there")
     for name, reason in report.ignored:
         say(f"left out: {name}: {reason}")
+    if report.ignored:
+        say(f"`recs source new NAME {path}` writes a source for files with other names or columns")
     if report.markers:
         say(f"left out: {len(report.markers)} marker or hidden files, such as {report.markers[0]}")
 

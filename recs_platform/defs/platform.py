@@ -71,6 +71,10 @@ class Platform:
     @cached_property
     def sources(self) -> Sources:
         """Sources of the package and of the home; a broken one of the home is left out and named in `broken`."""
+        return self.read_sources()
+
+    def read_sources(self) -> Sources:
+        """The same, read anew."""
         return load_sources(self.sql / "sources", self.home.sources, source_fault)
 
     @cached_property

@@ -23,7 +23,7 @@ _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _SEPARATORS = r"[-_. ()+~]"
 _WORDS = "part|parts|chunk|batch|shard|export|of|page|full|delta|copy|snappy|gzip|zstd|lz4"
 _WORD = rf"(?:(?=[^-_. ()+~]*\d)[^-_. ()+~]+|[0-9a-f]{{4,}}|{_WORDS})"
-_PART = rf"(?:{_SEPARATORS}+{_WORD})+\)?"
+PART = rf"(?:{_SEPARATORS}+{_WORD})+\)?"
 
 
 class Fit(IntEnum):
@@ -109,9 +109,9 @@ def is_marker(path: str) -> bool:
 @cache
 def _as_part(pattern: str) -> re.Pattern[str]:
     stem, _, rest = pattern.partition(".")
-    return re.compile(rf"{re.escape(stem)}{_PART}(?:{translate(f'.{rest}')})")
+    return re.compile(rf"{re.escape(stem)}{PART}(?:{translate(f'.{rest}')})")
 
 
 @cache
 def _as_folder(stem: str) -> re.Pattern[str]:
-    return re.compile(rf"{re.escape(stem)}(?:{_PART})?")
+    return re.compile(rf"{re.escape(stem)}(?:{PART})?")

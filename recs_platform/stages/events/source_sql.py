@@ -22,7 +22,7 @@ def source_fault(source: Source) -> str | None:
         prepare_macros(con)
         for kind in source.files:
             try:
-                _show_nothing(con, kind)
+                _show_nothing(con, kind.of_file(kind.match))
             except duckdb.Error as error:
                 return f"{source.folder}: the columns of {kind.match} have a type that DuckDB has not: {_first(error)}"
             for table in kind.tables:

@@ -58,6 +58,9 @@ class SourceFile(BaseModel):
         default=None, description="columns a csv or parquet must have; absent: all"
     )
     tables: tuple[str, ...]
+    constants: dict[str, str] = Field(
+        default={}, description="columns that have one value in every file of this kind; they need not be declared"
+    )
     partitions: dict[str, str] = Field(
         default={}, description="values of columns that the path tells; filled in for each file, not in source.yml"
     )
@@ -83,7 +86,9 @@ class SourceFile(BaseModel):
         by_lower = {name.lower(): name for name in self.columns}
         told = {by_lower[key.lower()]: value for key, value in partitions(path).items() if key.lower() in by_lower}
         delimiter = self.delimiter or _DELIMITERS.get(Path(plain_name(path)).suffix, ",")
-        return self.model_copy(update={"partitions": told, "delimiter": delimiter})
+        columns = {**self.columns, **dict.fromkeys(self.constants, "varchar")}
+        told |= self.constants
+        return self.model_copy(update={"partitions": told, "delimiter": delimiter, "columns": columns})
 
 
 class SourceYml(BaseModel):
