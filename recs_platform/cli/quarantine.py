@@ -110,8 +110,8 @@ def replay(
     platform = open_platform()
     from recs_platform.defs.quarantining import Refused, files
 
-    if source is not None and source not in platform.sources:
-        raise UsageError(f"no source {source!r}; there are: {', '.join(sorted(platform.sources))}")
+    if source is not None:
+        source = platform.sources[source].name
     which = Refused(file=file, source=source)
     found = files(platform, which)
     if found.is_empty() and file is not None:

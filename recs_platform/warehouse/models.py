@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ModelError, UsageError
+from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.tables import TableContract
 from recs_platform.warehouse.declarations import check_columns, check_data_tests, check_features, check_upstreams
 from recs_platform.warehouse.model_files import (
@@ -101,7 +102,8 @@ class Models:
     def get(self, name: str) -> Model:
         """Raise UsageError when there is no such model."""
         if name not in self.by_name:
-            raise UsageError(f"no model {name!r}; there are: {', '.join(sorted(self.by_name))}")
+            known = sorted(self.by_name)
+            raise UsageError(f"no model {name!r}{did_you_mean(name, known) or '; there are: ' + ', '.join(known)}")
         return self.by_name[name]
 
     def all(self) -> tuple[Model, ...]:

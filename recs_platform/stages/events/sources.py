@@ -145,7 +145,7 @@ class Sources(dict[str, Source]):
         if name in self.broken:
             raise UsageError(f"source {name!r} is left out: {self.broken[name]}")
         known = ", ".join(self) or "none"
-        raise UsageError(f"no source {name!r}{did_you_mean(name, [*self, *self.broken])}; there are: {known}")
+        raise UsageError(f"no source {name!r}{did_you_mean(name, [*self, *self.broken]) or f'; there are: {known}'}")
 
 
 Proof = Callable[[Source], str | None]
