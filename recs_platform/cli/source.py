@@ -137,10 +137,7 @@ def _put_trial(trial: "Trial") -> None:
         typer.echo(f"… and {len(trial.files) - FILES_SHOWN} more")
     typer.echo(f"{trial.accepted:,} rows would be accepted, {trial.refused:,} refused")
     for each in trial.refusals:
-        hint = f"; {each.hint}" if each.hint else ""
-        typer.echo(
-            f"{each.rows:,} rows of {each.contract_table} {each.reason_code}: {each.reason} ({each.place}){hint}"
-        )
+        typer.echo(each.sentence)
     for name, reason in trial.left_out:
         say(f"left out: {name}: {reason}")
 

@@ -46,3 +46,25 @@ def test_the_list_names_the_broken_and_no_command_stops(recs: CommandLine, tmp_p
     assert recs(home, "status")[0] == 0
     code, _, err = recs(home, "source", "check", "odd")
     assert (code, "left out" in err) == (USAGE, True)
+
+
+def test_ingest_tells_of_this_ingestion_alone(recs: CommandLine, tmp_path: Path) -> None:
+    home, landed = tmp_path / "home", tmp_path / "home" / "landing" / "contract"
+    good = {"user_id": "u1", "item_id": "i1", "event_type": "view", "occurred_at": "2024-01-01"}
+    write(landed, **{"events-1.jsonl": json.dumps(good) + "\n"})
+    code, out, _ = recs(home, "ingest")
+    assert (code, "events-1.jsonl" in out, "refused" in out) == (0, True, False)
+    bad = [
+        {**good, "event_type": "Viewed"},
+        {**good, "event_type": "Viewed", "item_id": "i2"},
+        {**good, "item_id": "i3"},
+    ]
+    write(landed, **{"events-2.jsonl": "".join(json.dumps(row) + "\n" for row in bad), "stock.csv": "x\n"})
+    code, out, err = recs(home, "ingest")
+    assert code == 0
+    assert "events-1.jsonl" not in out
+    assert "2 rows of events refused, unknown_event_type" in out
+    assert "(contract/events-2.jsonl:1); 'Viewed': did you mean 'view'?" in out
+    assert "left in landing: contract/stock.csv: source 'contract' reads events.*" in err
+    assert "check quarantine_rate_vs_history on raw/quarantine warns: contract: 2 of 3 rows were refused (67%)" in err
+    assert recs(home, "ingest")[1] == "no new file in landing\n"

@@ -31,6 +31,13 @@ class Refusal:
     payload: str | None
     hint: str
 
+    @property
+    def sentence(self) -> str:
+        """All of it in one line."""
+        hint = f"; {self.hint}" if self.hint else ""
+        count = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        return f"{count} of {self.contract_table} refused, {self.reason_code}: {self.reason} ({self.place}){hint}"
+
 
 @dataclass(frozen=True)
 class Trial:
