@@ -108,7 +108,7 @@ def _event_type(sql: str, values: Sequence[str]) -> Reading:
     known = event_names(values)
     unknown = sorted({value.strip() for value in values if value.strip().lower() not in known})
     guess = f"no event type is known for {_some(unknown)}, which will be refused" if unknown else ""
-    if all(name == event_type for name, event_type in known.items()) and set(values) <= set(EventType):
+    if not known or (all(name == event_type for name, event_type in known.items()) and set(values) <= set(EventType)):
         return Reading(sql, guess)
     branches = "\n".join(
         f"        when {text_literal(name)} then {text_literal(event_type)}" for name, event_type in known.items()

@@ -17,17 +17,22 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import IO, Any, cast
 
+from recs_platform.contracts import columns as c
 from recs_platform.stages.events.file_names import plain_name
 from recs_platform.stages.events.raw_files import RawFile
 from recs_platform.stages.events.sources import FORMATS, FileFormat
 from recs_platform.stages.events.unpacking import DAMAGED, UnreadableFileError, open_packed
 
 RECORDS_MAX = 5_000
+# A column of generated sources: which kind of file a record came in.
+FILE_KIND = "file_kind"
 _BYTES_MAX = 1 << 22
 _LINE_BYTES = 4_096
 _DEPTH_MAX = 3
 _DELIMITERS = (",", ";", "\t", "|")
-_NO_NAME = re.compile(r"-?[\d.,:/ TZ+-]*\d[\d.,:/ TZ+-]*|")
+_NO_NAME = re.compile(r"-?[\d.,:/ TZ+-]*\d[\d.,:/ TZ+-]*")
+# Columns that the records get besides their own.
+_TAKEN = frozenset({c.LINE_NUMBER, c.SOURCE_FILE, FILE_KIND})
 _TEXT_SUFFIXES = (".txt", ".dat", ".psv")
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 
@@ -77,7 +82,10 @@ def read_sample(file: RawFile, records: int = RECORDS_MAX) -> Sample | None:
             text = _text(content, min(_BYTES_MAX, records * _LINE_BYTES))
     except DAMAGED as error:
         raise UnreadableFileError(f"it is cut or damaged: {error}") from error
-    return _csv(text) if file_format == "csv" else _sample("jsonl", None, _json_records(text))
+    try:
+        return _csv(text) if file_format == "csv" else _sample("jsonl", None, _json_records(text))
+    except csv.Error as error:
+        raise UnreadableFileError(f"it cannot be read as csv: {error}") from error
 
 
 @contextmanager
@@ -104,11 +112,15 @@ def _csv(text: str) -> Sample:
         return Sample("csv", ",", (), 0)
     delimiter = _delimiter(lines[:50])
     rows = csv.reader(io.StringIO("".join(lines)), delimiter=delimiter)
-    header = [name.strip() for name in next(rows)]
+    header = [name.strip() for name in next(rows, [])]
     if any(_NO_NAME.fullmatch(name) for name in header) and len(header) > 1:
         raise UnreadableFileError(
             f"its first line names no columns, it holds {', '.join(header[:5])}; add a header line"
         )
+    names = [name.casefold() for name in header]
+    twice = next((name for place, name in enumerate(header) if name.casefold() in names[:place]), None)
+    if twice is not None:
+        raise UnreadableFileError(f"its header names {twice!r} twice; rename one of them")
     records = (dict(zip(header, row, strict=False)) for row in rows)
     return _sample("csv", delimiter, _limited(records), header)
 
@@ -176,12 +188,21 @@ def _sample(
             if text:
                 values[path].append(text)
     # A column that holds objects is told by what is in them.
+    named = _named(values)
     fields = tuple(
         Field(path[0], path[1:], tuple(found), path[0] in nested)
         for path, found in values.items()
-        if path and (found or path[0] not in nested)
+        if path[0] in named and (found or path[0] not in nested)
     )
     return Sample(file_format, delimiter, fields, count)
+
+
+def _named(paths: Iterable[tuple[str, ...]]) -> frozenset[str]:
+    """Columns that SQL can name: not blank, not taken, and of names that differ in their case only the first."""
+    by_lower: dict[str, str] = {}
+    for path in paths:
+        by_lower.setdefault(path[0].casefold(), path[0])
+    return frozenset(name for lower, name in by_lower.items() if name.strip() and lower not in _TAKEN)
 
 
 def _leaves(value: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:

@@ -9,11 +9,10 @@ from recs_platform.contracts import columns as c
 from recs_platform.stages.events.profiling.expressions import Selected, field_sql, select_column, select_instant
 from recs_platform.stages.events.profiling.grouping import Group
 from recs_platform.stages.events.profiling.mapping import Found, clock_of, event_constant, shape_of
-from recs_platform.stages.events.profiling.samples import Field
+from recs_platform.stages.events.profiling.samples import FILE_KIND, Field
 from recs_platform.stages.events.sources import SOURCE_TABLES, SOURCE_YML
 from recs_platform.warehouse.clauses import quoted, text_literal
 
-_KIND = "file_kind"
 _CATALOGUES = ("items", "users")
 
 
@@ -117,7 +116,7 @@ def _kind(each: Understood, shared: set[str], everything: Mapping[str, str]) -> 
     kind["columns"] = {**everything, **own} if is_shared else own
     kind["required"] = _required(each)
     if is_shared:
-        kind["constants"] = {_KIND: each.group.match}
+        kind["constants"] = {FILE_KIND: each.group.match}
     kind["tables"] = [fed.table for fed in each.fed]
     return kind
 
@@ -153,7 +152,7 @@ def _head(table: str, selects: Sequence[tuple[Understood, Fed]]) -> list[str]:
 
 def _select(each: Understood, fed: Fed, *, is_shared: bool) -> str:
     columns = "".join(map(_line, fed.columns))
-    clauses = [f"{quoted(_KIND)} = {text_literal(each.group.match)}"] if is_shared else []
+    clauses = [f"{quoted(FILE_KIND)} = {text_literal(each.group.match)}"] if is_shared else []
     last = ""
     if fed.is_beside:
         # What several records say of one item or user is what the last one says.
