@@ -57,7 +57,7 @@ def simulate(
 
 
 def land(
-    source: Annotated[str, typer.Argument(help="Name of the source; its SQL lies in dbt_like_sql/sources.")],
+    source: Annotated[str, typer.Argument(help="Name of the source; `recs source list` tells them.")],
     path: Annotated[Path, typer.Argument(help="A file, or a folder of files.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be copied.")] = False,
 ) -> None:

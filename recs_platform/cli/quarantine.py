@@ -101,7 +101,7 @@ def replay(
 ) -> None:
     """Take files with refused rows again, with today's source SQL and what the files in landing hold today.
 
-    Mend the SQL in dbt_like_sql/sources, or the file itself, then replay.
+    Mend the SQL in the folder that `recs source list` names, or the file itself, then replay.
 
     Example: recs quarantine replay --source world --dry-run
     """
