@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recs_platform.contracts.errors import UsageError
@@ -40,12 +40,21 @@ def propose(name: str, path: Path, zone: str = "UTC") -> Proposal:
     """Look into a file or a folder's files. Raises UsageError when none of them can feed a contract table."""
     _check_zone(zone)
     groups, left_out = group_files(path)
-    understood = tuple(understand(group, zone) for group in groups)
+    understood = _without_repeats([understand(group, zone) for group in groups])
     reasons = [(each.group.match, each.reason) for each in understood if not each.fed]
     if not any(each.fed for each in understood):
         raise UsageError(f"{path} holds nothing that a contract table could be made of. {_told([*reasons, *left_out])}")
     files = source_files(name, f"Files like those of {path.absolute().name}", understood)
     return Proposal(name, understood, files, (*reasons, *left_out))
+
+
+def _without_repeats(understood: Sequence[Understood]) -> tuple[Understood, ...]:
+    """A table that has files of its own is not fed by others besides: a row would replace the fuller one, whole."""
+    own = {fed.table for each in understood for fed in each.fed if not fed.is_beside}
+    return tuple(
+        replace(each, fed=tuple(fed for fed in each.fed if not (fed.is_beside and fed.table in own)))
+        for each in understood
+    )
 
 
 def write_source(proposal: Proposal, folder: Path, *, force: bool) -> None:

@@ -13,12 +13,10 @@ from recs_platform.stages.events.profiling.samples import FILE_KIND, Field
 from recs_platform.stages.events.sources import SOURCE_TABLES, SOURCE_YML
 from recs_platform.warehouse.clauses import quoted, text_literal
 
-_CATALOGUES = ("items", "users")
-
 
 @dataclass(frozen=True)
 class Fed:
-    """A table that a group of files feeds: its columns, in the contract's order, and whether one record is one row."""
+    """A table that a group of files feeds, and its columns; `is_beside`: the file is about something else."""
 
     table: str
     columns: tuple[Selected, ...]

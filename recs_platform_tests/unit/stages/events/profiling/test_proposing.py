@@ -107,6 +107,19 @@ def test_files_of_other_columns_feed_one_table_together(home, tmp_path):
     ]
 
 
+def test_a_catalogue_of_its_own_is_not_replaced_by_titles_of_events(home, tmp_path):
+    folder = write(
+        tmp_path / "shop",
+        **{
+            "orders.csv": "customer,sku,title,created_at\nu1,s1,Old name,2024-01-01\n",
+            "products.csv": "sku,title,price\ns1,New name,3\n",
+        },
+    )
+    taken = Taken(home, folder)
+    assert taken.rows("items", "title", "price") == [("New name", 3.0)]
+    assert taken.rows("events", "event_type") == [("purchase",)]
+
+
 def test_a_value_that_cannot_be_read_goes_on_as_it_came_and_is_refused_by_name(home, tmp_path):
     good = "".join(f"u{n},i{n},view,{n:02d}/02/2024 10:00\n" for n in range(13, 28))
     folder = write(
