@@ -23,7 +23,7 @@ def _refuse_unknown(names: Iterable[str]) -> None:
     unknown = sorted(set(names) - {source.name for source in SOURCES})
     if unknown:
         known = [source.name for source in SOURCES]
-        raise ValueError(f"unknown sources {unknown}{did_you_mean(unknown[0], known) or f'; known: {known}'}")
+        raise ValueError(f"unknown sources {unknown}{did_you_mean(str(unknown[0]), known) or f'; known: {known}'}")
 
 
 def _known_name(name: str) -> str:
