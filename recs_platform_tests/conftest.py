@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from recs_platform_tests.worlds import TINY, tiny_world
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from recs_platform.defs.platform import Platform
     from recs_platform_tests.homes import Built, CommandLine
 
+
+# Speed is measured elsewhere: a busy machine fails no test.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 LONG_FIRST = ("integration", "defs", "ingestion")
 

@@ -1,9 +1,7 @@
-"""Commands that run the graph: run, backfill, evaluate, demo, ui."""
+"""Commands that run the graph: run, backfill, evaluate, demo."""
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
-import os
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recs_platform.cli.house import open_dagster, open_platform
-from recs_platform.cli.show import Progress, put_frame, put_json, say, say_seconds
+from recs_platform.cli.progress import Progress
+from recs_platform.cli.show import put_frame, put_json, say, say_seconds
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.time import as_of_key, parse_instant
 
@@ -26,7 +25,10 @@ if TYPE_CHECKING:
     Watch = Callable[[str, str], None]
 
 AsOf = Annotated[str | None, typer.Option("--as-of", help="A date (midnight UTC) or 2017-02-20T15.")]
-Force = Annotated[bool, typer.Option("--force", help="Build also what is up to date.")]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Build also what is up to date, after now, or long after the last event."),
+]
 
 
 def run(as_of: AsOf = None, force: Force = False) -> None:
@@ -35,7 +37,7 @@ def run(as_of: AsOf = None, force: Force = False) -> None:
     The default as-of is midnight after the last event. What was built from exactly this already is not built again;
     `recs plan` tells beforehand. Example: recs run --as-of 2017-02-20
     """
-    instant = None if as_of is None else parse_instant(as_of)
+    instant = None if as_of is None else read_as_of(as_of, force=force)
     platform = open_platform()
     from recs_platform.defs import launch
     from recs_platform.defs.instance import fail_stuck_runs
@@ -43,22 +45,35 @@ def run(as_of: AsOf = None, force: Force = False) -> None:
 
     with open_dagster(platform) as instance:
         for stuck in fail_stuck_runs(instance):
-            say(f"run {stuck.run_id[:8]} ({stuck.job}) is marked failed: its process {stuck.pid} is gone")
+            say(f"run {stuck.run_id[:8]} ({stuck.job}) is marked failed: {stuck.reason}")
         _step("ingest", lambda watch: launch.ingest(platform, instance, watch))
         at = default_as_of(platform) if instant is None else instant
         _build(platform, instance, at, force=force)
     _say_release(platform)
 
 
+def read_as_of(text: str, *, force: bool) -> datetime:
+    """An as-of that was typed. Raises UsageError for what is no date, or lies after now unless it is forced."""
+    from recs_platform.defs.spans import require_not_after
+
+    instant = parse_instant(text)
+    if not force:
+        require_not_after(instant, datetime.now(UTC))
+    return instant
+
+
 def _build(platform: "Platform", instance: "dg.DagsterInstance", at: datetime, *, force: bool) -> None:
     """Build an as-of where there is a reason to, and say what it is."""
     from recs_platform.defs import launch
     from recs_platform.defs.planning import plan_build
+    from recs_platform.defs.spans import require_possible
 
-    plan = plan_build(platform, at, datetime.now(UTC))
+    now = datetime.now(UTC)
+    require_possible(platform, at, now, forced=force)
+    plan = plan_build(platform, at, now)
     if plan.runs or force:
         say(plan.verdict if plan.runs else f"{plan.verdict}; built again, as asked")
-        _step(f"build {as_of_key(at)}", partial(launch.build, platform, instance, at))
+        _step(f"build {as_of_key(at)}", partial(launch.build, platform, instance, at, forced=force))
     else:
         typer.echo(f"{as_of_key(at)} is {plan.verdict}; --force builds it again")
 
@@ -91,18 +106,19 @@ def backfill(
 
     Example: recs backfill --from 2017-02-14 --to 2017-02-20 --every 1d
     """
-    first, last, step = parse_instant(start), parse_instant(end), _parse_step(every)
+    first, last, step = parse_instant(start), read_as_of(end, force=force), _parse_step(every)
     if last < first:
         raise UsageError(f"--to {end} lies before --from {start}")
     platform = open_platform()
     from recs_platform.defs import launch
     from recs_platform.defs.instance import fail_stuck_runs
-    from recs_platform.defs.spans import require_events_before
+    from recs_platform.defs.spans import require_possible
 
     with open_dagster(platform) as instance:
         fail_stuck_runs(instance)
         _step("ingest", lambda watch: launch.ingest(platform, instance, watch))
-        require_events_before(platform, first)
+        for instant in (first, last):
+            require_possible(platform, instant, datetime.now(UTC), forced=force)
         for number in range((last - first) // step + 1):
             _build(platform, instance, first + number * step, force=force)
     _say_release(platform)
@@ -118,17 +134,18 @@ def _parse_step(text: str) -> timedelta:
 def evaluate(
     as_of: Annotated[str, typer.Option("--as-of", help="Everything is rebuilt from events before it.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also after now, or long after the last event.")] = False,
 ) -> None:
     """Rebuild candidates and ranker from events before the as-of and score them on the horizon after it.
 
     Example: recs evaluate --as-of 2017-02-06
     """
-    instant = parse_instant(as_of)
+    instant = read_as_of(as_of, force=force)
     platform = open_platform()
     from recs_platform.defs.evaluation import evaluate_once
-    from recs_platform.defs.spans import require_events_before
+    from recs_platform.defs.spans import require_possible
 
-    require_events_before(platform, instant)
+    require_possible(platform, instant, datetime.now(UTC), forced=force)
     metrics = evaluate_once(platform, instant, say)
     if as_json:
         put_json({"as_of": as_of_key(instant), "metrics": metrics.to_dicts()})
@@ -158,22 +175,7 @@ def demo() -> None:
     )
 
 
-def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 3000) -> None:
-    """Open the Dagster UI, with its daemon for sensors and schedules, on 127.0.0.1.
-
-    Example: recs ui --port 3001
-    """
-    platform = open_platform()
-    with open_dagster(platform):
-        pass
-    os.environ["RECS_HOME"] = str(platform.home.root)
-    os.environ["DO_NOT_TRACK"] = "1"
-    command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
-    say(f"the UI opens on http://127.0.0.1:{port} (Ctrl-C ends it)")
-    os.execv(sys.executable, [*command, "-m", "recs_platform.definitions"])  # noqa: S606 - our own interpreter
-
-
 def add_commands(app: typer.Typer) -> None:
     """Put this module's commands on the app."""
-    for command in (run, backfill, evaluate, demo, ui):
+    for command in (run, backfill, evaluate, demo):
         app.command()(command)

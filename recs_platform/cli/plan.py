@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from recs_platform.cli.graph import read_as_of
 from recs_platform.cli.house import open_dagster, open_platform
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.time import as_of_key, parse_instant
+from recs_platform.contracts.time import as_of_key
 
 if TYPE_CHECKING:
     from recs_platform.defs.launch import PlannedAsset
     from recs_platform.defs.planning import BuildPlan
+    from recs_platform.defs.platform import Platform
     from recs_platform.stages.events import IngestReport
 
 COUNTED = [
@@ -27,20 +29,21 @@ COUNTED = [
 def plan(
     as_of: Annotated[str | None, typer.Option("--as-of", help="A date (midnight UTC) or 2017-02-20T15.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also after now, or long after the last event.")] = False,
 ) -> None:
     """What `recs run` would take in and build, why, and how many rows; nothing is changed.
 
     New files are read and every row is decided, so it takes as long as taking them in. Example: recs plan
     """
-    instant = None if as_of is None else parse_instant(as_of)
+    instant = None if as_of is None else read_as_of(as_of, force=force)
     platform = open_platform()
     from recs_platform.defs import door, launch
-    from recs_platform.defs.planning import plan_build, planned_as_of
+    from recs_platform.defs.planning import plan_build
 
     now = datetime.now(UTC)
     with platform.connection() as con:
         arriving = door.rehearse(platform, con, now=now, progress=say)
-    build = plan_build(platform, planned_as_of(platform, arriving) if instant is None else instant, now, arriving)
+    build = plan_build(platform, _planned(platform, arriving, instant, now, force=force), now, arriving)
     with open_dagster(platform) as instance:
         assets = launch.planned_assets(platform, instance, build)
     for name, fault in platform.models.broken.items():
@@ -49,6 +52,22 @@ def plan(
         put_json(_as_json(arriving, build, assets))
     else:
         _show(arriving, build, assets)
+
+
+def _planned(
+    platform: "Platform", arriving: "IngestReport", instant: datetime | None, now: datetime, *, force: bool
+) -> datetime:
+    """The as-of to plan for: the one asked for, refused where `recs run` would refuse it, or the default."""
+    from recs_platform.defs.planning import planned_as_of
+    from recs_platform.defs.spans import require_not_late
+
+    if instant is not None and force:
+        return instant
+    default = planned_as_of(platform, arriving, now)
+    if instant is None:
+        return default
+    require_not_late(instant, default)
+    return instant
 
 
 def _as_json(arriving: "IngestReport", build: "BuildPlan", assets: "Sequence[PlannedAsset]") -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recs_platform.cli.house import open_dagster, open_platform
-from recs_platform.cli.show import Progress, put_json, put_table, say
+from recs_platform.cli.progress import Progress
+from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import RecsError, UsageError
 

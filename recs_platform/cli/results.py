@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 import typer
 
 from recs_platform.cli.house import open_platform
-from recs_platform.cli.show import as_text, put_frame, put_json, put_table, say
+from recs_platform.cli.show import put_frame, put_json, put_rows, put_table, say
+from recs_platform.cli.values import shown
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.time import as_of_key, parse_instant
@@ -31,7 +32,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Form = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="table, csv or json.")]
 ROWS_SHOWN = ["rank", "item_id", "score", "reason", "sources"]
 
-releases = typer.Typer(help="List, show, compare and roll back releases.", no_args_is_help=True, rich_markup_mode=None)
+releases = typer.Typer(
+    help="List, show, compare, roll back and withdraw releases.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def recommend(user: str, k: Annotated[int | None, typer.Option("-k", min=1)] = None, as_json: AsJson = False) -> None:
@@ -44,7 +47,8 @@ def recommend(user: str, k: Annotated[int | None, typer.Option("-k", min=1)] = N
     if as_json:
         put_json(found)
     else:
-        put_table(ROWS_SHOWN, [[item[name] for name in ROWS_SHOWN] for item in found["items"]])
+        items = [{**item, "sources": ", ".join(item["sources"])} for item in found["items"]]
+        put_table(ROWS_SHOWN, [[item[name] for name in ROWS_SHOWN] for item in items])
 
 
 def _user_list(platform: "Platform", user: str, k: int | None) -> "UserList":
@@ -72,8 +76,8 @@ def show_three_users(platform: "Platform") -> None:
     for who, user in three_users(platform):
         found = _user_list(platform, user, 5)
         typer.echo(f"\n{user} ({who})")
-        shown = ["rank", "item_id", "score", "reason"]
-        put_table(shown, [[item[name] for name in shown] for item in found["items"]])
+        columns = ["rank", "item_id", "score", "reason"]
+        put_table(columns, [[item[name] for name in columns] for item in found["items"]])
 
 
 def explain(user: str, item: str, as_json: AsJson = False) -> None:
@@ -97,7 +101,7 @@ def explain(user: str, item: str, as_json: AsJson = False) -> None:
             typer.echo("what moved the ranker's score most:")
             put_table(["feature", "value", "contribution"], [list(row.values()) for row in value])
         else:
-            typer.echo(f"{name}: {as_text(value)}")
+            typer.echo(f"{name}: {shown(value)}")
 
 
 @releases.command("list")
@@ -162,6 +166,20 @@ def rollback(release_id: str) -> None:
     typer.echo(f"current release: {current_release(platform.home).version}")
 
 
+@releases.command("withdraw")
+def withdraw(release_id: str) -> None:
+    """Take a release back for good: it is listed no more, and the greatest as-of that is left comes into force.
+
+    Example: recs releases withdraw 2017-02-20-1a2b3c4d5e6f
+    """
+    platform = open_platform()
+    from recs_platform.defs.taking_back import withdraw
+
+    current = withdraw(platform, release_id, say)
+    typer.echo(f"withdrawn: {release_id}")
+    typer.echo(f"current release: {'none is left' if current is None else current.version}")
+
+
 def sql(
     query: Annotated[str | None, typer.Argument(help="Read-only SQL on the published file.")] = None,
     form: Form = "table",
@@ -169,6 +187,7 @@ def sql(
         str | None, typer.Option(help="A SQL model to compute instead, such as features.user_features.")
     ] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="The model's as-of.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also after now, or long after the last event.")] = False,
 ) -> None:
     """Query analytics.duckdb, or compute one SQL model as of a date without storing it.
 
@@ -183,13 +202,19 @@ def sql(
     if model is not None and as_of is not None:
         from recs_platform.defs.showing import compute_model
 
-        put_frame(compute_model(platform, model, parse_instant(as_of), datetime.now(UTC)), form)
+        put_frame(compute_model(platform, model, parse_instant(as_of), datetime.now(UTC), forced=force), form)
         return
-    from recs_platform.warehouse.query import query as ask
+    from recs_platform.warehouse.query import answer
 
     settings = platform.settings
-    found = ask(platform.home.analytics, str(query), threads=settings.threads, memory_limit_gb=settings.memory_limit_gb)
-    put_frame(found, form)
+    found = answer(
+        platform.home.analytics,
+        str(query),
+        threads=settings.threads,
+        memory_limit_gb=settings.memory_limit_gb,
+        say=say,
+    )
+    put_rows(found.columns, found.rows, form)
 
 
 def publish() -> None:
@@ -201,6 +226,8 @@ def publish() -> None:
     from recs_platform.defs.publishing import publish
 
     report = publish(platform)
+    for sentence in report.set_aside:
+        say(sentence)
     typer.echo(f"{platform.home.analytics}: {len(report.table_rows)} tables, {report.size_bytes / 1e6:.1f} MB")
 
 
@@ -219,6 +246,7 @@ def export(file: Path) -> None:
         threads=settings.threads,
         memory_limit_gb=settings.memory_limit_gb,
         temporary=platform.home.temporary,
+        say=say,
     )
     say(f"{len(rows)} tables")
     typer.echo(str(file))

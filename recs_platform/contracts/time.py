@@ -11,8 +11,8 @@ from recs_platform.contracts.errors import UsageError
 DAY_SECONDS = 86_400
 DAY_MICROSECONDS = 86_400_000_000
 
-# ISO 8601: a calendar, ordinal or week date, extended or basic; hours, minutes and seconds may be cut from the right; an
-# offset may follow a blank. No names of zones but UTC: what they mean changes from machine to machine.
+# ISO 8601: a calendar, ordinal or week date, extended or basic; hours, minutes and seconds may be cut from the right;
+# an offset may follow a blank. No names of zones but UTC: what they mean changes from machine to machine.
 INSTANT_PATTERN = (
     r"(?:(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})|(?P<basic_day>[0-9]{8})"
     r"|(?P<ordinal>[0-9]{4}-[0-9]{3})|(?P<week>[0-9]{4}-?[Ww][0-9]{2}-?[1-7]))"

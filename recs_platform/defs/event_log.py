@@ -8,7 +8,7 @@ waits for the disk: 10 ms an event. See `docs/decisions/0003-one-check-a-test.md
 # pyright: reportUntypedFunctionDecorator=false
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,12 @@ import dagster as dg
 import yaml
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.types.pagination import PaginatedResults
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event
+
+from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.time import parse_instant
 
 BUSY_SECONDS = 30
 SETTING = "event_log_storage"
@@ -49,6 +53,17 @@ class EventLog(SqliteEventLogStorage):
         """Dagster looks for the table at each check; this version always made it."""
         return True
 
+    def get_dynamic_partitions(self, partitions_def_name: str) -> Sequence[str]:
+        """In order of time; Dagster's own order is that in which they were added."""
+        return sorted(super().get_dynamic_partitions(partitions_def_name), key=in_time)
+
+    def get_paginated_dynamic_partitions(
+        self, partitions_def_name: str, limit: int, ascending: bool, cursor: str | None = None
+    ) -> PaginatedResults[str]:
+        """Pages of the same order."""
+        keys = self.get_dynamic_partitions(partitions_def_name)
+        return PaginatedResults.create_from_sequence(keys, limit=limit, ascending=ascending, cursor=cursor)
+
     def wipe(self) -> None:
         self._close()
         super().wipe()
@@ -78,6 +93,18 @@ class EventLog(SqliteEventLogStorage):
         with self._db_lock:
             while self._engines:
                 self._engines.popitem()[1].dispose()
+
+
+def in_time(key: str) -> tuple[bool, float, str]:
+    """Where a partition's key stands: by its instant, behind all others where it is none.
+
+    >>> sorted(["2017-02-20T15", "2017-02-30", "2017-02-20", "2017-02-19"], key=in_time)
+    ['2017-02-19', '2017-02-20', '2017-02-20T15', '2017-02-30']
+    """
+    try:
+        return False, parse_instant(key).timestamp(), key
+    except UsageError:
+        return True, 0.0, key
 
 
 def open_with_event_log(folder: Path) -> dg.DagsterInstance:

@@ -5,13 +5,13 @@ What runs is said by the jobs, whether to build by `planning`.
 # Dagster leaves parts of its metadata untyped.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-import os
+import json
 import threading
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 
 import dagster as dg
@@ -20,12 +20,13 @@ from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assembly import build_definitions
 from recs_platform.defs.jobs import BUILD, INGEST
-from recs_platform.defs.partitions import AS_OF_PARTITIONS, KNOWN_AT_TAG
+from recs_platform.defs.partitions import AS_OF_PARTITIONS, FORCED, FORCED_TAG, KNOWN_AT_TAG
 from recs_platform.defs.planning import MODELS_CHANGED, BuildPlan
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.quarantining import REPLAY_TAG, Refused
-from recs_platform.defs.resources import PID_TAG
-from recs_platform.defs.spans import require_events_before
+from recs_platform.defs.resources import process_tags
+from recs_platform.defs.spans import require_possible
+from recs_platform.defs.workspace import runs_under
 
 POLL_SECONDS = 0.2
 
@@ -114,12 +115,20 @@ def build(
     as_of: datetime,
     watch: Callable[[str, str], None],
     known_at: datetime | None = None,
+    *,
+    forced: bool = False,
 ) -> Outcome:
-    """Register the as-of, then run `build` for it. Raises NotReady when no event lies before it, RunFailed."""
-    require_events_before(platform, as_of)
+    """Register the as-of, then run `build` for it.
+
+    Raises NotReady or UsageError, and registers nothing, for an as-of that is a mistake (`forced` lets those pass that
+    can be built); RunFailed.
+    """
+    require_possible(platform, as_of, datetime.now(UTC), forced=forced)
     key = as_of_key(as_of)
     instance.add_dynamic_partitions(str(AS_OF_PARTITIONS.name), [key])
-    tags = {} if known_at is None else {KNOWN_AT_TAG: known_at.isoformat()}
+    tags = {FORCED_TAG: FORCED} if forced else {}
+    if known_at is not None:
+        tags[KNOWN_AT_TAG] = known_at.isoformat()
     return _run(instance, _definitions(platform), BUILD, tags, key, watch)
 
 
@@ -138,12 +147,12 @@ def _run(
 ) -> Outcome:
     job_def = definitions.resolve_job_def(job)
     run_id = str(uuid.uuid4())
-    with _watching(instance, run_id, watch):
+    with runs_under(instance, job), _watching(instance, run_id, watch):
         result = job_def.execute_in_process(
             instance=instance,
             partition_key=partition_key,
             run_id=run_id,
-            tags={PID_TAG: str(os.getpid()), **tags},
+            tags={**process_tags(run_id), **tags},
             raise_on_error=False,
         )
     outcome = _outcome(result.run_id, result.success, result.all_events)
@@ -156,13 +165,22 @@ def _run(
 def _watching(
     instance: dg.DagsterInstance, run_id: str, watch: Callable[[str, str], None]
 ) -> Generator[None, None, None]:
-    """Tell `watch` (kind, step or message) what happens while the run goes on."""
+    """Tell `watch` (kind, step or message) what happens while the run goes on.
+
+    First comes the PLAN: JSON of the steps to come, each with the seconds it took last time, or null.
+    """
     done = threading.Event()
 
     def follow() -> None:
         cursor: str | None = None
+        told = False
         while True:
             last_round = done.wait(POLL_SECONDS)
+            if not told:
+                expected = _expected_seconds(instance, run_id)
+                told = expected is not None
+                if expected is not None:
+                    watch("PLAN", json.dumps(expected))
             connection = instance.get_records_for_run(run_id, cursor=cursor)
             cursor = connection.cursor
             for record in connection.records:
@@ -181,6 +199,21 @@ def _watching(
     finally:
         done.set()
         thread.join()
+
+
+def _expected_seconds(instance: dg.DagsterInstance, run_id: str) -> dict[str, float | None] | None:
+    """The steps of a run that was created, each with its seconds in the last run of the job that succeeded."""
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.execution_plan_snapshot_id is None:
+        return None
+    steps = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id).step_keys_to_execute
+    filters = dg.RunsFilter(job_name=run.job_name, statuses=[dg.DagsterRunStatus.SUCCESS])
+    took: dict[str, float] = {}
+    for last in instance.get_runs(filters=filters, limit=1):
+        for step in instance.get_run_step_stats(last.run_id):
+            if step.start_time is not None and step.end_time is not None:
+                took[step.step_key] = step.end_time - step.start_time
+    return {step: took.get(step) for step in steps}
 
 
 def _outcome(run_id: str, ok: bool, events: Sequence[dg.DagsterEvent]) -> Outcome:

@@ -4,18 +4,22 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import parse_instant
 from recs_platform.defs.resources import platform_of
-from recs_platform.defs.spans import require_events_before
+from recs_platform.defs.spans import require_possible
 
 AS_OF_PARTITIONS = dg.DynamicPartitionsDefinition(name="as_of")
 KNOWN_AT_TAG = "recs/known_at"
+# A run with this tag may be as of an instant that would be refused as a mistake.
+FORCED_TAG, FORCED = "recs/forced", "true"
 
 
 def as_of(context: dg.AssetExecutionContext) -> datetime:
     """The run's as-of. Fails before anything is written where there is none that could be built.
 
-    That is: no partition key, an unregistered one, or one that no event lies before.
+    That is: no partition key, an unregistered one, one that is no instant, lies after now or long after the last event
+    (both only without FORCED_TAG), or that no event lies before.
     """
     if not context.has_partition_key:
         raise dg.Failure(
@@ -27,8 +31,15 @@ def as_of(context: dg.AssetExecutionContext) -> datetime:
             f"as_of {key!r} is not registered: add it as a partition, or run `recs run --as-of {key}`",
             allow_retries=False,
         )
-    instant = parse_instant(key)
-    require_events_before(platform_of(context), instant)
+    try:
+        instant = parse_instant(key)
+        forced = context.run.tags.get(FORCED_TAG) == FORCED
+        require_possible(platform_of(context), instant, datetime.now(UTC), forced=forced)
+    except RecsError as error:
+        raise dg.Failure(
+            f"{error} (this run names the partition {key!r}; `recs as-of remove {key}` takes it away)",
+            allow_retries=False,
+        ) from error
     return instant
 
 

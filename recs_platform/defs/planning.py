@@ -30,11 +30,11 @@ from recs_platform.defs.builds import (
 )
 from recs_platform.defs.data_versions import ROW_COUNT
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.spans import default_as_of, event_span, midnight_after, require_events_before
+from recs_platform.defs.spans import default_as_of, last_event, midnight_after, require_events_before
 from recs_platform.lake.artifacts import is_sealed
 from recs_platform.stages.events import IngestReport
 from recs_platform.stages.events.sources import SOURCE_TABLES
-from recs_platform.stages.releases import RELEASES_ARTIFACT
+from recs_platform.stages.releases import RELEASES_ARTIFACT, is_withdrawn
 
 NEW_ROWS, MODELS_CHANGED = "new rows", "SQL models changed"
 CHANGE = "change"
@@ -57,6 +57,8 @@ class NewRows:
 class BuildPlan:
     """Whether `build` has to run for an as-of, and every reason; `release` is what the last build of it made.
 
+    One that was withdrawn is no reason to make the same again.
+
     `key` names what the build would be made from. `changed_models` includes models that only read changed ones.
     """
 
@@ -66,6 +68,7 @@ class BuildPlan:
     key: str
     new_rows: tuple[NewRows, ...] = ()
     changed_models: tuple[str, ...] = ()
+    is_withdrawn: bool = False
 
     @property
     def runs(self) -> bool:
@@ -77,7 +80,8 @@ class BuildPlan:
         """The decision as one sentence."""
         if self.runs:
             return f"builds {as_of_key(self.as_of)}: {'; '.join(self.reasons)}"
-        return f"up to date: release {self.release} has exactly this"
+        withdrawn = ", and was withdrawn" if self.is_withdrawn else ""
+        return f"up to date: release {self.release} has exactly this{withdrawn}"
 
 
 def plan_build(platform: Platform, at: datetime, known: datetime, arriving: IngestReport | None = None) -> BuildPlan:
@@ -99,17 +103,19 @@ def plan_build(platform: Platform, at: datetime, known: datetime, arriving: Inge
     models = _different(last.parameters[MODELS], basis.models)
     said = [f"{NEW_ROWS}: {_listed([str(row) for row in fresh])}"] if fresh else []
     reasons = (*said, *_omissions(changes), *_reasons(platform, last, basis, models), *_absent(platform, last))
-    return BuildPlan(at, reasons, last.inputs[RELEASE], basis.key, fresh, models)
+    release = last.inputs[RELEASE]
+    return BuildPlan(at, reasons, release, basis.key, fresh, models, is_withdrawn(platform.home, release))
 
 
-def planned_as_of(platform: Platform, arriving: IngestReport) -> datetime:
-    """Midnight after the last event once the rehearsed files are taken in. Raises NotReady when there is none."""
-    last = [span[1] for span in arriving.event_spans.values()]
-    if not last:
-        return default_as_of(platform)
+def planned_as_of(platform: Platform, arriving: IngestReport, now: datetime) -> datetime:
+    """The default as-of once the rehearsed files are taken in. Raises NotReady when there is no event."""
+    spans = arriving.event_spans.values()
+    if not spans:
+        return default_as_of(platform, now)
+    last = [end for _, end in spans if end <= now]
     with suppress(NotReady):  # no event in the lake yet
-        last.append(event_span(platform)[1])
-    return midnight_after(max(last))
+        last += [end for end in (last_event(platform, now),) if end is not None]
+    return midnight_after(max(last, default=now))
 
 
 def _mattering(arriving: IngestReport, at: datetime) -> pl.DataFrame:
@@ -181,7 +187,8 @@ def _reasons(platform: Platform, last: Manifest, basis: Basis, models: Sequence[
 def _absent(platform: Platform, last: Manifest) -> list[str]:
     """What the last build made and is gone."""
     said: list[str] = []
-    if not is_sealed(platform.home.artifacts, RELEASES_ARTIFACT, last.inputs[RELEASE]):
+    release = last.inputs[RELEASE]
+    if not is_sealed(platform.home.artifacts, RELEASES_ARTIFACT, release) and not is_withdrawn(platform.home, release):
         said.append(f"its release {last.inputs[RELEASE]} is gone")
     if not platform.home.analytics.exists():
         said.append("the analysts' file is gone")

@@ -1,4 +1,7 @@
-"""Resources of a run: the platform, and the lock that lets one graph run write at a time. No stage logic."""
+"""Resources of a run: the platform, and the lock that lets one graph run write at a time. No stage logic.
+
+The platform comes first in every run, so it also notes which process carries the run.
+"""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -7,11 +10,14 @@ import dagster as dg
 
 from recs_platform.defs.builds import raw_versions
 from recs_platform.defs.platform import Platform
-from recs_platform.lake.locks import exclusive
+from recs_platform.lake.locks import at_work, exclusive
+from recs_platform.lake.processes import process_name
 
 PLATFORM = "platform"
 AS_OF_LOCK = "as_of_lock"
 PID_TAG = "recs/pid"
+PROCESS_TAG = "recs/process"
+PARTITION_TAG = "dagster/partition"
 AS_OF_RESOURCES = frozenset({PLATFORM, AS_OF_LOCK})
 
 
@@ -38,16 +44,37 @@ def as_of_lock(context: dg.InitResourceContext) -> Iterator[Mapping[str, int]]:
         if log is not None:
             log.warning(message)
 
-    if context.instance is not None and context.run is not None:
-        context.instance.add_run_tags(context.run.run_id, {PID_TAG: str(os.getpid())})
     with exclusive(platform.home.locks / "as_of", on_wait=say):
         yield raw_versions(platform)
 
 
+def process_tags(run_id: str) -> dict[str, str]:
+    """Tags that say which process carries a run.
+
+    The run is named in them: a run that is started again copies the tags of the one before.
+    """
+    return {PID_TAG: str(os.getpid()), PROCESS_TAG: f"{run_id}:{process_name()}"}
+
+
+def named_work(run: dg.DagsterRun) -> str:
+    """What a process that carries the run works on, for whoever waits for it."""
+    key = run.tags.get(PARTITION_TAG)
+    return f"run {run.run_id[:8]} of {run.job_name}" + (f" as of {key}" if key else "")
+
+
 def build_resources(platform: Platform) -> dict[str, dg.ResourceDefinition]:
     """Resources by the keys that assets ask for."""
+
+    def carried(context: dg.InitResourceContext) -> Iterator[Platform]:
+        if context.instance is None or context.run is None:
+            yield platform
+            return
+        context.instance.add_run_tags(context.run.run_id, process_tags(context.run.run_id))
+        with at_work(named_work(context.run)):
+            yield platform
+
     return {
-        PLATFORM: dg.ResourceDefinition.hardcoded_resource(platform, "Settings, lake and SQL models of one home"),
+        PLATFORM: dg.ResourceDefinition(carried, description="Settings, lake and SQL models of one home"),
         AS_OF_LOCK: dg.ResourceDefinition(
             as_of_lock.resource_fn, required_resource_keys={PLATFORM}, description=as_of_lock.description
         ),

@@ -10,6 +10,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.retrieval_inputs import with_consent
+from recs_platform.defs.spans import require_possible
 from recs_platform.stages.releases import current_release, read_release
 
 
@@ -34,13 +35,16 @@ def three_users(platform: Platform) -> list[tuple[str, str]]:
     return [(f"{who}, {row['interactions'][0]} interactions", row[c.USER_ID][0]) for who, row in picked]
 
 
-def compute_model(platform: Platform, name: str, as_of: datetime, known_at: datetime) -> pl.DataFrame:
+def compute_model(
+    platform: Platform, name: str, as_of: datetime, known_at: datetime, *, forced: bool = False
+) -> pl.DataFrame:
     """Rows of a SQL model as of an instant, ordered by its grain, computed from the events and not stored.
 
     What Python writes upstream of it (candidates) is read from the lake's partition. Raises UsageError for an unknown
-    model, NotReady when such a partition is missing.
+    model, NotReady when such a partition is missing, either for an as-of that is a mistake unless it is `forced`.
     """
     model = platform.models.get(name)
+    require_possible(platform, as_of, known_at, forced=forced)
     stored = [table for table in platform.models.upstreams(name) if _is_as_of_contract(platform, table)]
     with platform.model_run(as_of, known_at) as lake_run:
         frames = {table: lake_run.frame(table) for table in stored}

@@ -16,7 +16,7 @@ from recs_platform.defs import door, ledger, quarantining
 from recs_platform.defs.instance import stuck_runs
 from recs_platform.defs.platform import Platform
 from recs_platform.lake.artifacts import library_versions
-from recs_platform.lake.locks import holder
+from recs_platform.lake.locks import describe_holder, holder
 from recs_platform.stages.events import pending
 from recs_platform.stages.releases import current_release, pinned_release
 
@@ -42,7 +42,10 @@ def read_status(platform: Platform, instance: dg.DagsterInstance) -> dict[str, A
         "release": _release(platform),
         "release_is_pinned": pinned_release(home) is not None,
         "running_process": holder(home.locks / "as_of"),
-        "stuck_runs": [f"{stuck.run_id} ({stuck.job}, process {stuck.pid})" for stuck in stuck_runs(instance)],
+        "locks_held": {
+            name: held for name in ("ingest", "as_of", "ui") if (held := describe_holder(home.locks / name)) is not None
+        },
+        "stuck_runs": [f"{stuck.run_id} ({stuck.job}: {stuck.reason})" for stuck in stuck_runs(instance)],
     }
 
 

@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from recs_platform.lake.artifacts import (
     write_artifact,
     write_manifest,
 )
+from recs_platform.lake.disk import replace_text
 from recs_platform.stages import retrieval
 
 CONFIGS = "retrieval_config"
@@ -64,9 +64,7 @@ def find_config(root: Path, version: str) -> tuple[Manifest, Changes, pl.DataFra
 def adopt_config(root: Path, version: str) -> None:
     """Put a tuned config in force. Raises NotReady where there is none of that version, or it cannot be used."""
     find_config(root, version)
-    aside = root / CONFIGS / f"{ADOPTED_FILE}.{os.getpid()}"
-    aside.write_text(version + "\n", encoding="utf-8")
-    aside.replace(root / CONFIGS / ADOPTED_FILE)
+    replace_text(root / CONFIGS / ADOPTED_FILE, version + "\n")
 
 
 def reset_config(root: Path) -> str | None:

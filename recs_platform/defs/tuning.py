@@ -17,7 +17,7 @@ from recs_platform.defs.exams import read_exams, validation_splits
 from recs_platform.defs.holding_out import Split
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.retrieval_inputs import config_with
-from recs_platform.defs.spans import default_as_of, event_span, require_events_before
+from recs_platform.defs.spans import default_as_of, event_span, require_possible
 from recs_platform.defs.training import plan_curriculum
 from recs_platform.defs.tuned_configs import CONFIGS, config_version, seal_config
 from recs_platform.lake.artifacts import library_versions
@@ -61,7 +61,7 @@ def tune(
     """
     names, config = _named(platform, sources), config_with(platform, {})
     at = default_as_of(platform) if as_of is None else as_of
-    require_events_before(platform, at)
+    require_possible(platform, at, known_at)
     splits = validation_splits(plan_curriculum(platform, at, known_at), event_span(platform)[0])
     exams = read_exams(platform, splits, known_at, say)
     tuning = tune_retrieval(

@@ -1,11 +1,10 @@
 """Sealed artifacts: indexes, rankers and releases as folders with a manifest. Their contents are their makers' affair.
 
-An artifact is written aside as `<name>/<version>.tmp-<pid>-<thread>` and renamed to `<name>/<version>`: it is whole or
-absent.
+An artifact is written aside as `<name>/<version>.tmp-<process>-<thread>` and renamed to `<name>/<version>`: it is whole
+or absent.
 """
 
 import importlib.metadata
-import os
 import re
 import shutil
 import threading
@@ -15,11 +14,11 @@ from pathlib import Path
 
 from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.lake.disk import seal
-from recs_platform.lake.locks import is_running
+from recs_platform.lake.disk import flush, seal
+from recs_platform.lake.processes import is_abandoned, process_name
 
 MANIFEST_FILE = "manifest.json"
-_UNSEALED = re.compile(r"\.tmp-(\d+)(-\d+)?$")
+_UNSEALED = re.compile(r"\.tmp-(\d+(?:-\w+)*)$")
 
 
 @contextmanager
@@ -30,7 +29,7 @@ def write_artifact(root: Path, name: str, version: str) -> Generator[Path, None,
     dead processes left of any version of `name` is removed first. One writer of a version per thread at a time.
     Raises ContractError when the manifest is absent or names another artifact.
     """
-    aside = f"{version}.tmp-{os.getpid()}-{threading.get_ident()}"
+    aside = f"{version}.tmp-{process_name()}-{threading.get_ident()}"
     folder, sealed = root / name / aside, root / name / version
     _remove_abandoned(root / name, mine=folder)
     folder.mkdir(parents=True)
@@ -76,6 +75,25 @@ def sealed_versions(root: Path, name: str) -> list[Manifest]:
     return sorted(map(read_manifest, sealed), key=lambda found: (found.as_of, found.sealed_at, found.version))
 
 
+def move_artifact(root: Path, name: str, version: str, to: str) -> Path:
+    """Move a sealed artifact to another name, over one of that version there; whole or not at all.
+
+    Raises NotReady when that version is not sealed.
+    """
+    folder, target = artifact(root, name, version), root / to / version
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(target, ignore_errors=True)
+    folder.rename(target)
+    flush((target.parent, folder.parent))
+    return target
+
+
+def remove_artifact(root: Path, name: str, version: str) -> None:
+    """Remove a sealed artifact; its manifest goes first, so that it is never half there. An absent one is no error."""
+    (root / name / version / MANIFEST_FILE).unlink(missing_ok=True)
+    shutil.rmtree(root / name / version, ignore_errors=True)
+
+
 def library_versions(*names: str) -> dict[str, str]:
     """Installed version of each distribution, for a manifest."""
     return {name: importlib.metadata.version(name) for name in names}
@@ -87,8 +105,8 @@ def _remove_abandoned(artifacts: Path, *, mine: Path) -> None:
     Others of this process are left alone: another thread may be writing them.
     """
     for unsealed in artifacts.glob("*.tmp-*"):
-        pid = _UNSEALED.search(unsealed.name)
-        if unsealed == mine or (pid is not None and not is_running(int(pid[1]))):
+        mark = _UNSEALED.search(unsealed.name)
+        if unsealed == mine or (mark is not None and is_abandoned(mark[1])):
             shutil.rmtree(unsealed, ignore_errors=True)
 
 

@@ -1,8 +1,11 @@
 """Making files and folders survive a power cut. What they hold and what they are called is decided elsewhere."""
 
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
+
+from recs_platform.lake.processes import is_abandoned, process_name
 
 
 def flush(paths: Iterable[Path]) -> None:
@@ -19,6 +22,17 @@ def flush_tree(folder: Path) -> None:
     """Flush everything under `folder`, then the folder."""
     flush(sorted(folder.rglob("*"), reverse=True))
     flush((folder,))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a small file whole or not at all; what dead processes left half-written beside it is removed."""
+    mark = f"{path.name}.tmp-"
+    for leftover in path.parent.glob(f"{mark}*"):
+        if is_abandoned(leftover.name.removeprefix(mark)):
+            leftover.unlink(missing_ok=True)
+    aside = path.with_name(f"{mark}{process_name()}-{threading.get_ident()}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
 
 
 def seal(folder: Path, sealed: Path) -> None:

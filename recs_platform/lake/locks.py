@@ -7,10 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from recs_platform.contracts.errors import Busy
+from recs_platform.lake.processes import is_running
 
+_WORKS: list[str] = []
 _DESCRIPTION_CHARACTERS = 200
 # A holder writes its pid just after taking the lock, and `holder` takes it shared for an instant: look again.
 _LOOKS = 50
@@ -20,8 +23,12 @@ _LOOK_SECONDS = 0.01
 @contextmanager
 def exclusive(
     path: Path, *, wait: bool = True, on_wait: Callable[[str], None] | None = None
-) -> Generator[None, None, None]:
-    """Hold the lock file `path` (created with its folders) for the body; it holds the pid and the command meanwhile.
+) -> Generator[int, None, None]:
+    """Hold the lock file `path` (created with its folders) for the body, which is given its descriptor.
+
+    A process that inherits the descriptor holds the lock too, until it ends.
+
+    Meanwhile it says which process holds it, for what (see `at_work`, else the command), and since when.
 
     With `wait`, `on_wait` is told once who holds it, if anyone does, and the call blocks; without, Busy names the
     holder. Two calls in one process exclude each other too, so a nested call for the same path never returns.
@@ -30,17 +37,39 @@ def exclusive(
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if not _taken(descriptor, fcntl.LOCK_EX):
-            held = f"{path.name} is held by {_description(descriptor)}"
+            held = f"{path.name} is held by {_description(descriptor) or 'an unknown process'}"
             if not wait:
                 raise Busy(f"{held}; wait for it to end, or stop it")
             if on_wait is not None:
                 on_wait(f"waiting: {held}")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _describe(descriptor, f"{os.getpid()} {shlex.join(sys.argv)[:_DESCRIPTION_CHARACTERS]}\n")
+        _describe(descriptor, f"{os.getpid()} {_WORKS[-1] if _WORKS else _command()}\n")
         try:
-            yield
+            yield descriptor
         finally:
             _describe(descriptor, "")
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def at_work(what: str) -> Generator[None, None, None]:
+    """Say what this process works on during the body, to whoever waits for a lock that it takes."""
+    said = _one_line(what)
+    _WORKS.append(said)
+    try:
+        yield
+    finally:
+        _WORKS.remove(said)
+
+
+def describe_holder(path: Path) -> str | None:
+    """Which process holds the lock file, for what and since when; None when it is free."""
+    if holder(path) is None:
+        return None
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return _description(descriptor) or None
     finally:
         os.close(descriptor)
 
@@ -57,17 +86,6 @@ def holder(path: Path) -> int | None:
         os.close(descriptor)
 
 
-def is_running(pid: int) -> bool:
-    """Whether a process of that number exists, whoever owns it."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _taken(descriptor: int, kind: int) -> bool:
     """Try to take the lock; False once a living process is seen to hold it, or nobody let go while we looked."""
     for _ in range(_LOOKS):
@@ -82,9 +100,9 @@ def _taken(descriptor: int, kind: int) -> bool:
 
 
 def _read(descriptor: int) -> tuple[str, str]:
-    """The pid, empty when nobody wrote one, and the command."""
-    pid, _, command = os.pread(descriptor, 4096, 0).decode(errors="replace").strip().partition(" ")
-    return pid, command
+    """The pid, empty when nobody wrote one, and for what."""
+    pid, _, what = os.pread(descriptor, 4096, 0).decode(errors="replace").strip().partition(" ")
+    return pid, what
 
 
 def _pid(descriptor: int) -> int | None:
@@ -93,8 +111,18 @@ def _pid(descriptor: int) -> int | None:
 
 
 def _description(descriptor: int) -> str:
-    pid, command = _read(descriptor)
-    return f"process {pid} ({command})" if pid else "an unknown process"
+    pid, what = _read(descriptor)
+    # The holder writes once, when it takes the lock.
+    since = datetime.fromtimestamp(os.fstat(descriptor).st_mtime, UTC)
+    return f"process {pid} ({what}) since {since:%Y-%m-%d %H:%M:%S} UTC" if pid else ""
+
+
+def _command() -> str:
+    return _one_line(shlex.join(sys.argv))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_DESCRIPTION_CHARACTERS]
 
 
 def _describe(descriptor: int, text: str) -> None:

@@ -129,6 +129,10 @@ class Lake:
         """
         return self._write(name, data, _Change("overwrite", (c.AS_OF,), as_of=as_of))
 
+    def delete_as_of(self, name: str, as_of: datetime) -> int:
+        """Empty the partition `as_of`; returns the version, unchanged when it held no rows or the table is absent."""
+        return self.delete(name, _is_as_of(as_of)) if self.exists(name) else -1
+
     def adopt(
         self,
         name: str,

@@ -5,7 +5,6 @@ A release is an artifact that never changes; what is in force follows from the r
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -20,11 +19,14 @@ from recs_platform.lake.artifacts import (
     artifact,
     is_sealed,
     library_versions,
+    move_artifact,
     read_manifest,
+    remove_artifact,
     sealed_versions,
     write_artifact,
     write_manifest,
 )
+from recs_platform.lake.disk import replace_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from recs_platform.contracts.home import Home
 
 RELEASES_ARTIFACT = "releases"
+WITHDRAWN_ARTIFACT = "withdrawn"
 LISTS_FILE = "recommendations.parquet"
 SHORT_LISTS_FILE = "short_lists.parquet"
 CONTENT_HASH = "content_hash"
@@ -94,8 +97,8 @@ def seal_release(
     """Seal `lists` (columns of recommendations.lists) and `short_lists` as the release `<as_of>-<hash>`.
 
     Sealing content that is sealed already returns its manifest and writes nothing; to go back to it once something
-    else was sealed for that as_of, pin it. Raises ContractError when there are no lists, when a column lacks or when
-    a row is of another as_of.
+    else was sealed for that as_of, pin it. Content that was withdrawn is sealed anew, and is withdrawn no more. Raises
+    ContractError when there are no lists, when a column lacks or when a row is of another as_of.
     """
     release_id = f"{as_of_key(as_of).replace(':', '')}-{content_hash[:_HASH_LENGTH]}"
     if is_sealed(home.artifacts, RELEASES_ARTIFACT, release_id):
@@ -122,6 +125,7 @@ def seal_release(
         _ordered(lists, LISTS).write_parquet(folder / LISTS_FILE)
         _ordered(short_lists, SHORT_LISTS).write_parquet(folder / SHORT_LISTS_FILE)
         write_manifest(folder, manifest)
+    remove_artifact(home.artifacts, WITHDRAWN_ARTIFACT, release_id)
     return read_manifest(artifact(home.artifacts, RELEASES_ARTIFACT, release_id))
 
 
@@ -158,9 +162,9 @@ def current_release(home: Home) -> Manifest:
     """The release in force: the pinned one, else the last sealed of the greatest as_of. Raises NotReady without one."""
     sealed = _sealed(home)
     if not sealed:
-        raise NotReady("nothing has been released yet; run `recs run` first")
+        raise NotReady(_nothing_in_force(home))
     pinned = pinned_release(home)
-    return sealed[-1] if pinned is None else _find(sealed, pinned)
+    return sealed[-1] if pinned is None else _find(home, pinned)
 
 
 def previous_release(home: Home, as_of: datetime) -> Manifest | None:
@@ -176,16 +180,31 @@ def pinned_release(home: Home) -> str | None:
 
 def find_release(home: Home, release_id: str) -> Manifest:
     """The manifest of a sealed release. Raises RecsError naming the known ones."""
-    return _find(_sealed(home), release_id)
+    return _find(home, release_id)
 
 
 def pin_release(home: Home, release_id: str) -> Manifest:
     """Put a release in force until it is unpinned, whatever is sealed meanwhile. Raises RecsError for an unknown id."""
-    manifest = _find(_sealed(home), release_id)
-    aside = _pin(home).with_suffix(f".pin-{os.getpid()}")
-    aside.write_text(release_id + "\n", encoding="utf-8")
-    aside.replace(_pin(home))
+    manifest = _find(home, release_id)
+    replace_text(_pin(home), release_id + "\n")
     return manifest
+
+
+def withdraw_release(home: Home, release_id: str) -> Manifest:
+    """Take a release back: it is listed no more and never in force; a pin on it goes too. Its files are kept aside.
+
+    Raises RecsError for an unknown id.
+    """
+    manifest = _find(home, release_id)
+    if pinned_release(home) == release_id:
+        unpin(home)
+    move_artifact(home.artifacts, RELEASES_ARTIFACT, release_id, WITHDRAWN_ARTIFACT)
+    return manifest
+
+
+def is_withdrawn(home: Home, release_id: str) -> bool:
+    """Whether a release was taken back and not sealed again since."""
+    return is_sealed(home.artifacts, WITHDRAWN_ARTIFACT, release_id)
 
 
 def unpin(home: Home) -> None:
@@ -256,7 +275,7 @@ def _movers(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
 def _read(home: Home, release_id: str, file: str) -> pl.DataFrame:
     import polars as pl
 
-    _find(_sealed(home), release_id)
+    _find(home, release_id)
     return pl.read_parquet(artifact(home.artifacts, RELEASES_ARTIFACT, release_id) / file)
 
 
@@ -275,12 +294,25 @@ def _is_stale(manifest: Manifest, sealed: list[Manifest]) -> bool:
     return any(other.as_of < manifest.as_of and other.sealed_at > manifest.sealed_at for other in sealed)
 
 
-def _find(sealed: list[Manifest], release_id: str) -> Manifest:
+def _find(home: Home, release_id: str) -> Manifest:
+    sealed = _sealed(home)
     for manifest in sealed:
         if manifest.version == release_id:
             return manifest
     known = ", ".join(manifest.version for manifest in sealed) or "none yet"
+    if is_withdrawn(home, release_id):
+        raise RecsError(f"release {release_id!r} was withdrawn; known: {known}")
     raise RecsError(f"no release {release_id!r}{did_you_mean(release_id, known.split(', ')) or f'; known: {known}'}")
+
+
+def _nothing_in_force(home: Home) -> str:
+    withdrawn = sealed_versions(home.artifacts, WITHDRAWN_ARTIFACT)
+    if not withdrawn:
+        return "nothing has been released yet; run `recs run` first"
+    return (
+        f"no release is in force: {withdrawn[-1].version} was withdrawn, and no other is left; land newer data, then "
+        "`recs run`, or make the same again with `recs run --force`"
+    )
 
 
 def _pin(home: Home) -> Path:

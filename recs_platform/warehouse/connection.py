@@ -1,10 +1,14 @@
 """DuckDB connections with memory and thread limits, in UTC. What is asked of them is the runner's and stages' work."""
 
-import os
+import shutil
 import uuid
 from pathlib import Path
 
 import duckdb
+
+from recs_platform.lake.processes import is_abandoned, process_name
+
+_SPILL = "spill-"
 
 
 def connect(*, memory_limit_gb: float, threads: int, temporary: Path | None = None) -> duckdb.DuckDBPyConnection:
@@ -29,10 +33,18 @@ def connect(*, memory_limit_gb: float, threads: int, temporary: Path | None = No
     # A plain SET stays in one session: cursors of this connection would fall back to the machine's time zone.
     con.execute("set global TimeZone = 'UTC'")
     con.execute("set TimeZone = 'UTC'")
+    # DuckDB draws its own bar over ours wherever the main module has no file, as in a run that Dagster starts.
+    con.execute("set enable_progress_bar = false")
     return con
 
 
 def _spill_folder(temporary: Path) -> Path:
-    """A name nobody else uses: two databases that spill into one folder overwrite each other's files."""
+    """A name nobody else uses: two databases that spill into one folder overwrite each other's files.
+
+    What killed processes spilled is removed: DuckDB removes its folder only when it is closed.
+    """
     temporary.mkdir(parents=True, exist_ok=True)
-    return temporary / f"duckdb-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    for folder in temporary.glob(f"{_SPILL}*"):
+        if is_abandoned(folder.name.removeprefix(_SPILL)):
+            shutil.rmtree(folder, ignore_errors=True)
+    return temporary / f"{_SPILL}{process_name()}-{uuid.uuid4().int % 10**8}"

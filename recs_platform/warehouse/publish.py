@@ -7,9 +7,7 @@ What is published, and when, is decided by the releases stage; asking the file i
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false
 
-import os
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +15,17 @@ from typing import TYPE_CHECKING
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, NotReady, UsageError
 from recs_platform.contracts.tables import EVENTS, TableContract
-from recs_platform.lake.disk import flush
 from recs_platform.lake.locks import exclusive
 from recs_platform.warehouse import links
 from recs_platform.warehouse.clauses import quoted, relation, scan, text_literal, typed_columns
-from recs_platform.warehouse.connection import connect
+from recs_platform.warehouse.database_files import (
+    count_rows,
+    move_into_place,
+    remove_half_written,
+    written_aside,
+)
 from recs_platform.warehouse.models import Model
+from recs_platform.warehouse.other_writers import opening, set_aside_logs
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,10 +34,9 @@ if TYPE_CHECKING:
 
     from recs_platform.lake.tables import Lake
 
-# DuckDB 1.1 (September 2024) and later open it.
-STORAGE_VERSION = "v1.0.0"
 FILES_FOLDER = "files"
 LINKED_PUBLISHES_KEPT = 2
+READ_ONLY = 0o444
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,17 @@ class PublishedTable:
 
 @dataclass(frozen=True)
 class PublishReport:
-    """What was published: rows by table, and whether raw.events is a view over linked files."""
+    """What was published: rows by table, and whether raw.events is a view over linked files.
+
+    `set_aside` has a sentence for each foreign log that lay beside the file.
+    """
 
     path: Path
     publish_id: str
     table_rows: Mapping[str, int]
     events_linked: bool
     size_bytes: int
+    set_aside: tuple[str, ...] = ()
 
 
 def published_contract(contract: TableContract, rows: "pl.DataFrame | pa.Table | None" = None) -> PublishedTable:
@@ -107,42 +113,68 @@ def publish(
     Tables that differ by as_of keep their newest `as_ofs_max` instants. `raw.events` beyond `events_as_table_max_rows`
     becomes a view over links to its files in `files/<publish_id>` beside `target`, named absolutely: publishing again
     repairs a moved home. The links of the publish before stay for its readers, unless `keep_older` is False (after
-    rows were deleted). One publish at a time; the next one removes what a killed one left. Raises ContractError when
-    given rows lack a column; columns newer than a lake table's files are NULL.
+    rows were deleted). One publish at a time; the next one removes what a killed one left. The new file is read-only
+    and is held against what was to be written before it is moved. Raises ContractError when given rows lack a column or
+    the new file has other rows; columns newer than a lake table's files are NULL.
     """
     target = target.absolute()
     with exclusive(target.parent / "publish.lock"):
         _remove_leftovers(target)
         folder = links.unused_folder(target.parent / FILES_FOLDER, publish_id)
-        building = target.with_name(f"{target.name}.tmp-{os.getpid()}")
         writer = _Writer(lake, as_ofs_max, events_as_table_max_rows, folder)
-        with _new_file(building, memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary) as con:
-            table_rows = {table.name: writer.write(con, table) for table in tables}
-        links.seal(folder)
-        _replace(building, target)
+        with written_aside(
+            target,
+            lambda con: {table.name: writer.write(con, table) for table in tables},
+            memory_limit_gb=memory_limit_gb,
+            threads=threads,
+            temporary=temporary,
+        ) as (building, table_rows):
+            building.chmod(READ_ONLY)
+            links.seal(folder)
+            set_aside = move_into_place(building, target)
         links.drop_older(folder, kept=LINKED_PUBLISHES_KEPT if keep_older else 1)
-    return PublishReport(target, publish_id, table_rows, folder.is_dir(), target.stat().st_size)
+    return PublishReport(target, publish_id, table_rows, folder.is_dir(), target.stat().st_size, tuple(set_aside))
 
 
-def export(source: Path, target: Path, *, threads: int, memory_limit_gb: float, temporary: Path) -> dict[str, int]:
+def export(
+    source: Path, target: Path, *, threads: int, memory_limit_gb: float, temporary: Path, say: Callable[[str], None]
+) -> dict[str, int]:
     """Copy a published file into one that needs no other file, views turned into tables; returns rows by table.
 
-    Raises NotReady when nothing was published, UsageError when the folder of `target` does not exist.
+    The copy is its owner's to write to. `say` is told of foreign logs that were set aside. Raises NotReady when nothing
+    was published, UsageError when `target` cannot be a file of its own, ContractError when the copy has other rows.
     """
     if not source.is_file():
         raise NotReady(f"nothing is published at {source}; run `recs run` or `recs publish` first")
     target = target.absolute()
-    if not target.parent.is_dir():
-        raise UsageError(f"folder {target.parent} does not exist; create it first")
-    building = target.with_name(f"{target.name}.tmp-{os.getpid()}")
-    building.unlink(missing_ok=True)
-    with _new_file(building, memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary) as con:
-        con.execute(f"attach {text_literal(str(source.absolute()))} as source (read_only)")
+    _require_own_file(source, target)
+    for sentence in set_aside_logs(source):
+        say(sentence)
+
+    def fill(con: "duckdb.DuckDBPyConnection") -> dict[str, int]:
+        with opening(source):
+            con.execute(f"attach {text_literal(str(source.absolute()))} as source (read_only)")
         rows = {name: _copy(con, name) for name in _relations(con)}
         _copy_comments(con)
         con.execute("detach source")
-    _replace(building, target)
-    return rows
+        return rows
+
+    with written_aside(target, fill, memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary) as (
+        building,
+        rows,
+    ):
+        for sentence in move_into_place(building, target):
+            say(sentence)
+    return dict(rows)
+
+
+def _require_own_file(source: Path, target: Path) -> None:
+    if not target.parent.is_dir():
+        raise UsageError(f"folder {target.parent} does not exist; create it first")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder; name a file in it, such as {target / source.name}")
+    if target.exists() and target.samefile(source):
+        raise UsageError(f"{target} is the published file itself; name another one")
 
 
 class _Writer:
@@ -155,29 +187,30 @@ class _Writer:
         self._links = links_folder
 
     def write(self, con: "duckdb.DuckDBPyConnection", table: PublishedTable) -> int:
-        """Create the table with its comments; returns its rows."""
+        """Create the table with its comments; returns the rows that it is to hold."""
         schema = table.name.split(".")[0]
         con.execute(f"create schema if not exists a.{quoted(schema)}")
-        kind = self._create(con, table)
+        kind, rows = self._create(con, table)
         _comment(con, kind, table.name, table.description)
         for column in table.columns:
             text = f"{column.description} [{column.unit}]" if column.unit else column.description
             _comment(con, "column", f"{table.name}.{column.name}", text)
-        return _count(con, f"a.{relation(table.name)}")
+        return rows
 
-    def _create(self, con: "duckdb.DuckDBPyConnection", table: PublishedTable) -> str:
+    def _create(self, con: "duckdb.DuckDBPyConnection", table: PublishedTable) -> tuple[str, int]:
+        """What was created, and the rows that its source has."""
         if table.rows is not None:
             return _create_from_rows(con, table)
         files = self._files(table)
         if not files:
-            return _create(con, "table", table, None)
+            return _create(con, "table", table, None), 0
         source = scan(files, {name: table.types[name] for name in table.partition_by})
-        if table.name == EVENTS.name and _count(con, source) > self._events_max:
+        rows = count_rows(con, source)
+        if table.name == EVENTS.name and rows > self._events_max:
             # Older DuckDBs cannot read the types of partition columns from a stored view; they are cast instead.
-            return _create(
-                con, "view", table, scan(links.link_files(files, self._lake.path(EVENTS.name), self._links), {})
-            )
-        return _create(con, "table", table, source)
+            linked = links.link_files(files, self._lake.path(EVENTS.name), self._links)
+            return _create(con, "view", table, scan(linked, {})), rows
+        return _create(con, "table", table, source), rows
 
     def _files(self, table: PublishedTable) -> list[str]:
         if not self._lake.exists(table.name):
@@ -187,24 +220,6 @@ class _Writer:
             return self._lake.files(table.name, version)
         newest = self._lake.as_ofs(table.name)[-self._as_ofs_max :]
         return [file for as_of in newest for file in self._lake.files(table.name, version, as_of)]
-
-
-@contextmanager
-def _new_file(
-    path: Path, *, memory_limit_gb: float, threads: int, temporary: Path
-) -> "Generator[duckdb.DuckDBPyConnection]":
-    """A connection with the new file attached as `a`; the file is complete once the body ends, gone if it failed."""
-    con = connect(memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary)
-    try:
-        con.execute(f"attach {text_literal(str(path))} as a (storage_version {text_literal(STORAGE_VERSION)})")
-        yield con
-        con.execute("detach a")
-    except BaseException:
-        con.close()
-        for leftover in path.parent.glob(f"{path.name}*"):
-            leftover.unlink()
-        raise
-    con.close()
 
 
 def _create(con: "duckdb.DuckDBPyConnection", kind: str, table: PublishedTable, source: str | None) -> str:
@@ -218,7 +233,7 @@ def _create(con: "duckdb.DuckDBPyConnection", kind: str, table: PublishedTable, 
     return kind
 
 
-def _create_from_rows(con: "duckdb.DuckDBPyConnection", table: PublishedTable) -> str:
+def _create_from_rows(con: "duckdb.DuckDBPyConnection", table: PublishedTable) -> tuple[str, int]:
     import pyarrow as pa
 
     rows: pa.Table = table.rows if isinstance(table.rows, pa.Table) else table.rows.to_arrow()  # pyright: ignore[reportOptionalMemberAccess]
@@ -228,11 +243,7 @@ def _create_from_rows(con: "duckdb.DuckDBPyConnection", table: PublishedTable) -
     con.register("_rows", rows)
     _create(con, "table", table, "_rows")
     con.unregister("_rows")
-    return "table"
-
-
-def _count(con: "duckdb.DuckDBPyConnection", source: str) -> int:
-    return int(con.execute(f"select count(*) from {source}").fetchall()[0][0])
+    return "table", rows.num_rows
 
 
 def _comment(con: "duckdb.DuckDBPyConnection", kind: str, name: str, text: str) -> None:
@@ -253,7 +264,7 @@ def _relations(con: "duckdb.DuckDBPyConnection") -> list[str]:
 def _copy(con: "duckdb.DuckDBPyConnection", name: str) -> int:
     con.execute(f"create schema if not exists a.{quoted(name.split('.', maxsplit=1)[0])}")
     con.execute(f"create table a.{relation(name)} as select * from source.{relation(name)}")
-    return _count(con, f"a.{relation(name)}")
+    return count_rows(con, f"source.{relation(name)}")
 
 
 def _copy_comments(con: "duckdb.DuckDBPyConnection") -> None:
@@ -272,14 +283,7 @@ def _copy_comments(con: "duckdb.DuckDBPyConnection") -> None:
             _comment(con, kind, name, text)
 
 
-def _replace(building: Path, target: Path) -> None:
-    flush((building,))
-    building.replace(target)
-    flush((target.parent,))
-
-
 def _remove_leftovers(target: Path) -> None:
     """What a killed publish left: half-built files, and links that no published file names."""
-    for leftover in target.parent.glob(f"{target.name}.tmp-*"):
-        leftover.unlink()
+    remove_half_written(target)
     links.remove_unsealed(target.parent / FILES_FOLDER)

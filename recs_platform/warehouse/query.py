@@ -1,20 +1,48 @@
 """Read-only questions to the published file. Building that file is `publish`'s work."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from recs_platform.contracts.errors import NotReady, RecsError, UsageError
+from recs_platform.warehouse.answers import Answer, read_answer
+from recs_platform.warehouse.other_writers import first_lines, opening, set_aside_logs
 
 if TYPE_CHECKING:
+    import duckdb
     import polars as pl
 
+T = TypeVar("T")
 
-def query(target: Path, sql: str, *, threads: int, memory_limit_gb: float) -> "pl.DataFrame":
-    """Rows of one query over the published file, which is opened read-only; instants come out in UTC.
 
-    Raises NotReady when nothing was published, UsageError for SQL that is wrong, returns no rows or would write,
-    RecsError when DuckDB could not finish it.
+def query(
+    target: Path, sql: str, *, threads: int, memory_limit_gb: float, say: Callable[[str], None] = lambda _: None
+) -> "pl.DataFrame":
+    """Rows of one query over the published file as a frame; see `answer`."""
+    return _ask(target, sql, lambda relation: relation.pl(), threads=threads, memory_limit_gb=memory_limit_gb, say=say)
+
+
+def answer(
+    target: Path, sql: str, *, threads: int, memory_limit_gb: float, say: Callable[[str], None] = lambda _: None
+) -> Answer:
+    """Rows of one query over the published file, which is opened read-only, as values that lose nothing.
+
+    Instants come out in UTC. `say` is told of a foreign log that was set aside. Raises NotReady when nothing was
+    published, UsageError for SQL that is wrong, returns no rows or would write, RecsError when DuckDB could not open
+    the file or finish.
     """
+    return _ask(target, sql, read_answer, threads=threads, memory_limit_gb=memory_limit_gb, say=say)
+
+
+def _ask(
+    target: Path,
+    sql: str,
+    read: "Callable[[duckdb.DuckDBPyRelation], T]",
+    *,
+    threads: int,
+    memory_limit_gb: float,
+    say: Callable[[str], None],
+) -> T:
     import duckdb
 
     if not target.is_file():
@@ -24,18 +52,19 @@ def query(target: Path, sql: str, *, threads: int, memory_limit_gb: float) -> "p
         "memory_limit": f"{memory_limit_gb}GB",
         "autoinstall_known_extensions": False,
     }
-    with duckdb.connect(str(target), read_only=True, config=limits) as con:
+    for sentence in set_aside_logs(target):
+        say(sentence)
+    with opening(target):
+        opened = duckdb.connect(str(target), read_only=True, config=limits)
+    with opened as con:
         con.execute("set TimeZone = 'UTC'")
+        con.execute("set enable_progress_bar = false")
         try:
             result = con.sql(sql)
             if result is None:  # pyright: ignore[reportUnnecessaryComparison]  statements such as SET have no result
                 raise UsageError("the statement returns no rows; write a select")
-            return result.pl()
+            return read(result)
         except (duckdb.ProgrammingError, duckdb.DataError) as error:
-            raise UsageError(f"the SQL is wrong: {_first_lines(error)}") from error
+            raise UsageError(f"the SQL is wrong: {first_lines(error)}") from error
         except duckdb.Error as error:
-            raise RecsError(f"the query did not finish: {_first_lines(error)}") from error
-
-
-def _first_lines(error: Exception) -> str:
-    return " ".join(line.strip() for line in str(error).split("\n\n")[0].splitlines() if line.strip())
+            raise RecsError(f"the query did not finish: {first_lines(error)}") from error

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "recs_platform"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
 KNOW_DAGSTER = ("defs/", "definitions.py")
-READ_THE_ENVIRONMENT = {"settings.py", "cli/__init__.py", "cli/house.py", "cli/graph.py"}
+READ_THE_ENVIRONMENT = {"settings.py", "cli/__init__.py", "cli/house.py", "cli/ui.py"}
 READ_THE_CLOCK = ("defs/", "cli/", "settings.py")
 CLOCKS = {"now", "utcnow", "today"}
 

@@ -13,6 +13,7 @@ from recs_platform.contracts.errors import NotReady
 from recs_platform.defs.builds import last_build, raw_versions, record_build
 from recs_platform.defs.planning import BuildPlan, plan_build, planned_as_of
 from recs_platform.defs.platform import Platform, sql_folder
+from recs_platform.defs.spans import midnight_after
 from recs_platform.stages.events import FileCounts
 from recs_platform_tests.homes import Built, copy_home, land_contract, platform_at, take_in
 
@@ -102,14 +103,16 @@ def _hash_of(platform: Platform, name: str) -> str:
 
 
 def test_the_as_of_follows_the_last_event_that_will_be_there(taken_in: Platform, built: Built, tmp_path: Path) -> None:
-    noon = built.as_of + timedelta(hours=12)
-    assert planned_as_of(taken_in, _rehearsed()) == built.as_of
-    assert planned_as_of(taken_in, _rehearsed(x=(noon - 9 * DAY, noon - 5 * DAY))) == built.as_of
-    assert planned_as_of(taken_in, _rehearsed(x=(noon - 9 * DAY, noon))) == built.as_of + DAY
+    noon, now = built.as_of + timedelta(hours=12), datetime.now(UTC)
+    assert planned_as_of(taken_in, _rehearsed(), now) == built.as_of
+    assert planned_as_of(taken_in, _rehearsed(x=(noon - 9 * DAY, noon - 5 * DAY)), now) == built.as_of
+    assert planned_as_of(taken_in, _rehearsed(x=(noon - 9 * DAY, noon)), now) == built.as_of + DAY
     empty = platform_at(tmp_path / "empty")
-    assert planned_as_of(empty, _rehearsed(x=(noon, noon))) == built.as_of + DAY
+    assert planned_as_of(empty, _rehearsed(x=(noon, noon)), now) == built.as_of + DAY
+    assert planned_as_of(taken_in, _rehearsed(x=(noon, now + 9 * DAY)), now) == built.as_of
+    assert planned_as_of(empty, _rehearsed(x=(now + DAY, now + 9 * DAY)), now) == midnight_after(now)
     with pytest.raises(NotReady, match="no event"):
-        planned_as_of(empty, _rehearsed())
+        planned_as_of(empty, _rehearsed(), now)
 
 
 def test_settings_that_decide_the_lists_are_a_reason_and_others_are_none(built: Built) -> None:

@@ -1,24 +1,39 @@
 """Runs that must not start, runs whose process is gone, and what a run leaves for its reader to see."""
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+import uuid
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.events import EngineEventData
 
 from recs_platform.contracts.errors import NotReady
 from recs_platform.defs import launch
 from recs_platform.defs.assembly import build_definitions
-from recs_platform.defs.instance import fail_stuck_runs, open_instance, stuck_runs
+from recs_platform.defs.instance import START_SECONDS, fail_stuck_runs, open_instance, stuck_runs
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.resources import PID_TAG
+from recs_platform.defs.resources import PID_TAG, PROCESS_TAG, named_work, process_tags
 from recs_platform.defs.training import Shelf, plan_curriculum, ranker
+from recs_platform.lake.locks import at_work, describe_holder, exclusive
+from recs_platform.lake.processes import process_name
 from recs_platform.stages.releases import current_release
-from recs_platform_tests.homes import Built, as_of_tables, copy_home, execute, failures, ignore, platform_at
+from recs_platform_tests.homes import (
+    Built,
+    as_of_tables,
+    copy_home,
+    execute,
+    failures,
+    ignore,
+    land_contract,
+    platform_at,
+)
 
 PARTITION_TAG = "dagster/partition"  # what a launcher that asks no one sets
 
@@ -106,6 +121,82 @@ def test_a_run_whose_process_is_gone_is_failed_and_others_are_left(instance: dg.
     assert statuses[gone] is dg.DagsterRunStatus.FAILURE
     assert statuses[alive] is statuses[unknown] is dg.DagsterRunStatus.STARTED
     assert fail_stuck_runs(instance) == []
+
+
+STATUS = dg.DagsterRunStatus
+
+
+@pytest.mark.parametrize("status", [STATUS.NOT_STARTED, STATUS.STARTING, STATUS.STARTED, STATUS.CANCELING])
+def test_a_killed_run_is_known_at_each_stage_although_its_number_lives_again(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    killed = _run(instance, status, lambda run_id: {**process_tags(run_id), PROCESS_TAG: f"{run_id}:{os.getpid()}-1"})
+    living = _run(instance, status, process_tags)
+    assert [(run.run_id, run.pid) for run in fail_stuck_runs(instance)] == [(killed, os.getpid())]
+    assert instance.get_run_by_id(killed).status is STATUS.FAILURE
+    assert instance.get_run_by_id(living).status is status
+
+
+def test_a_run_that_was_started_again_is_not_judged_by_the_process_of_the_one_before(
+    instance: dg.DagsterInstance,
+) -> None:
+    first = {PID_TAG: str(_dead_pid()), PROCESS_TAG: f"another-run:{_dead_pid()}-1"}
+    for status in (STATUS.STARTING, STATUS.STARTED):
+        _run(instance, status, lambda _: first)
+    assert stuck_runs(instance) == []
+
+
+@pytest.mark.parametrize(("pid", "is_stuck"), [(os.getpid, False), (_dead_pid, True)])
+def test_a_run_that_died_before_it_named_its_process_is_known_by_the_log_of_dagster(
+    instance: dg.DagsterInstance, pid: Callable[[], int], is_stuck: bool
+) -> None:
+    run = instance.get_run_by_id(_run(instance, STATUS.STARTED, lambda _: {}))
+    number = pid()
+    instance.report_engine_event("Started process for run", run, EngineEventData.in_process(number))
+    assert [(stuck.run_id, stuck.pid) for stuck in stuck_runs(instance)] == [(run.run_id, number)] * is_stuck
+
+
+def test_a_run_that_no_process_takes_up_is_given_time(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = _run(instance, STATUS.STARTING, lambda _: {})
+    assert stuck_runs(instance) == []
+    later = time.time() + START_SECONDS + 1
+    monkeypatch.setattr("recs_platform.defs.instance.time.time", lambda: later)
+    assert [(stuck.run_id, stuck.reason) for stuck in stuck_runs(instance)] == [(run_id, "no process ever took it up")]
+
+
+def _run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, tags: Callable[[str], dict[str, str]]) -> str:
+    @dg.job
+    def nothing() -> None: ...
+
+    run_id = str(uuid.uuid4())
+    return instance.create_run_for_job(nothing, run_id=run_id, status=status, tags=tags(run_id)).run_id
+
+
+def test_a_run_says_which_process_carries_it_and_what_it_holds(tmp_path: Path) -> None:
+    platform = platform_at(tmp_path / "home")
+    land_contract(
+        platform,
+        "events.jsonl",
+        [{"user_id": "u", "item_id": "i", "event_type": "click", "occurred_at": "2024-01-15T00:00:00Z"}],
+    )
+    told: list[str | None] = []
+
+    def look(kind: str, _text: str) -> None:
+        if kind == "STEP_START":
+            told.append(describe_holder(platform.home.locks / "held"))
+
+    with open_instance(platform.home) as opened:
+        with at_work("run 1a2b3c4d of build as of 2017-02-20"), exclusive(platform.home.locks / "held"):
+            run_id = launch.ingest(platform, opened, look).run_id
+        run = opened.get_run_by_id(run_id)
+        assert run is not None
+        assert run.tags[PROCESS_TAG] == f"{run_id}:{process_name()}"
+        assert named_work(run) == f"run {run_id[:8]} of ingest"
+    assert re.fullmatch(
+        rf"process {os.getpid()} \(run 1a2b3c4d of build as of 2017-02-20\) since 20\d\d-\S+ \S+ UTC", str(told[0])
+    )
 
 
 def test_a_home_whose_clocks_cannot_be_trusted_trains_on_each_users_last_events(built: Built, tmp_path: Path) -> None:

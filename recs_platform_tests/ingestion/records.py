@@ -78,7 +78,7 @@ def _json_record(number, line):
         return Record(number, None, "bad_json", is_sure=not _is_nearly_json(text))
     if not isinstance(values, dict):
         return Record(number, None, "bad_json")
-    return Record(number, values, is_sure=not repeated and not _is_odd(text) and _is_in_one_case(values))
+    return Record(number, values, is_sure=not repeated and not _is_odd(text))
 
 
 def _once(pairs, repeated):
@@ -95,11 +95,6 @@ def _is_nearly_json(text):
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _is_in_one_case(values):
-    """Names are compared by case or not, as a reader likes."""
-    return all(name == name.lower() for name in values)
 
 
 def _is_odd(text):

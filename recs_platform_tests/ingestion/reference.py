@@ -5,7 +5,6 @@ It shares column names with the platform and nothing else: it parses, checks, de
 
 import hashlib
 import json
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,14 +13,19 @@ from recs_platform.contracts import columns as c
 from recs_platform_tests.ingestion.records import Record, UnreadableError, read_file
 from recs_platform_tests.ingestion.values import (
     BAD,
+    BLANKS,
     UNSURE,
+    as_code,
+    as_id,
     as_instant,
     as_json,
     as_number,
+    as_optional_id,
     as_text,
     as_texts,
     as_truth,
     as_whole,
+    is_placeholder,
 )
 
 ID_LENGTH_MAX = 512
@@ -49,9 +53,9 @@ class Shape:
 
 
 EVENT_COLUMNS = {
-    c.EVENT_ID: as_text, c.USER_ID: as_text, c.ITEM_ID: as_text, c.EVENT_TYPE: as_text, c.OCCURRED_AT: as_instant,
-    c.INGESTED_AT: as_instant, c.SESSION_ID: as_text, c.VALUE: as_number, c.DWELL_SECONDS: as_number,
-    c.SCROLL_FRACTION: as_number, c.POSITION: as_whole, c.REQUEST_ID: as_text, c.PROPENSITY: as_number,
+    c.EVENT_ID: as_optional_id, c.USER_ID: as_id, c.ITEM_ID: as_id, c.EVENT_TYPE: as_code, c.OCCURRED_AT: as_instant,
+    c.INGESTED_AT: as_instant, c.SESSION_ID: as_optional_id, c.VALUE: as_number, c.DWELL_SECONDS: as_number,
+    c.SCROLL_FRACTION: as_number, c.POSITION: as_whole, c.REQUEST_ID: as_optional_id, c.PROPENSITY: as_number,
     c.DEVICE: as_text, c.OS: as_text, c.COUNTRY: as_text, c.REGION: as_text, c.REFERRER: as_text,
 }  # fmt: skip
 CONTENT = tuple(name for name in EVENT_COLUMNS if name not in (c.EVENT_ID, c.INGESTED_AT))
@@ -59,7 +63,7 @@ SHAPES = {
     "events": Shape(EVENT_COLUMNS, (c.USER_ID, c.ITEM_ID, c.EVENT_TYPE, c.OCCURRED_AT)),
     "items": Shape(
         {
-            c.ITEM_ID: as_text, c.TITLE: as_text, c.BODY: as_text, c.CATEGORY: as_text, c.TAGS: as_texts,
+            c.ITEM_ID: as_id, c.TITLE: as_text, c.BODY: as_text, c.CATEGORY: as_text, c.TAGS: as_texts,
             c.CREATOR: as_text, c.LANGUAGE: as_text, c.PRICE: as_number, c.PUBLISHED_AT: as_instant,
             c.AVAILABLE_FROM: as_instant, c.AVAILABLE_UNTIL: as_instant, c.ATTRIBUTES: as_json,
         },
@@ -67,22 +71,22 @@ SHAPES = {
     ),
     "users": Shape(
         {
-            c.USER_ID: as_text, c.SIGNED_UP_AT: as_instant, c.COUNTRY: as_text, c.AGE_BAND: as_text,
+            c.USER_ID: as_id, c.SIGNED_UP_AT: as_instant, c.COUNTRY: as_text, c.AGE_BAND: as_text,
             c.GENDER: as_text, c.SUBSCRIPTION: as_text, c.CONSENT_PERSONALIZATION: as_truth, c.ATTRIBUTES: as_json,
         },
         (c.USER_ID,), key=(c.USER_ID,), replaces=True,
     ),
     "item_tags": Shape(
-        {c.ITEM_ID: as_text, c.TAG: as_text, c.TAGGED_AT: as_instant, c.INGESTED_AT: as_instant},
+        {c.ITEM_ID: as_id, c.TAG: as_text, c.TAGGED_AT: as_instant, c.INGESTED_AT: as_instant},
         (c.ITEM_ID, c.TAG), key=(c.ITEM_ID, c.TAG, c.TAGGED_AT),
     ),
     "identities": Shape(
-        {c.ANONYMOUS_ID: as_text, c.USER_ID: as_text, c.VALID_FROM: as_instant, c.INGESTED_AT: as_instant},
+        {c.ANONYMOUS_ID: as_id, c.USER_ID: as_id, c.VALID_FROM: as_instant, c.INGESTED_AT: as_instant},
         (c.ANONYMOUS_ID, c.USER_ID, c.VALID_FROM), key=(c.ANONYMOUS_ID, c.USER_ID, c.VALID_FROM),
     ),
     "consents": Shape(
         {
-            c.USER_ID: as_text, c.PURPOSE: as_text, c.GRANTED: as_truth, c.OCCURRED_AT: as_instant,
+            c.USER_ID: as_id, c.PURPOSE: as_code, c.GRANTED: as_truth, c.OCCURRED_AT: as_instant,
             c.INGESTED_AT: as_instant,
         },
         (c.USER_ID, c.PURPOSE, c.GRANTED, c.OCCURRED_AT), key=(c.USER_ID, c.PURPOSE, c.GRANTED, c.OCCURRED_AT),
@@ -106,7 +110,7 @@ def judge(record: Record, table: str, now: datetime) -> Verdict:
     if not record.is_sure:
         return Verdict(record.line)
     shape = SHAPES[table]
-    given = {name.casefold(): value for name, value in record.values.items()}
+    given = {name.strip(BLANKS).casefold(): value for name, value in record.values.items()}
     row = {name: convert(given.get(name)) for name, convert in shape.columns.items()}
     if UNSURE in row.values():
         return Verdict(record.line)
@@ -129,15 +133,21 @@ def _out_of_bounds(row, table, now):
             yield "unknown_event_type"
         if not EARLIEST <= row[c.OCCURRED_AT] <= now + LATEST:
             yield f"bad_{c.OCCURRED_AT}"
+    keys = (c.USER_ID, c.ITEM_ID, c.ANONYMOUS_ID)
+    yield from (
+        f"placeholder_{name}"
+        for name in keys
+        if fails(name, lambda text, name=name: not is_placeholder(text, name != c.ITEM_ID))
+    )
     yield from (f"too_long_{name}" for name in IDS if fails(name, lambda text: len(text) <= ID_LENGTH_MAX))
     ranges = {
         c.INGESTED_AT: lambda instant: instant <= now,
-        c.DWELL_SECONDS: lambda number: 0 <= number < math.inf,
+        c.DWELL_SECONDS: lambda number: 0 <= number <= 1e9,
         c.SCROLL_FRACTION: lambda number: 0 <= number <= 1,
         c.POSITION: lambda number: number >= 1,
         c.PROPENSITY: lambda number: 0 < number <= 1,
-        c.VALUE: math.isfinite,
-        c.PRICE: math.isfinite,
+        c.VALUE: lambda number: abs(number) <= 1e12,
+        c.PRICE: lambda number: 0 <= number <= 1e12,
     }
     yield from (f"out_of_range_{name}" for name, holds in ranges.items() if fails(name, holds))
     if fails(c.ATTRIBUTES, _is_json):

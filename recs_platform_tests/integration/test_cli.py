@@ -215,7 +215,7 @@ def test_explain_says_that_an_item_was_consumed(recs: CommandLine, built: Built)
 
 def test_sql_answers_in_three_forms(recs: CommandLine, built: Built) -> None:
     home, query = built.platform.home.root, "select 1 as a, [1, 2] as b, 'x,y' as t"
-    assert recs(home, "sql", query)[1].split() == ["a", "b", "t", "-", "----", "---", "1", "1,", "2", "x,y"]
+    assert recs(home, "sql", query)[1].split() == ["a", "b", "t", "-", "------", "---", "1", "[1,", "2]", "x,y"]
     rows = list(csv.reader(io.StringIO(recs(home, "sql", query, "--format", "csv")[1])))
     assert rows == [["a", "b", "t"], ["1", "[1, 2]", "x,y"]]
     assert json.loads(recs(home, "sql", query, "--format", "json")[1]) == {

@@ -210,7 +210,7 @@ def test_wrong_source_sql_is_named_and_nothing_is_written(platform, tmp_path):
     kind = SourceFile(match="e.jsonl", columns={"u": "varchar"}, tables=("events",))
     shop = Source("shop", "d", (kind,), (), {"events": "select nothing from raw_records"}, tmp_path)
     platform.put("shop/e.jsonl", '{"u": "a"}')
-    with pytest.raises(ModelError, match=r"events\.sql on shop/e\.jsonl"):
+    with pytest.raises(ModelError, match=r"events\.sql:1: .* met on shop/e\.jsonl"):
         platform.ingest(sources={"shop": shop})
     assert platform.lake.names() == []
     assert not any(platform.home.batches.glob("*"))

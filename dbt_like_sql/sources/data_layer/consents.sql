@@ -3,27 +3,16 @@
 with updates as (
     select
         line_number,
-        coalesce(nullif(user_id, ''), client_id) as user_id,
-        coalesce(timestamp, event_timestamp, "gtm.start") as told,
-        try_cast(told as decimal(24, 6)) as number,
-        -- Until the year 5138 seconds stay below 1e11, and milliseconds below 1e14.
-        number * case when number < 1e11 then 1000000 when number < 1e14 then 1000 else 1 end
-            as number_us,
-        -- DuckDB fails on the last instants that it can hold.
-        case
-            when abs(number_us) < 1e18 then make_timestamptz(number_us::bigint)::varchar
-            else told
-        end as occurred_at,
-        coalesce(
+        coalesce(person(user_id), client_id) as user_id,
+        coalesce(bare(timestamp), bare(event_timestamp), bare("gtm.start")) as told,
+        -- A number counts seconds, milliseconds or microseconds, by its size.
+        coalesce(epoch_instant(told, 'any')::varchar, told) as occurred_at,
+        consent_told([
             personalization_storage,
-            coalesce(consent, "2") ->> '$.personalization_storage'
-        ) as storage,
-        coalesce(ad_personalization, coalesce(consent, "2") ->> '$.ad_personalization') as ads,
-        case
-            when 'denied' in (storage, ads) then 'false'
-            when coalesce(nullif(storage, 'granted'), nullif(ads, 'granted')) is null then 'true'
-            else coalesce(nullif(storage, 'granted'), nullif(ads, 'granted'))
-        end as granted,
+            coalesce(consent, "2") ->> '$.personalization_storage',
+            ad_personalization,
+            coalesce(consent, "2") ->> '$.ad_personalization',
+        ]) as granted,
     from raw_records
     where lower(trim(event)) = 'consent_update' or ("0" = 'consent' and "1" = 'update')
 )
@@ -35,4 +24,4 @@ select
     granted,
     occurred_at,
 from updates
-where coalesce(storage, ads) is not null
+where granted is not null

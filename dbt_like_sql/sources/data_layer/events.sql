@@ -4,25 +4,20 @@ with pushes as (
     select
         line_number,
         lower(trim(event)) as name,
-        event_id,
-        ecommerce ->> '$.transaction_id' as transaction_id,
-        coalesce(nullif(user_id, ''), client_id) as user_id,
-        coalesce(timestamp, event_timestamp, "gtm.start") as told,
-        try_cast(told as decimal(24, 6)) as number,
-        -- Until the year 5138 seconds stay below 1e11, and milliseconds below 1e14.
-        number * case when number < 1e11 then 1000000 when number < 1e14 then 1000 else 1 end
-            as number_us,
-        -- DuckDB fails on the last instants that it can hold.
-        case
-            when abs(number_us) < 1e18 then make_timestamptz(number_us::bigint)::varchar
-            else told
-        end as occurred_at,
-        coalesce(session_id, client_id || '.' || ga_session_id, ga_session_id) as session_id,
+        present(event_id) as event_id,
+        present(ecommerce ->> '$.transaction_id') as transaction_id,
+        coalesce(person(user_id), client_id) as user_id,
+        coalesce(bare(timestamp), bare(event_timestamp), bare("gtm.start")) as told,
+        -- A number counts seconds, milliseconds or microseconds, by its size.
+        coalesce(epoch_instant(told, 'any')::varchar, told) as occurred_at,
+        coalesce(
+            present(session_id), person(client_id) || '.' || present(ga_session_id), ga_session_id
+        ) as session_id,
         coalesce(ecommerce -> '$.items', items) as listed,
         coalesce(listed -> '$[*]', []) as items,
         -- Some sites count the places of a list from 0.
         case when list_contains(listed ->> '$[*].index', '0') then 1 else 0 end as shift,
-        coalesce(item_id, content_id) as item_id,
+        coalesce(present(item_id), present(content_id)) as item_id,
         percent_scrolled,
         rating,
         value, -- noqa: RF04
@@ -36,7 +31,10 @@ with pushes as (
         event is not null
         and not starts_with(event, 'gtm.')
         and lower(trim(event)) not in ('login', 'sign_up', 'consent_update')
-        and (lower(trim(event)) <> 'page_view' or coalesce(item_id, content_id) is not null)
+        and (
+            lower(trim(event)) <> 'page_view'
+            or coalesce(present(item_id), present(content_id)) is not null
+        )
 ),
 
 mentions as (
@@ -62,15 +60,20 @@ mentions as (
             chr(31), name, user_id, told, session_id, item_id, percent_scrolled, rating, value,
             listed::varchar
         ))) as push_id,
-        item ->> '$.price' as price,
-        coalesce(item ->> '$.quantity', '1') as quantity,
+        bare(item ->> '$.price') as price,
+        coalesce(bare(item ->> '$.quantity'), '1') as quantity,
         -- What is no number goes on as it is, to be refused.
         coalesce(
-            (try_cast(price as decimal(18, 6)) * try_cast(quantity as decimal(18, 6)))::varchar,
+            times(price, quantity)::varchar,
             price || ' * ' || quantity
         ) as paid,
-        coalesce((try_cast(item ->> '$.index' as integer) + shift)::varchar, item ->> '$.index')
-            as index,
+        -- Only whole numbers are counted on.
+        coalesce(
+            (
+                try_cast(regexp_extract(item ->> '$.index', '^[0-9]{1,9}$') as integer) + shift
+            )::varchar,
+            item ->> '$.index'
+        ) as index,
     from pushes
 )
 
@@ -85,7 +88,7 @@ select
     case
         when event_type = 'purchase' and is_listed then paid
         when event_type = 'purchase' then value
-        when event_type = 'rating' then coalesce(rating, value)
+        when event_type = 'rating' then coalesce(bare(rating), value)
     end as value, -- noqa: RF04
     coalesce((try_cast(percent_scrolled as double) / 100)::varchar, percent_scrolled)
         as scroll_fraction,

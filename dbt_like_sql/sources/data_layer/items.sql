@@ -3,11 +3,8 @@
 with pushes as (
     select
         line_number,
-        coalesce(timestamp, event_timestamp, "gtm.start") as told,
-        try_cast(told as decimal(24, 6)) as number,
-        number * case when number < 1e11 then 1000000 when number < 1e14 then 1000 else 1 end
-            as number_us,
-        coalesce(try_cast(number_us as bigint), epoch_us(try_cast(told as timestamptz))) as told_us,
+        coalesce(bare(timestamp), bare(event_timestamp), bare("gtm.start")) as told,
+        coalesce(epoch_instant(told, 'any'), instant(told)) as told_at,
         unnest(coalesce(coalesce(ecommerce -> '$.items', items) -> '$[*]', [])) as item,
     from raw_records
 ),
@@ -15,12 +12,12 @@ with pushes as (
 mentions as (
     select
         line_number,
-        row_number() over (order by told_us nulls first, line_number, item::varchar) as place,
-        item ->> '$.item_id' as item_id,
-        item ->> '$.item_name' as title,
-        item ->> '$.item_category' as category,
-        item ->> '$.item_brand' as creator,
-        item ->> '$.price' as price,
+        row_number() over (order by told_at nulls first, line_number, item::varchar) as place,
+        present(item ->> '$.item_id') as item_id,
+        bare(item ->> '$.item_name') as title,
+        bare(item ->> '$.item_category') as category,
+        bare(item ->> '$.item_brand') as creator,
+        bare(item ->> '$.price') as price,
     from pushes
 )
 

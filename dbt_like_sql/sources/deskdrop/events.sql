@@ -17,7 +17,7 @@ select
         when 'COMMENT CREATED' then 'comment'
         else eventtype
     end as event_type,
-    coalesce(try(to_timestamp(try_cast(timestamp as bigint)))::varchar, timestamp) as occurred_at,
+    coalesce(epoch_instant(timestamp, 's')::varchar, timestamp) as occurred_at,
     sessionid as session_id,
     case
         when agent like '%windows phone%' then 'mobile'

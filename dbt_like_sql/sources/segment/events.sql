@@ -3,12 +3,17 @@
 with calls as (
     select
         line_number,
-        coalesce(nullif(messageid, ''), md5(concat_ws(
+        coalesce(present(messageid), md5(concat_ws(
             chr(31), type, userid, anonymousid, event, name, timestamp, originaltimestamp,
             properties::varchar
         ))) as call_id,
-        coalesce(nullif(userid, ''), anonymousid) as user_id,
-        coalesce(timestamp, originaltimestamp, receivedat) as occurred_at,
+        coalesce(person(userid), anonymousid) as user_id,
+        coalesce(
+            right_instant(
+                coalesce(bare(originaltimestamp), timestamp), sentat, receivedat
+            )::varchar,
+            bare(timestamp), bare(originaltimestamp), receivedat
+        ) as occurred_at,
         case type when 'track' then replace(lower(trim(event)), ' ', '_') else 'view' end as name,
         properties,
         coalesce(properties -> '$.products[*]', []) as products,
@@ -28,10 +33,10 @@ with calls as (
         or (
             type in ('page', 'screen')
             and coalesce(
-                properties ->> '$.products[0].product_id',
-                properties ->> '$.product_id',
-                properties ->> '$.item_id',
-                properties ->> '$.content_id'
+                present(properties ->> '$.products[0].product_id'),
+                present(properties ->> '$.product_id'),
+                present(properties ->> '$.item_id'),
+                present(properties ->> '$.content_id')
             ) is not null
         )
 ),
@@ -57,11 +62,11 @@ mentions as (
             else name
         end as event_type,
         len(products) > 0 as is_listed,
-        details ->> '$.price' as price,
-        coalesce(details ->> '$.quantity', '1') as quantity,
+        bare(details ->> '$.price') as price,
+        coalesce(bare(details ->> '$.quantity'), '1') as quantity,
         -- What is no number goes on as it is, to be refused.
         coalesce(
-            (try_cast(price as decimal(18, 6)) * try_cast(quantity as decimal(18, 6)))::varchar,
+            times(price, quantity)::varchar,
             price || ' * ' || quantity,
             details ->> '$.value'
         ) as paid,
@@ -73,29 +78,29 @@ select
     case when is_listed then call_id || '-' || place else call_id end as event_id,
     user_id,
     coalesce(
-        details ->> '$.product_id',
-        details ->> '$.item_id',
-        details ->> '$.content_id',
-        details ->> '$.asset_id',
-        details ->> '$.sku'
+        present(details ->> '$.product_id'),
+        present(details ->> '$.item_id'),
+        present(details ->> '$.content_id'),
+        present(details ->> '$.asset_id'),
+        present(details ->> '$.sku')
     ) as item_id,
     event_type,
     occurred_at,
-    coalesce(properties ->> '$.session_id', context ->> '$.sessionId') as session_id,
+    coalesce(present(properties ->> '$.session_id'), context ->> '$.sessionId') as session_id,
     case event_type
         when 'purchase' then paid
-        when 'rating' then coalesce(details ->> '$.rating', details ->> '$.value')
+        when 'rating' then coalesce(bare(details ->> '$.rating'), details ->> '$.value')
     end as value, -- noqa: RF04
     properties ->> '$.dwell_seconds' as dwell_seconds,
     properties ->> '$.scroll_fraction' as scroll_fraction,
     -- Elsewhere the spec's position is another thing: of a video it is the second played.
     case
         when event_type = 'impression' and is_listed
-            then coalesce(details ->> '$.position', place::varchar)
+            then coalesce(bare(details ->> '$.position'), place::varchar)
         when event_type in ('impression', 'click') then details ->> '$.position'
     end as position,
     coalesce(
-        properties ->> '$.request_id',
+        present(properties ->> '$.request_id'),
         case when event_type = 'impression' then call_id end
     ) as request_id,
     properties ->> '$.propensity' as propensity,

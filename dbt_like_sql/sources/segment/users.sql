@@ -3,11 +3,20 @@
 with identified as (
     select
         line_number,
-        coalesce(nullif(userid, ''), anonymousid) as user_id,
-        try_cast(coalesce(timestamp, originaltimestamp, receivedat) as timestamptz) as told_at,
-        traits,
+        coalesce(person(userid), anonymousid) as user_id,
+        coalesce(
+            right_instant(coalesce(bare(originaltimestamp), timestamp), sentat, receivedat),
+            instant(timestamp), instant(originaltimestamp), instant(receivedat)
+        ) as told_at,
+        -- RudderStack puts them into the context.
+        coalesce(json_merge_patch(context -> '$.traits', traits), traits, context -> '$.traits')
+            as traits,
     from raw_records
-    where type = 'identify' and len(json_keys(traits)) > 0
+    where
+        type = 'identify'
+        and len(json_keys(coalesce(traits, '{}')))
+        + len(json_keys(coalesce(context -> '$.traits', '{}')))
+        > 0
 ),
 
 latest as (

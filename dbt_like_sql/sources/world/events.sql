@@ -16,12 +16,12 @@ select
         when 'rate' then 'rating'
         else action
     end as event_type,
-    make_timestamptz(ts_ms * 1000) as occurred_at,
+    try(make_timestamptz(ts_ms * 1000)) as occurred_at,
     sid as session_id,
     coalesce(cents / 100.0, stars) as value,
     dwell_ms / 1000.0 as dwell_seconds,
     scroll_pct / 100.0 as scroll_fraction,
-    slot + 1 as position,
+    try(slot + 1) as position,
     rid as request_id,
     prob as propensity,
     client['device'] as device,

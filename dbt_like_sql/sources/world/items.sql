@@ -8,6 +8,6 @@ select
     maker as creator,
     lang as language,
     cents / 100.0 as price,
-    make_timestamptz(online_ms * 1000) as published_at,
-    make_timestamptz(offline_ms * 1000) as available_until,
+    try(make_timestamptz(online_ms * 1000)) as published_at,
+    try(make_timestamptz(offline_ms * 1000)) as available_until,
 from raw_records

@@ -1,7 +1,7 @@
 select
     line_number,
     uid as user_id,
-    make_timestamptz(joined_ms * 1000) as signed_up_at,
+    try(make_timestamptz(joined_ms * 1000)) as signed_up_at,
     geo['country'] as country,
     profile['age'] as age_band,
     profile['sex'] as gender,

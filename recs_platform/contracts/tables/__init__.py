@@ -43,7 +43,7 @@ from recs_platform.contracts.tables.segments import (
     MIGRATIONS,
     SEGMENT_FACTORS,
 )
-from recs_platform.contracts.tables.table import Column, EventType, TableContract
+from recs_platform.contracts.tables.table import Column, EventType, Range, TableContract
 
 # Written together by ingestion, a batch at a time.
 BATCH_TABLES = (
@@ -100,5 +100,6 @@ __all__ = [
     "VERDICTS",
     "Column",
     "EventType",
+    "Range",
     "TableContract",
 ]

@@ -9,6 +9,7 @@ from recs_platform.contracts.tables.table import (
     USER,
     Column,
     EventType,
+    Range,
     TableContract,
     count,
     instant,
@@ -17,6 +18,15 @@ from recs_platform.contracts.tables.table import (
 )
 
 PERSONALIZATION = "personalization"
+
+# Sums over ten million rows of the greatest amounts stay exact in DECIMAL(38, 9), in which models add.
+AMOUNT_MAX = 1e12
+_AMOUNTS = Range(-AMOUNT_MAX, AMOUNT_MAX)
+_PRICES = Range(0, AMOUNT_MAX)
+_SECONDS = Range(0, 1e9)
+_FRACTIONS = Range(0, 1)
+_POSITIONS = Range(1, 2**31 - 1)
+_PROBABILITIES = Range(0, 1, is_above=True)
 
 EVENTS = TableContract(
     "raw.events",
@@ -31,12 +41,17 @@ EVENTS = TableContract(
         INGESTED,
         Column(c.EVENT_DATE, "DATE", "UTC date of occurred_at", required=True),
         text(c.SESSION_ID, "The visit it belongs to"),
-        number(c.VALUE, "Rating given or amount paid", "source's own"),
-        number(c.DWELL_SECONDS, "Time spent on the item", "seconds"),
-        number(c.SCROLL_FRACTION, "How far the item was scrolled", "fraction 0-1"),
-        Column(c.POSITION, "INTEGER", "Place in the list shown, from 1"),
+        number(c.VALUE, "Rating given or amount paid", "source's own", within=_AMOUNTS),
+        number(c.DWELL_SECONDS, "Time spent on the item", "seconds", within=_SECONDS),
+        number(c.SCROLL_FRACTION, "How far the item was scrolled", "fraction 0-1", within=_FRACTIONS),
+        Column(c.POSITION, "INTEGER", "Place in the list shown, from 1", within=_POSITIONS),
         text(c.REQUEST_ID, "The list request that showed it"),
-        number(c.PROPENSITY, "Probability with which the logging policy chose it", "probability (0, 1]"),
+        number(
+            c.PROPENSITY,
+            "Probability with which the logging policy chose it",
+            "probability (0, 1]",
+            within=_PROBABILITIES,
+        ),
         text(c.DEVICE, "Kind of device"),
         text(c.OS, "Operating system"),
         text(c.COUNTRY, "Country of the event"),
@@ -58,7 +73,7 @@ ITEMS = TableContract(
         Column(c.TAGS, "VARCHAR[]", "Tags or genres"),
         text(c.CREATOR, "Author, maker or channel"),
         text(c.LANGUAGE, "Language code"),
-        number(c.PRICE, "Price", "source's currency"),
+        number(c.PRICE, "Price", "source's currency", within=_PRICES),
         instant(c.PUBLISHED_AT, "When it was published"),
         instant(c.AVAILABLE_FROM, "Not to be recommended before"),
         instant(c.AVAILABLE_UNTIL, "Not to be recommended from this instant on"),

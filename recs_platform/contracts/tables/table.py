@@ -28,14 +28,30 @@ class EventType(StrEnum):
 
 
 @dataclass(frozen=True)
+class Range:
+    """Numbers from `lowest` to `highest`, both within it unless `is_above` leaves out the lowest."""
+
+    lowest: float
+    highest: float
+    is_above: bool = False
+
+    def __str__(self) -> str:
+        return f"{'above' if self.is_above else 'at least'} {self.lowest:g} and at most {self.highest:g}"
+
+
+@dataclass(frozen=True)
 class Column:
-    """A column: `dtype` is a DuckDB type; `unit` is empty where the value has none."""
+    """A column: `dtype` is a DuckDB type; `unit` is empty where the value has none.
+
+    `within` is what rows are refused for at ingestion, and what every model that reads the column may rely on.
+    """
 
     name: str
     dtype: str
     description: str
     required: bool = False
     unit: str = ""
+    within: Range | None = None
 
 
 @dataclass(frozen=True)
@@ -87,9 +103,9 @@ def count(name: str, description: str, required: bool = True, unit: str = "rows"
     return Column(name, "BIGINT", description, required, unit)
 
 
-def number(name: str, description: str, unit: str = "", required: bool = False) -> Column:
+def number(name: str, description: str, unit: str = "", required: bool = False, within: Range | None = None) -> Column:
     """A DOUBLE column."""
-    return Column(name, "DOUBLE", description, required, unit)
+    return Column(name, "DOUBLE", description, required, unit, within)
 
 
 AS_OF = instant(c.AS_OF, "Only events before this instant were used", required=True)

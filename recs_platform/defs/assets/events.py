@@ -1,6 +1,5 @@
 """Assets of the events stage: the raw tables, taken in from landing by one unpartitioned step."""
 
-import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +20,7 @@ from recs_platform.defs import door, metadata, quarantining
 from recs_platform.defs import ledger as books
 from recs_platform.defs.as_of_assets import Results
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.resources import PID_TAG, PLATFORM, platform_of
+from recs_platform.defs.resources import PLATFORM, platform_of
 from recs_platform.stages.events import FileCounts
 from recs_platform.stages.events.sources import SOURCE_TABLES
 from recs_platform.warehouse.runner import ModelRun
@@ -63,7 +62,6 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
     def raw(context: dg.AssetExecutionContext) -> Results:
         """Take in every file in landing that was not yet taken in, exactly once; or take refused files again."""
         platform = platform_of(context)
-        context.instance.add_run_tags(context.run.run_id, {PID_TAG: str(os.getpid())})
         files = _take_in(context, platform)
         moment = datetime.now(UTC)
         with platform.model_run(moment, moment) as run:

@@ -62,6 +62,8 @@ def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
     def analytics(context: dg.AssetExecutionContext) -> Results:
         platform, at, known = platform_of(context), as_of(context), known_at(context)
         report = publish(platform)
+        for sentence in report.set_aside:
+            context.log.warning(sentence)
         release = _release_of(context)
         if release is not None:
             now = datetime.now(UTC)

@@ -126,7 +126,7 @@ def rehearse(
             stage_files(door, intake, files)
             for contract in SOURCE_TABLES.values():
                 _find_repeats(door, intake, contract)
-            spans = _event_spans(intake)
+            spans = _event_spans(intake, now)
         report = _report(next_number(lake), intake.counts.values(), recovered, landed, intake.unfinished)
         return replace(report, event_spans=spans)
 
@@ -221,10 +221,14 @@ def _find_repeats(door: Door, intake: Intake, contract: TableContract) -> dict[i
     return repeats
 
 
-def _event_spans(intake: Intake) -> dict[str, tuple[datetime, datetime]]:
+def _event_spans(intake: Intake, now: datetime) -> dict[str, tuple[datetime, datetime]]:
+    """First and last event of each file; events from the future end a span only where there are no others."""
     rows = accepted(EVENTS, intake.staged[EVENTS.table])
     found = intake.con.execute(
-        f"select {c.FILE_HASH}, min({c.OCCURRED_AT}), max({c.OCCURRED_AT}) from {rows} group by {c.FILE_HASH}"
+        f"select {c.FILE_HASH}, min({c.OCCURRED_AT}), "
+        f"coalesce(max({c.OCCURRED_AT}) filter (where {c.OCCURRED_AT} <= ?), max({c.OCCURRED_AT})) "
+        f"from {rows} group by {c.FILE_HASH}",
+        [now],
     ).fetchall()
     return {str(digest): (first, last) for digest, first, last in found}
 

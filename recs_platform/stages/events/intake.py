@@ -14,13 +14,16 @@ import duckdb
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ModelError
 from recs_platform.contracts.tables import QUARANTINE, TableContract
+from recs_platform.stages.events.failing import FAILING, is_of_data, set_failing_aside
 from recs_platform.stages.events.faults import raise_disk_full
 from recs_platform.stages.events.landing import PendingFile, file_state
 from recs_platform.stages.events.ledger import FileCounts
 from recs_platform.stages.events.macros import MACROS
 from recs_platform.stages.events.minimization import ALL, Privacy, dropped_attributes_sql
+from recs_platform.stages.events.payloads import look_up_payloads
 from recs_platform.stages.events.reading import RawCounts, read_records, require_whole
-from recs_platform.stages.events.records import RAW, UNPARSED, Scratch, numbers_of, raw_columns, types_of
+from recs_platform.stages.events.records import RAW, UNPARSED, Scratch, numbers_of, show_records, types_of
+from recs_platform.stages.events.source_sql import source_fault
 from recs_platform.stages.events.sources import SOURCE_TABLES, Source
 from recs_platform.stages.events.unpacking import UnreadableFileError, unpack
 from recs_platform.stages.events.validation import Origin, accepted_select, checked_select, reason_case
@@ -28,6 +31,7 @@ from recs_platform.warehouse.clauses import instant_literal, quoted, text_litera
 from recs_platform.warehouse.row_shape import is_row_by_row
 
 QUARANTINED = "quarantined"
+_FAILED = "failed_records"
 
 
 @dataclass(frozen=True)
@@ -93,65 +97,124 @@ def _read_and_stage(intake: Intake, order: int, file: PendingFile) -> None:
         raise_disk_full(error)
         raise UnreadableFileError(f"the file cannot be read: {error.strerror}") from error
     raw = read_records(intake.con, plain, file.kind, file_format, intake.scratch, file.source_file)
+    intake.con.execute(f"create or replace temp table {_FAILED} ({c.LINE_NUMBER} bigint)")
     may_be_silent = True
     for table in file.kind.tables:
         sql = intake.sources[file.source].sql[table]
         may_be_silent = may_be_silent and not is_row_by_row(sql, RAW, MACROS)
+        show_records(intake.con)
         _stage(intake, order, file, SOURCE_TABLES[table], raw)
-    _quarantine_records(intake, order, file, may_be_silent=may_be_silent)
+    _quarantine_records(intake, order, file, raw, may_be_silent=may_be_silent)
 
 
 def _stage(intake: Intake, order: int, file: PendingFile, contract: TableContract, raw: RawCounts) -> None:
-    """Write the valid rows of one table, refuse the others."""
+    """Write the valid rows of one table, refuse the others; records on which the SQL fails are refused first."""
+    try:
+        _write_valid(intake, order, file, contract, raw, failed=0)
+    except duckdb.Error as error:
+        rows = _require_data_at_fault(intake, file, contract, error)
+        failed = set_failing_aside(intake.con, rows)
+        intake.con.execute(f"insert into {_FAILED} select {c.LINE_NUMBER} from {FAILING}")
+        _quarantine_looked_up(
+            intake,
+            file,
+            contract.table,
+            raw,
+            f"select {c.LINE_NUMBER}, 'source_sql_failed', 'the SQL of the source fails on it: ' || message, null "
+            f"from {FAILING}",
+        )
+        try:
+            _write_valid(intake, order, file, contract, raw, failed=failed)
+        except duckdb.Error as again:
+            _require_data_at_fault(intake, file, contract, again)
+            raise UnreadableFileError(f"the SQL of the source fails on the file: {_first_line(again)}") from again
+
+
+def _require_data_at_fault(intake: Intake, file: PendingFile, contract: TableContract, error: duckdb.Error) -> str:
+    """The select of all typed rows, on which the SQL failed. Raises what is not to be blamed on the file's values."""
+    raise_disk_full(error)
+    require_whole(intake.con)
+    source = intake.sources[file.source]
+    if fault := source_fault(source):
+        raise ModelError(f"{fault}; met on {file.source_file}") from error
+    if not is_of_data(error):
+        raise error
+    try:
+        sql = source.sql[contract.table]
+        return checked_select(contract, sql, types_of(intake.con, f"({sql}\n)"), intake.now)
+    except duckdb.Error as unsuited:
+        raise UnreadableFileError(f"the types of its columns do not suit: {_first_line(unsuited)}") from unsuited
+
+
+def _write_valid(
+    intake: Intake, order: int, file: PendingFile, contract: TableContract, raw: RawCounts, *, failed: int
+) -> None:
     con, source = intake.con, intake.sources[file.source]
     sql = source.sql[contract.table]
     target = intake.scratch.folder / f"{contract.table}-{order}.parquet"
+    yields = types_of(con, f"({sql}\n)")
     try:
-        yields = types_of(con, f"({sql}\n)")
         checked = checked_select(contract, sql, yields, intake.now)
-        origin = Origin(source.name, file.file_hash, intake.now)
-        as_it_comes = is_row_by_row(sql, RAW, MACROS)
-        in_order = as_it_comes and raw.in_order
-        rows = accepted_select(contract, checked, yields, origin, intake.privacy, is_sorted=not in_order)
-        valid = int(con.execute(f"copy ({rows}) to {text_literal(str(target))} (format parquet)").fetchall()[0][0])
-        read = raw.shown if as_it_comes else numbers_of(con, f"select count(*) from ({sql}\n)")[0]
-        dropped = _dropped_attributes(intake, contract, checked)
-    except (duckdb.Error, ModelError) as error:
-        raise_disk_full(error)
-        require_whole(con)
-        where = f"{source.folder / f'{contract.table}.sql'} on {file.source_file}"
-        raise ModelError(f"{where}: {str(error).splitlines()[0]}") from error
-    intake.staged[contract.table].append(StagedFile(order, target, valid))
+    except ModelError as error:
+        raise ModelError(f"{source.folder / f'{contract.table}.sql'} on {file.source_file}: {error}") from error
+    origin = Origin(source.name, file.file_hash, intake.now)
+    as_it_comes = is_row_by_row(sql, RAW, MACROS)
+    rows = accepted_select(
+        contract, checked, yields, origin, intake.privacy, is_sorted=not (as_it_comes and raw.in_order)
+    )
+    valid = int(con.execute(f"copy ({rows}) to {text_literal(str(target))} (format parquet)").fetchall()[0][0])
+    read = raw.shown - failed if as_it_comes else numbers_of(con, f"select count(*) from ({sql}\n)")[0]
+    dropped = _dropped_attributes(intake, contract, checked)
     if valid < read:
-        _quarantine(intake, file, contract.table, _refused(intake, contract, checked, file))
+        _quarantine_refused(intake, file, contract, raw, checked)
+    intake.staged[contract.table].append(StagedFile(order, target, valid))
     intake.counts[order, contract.table] = FileCounts(
         file.source,
         file.source_file,
         file.file_hash,
         contract.table,
         raw_records=raw.records,
-        rows_read=read,
-        rows_quarantined=read - valid,
+        rows_read=read + failed,
+        rows_quarantined=read + failed - valid,
         attributes_dropped=dropped,
     )
 
 
-def _refused(intake: Intake, contract: TableContract, checked: str, file: PendingFile) -> str:
-    # Kept first, so that the few refused rows are matched with their records and not the other way round.
-    intake.con.execute(
-        f"create or replace temp table refused as select {c.LINE_NUMBER}, {c.REASON_CODE} from ({checked}) "
-        f"where {c.REASON_CODE} is not null"
-    )
-    records = f"(select * from {RAW} where {c.LINE_NUMBER} in (select {c.LINE_NUMBER} from refused))"
-    return (
-        f"select s.{c.LINE_NUMBER}, s.{c.REASON_CODE}, {reason_case(contract, intake.now)} as {c.REASON}, "
-        f"{_payload(intake, file)} as {c.PAYLOAD} from refused as s left join {records} as r using ({c.LINE_NUMBER})"
+def _quarantine_refused(
+    intake: Intake, file: PendingFile, contract: TableContract, raw: RawCounts, checked: str
+) -> None:
+    _quarantine_looked_up(
+        intake,
+        file,
+        contract.table,
+        raw,
+        f"select {c.LINE_NUMBER}, {c.REASON_CODE}, {reason_case(contract, intake.now)}, null from ({checked}) "
+        f"where {c.REASON_CODE} is not null",
     )
 
 
-def _payload(intake: Intake, file: PendingFile) -> str:
-    """The record as it came; nothing where ids are stored as pseudonyms, for the record holds them as they are."""
-    return "null::varchar" if intake.privacy.key is not None else f"to_json({raw_columns(file.kind)})"
+def _quarantine_looked_up(intake: Intake, file: PendingFile, table: str, raw: RawCounts, refused: str) -> int:
+    """Quarantine rows (line_number, reason_code, reason, payload), a payload of NULL being the record as it came.
+
+    Where ids are stored as pseudonyms there is none, for the record holds them as they are.
+    """
+    con, is_hidden = intake.con, intake.privacy.key is not None
+    con.execute(
+        f"create or replace temp table refused ({c.LINE_NUMBER} bigint, {c.REASON_CODE} varchar, {c.REASON} varchar, "
+        f"{c.PAYLOAD} varchar)"
+    )
+    con.execute(f"insert into refused {refused}")
+    file_format = file.kind.format_of(file.path.name) or "csv"
+    lines = f"(select {c.LINE_NUMBER} from refused where {c.PAYLOAD} is null and {str(not is_hidden).lower()})"
+    payloads = look_up_payloads(con, raw.path, file_format, file.kind.delimiter or ",", lines)
+    payload = "null::varchar" if is_hidden else f"coalesce(q.{c.PAYLOAD}, p.{c.PAYLOAD})"
+    return _quarantine(
+        intake,
+        file,
+        table,
+        f"select q.{c.LINE_NUMBER}, q.{c.REASON_CODE}, q.{c.REASON}, {payload} from refused as q "
+        f"left join {payloads} as p using ({c.LINE_NUMBER})",
+    )
 
 
 def _dropped_attributes(intake: Intake, contract: TableContract, checked: str) -> int:
@@ -163,23 +226,24 @@ def _dropped_attributes(intake: Intake, contract: TableContract, checked: str) -
     return numbers_of(intake.con, query)[0]
 
 
-def _quarantine_records(intake: Intake, order: int, file: PendingFile, *, may_be_silent: bool) -> None:
+def _quarantine_records(intake: Intake, order: int, file: PendingFile, raw: RawCounts, *, may_be_silent: bool) -> None:
     """Records that could not be parsed or gave no row count with the first table that the file feeds."""
     table = file.kind.tables[0]
-    unparsed = (
-        f"select {c.LINE_NUMBER}, {c.REASON_CODE}, {c.REASON}, {_unless_hidden(intake, c.PAYLOAD)} from {UNPARSED}"
+    lost = _quarantine_looked_up(
+        intake, file, table, raw, f"select {c.LINE_NUMBER}, {c.REASON_CODE}, {c.REASON}, {c.PAYLOAD} from {UNPARSED}"
     )
-    lost = _quarantine(intake, file, table, unparsed)
     if may_be_silent:
+        show_records(intake.con, where=f"{c.LINE_NUMBER} not in (select {c.LINE_NUMBER} from {_FAILED})")
         given = " union all ".join(
             f"select {c.LINE_NUMBER} from ({intake.sources[file.source].sql[name]}\n)" for name in file.kind.tables
         )
-        lost += _quarantine(
+        lost += _quarantine_looked_up(
             intake,
             file,
             table,
-            f"select r.{c.LINE_NUMBER}, 'no_contract_row', 'the source SQL gave no row for this record', "
-            f"{_payload(intake, file)} from {RAW} as r anti join ({given}) using ({c.LINE_NUMBER})",
+            raw,
+            f"select r.{c.LINE_NUMBER}, 'no_contract_row', 'the source SQL gave no row for this record', null "
+            f"from {RAW} as r anti join ({given}) using ({c.LINE_NUMBER})",
         )
     counts = intake.counts[order, table]
     intake.counts[order, table] = replace(
@@ -187,8 +251,8 @@ def _quarantine_records(intake: Intake, order: int, file: PendingFile, *, may_be
     )
 
 
-def _unless_hidden(intake: Intake, column: str) -> str:
-    return "null::varchar" if intake.privacy.key is not None else column
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0]
 
 
 def _quarantine_file(intake: Intake, order: int, file: PendingFile, reason: str) -> None:

@@ -10,7 +10,10 @@ from recs_platform.contracts.time import INSTANT_PARTS, INSTANT_PATTERN
 from recs_platform.warehouse.clauses import literal, text_literal
 
 # Those that the SQL of sources may call.
-MACROS = frozenset({"bare", "present", "person", "instant", "epoch_instant", "local_instant", "truth"})
+MACROS = frozenset({
+    "bare", "present", "person", "instant", "epoch_instant", "local_instant", "right_instant", "times", "truth",
+    "consent_told",
+})  # fmt: skip
 
 # Most texts look so; DuckDB then reads them without taking them apart.
 _PLAIN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
@@ -26,7 +29,7 @@ _DAY = """case
         - isodow(make_date(p.week[1:4]::integer, 1, 4))::integer
         + 7 * regexp_extract(p.week, '[Ww]([0-9]{2})', 1)::integer - 7 + p.week[-1]::integer
 end"""
-_ALL_ZEROS = f"starts_with(given, '0') and length(replace(given, '-', '')) >= {ZEROS_MIN} and trim(given, '0-') = ''"
+_ALL_ZEROS = f"starts_with(t, '0') and length(replace(t, '-', '')) >= {ZEROS_MIN} and trim(t, '0-') = ''"
 # A day that its year or its ISO year does not have counts into the next one.
 _IS_DAY = """case
     when p.ordinal <> '' then year(day) = p.ordinal[1:4]::integer
@@ -55,46 +58,83 @@ def prepare_macros(con: duckdb.DuckDBPyConnection) -> None:
     - `epoch_instant(value, unit)`: TIMESTAMPTZ of a number or its text, counted in 's', 'ms' or 'us' since 1970; with
       'any', what is below 1e11 counts as seconds and what is below 1e14 as milliseconds.
     - `local_instant(timestamp, zone)`: TIMESTAMPTZ of what clocks in a zone show.
+    - `right_instant(shown, sent, received)`: TIMESTAMPTZ of what a sender's clock showed, set right by how far it was off
+      when it sent and the receiver's clock was right; NULL unless all three are instants.
+    - `times(text, text)`: DOUBLE, exact to nine digits where the numbers allow.
     - `truth(text)`: BOOLEAN of the words in use for it, in any case.
+    - `consent_told(texts)`: of what was said in several places 'false' if one refuses, else what cannot be read, else
+      'true'; NULL when nothing was said.
     """
     for signature, body in _macros().items():
         con.execute(f"create or replace temp macro {signature} as {body}")
 
 
+def once(value: str, name: str, body: str) -> str:
+    """SQL of `body`, in which `name` stands for a value that is written, and computed, once.
+
+    Macros put in the text of their arguments wherever they name them: nested ones would grow without bound.
+    """
+    return f"list_transform([{value}], lambda {name}: {body})[1]"
+
+
 def _macros() -> dict[str, str]:
     """Bodies by signature; later ones use earlier ones."""
     scale = "case unit when 's' then 1000000 when 'ms' then 1000 when 'us' then 1 end"
+    bare = f"case when regexp_full_match(t, '[!-~](.*[!-~])?') then t else nullif(trim(t, {literal(BLANKS)}), '') end"
+    placeholder = f"({_is_one_of('t', PLACEHOLDERS)} or ({_ALL_ZEROS}))"
+    nobody = f"({placeholder} or {_is_one_of('t', NOBODY)})"
+    epoch_us = f"try(floor(n * {scale.replace('unit', _UNIT)})::bigint)"
     return {
-        "bare(given)": (
-            f"case when regexp_full_match(given::varchar, '[!-~](.*[!-~])?') then given::varchar "
-            f"else nullif(trim(given::varchar, {literal(BLANKS)}), '') end"
+        "bare(given)": once("given::varchar", "t", bare),
+        "is_placeholder(given)": once("given", "t", placeholder),
+        "is_nobody(given)": once("given", "t", nobody),
+        "present(given)": once("bare(given)", "t", f"case when not {placeholder} then t end"),
+        "person(given)": once("bare(given)", "t", f"case when not {nobody} then t end"),
+        "instant_within(us)": once(
+            "us", "u", f"case when u between {_FIRST_US} and {_LAST_US} then make_timestamptz(u) end"
         ),
-        "is_placeholder(given)": f"({_is_one_of('given', PLACEHOLDERS)} or ({_ALL_ZEROS}))",
-        "is_nobody(given)": f"(is_placeholder(given) or {_is_one_of('given', NOBODY)})",
-        "present(given)": "case when not is_placeholder(bare(given)) then bare(given) end",
-        "person(given)": "case when not is_nobody(bare(given)) then bare(given) end",
-        "instant_within(us)": f"case when us between {_FIRST_US} and {_LAST_US} then make_timestamptz(us) end",
         "instant_of_parts(given)": _instant_of_parts(),
-        "instant(given)": (
-            f"case when regexp_full_match(given, {text_literal(f'{_PLAIN}Z?')}) "
-            "then instant_within(epoch_us(try_cast(rtrim(given, 'Z') as timestamp))) "
-            f"when regexp_full_match(given, {text_literal(_PLAIN + _OFFSET)}) "
-            "then instant_within(epoch_us(try_cast(left(given, -6) as timestamp)) - 60000000 * "
-            "(given[-6] || '1')::bigint * (60 * given[-5:-4]::bigint + given[-2:]::bigint)) "
-            "when given is not null then instant_of_parts(given) end"
-        ),
-        "epoch_us_of(number, unit)": f"try(floor(number * {scale})::bigint)",
-        "epoch_unit(number)": "case when abs(number) < 1e11 then 's' when abs(number) < 1e14 then 'ms' else 'us' end",
-        "epoch_instant(given, unit)": (
-            "instant_within(epoch_us_of(try_cast(given::varchar as decimal(38, 9)), "
-            "case unit when 'any' then epoch_unit(try_cast(given::varchar as decimal(38, 9))) else unit end))"
+        "instant(given)": once("given", "t", _INSTANT),
+        "epoch_instant(given, unit)": once(
+            "try_cast(given::varchar as decimal(38, 9))", "n", f"instant_within({epoch_us})"
         ),
         "local_instant(shown, zone)": "timezone(zone, shown::timestamp)",
-        "truth(given)": (
-            f"case when {_is_one_of('bare(given)', TRUE_WORDS)} then true "
-            f"when {_is_one_of('bare(given)', FALSE_WORDS)} then false end"
+        "right_instant(shown, sent, received)": (
+            "instant_within(epoch_us(instant(received)) - epoch_us(instant(sent)) + epoch_us(instant(shown)))"
+        ),
+        "times(one, other)": once(
+            "[one, other]",
+            "f",
+            "coalesce(try((try_cast(f[1] as decimal(38, 9)) * try_cast(f[2] as decimal(38, 9)))::double), "
+            "try_cast(f[1] as double) * try_cast(f[2] as double))",
+        ),
+        "truth(given)": once(
+            "bare(given)",
+            "t",
+            f"case when {_is_one_of('t', TRUE_WORDS)} then true when {_is_one_of('t', FALSE_WORDS)} then false end",
+        ),
+        "consent_told(given)": once(
+            "list_filter(list_transform(given, lambda g: bare(g)), lambda g: g is not null)",
+            "said",
+            "case when len(said) = 0 then null "
+            "when list_contains(list_transform(said, lambda g: truth(g)), false) then 'false' "
+            "else coalesce(list_filter(said, lambda g: truth(g) is null)[1], 'true') end",
         ),
     }
+
+
+_UNIT = "(case when unit <> 'any' then unit when abs(n) < 1e11 then 's' when abs(n) < 1e14 then 'ms' else 'us' end)"
+_INSTANT = (
+    f"case when regexp_full_match(t, {text_literal(f'{_PLAIN}Z?')}) "
+    "then instant_within(epoch_us(try_cast(rtrim(t, 'Z') as timestamp))) "
+    # As DuckDB writes them.
+    f"when regexp_full_match(t, {text_literal(_PLAIN + '[+]00')}) "
+    "then instant_within(epoch_us(try_cast(left(t, -3) as timestamp))) "
+    f"when regexp_full_match(t, {text_literal(_PLAIN + _OFFSET)}) "
+    "then instant_within(epoch_us(try_cast(left(t, -6) as timestamp)) - 60000000 * "
+    "(t[-6] || '1')::bigint * (60 * t[-5:-4]::bigint + t[-2:]::bigint)) "
+    "when t is not null then instant_of_parts(t) end"
+)
 
 
 def _is_one_of(text: str, words: tuple[str, ...]) -> str:
@@ -111,4 +151,4 @@ def _instant_of_parts() -> str:
         f"case when {is_day.replace('(day)', '(c.day)')} and {is_clock.replace('clock_us', 'c.clock_us')} then "
         f"instant_within(epoch_us(c.day::timestamp) + c.clock_us - {_OFFSET_US.replace('p.', 'c.parts.')}) end"
     )
-    return f"list_transform(list_transform([{parts}], lambda p: {counted}), lambda c: {checked})[1]"
+    return once(once(parts, "p", counted), "c", checked)

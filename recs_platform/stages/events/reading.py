@@ -16,6 +16,7 @@ from recs_platform.stages.events.faults import raise_disk_full
 from recs_platform.stages.events.reading_csv import read_csv
 from recs_platform.stages.events.reading_jsonl import read_jsonl
 from recs_platform.stages.events.records import (
+    ALL_RECORDS,
     PARSED,
     RAW,
     UNPARSED,
@@ -24,20 +25,28 @@ from recs_platform.stages.events.records import (
     number_parsed,
     numbers_of,
     require_columns,
+    show_records,
+    spellings,
     types_of,
 )
 from recs_platform.stages.events.sources import AS_IT_COMES, FileFormat, SourceFile
+from recs_platform.stages.events.texts import as_plain_text
 from recs_platform.stages.events.unpacking import UnreadableFileError
+from recs_platform.stages.events.values import whole_number
 from recs_platform.warehouse.clauses import quoted, text_literal
 
 
 @dataclass(frozen=True)
 class RawCounts:
-    """Records of a file by an independent count, how many `raw_records` shows, and whether in the order of lines."""
+    """Records of a file by an independent count, how many `raw_records` shows, and whether in the order of lines.
+
+    `path` is where the records lie as they were read.
+    """
 
     records: int
     shown: int
     in_order: bool = True
+    path: Path = Path()
 
 
 def read_records(
@@ -51,22 +60,25 @@ def read_records(
     """Make the view `raw_records` and the table `unparsed` from one plain (decompressed) file.
 
     `raw_records` holds `line_number` BIGINT, the declared columns, NULL where the file has none, and `source_file`;
-    `unparsed` holds line_number, reason_code, reason, payload. Raises UnreadableFileError when the file cannot be read
-    as a whole or records went missing on the way.
+    `unparsed` holds line_number, reason_code, reason, payload, which is NULL where the record can be looked up. Raises
+    UnreadableFileError when the file cannot be read as a whole or records went missing on the way.
     """
     con.execute(f"drop view if exists {RAW}")
+    con.execute(f"drop view if exists {ALL_RECORDS}")
     con.execute(f"drop table if exists {UNPARSED}")
     con.execute(
         f"create temp table {UNPARSED} ({c.LINE_NUMBER} bigint, {c.REASON_CODE} varchar, {c.REASON} varchar, "
         f"{c.PAYLOAD} varchar)"
     )
     try:
+        if file_format != "parquet":
+            path = as_plain_text(path, file_format, scratch.text)
         parsed = _READERS[file_format](con, path, kind, scratch)
         if parsed is None:
             _no_records(con, kind)
             return RawCounts(0, 0)
         _show(con, kind, parsed.columns, source_file)
-        return RawCounts(parsed.records, _shown(con, parsed.records), parsed.in_order)
+        return RawCounts(parsed.records, _shown(con, parsed.records), parsed.in_order, path)
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
@@ -84,8 +96,10 @@ def require_whole(con: duckdb.DuckDBPyConnection) -> None:
         raise UnreadableFileError(f"the file is damaged: {str(error).splitlines()[0]}") from error
 
 
-def typed_value(column: str, physical: str, dtype: str) -> str:
+def _declared_value(column: str, physical: str, dtype: str) -> str:
     """SQL of a value in another type, NULL where it does not fit; lists and structs may come as JSON text."""
+    if dtype.upper() in _WHOLE_NUMBERS and not physical.upper().endswith("INT"):
+        return whole_number(column, dtype)
     if physical.upper() == "VARCHAR" and dtype.upper().endswith(("]", ")")) and "DECIMAL" not in dtype.upper():
         return f"try_cast(try_cast({column} as json) as {dtype})"
     return f"try_cast({column} as {dtype})"
@@ -97,38 +111,42 @@ def _read_parquet(con: duckdb.DuckDBPyConnection, path: Path, kind: SourceFile, 
     file = text_literal(str(path))
     present = list(types_of(con, f"read_parquet({file})"))
     require_columns(kind, present)
-    names = {name.casefold() for name in present}
-    picked = ", ".join(quoted(name) for name in kind.columns if name.casefold() in names)
-    number_parsed(con, str(path), picked)
+    named = spellings(kind, present)
+    picked = ", ".join(f"{quoted(spelling)} as {quoted(name)}" for name, spelling in named.items())
+    number_parsed(con, str(path), picked or "1 as nothing")
     (records,) = numbers_of(con, f"select coalesce(sum(num_rows), 0) from parquet_file_metadata({file})")
-    return Parsed(records, tuple(names), in_order=True)
+    return Parsed(records, tuple(named), in_order=True)
 
 
+_WHOLE_NUMBERS = (
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+)  # fmt: skip
 _READERS = {"csv": read_csv, "jsonl": read_jsonl, "parquet": _read_parquet}
 
 
 def _show(con: duckdb.DuckDBPyConnection, kind: SourceFile, present: Sequence[str], source_file: str) -> None:
     """Make `raw_records` from `parsed`; a record whose value is not of the declared type is set aside, not blanked."""
-    known = {name.casefold() for name in present}
+    known = set(present)
     types, told = types_of(con, PARSED), _told_by_folders(con, kind)
     columns: list[str] = []
     mistyped: list[str] = []
     for name, declared in kind.columns.items():
         column, dtype = quoted(name), "VARCHAR" if declared == AS_IT_COMES else declared
-        if name.casefold() not in known:
+        if name not in known:
             columns.append(f"{told.get(name, 'null')}::{dtype} as {column}")
         elif declared == AS_IT_COMES or types[name].upper() == declared.upper():
             columns.append(f"coalesce({column}, {told[name]}) as {column}" if name in told else column)
         else:
-            value = typed_value(column, types[name], dtype)
+            value = _declared_value(column, types[name], dtype)
             columns.append(f"coalesce({value}, {told[name]}) as {column}" if name in told else f"{value} as {column}")
             mistyped.append(f"when {column} is not null and {value} is null then {text_literal(name)}")
     where = _set_mistyped_aside(con, mistyped) if mistyped else ""
     origin = f"{text_literal(source_file)} as {c.SOURCE_FILE}"
     con.execute(
-        f"create or replace temp view {RAW} as select {c.LINE_NUMBER}, {', '.join(columns)}, {origin} "
+        f"create or replace temp view {ALL_RECORDS} as select {c.LINE_NUMBER}, {', '.join(columns)}, {origin} "
         f"from {PARSED}{where}"
     )
+    show_records(con)
 
 
 def _told_by_folders(con: duckdb.DuckDBPyConnection, kind: SourceFile) -> dict[str, str]:
@@ -147,7 +165,7 @@ def _set_mistyped_aside(con: duckdb.DuckDBPyConnection, mistyped: Sequence[str])
     fault = f"case {' '.join(mistyped)} end"
     con.execute(
         f"insert into {UNPARSED} select {c.LINE_NUMBER}, 'bad_' || fault, "
-        f"fault || ' is not of the type that the source declares', to_json(p) "
+        f"fault || ' is not of the type that the source declares', null "
         f"from (select *, {fault} as fault from {PARSED}) as p where fault is not null"
     )
     return f" where {fault} is null"
@@ -159,9 +177,10 @@ def _no_records(con: duckdb.DuckDBPyConnection, kind: SourceFile) -> None:
         for name, dtype in kind.columns.items()
     )
     con.execute(
-        f"create or replace temp view {RAW} as select 0::bigint as {c.LINE_NUMBER}, {columns}, "
+        f"create or replace temp view {ALL_RECORDS} as select 0::bigint as {c.LINE_NUMBER}, {columns}, "
         f"null::varchar as {c.SOURCE_FILE} where false"
     )
+    show_records(con)
 
 
 def _shown(con: duckdb.DuckDBPyConnection, records: int) -> int:

@@ -31,6 +31,7 @@ from recs_platform.stages.events.records import (
     rejected_places,
     require_columns,
     set_aside,
+    spellings,
 )
 from recs_platform.stages.events.sources import SourceFile
 from recs_platform.stages.events.unpacking import UnreadableFileError
@@ -69,10 +70,8 @@ def _read_even(
     require_columns(kind, header)
     # Names from a file never become identifiers: the reader knows its columns by number.
     numbered = [f"c{place}" for place in range(len(header))]
-    places = {name.casefold(): place for place, name in enumerate(header)}
-    picked = ", ".join(
-        f"c{places[name.casefold()]} as {quoted(name)}" for name in kind.columns if name.casefold() in places
-    )
+    places = {name: header.index(spelling) for name, spelling in spellings(kind, header).items()}
+    picked = ", ".join(f"c{place} as {quoted(name)}" for name, place in places.items()) or "c0 as nothing"
     copy_with_rejects(
         con,
         picked,
@@ -103,11 +102,9 @@ def _header(path: Path, kind: SourceFile) -> list[str]:
         # Decoded line by line: bad bytes further down are the rejects' matter, not the header's.
         with path.open("rb") as file:
             rows = csv.reader((line.decode("utf-8-sig") for line in file), delimiter=_delimiter(kind).decode())
-            header = [name.strip() for name in next((row for row in rows if row), list[str]())]
+            header = next((row for row in rows if row), list[str]())
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnreadableFileError(f"the csv header cannot be read: {error}") from error
-    if len({name.casefold() for name in header}) < len(header):
-        raise UnreadableFileError(f"the csv header names a column twice: {', '.join(header)}")
     return header
 
 
@@ -121,7 +118,7 @@ def _mend(con: duckdb.DuckDBPyConnection, path: Path, scratch: Scratch, left_out
     """Write the copy, set faulty records aside and add their places to `left_out`; returns the copy."""
     faults: list[Fault] = []
     with scratch.mended.open("wb") as target:
-        for place, (number, record) in enumerate(_records(path, delimiter), start=1):
+        for place, (number, record) in enumerate(records_of(path, delimiter), start=1):
             fault = _fault(record, delimiter)
             if fault is None:
                 body = record.removesuffix(b"\n").removesuffix(b"\r")
@@ -136,7 +133,7 @@ def _mend(con: duckdb.DuckDBPyConnection, path: Path, scratch: Scratch, left_out
     return scratch.mended
 
 
-def _records(path: Path, delimiter: bytes) -> Iterator[tuple[int, bytes]]:
+def records_of(path: Path, delimiter: bytes) -> Iterator[tuple[int, bytes]]:
     """Records and blank lines in order, each with the number of its first line."""
     first, pieces = 0, list[bytes]()
     for number, is_continued, line in lines_of(path, quoted=True, delimiter=delimiter):

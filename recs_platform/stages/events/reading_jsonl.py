@@ -7,7 +7,7 @@ copy in which an empty object stands in the place of every faulty line.
 # ruff: noqa: S608 - identifiers come from source.yml or this package, quoted; values are literals built by text_literal
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +23,7 @@ from recs_platform.stages.events.records import (
     Parsed,
     Scratch,
     all_but_place,
+    all_spellings,
     as_text,
     named,
     number_parsed,
@@ -35,6 +36,7 @@ from recs_platform.warehouse.clauses import quoted, text_literal
 
 _NO_OBJECT = ("bad_json", "the line is not a JSON object")
 _NO_TEXT = ("invalid_encoding", "the line is not UTF-8 text")
+_TWICE = ("column_twice", "the record names a column twice, in several spellings")
 _NOTHING = b"{}\n"
 
 
@@ -43,38 +45,89 @@ def read_jsonl(con: duckdb.DuckDBPyConnection, path: Path, kind: SourceFile, scr
     layout = scan_text(path, quoted=False)
     if not layout.records:
         return None
-    empty = _empty_records(con, path, kind, scratch, layout)
-    faults = None if empty is None else _judged(path, empty, kind)
+    found, twice = all_spellings(kind, _keys(con, path)), list[Fault]()
+    if any(len(spelled) > 1 for spelled in found.values()):
+        twice = _spell_alike(path, kind, scratch.respelled)
+        path, found = scratch.respelled, {name: [name] for name in found}
+    names = {name: spelled[0] for name, spelled in found.items()}
+    empty = _empty_records(con, path, names, scratch, layout)
+    faults = None if empty is None else _judged(path, empty, names)
     if faults is None:
-        faults = _read_mended(con, path, kind, scratch, layout, empty)
+        faults = _read_mended(con, path, names, scratch, layout, empty)
+    faults += twice
     set_aside(con, faults)
-    return Parsed(layout.records, tuple(kind.columns), in_order=_leave_out(con, kind, scratch, layout, faults))
+    return Parsed(layout.records, tuple(names), in_order=_leave_out(con, names, scratch, layout, faults))
+
+
+def _keys(con: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+    """Keys of the file's objects, in alphabetical order."""
+    lines = (
+        f"read_json_objects({text_literal(str(path))}, format = 'newline_delimited', ignore_errors = true, "
+        f"maximum_object_size = {LINE_BYTES_MAX})"
+    )
+    try:
+        rows = con.execute(
+            f"select distinct unnest(json_keys(json)) as key from {lines} where json_type(json) = 'OBJECT' order by key"
+        ).fetchall()
+    except duckdb.InvalidInputException:
+        # A line that is too long stops the reader; here it stops nothing.
+        return _keys_line_by_line(path)
+    return [str(row[0]) for row in rows]
+
+
+def _spell_alike(path: Path, kind: SourceFile, target: Path) -> list[Fault]:
+    """Copy a file whose lines spell a column in several ways; those that have it twice are faults, and empty."""
+    faults: list[Fault] = []
+    with target.open("wb") as copy:
+        for number, line in _lines(path):
+            if not line.strip() or _fault(line) is not None:
+                copy.write(line)
+                continue
+            record = cast("dict[str, object]", json.loads(line))
+            found = all_spellings(kind, record)
+            if any(len(spelled) > 1 for spelled in found.values()):
+                faults.append(Fault(number, *_TWICE, as_text(line)))
+                copy.write(_NOTHING)
+            else:
+                named = {name: record[spelled[0]] for name, spelled in found.items()}
+                copy.write(json.dumps(named).encode() + b"\n")
+    return faults
+
+
+def _keys_line_by_line(path: Path) -> list[str]:
+    keys: set[str] = set()
+    for _, line in _lines(path):
+        if line.strip() and _fault(line) is None:
+            keys.update(cast("dict[str, object]", json.loads(line)))
+    return sorted(keys)
 
 
 def _empty_records(
-    con: duckdb.DuckDBPyConnection, path: Path, kind: SourceFile, scratch: Scratch, layout: TextLayout
+    con: duckdb.DuckDBPyConnection, path: Path, names: Mapping[str, str], scratch: Scratch, layout: TextLayout
 ) -> set[int] | None:
     """Copy the records into scratch; numbers of the lines that gave nothing, or None where records are missing."""
+    picked = ", ".join(f"{quoted(spelling)} as {quoted(name)}" for name, spelling in names.items()) or "nothing"
     try:
         con.execute(
-            f"copy (select * from read_json({text_literal(str(path))}, format = 'newline_delimited', "
-            f"columns = {named(kind.columns)}, ignore_errors = true, maximum_object_size = {LINE_BYTES_MAX})) "
+            f"copy (select {picked} from read_json({text_literal(str(path))}, format = 'newline_delimited', "
+            f"columns = {named(names.values() or ['nothing'])}, ignore_errors = true, "
+            f"maximum_object_size = {LINE_BYTES_MAX})) "
             f"to {text_literal(scratch.parsed)} (format parquet, compression lz4_raw)"
         )
     except duckdb.InvalidInputException:
         return None
     file = f"read_parquet({text_literal(scratch.parsed)})"
-    records, empty = numbers_of(con, f"select count(*), count(*) filter ({_nothing(kind)}) from {file}")
+    records, empty = numbers_of(con, f"select count(*), count(*) filter ({_nothing(names)}) from {file}")
     if records != layout.records:
         return None
     if not empty:
         return set()
     number_parsed(con, scratch.parsed, all_but_place(), gaps=layout.blank)
-    rows = con.execute(f"select {c.LINE_NUMBER} from {PARSED} where {_nothing(kind)}").fetchall()
+    rows = con.execute(f"select {c.LINE_NUMBER} from {PARSED} where {_nothing(names)}").fetchall()
     return {int(row[0]) for row in rows}
 
 
-def _judged(path: Path, empty: Collection[int], kind: SourceFile) -> list[Fault] | None:
+def _judged(path: Path, empty: Collection[int], names: Mapping[str, str]) -> list[Fault] | None:
     """Faults among the lines that gave nothing; None when one of them is a record that was not read."""
     faults: list[Fault] = []
     if not empty:
@@ -85,7 +138,7 @@ def _judged(path: Path, empty: Collection[int], kind: SourceFile) -> list[Fault]
         fault = _fault(line)
         if fault is not None:
             faults.append(Fault(number, *fault, as_text(line)))
-        elif _says_something(line, kind):
+        elif _says_something(line, names):
             return None
     return faults
 
@@ -93,7 +146,7 @@ def _judged(path: Path, empty: Collection[int], kind: SourceFile) -> list[Fault]
 def _read_mended(
     con: duckdb.DuckDBPyConnection,
     path: Path,
-    kind: SourceFile,
+    names: Mapping[str, str],
     scratch: Scratch,
     layout: TextLayout,
     suspects: Collection[int] | None,
@@ -106,24 +159,28 @@ def _read_mended(
             if fault is not None:
                 faults.append(Fault(number, *fault, as_text(line)))
             target.write(line if fault is None else _NOTHING)
-    empty = _empty_records(con, scratch.mended, kind, scratch, layout)
+    empty = _empty_records(con, scratch.mended, names, scratch, layout)
     if empty is None:
         raise UnreadableFileError("its lines cannot be told apart; look for an odd line end")
     left = empty - {fault.line_number for fault in faults}
     # What even now was not read must not pass as empty.
-    unread = [(number, line) for number, line in _lines(path) if number in left and _says_something(line, kind)]
+    unread = [(number, line) for number, line in _lines(path) if number in left and _says_something(line, names)]
     return faults + [Fault(number, *_NO_OBJECT, as_text(line)) for number, line in unread]
 
 
 def _leave_out(
-    con: duckdb.DuckDBPyConnection, kind: SourceFile, scratch: Scratch, layout: TextLayout, faults: Collection[Fault]
+    con: duckdb.DuckDBPyConnection,
+    names: Iterable[str],
+    scratch: Scratch,
+    layout: TextLayout,
+    faults: Collection[Fault],
 ) -> bool:
     """Make `parsed` without the faulty lines: they, and objects that say nothing, are the records of nothing."""
     where = ""
     if faults:
         con.execute("create or replace temp table faulty_numbers (number bigint)")
         con.execute("insert into faulty_numbers select unnest($1::bigint[])", [[fault.line_number for fault in faults]])
-        where = f"not ({_nothing(kind)}) or {c.LINE_NUMBER} not in (select number from faulty_numbers)"
+        where = f"not ({_nothing(names)}) or {c.LINE_NUMBER} not in (select number from faulty_numbers)"
     return number_parsed(con, scratch.parsed, all_but_place(), gaps=layout.blank, where=where)
 
 
@@ -145,11 +202,11 @@ def _fault(line: bytes) -> tuple[str, str] | None:
     return None if isinstance(value, dict) else _NO_OBJECT
 
 
-def _says_something(line: bytes, kind: SourceFile) -> bool:
+def _says_something(line: bytes, names: Mapping[str, str]) -> bool:
     """Whether an object gives a value to a column of its source."""
     record = cast("dict[str, object]", json.loads(line))
-    return any(record.get(name) is not None for name in kind.columns)
+    return any(record.get(spelling) is not None for spelling in names.values())
 
 
-def _nothing(kind: SourceFile) -> str:
-    return " and ".join(f"{quoted(name)} is null" for name in kind.columns)
+def _nothing(names: Iterable[str]) -> str:
+    return " and ".join(f"{quoted(name)} is null" for name in names) or "true"

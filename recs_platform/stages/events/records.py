@@ -13,12 +13,15 @@ from pathlib import Path
 import duckdb
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.texts import BLANKS
 from recs_platform.stages.events.numbering import RECORD, keeps_order, number_lines
 from recs_platform.stages.events.sources import SourceFile
 from recs_platform.stages.events.unpacking import UnreadableFileError
-from recs_platform.warehouse.clauses import quoted, text_literal
+from recs_platform.warehouse.clauses import text_literal
 
 RAW = "raw_records"
+# All of the file's records, of which RAW may show a part.
+ALL_RECORDS = "all_records"
 PARSED = "parsed"
 UNPARSED = "unparsed"
 # Longer lines are refused: DuckDB keeps whole lines in memory, once a thread.
@@ -42,6 +45,14 @@ class Scratch:
     @property
     def mended(self) -> Path:
         return self.folder / "mended"
+
+    @property
+    def respelled(self) -> Path:
+        return self.folder / "respelled"
+
+    @property
+    def text(self) -> Path:
+        return self.folder / "text"
 
     @property
     def plain(self) -> Path:
@@ -70,10 +81,38 @@ class Fault:
     payload: str
 
 
+def spellings(kind: SourceFile, present: Iterable[str]) -> dict[str, str]:
+    """The file's own name of each declared column that it has: the same but for case and blanks around it.
+
+    Raises UnreadableFileError when the file has a declared column twice.
+    """
+    found = all_spellings(kind, present)
+    for names in found.values():
+        if len(names) > 1:
+            raise UnreadableFileError(f"the file names a column twice: {', '.join(names)}")
+    return {name: names[0] for name, names in found.items()}
+
+
+def all_spellings(kind: SourceFile, present: Iterable[str]) -> dict[str, list[str]]:
+    """The names in `present` of each declared column that is there, in their order."""
+    found: dict[str, list[str]] = {}
+    declared = {plain_spelling(name): name for name in kind.columns}
+    for spelling in present:
+        name = declared.get(plain_spelling(spelling))
+        if name is not None:
+            found.setdefault(name, []).append(spelling)
+    return {name: found[name] for name in kind.columns if name in found}
+
+
+def plain_spelling(name: str) -> str:
+    """What two names of columns share that are one: no case, no blanks around."""
+    return name.strip(BLANKS).casefold()
+
+
 def require_columns(kind: SourceFile, present: Sequence[str]) -> None:
     """Raise UnreadableFileError unless the file has every column that its source needs."""
-    known = {name.casefold() for name in present}
-    missing = [name for name in kind.required_columns if name.casefold() not in known]
+    known = set(map(plain_spelling, present))
+    missing = [name for name in kind.required_columns if plain_spelling(name) not in known]
     if missing:
         raise UnreadableFileError(f"the file lacks {', '.join(missing)}; it has {', '.join(present)}")
 
@@ -98,6 +137,11 @@ def number_parsed(
     numbered = number_lines(con, records, gaps, continued)
     con.execute(f"create or replace temp view {PARSED} as select * from ({numbered}){where and f' where {where}'}")
     return keeps_order(gaps, continued)
+
+
+def show_records(con: duckdb.DuckDBPyConnection, relation: str = ALL_RECORDS, where: str = "true") -> None:
+    """Let `raw_records`, which the SQL of sources reads, show the records of a relation that satisfy `where`."""
+    con.execute(f"create or replace temp view {RAW} as select * from {relation} where {where}")
 
 
 def set_aside(con: duckdb.DuckDBPyConnection, faults: Iterable[Fault]) -> None:
@@ -173,9 +217,3 @@ def numbers_of(con: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
 def named(columns: Iterable[str]) -> str:
     """Columns of a struct of types, all text, as readers take it."""
     return "{" + ", ".join(f"{text_literal(name)}: 'VARCHAR'" for name in columns) + "}"
-
-
-def raw_columns(kind: SourceFile) -> str:
-    """The declared columns of one raw record as a DuckDB struct, for a payload."""
-    fields = ", ".join(f"{text_literal(name)}: r.{quoted(name)}" for name in kind.columns)
-    return f"{{{fields}}}"

@@ -19,21 +19,21 @@ from recs_platform.contracts.tables import (
     USERS,
     Column,
     EventType,
+    Range,
     TableContract,
 )
 from recs_platform.stages.events.minimization import Privacy, kept_attributes_sql
 from recs_platform.stages.events.pseudonyms import pseudonym_sql
-from recs_platform.stages.events.reading import typed_value
+from recs_platform.stages.events.values import IDS, KEYS, PERSON_IDS, contract_value
 from recs_platform.warehouse.clauses import instant_literal, quoted, text_literal
 
 # What the platform knows better than any source.
 PLATFORM_COLUMNS = (c.FILE_HASH, c.EVENT_DATE, c.SOURCE)
-USER_COLUMNS = (c.USER_ID, c.ANONYMOUS_ID)
 ID_CHARACTERS_MAX = 512
 
-_IDS = (*USER_COLUMNS, c.ITEM_ID, c.EVENT_ID, c.SESSION_ID, c.REQUEST_ID)
 _LATEST = timedelta(days=1)
 _EARLIEST = "timestamptz '1990-01-01 00:00:00+00'"
+_INSTANT_FORM = "it as 2024-02-29T12:00:00Z or with an offset such as +01:00; names of zones are not read"
 _SEPARATOR, _MISSING = "chr(31)", "chr(30)"
 
 
@@ -63,12 +63,12 @@ def checked_select(contract: TableContract, sql: str, yields: Mapping[str, str],
     """
     yields_known(contract, yields)
     columns = [column for column in contract.columns if column.name not in PLATFORM_COLUMNS]
-    typed = ", ".join(f"{_typed(column, yields)} as {quoted(column.name)}" for column in columns)
-    misfits = " ".join(
-        f"when {_given(column.name, yields)} is not null and {_typed(column, yields)} is null then 'bad_{column.name}'"
+    values = {column.name: contract_value(column, yields[column.name]) for column in columns if column.name in yields}
+    typed = ", ".join(
+        f"{values[column.name].typed if column.name in values else f'null::{column.dtype}'} as {quoted(column.name)}"
         for column in columns
-        if column.name in yields and yields[column.name] != column.dtype
     )
+    misfits = " ".join(f"when {value.misfits} then 'bad_{name}'" for name, value in values.items())
     misfit = f"case {misfits} end" if misfits else "null::varchar"
     faults = " ".join(f"when {check.fails} then {text_literal(check.code)}" for check in _checks(contract, now))
     return (
@@ -95,7 +95,7 @@ def accepted_select(
     An event without an id gets the md5 of the source's name and every column that the source gives. User ids become
     pseudonyms first where `privacy` has a key, and attributes that it does not allow are left out.
     """
-    hidden = [column.name for column in contract.columns if column.name in USER_COLUMNS and privacy.key is not None]
+    hidden = [column.name for column in contract.columns if column.name in PERSON_IDS and privacy.key is not None]
     replaced = ", ".join(f"{pseudonym_sql(quoted(name))} as {quoted(name)}" for name in hidden)
     given = {
         c.FILE_HASH: text_literal(origin.file_hash),
@@ -145,29 +145,21 @@ def reason_case(contract: TableContract, now: datetime) -> str:
     """SQL that turns `reason_code` into a sentence."""
     reasons = {check.code: check.reason for check in _checks(contract, now)}
     for column in contract.columns:
-        reasons.setdefault(f"bad_{column.name}", f"{column.name} is not of type {column.dtype}")
+        reasons.setdefault(f"bad_{column.name}", f"{column.name} is {_misfit_reason(column)}")
     branches = [f"when {text_literal(code)} then {text_literal(reason)}" for code, reason in reasons.items()]
     return f"case {c.REASON_CODE} {' '.join(branches)} end"
 
 
-def _typed(column: Column, yields: Mapping[str, str]) -> str:
-    """A value in its contract's type; an empty text is no value, a list may come as JSON or separated by |."""
-    if column.name not in yields:
-        return f"null::{column.dtype}"
-    physical, given = yields[column.name], _given(column.name, yields)
-    if physical == column.dtype:
-        return given
-    if physical == "VARCHAR" and column.dtype.endswith("[]"):
-        return (
-            f"case when starts_with(trim({given}), '[') then {typed_value(given, physical, column.dtype)} "
-            f"else string_split({given}, '|') end"
-        )
-    return typed_value(given, physical, column.dtype)
-
-
-def _given(name: str, yields: Mapping[str, str]) -> str:
-    value = f"s.{quoted(name)}"
-    return f"nullif({value}, '')" if yields[name] == "VARCHAR" else value
+def _misfit_reason(column: Column) -> str:
+    if column.name in IDS:
+        return "no id: a list, a struct, a truth value, a fraction or a number in scientific notation"
+    return {
+        "TIMESTAMPTZ": f"no instant; write {_INSTANT_FORM}",
+        "INTEGER": "no whole number",
+        "DOUBLE": "no number; write it as 1234.5",
+        "BOOLEAN": "neither true nor false; yes and no, 1 and 0, granted and denied are read as well",
+        "VARCHAR[]": "no list; write a JSON list, or texts with | between them",
+    }.get(column.dtype, f"not of type {column.dtype}")
 
 
 def _as_text(column: Column) -> str:
@@ -190,16 +182,19 @@ def _checks(contract: TableContract, now: datetime) -> list[Check]:
             f"{column.name} has more than {ID_CHARACTERS_MAX} characters",
         )
         for column in contract.columns
-        if column.name in _IDS
+        if column.name in IDS
     ]
-    checks += _CHECKS_OF[contract.name](now)
     checks += [
         Check(
-            f"out_of_range_{column.name}", f"not isfinite({quoted(column.name)})", f"{column.name} is no finite number"
+            f"placeholder_{column.name}",
+            f"{'is_nobody' if column.name in PERSON_IDS else 'is_placeholder'}({quoted(column.name)})",
+            f"{column.name} is what a programme writes where it has no id, such as undefined, null or (not set)",
         )
         for column in contract.columns
-        if column.dtype == "DOUBLE" and f"out_of_range_{column.name}" not in {check.code for check in checks}
+        if column.name in KEYS
     ]
+    checks += _CHECKS_OF[contract.name](now)
+    checks += [_within(column.name, column.within) for column in contract.columns if column.within is not None]
     return checks
 
 
@@ -211,10 +206,6 @@ def _event_checks(now: datetime) -> list[Check]:
         ),
         _beyond_clocks(c.OCCURRED_AT, now),
         _not_past(now),
-        _out_of_range(c.DWELL_SECONDS, f"not ({c.DWELL_SECONDS} >= 0 and isfinite({c.DWELL_SECONDS}))", "0 or more"),
-        _out_of_range(c.SCROLL_FRACTION, f"not {c.SCROLL_FRACTION} between 0 and 1", "between 0 and 1"),
-        _out_of_range(c.POSITION, f"{c.POSITION} < 1", "1 or more"),
-        _out_of_range(c.PROPENSITY, f"not ({c.PROPENSITY} > 0 and {c.PROPENSITY} <= 1)", "above 0 and at most 1"),
     ]
 
 
@@ -240,8 +231,15 @@ def _beyond_clocks(name: str, now: datetime) -> Check:
     return Check(
         f"bad_{name}",
         f"{name} not between {_EARLIEST} and {instant_literal(latest)}",
-        f"{name} is no instant between 1990 and {latest:%Y-%m-%d %H:%M} UTC, a day after ingestion",
+        f"{name} is no instant between 1990 and {latest:%Y-%m-%d %H:%M} UTC, a day after ingestion; "
+        f"write {_INSTANT_FORM}",
     )
+
+
+def _within(name: str, range_: Range) -> Check:
+    # NaN is greater than any number.
+    lower = ">" if range_.is_above else ">="
+    return _out_of_range(name, f"not ({name} {lower} {range_.lowest!r} and {name} <= {range_.highest!r})", str(range_))
 
 
 def _not_past(now: datetime) -> Check:

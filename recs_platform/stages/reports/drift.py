@@ -81,9 +81,12 @@ def measure_drift(
     left, right = (sample_rows(frame, config.sample_rows, seed=seed, columns=names) for frame in (reference, current))
     rows = {name: _by_hand(left[name], right[name], config) for name in columns}
     methods: dict[str, Distance] = {name: _method(left[name]) for name in columns if rows[name] is None}
-    distances = _distances(left, right, methods, config=config, html=html)
+    thresholds = {name: _threshold(left[name], right[name], config) for name in methods}
+    distances = _distances(left, right, methods, thresholds=thresholds, html=html)
     measured = [
-        rows[name] or _compared(left[name], right[name], methods[name], distances[name], config) for name in columns
+        rows[name]
+        or _row(methods[name], distances[name], thresholds[name], min(_filled(left[name]), _filled(right[name])))
+        for name in columns
     ]
     shared = {c.AS_OF: as_of, c.TABLE_NAME: table, REFERENCE_AS_OF: reference_as_of}
     named = zip(columns.items(), measured, strict=True)
@@ -180,20 +183,28 @@ def _by_hand(left: pl.Series, right: pl.Series, config: DriftConfig) -> dict[str
     return _row("changed_share", changed, config.distance, filled) if changed else _no_data(filled)
 
 
-def _compared(left: pl.Series, right: pl.Series, method: str, distance: float, config: DriftConfig) -> dict[str, Any]:
-    n, m = (values.drop_nulls().len() for values in (left, right))
-    threshold = config.distance + config.noise_factor * (1 / n + 1 / m) ** 0.5
-    return _row(method, distance, threshold, min(n, m))
+def _filled(values: pl.Series) -> int:
+    return values.len() - values.null_count()
+
+
+def _threshold(left: pl.Series, right: pl.Series, config: DriftConfig) -> float:
+    """The distance of drift, in the table and on Evidently's page alike: small samples differ by chance."""
+    return config.distance + config.noise_factor * (1 / _filled(left) + 1 / _filled(right)) ** 0.5
 
 
 def _distances(
-    left: pl.DataFrame, right: pl.DataFrame, methods: dict[str, Distance], *, config: DriftConfig, html: Path | None
+    left: pl.DataFrame,
+    right: pl.DataFrame,
+    methods: dict[str, Distance],
+    *,
+    thresholds: dict[str, float],
+    html: Path | None,
 ) -> dict[str, float]:
     if not methods:
         return {}
     from recs_platform.stages.reports.evidently_adapter import measure_distances
 
-    return measure_distances(left, right, methods, threshold=config.distance, html=html)
+    return measure_distances(left, right, methods, thresholds=thresholds, html=html)
 
 
 def _method(values: pl.Series) -> Distance:

@@ -25,20 +25,20 @@ def measure_distances(
     current: pl.DataFrame,
     methods: Mapping[str, Distance],
     *,
-    threshold: float,
+    thresholds: Mapping[str, float],
     html: Path | None,
 ) -> dict[str, float]:
     """Distance between reference and current of each column named in `methods`, in its order.
 
     `wasserstein` is in standard deviations of the reference (numeric columns), `jensenshannon` in [0, 0.833] (any
-    category as text). Rows with a null in a column are left out of that column. `threshold` only colours the page,
-    which is written to `html` and needs no network to be read.
+    category as text). Rows with a null in a column are left out of that column. The page says drift from `thresholds`
+    on, as the caller does; it is written to `html` and needs no network to be read.
     """
     from evidently import Report
     from evidently.metrics import ValueDrift
 
     _silence_telemetry()
-    metrics = [ValueDrift(column=name, method=method, threshold=threshold) for name, method in methods.items()]
+    metrics = [ValueDrift(column=name, method=method, threshold=thresholds[name]) for name, method in methods.items()]
     scaled_reference, scaled_current = _scale_small(reference, current, methods)
     numeric = [name for name, method in methods.items() if method == "wasserstein"]
     snapshot = Report(metrics).run(

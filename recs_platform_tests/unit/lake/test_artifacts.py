@@ -9,6 +9,7 @@ import pytest
 from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.lake import artifacts
+from recs_platform.lake.processes import process_name
 
 NOON = datetime(2017, 2, 20, 12, tzinfo=UTC)
 
@@ -122,3 +123,11 @@ def test_a_killed_writer_leaves_nothing_sealed_and_the_next_write_clears_it_away
 
 def test_library_versions_are_the_installed_ones():
     assert artifacts.library_versions("pyarrow", "deltalake").keys() == {"pyarrow", "deltalake"}
+
+
+def test_a_folder_of_a_dead_process_goes_although_its_number_lives_again(tmp_path):
+    pid, start = process_name().split("-")
+    (tmp_path / "ranker" / f"v1.tmp-{pid}-{start}x-140213").mkdir(parents=True)
+    (tmp_path / "ranker" / f"v2.tmp-{pid}-{start}-140213").mkdir()
+    write(tmp_path, "v3")
+    assert sorted(entry.name for entry in (tmp_path / "ranker").iterdir()) == [f"v2.tmp-{pid}-{start}-140213", "v3"]

@@ -2,12 +2,13 @@
 
 import fcntl
 import os
+import re
 import threading
 
 import pytest
 
 from recs_platform.contracts.errors import Busy
-from recs_platform.lake.locks import exclusive, holder
+from recs_platform.lake.locks import at_work, describe_holder, exclusive, holder
 
 
 def test_a_free_lock_has_no_holder(tmp_path):
@@ -51,6 +52,18 @@ def test_a_waiting_caller_is_told_once_who_holds_it_and_gets_it_in_the_end(tmp_p
     assert got.is_set()
     assert len(told) == 1
     assert f"process {os.getpid()} " in told[0]
+
+
+def test_a_waiting_caller_reads_which_run_of_which_job_and_since_when(tmp_path):
+    work = "run 1a2b3c4d of build as of 2017-02-20"
+    with at_work(work), exclusive(tmp_path / "lock"), pytest.raises(Busy) as told:  # noqa: SIM117
+        with exclusive(tmp_path / "lock", wait=False):
+            pytest.fail("taken twice")
+    said = rf"lock is held by process {os.getpid()} \({work}\) since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC; wait"
+    assert re.match(said, str(told.value))
+    assert describe_holder(tmp_path / "lock") is None
+    with exclusive(tmp_path / "lock"):
+        assert work not in describe_holder(tmp_path / "lock")
 
 
 def test_an_exception_in_the_body_frees_the_lock(tmp_path):

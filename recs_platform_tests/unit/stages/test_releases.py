@@ -127,6 +127,9 @@ def test_pinning_leaves_no_file_aside(home):
     good = seal(home, day(5), "a", day(6))
     r.pin_release(home, good.version)
     assert sorted(path.name for path in home.artifacts.iterdir()) == ["releases", "releases.pin"]
+    (home.artifacts / "releases.pin.tmp-99999999-1b-1").write_text("half")
+    r.pin_release(home, good.version)
+    assert sorted(path.name for path in home.artifacts.iterdir()) == ["releases", "releases.pin"]
 
 
 def test_an_unknown_release_is_refused_with_the_known_ones(home):

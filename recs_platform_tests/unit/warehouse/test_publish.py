@@ -10,9 +10,11 @@ import duckdb
 import polars as pl
 import pytest
 
-from recs_platform.contracts.errors import ContractError, NotReady, UsageError
+from recs_platform.contracts.errors import ContractError, NotReady, RecsError, UsageError
 from recs_platform.contracts.tables import EVENTS, ITEMS, RELEASES
+from recs_platform.lake.processes import process_name
 from recs_platform.lake.tables import Lake
+from recs_platform.warehouse import database_files
 from recs_platform.warehouse.models import Models, load_models
 from recs_platform.warehouse.publish import PublishReport, export, publish, published_contract, published_model
 from recs_platform.warehouse.query import query
@@ -158,7 +160,7 @@ def test_a_reader_keeps_its_snapshot_while_the_file_is_published_again(
 @pytest.mark.usefixtures("built")
 def test_an_export_needs_no_other_file(do_publish: Publish, target: Path, tmp_path: Path) -> None:
     do_publish("p1", events_max=0)
-    limits = {"threads": 1, "memory_limit_gb": 1, "temporary": tmp_path / "spill"}
+    limits = {"threads": 1, "memory_limit_gb": 1, "temporary": tmp_path / "spill", "say": pytest.fail}
     rows = export(target, tmp_path / "out.duckdb", **limits)
     assert rows["raw.events"] == 3
     for path in sorted((target.parent / "files").rglob("*.parquet")):
@@ -174,6 +176,10 @@ def test_an_export_needs_no_other_file(do_publish: Publish, target: Path, tmp_pa
     assert comment.item() == EVENTS.description
     with pytest.raises(UsageError, match="does not exist"):
         export(target, tmp_path / "no" / "out.duckdb", **limits)
+    with pytest.raises(UsageError, match="is a folder"):
+        export(target, tmp_path, **limits)
+    with pytest.raises(UsageError, match="published file itself"):
+        export(target, target.parent / "." / target.name, **limits)
     with pytest.raises(NotReady, match="published"):
         export(tmp_path / "nothing", tmp_path / "out.duckdb", **limits)
 
@@ -213,3 +219,116 @@ def test_a_publish_that_fails_leaves_the_old_file_and_nothing_else(
         )
     assert target.read_bytes() == before
     assert sorted(path.name for path in target.parent.iterdir()) == [target.name, "publish.lock"]
+
+
+def _crashed_writer(file: Path, *, rows_removed: str) -> bytes:
+    """The log that a killed writer leaves beside a file of the same tables."""
+    code = (
+        "import duckdb, os, sys\n"
+        "con = duckdb.connect(sys.argv[1])\n"
+        "con.execute('pragma disable_checkpoint_on_shutdown')\n"
+        "con.execute(\"set wal_autocheckpoint = '1TB'\")\n"
+        "con.execute(sys.argv[2])\n"
+        "os._exit(9)\n"
+    )
+    file.chmod(0o644)
+    subprocess.run([sys.executable, "-c", code, str(file), f"delete from raw.events where {rows_removed}"], check=False)
+    return file.with_name(f"{file.name}.wal").read_bytes()
+
+
+@pytest.mark.usefixtures("built")
+def test_the_log_of_a_crashed_writer_never_reaches_a_published_file(do_publish: Publish, target: Path) -> None:
+    do_publish()
+    left = _crashed_writer(target, rows_removed="user_id = 'u1'")
+    report = do_publish("p2")
+    assert query(target, "select count(*) from raw.events", threads=1, memory_limit_gb=1).item() == 3
+    aside = target.with_name(f"{target.name}.foreign-1.wal")
+    assert aside.read_bytes() == left
+    assert [aside.name in sentence for sentence in report.set_aside] == [True]
+    assert not target.with_name(f"{target.name}.wal").exists()
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("suffix", [".wal", ".wal.checkpoint", ".wal.recovery"])
+def test_a_log_that_appears_after_the_publish_is_set_aside_by_who_reads(
+    do_publish: Publish, target: Path, tmp_path: Path, suffix: str
+) -> None:
+    do_publish()
+    log = target.with_name(f"{target.name}{suffix}")
+    log.write_bytes(_crashed_writer(target, rows_removed="true"))
+    do_publish("p2")
+    log.write_bytes(b"another's")
+    told: list[str] = []
+    count = query(target, "select count(*) from raw.events", threads=1, memory_limit_gb=1, say=told.append)
+    assert (count.item(), log.exists(), len(told)) == (3, False, 1)
+    log.write_bytes(b"another's")
+    copy, limits = tmp_path / "copy.duckdb", {"threads": 1, "memory_limit_gb": 1, "temporary": tmp_path / "spill"}
+    copy.with_name(f"copy.duckdb{suffix}").write_bytes(b"another's")
+    assert export(target, copy, **limits, say=told.append)["raw.events"] == 3
+    assert len(told) == 3
+    assert query(copy, "select count(*) from raw.events", threads=1, memory_limit_gb=1, say=pytest.fail).item() == 3
+    assert len(list(target.parent.glob("*.foreign-*"))) == 3 + (suffix != ".wal")
+
+
+@pytest.mark.usefixtures("built")
+def test_a_file_that_lost_rows_while_it_was_written_is_never_moved_into_place(
+    do_publish: Publish, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do_publish()
+    before = target.read_bytes()
+    honest = database_files.count_rows
+    monkeypatch.setattr(
+        database_files, "count_rows", lambda con, source: honest(con, source) - (source == 'a."raw"."events"')
+    )
+    with pytest.raises(ContractError, match=r"raw\.events has 2 rows of 3"):
+        do_publish("p2")
+    assert target.read_bytes() == before
+    assert sorted(path.name for path in target.parent.iterdir()) == [target.name, "publish.lock"]
+
+
+@pytest.mark.usefixtures("built")
+def test_the_published_file_is_read_only_and_is_replaced_all_the_same(do_publish: Publish, target: Path) -> None:
+    for publish_id in ("p1", "p2"):
+        do_publish(publish_id)
+        assert target.stat().st_mode & 0o777 == 0o444
+
+
+@pytest.mark.usefixtures("built")
+def test_who_has_it_open_for_writing_is_named_and_the_next_publish_does_not_wait(
+    do_publish: Publish, target: Path
+) -> None:
+    do_publish()
+    target.chmod(0o644)
+    code = "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.readline()"
+    command = [sys.executable, "-c", code, str(target)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "open\n"
+        with pytest.raises(RecsError, match=f"open for writing in process {writer.pid}") as told:
+            query(target, "select 1", threads=1, memory_limit_gb=1)
+        assert "\n" not in str(told.value)
+        do_publish("p2")
+        assert query(target, "select count(*) from raw.events", threads=1, memory_limit_gb=1).item() == 3
+        writer.communicate("enough\n", timeout=20)
+
+
+def test_a_file_that_is_no_database_says_how_to_write_it_anew(target: Path) -> None:
+    target.parent.mkdir(parents=True)
+    target.write_text("not a database at all")
+    with pytest.raises(RecsError, match="recs publish"):
+        query(target, "select 1", threads=1, memory_limit_gb=1)
+
+
+@pytest.mark.usefixtures("built")
+def test_an_export_removes_what_dead_exports_left_and_nothing_else(
+    do_publish: Publish, target: Path, tmp_path: Path
+) -> None:
+    do_publish()
+    copy = tmp_path / "out [1].duckdb"
+    pid, start = process_name().split("-")
+    abandoned = [copy.with_name(f"{copy.name}.tmp-{pid}-{start}x.0a0b0c0d{log}") for log in ("", ".wal")]
+    living = copy.with_name(f"{copy.name}.tmp-{process_name()}.0a0b0c0d")
+    for file in (*abandoned, living):
+        file.write_text("half")
+    export(target, copy, threads=1, memory_limit_gb=1, temporary=tmp_path / "spill", say=pytest.fail)
+    assert sorted(path.name for path in tmp_path.glob("out*")) == sorted([copy.name, living.name])

@@ -58,9 +58,9 @@ def test_a_value_of_another_type_than_declared_is_set_aside_not_blanked(con, tmp
 
 
 def test_an_object_over_two_lines_costs_only_its_lines(con, tmp_path):
-    parsed, unparsed = read(con, tmp_path, JSONL, b'{"a":\n"x"}\n{"a": "y"}\n')
-    assert [row[:2] for row in parsed] == [(3, "y")]
-    assert [row[0] for row in unparsed] == [1, 2]
+    parsed, unparsed = read(con, tmp_path, JSONL, b'{"a": "y"}\n{"a":\n"x"}\n')
+    assert [row[:2] for row in parsed] == [(1, "y")]
+    assert [row[0] for row in unparsed] == [2, 3]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"a,b\n"])
@@ -70,7 +70,12 @@ def test_a_file_without_records_has_none(con, tmp_path, content):
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"a,c\n1,2\n", "lacks b; it has a, c"), (b"a,b,A\n1,2,3\n", "twice"), (b"\xff\xfea\n1", "header cannot be read")],
+    [
+        (b"a,c\n1,2\n", "lacks b; it has a, c"),
+        (b"a,b,A\n1,2,3\n", "twice"),
+        (b"\xffa\n1", "header cannot be read"),
+        (b"\xff\xfea\n1", "begins like utf-16 and is not"),
+    ],
 )
 def test_a_wrong_header_refuses_the_whole_file_in_a_sentence(con, tmp_path, content, sentence):
     with pytest.raises(UnreadableFileError, match=sentence):

@@ -4,6 +4,7 @@ import pytest
 
 from recs_platform.contracts.errors import ModelError
 from recs_platform.contracts.tables import EVENTS, ITEMS, USERS, EventType
+from recs_platform.stages.events.macros import prepare_macros
 from recs_platform.stages.events.minimization import Privacy
 from recs_platform.stages.events.pseudonyms import prepare, pseudonym
 from recs_platform.stages.events.validation import Origin, accepted_select, checked_select
@@ -36,6 +37,7 @@ def _asked(contract, row, now, columns, select):
     sql = f"select 1::bigint as line_number, {values}"
     yields = {"line_number": "BIGINT", **dict.fromkeys(row, "VARCHAR")}
     with connect(memory_limit_gb=1, threads=1) as con:
+        prepare_macros(con)
         prepare(con, b"key")
         return con.execute(f"select {columns} from ({select(sql, yields)})").fetchall()[0]
 
@@ -56,7 +58,7 @@ def test_every_event_type_of_the_contract_is_known(kind):
         ({"user_id": ""}, "missing_user_id"),
         ({"item_id": None}, "missing_item_id"),
         ({"event_type": None}, "missing_event_type"),
-        ({"event_type": "View"}, "unknown_event_type"),
+        ({"event_type": "Viewed"}, "unknown_event_type"),
         ({"occurred_at": ""}, "missing_occurred_at"),
         ({"occurred_at": "yesterday"}, "bad_occurred_at"),
         ({"occurred_at": "1989-12-31 23:59:59"}, "bad_occurred_at"),

@@ -1,3 +1,4 @@
+import re
 from datetime import UTC, datetime
 
 import numpy as np
@@ -155,3 +156,22 @@ def test_drift_warns_and_blocks_only_when_all_is_broken_on_a_large_sample():
     assert judged([2.0] * 10) == ("block", 1.0)
     assert judged([2.0] * 10, sample=500) == ("warn", 1.0)
     assert judged([None] * 3) == ("no_data", None)
+
+
+@pytest.mark.parametrize("n", [60, N])
+def test_evidentlys_page_says_drift_where_the_table_does(tmp_path, n):
+    rng = np.random.default_rng(3)
+    flag = rng.random(n) < 0.5
+    still = frame(1, n, flag=flag)
+    moved = frame(2, n, flag=flag).with_columns(pl.col("rate") + 0.25 * still["rate"].std(), pl.col("tiny") + 1e-5)
+    page = tmp_path / "drift.html"
+    rows = measure(still, moved, page)
+    compared = {name: row for name, row in rows.items() if row["method"] in {"wasserstein", "jensenshannon"}}
+    assert len(compared) == 4
+    assert {row["is_drifted"] for row in compared.values()} == {True, False}
+    written = page.read_text(encoding="utf-8")
+    for name, row in compared.items():
+        said = re.search(rf"column '{name}'.{{1,30}}Data drift ((?:not )?detected).*?score: ([\d.e-]+)", written)
+        assert said is not None, name
+        assert said[1] == ("detected" if row["is_drifted"] else "not detected"), name
+        assert float(said[2]) == pytest.approx(row["value"], abs=0.0006)

@@ -1,0 +1,71 @@
+"""The command that opens the Dagster UI, and what keeps it from starting: a taken port, another one on the home."""
+# typer leaves the callbacks of its options untyped.
+# pyright: reportUnknownMemberType=false
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recs_platform.cli.house import make_home, open_dagster, open_platform
+from recs_platform.cli.show import say
+from recs_platform.contracts.errors import Busy, RecsError
+from recs_platform.settings import read_settings
+
+HOST = "127.0.0.1"
+
+
+def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 3000) -> None:
+    """Open the Dagster UI, with its daemon for sensors and schedules, on 127.0.0.1.
+
+    Example: recs ui --port 3001
+    """
+    # Before anything that takes seconds to import.
+    home = read_settings().paths
+    make_home(home)
+    from recs_platform.lake.locks import at_work, exclusive
+
+    with at_work(f"recs ui on http://{HOST}:{port}"):
+        try:
+            with exclusive(home.locks / "ui", wait=False) as lock:
+                require_free(port)
+                _serve(home.root, port, lock)
+        except Busy as error:
+            raise Busy(
+                f"this home has a UI and its daemon already, which may outlive a killed `recs ui`: {error}"
+            ) from error
+
+
+def require_free(port: int) -> None:
+    """Raise RecsError where something listens on the port of 127.0.0.1 already."""
+    with socket.socket() as probe:
+        # As the server does: a port whose last user is gone a moment is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise RecsError(
+                f"port {port} on {HOST} cannot be used ({error.strerror}); choose another: recs ui --port {_next(port)}"
+            ) from error
+
+
+def _next(port: int) -> int:
+    return port + 1 if port < 65535 else port - 1  # noqa: PLR2004
+
+
+def _serve(root: Path, port: int, lock: int) -> None:
+    with open_dagster(open_platform()):
+        pass
+    os.environ["RECS_HOME"] = str(root)
+    os.environ["DO_NOT_TRACK"] = "1"
+    from recs_platform.defs.ui import serve_ui
+
+    say(f"the UI opens on http://{HOST}:{port} (Ctrl-C ends it)")
+    serve_ui(port, lock)
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put this module's command on the app."""
+    app.command()(ui)

@@ -1,0 +1,115 @@
+"""An as-of that is a mistake is refused before anything is registered or written, wherever it comes from."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from recs_platform.contracts.errors import NotReady, RecsError, UsageError
+from recs_platform.contracts.time import as_of_key
+from recs_platform.defs import launch
+from recs_platform.defs.event_log import in_time
+from recs_platform.defs.instance import open_instance
+from recs_platform.defs.partitions import FORCED, FORCED_TAG
+from recs_platform.defs.platform import Platform
+from recs_platform.defs.spans import (
+    LATE_DAYS,
+    default_as_of,
+    event_span,
+    midnight_after,
+    require_not_after,
+    require_not_late,
+    require_possible,
+)
+from recs_platform_tests.homes import as_of_tables, copy_home, execute, failures, ignore, platform_at
+
+NOON = datetime(2024, 2, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with open_instance(platform_at(tmp_path / "instance").home) as opened:
+        yield opened
+
+
+def test_the_next_midnight_is_possible_and_what_lies_beyond_is_not() -> None:
+    require_not_after(midnight_after(NOON), NOON)
+    with pytest.raises(UsageError, match=r"2024-02-02T01 is after now \(2024-02-01 12:00 UTC\)"):
+        require_not_after(midnight_after(NOON) + timedelta(hours=1), NOON)
+
+
+def test_thirty_days_after_the_last_event_are_possible_and_a_moment_more_is_not() -> None:
+    require_not_late(NOON + LATE_DAYS * DAY, NOON)
+    with pytest.raises(NotReady, match=r"30 days after the last event.*choose 2024-02-01T12"):
+        require_not_late(NOON + LATE_DAYS * DAY + timedelta(seconds=1), NOON)
+
+
+def test_events_from_the_future_do_not_move_the_default(taken_in: Platform) -> None:
+    first, last = event_span(taken_in)
+    for now in (first + timedelta(hours=1), NOON - 12 * DAY):
+        assert default_as_of(taken_in, now) == midnight_after(now)
+    assert default_as_of(taken_in, first - DAY) == midnight_after(first - DAY)
+    assert default_as_of(taken_in, last) == default_as_of(taken_in) == midnight_after(last)
+    with pytest.raises(UsageError, match="after now"):
+        require_possible(taken_in, last, first + DAY)
+    require_possible(taken_in, last, first + DAY, forced=True)
+
+
+@pytest.mark.parametrize(
+    ("as_of", "error"),
+    [
+        (datetime(2990, 1, 1, tzinfo=UTC), UsageError),
+        (datetime(2024, 6, 1, tzinfo=UTC), NotReady),
+        (datetime(1990, 1, 1, tzinfo=UTC), NotReady),
+    ],
+)
+def test_a_refused_build_registers_and_writes_nothing(
+    taken_in: Platform, instance: dg.DagsterInstance, as_of: datetime, error: type[RecsError]
+) -> None:
+    with pytest.raises(error, match=as_of_key(as_of)):
+        launch.build(taken_in, instance, as_of, ignore)
+    assert instance.get_dynamic_partitions("as_of") == []
+    assert instance.get_runs() == []
+    assert as_of_tables(taken_in) == {}
+
+
+@pytest.mark.parametrize("key", ["2990-01-01", "2024-06-01", "2024-02-30", "1990-01-01"])
+def test_a_run_that_the_ui_starts_for_such_a_partition_fails_with_the_sentence(
+    taken_in: Platform, tmp_path: Path, key: str
+) -> None:
+    platform = copy_home(taken_in, tmp_path / "home")
+    result = execute(platform, "build", key=key)
+    assert not result.success
+    assert key in failures(result)
+    assert f"recs as-of remove {key}" in failures(result)
+    assert as_of_tables(platform) == {}
+    assert not any(platform.home.artifacts.rglob("manifest.json"))
+
+
+def test_a_forced_run_passes_the_guard(taken_in: Platform, tmp_path: Path) -> None:
+    platform = copy_home(taken_in, tmp_path / "home")
+    asset = dg.AssetKey(["features", "user_features"])
+    tags = {FORCED_TAG: FORCED}
+    result = execute(platform, "build", key="2024-06-01", tags=tags, asset_selection=[asset])
+    assert "last event" not in failures(result)
+    assert "features.user_affinities was never written" in failures(result)
+
+
+def test_partitions_stand_in_order_of_time_whatever_the_order_of_adding(instance: dg.DagsterInstance) -> None:
+    keys = ["2017-02-20", "2017-02-19T06", "2017-02-30", "2017-02-19", "2017-02-20T00:30:00", "1999-01-01"]
+    ordered = ["1999-01-01", "2017-02-19", "2017-02-19T06", "2017-02-20", "2017-02-20T00:30:00", "2017-02-30"]
+    for key in keys:
+        instance.add_dynamic_partitions("as_of", [key])
+    assert list(instance.get_dynamic_partitions("as_of")) == ordered
+    storage = instance.event_log_storage
+    for ascending, expected in ((True, ordered), (False, ordered[::-1])):
+        pages: list[str] = []
+        cursor, more = None, True
+        while more:
+            page = storage.get_paginated_dynamic_partitions("as_of", 4, ascending, cursor)
+            pages, cursor, more = [*pages, *page.results], page.cursor, page.has_more
+        assert pages == expected
+    assert sorted(keys, key=in_time) == ordered

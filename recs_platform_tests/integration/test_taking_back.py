@@ -1,0 +1,101 @@
+"""Mistakes are taken back from the command line, and what analysts see follows."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from recs_platform.contracts.time import as_of_key
+from recs_platform.defs.instance import open_instance
+from recs_platform.defs.planning import plan_build
+from recs_platform.stages.releases import current_release
+from recs_platform_tests.homes import Built, CommandLine, as_of_tables, ask, copy_home
+from recs_platform_tests.integration.test_cli import COULD_NOT, USAGE, _one_line, _seal_older
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("run", "--as-of", "2024-02-30"), USAGE, "2024-02-30"),
+        (("backfill", "--from", "2024-01-30", "--to", "2024-02-30"), USAGE, "2024-02-30"),
+        (("as-of", "remove", "2024-02-30"), USAGE, "2024-02-30"),
+        *(
+            (arguments, code, says)
+            for day, code, says in (
+                ("2990-01-01", USAGE, "after now"),
+                ("2024-06-01", COULD_NOT, "after the last event"),
+            )
+            for arguments in (
+                ("run", "--as-of", day),
+                ("plan", "--as-of", day),
+                ("evaluate", "--as-of", day),
+                ("backfill", "--from", "2024-01-30", "--to", day),
+                ("sql", "--model", "features.user_features", "--as-of", day),
+            )
+        ),
+        (("as-of", "remove", "2023-01-01"), COULD_NOT, "2024-01-31"),
+        (("releases", "withdraw", "2024-01-31-nope"), COULD_NOT, "2024-01-31-nope"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_what_cannot_be_is_refused_in_one_line_and_changes_nothing(
+    recs: CommandLine, built: Built, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    home = built.platform.home
+    before = as_of_tables(built.platform)
+    found, out, err = recs(home.root, *arguments)
+    assert (found, out) == (code, ""), err
+    assert says in _one_line(err)
+    assert as_of_tables(built.platform) == before
+    with open_instance(home) as instance:
+        assert list(instance.get_dynamic_partitions("as_of")) == [as_of_key(built.as_of)]
+
+
+def test_a_withdrawn_release_gives_way_to_the_greatest_that_is_left(
+    recs: CommandLine, built: Built, tmp_path: Path
+) -> None:
+    platform = copy_home(built.platform, tmp_path / "home")
+    home = platform.home
+    newest, older = current_release(home).version, _seal_older(platform)
+    recs(home.root, "releases", "rollback", newest)
+    code, out, err = recs(home.root, "releases", "withdraw", newest)
+    assert (code, out) == (0, f"withdrawn: {newest}\ncurrent release: {older}\n")
+    assert "was pinned" in err
+    current = ask(platform, "select distinct release_id from recommendations.current")
+    assert current["release_id"].to_list() == [older]
+    assert ask(platform, "from recommendations.releases")["release_id"].to_list() == [older]
+    plan = plan_build(platform, built.as_of, built.known_at)
+    assert plan.is_withdrawn
+    assert not any("is gone" in reason for reason in plan.reasons)
+    code, out, _ = recs(home.root, "releases", "withdraw", older)
+    assert (code, "none is left" in out) == (0, True)
+    assert ask(platform, "from recommendations.current").is_empty()
+    code, _, err = recs(home.root, "recommend", "u00001")
+    assert (code, "recs run" in _one_line(err)) == (COULD_NOT, True)
+
+
+def test_a_removed_as_of_leaves_nothing_behind(recs: CommandLine, built: Built, tmp_path: Path) -> None:
+    platform = copy_home(built.platform, tmp_path / "home")
+    home, key = platform.home, as_of_key(built.as_of)
+    older = _seal_older(platform)
+    with open_instance(home) as instance:
+        instance.add_dynamic_partitions("as_of", ["2024-02-30", "2990-01-01", key])
+    rows = json.loads(recs(home.root, "as-of", "list", "--json")[1])["as_ofs"]
+    day_before = as_of_key(built.as_of - timedelta(days=1))
+    assert [row["as_of"] for row in rows] == [day_before, key, "2990-01-01", "2024-02-30"]
+    assert [row["is_current"] for row in rows] == [False, True, False, False]
+    assert [bool(row["remark"]) for row in rows] == [False, False, True, True]
+    for mistake in ("2024-02-30", "2990-01-01"):
+        assert recs(home.root, "as-of", "remove", mistake)[0] == 0
+    code, out, _ = recs(home.root, "as-of", "remove", key)
+    assert code == 0
+    assert f"removed: as-of {key}" in out
+    with open_instance(home) as instance:
+        assert list(instance.get_dynamic_partitions("as_of")) == []
+    assert current_release(home).version == older
+    assert not (home.reports / key).exists()
+    assert all(built.as_of not in platform.lake.as_ofs(name) for name in as_of_tables(platform))
+    assert ask(platform, "from features.user_features").is_empty()
+    assert recs(home.root, "as-of", "remove", key)[0] == COULD_NOT
+    assert key not in recs(home.root, "as-of", "list")[1]

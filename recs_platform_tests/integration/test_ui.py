@@ -1,0 +1,97 @@
+"""`recs ui`: one UI and one daemon a home, told at once what keeps it from starting; no newsletter window in it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recs_platform.defs.instance import open_instance, write_instance_settings
+from recs_platform.lake.locks import holder
+from recs_platform_tests.homes import CommandLine, platform_at
+from recs_platform_tests.integration.test_cli import COULD_NOT, _one_line
+
+ASKED = "{ shouldShowNux workspaceOrError { ... on Workspace { locationEntries { name } } } }"
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _ui(home: Path, port: int) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", "from recs_platform.cli import main; main()", "ui", "--port", str(port)]
+    environment = {**os.environ, "RECS_HOME": str(home)}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def _answer(port: int) -> dict[str, Any]:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql", json.dumps({"query": ASKED}).encode(), {"content-type": "application/json"}
+    )
+    end = time.monotonic() + 90
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                return json.load(answer)["data"]
+        except OSError:
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+
+def test_a_taken_port_is_said_at_once_and_starts_nothing(recs: CommandLine, tmp_path: Path, taken: int) -> None:
+    code, out, err = recs(tmp_path / "home", "ui", "--port", str(taken))
+    assert (code, out) == (COULD_NOT, "")
+    assert f"port {taken} on 127.0.0.1" in _one_line(err)
+    assert f"recs ui --port {taken + 1}" in err
+    # Opening the instance is what takes seconds.
+    assert not (tmp_path / "home" / "dagster").exists()
+    assert holder(tmp_path / "home" / "locks" / "ui") is None
+
+
+def test_a_home_has_one_ui_and_one_daemon_even_after_the_first_was_killed(recs: CommandLine, tmp_path: Path) -> None:
+    home, port = platform_at(tmp_path / "home").home, _free_port()
+    process = _ui(home.root, port)
+    try:
+        answer = _answer(port)
+        assert answer["shouldShowNux"] is False
+        names = [entry["name"] for entry in answer["workspaceOrError"]["locationEntries"]]
+        assert names == ["recs_platform.definitions"]
+        code, _, err = recs(home.root, "ui", "--port", str(_free_port()))
+        assert code == COULD_NOT
+        assert f"process {process.pid} (recs ui on http://127.0.0.1:{port})" in _one_line(err)
+        process.kill()
+        process.wait()
+        code, _, err = recs(home.root, "ui", "--port", str(_free_port()))
+        assert code == COULD_NOT
+        assert "killed" in _one_line(err)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        said = process.communicate(timeout=30)[1]
+    assert "superseded" not in said
+    assert "Traceback" not in said
+
+
+def test_a_home_of_before_shows_no_newsletter_window_either(tmp_path: Path) -> None:
+    home = platform_at(tmp_path / "home").home
+    path = write_instance_settings(home)
+    path.write_text(path.read_text().replace("nux:\n  enabled: false\n", ""))
+    with open_instance(home):
+        assert (home.dagster / ".nux" / "nux.yaml").exists()
