@@ -1,6 +1,7 @@
 """What `recs status` says of a home. Reads only."""
 
 import shutil
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ def read_status(platform: Platform, instance: dg.DagsterInstance) -> dict[str, A
         "files_settling": list(waiting.settling),
         "files_refused": [f"{name}: {reason}" for name, reason in waiting.refused],
         "files_of_no_source": list(waiting.unknown),
+        "sources_left_out": [f"{name}: {fault}" for name, fault in platform.sources.broken.items()],
+        "models_left_out": [f"{name}: {fault}" for name, fault in _broken_models(platform).items()],
         "rows_in_quarantine": quarantining.count(platform),
         "sources": _freshness(platform),
         "release": _release(platform),
@@ -44,6 +47,11 @@ def read_status(platform: Platform, instance: dg.DagsterInstance) -> dict[str, A
         },
         "stuck_runs": [f"{stuck.run_id} ({stuck.job}: {stuck.reason})" for stuck in stuck_runs(instance)],
     }
+
+
+def _broken_models(platform: Platform) -> Mapping[str, str]:
+    """Models of one's own that are left out; where there are none, those of the package need not be read."""
+    return platform.models.broken if platform.home.models.is_dir() else {}
 
 
 def _freshness(platform: Platform) -> dict[str, dict[str, str | None]]:
