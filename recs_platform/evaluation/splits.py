@@ -17,10 +17,9 @@ def per_user_holdout(interactions: pl.DataFrame, fraction: float) -> tuple[pl.Da
     """Split into (kept rows, held-out rows): each user's last `fraction` of distinct items, with all their rows.
 
     `interactions`: user_id, item_id, occurred_us and more. Items go by their first time, those of one instant without
-    a pattern (`tie_keys`); of n items
-    floor(fraction * n) are held out, at least one; a user with fewer than 5 items keeps all. It leaks across users:
-    what one user kept may be later than what another held out. Row order is kept. Raises ValueError unless
-    0 < fraction < 1.
+    a pattern (`tie_keys`); of n items floor(fraction * n) are held out, at least one; a user with fewer than 5 items
+    keeps all. It leaks across users: what one user kept may be later than what another held out. Row order is kept.
+    Raises ValueError unless 0 < fraction < 1.
 
     >>> rows = pl.DataFrame({"user_id": ["a"] * 5, "item_id": list("vwxyz"), "occurred_us": [5, 4, 3, 2, 1]})
     >>> kept, held_out = per_user_holdout(rows, 0.2)

@@ -1,7 +1,7 @@
 """Features of a user and a candidate item, with loops. Definitions are those of the yml."""
 
-from collections.abc import Mapping
 import hashlib
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 

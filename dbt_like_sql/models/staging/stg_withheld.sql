@@ -1,7 +1,8 @@
--- What was said last counts, of what was said at once the withdrawal. A statement that claims a time
--- after it was heard counts from when it was heard; as a grant it yields to every withdrawal that was
--- heard with it or later. It is judged by known_at and by everything in the lake now: a rebuild with
--- an old known_at brings nobody back. Consents and profiles are told apart: either one withholds.
+-- What was said last counts, of what was said at once the withdrawal. A statement that claims a
+-- time after it was heard counts from when it was heard; as a grant it yields to every withdrawal
+-- that was heard with it or later. It is judged by known_at and by everything in the lake now: a
+-- rebuild with an old known_at brings nobody back. Consents and profiles are told apart: either one
+-- withholds.
 with consents as (
     select
         user_id,

@@ -48,7 +48,8 @@ class RetrievalProblem:
     """Users and items as codes (places in the sorted ids); one entry an interaction.
 
     `user_ids`, `item_ids`: str, ascending. `users`, `items`: int32, `occurred_us`: int64, `weights`: float32, all of
-    one length, sorted by user, time, and within an instant without a pattern (`tie_keys`). `eligible`: bool (n_items,), what may be recommended to anybody.
+    one length, sorted by user, time, and within an instant without a pattern (`tie_keys`).
+    `eligible`: bool (n_items,), what may be recommended to anybody.
     `catalogue`: CATALOGUE_COLUMNS, a row an item in the order of the codes; `profiles`: PROFILE_COLUMNS, a row a user.
     `vectors`: float32 (n_items, d) that the operator brought, zero where there is none; d = 0 without any.
     `place_of`: int32 (n_users,), the group of each user; `offered`: bool (n_groups, n_items), what may be recommended
