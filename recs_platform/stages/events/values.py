@@ -28,7 +28,7 @@ _SCIENTIFIC = r"-?[0-9](\.[0-9]+)?[eE][+-][0-9]+"
 
 @dataclass(frozen=True)
 class Value:
-    """SQL of a value as it came, over a source's row `s`, NULL where there is none, and typed, over the given row `g`."""
+    """SQL of a value as it came, over a source's row `s`, NULL where there is none; typed, over the given row `g`."""
 
     given: str
     typed: str
