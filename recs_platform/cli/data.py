@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from recs_platform.cli.house import make_home, open_dagster, open_platform
+from recs_platform.cli.house import find_platform, make_home, open_dagster, open_platform
 from recs_platform.cli.progress import Progress
 from recs_platform.cli.show import put_json, put_table, say
+from recs_platform.cli.told import told
 from recs_platform.contracts.errors import RecsError, UsageError
 from recs_platform.settings import read_settings
 
@@ -110,15 +111,16 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 
     Example: recs status
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.status import read_status
 
-    with open_dagster(platform) as instance:
-        found = read_status(platform, instance)
+    found = read_status(platform)
     if as_json:
-        put_json(found)
-    else:
-        put_table(["what", "value"], [(name, str(value)) for name, value in found.items()])
+        put_json(found.exact())
+        return
+    put_table(["what", "value"], [[name, told(value)] for name, value in found.facts.items()])
+    for line in found.lines:
+        typer.echo(line)
 
 
 def forget(user: str) -> None:

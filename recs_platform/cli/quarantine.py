@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recs_platform.cli.house import open_dagster, open_platform
+from recs_platform.cli.house import find_platform, open_dagster
 from recs_platform.cli.progress import Progress
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts import columns as c
@@ -40,7 +40,7 @@ def summary(as_json: AsJson = False) -> None:
 
     Example: recs quarantine summary --json
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.quarantining import summary
 
     found = summary(platform)
@@ -63,7 +63,7 @@ def list_rows(
 
     Example: recs quarantine list --reason bad_occurred_at --limit 5
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs import quarantining
 
     which = quarantining.Refused(file=file, reason=reason, table=table)
@@ -86,7 +86,7 @@ def export(target: Path, file: File = None, reason: Reason = None, table: Table 
 
     Example: recs quarantine export refused.csv --table events
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs import quarantining
 
     rows = quarantining.export(platform, quarantining.Refused(file=file, reason=reason, table=table), target)
@@ -108,7 +108,7 @@ def replay(
     """
     if file is not None and source is not None:
         raise UsageError("give --file or --source, not both")
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.quarantining import Refused, files
 
     if source is not None and source not in platform.sources:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import typer
 
-from recs_platform.cli.house import open_platform
+from recs_platform.cli.house import find_platform
 from recs_platform.cli.show import put_frame, put_json, put_rows, put_table, say
 from recs_platform.cli.values import shown
 from recs_platform.contracts import columns as c
@@ -42,7 +42,7 @@ def recommend(user: str, k: Annotated[int | None, typer.Option("-k", min=1)] = N
 
     Example: recs recommend u00042 -k 5 --json
     """
-    platform = open_platform()
+    platform = find_platform()
     found = _user_list(platform, user, k)
     if as_json:
         put_json(found)
@@ -85,7 +85,7 @@ def explain(user: str, item: str, as_json: AsJson = False) -> None:
 
     Example: recs explain u00042 i00007
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.explaining import explain_pair
     from recs_platform.defs.finding import find_user
     from recs_platform.stages.releases import current_release
@@ -110,7 +110,7 @@ def list_all(as_json: AsJson = False) -> None:
 
     Example: recs releases list
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.stages.releases import list_releases
 
     found = list_releases(platform.home).sort(c.AS_OF, c.SEALED_AT, descending=True)
@@ -126,7 +126,7 @@ def show(release_id: str) -> None:
 
     Example: recs releases show 2017-02-20-1a2b3c4d5e6f
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.stages.releases import find_release
 
     put_json(find_release(platform.home, release_id).model_dump(mode="json"))
@@ -138,7 +138,7 @@ def diff(a: str, b: str, as_json: AsJson = False) -> None:
 
     Example: recs releases diff 2017-02-19-0a1b2c3d4e5f 2017-02-20-1a2b3c4d5e6f
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.stages.releases import diff_releases
 
     found = diff_releases(platform.home, a, b).summary()
@@ -154,7 +154,7 @@ def rollback(release_id: str) -> None:
 
     Example: recs releases rollback 2017-02-19-0a1b2c3d4e5f
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.publishing import publish
     from recs_platform.stages.releases import current_release, pin_release, unpin
 
@@ -172,7 +172,7 @@ def withdraw(release_id: str) -> None:
 
     Example: recs releases withdraw 2017-02-20-1a2b3c4d5e6f
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.taking_back import withdraw
 
     current = withdraw(platform, release_id, say)
@@ -198,7 +198,7 @@ def sql(
         raise UsageError("give a query, or --model NAME --as-of DATE")
     if model is not None and as_of is None:
         raise UsageError("--model needs --as-of DATE")
-    platform = open_platform()
+    platform = find_platform()
     if model is not None and as_of is not None:
         from recs_platform.defs.showing import compute_model
 
@@ -222,7 +222,7 @@ def publish() -> None:
 
     Example: recs publish
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.publishing import publish
 
     report = publish(platform)
@@ -236,7 +236,7 @@ def export(file: Path) -> None:
 
     Example: recs export shared.duckdb
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.warehouse.publish import export
 
     settings = platform.settings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recs_platform.cli.house import open_platform
+from recs_platform.cli.house import find_platform
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import as_of_key, parse_instant
@@ -30,7 +30,7 @@ def sql_test(
     Example: recs sql-test features.user_features --as-of 2017-02-20
     """
     instant = None if as_of is None else parse_instant(as_of)
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.sql_testing import run_sql_tests
 
     report = run_sql_tests(platform, model, instant)
@@ -89,7 +89,7 @@ def lineage(name: Annotated[str, typer.Argument(metavar="TABLE[.COLUMN]")], as_j
 
     Example: recs lineage features.user_features.user_click_through_rate
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.warehouse.lineage import find_column, lineage_tree
 
     table, column = find_column(platform.models, name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recs_platform.cli.house import open_platform
+from recs_platform.cli.house import find_platform
 from recs_platform.cli.show import put_frame, put_json, put_table, say
 from recs_platform.contracts.time import as_of_key, parse_instant
 
@@ -50,7 +50,7 @@ def retrieval(
     instant = None if as_of is None else parse_instant(as_of)
     names = None if sources is None else [name.strip() for name in sources.split(",")]
     started = time.monotonic()
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.tuning import tune
     from recs_platform.stages.retrieval.budget import Budget
 
@@ -100,7 +100,7 @@ def list_all(as_json: AsJson = False) -> None:
 
     Example: recs tune list
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.tuned_configs import adopted_version, list_configs
 
     root = platform.home.artifacts
@@ -134,7 +134,7 @@ def show(version: str, as_json: AsJson = False) -> None:
 
     Example: recs tune show 1a2b3c4d5e6f7a8b --json
     """
-    platform = open_platform()
+    platform = find_platform()
     if as_json:
         put_json(_summary(platform, version))
     else:
@@ -176,7 +176,7 @@ def adopt(version: str) -> None:
 
     Example: recs tune adopt 1a2b3c4d5e6f7a8b
     """
-    _put_in_force(open_platform(), version)
+    _put_in_force(find_platform(), version)
 
 
 def _put_in_force(platform: "Platform", version: str) -> None:
@@ -195,7 +195,7 @@ def reset() -> None:
 
     Example: recs tune reset
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.tuned_configs import reset_config
     from recs_platform.lake.locks import exclusive
 

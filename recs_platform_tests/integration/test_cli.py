@@ -86,9 +86,9 @@ def test_the_version_is_said(recs: CommandLine, tmp_path: Path) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
 def test_an_error_is_one_line_and_its_exit_code(
-    recs: CommandLine, tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
+    recs: CommandLine, new_home: Path, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
-    found, out, err = recs(tmp_path / "home", *arguments)
+    found, out, err = recs(new_home, *arguments)
     assert found == code, err
     assert says in _one_line(err)
     assert out == ""
@@ -302,10 +302,10 @@ def _seal_older(platform: Platform) -> str:
 @pytest.mark.parametrize(
     ("arguments", "code"), [(("land", "nope", "."), 2), (("recommend", "u1"), 1), (("status", "--json"), 0)]
 )
-def test_a_process_of_its_own_ends_with_the_same_code(tmp_path: Path, arguments: tuple[str, ...], code: int) -> None:
+def test_a_process_of_its_own_ends_with_the_same_code(new_home: Path, arguments: tuple[str, ...], code: int) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from recs_platform.cli import main; main()", *arguments],
-        env={**os.environ, "RECS_HOME": str(tmp_path / "home")},
+        env={**os.environ, "RECS_HOME": str(new_home)},
         capture_output=True,
         text=True,
         check=False,

@@ -25,8 +25,11 @@ def test_everybody_gets_what_is_eligible_and_the_rest_is_said(
     (export / "users.csv").write_text("user_id\nu1\nu2\n")
     (export / "items.csv").write_text("item_id,title\ni1,One\ni2,Two\n")
     for command in (("land", "contract", str(export)), ("run",)):
-        code, _, err = recs(home, *command)
+        code, out, err = recs(home, *command)
         assert code == 0, err
+    said = out.splitlines()
+    assert "quality: not measured: no user had held-out events" in said[1]
+    assert [line.partition(":")[0] for line in said[1:4]] == ["quality", "verdicts", "warnings"]
     released = home / "artifacts" / "releases"
     folder = next(path for path in released.iterdir() if path.is_dir())
     made = pl.read_parquet(folder / "recommendations.parquet")
