@@ -88,12 +88,14 @@ def _step(title: str, action: "Callable[[Watch], Outcome]") -> None:
 
 
 def _say_release(platform: "Platform") -> None:
-    from recs_platform.defs.release_summary import summarize_release
+    from recs_platform.defs.release_summary import summarize_release, users_without_items
     from recs_platform.stages.releases import current_release
 
     current = current_release(platform.home)
-    users = int(current.metrics.get("n_users", 0))
-    typer.echo(f"release {current.version} as of {as_of_key(current.as_of)}: lists for {users} users")
+    users, without = int(current.metrics.get("n_users", 0)), users_without_items(platform, current)
+    typer.echo(f"release {current.version} as of {as_of_key(current.as_of)}: lists for {users:,} users")
+    if without:
+        typer.echo(f"{without:,} users are left with an empty list; recommendations.short_lists says why")
     for line in summarize_release(platform, current).lines:
         typer.echo(line)
     typer.echo(f"analysts' file: {platform.home.analytics}")

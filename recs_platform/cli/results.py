@@ -10,12 +10,14 @@ import typer
 
 from recs_platform.cli.house import find_platform
 from recs_platform.cli.show import put_frame, put_json, put_rows, put_table, say
-from recs_platform.cli.values import shown
+from recs_platform.cli.told import share, titled, told
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.time import as_of_key, parse_instant
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from recs_platform.defs.platform import Platform
 
 
@@ -30,7 +32,8 @@ class UserList(TypedDict):
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Form = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="table, csv or json.")]
-ROWS_SHOWN = ["rank", "item_id", "score", "reason", "sources"]
+IN_JSON = [c.RANK, c.ITEM_ID, c.SCORE, c.REASON, c.SOURCES]
+ROWS_SHOWN = [c.RANK, c.TITLE, c.ITEM_ID, c.SCORE, c.REASON, c.SOURCES]
 
 releases = typer.Typer(
     help="List, show, compare, roll back and withdraw releases.", no_args_is_help=True, rich_markup_mode=None
@@ -46,9 +49,29 @@ def recommend(user: str, k: Annotated[int | None, typer.Option("-k", min=1)] = N
     found = _user_list(platform, user, k)
     if as_json:
         put_json(found)
-    else:
-        items = [{**item, "sources": ", ".join(item["sources"])} for item in found["items"]]
-        put_table(ROWS_SHOWN, [[item[name] for name in ROWS_SHOWN] for item in items])
+        return
+    typer.echo(f"{user}: {len(found['items'])} items of release {found['release_id']}, as of {found['as_of']}")
+    _put_items(platform, found, [*ROWS_SHOWN])
+
+
+def _put_items(platform: "Platform", found: "UserList", columns: "Sequence[str]") -> None:
+    """A list with titles, and why it is short where it is."""
+    from recs_platform.defs.showing import item_titles, why_short
+
+    titles = item_titles(platform, [item[c.ITEM_ID] for item in found["items"]])
+    rows = [
+        [titles.get(item[c.ITEM_ID]) if name == c.TITLE else _as_read(item[name]) for name in columns]
+        for item in found["items"]
+    ]
+    if rows:
+        put_table(columns, rows)
+    reason = why_short(platform, found["user_id"])
+    if reason is not None:
+        typer.echo(reason)
+
+
+def _as_read(value: object) -> object:
+    return value if isinstance(value, int) else told(value)
 
 
 def _user_list(platform: "Platform", user: str, k: int | None) -> "UserList":
@@ -65,7 +88,7 @@ def _user_list(platform: "Platform", user: str, k: int | None) -> "UserList":
         "user_id": user,
         "as_of": as_of_key(current.as_of),
         "release_id": current.version,
-        "items": rows.select(ROWS_SHOWN).head(k or rows.height).to_dicts(),
+        "items": rows.select(IN_JSON).head(k or rows.height).to_dicts(),
     }
 
 
@@ -76,8 +99,7 @@ def show_three_users(platform: "Platform") -> None:
     for who, user in three_users(platform):
         found = _user_list(platform, user, 5)
         typer.echo(f"\n{user} ({who})")
-        columns = ["rank", "item_id", "score", "reason"]
-        put_table(columns, [[item[name] for name in columns] for item in found["items"]])
+        _put_items(platform, found, ROWS_SHOWN[:-1])
 
 
 def explain(user: str, item: str, as_json: AsJson = False) -> None:
@@ -96,12 +118,15 @@ def explain(user: str, item: str, as_json: AsJson = False) -> None:
     if as_json:
         put_json(found)
         return
+    from recs_platform.defs.showing import item_titles
+
+    contributions = found.pop("contributions", None)
+    found[c.ITEM_ID] = titled(item, item_titles(platform, [item]).get(item))
     for name, value in found.items():
-        if name == "contributions":
-            typer.echo("what moved the ranker's score most:")
-            put_table(["feature", "value", "contribution"], [list(row.values()) for row in value])
-        else:
-            typer.echo(f"{name}: {shown(value)}")
+        typer.echo(f"{name}: {told(value)}")
+    if contributions:
+        typer.echo("what moved the ranker's score most:")
+        put_table([*contributions[0]], [[told(value) for value in row.values()] for row in contributions])
 
 
 @releases.command("list")
@@ -117,7 +142,8 @@ def list_all(as_json: AsJson = False) -> None:
     if as_json:
         put_json({"releases": found.to_dicts()})
     else:
-        put_frame(found.drop("content_hash", c.KNOWN_AT), "table")
+        rows = found.drop("content_hash", c.KNOWN_AT, "previous_release_id")
+        put_table(rows.columns, [[told(value) for value in row] for row in rows.rows()])
 
 
 @releases.command("show")
@@ -145,7 +171,24 @@ def diff(a: str, b: str, as_json: AsJson = False) -> None:
     if as_json:
         put_json(found)
     else:
-        put_table(["what", "value"], list(found.items()))
+        _put_diff(platform, found)
+
+
+def _put_diff(platform: "Platform", found: dict[str, Any]) -> None:
+    """Counts and shares, then the items that came into or went out of most lists."""
+    from recs_platform.defs.showing import item_titles
+
+    movers = found.pop("movers")
+    for name in ("changed_share", "mean_overlap"):
+        found[name] = share(found[name])
+    put_table(["what", "value"], [[name, told(value)] for name, value in found.items()])
+    if not movers:
+        typer.echo("every item is in as many lists as before")
+        return
+    titles = item_titles(platform, [row[c.ITEM_ID] for row in movers])
+    typer.echo("\nitems whose number of lists changed most:")
+    rows = [[titles.get(row[c.ITEM_ID]), *row.values()] for row in movers]
+    put_table([c.TITLE, *movers[0]], rows)
 
 
 @releases.command("rollback")

@@ -1,5 +1,6 @@
 """Values as people read them in answers about lists and releases; JSON stays exact, a query's table is of `values`."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import cast
@@ -59,9 +60,11 @@ def number(value: float) -> str:
     """Three digits that count, no exponent.
 
     >>> number(12345.6789), number(0.0123456), number(-7.0), number(0.00001234), number(float("nan"))
-    ('12,346', '0.0123', '-7', '0.0000123', 'nan')
+    ('12,346', '0.0123', '-7', '0.0000123', 'unknown')
     """
-    if value != value or value in {float("inf"), float("-inf")} or value == 0:  # noqa: PLR0124 - NaN is not itself
+    if math.isnan(value):
+        return "unknown"
+    if math.isinf(value) or value == 0:
         return f"{value:g}"
     if abs(value) >= _LARGE:
         return f"{value:,.0f}"

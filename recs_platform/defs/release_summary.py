@@ -6,11 +6,13 @@ from typing import Any
 
 import polars as pl
 
+from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import OFFLINE_METRICS, VERDICTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.dagster_files import FailedCheck, failed_checks
 from recs_platform.defs.platform import Platform
+from recs_platform.stages.releases import read_short_lists
 from recs_platform.stages.reports import summary
 
 WARNINGS_SHOWN = 5
@@ -62,14 +64,19 @@ def summarize_release(platform: Platform, release: Manifest) -> ReleaseSummary:
     )
 
 
+def users_without_items(platform: Platform, release: Manifest) -> int:
+    """Users whose list in a release is empty."""
+    return read_short_lists(platform.home, release.version).filter(pl.col(c.LIST_LENGTH) == 0).height
+
+
 def _why_not(platform: Platform, key: str, metrics: pl.DataFrame | None, verdicts: pl.DataFrame | None) -> str:
     """Why the lists were not measured, where they were not."""
     if metrics is None and verdicts is None:
         return f"not measured: no report was made as of {key}; `recs run --as-of {key} --force` makes them"
     days = platform.settings.horizon_days
     return (
-        f"not measured: no user had held-out events as of {key}; a test needs users with events before and within its "
-        f"last {days} days (horizon_days), or several events of one user"
+        f"not measured: no user had held-out events as of {key}; that takes users who chose items in its last {days} "
+        "days (horizon_days) that they had not chosen before, and something chosen earlier"
     )
 
 
