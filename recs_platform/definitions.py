@@ -2,6 +2,9 @@
 
 from recs_platform.defs.assembly import build_definitions
 from recs_platform.defs.platform import Platform, sql_folder
+from recs_platform.defs.retrieval_inputs import check_retrieval_settings
 from recs_platform.settings import read_settings
 
-defs = build_definitions(Platform(read_settings(), sql_folder()))
+_platform = Platform(read_settings(), sql_folder())
+check_retrieval_settings(_platform)
+defs = build_definitions(_platform)

@@ -3,7 +3,7 @@
 # pyright: reportUnknownMemberType=false
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.cli.told import told
 from recs_platform.contracts.errors import RecsError, UsageError
 from recs_platform.settings import read_settings
+
+if TYPE_CHECKING:
+    from recs_platform.defs.ingestion_told import IngestionTold
 
 
 def init() -> None:
@@ -56,7 +59,7 @@ def simulate(
 
 
 def land(
-    source: Annotated[str, typer.Argument(help="Name of the source; its SQL lies in dbt_like_sql/sources.")],
+    source: Annotated[str, typer.Argument(help="Name of the source; `recs source list` tells them.")],
     path: Annotated[Path, typer.Argument(help="A file, or a folder of files.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be copied.")] = False,
 ) -> None:
@@ -66,12 +69,15 @@ def land(
     """
     platform = open_platform()
     from recs_platform.stages.events import land
+    from recs_platform.stages.events.profiling.fitting import misfit
 
-    report = land(platform.home, platform.sources[source], path, dry_run=dry_run)
+    report = land(platform.home, platform.sources[source], path, dry_run=dry_run, look=misfit)
     verb = "would copy" if dry_run else "copied"
     typer.echo(f"{verb} {len(report.copied)} files, {len(report.already_there)} already there")
     for name, reason in report.ignored:
         say(f"left out: {name}: {reason}")
+    if report.ignored:
+        say(f"`recs source new NAME {path}` writes a source for files with other names or columns")
     if report.markers:
         say(f"left out: {len(report.markers)} marker or hidden files, such as {report.markers[0]}")
 
@@ -83,27 +89,31 @@ def ingest() -> None:
     """
     platform = open_platform()
     from recs_platform.defs import launch
+    from recs_platform.defs.ingestion_told import ledger_keys, told_since
 
-    progress = Progress("ingest")
-    with open_dagster(platform) as instance, progress.following():
-        launch.ingest(platform, instance, progress.watch)
-    show_ledger(platform.lake.root.parent)
+    before, progress = ledger_keys(platform), Progress("ingest")
+    try:
+        with open_dagster(platform) as instance, progress.following():
+            outcome = launch.ingest(platform, instance, progress.watch)
+    finally:
+        _put_ingestion(told_since(platform, before))
+    for warning in outcome.warnings:
+        say(warning)
 
 
-def show_ledger(root: Path) -> None:
-    """The ledger's rows, newest last."""
-    platform = open_platform()
-    from datetime import UTC, datetime
-
+def _put_ingestion(told: "IngestionTold") -> None:
+    """What this ingestion brought: counts by file and table, then refusals by reason."""
     from recs_platform.contracts import columns as c
-    from recs_platform.contracts.tables import INGESTIONS
 
-    moment = datetime.now(UTC)
-    with platform.model_run(moment, moment) as run:
-        ledger = run.frame(INGESTIONS.name).sort(c.INGESTED_AT, c.SOURCE_FILE, c.CONTRACT_TABLE)
     shown = [c.SOURCE_FILE, c.CONTRACT_TABLE, c.ROWS_READ, c.ROWS_ACCEPTED, c.ROWS_QUARANTINED, c.ROWS_DUPLICATE]
-    put_table(shown, ledger.select(shown).rows())
-    say(f"ledger of {root}: {ledger.height} rows")
+    if told.files.is_empty():
+        typer.echo("no new file in landing")
+    else:
+        put_table(shown, told.files.select(shown).rows())
+    for each in told.refusals:
+        typer.echo(each.sentence)
+    for line in told.left_alone:
+        say(line)
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:

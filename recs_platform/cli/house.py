@@ -122,8 +122,11 @@ def _is_home(home: Home) -> bool:
 
 def _platform(settings: Settings) -> "Platform":
     from recs_platform.defs.platform import Platform, sql_folder
+    from recs_platform.defs.retrieval_inputs import check_retrieval_settings
 
-    return Platform(settings, sql_folder())
+    platform = Platform(settings, sql_folder())
+    check_retrieval_settings(platform)
+    return platform
 
 
 def open_dagster(platform: "Platform") -> "dg.DagsterInstance":

@@ -46,6 +46,8 @@ def plan(
     build = plan_build(platform, _planned(platform, arriving, instant, now, force=force), now, arriving)
     with find_dagster(platform) as instance:
         assets = launch.planned_assets(platform, instance, build)
+    for name, fault in platform.models.broken.items():
+        say(f"model left out: {name}: {fault}")
     if as_json:
         put_json(_as_json(arriving, build, assets))
     else:

@@ -102,7 +102,7 @@ def replay(
 ) -> None:
     """Take files with refused rows again, with today's source SQL and what the files in landing hold today.
 
-    Mend the SQL in dbt_like_sql/sources, or the file itself, then replay.
+    Mend the SQL in the folder that `recs source list` names, or the file itself, then replay.
 
     Example: recs quarantine replay --source world --dry-run
     """
@@ -111,8 +111,8 @@ def replay(
     platform = find_platform()
     from recs_platform.defs.quarantining import Refused, files
 
-    if source is not None and source not in platform.sources:
-        raise UsageError(f"no source {source!r}; there are: {', '.join(sorted(platform.sources))}")
+    if source is not None:
+        source = platform.sources[source].name
     which = Refused(file=file, source=source)
     found = files(platform, which)
     if found.is_empty() and file is not None:

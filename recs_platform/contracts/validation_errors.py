@@ -32,7 +32,7 @@ def sentence(fault: ErrorDetails, model: type[BaseModel]) -> str:
     loc, name = fault["loc"], ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         known = _fields_at(model, loc[:-1])
-        return f"{name} is no such field{did_you_mean(str(loc[-1]), known)}; there are: {', '.join(known)}"
+        return f"{name} is no such field{did_you_mean(str(loc[-1]), known) or '; there are: ' + ', '.join(known)}"
     message = fault["msg"][:1].lower() + fault["msg"][1:]
     if fault["type"] == "missing":
         return f"{name} is missing"
@@ -44,7 +44,7 @@ def sentence(fault: ErrorDetails, model: type[BaseModel]) -> str:
 def line_of(text: str, loc: Location) -> int | None:
     """The line of a yml, from 1, at which a field stands, or what holds it; None where the text is not yml."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = cast("object", yaml.compose(text, Loader=yaml.SafeLoader))  # pyright: ignore[reportUnknownMemberType]
     except yaml.YAMLError:
         return None
     line = None

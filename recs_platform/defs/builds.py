@@ -14,7 +14,7 @@ import recs_platform
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.contracts.time import as_of_key
-from recs_platform.defs.data_versions import FIRST_OCCURRED_AT, ROW_COUNT, known_files
+from recs_platform.defs.data_versions import FIRST_OCCURRED_AT, ROW_COUNT, catalogue_contents, known_files
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.tuned_configs import adopted_version
 from recs_platform.lake.artifacts import artifact, library_versions, sealed_versions, write_artifact, write_manifest
@@ -23,7 +23,7 @@ from recs_platform.stages.releases import previous_release
 BUILDS = "builds"
 FILES_FILE = "files.parquet"
 RELEASE, PREVIOUS = "release", "previous"
-MODELS, SETTINGS, CODE = "models", "settings", "code"
+MODELS, SETTINGS, CODE, CONTENTS = "models", "settings", "code", "contents"
 FILE_KEY = [c.CONTRACT_TABLE, c.FILE_HASH]
 
 # What changes how a build runs, or what is taken in, but not what a build makes of the rows in the lake.
@@ -46,7 +46,7 @@ class Basis:
 
     `files` (contract_table, file_hash, row_count) are those whose rows matter before it, and what is left out of them,
     as `known_files` lists it; `models` are hashes by name; `code` is the package's version and a hash of its text;
-    `previous` is the release of the as-of before.
+    `previous` is the release of the as-of before; `contents` says what is read of items and users, by contract table.
     """
 
     files: pl.DataFrame
@@ -55,6 +55,7 @@ class Basis:
     code: str
     libraries: Mapping[str, str]
     previous: str | None
+    contents: Mapping[str, str]
 
     @property
     def data_version(self) -> str:
@@ -92,6 +93,7 @@ def read_basis(platform: Platform, at: datetime, known: datetime, versions: Mapp
         code=f"{recs_platform.__version__}+{_code_hash(Path(recs_platform.__file__).parent)}",
         libraries=library_versions(*_LIBRARIES),
         previous=None if before is None else before.version,
+        contents=catalogue_contents(platform, at, known, versions),
     )
 
 
@@ -134,7 +136,7 @@ def record_build(
         known_at=known,
         data_version=basis.data_version,
         seed=platform.settings.seed,
-        parameters=basis.parameters,
+        parameters={**basis.parameters, CONTENTS: dict(basis.contents)},
         inputs={RELEASE: release} | ({} if basis.previous is None else {PREVIOUS: basis.previous}),
         libraries=dict(basis.libraries),
         sealed_at=sealed_at,

@@ -7,8 +7,17 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import content_key
+from recs_platform.contracts.tables import CONSENTS, ITEM_TAGS, ITEMS, USERS
 from recs_platform.defs.platform import Platform
 
+# What is read of the tables that tell of items and users: other rows of them that leave it alone change nothing.
+# Tags reach the analysts' file and no model.
+_READ_OF = {
+    ITEMS.table: ("staging.stg_items", "staging.stg_item_texts"),
+    USERS.table: ("staging.stg_users",),
+    CONSENTS.table: ("staging.stg_users",),
+    ITEM_TAGS.table: (),
+}
 FIRST_OCCURRED_AT = "first_occurred_at"
 ROW_COUNT = "row_count"
 WITHHELD = "withheld"
@@ -29,6 +38,16 @@ def known_files(platform: Platform, known_at: datetime, versions: Mapping[str, i
         FIRST_OCCURRED_AT,
     )
     return pl.concat([files.select(left_out.columns), left_out]).sort(c.CONTRACT_TABLE, c.FILE_HASH)
+
+
+def catalogue_contents(
+    platform: Platform, at: datetime, known_at: datetime, versions: Mapping[str, int] | None = None
+) -> dict[str, str]:
+    """Hash of what a build as of `at` reads of items, users, consents and tags, by contract table."""
+    names = sorted({name for read in _READ_OF.values() for name in read})
+    with platform.model_run(at, known_at, scratch=True, versions=versions) as run:
+        hashes = {name: run.content(name) for name in names}
+    return {table: content_key({name: hashes[name] for name in read}) for table, read in _READ_OF.items()}
 
 
 def data_version(files: pl.DataFrame, before: datetime) -> str:

@@ -28,6 +28,7 @@ class Waiting:
     settling: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
     unknown: tuple[str, ...]
+    markers: tuple[str, ...] = ()
 
     @property
     def aside(self) -> str:
@@ -46,7 +47,7 @@ def look(platform: Platform, now: datetime) -> Waiting:
     before = now - timedelta(seconds=seconds) if seconds else None
     landed = look_into_landing(platform.home, platform.sources, changed_before=before)
     files = split_pending(landed, platform.lake)
-    return Waiting(tuple(files), tuple(landed.settling), landed.refused, landed.unknown)
+    return Waiting(tuple(files), tuple(landed.settling), landed.refused, landed.unknown, landed.markers)
 
 
 def take_in(platform: Platform, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Say) -> IngestReport:

@@ -42,12 +42,13 @@ class StepDone:
 
 @dataclass
 class Outcome:
-    """How a run went: seconds by step, and one line for each thing that failed."""
+    """How a run went: seconds by step, one line for each thing that failed, and for each check that only warns."""
 
     run_id: str
     ok: bool
     steps: list[StepDone] = field(default_factory=list[StepDone])
     failures: list[str] = field(default_factory=list[str])
+    warnings: list[str] = field(default_factory=list[str])
 
     @property
     def seconds(self) -> float:
@@ -225,8 +226,12 @@ def _outcome(run_id: str, ok: bool, events: Sequence[dg.DagsterEvent]) -> Outcom
             outcome.failures.append(f"{event.step_key}: {_first_cause(event.step_failure_data.error)}")
         elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
-            if check.blocking and not check.passed and check.severity is dg.AssetCheckSeverity.ERROR:
-                outcome.failures.append(f"check {check.check_name} on {check.asset_key.to_user_string()} failed")
+            if not check.passed:
+                stops = check.blocking and check.severity is dg.AssetCheckSeverity.ERROR
+                told = f": {check.description}" if check.description else ""
+                head = f"check {check.check_name} on {check.asset_key.to_user_string()}"
+                said = f"{head} {'failed' if stops else 'warns'}{told}"
+                (outcome.failures if stops else outcome.warnings).append(said)
         elif event.event_type_value in {"PIPELINE_FAILURE", "PIPELINE_INIT_FAILURE"} and not outcome.failures:
             data = event.job_failure_data
             outcome.failures.append(_first_cause(data.error) if data.error else event.message or "")

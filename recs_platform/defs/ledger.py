@@ -62,16 +62,16 @@ def quarantine_rates(ledger: pl.DataFrame, run_files: pl.DataFrame) -> pl.DataFr
     """Each source's share of refused rows in this run against that of its earlier files.
 
     `run_files` (file_hash, contract_table) names the ledger's rows of this run. Returns source, rows_read,
-    rows_quarantined, rate, history_rows, history_rate (missing without history), verdict; by source. More than
+    rows_quarantined, rate, history_rows, history_rate (missing without history), verdict; by source. The history's rate
+    is that of its middle file, or of the file that holds its middle row if that is lower: one bad file, however large,
+    does not become the habit that the next is held against. More than
     RATE_WARN and RATE_FACTOR times its history is a `warn`, so is more than RATE_WARN without history; it is a `block`
     when at least RATE_BLOCK of at least RUN_ROWS_MIN rows were refused by a source that was reliable over
     HISTORY_ROWS_MIN rows.
     """
     keys = run_files.select(FILE_KEY).unique()
     now = _refused(ledger.join(keys, on=FILE_KEY, how="semi"))
-    earlier = _refused(ledger.join(keys, on=FILE_KEY, how="anti")).select(
-        c.SOURCE, pl.col(c.ROWS_READ).alias(HISTORY_ROWS), pl.col(RATE).alias(HISTORY_RATE)
-    )
+    earlier = _habits(ledger.join(keys, on=FILE_KEY, how="anti"))
     rates = now.join(earlier, on=c.SOURCE, how="left").with_columns(pl.col(HISTORY_ROWS).fill_null(0))
     rate, history = pl.col(RATE), pl.col(HISTORY_RATE)
     is_unusual = (rate > RATE_WARN) & (history.is_null() | (rate > RATE_FACTOR * history))
@@ -84,6 +84,20 @@ def _refused(ledger: pl.DataFrame) -> pl.DataFrame:
     """Rows read and refused by source; sources that read nothing have no rate and no row."""
     sums = ledger.group_by(c.SOURCE).agg(pl.sum(c.ROWS_READ, c.ROWS_QUARANTINED)).filter(pl.col(c.ROWS_READ) > 0)
     return sums.with_columns((pl.col(c.ROWS_QUARANTINED) / pl.col(c.ROWS_READ)).alias(RATE))
+
+
+def _habits(ledger: pl.DataFrame) -> pl.DataFrame:
+    """Rows read of each source and the share usually refused of its files: source, history_rows, history_rate."""
+    files = ledger.group_by(c.SOURCE, c.FILE_HASH).agg(pl.sum(c.ROWS_READ, c.ROWS_QUARANTINED))
+    rated = files.filter(pl.col(c.ROWS_READ) > 0).with_columns(
+        (pl.col(c.ROWS_QUARANTINED) / pl.col(c.ROWS_READ)).alias(RATE)
+    )
+    by_rate = rated.sort(c.SOURCE, RATE)
+    middle_file = pl.col(RATE).get((pl.len() - 1) // 2)
+    middle_row = pl.col(RATE).filter(pl.col(c.ROWS_READ).cum_sum() * 2 >= pl.col(c.ROWS_READ).sum()).first()
+    return by_rate.group_by(c.SOURCE, maintain_order=True).agg(
+        pl.sum(c.ROWS_READ).alias(HISTORY_ROWS), pl.min_horizontal(middle_file, middle_row).alias(HISTORY_RATE)
+    )
 
 
 def weekday_volumes(days: pl.DataFrame) -> pl.DataFrame:
@@ -117,6 +131,24 @@ def _volume(source: str, counts: pl.DataFrame) -> _Volume:
     ratio = rows / usual if usual else None
     is_usual = ratio is None or VOLUME_LOW <= ratio <= VOLUME_HIGH
     return source, day, rows, usual, weeks, ratio, PASS if is_usual else WARN
+
+
+def rate_sentences(rates: pl.DataFrame) -> list[str]:
+    """What is unusual of the rows of `quarantine_rates`, a sentence a source."""
+    return [
+        f"{row[c.SOURCE]}: {row[c.ROWS_QUARANTINED]:,} of {row[c.ROWS_READ]:,} rows were refused ({row[RATE]:.0%}); "
+        + ("it has no history" if row[HISTORY_RATE] is None else f"{row[HISTORY_RATE]:.1%} are usual")
+        for row in rates.filter(pl.col(VERDICT).is_in([WARN, BLOCK])).iter_rows(named=True)
+    ]
+
+
+def volume_sentences(volumes: pl.DataFrame) -> list[str]:
+    """What is unusual of the rows of `weekday_volumes`, a sentence a source."""
+    return [
+        f"{row[c.SOURCE]}: {row[ROW_COUNT]:,} events on {row[c.EVENT_DATE]}, "
+        f"{row[USUAL_ROWS]:,.0f} are usual on that weekday"
+        for row in volumes.filter(pl.col(VERDICT) == WARN).iter_rows(named=True)
+    ]
 
 
 def freshness(ledger: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:

@@ -18,6 +18,7 @@ from recs_platform.contracts.tables import EVENTS, INGESTIONS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.builds import (
     CODE,
+    CONTENTS,
     FILE_KEY,
     MODELS,
     PREVIOUS,
@@ -97,6 +98,7 @@ def plan_build(platform: Platform, at: datetime, known: datetime, arriving: Inge
         require_events_before(platform, at)
     last = last_build(platform, at)
     changes = _changed_rows(basis.files, None if last is None else files_of(platform, last))
+    changes = changes.filter(~pl.col(c.CONTRACT_TABLE).is_in(_unchanged(basis, last, arriving)))
     fresh = _new_rows(platform, changes, arriving)
     if last is None:
         return BuildPlan(at, (f"first build as of {as_of_key(at)}",), None, basis.key, fresh)
@@ -138,6 +140,13 @@ def _changed_rows(files: pl.DataFrame, before: pl.DataFrame | None) -> pl.DataFr
     )
     now, then = (pl.col(name).fill_null(0).cast(pl.Int64) for name in (ROW_COUNT, f"{ROW_COUNT}_before"))
     return counts.select(*FILE_KEY, (now - then).alias(CHANGE)).filter(pl.col(CHANGE) != 0).sort(FILE_KEY)
+
+
+def _unchanged(basis: Basis, last: Manifest | None, arriving: IngestReport | None) -> list[str]:
+    """Tables of which a build would read just what the last one read, whatever rows came; none that rows arrive for."""
+    before: Mapping[str, str] = {} if last is None else last.parameters.get(CONTENTS, {})
+    awaited = set[str]() if arriving is None else {file.contract_table for file in arriving.files if file.rows_accepted}
+    return [table for table, content in basis.contents.items() if before.get(table) == content and table not in awaited]
 
 
 def _new_rows(platform: Platform, changes: pl.DataFrame, arriving: IngestReport | None) -> tuple[NewRows, ...]:

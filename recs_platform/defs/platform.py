@@ -19,6 +19,7 @@ from recs_platform.stages.events import Sources, load_sources, source_fault
 from recs_platform.warehouse.connection import connect
 from recs_platform.warehouse.lineage import ColumnEdge, column_lineage
 from recs_platform.warehouse.models import Models, load_models
+from recs_platform.warehouse.own_models import with_own_models
 from recs_platform.warehouse.parameters import Parameter, sql_parameters
 from recs_platform.warehouse.runner import ModelRun
 
@@ -63,7 +64,10 @@ class Platform:
 
     @cached_property
     def models(self) -> Models:
-        return _load_models(self.sql / "models", self.contracts, tuple(sql_parameters(self.settings).items()))
+        """Models of the package and of the home; a broken one of the home is left out and named in `broken`."""
+        parameters = sql_parameters(self.settings)
+        packaged = _load_models(self.sql / "models", self.contracts, tuple(parameters.items()))
+        return with_own_models(packaged, self.home.models, parameters)
 
     @cached_property
     def lineage(self) -> list[ColumnEdge]:
@@ -73,6 +77,10 @@ class Platform:
     @cached_property
     def sources(self) -> Sources:
         """Sources of the package and of the home; a broken one of the home is left out and named in `broken`."""
+        return self.read_sources()
+
+    def read_sources(self) -> Sources:
+        """The same, read anew."""
         return load_sources(self.sql / "sources", self.home.sources, source_fault)
 
     @cached_property

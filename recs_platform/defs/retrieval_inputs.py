@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.validation_errors import sentence
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.tuned_configs import adopted_changes
 from recs_platform.stages import retrieval
@@ -41,11 +42,25 @@ def config_with(platform: Platform, tuned: Mapping[str, Mapping[str, Any]]) -> r
     try:
         return retrieval.RetrievalConfig(candidates_per_source=settings.candidates_per_source, **asked)
     except ValidationError as error:
-        first = error.errors()[0]
-        # Places in a tuple and pydantic's mark of a key are no names of the file.
-        names = [part for part in first["loc"] if isinstance(part, str) and part != "[key]"]
-        field = ".".join(["retrieval", *names])
-        raise UsageError(f"setting {field!r} is wrong: {first['msg']} (in recs.toml)") from None
+        raise UsageError(f"{platform.home.settings_file}: {_fault(error)}") from None
+
+
+def _fault(error: ValidationError) -> str:
+    """The field with its value and range; a field of a source is told by the source's own config."""
+    first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    # Places in a tuple and pydantic's mark of a key are no names of the file.
+    names = tuple(part for part in first["loc"] if isinstance(part, str) and part != "[key]")
+    config: type[BaseModel] = retrieval.RetrievalConfig
+    above: tuple[str, ...] = ("retrieval",)
+    by_name = {source.name: type(source.config) for source in retrieval.SOURCES}
+    if len(names) > 1 and names[0] == "sources" and names[1] in by_name:
+        config, above, names = by_name[names[1]], (*above, *names[:2]), names[2:]
+    return ".".join(above) + "." + sentence({**first, "loc": names}, config)
+
+
+def check_retrieval_settings(platform: Platform) -> None:
+    """Raise UsageError naming what the settings say wrongly of retrieval, before anything is read or built."""
+    config_with(platform, {})
 
 
 def item_vectors(platform: Platform) -> pl.DataFrame | None:

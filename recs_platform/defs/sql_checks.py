@@ -78,9 +78,9 @@ def model_check_results(platform: Platform, run: ModelRun, model: Model) -> list
     if not platform.settings.data_tests:
         return []
     key, singular = metadata.asset_key(model.name), singular_tests_of(platform, model)
-    names = [check_name(test) for test in (*data_tests(model), *singular)]
+    tests = [*data_tests(model), *singular]
     results = [*run_tests(run, model), *(run_test(run, test) for test in singular)]
-    found = [_result(key, name, result) for name, result in zip(names, results, strict=True)]
+    found = [_result(key, test, result) for test, result in zip(tests, results, strict=True)]
     return [*found, _unit_tests_result(key, prove(platform, model))] if model.unit_tests else found
 
 
@@ -102,7 +102,7 @@ def raw_checks(platform: Platform) -> list[dg.AssetChecksDefinition]:
         platform: Platform = context.resources.platform
         with platform.model_run(now, now) as run:
             for name, test in tests.items():
-                yield _result(keys[name], name, run_test(run, test))
+                yield _result(keys[name], test, run_test(run, test))
 
     return [raw_tests]
 
@@ -141,12 +141,15 @@ def _spec(key: dg.AssetKey, name: str, description: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(name, asset=key, blocking=True, description=description)
 
 
-def _result(key: dg.AssetKey, name: str, result: TestResult) -> dg.AssetCheckResult:
-    """A check with the failing rows, where there are, as a table."""
+def _result(key: dg.AssetKey, test: SqlTest, result: TestResult) -> dg.AssetCheckResult:
+    """A check that says how many rows fail what, and shows some of them as a table."""
     shown: Mapping[str, Any] = {}
     if result.failures:
         shown = {"failing_rows": result.failures, "rows": dg.MetadataValue.md(_rows(result.sample))}
-    return _CheckResult(asset_key=key, check_name=name, passed=not result.failures, metadata=shown)
+    sentence = f"{result.failures:,} rows fail: {test.description or test.name}" if result.failures else "no row fails"
+    return _CheckResult(
+        asset_key=key, check_name=check_name(test), passed=not result.failures, description=sentence, metadata=shown
+    )
 
 
 def _unit_tests_result(key: dg.AssetKey, results: Sequence[UnitTestResult]) -> dg.AssetCheckResult:
@@ -155,8 +158,9 @@ def _unit_tests_result(key: dg.AssetKey, results: Sequence[UnitTestResult]) -> d
         for what, rows in (("missing", result.missing), ("unexpected", result.unexpected)):
             if rows:
                 shown[f"{result.name}: {what}"] = dg.MetadataValue.md(_rows(rows))
-    passed = all(result.passed for result in results)
-    return _CheckResult(asset_key=key, check_name=UNIT_TESTS, passed=passed, metadata=shown)
+    failed = [result.name for result in results if not result.passed]
+    sentence = f"{len(failed)} of {len(results)} fail: {', '.join(failed)}" if failed else f"all {len(results)} pass"
+    return _CheckResult(asset_key=key, check_name=UNIT_TESTS, passed=not failed, description=sentence, metadata=shown)
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> str:

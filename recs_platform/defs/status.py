@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,6 +59,8 @@ def read_status(platform: Platform) -> Status:
         "files_settling": list(waiting.settling),
         "files_refused": [f"{name}: {reason}" for name, reason in waiting.refused],
         "files_of_no_source": list(waiting.unknown),
+        "sources_left_out": [f"{name}: {fault}" for name, fault in platform.sources.broken.items()],
+        "models_left_out": [f"{name}: {fault}" for name, fault in _broken_models(platform).items()],
         "rows_in_quarantine": _quarantined(platform.lake),
         "sources": _freshness(platform.lake),
         "release": None if release is None else release.version,
@@ -70,6 +72,11 @@ def read_status(platform: Platform) -> Status:
         "stuck_runs": _stuck_runs(platform),
     }
     return Status(facts, None if release is None else summarize_release(platform, release))
+
+
+def _broken_models(platform: Platform) -> Mapping[str, str]:
+    """Models of one's own that are left out; where there are none, those of the package need not be read."""
+    return platform.models.broken if platform.home.models.is_dir() else {}
 
 
 def _release(platform: Platform) -> Manifest | None:

@@ -14,7 +14,7 @@ from recs_platform.contracts.time import parse_instant
 from recs_platform.defs.data_versions import WITHHELD, data_version, known_files, withheld_version
 from recs_platform.defs.holding_out import Protocol, Split, global_splits, per_user_splits
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.windows import read_window, window
+from recs_platform.defs.windows import read_window, window, window_basis
 from recs_platform.evaluation.cutoffs import CutoffPlan, plan_cutoffs
 from recs_platform.evaluation.splits import new_pairs
 from recs_platform.lake.artifacts import (
@@ -30,6 +30,7 @@ from recs_platform.stages import ranking
 from recs_platform.stages.retrieval.threads import limited
 
 RANKER = "ranker"
+BASIS = "basis"
 WINDOWS_MIN = 8
 POSITIVES_MIN = 500
 USERS_MIN = 200
@@ -150,14 +151,27 @@ def _is_enough(windows: Sequence[Manifest]) -> bool:
     return positives >= POSITIVES_MIN or users >= USERS_MIN
 
 
+def training_basis(platform: Platform) -> str:
+    """Hash of all that decides a ranker beside its data: one made under other settings must not serve."""
+    settings = platform.settings
+    return content_key(
+        {
+            "windows": window_basis(platform),
+            "parameters": ranking.RankerConfig().model_dump(),
+            "seed": settings.seed,
+            "horizon_days": settings.horizon_days,
+            "train_every_days": settings.train_every_days,
+            "evaluation_protocol": settings.evaluation_protocol,
+        }
+    )
+
+
 def ranker_version(platform: Platform, windows: Sequence[Manifest]) -> str:
     """Hash of all that decides a ranker."""
     return content_key(
         {
             "windows": sorted(manifest.version for manifest in windows),
-            "features": platform.feature_set.hash,
-            "parameters": ranking.RankerConfig().model_dump(),
-            "seed": platform.settings.seed,
+            BASIS: training_basis(platform),
         }
     )
 
@@ -194,6 +208,7 @@ def ranker(
                     "kind": trained.kind,
                     "labels_end": labels_end,
                     WITHHELD: withheld,
+                    BASIS: training_basis(platform),
                     "cutoffs": sorted(manifest.as_of.isoformat() for manifest in windows),
                 },
                 metrics={"rows": rows.height, "positives": float(rows[c.LABEL].sum()) if rows.height else 0.0},
@@ -225,18 +240,16 @@ def _train(platform: Platform, rows: pl.DataFrame, config: ranking.RankerConfig)
 
 
 def champion(platform: Platform, as_of: datetime, known_at: datetime) -> ranking.Choice:
-    """The ranker for an as-of among those with today's features that were trained on what was known by `known_at`.
+    """The ranker for an as-of among those made under today's settings, from what was known by `known_at`.
 
     One that learned from somebody who has withdrawn since is passed over.
     """
-    files = known_files(platform, known_at)
+    files, basis = known_files(platform, known_at), training_basis(platform)
     return ranking.choose_champion(
         [
             manifest
             for manifest in sealed_versions(platform.home.artifacts, RANKER)
-            if manifest.known_at <= known_at
-            and manifest.feature_set_hash == platform.feature_set.hash
-            and _is_lawful(manifest, files)
+            if manifest.known_at <= known_at and manifest.parameters.get(BASIS) == basis and _is_lawful(manifest, files)
         ],
         as_of,
     )

@@ -101,10 +101,13 @@ def prune_windows(platform: Platform, kept: Iterable[Manifest]) -> int:
 
 def window_key(platform: Platform, split: Split, data_version: str) -> str:
     """Hash of all that decides a window's content."""
+    return content_key({"split": vars(split), "data": data_version, "basis": window_basis(platform)})
+
+
+def window_basis(platform: Platform) -> str:
+    """Hash of all that decides windows beside their split and data: SQL models, features, settings."""
     return content_key(
         {
-            "split": vars(split),
-            "data": data_version,
             "models": [platform.models.get(table).hash for table in feature_tables(platform.feature_set)],
             "places": place_hashes(platform),
             "features": platform.feature_set.hash,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, NotReady, RecsError
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.tables import CURRENT, LISTS, RELEASES, SHORT_LISTS, TableContract
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import (
@@ -302,7 +303,7 @@ def _find(home: Home, release_id: str) -> Manifest:
     known = ", ".join(manifest.version for manifest in sealed) or "none yet"
     if is_withdrawn(home, release_id):
         raise RecsError(f"release {release_id!r} was withdrawn; known: {known}")
-    raise RecsError(f"no release {release_id!r}; known: {known}")
+    raise RecsError(f"no release {release_id!r}{did_you_mean(release_id, known.split(', ')) or f'; known: {known}'}")
 
 
 def _nothing_in_force(home: Home) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from recs_platform.contracts.errors import ModelError
+from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.warehouse.model_files import DataTest, ModelFile
 from recs_platform.warehouse.sql import columns_of
 
@@ -33,7 +34,8 @@ def check_upstreams(path: Path, read: Sequence[str], file: ModelFile, tables: Ta
     for where, names in ((path, read), (path.with_suffix(".yml"), sorted(given))):
         for table in names:
             if table not in tables:
-                raise ModelError(f"{where}: no table {table}; known are the models and the contract tables")
+                nearest = did_you_mean(table, tables) or "; known are the models and the contract tables"
+                raise ModelError(f"{where}: no table {table}{nearest}")
 
 
 def check_data_tests(path: Path, file: ModelFile, tables: Tables) -> None:
@@ -50,7 +52,7 @@ def check_data_tests(path: Path, file: ModelFile, tables: Tables) -> None:
         if test.kind == "relationships":
             target, field = str(test.arguments["to"]), test.arguments["field"]
             if target not in tables:
-                raise ModelError(f"{yml}: data test relationships: no table {target}")
+                raise ModelError(f"{yml}: data test relationships: no table {target}{did_you_mean(target, tables)}")
             if field not in tables[target]:
                 raise ModelError(f"{yml}: data test relationships: {target} has no column {field!r}")
         if test.kind == "expression":

@@ -9,7 +9,9 @@ import yaml
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from recs_platform.contracts.errors import ModelError, UsageError
+from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.time import parse_instant
+from recs_platform.contracts.validation_errors import first_fault, line_of
 
 Scope = Literal["user", "item", "pair"]
 Materialization = Literal["table", "view", "temporary"]
@@ -54,7 +56,8 @@ def _read_test(entry: object) -> object:
         raise ValueError("a data test is a name, or one name with its arguments")
     kind, arguments = next(iter(cast("Row", entry).items()))
     if kind not in _TEST_ARGUMENTS:
-        raise ValueError(f"unknown data test {kind!r}; known are {sorted(_TEST_ARGUMENTS)}")
+        known = sorted(_TEST_ARGUMENTS)
+        raise ValueError(f"unknown data test {kind!r}{did_you_mean(kind, known) or f'; known are {known}'}")
     if not isinstance(arguments, dict) and kind in _SHORT_FORMS:
         arguments = {_SHORT_FORMS[kind]: arguments}
     needed, allowed = _TEST_ARGUMENTS[kind]
@@ -129,14 +132,16 @@ def read_model_file(path: Path) -> ModelFile:
     if not path.is_file():
         raise ModelError(f"{path.parent.name}/{path.name} is missing: every model has a yml beside its SQL")
     try:
-        content = yaml.load(path.read_text(), Loader=_loader())  # noqa: S506  a safe loader, the one in C where it is
+        text = path.read_text("utf-8")
+        content = yaml.load(text, Loader=_loader())  # noqa: S506  a safe loader, the one in C where it is
     except yaml.YAMLError as error:
         raise ModelError(f"{path}: not yaml: {' '.join(str(error).split())}") from error
     try:
         file = ModelFile.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ModelError(f"{path}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
+        loc, fault = first_fault(error, ModelFile)
+        line = line_of(text, loc)
+        raise ModelError(f"{path}{'' if line is None else f':{line}'}: {fault}") from None
     if file.name != path.stem:
         raise ModelError(f"{path}: name is {file.name!r}, the file says {path.stem!r}")
     return file

@@ -1,5 +1,6 @@
 """Whether a model's SQL gives the types its yml declares, asked of DuckDB over empty tables. No row is read."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _ANY_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
+_LINE = re.compile(r"LINE (\d+):")
 _WHOLE = "whole number"
 _KINDS = {
     **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"), _WHOLE),
@@ -30,18 +32,28 @@ def check_types(con: "duckdb.DuckDBPyConnection", models: Models, chosen: Iterab
     lose its fraction or change its kind may not. Raises ModelError naming both files, also where the SQL names a
     column that a table does not have. Fills `con` with empty tables: give it one of its own.
     """
-    for name in (*models.contracts, *(model.name for model in models)):
+    make_empty_tables(con, models, [*models.contracts, *(model.name for model in models)])
+    for model in chosen:
+        check_model(con, model)
+
+
+def make_empty_tables(con: "duckdb.DuckDBPyConnection", models: Models, names: Iterable[str]) -> None:
+    """Tables of the named models and contract tables, with their types and no rows."""
+    for name in names:
         con.execute(f"create schema if not exists {quoted(name.split('.')[0])}")
         con.execute(f"create table {relation(name)} as select {', '.join(typed_columns(models.types(name), set()))}")
-    for model in chosen:
-        found = _described(con, model)
-        wrong = [
-            f"{column.name} is {found[column.name]}, declared {column.dtype}"
-            for column in model.columns
-            if not _fits(found[column.name], column.dtype)
-        ]
-        if wrong:
-            raise ModelError(f"{model.path.with_suffix('.yml')} and {model.path} disagree: {'; '.join(wrong)}")
+
+
+def check_model(con: "duckdb.DuckDBPyConnection", model: Model) -> None:
+    """Hold one model's SQL against its types, where the tables that it reads are there. Raises ModelError."""
+    found = _described(con, model)
+    wrong = [
+        f"{column.name} is {found[column.name]}, declared {column.dtype}"
+        for column in model.columns
+        if not _fits(found[column.name], column.dtype)
+    ]
+    if wrong:
+        raise ModelError(f"{model.path.with_suffix('.yml')} and {model.path} disagree: {'; '.join(wrong)}")
 
 
 def _described(con: "duckdb.DuckDBPyConnection", model: Model) -> dict[str, str]:
@@ -51,7 +63,8 @@ def _described(con: "duckdb.DuckDBPyConnection", model: Model) -> dict[str, str]
     try:
         rows = con.execute(f"describe {sql}").fetchall()
     except duckdb.Error as error:
-        raise ModelError(f"{model.path}: {str(error).splitlines()[0]}") from error
+        line = _LINE.search(str(error))
+        raise ModelError(f"{model.path}{f':{line[1]}' if line else ''}: {str(error).splitlines()[0]}") from error
     return {str(row[0]): str(row[1]) for row in rows}
 
 

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ModelError, UsageError
+from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.tables import TableContract
 from recs_platform.warehouse.declarations import check_columns, check_data_tests, check_features, check_upstreams
 from recs_platform.warehouse.model_files import (
@@ -83,11 +84,15 @@ class Model:
 
 @dataclass(frozen=True)
 class Models:
-    """The models by name, in dependency order, beside the contract tables they may read."""
+    """The models by name, in dependency order, beside the contract tables they may read.
+
+    `broken` holds what is wrong with models of one's own that are left out, by name.
+    """
 
     by_name: Mapping[str, Model]
     contracts: Mapping[str, TableContract]
     _as_of_names: frozenset[str] = field(repr=False)
+    broken: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __contains__(self, name: object) -> bool:
         return name in self.by_name
@@ -100,9 +105,16 @@ class Models:
 
     def get(self, name: str) -> Model:
         """Raise UsageError when there is no such model."""
+        if name in self.broken:
+            raise UsageError(f"model {name!r} is left out: {self.broken[name]}")
         if name not in self.by_name:
-            raise UsageError(f"no model {name!r}; there are: {', '.join(sorted(self.by_name))}")
+            known = sorted(self.by_name)
+            raise UsageError(f"no model {name!r}{did_you_mean(name, known) or '; there are: ' + ', '.join(known)}")
         return self.by_name[name]
+
+    def without(self, broken: Mapping[str, str]) -> "Models":
+        """The same, knowing what was left out."""
+        return replace(self, broken=MappingProxyType(dict(broken)))
 
     def all(self) -> tuple[Model, ...]:
         """Every model after those it reads; the same order for the same files."""
@@ -178,6 +190,26 @@ def load_models(
     for model in models.values():
         _check_as_of(model, is_as_of=model.name in as_of_names)
     return Models(MappingProxyType(models), MappingProxyType(by_contract), as_of_names)
+
+
+def add_model(models: Models, name: str, path: Path, parameters: Mapping[str, Parameter]) -> Models:
+    """The models with one more after them. Raises ModelError naming the file, as `load_models` does."""
+    source = _read_source(path, parameters)
+    columns: dict[str, Collection[str]] = {
+        **{each: contract.column_names for each, contract in models.contracts.items()},
+        **{model.name: model.column_names for model in models},
+        name: source.parsed.output_names,
+    }
+    check_columns(path, source.file, source.parsed.output_names)
+    check_upstreams(path, source.parsed.tables, source.file, columns)
+    check_data_tests(path, source.file, columns)
+    check_features(path, source.file)
+    if name in source.parsed.tables:
+        raise ModelError(f"{path}: the model reads itself")
+    by_name = {**models.by_name, name: _model(name, source, models.by_name)}
+    as_of_names = _as_of_names(by_name, models.contracts)
+    _check_as_of(by_name[name], is_as_of=name in as_of_names)
+    return Models(MappingProxyType(by_name), models.contracts, as_of_names)
 
 
 def _read_sources(folder: Path, parameters: Mapping[str, Parameter]) -> dict[str, _Source]:

@@ -17,6 +17,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, NotReady, UsageError
 from recs_platform.contracts.tables import TableContract
 from recs_platform.warehouse.clauses import instant_literal, quoted, relation, scan, typed_columns
+from recs_platform.warehouse.hashing import content_hash
 from recs_platform.warehouse.models import Model, ModelColumn, Models
 from recs_platform.warehouse.sql import bind
 
@@ -125,6 +126,10 @@ class ModelRun:
         order = ", ".join(quoted(column) for column in self._grain(name)) if ordered else ""
         sql = f"select {selected} from {relation(name)}" + (f" order by {order}" if order else "")
         return self.query(sql)
+
+    def content(self, name: str) -> str:
+        """Content hash of a model's or table's rows, whatever their order."""
+        return content_hash(self._con, self.require(name))
 
     def query(self, sql: str) -> "pl.DataFrame":
         """Collect a query over required tables."""

@@ -98,6 +98,28 @@ def test_a_source_is_held_against_its_own_history(earlier: tuple[int, int], now:
     assert _rates(_file("old", *earlier), _file("now", *now)) == {"shop": verdict}
 
 
+def _verdict_after(*earlier: tuple[int, int]) -> str:
+    files = [_file(f"old{place}", read, refused) for place, (read, refused) in enumerate(earlier)]
+    return _rates(*files, _file("now", 200, 150))["shop"]
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        [(1000, 0), (1000, 1000)],
+        [(500, 0), (500, 10), (100_000, 100_000)],  # by files it is reliable
+        [(2000, 0), (1, 1), (1, 1), (1, 1)],  # by rows it is
+        [(1000, 0), (200, 150), (300, 0), (200, 200)],
+    ],
+)
+def test_a_bad_file_does_not_lower_the_guard_for_the_next(earlier: list[tuple[int, int]]) -> None:
+    assert _verdict_after(*earlier) == "block"
+
+
+def test_a_habit_is_what_most_files_do() -> None:
+    assert _verdict_after((1000, 600), (1000, 700), (1000, 0)) == "pass"
+
+
 def test_a_first_file_that_is_bad_warns_and_one_that_is_good_passes() -> None:
     assert _rates(_file("now", 500, 500)) == {"shop": "warn"}
     assert _rates(_file("now", 500, 25)) == {"shop": "pass"}
@@ -153,6 +175,7 @@ def test_the_first_bad_file_warns_and_does_not_fail_the_run(tmp_path: Path) -> N
     check = _check(result, "quarantine_rate_vs_history")
     assert result.success
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert check.description == "contract: 1 of 2 rows were refused (50%); it has no history"
     assert (_number(check, "rows_read"), _number(check, "rate")) == (2, 1 / 2)
     assert "| contract | 2 | 1 |" in str(_number(check, "sources"))
 

@@ -163,3 +163,21 @@ def test_rows_that_came_while_a_build_went_on_are_new_to_the_next(home: Platform
 def test_an_as_of_before_the_first_event_cannot_be_planned(taken_in: Platform) -> None:
     with pytest.raises(NotReady, match="no event before 1990-01-01"):
         _plan(taken_in, datetime(1990, 1, 1, tzinfo=UTC))
+
+
+def test_rows_that_change_nothing_of_what_a_build_reads_are_no_reason(home: Platform, built: Built) -> None:
+    items = pl.read_parquet(home.lake.files("raw.items"))["item_id"].sort().to_list()
+    land_contract(home, "items.jsonl", [{"item_id": items[0], "title": "told after the as-of"}])
+    land_contract(home, "item_tags.jsonl", [{"item_id": items[0], "tag": "late"}])
+    land_contract(home, "consents.jsonl", [
+        {"user_id": "stranger", "purpose": "newsletter", "granted": False, "occurred_at": "2024-01-15"}
+    ])  # fmt: skip
+    take_in(home)
+    assert not _plan(home, built.as_of).runs
+
+
+def test_a_withdrawal_is_a_reason_whatever_the_as_of(home: Platform, built: Built) -> None:
+    (item,) = pl.read_parquet(home.lake.files("raw.items"))["item_id"].sort().head(1).to_list()
+    land_contract(home, "items.jsonl", [{"item_id": item, "available_until": datetime.now(UTC).isoformat()}])
+    take_in(home)
+    assert _plan(home, built.as_of).reasons == ("new rows: +1 items of contract/items.jsonl",)

@@ -15,10 +15,10 @@ from recs_platform_tests.homes import platform_at
     [
         ({"sources": {"oracle": {}}}, "sources", "unknown sources ['oracle']"),
         ({"sources": {"trending": {"half_life_days": -1}}}, "sources.trending.half_life_days", "greater than 0"),
-        ({"sources": {"trending_1d": {"half_life": 1}}}, "sources.trending_1d.half_life", "not permitted"),
+        ({"sources": {"trending_1d": {"half_life": 1}}}, "sources.trending_1d.half_life", "no such field"),
         ({"segments": {"new": {"off": ["als", "oracle"]}}}, "segments.new.off", "unknown sources ['oracle']"),
         ({"segments": {"new": {"quotas": {"als": -1}}}}, "segments.new.quotas.als", "greater than or equal to 0"),
-        ({"segments": {"new": {"on": ["als"]}}}, "segments.new.on", "not permitted"),
+        ({"segments": {"new": {"on": ["als"]}}}, "segments.new.on", "no such field"),
         ({"quotas": {"oracle": 3}}, "quotas.oracle", "unknown sources ['oracle']"),
         ({"cold": {"positives_max": -1}}, "cold.positives_max", "greater than or equal to 0"),
         ({"cold": {"order": [["popularity"], ["oracle"]]}}, "cold.order", "unknown sources ['oracle']"),
@@ -29,7 +29,7 @@ from recs_platform_tests.homes import platform_at
 def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, asked: dict[str, object], field: str, says: str) -> None:
     with pytest.raises(UsageError) as refused:
         retrieval_config(platform_at(tmp_path, retrieval=asked))
-    assert str(refused.value).startswith(f"setting 'retrieval.{field}' is wrong: ")
+    assert str(refused.value).startswith(f"{tmp_path / 'recs.toml'}: retrieval.{field} ")
     assert says in str(refused.value)
 
 

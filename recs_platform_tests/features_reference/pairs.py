@@ -1,5 +1,6 @@
 """Features of a user and a candidate item, with loops. Definitions are those of the yml."""
 
+import hashlib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -67,7 +68,7 @@ def _affinities(known: Known, affinities: Rows, user: str, version: Row) -> dict
 def _neighbours(known: Known, transitions: Rows, user: str, item: str) -> dict[str, Any]:
     """What the user consumed last, newest first, and how near the item is to it."""
     mine = tastes(known, user)
-    newest = sorted(mine, key=lambda other: (-mine[other][1], other))
+    newest = sorted(mine, key=lambda other: (-mine[other][1], _tie(user, other)))
     scores = [nine(known.log.neighbours.get((other, item), 0.0)) for other in newest[:COVISIT_ITEMS]]
     return {
         "covisit_score_max": float(max(scores, default=Decimal(0))),
@@ -106,3 +107,8 @@ def _country_shares(known: Known, users: Rows) -> dict[tuple[str, str], float]:
             weights[country, item] = weights.get((country, item), Decimal(0)) + pair.weight_7d
     totals = {place: sum(weight for (other, _), weight in weights.items() if other == place) for place, _ in weights}
     return {(place, item): ratio(weight, totals[place]) or 0.0 for (place, item), weight in weights.items()}
+
+
+def _tie(user: str, item: str) -> str:
+    """Of what was done at one instant, an order without a pattern."""
+    return hashlib.md5(f"{user}\x1f{item}".encode(), usedforsecurity=False).hexdigest()

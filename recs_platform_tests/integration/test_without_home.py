@@ -10,7 +10,7 @@ import typer
 from recs_platform.cli import app
 from recs_platform_tests.homes import CommandLine
 
-MAKE_A_HOME = {"init", "simulate", "land", "ingest", "run", "backfill", "demo", "ui"}
+MAKE_A_HOME = {"init", "simulate", "source new", "land", "ingest", "run", "backfill", "demo", "ui"}
 NEED_NO_HOME = {"benchmark retrieval", "forget"}
 
 

@@ -73,7 +73,11 @@ def follow(links: list[Link], anonymous: str, hour: int) -> str:
 
 
 def person(links: list[Link], anonymous: str, hour: int) -> str:
-    return follow(links, follow(links, anonymous, hour), hour)
+    """The last id of the links, or the least of those that lead back to one another."""
+    passed = [anonymous]
+    while (reached := follow(links, passed[-1], hour)) not in passed:
+        passed.append(reached)
+    return min(passed[passed.index(reached) :])
 
 
 def known(links: list[Link], as_of: int | None, known_at: int | None) -> list[Link]:

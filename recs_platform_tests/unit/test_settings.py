@@ -1,11 +1,16 @@
 """Settings come from the home they are of, then from the environment, and a wrong one is named."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from recs_platform.contracts.errors import UsageError
 from recs_platform.settings import Settings, read_settings
+from recs_platform.stages.retrieval import SOURCES
 
 
 def test_a_home_is_read_with_its_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -31,3 +36,73 @@ def test_a_wrong_setting_is_a_usage_error(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("RECS_HOME", str(tmp_path))
     with pytest.raises(UsageError):
         read_settings()
+
+
+def _fields(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        nested = field.annotation
+        if isinstance(nested, type) and issubclass(nested, BaseModel):
+            yield from _fields(nested, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", field
+
+
+_EVERY = [
+    *_fields(Settings),
+    *(pair for source in SOURCES for pair in _fields(type(source.config), f"retrieval.sources.{source.name}.")),
+]
+
+
+@pytest.mark.parametrize(("name", "field"), _EVERY, ids=[name for name, _ in _EVERY])
+def test_every_number_has_a_least_and_a_greatest_value(name: str, field: FieldInfo):
+    kinds = {field.annotation, *get_args(field.annotation)}
+    if not kinds & {int, float}:
+        return
+    rules = {
+        rule for each in field.metadata for rule in ("ge", "gt", "le", "lt") if getattr(each, rule, None) is not None
+    }
+    assert rules & {"ge", "gt"}, name
+    assert rules & {"le", "lt"}, name
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ("memory_limit_gb = 0.0001", "recs.toml:1: memory_limit_gb = 0.0001: "),
+        ("memory_limit_gb = 0.0001", "(at least 0.5 and at most 100000)"),
+        ("memory_limit_gb = inf", "finite"),
+        ("k = 'many'", "k = 'many'"),
+        ("\nmemory_limit = 4", "recs.toml:2: memory_limit is no such field; did you mean 'memory_limit_gb'?"),
+        ("[outliers]\nz_mx = 4", "recs.toml:2: outliers.z_mx is no such field; did you mean 'z_max'?"),
+        ("[privacy]\nretention_days = 0", "privacy.retention_days = 0"),
+        ("[retrieval]\nquotas = {als = -1}", "retrieval.quotas.als = -1"),
+        ("k = [", "is not TOML"),
+    ],
+)
+def test_a_wrong_one_is_named_with_file_value_range_and_nearest_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, said: str
+):
+    (tmp_path / "recs.toml").write_text(toml + "\n")
+    monkeypatch.setenv("RECS_HOME", str(tmp_path))
+    with pytest.raises(UsageError) as error:
+        read_settings()
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("RECS_K", "0", "RECS_K: k = '0'"),
+        ("RECS_MEMORY_LIMIT", "4", "RECS_MEMORY_LIMIT is no setting; did you mean 'RECS_MEMORY_LIMIT_GB'?"),
+        ("RECS_OUTLIERS__Z_MAX", "-1", "RECS_OUTLIERS__Z_MAX: outliers.z_max = '-1'"),
+    ],
+)
+def test_a_wrong_variable_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+):
+    monkeypatch.setenv("RECS_HOME", str(tmp_path))
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError) as error:
+        read_settings()
+    assert said in str(error.value)

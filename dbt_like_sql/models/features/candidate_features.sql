@@ -166,7 +166,10 @@ consumed as (
         pairs.item_id,
         row_number() over (
             partition by pairs.user_id
-            order by pairs.last_interaction_us desc, pairs.item_id asc
+            -- Within an instant without a pattern: by item the same would come last for everybody.
+            order by
+                pairs.last_interaction_us desc,
+                md5(concat(pairs.user_id, chr(31), pairs.item_id)) asc
         ) as place,
     from pairs
     inner join candidate_users on pairs.user_id = candidate_users.user_id

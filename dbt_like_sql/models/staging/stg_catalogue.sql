@@ -1,4 +1,5 @@
--- The version valid at the as-of; before an item's first version, that one.
+-- The version valid at the as-of; before an item's first version, that one. What may no longer be
+-- offered, or not everywhere, acts from the moment it is known: there the latest version counts.
 with versions as (
     select
         item_id,
@@ -23,20 +24,21 @@ chosen as (
         item_id,
         coalesce(max(valid_from) filter (where valid_from <= $as_of), min(valid_from))
             as valid_from,
+        max(valid_from) as latest_from,
     from versions
     group by item_id
 ),
 
-current_versions as (
+latest_versions as (
     select
         versions.item_id,
         versions.attributes,
-        versions.valid_from,
+        versions.available_until,
     from versions
     inner join chosen
         on
             versions.item_id = chosen.item_id
-            and versions.valid_from = chosen.valid_from
+            and versions.valid_from = chosen.latest_from
 ),
 
 -- Only where the text may name a place: reading JSON takes longer than all the rest.
@@ -44,7 +46,7 @@ documents as (
     select
         item_id,
         try_cast(attributes as json) as document,
-    from current_versions
+    from latest_versions
     where contains(attributes, 'offered_in') or contains(attributes, '\u')
 ),
 
@@ -109,6 +111,11 @@ select
     versions.published_at,
     versions.available_from,
     versions.available_until,
+    coalesce(
+        latest_versions.available_until <= $known_at
+        and latest_versions.available_until is distinct from versions.available_until,
+        false
+    ) as is_withdrawn,
     restrictions.offered_in,
     restrictions.not_offered_in,
 from versions
@@ -116,4 +123,5 @@ inner join chosen
     on
         versions.item_id = chosen.item_id
         and versions.valid_from = chosen.valid_from
+inner join latest_versions on versions.item_id = latest_versions.item_id
 left join restrictions on versions.item_id = restrictions.item_id

@@ -1,7 +1,8 @@
 -- Ids that turned out to belong to a user, as known three ways: before the as-of, by known_at, now.
 -- An event goes by the latest link at its time; one before the first link, by that first link.
--- Two links are followed (device to login, login to user), each at the time of the event.
-with ledger as (
+-- Links are followed to the end (device to login, login to user …), each at the time of the event;
+-- ids that lead back to one another are one person, known by the least of these ids.
+with recursive ledger as (
     select file_hash,
     from raw.ingestions
 ),
@@ -69,48 +70,70 @@ spans as (
     window id_links as (partition by knowledge, anonymous_id order by valid_from)
 ),
 
-changes as (
-    select
+chains as (
+    select distinct
         knowledge,
         anonymous_id,
-        starts_at,
+        anonymous_id as reached_id,
+        timestamptz '0001-01-01 00:00:00+00' as starts_at,
+        timestamptz '9999-12-31 00:00:00+00' as ends_at,
+        []::varchar[] as passed,
+        false as is_ring,
     from spans
-    union distinct
+    union all
     select
-        spans.knowledge,
-        spans.anonymous_id,
-        next_spans.starts_at,
-    from spans
-    inner join spans as next_spans
+        chains.knowledge,
+        chains.anonymous_id,
+        spans.user_id as reached_id,
+        greatest(chains.starts_at, spans.starts_at) as starts_at,
+        least(chains.ends_at, spans.ends_at) as ends_at,
+        list_append(chains.passed, spans.anonymous_id) as passed,
+        spans.user_id = spans.anonymous_id or list_contains(chains.passed, spans.user_id)
+            as is_ring,
+    from chains
+    inner join spans
         on
-            spans.knowledge = next_spans.knowledge
-            and spans.user_id = next_spans.anonymous_id
-            and spans.starts_at < next_spans.starts_at
-            and spans.ends_at > next_spans.starts_at
+            chains.knowledge = spans.knowledge
+            and chains.reached_id = spans.anonymous_id
+            and chains.starts_at < spans.ends_at
+            and chains.ends_at > spans.starts_at
+    where not chains.is_ring
+),
+
+linked as (
+    select distinct
+        knowledge,
+        anonymous_id,
+    from links
+),
+
+ends as (
+    select
+        chains.knowledge,
+        chains.anonymous_id,
+        case
+            when chains.is_ring
+                then list_min(
+                    chains.passed[
+                        list_position(chains.passed, chains.reached_id):len(chains.passed)
+                    ]
+                )
+            else chains.reached_id
+        end as user_id,
+        chains.starts_at,
+        chains.ends_at,
+    from chains
+    left join linked
+        on
+            chains.knowledge = linked.knowledge
+            and chains.reached_id = linked.anonymous_id
+    where chains.is_ring or linked.anonymous_id is null
 )
 
 select
-    changes.knowledge,
-    changes.anonymous_id,
-    coalesce(next_spans.user_id, spans.user_id) as user_id,
-    changes.starts_at,
-    coalesce(
-        lead(changes.starts_at) over (
-            partition by changes.knowledge, changes.anonymous_id
-            order by changes.starts_at
-        ),
-        timestamptz '9999-12-31 00:00:00+00'
-    ) as ends_at,
-from changes
-inner join spans
-    on
-        changes.knowledge = spans.knowledge
-        and changes.anonymous_id = spans.anonymous_id
-        and changes.starts_at >= spans.starts_at
-        and changes.starts_at < spans.ends_at
-left join spans as next_spans
-    on
-        spans.knowledge = next_spans.knowledge
-        and spans.user_id = next_spans.anonymous_id
-        and changes.starts_at >= next_spans.starts_at
-        and changes.starts_at < next_spans.ends_at
+    knowledge,
+    anonymous_id,
+    user_id,
+    starts_at,
+    ends_at,
+from ends

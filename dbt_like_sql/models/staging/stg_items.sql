@@ -10,6 +10,7 @@ with catalogue as (
         published_at,
         available_from,
         available_until,
+        is_withdrawn,
         offered_in,
         not_offered_in,
         list_contains($blocked_items, item_id)
@@ -40,6 +41,7 @@ select
     seen.first_seen_at,
     (catalogue.available_from is null or catalogue.available_from < $as_of)
     and (catalogue.available_until is null or catalogue.available_until > $as_of)
+    and not coalesce(catalogue.is_withdrawn, false)
     and not coalesce(catalogue.is_blocked, seen.is_blocked) as is_available,
     catalogue.offered_in,
     catalogue.not_offered_in,

@@ -144,6 +144,7 @@ class _Facts:
         return _result(
             BALANCE,
             passed=unbalanced.is_empty() and missing.is_empty(),
+            sentence=_balance_sentence(unbalanced, missing, self._ledger.height),
             numbers={
                 "files": self._ledger.height,
                 "unbalanced_files": unbalanced.height,
@@ -161,12 +162,18 @@ class _Facts:
         rates = books.quarantine_rates(self._ledger, pl.DataFrame(keys, schema=schema, orient="row"))
         counts = _counts(self._files)
         rate = counts[c.ROWS_QUARANTINED] / counts[c.ROWS_READ] if counts[c.ROWS_READ] else 0.0
-        return _graded(QUARANTINE_RATE, rates, numbers={"rate": rate, **counts})
+        sentence = "; ".join(books.rate_sentences(rates)) or (
+            f"{counts[c.ROWS_QUARANTINED]:,.0f} of {counts[c.ROWS_READ]:,.0f} rows were refused"
+        )
+        return _graded(QUARANTINE_RATE, rates, sentence, numbers={"rate": rate, **counts})
 
     def volume(self) -> dg.AssetCheckResult:
         volumes = books.weekday_volumes(self._days)
         known = volumes.filter(pl.col(books.VERDICT) != books.NO_HISTORY)
-        return _graded(VOLUME, volumes, numbers={"sources": volumes.height, "sources_with_history": known.height})
+        sentence = "; ".join(books.volume_sentences(volumes)) or f"{known.height} sources have a history, as usual"
+        return _graded(
+            VOLUME, volumes, sentence, numbers={"sources": volumes.height, "sources_with_history": known.height}
+        )
 
 
 def _counts(counts: Iterable[FileCounts]) -> dict[str, float]:
@@ -179,16 +186,34 @@ def _counts(counts: Iterable[FileCounts]) -> dict[str, float]:
     }
 
 
-def _graded(check: str, judged: pl.DataFrame, numbers: dict[str, float]) -> dg.AssetCheckResult:
+def _balance_sentence(unbalanced: pl.DataFrame, missing: pl.DataFrame, files: int) -> str:
+    for faulty, what in ((unbalanced, "do not add up"), (missing, "have other rows in raw.events than were accepted")):
+        if not faulty.is_empty():
+            return f"{faulty.height} files {what}, first {faulty[c.SOURCE_FILE][0]}"
+    return f"all {files} rows of the ledger add up"
+
+
+def _graded(check: str, judged: pl.DataFrame, sentence: str, numbers: dict[str, float]) -> dg.AssetCheckResult:
     """A check whose sources carry verdicts: `warn` warns, `block` fails it."""
     verdict = books.worst(judged[books.VERDICT])
     return _result(
-        check, passed=verdict == books.PASS, numbers=numbers, tables={"sources": judged}, blocks=verdict == books.BLOCK
+        check,
+        passed=verdict == books.PASS,
+        sentence=sentence,
+        numbers=numbers,
+        tables={"sources": judged},
+        blocks=verdict == books.BLOCK,
     )
 
 
 def _result(
-    check: str, *, passed: bool, numbers: dict[str, float], tables: dict[str, pl.DataFrame], blocks: bool = True
+    check: str,
+    *,
+    passed: bool,
+    sentence: str,
+    numbers: dict[str, float],
+    tables: dict[str, pl.DataFrame],
+    blocks: bool = True,
 ) -> dg.AssetCheckResult:
     shown = {name: _table(frame.head(LAST_FILES)) for name, frame in tables.items() if not frame.is_empty()}
     return dg.AssetCheckResult(
@@ -196,6 +221,7 @@ def _result(
         check_name=check,
         passed=passed,
         severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
+        description=sentence,
         metadata={**numbers, **shown},
     )
 

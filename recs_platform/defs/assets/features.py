@@ -72,5 +72,7 @@ def _unit_length(platform: Platform, context: dg.AssetExecutionContext) -> dg.As
         asset_key=VECTORS_KEY,
         check_name=UNIT_LENGTH,
         passed=not faulty,
+        description=f"{len(faulty)} of {stored.height} vectors are faulty"
+        + (f", such as that of {faulty[0]}" if faulty else ""),
         metadata={"vectors": stored.height, "faulty": len(faulty), "sample": ", ".join(faulty[:FAULTY_SHOWN])},
     )

@@ -56,6 +56,7 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
                     check_name=FLAGGED_SHARE,
                     passed=share <= FLAGGED_SHARE_WARN,
                     severity=dg.AssetCheckSeverity.WARN,
+                    description=f"{flagged:,} of {events:,} events are flagged ({share:.1%})",
                     metadata={"share": share, "events_flagged": flagged, "events": events},
                 )
             ],

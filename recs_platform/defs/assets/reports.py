@@ -21,6 +21,7 @@ from recs_platform.stages.reports import REPORTS, Report, worst
 
 GROUP = "reports"
 VERDICT = "verdict"
+SUBJECTS_SHOWN = 5
 NO_BLOCK = "no_report_blocks"
 VERDICTS_KEY = metadata.asset_key(VERDICTS.name)
 
@@ -103,12 +104,20 @@ def _report_asset(report: Report) -> dg.AssetsDefinition:
                     check_name=VERDICT,
                     passed=result.verdict == "pass",
                     severity=_severity(result.verdict),
+                    description=_told(result.verdict, shown),
                     metadata={VERDICT: result.verdict, **result.numbers},
                 )
             ],
         )
 
     return table
+
+
+def _told(verdict: str, judged: pl.DataFrame) -> str:
+    """The verdict, and what it was given for: the subjects of the rows that say it."""
+    subjects = judged.filter(pl.col(c.VERDICT) == verdict)[c.SUBJECT].unique(maintain_order=True).to_list()
+    shown = ", ".join(subjects[:SUBJECTS_SHOWN]) + (" …" if len(subjects) > SUBJECTS_SHOWN else "")
+    return f"{verdict}: {shown}" if verdict != "pass" and shown else verdict
 
 
 def _severity(verdict: str) -> dg.AssetCheckSeverity:
@@ -143,6 +152,7 @@ def _verdicts_asset(reports: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
                 dg.AssetCheckResult(
                     check_name=NO_BLOCK,
                     passed=not silent and overall != "block",
+                    description=f"without a verdict: {', '.join(silent)}" if silent else _told(overall, judged),
                     metadata={"silent": ", ".join(silent), VERDICT: overall},
                 )
             ],

@@ -68,5 +68,6 @@ def _checks(made: Lists, k: int) -> Results:
             asset_key=LISTS_KEY,
             check_name=name,
             passed=failing.is_empty(),
+            description=f"{failing.height} rows fail",
             metadata={"failing_rows": failing.height, "sample": dg.MetadataValue.md(sample)},
         )

@@ -105,6 +105,7 @@ def _every_user_once(users: pl.DataFrame, members: pl.DataFrame) -> dg.AssetChec
         asset_key=BEHAVIOUR_KEY,
         check_name=EVERY_USER_ONCE,
         passed=wrong.is_empty(),
+        description=f"{wrong.height} of {users.height} users have no segment, or several",
         metadata={"users": users.height, "failing_users": wrong.height, **sample},
     )
 

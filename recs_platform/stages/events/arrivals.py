@@ -120,16 +120,12 @@ def _reason(source: Source, file: RawFile, kind: SourceFile | None) -> str | Non
     name = file.inside
     if leads_out(file):
         return "its name leads out of the zip"
-    if not file.path.is_file():
-        return "it is no regular file"
-    if not name.isprintable():
-        return "its name holds control characters; rename it"
+    if not (file.path.is_file() and name.isprintable()):
+        return "it is no regular file" if name.isprintable() else "its name holds control characters; rename it"
     if is_unfinished(name):
         return "it is still being written; rename it when it is whole"
-    if source.ignores(name):
-        return f"source {source.name!r} ignores it"
-    if kind is None:
-        return _no_kind(source, file)
+    if kind is None or source.ignores(name):
+        return f"source {source.name!r} ignores it" if source.ignores(name) else _no_kind(source, file)
     return "it is empty" if file.size == 0 else None
 
 

@@ -21,8 +21,9 @@ _PARTITION = re.compile(r"([^=/]+)=(.*)")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 # One word of the end that exports give to the names of parts: a number, a date, a hash, or a word for a part.
 _SEPARATORS = r"[-_. ()+~]"
-_WORD = r"(?:(?=[^-_. ()+~]*\d)[^-_. ()+~]+|[0-9a-f]{4,}|part|parts|chunk|batch|shard|export|of|page|full|delta|copy|snappy|gzip|zstd|lz4)"
-_PART = rf"(?:{_SEPARATORS}+{_WORD})+\)?"
+_WORDS = "part|parts|chunk|batch|shard|export|of|page|full|delta|copy|snappy|gzip|zstd|lz4"
+_WORD = rf"(?:(?=[^-_. ()+~]*\d)[^-_. ()+~]+|[0-9a-f]{{4,}}|{_WORDS})"
+PART = rf"(?:{_SEPARATORS}+{_WORD})+\)?"
 
 
 class Fit(IntEnum):
@@ -48,7 +49,7 @@ def fit(pattern: str, path: str) -> Fit | None:
 
     Case and compression suffixes do not matter. Only a pattern whose stem has no wildcard takes parts and folders.
 
-    >>> fit("events.*", "2024/Events.csv.gz"), fit("events.*", "events_2024-02-01.csv"), fit("events.*", "events_my.csv")
+    >>> fit("events.*", "2024/Events.csv.gz"), fit("events.*", "events_2024.csv"), fit("events.*", "events_my.csv")
     (<Fit.NAME: 0>, <Fit.PART: 1>, None)
     >>> fit("events.*", "events/date=2024-02-01/part-0.snappy.parquet"), fit("items.*", "events/items.csv")
     (<Fit.FOLDER: 2>, <Fit.NAME: 0>)
@@ -108,9 +109,9 @@ def is_marker(path: str) -> bool:
 @cache
 def _as_part(pattern: str) -> re.Pattern[str]:
     stem, _, rest = pattern.partition(".")
-    return re.compile(rf"{re.escape(stem)}{_PART}(?:{translate(f'.{rest}')})")
+    return re.compile(rf"{re.escape(stem)}{PART}(?:{translate(f'.{rest}')})")
 
 
 @cache
 def _as_folder(stem: str) -> re.Pattern[str]:
-    return re.compile(rf"{re.escape(stem)}(?:{_PART})?")
+    return re.compile(rf"{re.escape(stem)}(?:{PART})?")

@@ -3,6 +3,7 @@
 Their content is hashed here, never parsed. How they come there is told in `arrivals`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -40,7 +41,7 @@ class PendingFile:
 
 @dataclass(frozen=True)
 class Landed:
-    """What lies in landing: files to read in order of source and name, and what is left alone, by name.
+    """What lies in landing: files to read in the order they were written, and what is left alone, by name.
 
     `unknown`: no source knows it. `refused`: (name, reason). `settling`: changed a moment ago, so perhaps unfinished.
     `markers` accompany data: checksums, marks of success, hidden files.
@@ -56,7 +57,7 @@ class Landed:
 def pending(
     home: Home, sources: Mapping[str, Source], lake: Lake, *, changed_before: datetime | None = None
 ) -> list[PendingFile]:
-    """Landed files whose content the ledger does not hold, in order of source and name; the same content only once."""
+    """Landed files whose content the ledger does not hold, in the order they were written; each content once."""
     return split_pending(look_into_landing(home, sources, changed_before=changed_before), lake)
 
 
@@ -133,12 +134,30 @@ class _Found:
 
     def landed(self) -> Landed:
         return Landed(
-            tuple(sorted(self._files, key=lambda file: (file.source, file.source_file))),
+            tuple(sorted(self._files, key=_arrival)),
             tuple(sorted(self._unknown)),
             tuple(sorted(self._refused)),
             dict(sorted(self._settling.items())),
             tuple(sorted(self._markers)),
         )
+
+
+def _arrival(file: PendingFile) -> tuple[int, str, list[tuple[int, str]]]:
+    """What orders files as they came, so that one ingestion of all gives what an ingestion of each would.
+
+    Of those written at the same instant, numbers in names count as numbers: part 2 comes before part 10.
+    """
+    return file.state.changed_ns, file.source, natural_order(file.source_file)
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """A key for names in which numbers count as numbers.
+
+    >>> sorted(["items.10.csv", "items.2.csv"], key=natural_order)
+    ['items.2.csv', 'items.10.csv']
+    """
+    parts = [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", name)]
+    return [*parts, (-1, name)]
 
 
 def split_pending(landed: Landed, lake: Lake) -> list[PendingFile]:

@@ -58,8 +58,8 @@ def prepare_macros(con: duckdb.DuckDBPyConnection) -> None:
     - `epoch_instant(value, unit)`: TIMESTAMPTZ of a number or its text, counted in 's', 'ms' or 'us' since 1970; with
       'any', what is below 1e11 counts as seconds and what is below 1e14 as milliseconds.
     - `local_instant(timestamp, zone)`: TIMESTAMPTZ of what clocks in a zone show.
-    - `right_instant(shown, sent, received)`: TIMESTAMPTZ of what a sender's clock showed, set right by how far it was off
-      when it sent and the receiver's clock was right; NULL unless all three are instants.
+    - `right_instant(shown, sent, received)`: TIMESTAMPTZ of what a sender's clock showed, set right by how far it
+      was from the receiver's when it sent; NULL unless all three are instants.
     - `times(text, text)`: DOUBLE, exact to nine digits where the numbers allow.
     - `truth(text)`: BOOLEAN of the words in use for it, in any case.
     - `consent_told(texts)`: of what was said in several places 'false' if one refuses, else what cannot be read, else

@@ -77,6 +77,7 @@ def files_of(path: Path) -> list[RawFile]:
 
 
 def is_zip(file: RawFile) -> bool:
+    """Whether it is a whole zip: its name alone is not enough."""
     return file.path.suffix.lower() == ".zip" and zipfile.is_zipfile(file.path)
 
 

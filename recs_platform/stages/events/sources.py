@@ -58,6 +58,9 @@ class SourceFile(BaseModel):
         default=None, description="columns a csv or parquet must have; absent: all"
     )
     tables: tuple[str, ...]
+    constants: dict[str, str] = Field(
+        default={}, description="columns that have one value in every file of this kind; they need not be declared"
+    )
     partitions: dict[str, str] = Field(
         default={}, description="values of columns that the path tells; filled in for each file, not in source.yml"
     )
@@ -83,7 +86,9 @@ class SourceFile(BaseModel):
         by_lower = {name.lower(): name for name in self.columns}
         told = {by_lower[key.lower()]: value for key, value in partitions(path).items() if key.lower() in by_lower}
         delimiter = self.delimiter or _DELIMITERS.get(Path(plain_name(path)).suffix, ",")
-        return self.model_copy(update={"partitions": told, "delimiter": delimiter})
+        columns = {**self.columns, **dict.fromkeys(self.constants, "varchar")}
+        told |= self.constants
+        return self.model_copy(update={"partitions": told, "delimiter": delimiter, "columns": columns})
 
 
 class SourceYml(BaseModel):
@@ -140,7 +145,7 @@ class Sources(dict[str, Source]):
         if name in self.broken:
             raise UsageError(f"source {name!r} is left out: {self.broken[name]}")
         known = ", ".join(self) or "none"
-        raise UsageError(f"no source {name!r}{did_you_mean(name, [*self, *self.broken])}; there are: {known}")
+        raise UsageError(f"no source {name!r}{did_you_mean(name, [*self, *self.broken]) or f'; there are: {known}'}")
 
 
 Proof = Callable[[Source], str | None]
@@ -155,9 +160,10 @@ def load_sources(folder: Path, own: Path | None = None, prove: Proof | None = No
     packaged = {yml.parent.name: load_source(yml) for yml in sorted(folder.glob(f"*/{SOURCE_YML}"))}
     found, broken = dict(packaged), dict[str, str]()
     for each in _own_folders(own):
+        if each.name in packaged:
+            broken[each.name] = f"{each}: the platform has a source {each.name!r} already; rename the folder"
+            continue
         try:
-            if each.name in packaged:
-                raise ModelError(f"{each}: the platform has a source {each.name!r} already; rename the folder")
             source = load_source(each / SOURCE_YML)
         except (ModelError, OSError, UnicodeDecodeError) as error:
             broken[each.name] = str(error)

@@ -38,8 +38,8 @@ def _encoding(start: bytes) -> str | None:
         return _UTF_16[start[:2]]
     if start.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
-    has_zeros = [byte == 0 for byte in start]
-    return {(False, True, False, True): "utf-16-le", (True, False, True, False): "utf-16-be"}.get(tuple(has_zeros))
+    zeros = "".join("0" if byte == 0 else "x" for byte in start)
+    return {"x0x0": "utf-16-le", "0x0x": "utf-16-be"}.get(zeros)
 
 
 def _recode(path: Path, encoding: str, target: Path) -> None:

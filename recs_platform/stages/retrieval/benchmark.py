@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.evaluation.metrics import USER_COUNT, catalogue_coverage, novelty, user_metrics
 from recs_platform.stages.retrieval.choosing import Trials, choose
 from recs_platform.stages.retrieval.config import RetrievalConfig
@@ -133,7 +134,7 @@ def source_names(asked: Sequence[str] | None, default: Sequence[str]) -> list[st
     known = [source.name for source in SOURCES]
     unknown = [name for name in asked or [] if name not in known]
     if unknown:
-        raise UsageError(f"no source {unknown}; there are: {', '.join(known)}")
+        raise UsageError(f"no source {unknown}{did_you_mean(unknown[0], known)}; there are: {', '.join(known)}")
     return list(asked) if asked else list(default)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, create_model, field_validator
 
+from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.stages.retrieval.index import IndexConfig
 from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform.stages.retrieval.sources.base import Source, SourceConfig, VectorSource
@@ -21,7 +22,8 @@ _Configs = create_model(
 def _refuse_unknown(names: Iterable[str]) -> None:
     unknown = sorted(set(names) - {source.name for source in SOURCES})
     if unknown:
-        raise ValueError(f"unknown sources {unknown}; known: {[source.name for source in SOURCES]}")
+        known = [source.name for source in SOURCES]
+        raise ValueError(f"unknown sources {unknown}{did_you_mean(str(unknown[0]), known) or f'; known: {known}'}")
 
 
 def _known_name(name: str) -> str:

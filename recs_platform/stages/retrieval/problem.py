@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
+from recs_platform.evaluation.ties import tie_keys
 from recs_platform.stages.retrieval.places import offers_by_group
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
 
@@ -37,6 +38,7 @@ PROFILE_COLUMNS = {
     c.SEGMENT_ID: pl.String(),
 }
 
+_TIE = "tie_key"
 # Cached properties that do not depend on what is eligible.
 _OF_ALL_PLACES = ("user_series", "item_series", "preferences", "consumed", "excluded", "recent")
 
@@ -46,7 +48,8 @@ class RetrievalProblem:
     """Users and items as codes (places in the sorted ids); one entry an interaction.
 
     `user_ids`, `item_ids`: str, ascending. `users`, `items`: int32, `occurred_us`: int64, `weights`: float32, all of
-    one length, sorted by user, time, item, weight. `eligible`: bool (n_items,), what may be recommended to anybody.
+    one length, sorted by user, time, and within an instant without a pattern (`tie_keys`).
+    `eligible`: bool (n_items,), what may be recommended to anybody.
     `catalogue`: CATALOGUE_COLUMNS, a row an item in the order of the codes; `profiles`: PROFILE_COLUMNS, a row a user.
     `vectors`: float32 (n_items, d) that the operator brought, zero where there is none; d = 0 without any.
     `place_of`: int32 (n_users,), the group of each user; `offered`: bool (n_groups, n_items), what may be recommended
@@ -168,8 +171,12 @@ def encode(
     item_ids = _sorted_ids(items, interactions, c.ITEM_ID)
     available = items.filter(pl.col(IS_AVAILABLE))[c.ITEM_ID].unique()
     rows = interactions.select(
-        _codes(c.USER_ID, user_ids), _codes(c.ITEM_ID, item_ids), pl.col(OCCURRED_US), pl.col(c.WEIGHT)
-    ).sort(c.USER_ID, OCCURRED_US, c.ITEM_ID, c.WEIGHT)
+        _codes(c.USER_ID, user_ids),
+        _codes(c.ITEM_ID, item_ids),
+        pl.col(OCCURRED_US),
+        pl.col(c.WEIGHT),
+        tie_keys(interactions[c.USER_ID], interactions[c.ITEM_ID]).alias(_TIE),
+    ).sort(c.USER_ID, OCCURRED_US, _TIE, c.ITEM_ID, c.WEIGHT)
     is_available = item_ids.is_in(available.implode()).to_numpy().astype(np.bool_)
     place_of, offered = offers_by_group(user_ids, item_ids, is_available, places, barred)
     return RetrievalProblem(

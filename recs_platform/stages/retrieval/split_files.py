@@ -10,6 +10,7 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
+from recs_platform.evaluation.ties import tie_keys
 from recs_platform.stages.retrieval.problem import IS_AVAILABLE, OCCURRED_US, RetrievalProblem, encode
 
 VALID_FRACTION = 0.1
@@ -83,7 +84,9 @@ def carve(train: pl.DataFrame, carving: Carving, *, seed: int) -> tuple[pl.DataF
     must look, so no more than the span's, or 500 where those are fewer; `random` draws a tenth. A user keeps at least
     one item; whoever has only one is not chosen on.
     """
-    pairs = train.group_by(PAIR).agg(pl.col(OCCURRED_US).min()).sort(c.USER_ID, OCCURRED_US, c.ITEM_ID)
+    pairs = train.group_by(PAIR).agg(pl.col(OCCURRED_US).min())
+    ties = tie_keys(pairs[c.USER_ID], pairs[c.ITEM_ID])
+    pairs = pairs.with_columns(ties).sort(c.USER_ID, OCCURRED_US, ties.name, c.ITEM_ID)
     place, count = pl.int_range(pl.len()).over(c.USER_ID), pl.len().over(c.USER_ID)
     if carving.kind == "last_items":
         chosen = (place == count - 1) & (count > 1)

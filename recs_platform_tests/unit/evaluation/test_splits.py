@@ -27,12 +27,22 @@ def test_each_user_loses_the_last_share_of_their_items(rows, fraction):
         for row_user, item, time in rows:
             if row_user == user:
                 first[item] = min(time, first.get(item, time))
-        order = [item for _, item in sorted((time, item) for item, time in first.items())]
-        count = max(1, math.floor(len(order) * fraction)) if len(order) >= 5 else 0
-        split = len(order) - count
-        assert set(kept.filter(pl.col("user_id") == user)["item_id"]) == set(order[:split])
-        assert set(held_out.filter(pl.col("user_id") == user)["item_id"]) == set(order[split:])
+        count = max(1, math.floor(len(first) * fraction)) if len(first) >= 5 else 0
+        early = set(kept.filter(pl.col("user_id") == user)["item_id"])
+        late = set(held_out.filter(pl.col("user_id") == user)["item_id"])
+        assert len(late) == count
+        assert early | late == set(first)
+        assert not early & late
+        assert not late or max((first[item] for item in early), default=0) <= min(first[item] for item in late)
     assert len(kept) + len(held_out) == len(rows)
+
+
+def test_of_one_instant_no_item_is_held_out_for_everybody():
+    rows = [(f"u{user}", f"i{item}", 0) for user in range(200) for item in range(5)]
+    held_out = per_user_holdout(frame(rows), 0.2)[1]["item_id"].value_counts()["count"].to_list()
+    assert len(held_out) == 5
+    # Each of five items is drawn by a fifth of 200 users; 60 is 3.5 deviations of the binomial away.
+    assert max(held_out) < 60
 
 
 def test_rows_keep_their_order():

@@ -25,7 +25,7 @@ WriteModel = Callable[..., None]
         ("select value as n from raw.events", "bigint", "n is DOUBLE, declared BIGINT"),
         ("select [1] as n", "bigint", r"n is INTEGER\[\], declared BIGINT"),
         ("select event_date as n from raw.events", "timestamptz", "n is DATE"),
-        ("select nobody as n from raw.events", "varchar", r"a\.sql: .*nobody"),
+        ("select nobody as n from raw.events", "varchar", r"a\.sql:1: .*nobody"),
     ],
 )
 def test_a_type_that_the_sql_does_not_give_is_refused(

@@ -18,7 +18,7 @@ T = TypeVar("T")
 class SourceConfig(BaseModel):
     """Parameters of one source: frozen, unknown names refused. A source's own class may change the defaults."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     # Fields that say how lists are asked for, not what is fitted.
     asked: ClassVar[frozenset[str]] = frozenset({"enabled", "weight", "history", "decay"})

@@ -30,8 +30,10 @@ class ContentConfig(SourceConfig):
     """TF-IDF with sublinear term frequency, then truncated SVD: latent semantic analysis (Deerwester et al. 1990)."""
 
     dimensions: Annotated[int, Field(ge=1, le=512, description="length of a vector; capped by items and terms")] = 64
-    terms_max: Annotated[int, Field(ge=1, description="most frequent terms kept, which bounds the memory")] = 50_000
-    items_min: Annotated[int, Field(ge=1, description="items that a term must occur in to be kept")] = 2
+    terms_max: Annotated[
+        int, Field(ge=1, le=10_000_000, description="most frequent terms kept, which bounds the memory")
+    ] = 50_000
+    items_min: Annotated[int, Field(ge=1, le=10_000_000, description="items that a term must occur in to be kept")] = 2
     sweeps: Annotated[int, Field(ge=1, le=50, description="power iterations of the randomized SVD")] = 3
     history: Annotated[int, Field(ge=1, le=1000, description="latest items of a user that are looked up")] = 50
     decay: Annotated[float, Field(gt=0, le=1, description="weight of an item against the one after it")] = 0.95

@@ -26,8 +26,10 @@ class CovisitationConfig(SourceConfig):
 
     gap_minutes: Annotated[float, Field(gt=0, le=43200, description="a longer pause ends a session")] = 1440.0
     window: Annotated[int, Field(ge=1, le=50, description="places on either side that an item is paired with")] = 10
-    half_life_days: Annotated[float, Field(gt=0, description="age at which a session counts half")] = 365.0
-    shrinkage: Annotated[float, Field(ge=0, description="added to an item's sessions: rare items are less sure")] = 10.0
+    half_life_days: Annotated[float, Field(gt=0, le=1e6, description="age at which a session counts half")] = 365.0
+    shrinkage: Annotated[
+        float, Field(ge=0, le=1e6, description="added to an item's sessions: rare items are less sure")
+    ] = 10.0
     neighbours: Annotated[int, Field(ge=1, le=5000, description="kept for each item; bounds memory and time")] = 100
     history: Annotated[int, Field(ge=1, le=1000, description="latest items of a user that are looked up")] = 20
     decay: Annotated[float, Field(gt=0, le=1, description="weight of an item against the one after it")] = 0.8

@@ -28,7 +28,7 @@ class GroupPopularityConfig(SourceConfig):
     smoothing: Annotated[
         float, Field(gt=0, le=1e6, description="positives of today that a group borrows from all users")
     ] = 1000.0
-    min_users: Annotated[int, Field(ge=1, description="users with a positive that make a group")] = 20
+    min_users: Annotated[int, Field(ge=1, le=10_000_000, description="users with a positive that make a group")] = 20
     max_groups: Annotated[int, Field(ge=1, le=1000, description="largest of a kind that are kept; bounds memory")] = 100
     segment_weight: Weight = 1.0
     country_weight: Weight = 1.0

@@ -26,9 +26,13 @@ class ItemKnnConfig(SourceConfig):
     """Shrunken cosine similarity of items over users (as in Sarwar et al. 2001)."""
 
     neighbours: Annotated[int, Field(ge=1, le=5000, description="kept for each item; bounds memory and time")] = 100
-    shrinkage: Annotated[float, Field(ge=0, description="added to squared norms: rare items are less sure")] = 10.0
+    shrinkage: Annotated[float, Field(ge=0, le=1e6, description="added to squared norms: rare items are less sure")] = (
+        10.0
+    )
     activity_damping: Annotated[float, Field(ge=0, le=2, description="a user counts activity ** -this")] = 0.5
-    fit_history: Annotated[int, Field(ge=2, description="latest items of a user compared; cost is its square")] = 500
+    fit_history: Annotated[
+        int, Field(ge=2, le=10_000_000, description="latest items of a user compared; cost is its square")
+    ] = 500
     history: Annotated[int, Field(ge=1, le=1000, description="latest items of a user that are looked up")] = 50
     decay: Annotated[float, Field(gt=0, le=1, description="weight of an item against the one after it")] = 0.85
     category_weight: Annotated[float, Field(ge=0, le=100, description="added for the same category")] = 0.0

@@ -18,10 +18,11 @@ class NGramsConfig(SourceConfig):
     """Shares of what came next, of two items before it mixed with those of one (as in MacKay & Peto 1995)."""
 
     gap_minutes: Annotated[
-        float | None, Field(gt=0, description="a longer pause ends a session; none: a user is one session")
+        float | None, Field(gt=0, le=1e6, description="a longer pause ends a session; none: a user is one session")
     ] = None
     smoothing: Annotated[
-        float, Field(ge=0, description="times a context must have been seen to count as much as the shorter one")
+        float,
+        Field(ge=0, le=1e6, description="times a context must have been seen to count as much as the shorter one"),
     ] = 40.0
     rules: Annotated[int, Field(ge=1, le=5000, description="next items kept for each context; bounds time")] = 500
     history: Annotated[int, Field(ge=1, le=1000, description="latest items of a user that are contexts")] = 50

@@ -25,7 +25,9 @@ class TransitionsConfig(SourceConfig):
     normalization: Annotated[
         Literal["row", "plain"], Field(description="row: share of all that followed the item; plain: counts")
     ] = "row"
-    smoothing: Annotated[float, Field(ge=0, description="added to a row's total: few rules are less sure")] = 40.0
+    smoothing: Annotated[float, Field(ge=0, le=1e6, description="added to a row's total: few rules are less sure")] = (
+        40.0
+    )
     popularity_damping: Annotated[
         float, Field(ge=0, le=2, description="rules are divided by (total weight that led to the item) ** this")
     ] = 0.0

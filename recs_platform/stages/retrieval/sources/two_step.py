@@ -21,7 +21,9 @@ _BLOCK_COST = 8_000_000
 class TwoStepConfig(TransitionsConfig):
     """A walk over the rules of `transitions`, whose fields count here too; `rules` bounds what is kept of the walk."""
 
-    smoothing: Annotated[float, Field(ge=0, description="added to a row's total: few rules are less sure")] = 20.0
+    smoothing: Annotated[float, Field(ge=0, le=1e6, description="added to a row's total: few rules are less sure")] = (
+        20.0
+    )
     step_rules: Annotated[int, Field(ge=1, le=1000, description="followed from an item; time grows as its square")] = 50
     theta: Annotated[float, Field(ge=0, le=10, description="weight of two steps against one")] = 2.0
 

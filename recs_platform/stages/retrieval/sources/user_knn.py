@@ -24,7 +24,9 @@ class UserKnnConfig(SourceConfig):
     popularity_damping: Annotated[float, Field(ge=0, le=2, description="a shared item counts popularity ** -this")] = (
         0.4
     )
-    shrinkage: Annotated[float, Field(ge=0, description="added to squared norms: short histories are less sure")] = 3.0
+    shrinkage: Annotated[
+        float, Field(ge=0, le=1e6, description="added to squared norms: short histories are less sure")
+    ] = 3.0
     power: Annotated[float, Field(gt=0, le=10, description="of the similarity; above 1 the nearest count more")] = 1.5
     own_fading: Annotated[
         float, Field(ge=0, le=5, description="a shared item counts (1 + place in the target's history) ** -this")
@@ -32,9 +34,12 @@ class UserKnnConfig(SourceConfig):
     fading: Annotated[
         float, Field(ge=0, le=5, description="an offer counts (1 + place in the neighbour's history) ** -this")
     ] = 0.5
-    fit_history: Annotated[int, Field(ge=1, description="latest items of a user that are compared and offered")] = 500
+    fit_history: Annotated[
+        int, Field(ge=1, le=10_000_000, description="latest items of a user that are compared and offered")
+    ] = 500
     audience: Annotated[
-        int, Field(ge=1, description="latest users of an item who can be neighbours through it; bounds time")
+        int,
+        Field(ge=1, le=10_000_000, description="latest users of an item who can be neighbours through it; bounds time"),
     ] = 2000
 
 

@@ -26,12 +26,14 @@ class VSKnnConfig(SourceConfig):
     """Vector session-kNN (Ludewig & Jannach 2018), with places in the neighbour as in STAN (Garg et al. 2019)."""
 
     gap_minutes: Annotated[
-        float | None, Field(gt=0, description="a longer pause ends a session; none: a user is one session")
+        float | None, Field(gt=0, le=1e6, description="a longer pause ends a session; none: a user is one session")
     ] = None
     history: Annotated[int, Field(ge=1, le=1000, description="latest steps of the user's session looked up")] = 20
     decay: Annotated[float, Field(gt=0, le=1, description="weight of a step against the one after it")] = 0.9
     length: Annotated[int, Field(ge=2, le=5000, description="latest steps of a past session remembered")] = 200
-    sample: Annotated[int, Field(ge=1, description="newest sessions of each item compared; bounds time")] = 500
+    sample: Annotated[
+        int, Field(ge=1, le=10_000_000, description="newest sessions of each item compared; bounds time")
+    ] = 500
     sessions: Annotated[int, Field(ge=1, le=5000, description="most similar sessions that are listened to")] = 100
     idf: Annotated[bool, Field(description="whether sharing a rare item makes sessions more similar")] = True
     half_life_days: Annotated[

@@ -8,6 +8,7 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import hashes, land, load_sources, look_into_landing, pending
+from recs_platform_tests.contracts.sources.landed import Landed
 
 SOURCES = load_sources(Path(__file__).parents[4] / "dbt_like_sql" / "sources")
 
@@ -77,7 +78,7 @@ def test_pending_sees_finished_known_files_in_order_and_the_same_content_once(ho
     (folder / "z").mkdir()
     (folder / "z" / "ratings.csv").write_text((folder / "ratings.csv").read_text())
     found = pending(home, SOURCES, Lake(home.lake))
-    assert [file.source_file for file in found] == ["movielens/deep/movies.csv", "movielens/ratings.csv"]
+    assert sorted(file.source_file for file in found) == ["movielens/deep/movies.csv", "movielens/ratings.csv"]
 
 
 def test_links_odd_names_and_what_is_no_file_are_refused_by_name(home, raw):
@@ -144,3 +145,28 @@ def test_a_file_that_cannot_be_opened_is_refused_and_the_others_are_not(home, ra
     found = look_into_landing(home, SOURCES)
     assert found.refused == (("movielens/ratings.csv", "cannot be read: Permission denied"),)
     assert [file.source_file for file in found.files] == ["movielens/deep/movies.csv"]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_parts_are_taken_in_as_they_came_in_one_ingestion_or_two(tmp_path, at_once):
+    """The tenth part comes after the second, whatever the letters of its name."""
+    landed = Landed(tmp_path, "contract")
+    folder = landed.home.landing / "contract"
+    folder.mkdir(parents=True)
+    for number in (2, 10):
+        (folder / f"items.{number}.csv").write_text(f"item_id,title\ni,part {number}\n")
+        if not at_once:
+            landed.ingest()
+    landed.ingest()
+    assert landed.rows("items", "title") == [("part 10",)]
+
+
+def test_what_was_written_last_counts_whatever_the_names(tmp_path):
+    landed = Landed(tmp_path, "contract")
+    folder = landed.home.landing / "contract"
+    folder.mkdir(parents=True)
+    for seconds, name in enumerate(("items.z.csv", "items.a.csv"), start=1):
+        (folder / name).write_text(f"item_id,title\ni,{name}\n")
+        os.utime(folder / name, (seconds, seconds))
+    landed.ingest()
+    assert landed.rows("items", "title") == [("items.a.csv",)]
