@@ -59,3 +59,4 @@ def retrieval(
         put_json(result.summary())
     else:
         put_table(*result.table())
+        typer.echo(result.remark())

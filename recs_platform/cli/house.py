@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.home import Home
-from recs_platform.settings import HOME_VARIABLE, Settings, read_settings
+from recs_platform.settings import HOME_VARIABLE, RetrievalSettings, Settings, read_settings
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -117,15 +117,19 @@ def find_platform() -> "Platform":
 
 def _is_home(home: Home) -> bool:
     """A copy of a home may lack its settings file, which says nothing but defaults until it is edited."""
-    return home.settings_file.is_file() or any(folder.is_dir() for folder in (home.landing, home.lake, home.artifacts))
+    folders = (home.landing, home.lake, home.artifacts, home.sources, home.models)
+    return home.settings_file.is_file() or any(folder.is_dir() for folder in folders)
 
 
 def _platform(settings: Settings) -> "Platform":
     from recs_platform.defs.platform import Platform, sql_folder
-    from recs_platform.defs.retrieval_inputs import check_retrieval_settings
 
     platform = Platform(settings, sql_folder())
-    check_retrieval_settings(platform)
+    # Defaults need no check, and retrieval takes a tenth of a second to import.
+    if settings.retrieval != RetrievalSettings():
+        from recs_platform.defs.retrieval_inputs import check_retrieval_settings
+
+        check_retrieval_settings(platform)
     return platform
 
 
