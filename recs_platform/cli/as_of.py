@@ -10,7 +10,9 @@ import typer
 from recs_platform.cli.house import find_dagster, find_platform, open_dagster
 from recs_platform.cli.show import put_json, put_table, say
 
-app = typer.Typer(help="List as-ofs, and take one back.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="List as-ofs, and take one back.", no_args_is_help=True, rich_markup_mode=None, suggest_commands=False
+)
 
 
 @app.command("list")

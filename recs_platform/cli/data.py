@@ -30,11 +30,11 @@ def init() -> None:
 
 
 def simulate(
-    users: Annotated[int, typer.Option(min=1)] = 2000,
-    items: Annotated[int, typer.Option(min=1)] = 1000,
-    days: Annotated[int, typer.Option(min=1)] = 60,
-    events: Annotated[int, typer.Option(min=1)] = 200_000,
-    seed: Annotated[int, typer.Option(min=0)] = 7,
+    users: Annotated[int, typer.Option(min=1, help="Users of the world.")] = 2000,
+    items: Annotated[int, typer.Option(min=1, help="Items of its catalogue.")] = 1000,
+    days: Annotated[int, typer.Option(min=1, help="Days that its events span.")] = 60,
+    events: Annotated[int, typer.Option(min=1, help="About how many events.")] = 200_000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 7,
 ) -> None:
     """Add files of a seeded synthetic world to landing.
 
@@ -133,7 +133,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
         typer.echo(line)
 
 
-def forget(user: str) -> None:
+def forget(user: Annotated[str, typer.Argument(help="The user's id.")]) -> None:
     """Erase a user everywhere. Not offered yet: it says so and leaves with exit code 1.
 
     Example: recs forget u42

@@ -30,7 +30,10 @@ LISTED = [c.SOURCE_FILE, c.LINE_NUMBER, c.CONTRACT_TABLE, c.REASON_CODE, c.REASO
 COUNTED = [c.SOURCE_FILE, c.CONTRACT_TABLE, c.ROWS_READ, c.ROWS_ACCEPTED, c.ROWS_QUARANTINED, c.ROWS_DUPLICATE]
 
 app = typer.Typer(
-    help="Rows that were refused: count, list, export and replay them.", no_args_is_help=True, rich_markup_mode=None
+    help="Rows that were refused: count, list, export and replay them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    suggest_commands=False,
 )
 
 
@@ -81,7 +84,12 @@ def _cut(payload: str | None) -> str | None:
 
 
 @app.command("export")
-def export(target: Path, file: File = None, reason: Reason = None, table: Table = None) -> None:
+def export(
+    target: Annotated[Path, typer.Argument(help="The .csv, .jsonl or .parquet file to write.")],
+    file: File = None,
+    reason: Reason = None,
+    table: Table = None,
+) -> None:
     """Write refused rows, whole, into a .csv, .jsonl or .parquet file.
 
     Example: recs quarantine export refused.csv --table events

@@ -31,16 +31,25 @@ class UserList(TypedDict):
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+User = Annotated[str, typer.Argument(help="The user's id; write -- before one that begins with -.")]
+ReleaseId = Annotated[str, typer.Argument(help="The release, as `recs releases list` names it.")]
 Form = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="table, csv or json.")]
 IN_JSON = [c.RANK, c.ITEM_ID, c.SCORE, c.REASON, c.SOURCES]
 ROWS_SHOWN = [c.RANK, c.TITLE, c.ITEM_ID, c.SCORE, c.REASON, c.SOURCES]
 
 releases = typer.Typer(
-    help="List, show, compare, roll back and withdraw releases.", no_args_is_help=True, rich_markup_mode=None
+    help="List, show, compare, roll back and withdraw releases.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    suggest_commands=False,
 )
 
 
-def recommend(user: str, k: Annotated[int | None, typer.Option("-k", min=1)] = None, as_json: AsJson = False) -> None:
+def recommend(
+    user: User,
+    k: Annotated[int | None, typer.Option("-k", min=1, help="The first so many items; all when absent.")] = None,
+    as_json: AsJson = False,
+) -> None:
     """A user's list in the release now in force; a pseudonym or an anonymous id names the user too.
 
     Example: recs recommend u00042 -k 5 --json
@@ -102,7 +111,7 @@ def show_three_users(platform: "Platform") -> None:
         _put_items(platform, found, ROWS_SHOWN[:-1])
 
 
-def explain(user: str, item: str, as_json: AsJson = False) -> None:
+def explain(user: User, item: Annotated[str, typer.Argument(help="The item's id.")], as_json: AsJson = False) -> None:
     """Why an item is in a user's list, or why it is not.
 
     Example: recs explain u00042 i00007
@@ -147,7 +156,7 @@ def list_all(as_json: AsJson = False) -> None:
 
 
 @releases.command("show")
-def show(release_id: str) -> None:
+def show(release_id: ReleaseId) -> None:
     """A release's manifest, as one JSON object.
 
     Example: recs releases show 2017-02-20-1a2b3c4d5e6f
@@ -159,7 +168,11 @@ def show(release_id: str) -> None:
 
 
 @releases.command("diff")
-def diff(a: str, b: str, as_json: AsJson = False) -> None:
+def diff(
+    a: Annotated[str, typer.Argument(help="The release before.")],
+    b: Annotated[str, typer.Argument(help="The release after.")],
+    as_json: AsJson = False,
+) -> None:
     """What changed from release A to release B.
 
     Example: recs releases diff 2017-02-19-0a1b2c3d4e5f 2017-02-20-1a2b3c4d5e6f
@@ -192,7 +205,9 @@ def _put_diff(platform: "Platform", found: dict[str, Any]) -> None:
 
 
 @releases.command("rollback")
-def rollback(release_id: str) -> None:
+def rollback(
+    release_id: Annotated[str, typer.Argument(help="A release, or `latest` to take the pin away.")],
+) -> None:
     """Pin a release as the current one; `latest` takes the pin away.
 
     Example: recs releases rollback 2017-02-19-0a1b2c3d4e5f
@@ -210,7 +225,7 @@ def rollback(release_id: str) -> None:
 
 
 @releases.command("withdraw")
-def withdraw(release_id: str) -> None:
+def withdraw(release_id: ReleaseId) -> None:
     """Take a release back for good: it is listed no more, and the greatest as-of that is left comes into force.
 
     Example: recs releases withdraw 2017-02-20-1a2b3c4d5e6f
@@ -274,7 +289,7 @@ def publish() -> None:
     typer.echo(f"{platform.home.analytics}: {len(report.table_rows)} tables, {report.size_bytes / 1e6:.1f} MB")
 
 
-def export(file: Path) -> None:
+def export(file: Annotated[Path, typer.Argument(help="The DuckDB file to write.")]) -> None:
     """Write one self-contained copy of the published file.
 
     Example: recs export shared.duckdb

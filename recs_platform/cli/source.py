@@ -23,7 +23,10 @@ COUNTED = [c.SOURCE_FILE, c.CONTRACT_TABLE, c.ROWS_READ, c.ROWS_ACCEPTED, c.ROWS
 FILES_SHOWN = 20
 
 app = typer.Typer(
-    help="Sources: write one for your own files, check it, list them.", no_args_is_help=True, rich_markup_mode=None
+    help="Sources: write one for your own files, check it, list them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    suggest_commands=False,
 )
 
 

@@ -22,7 +22,9 @@ ROWS_SHOWN = 5
 
 
 def sql_test(
-    model: Annotated[str | None, typer.Argument()] = None, as_of: AsOf = None, as_json: AsJson = False
+    model: Annotated[str | None, typer.Argument(help="The SQL model; all when absent.")] = None,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run the tests of one SQL model, or of all: given/expect, data tests of the stored rows, assert_*.sql.
 
@@ -84,7 +86,10 @@ def _report_json(report: "SqlReport") -> dict[str, Any]:
     }
 
 
-def lineage(name: Annotated[str, typer.Argument(metavar="TABLE[.COLUMN]")], as_json: AsJson = False) -> None:
+def lineage(
+    name: Annotated[str, typer.Argument(metavar="TABLE[.COLUMN]", help="Such as features.user_features.tenure_days.")],
+    as_json: AsJson = False,
+) -> None:
     """What a column, or each column of a table, is computed from: a tree down to what was taken in.
 
     Example: recs lineage features.user_features.user_click_through_rate

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from recs_platform.stages.retrieval.budget import Watched
 
 app = typer.Typer(
-    help="Tune parts of the platform on the home's own data.", no_args_is_help=True, rich_markup_mode=None
+    help="Tune parts of the platform on the home's own data.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    suggest_commands=False,
 )
+Version = Annotated[str, typer.Argument(help="The config, as `recs tune list` names it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 MINUTES = 10.0
 _SAY_SECONDS = 5.0
@@ -129,7 +133,7 @@ def _row(manifest: "Manifest", adopted: str | None) -> dict[str, Any]:
 
 
 @app.command("show")
-def show(version: str, as_json: AsJson = False) -> None:
+def show(version: Version, as_json: AsJson = False) -> None:
     """What a tuned config changes, and what it was worth on the validation windows.
 
     Example: recs tune show 1a2b3c4d5e6f7a8b --json
@@ -171,7 +175,7 @@ def _put_config(platform: "Platform", version: str) -> None:
 
 
 @app.command("adopt")
-def adopt(version: str) -> None:
+def adopt(version: Version) -> None:
     """Let runs use a tuned config; what recs.toml says of a source goes before it.
 
     Example: recs tune adopt 1a2b3c4d5e6f7a8b
