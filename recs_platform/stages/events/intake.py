@@ -4,7 +4,8 @@ What is a repeat, and which rows reach the lake, is decided in `deciding` once e
 """
 # ruff: noqa: S608 - identifiers come from the contracts, quoted; values are literals built by text_literal
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -162,7 +163,8 @@ def _write_valid(
     rows = accepted_select(
         contract, checked, yields, origin, intake.privacy, is_sorted=not (as_it_comes and raw.in_order)
     )
-    valid = int(con.execute(f"copy ({rows}) to {text_literal(str(target))} (format parquet)").fetchall()[0][0])
+    with _filters_where_they_stand(con):
+        valid = int(con.execute(f"copy ({rows}) to {text_literal(str(target))} (format parquet)").fetchall()[0][0])
     read = raw.shown - failed if as_it_comes else numbers_of(con, f"select count(*) from ({sql}\n)")[0]
     dropped = _dropped_attributes(intake, contract, checked)
     if valid < read:
@@ -178,6 +180,19 @@ def _write_valid(
         rows_quarantined=read + failed - valid,
         attributes_dropped=dropped,
     )
+
+
+@contextmanager
+def _filters_where_they_stand(con: duckdb.DuckDBPyConnection) -> Generator[None, None, None]:
+    """Keep the filter on a row's reason above what the reason is told from.
+
+    Pushed down, it would carry the text of every value's expression as often as a check names the value.
+    """
+    con.execute("set disabled_optimizers = 'filter_pushdown'")
+    try:
+        yield
+    finally:
+        con.execute("reset disabled_optimizers")
 
 
 def _quarantine_refused(

@@ -3,6 +3,8 @@
 Each turns a text into a value or into NULL by the text alone: no session setting and no row before it plays a part.
 """
 
+import re
+
 import duckdb
 
 from recs_platform.contracts.texts import BLANKS, FALSE_WORDS, NOBODY, PLACEHOLDERS, TRUE_WORDS, ZEROS_MIN
@@ -16,7 +18,8 @@ MACROS = frozenset({
 })  # fmt: skip
 
 # Most texts look so; DuckDB then reads them without taking them apart.
-_PLAIN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
+_YEAR = r"(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})"
+_PLAIN = _YEAR + r"-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
 _OFFSET = r"[+-]([01][0-9]|2[0-3]):[0-5][0-9]"
 # Instants that DuckDB, Python and readers of Parquet all hold: the years 1 to 9999.
 _FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -29,7 +32,13 @@ _DAY = """case
         - isodow(make_date(p.week[1:4]::integer, 1, 4))::integer
         + 7 * regexp_extract(p.week, '[Ww]([0-9]{2})', 1)::integer - 7 + p.week[-1]::integer
 end"""
-_ALL_ZEROS = f"starts_with(t, '0') and length(replace(t, '-', '')) >= {ZEROS_MIN} and trim(t, '0-') = ''"
+# Not a blank at either end, as long as all is ASCII: nine of ten texts, told without looking at each character.
+_IS_BARE = (
+    "strlen(t) = length(t) and t >= '!' and not ("
+    + " or ".join(f"suffix(t, chr({ord(blank)}))" for blank in BLANKS if blank.isascii())
+    + ")"
+)
+_ZEROS = f"-*(?:0-*){{{ZEROS_MIN},}}"
 # A day that its year or its ISO year does not have counts into the next one.
 _IS_DAY = """case
     when p.ordinal <> '' then year(day) = p.ordinal[1:4]::integer
@@ -80,21 +89,21 @@ def once(value: str, name: str, body: str) -> str:
 def _macros() -> dict[str, str]:
     """Bodies by signature; later ones use earlier ones."""
     scale = "case unit when 's' then 1000000 when 'ms' then 1000 when 'us' then 1 end"
-    bare = f"case when regexp_full_match(t, '[!-~](.*[!-~])?') then t else nullif(trim(t, {literal(BLANKS)}), '') end"
-    placeholder = f"({_is_one_of('t', PLACEHOLDERS)} or ({_ALL_ZEROS}))"
-    nobody = f"({placeholder} or {_is_one_of('t', NOBODY)})"
+    bare = f"case when {_IS_BARE} then t else nullif(trim(t, {literal(BLANKS)}), '') end"
+    placeholder, nobody = _is_one_of("t", PLACEHOLDERS, _ZEROS), _is_one_of("t", (*PLACEHOLDERS, *NOBODY), _ZEROS)
     epoch_us = f"try(floor(n * {scale.replace('unit', _UNIT)})::bigint)"
     return {
         "bare(given)": once("given::varchar", "t", bare),
-        "is_placeholder(given)": once("given", "t", placeholder),
-        "is_nobody(given)": once("given", "t", nobody),
+        "is_placeholder(given)": placeholder.replace("(t,", "(given,"),
+        "is_nobody(given)": nobody.replace("(t,", "(given,"),
         "present(given)": once("bare(given)", "t", f"case when not {placeholder} then t end"),
         "person(given)": once("bare(given)", "t", f"case when not {nobody} then t end"),
         "instant_within(us)": once(
             "us", "u", f"case when u between {_FIRST_US} and {_LAST_US} then make_timestamptz(u) end"
         ),
         "instant_of_parts(given)": _instant_of_parts(),
-        "instant(given)": once("given", "t", _INSTANT),
+        "instant_of_column(given)": _instant("given"),
+        "instant(given)": once("given", "t", _instant("t")),
         "epoch_instant(given, unit)": once(
             "try_cast(given::varchar as decimal(38, 9))", "n", f"instant_within({epoch_us})"
         ),
@@ -124,21 +133,25 @@ def _macros() -> dict[str, str]:
 
 
 _UNIT = "(case when unit <> 'any' then unit when abs(n) < 1e11 then 's' when abs(n) < 1e14 then 'ms' else 'us' end)"
-_INSTANT = (
-    f"case when regexp_full_match(t, {text_literal(f'{_PLAIN}Z?')}) "
-    "then instant_within(epoch_us(try_cast(rtrim(t, 'Z') as timestamp))) "
-    # As DuckDB writes them.
-    f"when regexp_full_match(t, {text_literal(_PLAIN + '[+]00')}) "
-    "then instant_within(epoch_us(try_cast(left(t, -3) as timestamp))) "
-    f"when regexp_full_match(t, {text_literal(_PLAIN + _OFFSET)}) "
-    "then instant_within(epoch_us(try_cast(left(t, -6) as timestamp)) - 60000000 * "
-    "(t[-6] || '1')::bigint * (60 * t[-5:-4]::bigint + t[-2:]::bigint)) "
-    "when t is not null then instant_of_parts(t) end"
-)
 
 
-def _is_one_of(text: str, words: tuple[str, ...]) -> str:
-    return f"lower({text}) in ({', '.join(map(text_literal, words))})"
+def _instant(text: str) -> str:
+    """SQL of the instant of a text that is named, not an expression: it stands here several times."""
+    return (
+        # UTC as it is written by most, and by DuckDB: the cast to a TIMESTAMP passes over the offset.
+        f"case when regexp_full_match({text}, {text_literal(_PLAIN + '(Z|[+]00)?')}) "
+        f"then make_timestamptz(epoch_us(try_cast({text} as timestamp))) "
+        f"when regexp_full_match({text}, {text_literal(_PLAIN + _OFFSET)}) "
+        f"then instant_within(epoch_us(try_cast(left({text}, -6) as timestamp)) - 60000000 * "
+        f"({text}[-6] || '1')::bigint * (60 * {text}[-5:-4]::bigint + {text}[-2:]::bigint)) "
+        f"when {text} is not null then instant_of_parts({text}) end"
+    )
+
+
+def _is_one_of(text: str, words: tuple[str, ...], *patterns: str) -> str:
+    """SQL of whether a text is one of the words in any case, or fits a pattern; one pass over its characters."""
+    either = "|".join([*map(re.escape, words), *patterns])
+    return f"regexp_full_match({text}, {text_literal(f'(?i)(?:{either})')})"
 
 
 def _instant_of_parts() -> str:

@@ -64,19 +64,27 @@ def checked_select(contract: TableContract, sql: str, yields: Mapping[str, str],
     yields_known(contract, yields)
     columns = [column for column in contract.columns if column.name not in PLATFORM_COLUMNS]
     values = {column.name: contract_value(column, yields[column.name]) for column in columns if column.name in yields}
-    typed = ", ".join(
-        f"{values[column.name].typed if column.name in values else f'null::{column.dtype}'} as {quoted(column.name)}"
+    given = "".join(f", {value.given} as {quoted(name)}" for name, value in values.items())
+    typed = "".join(
+        f", {values[column.name].typed if column.name in values else f'null::{column.dtype}'} as {quoted(column.name)}"
         for column in columns
     )
-    misfits = " ".join(f"when {value.misfits} then 'bad_{name}'" for name, value in values.items())
-    misfit = f"case {misfits} end" if misfits else "null::varchar"
+    present = "".join(f", g.{quoted(name)} is not null as {_has(name)}" for name in values)
+    misfits = " ".join(f"when {_has(name)} and {quoted(name)} is null then 'bad_{name}'" for name in values)
     faults = " ".join(f"when {check.fails} then {text_literal(check.code)}" for check in _checks(contract, now))
+    had = ", ".join([c.LINE_NUMBER, *map(_has, values)])
+    # Each value is named once a step: what names another's expression would be computed again for each name.
     return (
-        f"with yielded as (\n{sql}\n), typed as (select s.{c.LINE_NUMBER}, {typed}, {misfit} as misfit "
-        f"from yielded as s) select {c.LINE_NUMBER}::bigint as {c.LINE_NUMBER}, "
-        f"case when misfit is not null then misfit {faults} end as {c.REASON_CODE}, "
-        f"* exclude ({c.LINE_NUMBER}, misfit) from typed"
+        f"with yielded as (\n{sql}\n), given as (select s.{c.LINE_NUMBER}{given} from yielded as s), "
+        f"typed as (select g.{c.LINE_NUMBER}{typed}{present} from given as g) "
+        f"select {c.LINE_NUMBER}::bigint as {c.LINE_NUMBER}, case {misfits} {faults} end as {c.REASON_CODE}, "
+        f"* exclude ({had}) from typed"
     )
+
+
+def _has(name: str) -> str:
+    """The column that says whether a source gave a value."""
+    return quoted(f"has_{name}")
 
 
 def accepted_select(

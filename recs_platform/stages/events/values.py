@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import Column
-from recs_platform.stages.events.macros import once
 from recs_platform.warehouse.clauses import quoted
 
 PERSON_IDS = (c.USER_ID, c.ANONYMOUS_ID)
@@ -29,15 +28,10 @@ _SCIENTIFIC = r"-?[0-9](\.[0-9]+)?[eE][+-][0-9]+"
 
 @dataclass(frozen=True)
 class Value:
-    """SQL over a source's row `s`: the value as it came, NULL where there is none, and in the contract's type."""
+    """SQL of a value as it came, over a source's row `s`, NULL where there is none; typed, over the given row `g`."""
 
     given: str
     typed: str
-
-    @property
-    def misfits(self) -> str:
-        """SQL of whether there is a value and it is of another type."""
-        return f"{self.given} is not null and {self.typed} is null"
 
 
 def contract_value(column: Column, physical: str) -> Value:
@@ -50,7 +44,7 @@ def contract_value(column: Column, physical: str) -> Value:
     given, kind = _given(column, physical), physical.partition("(")[0].upper()
     if physical.endswith("]") or kind in ("STRUCT", "MAP"):
         kind = "LIST" if physical.endswith("]") else "STRUCT"
-    return Value(given, once(given, "v", f"({_typed(column, kind, 'v')})::{column.dtype}"))
+    return Value(given, f"({_typed(column, kind, f'g.{quoted(column.name)}')})::{column.dtype}")
 
 
 def whole_number(value: str, dtype: str) -> str:
@@ -65,19 +59,19 @@ def whole_number(value: str, dtype: str) -> str:
 
 def _given(column: Column, physical: str) -> str:
     value = f"s.{quoted(column.name)}"
+    text = "present" if column.name in _OPTIONAL_IDS else "bare"
     match physical:
         case "VARCHAR":
-            value = f"bare({value})"
+            value = f"{text}({value})"
         case "JSON":
-            value = f"bare({value} ->> '$')"
+            value = f"{text}({value} ->> '$')"
         case "BLOB":
-            value = f"bare(try(decode({value})))"
+            value = f"{text}(try(decode({value})))"
         case "FLOAT" | "DOUBLE" if column.name in IDS:
             value = f"case when not isnan({value}) then {value} end"
         case _:
             pass
-    is_text = physical in ("VARCHAR", "JSON", "BLOB")
-    return f"present({value})" if is_text and column.name in _OPTIONAL_IDS else value
+    return value
 
 
 def _typed(column: Column, kind: str, given: str) -> str:
@@ -85,7 +79,7 @@ def _typed(column: Column, kind: str, given: str) -> str:
     if column.name in IDS:
         return _id(kind, given)
     typed = {
-        "TIMESTAMPTZ": f"instant({given})" if is_text else _instant(kind, given),
+        "TIMESTAMPTZ": f"instant_of_column({given})" if is_text else _instant(kind, given),
         "BOOLEAN": f"truth({given})" if is_text else _truth(kind, given),
         "VARCHAR[]": _texts(kind, given),
         "VARCHAR": given if is_text else _text(kind, given),

@@ -160,7 +160,9 @@ def _of_users(found: Mapping[str, Found], stem: str, sample: Sample) -> Shape:
         return Shape({"consents": consents})
     if not missing_columns("identities", identities) and not any(name in users for name in _PROFILE):
         return Shape({"identities": identities})
-    if any(name in users for name in (*_PROFILE, c.COUNTRY)) and c.USER_ID in users:
+    is_log = {c.EVENT_TYPE, c.OCCURRED_AT} <= found["events"].keys()
+    has_profile = any(name in users for name in _PROFILE) or (c.COUNTRY in users and not is_log)
+    if has_profile and c.USER_ID in users:
         return Shape({"users": users})
     if any(name in found["events"] for name in _OCCURRENCE):
         return Shape({}, f"no column names an item; it has {', '.join(sample.columns)}")
@@ -175,8 +177,9 @@ def _keys(table: str, field: Field) -> set[str]:
     """The ways in which a field's name may be read."""
     parts = [field.column, *field.path]
     keys = {key_of("".join(parts)), key_of("".join(parts[-2:]))}
-    if all(key_of(part) in vocabulary.ENVELOPES for part in parts[:-1]):
-        keys.add(key_of(parts[-1]))
+    last = key_of(parts[-1])
+    if last not in vocabulary.GENERIC.split() or all(key_of(part) in vocabulary.ENVELOPES for part in parts[:-1]):
+        keys.add(last)
     bare = {key.removeprefix(owner) for key in keys for owner in vocabulary.OWNERS.get(table, ())}
     return keys | {key for key in bare if len(key) > len("tags") - 1 and key != "id"}
 

@@ -8,7 +8,8 @@ from recs_platform.contracts import columns as c
 _USER = """
     userid user uid userguid visitorid visitor fullvisitorid customerid customer customerno customernumber clientid
     client memberid member accountid account personid shopperid buyerid subscriberid readerid listenerid viewerid
-    studentid learnerid enrolleeid playerid profileid reviewerid userpseudoid distinctid anonymousid cookieid deviceid
+    studentid student learnerid learner pupilid pupil reader viewer listener subscriber player reviewer enrolleeid
+    playerid profileid reviewerid userpseudoid distinctid anonymousid cookieid deviceid
     sessionuser kundennr kundennummer kundenid kunde nutzerid nutzer benutzerid benutzer besucherid besucher
     mitgliedsnummer mitgliedid mitglied leserid leser teilnehmerid teilnehmer lernender idutilisateur utilisateur
     idclient usuario idusuario cliente utente klantnr klantid klant gebruikerid gebruiker userkey usr
@@ -156,6 +157,11 @@ OWNERS: dict[str, tuple[str, ...]] = {
 }
 # Objects that hold an event's properties, whatever they are about.
 ENVELOPES = ("properties", "payload", "data", "attributes", "event", "record", "fields", "context", "params", "source")
+# Within an object these are the object's own, and say nothing by themselves: `device.type`, `author.name`.
+GENERIC = """
+    id uid uuid type name value time date day text code url title index position rank kind status state key label
+    category description content total amount price score country region tags level
+"""
 USER_FILES = (
     "user", "customer", "member", "visitor", "profile", "subscriber", "student", "learner", "account", "reader",
     "client",

@@ -23,7 +23,8 @@ def read(con, contract, name, sql):
     physical = con.execute(f"select typeof({sql})").fetchall()[0][0]
     value = contract_value(column, physical)
     typed, is_misfit = con.execute(
-        f"select {value.typed}::varchar, {value.misfits} from (select {sql} as {name}) as s"
+        f"select {value.typed}::varchar, g.{name} is not null and {value.typed} is null "
+        f"from (select {value.given} as {name} from (select {sql} as {name}) as s) as g"
     ).fetchall()[0]
     return REFUSED if is_misfit else typed
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,13 +54,27 @@ def test_matrices_hold_what_the_rows_say(rows):
         consumed.add(pair)
         if weight > 0:
             liked[pair] = liked.get(pair, 0.0) + weight
-            latest[pair] = max(latest.get(pair, (0, 0)), (time, pair[1]))
+            latest[pair] = max(latest.get(pair, 0), time)
     assert set(stored(encoded.consumed)) == consumed
     assert stored(encoded.preferences) == liked
     for user in range(4):
-        newest_first = sorted((pair for pair in latest if pair[0] == user), key=lambda pair: latest[pair])[::-1]
         places = {pair: place for pair, place in stored(encoded.recent).items() if pair[0] == user}
-        assert places == {pair: place for place, pair in enumerate(newest_first)}
+        in_order = sorted(places, key=places.get)
+        assert [places[pair] for pair in in_order] == list(range(len(in_order)))
+        assert set(places) == {pair for pair in latest if pair[0] == user}
+        times = [latest[pair] for pair in in_order]
+        assert times == sorted(times, reverse=True)
+
+
+@pytest.mark.parametrize("names", [str, lambda item: f"{9 - item}"], ids=["as they are", "renamed in reverse"])
+def test_of_one_instant_the_latest_item_is_not_the_same_for_everybody(names):
+    rows = [(f"u{user}", names(item), 1, 1.0) for user in range(200) for item in range(5)]
+    users = pl.DataFrame({"user_id": sorted({row[0] for row in rows})})
+    items = pl.DataFrame({"item_id": [names(item) for item in range(5)]}).with_columns(is_available=True)
+    encoded = encode(frame(rows), users, items, as_of=AS_OF, allow_repeats=False)
+    latest = [item for (_, item), place in stored(encoded.recent).items() if place == 0]
+    # Each of five items is the latest of a fifth of 200 users; 60 is 3.5 deviations of the binomial away.
+    assert max(latest.count(item) for item in range(5)) < 60
 
 
 def test_only_items_known_to_be_available_are_eligible():

@@ -175,3 +175,33 @@ def test_a_source_is_written_over_only_by_force(home, tmp_path):
     write_source(proposal, target, force=True)
     assert "raw_records" in (target / "events.sql").read_text()
     assert [path.name for path in home.sources.iterdir()] == ["x"]
+
+
+def test_an_item_within_another_object_is_an_item(home, tmp_path):
+    folder = write(
+        tmp_path / "dump",
+        **{
+            "clicks.jsonl": (
+                '{"visitor": "v1", "action": "pageview", "ts": 1709287200000, "article": {"articleId": "n1"}, '
+                '"device": {"type": "phone", "os": "x"}, "geo": {"country": "DE"}}\n'
+                '{"visitor": "v2", "action": "share", "ts": 1709287201000, "article": {"articleId": "n2"}, '
+                '"device": {"type": "desktop", "os": "x"}, "geo": {"country": "AT"}}\n'
+            )
+        },
+    )
+    assert Taken(home, folder).rows("events", "user_id", "item_id", "event_type", "device", "country") == [
+        ("v1", "n1", "view", "phone", "DE"),
+        ("v2", "n2", "share", "desktop", "AT"),
+    ]
+
+
+def test_a_log_that_names_no_item_is_told_and_not_taken_for_profiles(tmp_path):
+    folder = write(tmp_path / "log", **{"log.csv": "visitor,action,ts,country\nv,view,2024-01-01,DE\n"})
+    with pytest.raises(UsageError, match="no column names an item"):
+        propose("log", folder)
+
+
+def test_learners_and_courses_without_ids_in_their_names(home, tmp_path):
+    content = "learner\tcourse\tevent\twhen\n7\t9\tLesson Started\t02/14/2024 01:05:00 PM\n"
+    folder = write(tmp_path / "academy", **{"activity.tsv": content})
+    assert Taken(home, folder).rows("events", "user_id", "item_id", "event_type") == [("7", "9", "play")]
