@@ -82,3 +82,13 @@ def recs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     from recs_platform_tests.homes import CommandLine
 
     return CommandLine(monkeypatch, capsys)
+
+
+@pytest.fixture
+def new_home(tmp_path: Path) -> Path:
+    """A home as `recs init` makes it, with nothing in it."""
+    from recs_platform.cli.house import make_home
+    from recs_platform.contracts.home import Home
+
+    make_home(Home(tmp_path / "home"))
+    return tmp_path / "home"

@@ -2,6 +2,7 @@
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -9,14 +10,19 @@ from typing import Annotated
 import typer
 
 from recs_platform.cli import as_of, benchmark, data, graph, plan, quarantine, results, source, sql_models, tune, ui
+from recs_platform.cli.sections import SectionedGroup
 from recs_platform.cli.show import say_error
-from recs_platform.contracts.errors import RecsError
+from recs_platform.contracts.errors import RecsError, UsageError
+
+_NAME_SHOWN = 40
 
 app = typer.Typer(
     name="recs",
     help="From raw events to released recommendations, on one machine.",
     no_args_is_help=True,
-    add_completion=False,
+    cls=SectionedGroup,
+    # click suggests as well, and so `run` was offered twice.
+    suggest_commands=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -43,14 +49,31 @@ def root(
         raise typer.Exit
 
 
+def _require_text(arguments: list[str]) -> None:
+    """Raise UsageError for an argument that no id, path or query can be: bytes that are not UTF-8, or NUL."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"the argument {argument!a} is not UTF-8") from None
+        if "\0" in argument:
+            raise UsageError(f"the argument {argument!a} holds a NUL byte; no id, path or query does")
+
+
 def main() -> None:
     """Entry point: an error raised on purpose is one line on stderr and its exit code, never a traceback."""
     # OpenMP threads that spin while they wait slow each other down tenfold on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
+        _require_text(sys.argv[1:])
         app()
     except RecsError as error:
         say_error(str(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        say_error(f"{str(error.filename)[:_NAME_SHOWN]!r}… is too long a name for a file; write a shorter path")
+        sys.exit(UsageError.exit_code)

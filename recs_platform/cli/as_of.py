@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from recs_platform.cli.house import open_dagster, open_platform
+from recs_platform.cli.house import find_dagster, find_platform, open_dagster
 from recs_platform.cli.show import put_json, put_table, say
 
-app = typer.Typer(help="List as-ofs, and take one back.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="List as-ofs, and take one back.", no_args_is_help=True, rich_markup_mode=None, suggest_commands=False
+)
 
 
 @app.command("list")
@@ -19,10 +21,10 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="One JSON obje
 
     Example: recs as-of list
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.taking_back import list_as_ofs
 
-    with open_dagster(platform) as instance:
+    with find_dagster(platform) as instance:
         rows = list_as_ofs(platform, instance, datetime.now(UTC))
     if as_json:
         put_json({"as_ofs": rows})
@@ -38,7 +40,7 @@ def remove(date: Annotated[str, typer.Argument(help="The as-of, as `recs as-of l
 
     Example: recs as-of remove 2031-02-20
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.taking_back import remove_as_of
 
     with open_dagster(platform) as instance:

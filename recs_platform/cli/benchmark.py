@@ -10,7 +10,12 @@ import typer
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts.errors import UsageError
 
-app = typer.Typer(help="Measure parts of the platform on your own split.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Measure parts of the platform on your own split.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    suggest_commands=False,
+)
 
 
 @app.callback()
@@ -23,11 +28,13 @@ def retrieval(
     train: Annotated[Path, typer.Option(help="Parquet with user_id, item_id and optionally occurred_at.")],
     test: Annotated[Path, typer.Option(help="Parquet with the held-out user_id, item_id.")],
     valid: Annotated[Path | None, typer.Option(help="Parquet to tune on; carved from train when absent.")] = None,
-    k: Annotated[int, typer.Option(min=1)] = 20,
+    k: Annotated[int, typer.Option(min=1, help="Length of the lists that are scored.")] = 20,
     sources: Annotated[
         str | None, typer.Option(help="Comma-separated names; those of the profile when absent.")
     ] = None,
-    profile: Annotated[Literal["fast", "best"], typer.Option()] = "fast",
+    profile: Annotated[
+        Literal["fast", "best"], typer.Option(help="fast, or best: more sources and a longer search.")
+    ] = "fast",
     output: Annotated[Path | None, typer.Option(help="Parquet to write user_id, item_id, rank, score to.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
@@ -59,3 +66,4 @@ def retrieval(
         put_json(result.summary())
     else:
         put_table(*result.table())
+        typer.echo(result.remark())

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recs_platform.cli.house import make_home, open_dagster, open_platform
+from recs_platform.cli.house import find_platform, make_home, open_dagster, open_platform
 from recs_platform.cli.progress import Progress
 from recs_platform.cli.show import put_json, put_table, say
+from recs_platform.cli.told import told
 from recs_platform.contracts.errors import RecsError, UsageError
 from recs_platform.settings import read_settings
 
@@ -29,11 +30,11 @@ def init() -> None:
 
 
 def simulate(
-    users: Annotated[int, typer.Option(min=1)] = 2000,
-    items: Annotated[int, typer.Option(min=1)] = 1000,
-    days: Annotated[int, typer.Option(min=1)] = 60,
-    events: Annotated[int, typer.Option(min=1)] = 200_000,
-    seed: Annotated[int, typer.Option(min=0)] = 7,
+    users: Annotated[int, typer.Option(min=1, help="Users of the world.")] = 2000,
+    items: Annotated[int, typer.Option(min=1, help="Items of its catalogue.")] = 1000,
+    days: Annotated[int, typer.Option(min=1, help="Days that its events span.")] = 60,
+    events: Annotated[int, typer.Option(min=1, help="About how many events.")] = 200_000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 7,
 ) -> None:
     """Add files of a seeded synthetic world to landing.
 
@@ -120,18 +121,19 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 
     Example: recs status
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.status import read_status
 
-    with open_dagster(platform) as instance:
-        found = read_status(platform, instance)
+    found = read_status(platform)
     if as_json:
-        put_json(found)
-    else:
-        put_table(["what", "value"], [(name, str(value)) for name, value in found.items()])
+        put_json(found.exact())
+        return
+    put_table(["what", "value"], [[name, told(value)] for name, value in found.facts.items()])
+    for line in found.lines:
+        typer.echo(line)
 
 
-def forget(user: str) -> None:
+def forget(user: Annotated[str, typer.Argument(help="The user's id.")]) -> None:
     """Erase a user everywhere. Not offered yet: it says so and leaves with exit code 1.
 
     Example: recs forget u42

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recs_platform.cli.house import open_dagster, open_platform
+from recs_platform.cli.house import find_platform, open_dagster, open_platform
 from recs_platform.cli.progress import Progress
 from recs_platform.cli.show import put_frame, put_json, say, say_seconds
 from recs_platform.contracts.errors import UsageError
@@ -88,11 +88,16 @@ def _step(title: str, action: "Callable[[Watch], Outcome]") -> None:
 
 
 def _say_release(platform: "Platform") -> None:
+    from recs_platform.defs.release_summary import summarize_release, users_without_items
     from recs_platform.stages.releases import current_release
 
     current = current_release(platform.home)
-    users = int(current.metrics.get("n_users", 0))
-    typer.echo(f"release {current.version} as of {as_of_key(current.as_of)}: lists for {users} users")
+    users, without = int(current.metrics.get("n_users", 0)), users_without_items(platform, current)
+    typer.echo(f"release {current.version} as of {as_of_key(current.as_of)}: lists for {users:,} users")
+    if without:
+        typer.echo(f"{without:,} users are left with an empty list; recommendations.short_lists says why")
+    for line in summarize_release(platform, current).lines:
+        typer.echo(line)
     typer.echo(f"analysts' file: {platform.home.analytics}")
 
 
@@ -141,7 +146,7 @@ def evaluate(
     Example: recs evaluate --as-of 2017-02-06
     """
     instant = read_as_of(as_of, force=force)
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.evaluation import evaluate_once
     from recs_platform.defs.spans import require_possible
 

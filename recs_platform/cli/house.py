@@ -3,8 +3,9 @@
 import os
 from typing import TYPE_CHECKING
 
+from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.home import Home
-from recs_platform.settings import read_settings
+from recs_platform.settings import HOME_VARIABLE, RetrievalSettings, Settings, read_settings
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -103,17 +104,46 @@ def open_platform() -> "Platform":
     """The platform of the home that the environment names, its folders created."""
     settings = read_settings()
     make_home(settings.paths)
+    return _platform(settings)
+
+
+def find_platform() -> "Platform":
+    """The same for commands that need what is there: nothing is created. Raises NotReady where there is no home."""
+    settings = read_settings()
+    if not _is_home(settings.paths):
+        raise NotReady(f"no home at {settings.home}; run `recs init` (or set {HOME_VARIABLE})")
+    return _platform(settings)
+
+
+def _is_home(home: Home) -> bool:
+    """A copy of a home may lack its settings file, which says nothing but defaults until it is edited."""
+    folders = (home.landing, home.lake, home.artifacts, home.sources, home.models)
+    return home.settings_file.is_file() or any(folder.is_dir() for folder in folders)
+
+
+def _platform(settings: Settings) -> "Platform":
     from recs_platform.defs.platform import Platform, sql_folder
-    from recs_platform.defs.retrieval_inputs import check_retrieval_settings
 
     platform = Platform(settings, sql_folder())
-    check_retrieval_settings(platform)
+    # Defaults need no check, and retrieval takes a tenth of a second to import.
+    if settings.retrieval != RetrievalSettings():
+        from recs_platform.defs.retrieval_inputs import check_retrieval_settings
+
+        check_retrieval_settings(platform)
     return platform
 
 
 def open_dagster(platform: "Platform") -> "dg.DagsterInstance":
-    """The home's Dagster instance."""
-    os.environ["DAGSTER_HOME"] = str(platform.home.dagster)
+    """The home's Dagster instance, made where there is none."""
     from recs_platform.defs.instance import open_instance
 
+    os.environ["DAGSTER_HOME"] = str(platform.home.dagster)
     return open_instance(platform.home)
+
+
+def find_dagster(platform: "Platform") -> "dg.DagsterInstance":
+    """The same for commands that only read: an empty one in memory where there is none."""
+    from recs_platform.defs.instance import find_instance
+
+    os.environ["DAGSTER_HOME"] = str(platform.home.dagster)
+    return find_instance(platform.home)

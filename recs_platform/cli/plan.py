@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recs_platform.cli.graph import read_as_of
-from recs_platform.cli.house import open_dagster, open_platform
+from recs_platform.cli.house import find_dagster, find_platform
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.time import as_of_key
@@ -36,7 +36,7 @@ def plan(
     New files are read and every row is decided, so it takes as long as taking them in. Example: recs plan
     """
     instant = None if as_of is None else read_as_of(as_of, force=force)
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs import door, launch
     from recs_platform.defs.planning import plan_build
 
@@ -44,7 +44,7 @@ def plan(
     with platform.connection() as con:
         arriving = door.rehearse(platform, con, now=now, progress=say)
     build = plan_build(platform, _planned(platform, arriving, instant, now, force=force), now, arriving)
-    with open_dagster(platform) as instance:
+    with find_dagster(platform) as instance:
         assets = launch.planned_assets(platform, instance, build)
     for name, fault in platform.models.broken.items():
         say(f"model left out: {name}: {fault}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recs_platform.cli.house import open_dagster, open_platform
+from recs_platform.cli.house import find_platform, open_dagster
 from recs_platform.cli.progress import Progress
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts import columns as c
@@ -30,7 +30,10 @@ LISTED = [c.SOURCE_FILE, c.LINE_NUMBER, c.CONTRACT_TABLE, c.REASON_CODE, c.REASO
 COUNTED = [c.SOURCE_FILE, c.CONTRACT_TABLE, c.ROWS_READ, c.ROWS_ACCEPTED, c.ROWS_QUARANTINED, c.ROWS_DUPLICATE]
 
 app = typer.Typer(
-    help="Rows that were refused: count, list, export and replay them.", no_args_is_help=True, rich_markup_mode=None
+    help="Rows that were refused: count, list, export and replay them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    suggest_commands=False,
 )
 
 
@@ -40,7 +43,7 @@ def summary(as_json: AsJson = False) -> None:
 
     Example: recs quarantine summary --json
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.quarantining import summary
 
     found = summary(platform)
@@ -63,7 +66,7 @@ def list_rows(
 
     Example: recs quarantine list --reason bad_occurred_at --limit 5
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs import quarantining
 
     which = quarantining.Refused(file=file, reason=reason, table=table)
@@ -81,12 +84,17 @@ def _cut(payload: str | None) -> str | None:
 
 
 @app.command("export")
-def export(target: Path, file: File = None, reason: Reason = None, table: Table = None) -> None:
+def export(
+    target: Annotated[Path, typer.Argument(help="The .csv, .jsonl or .parquet file to write.")],
+    file: File = None,
+    reason: Reason = None,
+    table: Table = None,
+) -> None:
     """Write refused rows, whole, into a .csv, .jsonl or .parquet file.
 
     Example: recs quarantine export refused.csv --table events
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs import quarantining
 
     rows = quarantining.export(platform, quarantining.Refused(file=file, reason=reason, table=table), target)
@@ -108,7 +116,7 @@ def replay(
     """
     if file is not None and source is not None:
         raise UsageError("give --file or --source, not both")
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.quarantining import Refused, files
 
     if source is not None:

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import typer
 
-from recs_platform.cli.house import open_platform
+from recs_platform.cli.house import find_platform
 from recs_platform.cli.show import put_frame, put_json, put_rows, put_table, say
-from recs_platform.cli.values import shown
+from recs_platform.cli.told import share, titled, told
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.time import as_of_key, parse_instant
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from recs_platform.defs.platform import Platform
 
 
@@ -29,26 +31,56 @@ class UserList(TypedDict):
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+User = Annotated[str, typer.Argument(help="The user's id; write -- before one that begins with -.")]
+ReleaseId = Annotated[str, typer.Argument(help="The release, as `recs releases list` names it.")]
 Form = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="table, csv or json.")]
-ROWS_SHOWN = ["rank", "item_id", "score", "reason", "sources"]
+IN_JSON = [c.RANK, c.ITEM_ID, c.SCORE, c.REASON, c.SOURCES]
+ROWS_SHOWN = [c.RANK, c.TITLE, c.ITEM_ID, c.SCORE, c.REASON, c.SOURCES]
 
 releases = typer.Typer(
-    help="List, show, compare, roll back and withdraw releases.", no_args_is_help=True, rich_markup_mode=None
+    help="List, show, compare, roll back and withdraw releases.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    suggest_commands=False,
 )
 
 
-def recommend(user: str, k: Annotated[int | None, typer.Option("-k", min=1)] = None, as_json: AsJson = False) -> None:
+def recommend(
+    user: User,
+    k: Annotated[int | None, typer.Option("-k", min=1, help="The first so many items; all when absent.")] = None,
+    as_json: AsJson = False,
+) -> None:
     """A user's list in the release now in force; a pseudonym or an anonymous id names the user too.
 
     Example: recs recommend u00042 -k 5 --json
     """
-    platform = open_platform()
+    platform = find_platform()
     found = _user_list(platform, user, k)
     if as_json:
         put_json(found)
-    else:
-        items = [{**item, "sources": ", ".join(item["sources"])} for item in found["items"]]
-        put_table(ROWS_SHOWN, [[item[name] for name in ROWS_SHOWN] for item in items])
+        return
+    typer.echo(f"{user}: {len(found['items'])} items of release {found['release_id']}, as of {found['as_of']}")
+    _put_items(platform, found, [*ROWS_SHOWN])
+
+
+def _put_items(platform: "Platform", found: "UserList", columns: "Sequence[str]") -> None:
+    """A list with titles, and why it is short where it is."""
+    from recs_platform.defs.showing import item_titles, why_short
+
+    titles = item_titles(platform, [item[c.ITEM_ID] for item in found["items"]])
+    rows = [
+        [titles.get(item[c.ITEM_ID]) if name == c.TITLE else _as_read(item[name]) for name in columns]
+        for item in found["items"]
+    ]
+    if rows:
+        put_table(columns, rows)
+    reason = why_short(platform, found["user_id"])
+    if reason is not None:
+        typer.echo(reason)
+
+
+def _as_read(value: object) -> object:
+    return value if isinstance(value, int) else told(value)
 
 
 def _user_list(platform: "Platform", user: str, k: int | None) -> "UserList":
@@ -65,7 +97,7 @@ def _user_list(platform: "Platform", user: str, k: int | None) -> "UserList":
         "user_id": user,
         "as_of": as_of_key(current.as_of),
         "release_id": current.version,
-        "items": rows.select(ROWS_SHOWN).head(k or rows.height).to_dicts(),
+        "items": rows.select(IN_JSON).head(k or rows.height).to_dicts(),
     }
 
 
@@ -76,16 +108,15 @@ def show_three_users(platform: "Platform") -> None:
     for who, user in three_users(platform):
         found = _user_list(platform, user, 5)
         typer.echo(f"\n{user} ({who})")
-        columns = ["rank", "item_id", "score", "reason"]
-        put_table(columns, [[item[name] for name in columns] for item in found["items"]])
+        _put_items(platform, found, ROWS_SHOWN[:-1])
 
 
-def explain(user: str, item: str, as_json: AsJson = False) -> None:
+def explain(user: User, item: Annotated[str, typer.Argument(help="The item's id.")], as_json: AsJson = False) -> None:
     """Why an item is in a user's list, or why it is not.
 
     Example: recs explain u00042 i00007
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.explaining import explain_pair
     from recs_platform.defs.finding import find_user
     from recs_platform.stages.releases import current_release
@@ -96,12 +127,15 @@ def explain(user: str, item: str, as_json: AsJson = False) -> None:
     if as_json:
         put_json(found)
         return
+    from recs_platform.defs.showing import item_titles
+
+    contributions = found.pop("contributions", None)
+    found[c.ITEM_ID] = titled(item, item_titles(platform, [item]).get(item))
     for name, value in found.items():
-        if name == "contributions":
-            typer.echo("what moved the ranker's score most:")
-            put_table(["feature", "value", "contribution"], [list(row.values()) for row in value])
-        else:
-            typer.echo(f"{name}: {shown(value)}")
+        typer.echo(f"{name}: {told(value)}")
+    if contributions:
+        typer.echo("what moved the ranker's score most:")
+        put_table([*contributions[0]], [[told(value) for value in row.values()] for row in contributions])
 
 
 @releases.command("list")
@@ -110,51 +144,75 @@ def list_all(as_json: AsJson = False) -> None:
 
     Example: recs releases list
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.stages.releases import list_releases
 
     found = list_releases(platform.home).sort(c.AS_OF, c.SEALED_AT, descending=True)
     if as_json:
         put_json({"releases": found.to_dicts()})
     else:
-        put_frame(found.drop("content_hash", c.KNOWN_AT), "table")
+        rows = found.drop("content_hash", c.KNOWN_AT, "previous_release_id")
+        put_table(rows.columns, [[told(value) for value in row] for row in rows.rows()])
 
 
 @releases.command("show")
-def show(release_id: str) -> None:
+def show(release_id: ReleaseId) -> None:
     """A release's manifest, as one JSON object.
 
     Example: recs releases show 2017-02-20-1a2b3c4d5e6f
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.stages.releases import find_release
 
     put_json(find_release(platform.home, release_id).model_dump(mode="json"))
 
 
 @releases.command("diff")
-def diff(a: str, b: str, as_json: AsJson = False) -> None:
+def diff(
+    a: Annotated[str, typer.Argument(help="The release before.")],
+    b: Annotated[str, typer.Argument(help="The release after.")],
+    as_json: AsJson = False,
+) -> None:
     """What changed from release A to release B.
 
     Example: recs releases diff 2017-02-19-0a1b2c3d4e5f 2017-02-20-1a2b3c4d5e6f
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.stages.releases import diff_releases
 
     found = diff_releases(platform.home, a, b).summary()
     if as_json:
         put_json(found)
     else:
-        put_table(["what", "value"], list(found.items()))
+        _put_diff(platform, found)
+
+
+def _put_diff(platform: "Platform", found: dict[str, Any]) -> None:
+    """Counts and shares, then the items that came into or went out of most lists."""
+    from recs_platform.defs.showing import item_titles
+
+    movers = found.pop("movers")
+    for name in ("changed_share", "mean_overlap"):
+        found[name] = share(found[name])
+    put_table(["what", "value"], [[name, told(value)] for name, value in found.items()])
+    if not movers:
+        typer.echo("every item is in as many lists as before")
+        return
+    titles = item_titles(platform, [row[c.ITEM_ID] for row in movers])
+    typer.echo("\nitems whose number of lists changed most:")
+    rows = [[titles.get(row[c.ITEM_ID]), *row.values()] for row in movers]
+    put_table([c.TITLE, *movers[0]], rows)
 
 
 @releases.command("rollback")
-def rollback(release_id: str) -> None:
+def rollback(
+    release_id: Annotated[str, typer.Argument(help="A release, or `latest` to take the pin away.")],
+) -> None:
     """Pin a release as the current one; `latest` takes the pin away.
 
     Example: recs releases rollback 2017-02-19-0a1b2c3d4e5f
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.publishing import publish
     from recs_platform.stages.releases import current_release, pin_release, unpin
 
@@ -167,12 +225,12 @@ def rollback(release_id: str) -> None:
 
 
 @releases.command("withdraw")
-def withdraw(release_id: str) -> None:
+def withdraw(release_id: ReleaseId) -> None:
     """Take a release back for good: it is listed no more, and the greatest as-of that is left comes into force.
 
     Example: recs releases withdraw 2017-02-20-1a2b3c4d5e6f
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.taking_back import withdraw
 
     current = withdraw(platform, release_id, say)
@@ -198,7 +256,7 @@ def sql(
         raise UsageError("give a query, or --model NAME --as-of DATE")
     if model is not None and as_of is None:
         raise UsageError("--model needs --as-of DATE")
-    platform = open_platform()
+    platform = find_platform()
     if model is not None and as_of is not None:
         from recs_platform.defs.showing import compute_model
 
@@ -222,7 +280,7 @@ def publish() -> None:
 
     Example: recs publish
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.publishing import publish
 
     report = publish(platform)
@@ -231,12 +289,12 @@ def publish() -> None:
     typer.echo(f"{platform.home.analytics}: {len(report.table_rows)} tables, {report.size_bytes / 1e6:.1f} MB")
 
 
-def export(file: Path) -> None:
+def export(file: Annotated[Path, typer.Argument(help="The DuckDB file to write.")]) -> None:
     """Write one self-contained copy of the published file.
 
     Example: recs export shared.duckdb
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.warehouse.publish import export
 
     settings = platform.settings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recs_platform.cli.house import open_platform
+from recs_platform.cli.house import find_platform, open_platform
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
@@ -23,7 +23,10 @@ COUNTED = [c.SOURCE_FILE, c.CONTRACT_TABLE, c.ROWS_READ, c.ROWS_ACCEPTED, c.ROWS
 FILES_SHOWN = 20
 
 app = typer.Typer(
-    help="Sources: write one for your own files, check it, list them.", no_args_is_help=True, rich_markup_mode=None
+    help="Sources: write one for your own files, check it, list them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    suggest_commands=False,
 )
 
 
@@ -75,7 +78,7 @@ def check(
 
     Example: recs source check shop exports
     """
-    platform = open_platform()
+    platform = find_platform()
     trial = _try(platform, name, folder or platform.home.landing / name)
     if as_json:
         put_json({"source": name, **_trial_json(trial)})
@@ -89,7 +92,7 @@ def list_sources(as_json: AsJson = False) -> None:
 
     Example: recs source list
     """
-    sources = open_platform().sources
+    sources = find_platform().sources
     rows = [
         {"source": each.name, "reads": each.expected, "fills": ", ".join(each.sql), "folder": str(each.folder)}
         for each in sources.values()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recs_platform.cli.house import open_platform
+from recs_platform.cli.house import find_platform
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import as_of_key, parse_instant
@@ -22,7 +22,9 @@ ROWS_SHOWN = 5
 
 
 def sql_test(
-    model: Annotated[str | None, typer.Argument()] = None, as_of: AsOf = None, as_json: AsJson = False
+    model: Annotated[str | None, typer.Argument(help="The SQL model; all when absent.")] = None,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run the tests of one SQL model, or of all: given/expect, data tests of the stored rows, assert_*.sql.
 
@@ -30,7 +32,7 @@ def sql_test(
     Example: recs sql-test features.user_features --as-of 2017-02-20
     """
     instant = None if as_of is None else parse_instant(as_of)
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.sql_testing import run_sql_tests
 
     report = run_sql_tests(platform, model, instant)
@@ -84,12 +86,15 @@ def _report_json(report: "SqlReport") -> dict[str, Any]:
     }
 
 
-def lineage(name: Annotated[str, typer.Argument(metavar="TABLE[.COLUMN]")], as_json: AsJson = False) -> None:
+def lineage(
+    name: Annotated[str, typer.Argument(metavar="TABLE[.COLUMN]", help="Such as features.user_features.tenure_days.")],
+    as_json: AsJson = False,
+) -> None:
     """What a column, or each column of a table, is computed from: a tree down to what was taken in.
 
     Example: recs lineage features.user_features.user_click_through_rate
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.warehouse.lineage import find_column, lineage_tree
 
     table, column = find_column(platform.models, name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recs_platform.cli.house import open_platform
+from recs_platform.cli.house import find_platform
 from recs_platform.cli.show import put_frame, put_json, put_table, say
 from recs_platform.contracts.time import as_of_key, parse_instant
 
@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from recs_platform.stages.retrieval.budget import Watched
 
 app = typer.Typer(
-    help="Tune parts of the platform on the home's own data.", no_args_is_help=True, rich_markup_mode=None
+    help="Tune parts of the platform on the home's own data.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    suggest_commands=False,
 )
+Version = Annotated[str, typer.Argument(help="The config, as `recs tune list` names it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 MINUTES = 10.0
 _SAY_SECONDS = 5.0
@@ -50,7 +54,7 @@ def retrieval(
     instant = None if as_of is None else parse_instant(as_of)
     names = None if sources is None else [name.strip() for name in sources.split(",")]
     started = time.monotonic()
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.tuning import tune
     from recs_platform.stages.retrieval.budget import Budget
 
@@ -100,7 +104,7 @@ def list_all(as_json: AsJson = False) -> None:
 
     Example: recs tune list
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.tuned_configs import adopted_version, list_configs
 
     root = platform.home.artifacts
@@ -129,12 +133,12 @@ def _row(manifest: "Manifest", adopted: str | None) -> dict[str, Any]:
 
 
 @app.command("show")
-def show(version: str, as_json: AsJson = False) -> None:
+def show(version: Version, as_json: AsJson = False) -> None:
     """What a tuned config changes, and what it was worth on the validation windows.
 
     Example: recs tune show 1a2b3c4d5e6f7a8b --json
     """
-    platform = open_platform()
+    platform = find_platform()
     if as_json:
         put_json(_summary(platform, version))
     else:
@@ -171,12 +175,12 @@ def _put_config(platform: "Platform", version: str) -> None:
 
 
 @app.command("adopt")
-def adopt(version: str) -> None:
+def adopt(version: Version) -> None:
     """Let runs use a tuned config; what recs.toml says of a source goes before it.
 
     Example: recs tune adopt 1a2b3c4d5e6f7a8b
     """
-    _put_in_force(open_platform(), version)
+    _put_in_force(find_platform(), version)
 
 
 def _put_in_force(platform: "Platform", version: str) -> None:
@@ -195,7 +199,7 @@ def reset() -> None:
 
     Example: recs tune reset
     """
-    platform = open_platform()
+    platform = find_platform()
     from recs_platform.defs.tuned_configs import reset_config
     from recs_platform.lake.locks import exclusive
 

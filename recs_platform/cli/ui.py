@@ -17,7 +17,7 @@ from recs_platform.settings import read_settings
 HOST = "127.0.0.1"
 
 
-def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 3000) -> None:
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="The port on 127.0.0.1.")] = 3000) -> None:
     """Open the Dagster UI, with its daemon for sensors and schedules, on 127.0.0.1.
 
     Example: recs ui --port 3001

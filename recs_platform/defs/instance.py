@@ -1,4 +1,6 @@
 """The Dagster instance of a home: its settings file, its storages, and runs whose process is gone."""
+# Dagster leaves parts of its settings untyped.
+# pyright: reportUnknownMemberType=false
 
 import time
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from recs_platform.lake.disk import replace_text
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.processes import is_alive, is_running, process_number, started_by
 
+SETTINGS_FILE = "dagster.yaml"
 DAGSTER_YAML = """\
 # Written by `recs init`; yours to edit.
 telemetry:
@@ -74,9 +77,15 @@ def open_instance(home: Home) -> dg.DagsterInstance:
     return instance
 
 
+def find_instance(home: Home) -> dg.DagsterInstance:
+    """The home's instance to read from; where none was made, an empty one in memory, and nothing is created."""
+    is_made = (home.dagster / SETTINGS_FILE).exists()
+    return open_instance(home) if is_made else dg.DagsterInstance.ephemeral()
+
+
 def write_instance_settings(home: Home) -> Path:
     """Write dagster.yaml unless it is there."""
-    path = home.dagster / "dagster.yaml"
+    path = home.dagster / SETTINGS_FILE
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_text(path, DAGSTER_YAML)

@@ -15,7 +15,6 @@ from recs_platform.contracts.home import Home
 from recs_platform.contracts.tables import AS_OF_TABLES, CANDIDATES, HISTORIES, RAW_TABLES, TableContract
 from recs_platform.lake.tables import Lake
 from recs_platform.settings import Settings
-from recs_platform.stages import features, retrieval
 from recs_platform.stages.events import Sources, load_sources, source_fault
 from recs_platform.warehouse.connection import connect
 from recs_platform.warehouse.lineage import ColumnEdge, column_lineage
@@ -57,6 +56,9 @@ class Platform:
 
     @cached_property
     def contracts(self) -> tuple[TableContract, ...]:
+        # Here and below: a fifth of a second that `recs status` does without.
+        from recs_platform.stages import retrieval
+
         others = tuple(table for table in AS_OF_TABLES if table.name != CANDIDATES.name)
         return (*RAW_TABLES, retrieval.candidates_contract(), *others, *HISTORIES)
 
@@ -83,6 +85,8 @@ class Platform:
 
     @cached_property
     def feature_set(self) -> FeatureSet:
+        from recs_platform.stages import features, retrieval
+
         return features.feature_set(self.models, retrieval.source_features())
 
     def contract(self, name: str) -> TableContract:

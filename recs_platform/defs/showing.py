@@ -2,22 +2,42 @@
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
+from recs_platform.defs.finding import find_user
 from recs_platform.defs.platform import Platform
 from recs_platform.defs.retrieval_inputs import with_consent
 from recs_platform.defs.spans import require_possible
-from recs_platform.stages.releases import current_release, read_release
+from recs_platform.stages.releases import current_release, read_release, read_short_lists
+
+
+def item_titles(platform: Platform, items: Sequence[str]) -> dict[str, str | None]:
+    """Titles by item_id as of the release in force; an item it does not know is absent."""
+    current = current_release(platform.home)
+    with platform.model_run(current.as_of, current.known_at) as run:
+        known = run.frame("staging.stg_items", [c.ITEM_ID, c.TITLE])
+    return dict(known.filter(pl.col(c.ITEM_ID).is_in(list(items))).iter_rows())
+
+
+def why_short(platform: Platform, user: str) -> str | None:
+    """Why the user's list in the release in force is shorter than k; None where it is not."""
+    current = current_release(platform.home)
+    short = read_short_lists(platform.home, current.version)
+    stored = find_user(platform, current, user)
+    found = short.filter(pl.col(c.USER_ID) == stored)[c.REASON].to_list()
+    return found[0] if found else None
 
 
 def three_users(platform: Platform) -> list[tuple[str, str]]:
     """The most active user, the median one, and one with no interaction yet (where there is one), all with consent."""
     current = current_release(platform.home)
-    served = read_release(platform.home, current.version).select(c.USER_ID).unique()
+    lists = (read_release(platform.home, current.version), read_short_lists(platform.home, current.version))
+    served = pl.concat([rows.select(c.USER_ID) for rows in lists]).unique()
     with platform.model_run(current.as_of, current.known_at) as run:
         interactions = run.frame("staging.stg_interactions")
         users = with_consent(run.frame("staging.stg_users"))

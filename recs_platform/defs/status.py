@@ -1,52 +1,77 @@
-"""What `recs status` says of a home. Reads only."""
+"""What `recs status` says of a home. Reads only, without Dagster where no run is unfinished: it is asked often."""
 
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
+import polars as pl
 
 import recs_platform
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
-from recs_platform.contracts.tables import INGESTIONS
-from recs_platform.defs import door, ledger, quarantining
-from recs_platform.defs.instance import stuck_runs
+from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE
+from recs_platform.defs import door, ledger
+from recs_platform.defs.dagster_files import has_unfinished_runs
 from recs_platform.defs.platform import Platform
+from recs_platform.defs.release_summary import ReleaseSummary, summarize_release
 from recs_platform.lake.artifacts import library_versions
 from recs_platform.lake.locks import describe_holder, holder
-from recs_platform.stages.events import pending
+from recs_platform.lake.tables import Lake
 from recs_platform.stages.releases import current_release, pinned_release
 
+NOT_RELEASED = "quality: nothing has been released yet; `recs run` makes the first release"
 
-def read_status(platform: Platform, instance: dg.DagsterInstance) -> dict[str, Any]:
-    """Home, versions, disk, last release, waiting files, stuck runs; values that print as they are."""
+
+@dataclass(frozen=True)
+class Status:
+    """Facts of the home by name, and what the reports say of the release in force, where there is one."""
+
+    facts: dict[str, Any]
+    release: ReleaseSummary | None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line each on the lists, the verdicts and the warnings."""
+        return (NOT_RELEASED,) if self.release is None else self.release.lines
+
+    def exact(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return self.facts | ({} if self.release is None else self.release.numbers())
+
+
+def read_status(platform: Platform) -> Status:
+    """Home, versions, disk, last release, waiting files, stuck runs, and what the reports say of the release."""
     home = platform.home
     waiting = door.look(platform, datetime.now(UTC))
-    return {
+    release = _release(platform)
+    facts = {
         "home": str(home.root),
         "version": recs_platform.__version__,
         "libraries": library_versions("dagster", "duckdb", "deltalake", "polars", "lightgbm", "faiss-cpu"),
         "disk_used_mb": round(_size(home.root) / 1e6, 1),
         "disk_free_gb": round(shutil.disk_usage(home.root).free / 1e9, 1),
-        "files_waiting_in_landing": len(pending(home, platform.sources, platform.lake)),
+        "files_waiting_in_landing": len(waiting.files) + len(waiting.settling),
         "files_settling": list(waiting.settling),
         "files_refused": [f"{name}: {reason}" for name, reason in waiting.refused],
         "files_of_no_source": list(waiting.unknown),
         "sources_left_out": [f"{name}: {fault}" for name, fault in platform.sources.broken.items()],
         "models_left_out": [f"{name}: {fault}" for name, fault in _broken_models(platform).items()],
-        "rows_in_quarantine": quarantining.count(platform),
-        "sources": _freshness(platform),
-        "release": _release(platform),
+        "rows_in_quarantine": _quarantined(platform.lake),
+        "sources": _freshness(platform.lake),
+        "release": None if release is None else release.version,
         "release_is_pinned": pinned_release(home) is not None,
         "running_process": holder(home.locks / "as_of"),
         "locks_held": {
             name: held for name in ("ingest", "as_of", "ui") if (held := describe_holder(home.locks / name)) is not None
         },
-        "stuck_runs": [f"{stuck.run_id} ({stuck.job}: {stuck.reason})" for stuck in stuck_runs(instance)],
+        "stuck_runs": _stuck_runs(platform),
     }
+    return Status(facts, None if release is None else summarize_release(platform, release))
 
 
 def _broken_models(platform: Platform) -> Mapping[str, str]:
@@ -54,11 +79,36 @@ def _broken_models(platform: Platform) -> Mapping[str, str]:
     return platform.models.broken if platform.home.models.is_dir() else {}
 
 
-def _freshness(platform: Platform) -> dict[str, dict[str, str | None]]:
+def _release(platform: Platform) -> Manifest | None:
+    try:
+        return current_release(platform.home)
+    except NotReady:
+        return None
+
+
+def _stuck_runs(platform: Platform) -> list[str]:
+    """Only a run that calls itself unfinished can be stuck; whether its process lives, the instance tells."""
+    if not has_unfinished_runs(platform.home):
+        return []
+    from recs_platform.defs.instance import find_instance, stuck_runs
+
+    with find_instance(platform.home) as instance:
+        return [f"{stuck.run_id} ({stuck.job}: {stuck.reason})" for stuck in stuck_runs(instance)]
+
+
+def _quarantined(lake: Lake) -> int:
+    """Refused rows of files that the ledger holds: a batch adds its refused rows before its ledger."""
+    accounted = _scan(lake, INGESTIONS.name, [c.FILE_HASH]).unique()
+    refused = _scan(lake, QUARANTINE.name, [c.FILE_HASH])
+    return refused.join(accounted, on=c.FILE_HASH, how="semi").select(pl.len()).collect().item()
+
+
+def _freshness(lake: Lake) -> dict[str, dict[str, str | None]]:
     """Last ingestion and last event of each source."""
-    moment = datetime.now(UTC)
-    with platform.model_run(moment, moment) as run:
-        fresh = ledger.freshness(run.frame(INGESTIONS.name), quarantining.events_by_day(run))
+    accounted = _scan(lake, INGESTIONS.name, [c.SOURCE, c.FILE_HASH, c.INGESTED_AT, c.ROWS_ACCEPTED]).collect()
+    latest = pl.max(c.OCCURRED_AT).alias(ledger.LAST_OCCURRED_AT)
+    files = _scan(lake, EVENTS.name, [c.SOURCE, c.FILE_HASH, c.OCCURRED_AT]).group_by(c.SOURCE, c.FILE_HASH).agg(latest)
+    fresh = ledger.freshness(accounted, files.collect().join(accounted, on=c.FILE_HASH, how="semi"))
     instants = [ledger.LAST_INGESTED_AT, ledger.LAST_OCCURRED_AT]
     return {
         row[c.SOURCE]: {name: None if row[name] is None else row[name].isoformat() for name in instants}
@@ -66,12 +116,27 @@ def _freshness(platform: Platform) -> dict[str, dict[str, str | None]]:
     }
 
 
-def _release(platform: Platform) -> str | None:
-    try:
-        return current_release(platform.home).version
-    except NotReady:
-        return None
+def _scan(lake: Lake, table: str, columns: Sequence[str]) -> pl.LazyFrame:
+    """Columns of a raw table that every version of it has; no rows where it was never written."""
+    files = lake.files(table) if lake.exists(table) else []
+    if files:
+        return pl.scan_parquet(files, hive_partitioning=False, extra_columns="ignore").select(columns)
+    instant, number = pl.Datetime("us", "UTC"), pl.Int64()
+    types: dict[str, pl.DataType] = {c.INGESTED_AT: instant, c.OCCURRED_AT: instant, c.ROWS_ACCEPTED: number}
+    return pl.LazyFrame(schema={name: types.get(name, pl.String()) for name in columns})
 
 
 def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+    """Bytes of all files below a folder; one that goes meanwhile counts nothing."""
+    total, folders = 0, [str(folder)]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+        except FileNotFoundError:
+            continue
+    return total

@@ -98,14 +98,15 @@ def seal_release(
 
     Sealing content that is sealed already returns its manifest and writes nothing; to go back to it once something
     else was sealed for that as_of, pin it. Content that was withdrawn is sealed anew, and is withdrawn no more. Raises
-    ContractError when there are no lists, when a column lacks or when a row is of another as_of.
+    ContractError when there are neither lists nor short ones, when a column lacks or when a row is of another as_of:
+    where nobody has anything left to be offered, a release of empty lists with their reasons is the truth.
     """
     release_id = f"{as_of_key(as_of).replace(':', '')}-{content_hash[:_HASH_LENGTH]}"
     if is_sealed(home.artifacts, RELEASES_ARTIFACT, release_id):
         return read_manifest(artifact(home.artifacts, RELEASES_ARTIFACT, release_id))
     _require(lists, LISTS, as_of)
     _require(short_lists, SHORT_LISTS, as_of)
-    if lists.is_empty():
+    if lists.is_empty() and short_lists.is_empty():
         raise ContractError(f"no lists to release as of {as_of_key(as_of)}; materialize `reranking` first")
     previous = _previous(_sealed(home), as_of)
     manifest = Manifest(

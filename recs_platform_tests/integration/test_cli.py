@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,9 +87,9 @@ def test_the_version_is_said(recs: CommandLine, tmp_path: Path) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
 def test_an_error_is_one_line_and_its_exit_code(
-    recs: CommandLine, tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
+    recs: CommandLine, new_home: Path, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
-    found, out, err = recs(tmp_path / "home", *arguments)
+    found, out, err = recs(new_home, *arguments)
     assert found == code, err
     assert says in _one_line(err)
     assert out == ""
@@ -181,6 +182,32 @@ def test_a_list_as_json_has_exactly_the_promised_shape(recs: CommandLine, built:
     assert {tuple(item) for item in found["items"]} == {("rank", "item_id", "score", "reason", "sources")}
 
 
+def test_a_list_for_people_has_titles_and_numbers_as_people_read_them(recs: CommandLine, built: Built) -> None:
+    row = ask(built.platform, "from recommendations.current where rank = 1 order by user_id limit 1").row(0, named=True)
+    item = f"item_id = '{row['item_id']}' and title is not null"
+    title = ask(built.platform, f"select title from raw.items where {item} order by title limit 1")["title"].item()
+    code, out, _ = recs(built.platform.home.root, "recommend", row["user_id"])
+    assert code == 0
+    assert out.splitlines()[0].startswith(
+        f"{row['user_id']}: 10 items of release {row['release_id']}, as of 2024-01-31"
+    )
+    assert out.splitlines()[1].split() == ["rank", "title", "item_id", "score", "reason", "sources"]
+    assert out.splitlines()[3].startswith(f"1     {title}")
+    assert str(row["score"]) not in out
+    assert not re.search(r"\d\.\d{6}", out)
+
+
+def test_releases_are_compared_and_listed_for_people(recs: CommandLine, built: Built) -> None:
+    home, release = built.platform.home.root, current_release(built.platform.home).version
+    code, out, _ = recs(home, "releases", "diff", release, release)
+    assert code == 0
+    assert "changed_share  0.0 %" in out
+    assert "every item is in as many lists as before" in out
+    code, out, _ = recs(home, "releases", "list")
+    assert code == 0
+    assert not re.search(r"\d\.\d{6}|\+00:00", out)
+
+
 def test_an_unknown_user_is_1(recs: CommandLine, built: Built) -> None:
     for arguments in (("recommend", "nobody"), ("explain", "nobody", "nothing")):
         code, out, err = recs(built.platform.home.root, *arguments)
@@ -201,7 +228,9 @@ def test_explain_prints_the_same_for_people(recs: CommandLine, built: Built) -> 
     code, out, _ = recs(built.platform.home.root, "explain", row["user_id"], row["item_id"])
     assert code == 0
     assert f"reason: {row['reason']}" in out
+    assert f" ({row['item_id']})" in out
     assert "contribution" in out
+    assert not re.search(r"\d\.\d{6}", out)
 
 
 def test_explain_says_that_an_item_was_consumed(recs: CommandLine, built: Built) -> None:
@@ -302,10 +331,10 @@ def _seal_older(platform: Platform) -> str:
 @pytest.mark.parametrize(
     ("arguments", "code"), [(("land", "nope", "."), 2), (("recommend", "u1"), 1), (("status", "--json"), 0)]
 )
-def test_a_process_of_its_own_ends_with_the_same_code(tmp_path: Path, arguments: tuple[str, ...], code: int) -> None:
+def test_a_process_of_its_own_ends_with_the_same_code(new_home: Path, arguments: tuple[str, ...], code: int) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from recs_platform.cli import main; main()", *arguments],
-        env={**os.environ, "RECS_HOME": str(tmp_path / "home")},
+        env={**os.environ, "RECS_HOME": str(new_home)},
         capture_output=True,
         text=True,
         check=False,

@@ -144,7 +144,7 @@ def test_the_person_still_gets_k_items_and_no_reason_tells_of_them(withdrawn: Bu
     assert mine["rank"].to_list() == list(range(1, withdrawn.platform.settings.k + 1))
     assert mine["item_id"].n_unique() == mine.height
     assert set(mine["sources"].explode()) == {"fallback"}
-    assert mine["reason"].str.contains("^(popular: |new here: )").all()
+    assert mine["reason"].str.contains("^(popular: |chosen by few so far|new here: )").all()
     events = rows_of(withdrawn, "staging.stg_resolved_events").filter(pl.col("event_type") != "impression")
     assert events.filter(pl.col("user_id") == person).height > 0
     assert mine.join(events, on=KEY, how="semi").is_empty()
@@ -158,7 +158,7 @@ def test_everyone_withheld_is_served_alike(withdrawn: Built) -> None:
     assert users.height > 1
     lists = rows_of(withdrawn, "recommendations.lists").join(users, on="user_id", how="semi")
     assert lists.height == users.height * withdrawn.platform.settings.k
-    assert lists["reason"].str.contains("^(popular: |new here: )").all()
+    assert lists["reason"].str.contains("^(popular: |chosen by few so far|new here: )").all()
 
 
 def test_the_command_line_serves_the_person_under_every_id(withdrawn: Built, person: str, recs: CommandLine) -> None:

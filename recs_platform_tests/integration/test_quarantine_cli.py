@@ -116,11 +116,10 @@ def test_what_cannot_be_done_is_said(
     assert says in err
 
 
-def test_an_empty_quarantine_is_no_error(recs: CommandLine, tmp_path: Path) -> None:
-    home = tmp_path / "empty"
-    assert json.loads(recs(home, "quarantine", "summary", "--json")[1]) == {"reasons": []}
-    assert json.loads(recs(home, "quarantine", "list", "--json")[1]) == {"total": 0, "rows": []}
-    assert recs(home, "quarantine", "replay")[:2] == (0, "nothing to replay\n")
+def test_an_empty_quarantine_is_no_error(recs: CommandLine, new_home: Path) -> None:
+    assert json.loads(recs(new_home, "quarantine", "summary", "--json")[1]) == {"reasons": []}
+    assert json.loads(recs(new_home, "quarantine", "list", "--json")[1]) == {"total": 0, "rows": []}
+    assert recs(new_home, "quarantine", "replay")[:2] == (0, "nothing to replay\n")
 
 
 def test_a_dry_run_says_what_would_become_of_the_rows_and_changes_nothing(

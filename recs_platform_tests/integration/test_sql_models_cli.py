@@ -10,28 +10,28 @@ from recs_platform_tests.homes import Built, CommandLine, copy_home
 MODEL = "segments.user_segments"
 
 
-def test_an_empty_home_runs_the_unit_tests(recs: CommandLine, tmp_path: Path) -> None:
-    code, out, err = recs(tmp_path / "home", "sql-test", MODEL)
+def test_an_empty_home_runs_the_unit_tests(recs: CommandLine, new_home: Path) -> None:
+    code, out, err = recs(new_home, "sql-test", MODEL)
     assert code == 0, err
     assert "passed  user_segments: " in out
     assert f"nothing to test  {MODEL}: nothing is materialized" in out
 
 
-def test_a_wrong_command_line_is_said_with_what_there_is(recs: CommandLine, tmp_path: Path) -> None:
-    assert recs(tmp_path / "home", "sql-test", "features.nothing")[0] == 2
-    assert recs(tmp_path / "home", "sql-test", MODEL, "--as-of", "soon")[0] == 2
-    code, _, err = recs(tmp_path / "home", "lineage", "features.user_featurs")
+def test_a_wrong_command_line_is_said_with_what_there_is(recs: CommandLine, new_home: Path) -> None:
+    assert recs(new_home, "sql-test", "features.nothing")[0] == 2
+    assert recs(new_home, "sql-test", MODEL, "--as-of", "soon")[0] == 2
+    code, _, err = recs(new_home, "lineage", "features.user_featurs")
     assert code == 2
     assert "did you mean features.user_features" in err
 
 
-def test_lineage_goes_down_to_raw_columns(recs: CommandLine, tmp_path: Path) -> None:
-    code, out, _ = recs(tmp_path / "home", "lineage", "features.user_features.user_click_through_rate")
+def test_lineage_goes_down_to_raw_columns(recs: CommandLine, new_home: Path) -> None:
+    code, out, _ = recs(new_home, "lineage", "features.user_features.user_click_through_rate")
     assert code == 0
     assert out.startswith("features.user_features.user_click_through_rate  (table)\n")
     assert "raw.events.event_type  (contract)" in out
     assert "… above)" in out
-    found = json.loads(recs(tmp_path / "home", "lineage", "features.user_features", "--json")[1])
+    found = json.loads(recs(new_home, "lineage", "features.user_features", "--json")[1])
     assert (found["table"], found["column"]) == ("features.user_features", None)
     assert "user_id" in {column["column"] for column in found["upstream"]}
 

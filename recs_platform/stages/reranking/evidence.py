@@ -16,7 +16,10 @@ SEGMENT_COUNT = "segment_user_count"
 COUNTRY_COUNT = "country_user_count"
 OCCURRED_US = "occurred_us"
 
-KINDS = ("neighbour", "taste", "segment", "country", "popularity", "new")
+KINDS = ("neighbour", "taste", "segment", "country", "popularity", "few", "new")
+
+# Fewer make nothing popular, and a reader could guess who they are.
+USERS_MIN = 5
 
 _ROWS_AT_ONCE = 200_000  # list rows times neighbours in memory: about 4 M
 _MIN_TASTE_COUNT = 2  # one item is no taste
@@ -35,7 +38,7 @@ class Evidence:
         history: `user_id`, `item_id`, `event_type`, `occurred_us`, `weight`: interactions of the lists' users.
         neighbours: `item_id`, `neighbour_id`, `score`, `rank`.
         items: `item_id`, `title`, `category`, `published_at` (UTC); every item that the other frames name.
-        users: `user_id`, `country`, `segment_id`, `segment_name`; any may be missing but `user_id`.
+        users: `user_id`, `country`, `segment_id`; any may be missing but `user_id`.
         segment_popularity: `segment_id`, `item_id`, `user_count` within the window.
         country_popularity: `country`, `item_id`, `user_count` within the window.
         popularity: `item_id`, `user_count` over all time, of all users.
@@ -50,12 +53,13 @@ class Evidence:
     popularity: pl.DataFrame
 
 
-def find_evidence(lists: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
+def find_evidence(lists: pl.DataFrame, evidence: Evidence, users_min: int = USERS_MIN) -> pl.DataFrame:
     """Add the facts found and `reason_kind`, the first of KINDS that holds, to `lists`; rows and order stay.
 
     neighbour: a positive item of the user's own history among the item's neighbours, the nearest one (ties by item);
     taste: the item's category is the one the user chose most, twice at least and no other as often; segment, country:
-    users of the same chose it within the window; popularity: anyone ever did; new: nobody did.
+    at least `users_min` users of the same chose it within the window; popularity: as many ever did; few: fewer; new:
+    nobody did.
     """
     users, items = evidence.users, evidence.items.select(c.ITEM_ID, c.TITLE, c.CATEGORY, c.PUBLISHED_AT)
     codes = _Codes.of(lists, items)
@@ -66,7 +70,7 @@ def find_evidence(lists: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
         (evidence.popularity, [c.ITEM_ID], USER_COUNT),
     )
     rows = _left(lists, items, [c.ITEM_ID])
-    rows = _left(rows, users.select(c.USER_ID, c.COUNTRY, c.SEGMENT_ID, c.SEGMENT_NAME), [c.USER_ID])
+    rows = _left(rows, users.select(c.USER_ID, c.COUNTRY, c.SEGMENT_ID), [c.USER_ID])
     rows = _left(rows, _nearest_chosen(lists, chosen, evidence.neighbours, codes), [c.USER_ID, c.ITEM_ID])
     rows = _left(rows, _tastes(chosen, items, codes), [c.USER_ID, c.CATEGORY])
     for frame, keys, name in counts:
@@ -76,12 +80,14 @@ def find_evidence(lists: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
         .then(pl.lit("neighbour"))
         .when(pl.col(TASTE_COUNT).is_not_null())
         .then(pl.lit("taste"))
-        .when((pl.col(SEGMENT_COUNT) > 0) & pl.col(c.SEGMENT_NAME).is_not_null())
+        .when(pl.col(SEGMENT_COUNT) >= users_min)
         .then(pl.lit("segment"))
-        .when(pl.col(COUNTRY_COUNT) > 0)
+        .when(pl.col(COUNTRY_COUNT) >= users_min)
         .then(pl.lit("country"))
-        .when(pl.col(USER_COUNT) > 0)
+        .when(pl.col(USER_COUNT) >= users_min)
         .then(pl.lit("popularity"))
+        .when(pl.col(USER_COUNT) > 0)
+        .then(pl.lit("few"))
         .otherwise(pl.lit("new"))
         .alias(KIND)
     )

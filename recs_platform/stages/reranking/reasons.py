@@ -41,6 +41,7 @@ def add_reasons(
     country_popularity: pl.DataFrame,
     popularity: pl.DataFrame,
     window_days: int = 28,
+    users_min: int = e.USERS_MIN,
     keep_facts: bool = False,
 ) -> pl.DataFrame:
     """Say why each item is in the list, from the most personal fact that is true to the plainest.
@@ -51,11 +52,12 @@ def add_reasons(
         neighbours: `item_id`, `neighbour_id`, `score`, `rank`.
         items: `item_id`, `title`, `category`, `published_at` (UTC), each possibly missing but the id; every item that
             the other frames name.
-        users: `user_id`, `country`, `segment_id`, `segment_name`, each possibly missing but the id.
+        users: `user_id`, `country`, `segment_id`, each possibly missing but the id.
         segment_popularity: `segment_id`, `item_id`, `user_count` within the window; see `group_popularity`.
         country_popularity: `country`, `item_id`, `user_count` within the window.
         popularity: `item_id`, `user_count` of all users over all time; see `item_popularity`.
         window_days: Length of the window in days.
+        users_min: Fewer users are not counted aloud and make nothing popular.
         keep_facts: Also keep `reason_kind` and the facts the reason names.
 
     Returns:
@@ -65,6 +67,7 @@ def add_reasons(
     found = find_evidence(
         lists,
         Evidence(history, neighbours, items, users, segment_popularity, country_popularity, popularity),
+        users_min,
     )
     reasoned = _with_basis_name(found, items).with_columns(_sentence(window_days).alias(c.REASON)).drop(_BASIS_NAME)
     return reasoned if keep_facts else reasoned.select(*lists.columns, c.REASON)
@@ -87,20 +90,25 @@ def _sentence(window_days: int) -> pl.Expr:
         .then(pl.format("because you {} “{}”{}", verb, _BASIS_NAME, place))
         .when(pl.col(e.KIND) == "taste")
         .then(pl.format("more from {}, which you chose most: {} of {} items", c.CATEGORY, e.TASTE_COUNT, e.TASTE_TOTAL))
+        # A segment's name is the operator's word for people, not theirs.
         .when(pl.col(e.KIND) == "segment")
-        .then(pl.format(f"popular with {{}} readers: {{}} of them {window}", c.SEGMENT_NAME, e.SEGMENT_COUNT))
+        .then(pl.format(f"popular with users like you: {{}} {window}", _users(e.SEGMENT_COUNT)))
         .when(pl.col(e.KIND) == "country")
         .then(pl.format(f"popular in {{}}: {{}} {window}", c.COUNTRY, _users(e.COUNTRY_COUNT)))
         .when(pl.col(e.KIND) == "popularity")
         .then(pl.format("popular: {} so far", _users(USER_COUNT)))
-        .when(pl.col(c.PUBLISHED_AT).is_not_null())
-        .then(
-            pl.format(
-                "new here: published {}, not yet chosen by anyone", pl.col(c.PUBLISHED_AT).dt.strftime("%Y-%m-%d")
-            )
+        .when(pl.col(e.KIND) == "few")
+        .then(_published("chosen by few so far: published {}", "chosen by few so far"))
+        .otherwise(
+            _published("new here: published {}, not yet chosen by anyone", "new here: not yet chosen by anyone"),
         )
-        .otherwise(pl.lit("new here: not yet chosen by anyone"))
     )
+
+
+def _published(dated: str, plain: str) -> pl.Expr:
+    """With the day the item was published, where it is known."""
+    day = pl.col(c.PUBLISHED_AT).dt.strftime("%Y-%m-%d")
+    return pl.when(pl.col(c.PUBLISHED_AT).is_not_null()).then(pl.format(dated, day)).otherwise(pl.lit(plain))
 
 
 def _users(column: str) -> pl.Expr:

@@ -31,6 +31,7 @@ from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform.stages.retrieval.sources.base import Source, SourceLists, VectorSource
 from recs_platform.stages.retrieval.sources.popularity import Popularity
 from recs_platform.stages.retrieval.split_files import are_timed, carve, carving_of, problem_of, read_split
+from recs_platform.stages.retrieval.split_keys import count_findable, findable_sentence, require_same_keys
 from recs_platform.stages.retrieval.threads import side_by_side
 from recs_platform.stages.retrieval.validation import held_out_of
 
@@ -46,7 +47,8 @@ _LAST = 1e-6  # a weight that puts an item after all others
 class BenchmarkResult:
     """Scores of each source and of the merge by model, what was chosen, seconds and peak memory.
 
-    `lists`: the merged ones: user_id, item_id, rank, score. `by_user`: model, user_id, metric, value.
+    `held_out` counts its pairs and those that no model can find. `lists`: the merged ones: user_id, item_id, rank,
+    score. `by_user`: model, user_id, metric, value.
     """
 
     k: int
@@ -57,12 +59,17 @@ class BenchmarkResult:
     validation: dict[str, float]
     seconds: dict[str, float]
     peak_gib: float
+    held_out: dict[str, int]
     lists: pl.DataFrame = field(repr=False)
     by_user: pl.DataFrame = field(repr=False)
 
     def summary(self) -> dict[str, Any]:
         """Everything but the frames."""
         return {name: value for name, value in vars(self).items() if not isinstance(value, pl.DataFrame)}
+
+    def remark(self) -> str:
+        """What the scores cannot reach, in a line."""
+        return findable_sentence(self.held_out)
 
     def table(self) -> tuple[list[str], list[list[object]]]:
         """Columns and rows for people, best NDCG first."""
@@ -91,6 +98,7 @@ def run_benchmark(
     Raises UsageError for a wrong file or name.
     """
     events, held_out = read_split(train), read_split(test)
+    require_same_keys(train, events, test, held_out)
     plan, carving = plan_for(profile, events.height), carving_of(events, held_out, are_timed=are_timed(train, test))
     default = plan.sources + (plan.ahead if carving.kind == "later" else ())
     config = _only(source_names(sources, default)).with_sources(plan.start)
@@ -99,6 +107,7 @@ def run_benchmark(
         kept, tuning = carve(events, carving, seed=seed)
     else:
         kept, tuning = events, read_split(valid).select(c.USER_ID, c.ITEM_ID).unique()
+        require_same_keys(train, events, valid, tuning)
     problem = problem_of(kept, held_out[c.USER_ID])
     held = held_out_of(problem, tuning, users_max=plan.validation_users, seed=seed)
     said = f"choosing on {len(held.users):,} users of the validation part"
@@ -124,6 +133,7 @@ def run_benchmark(
         validation={**choice.weighting.alone, MERGED: choice.weighting.merged},
         seconds=clock.laps,
         peak_gib=_peak_gib(),
+        held_out=count_findable(events, held_out),
         lists=lists[MERGED],
         by_user=by_user,
     )

@@ -39,6 +39,9 @@ def read_split(path: Path) -> pl.DataFrame:
     missing = [name for name in PAIR if name not in frame.columns]
     if missing:
         raise UsageError(f"{path} lacks {missing}; it has {frame.columns}")
+    for name in PAIR:
+        if frame.schema[name].is_nested() or frame.schema[name] == pl.Boolean:
+            raise UsageError(f"{path}: {name} is of type {frame.schema[name]}; ids are text or numbers")
     empty = frame.filter(pl.any_horizontal(pl.col(PAIR).is_null())).height
     if empty or frame.is_empty():
         raise UsageError(f"{path} has {frame.height} rows, {empty} of them without a user or item")

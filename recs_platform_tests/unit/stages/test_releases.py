@@ -162,6 +162,21 @@ def test_a_release_of_nothing_or_of_another_as_of_is_refused(home):
     assert r.list_releases(home).is_empty()
 
 
+def test_empty_lists_with_their_reasons_are_a_release(home):
+    short = pl.DataFrame(
+        [{"as_of": day(5), "user_id": "u", "list_length": 0, "eligible_count": 0, "reason": "all consumed"}],
+        schema=SHORT_SCHEMA,
+    )
+    manifest = r.seal_release(
+        home, lists=lists(day(5), {}), short_lists=short, as_of=day(5), known_at=day(6), data_version="7", seed=1,
+        ranker_version="none", content_hash="e" * 16, sealed_at=day(6),
+    )  # fmt: skip
+    assert manifest.metrics["n_users"] == 0
+    assert r.read_release(home, manifest.version).is_empty()
+    assert r.read_short_lists(home, manifest.version)["reason"].to_list() == ["all consumed"]
+    assert r.diff_releases(home, manifest.version, manifest.version).changed_share is None
+
+
 def test_a_diff_counts_users_places_and_movers(home):
     a = seal(home, day(5), "a", day(6), {"u1": "abcd", "u2": "ab", "gone": "a"}).version
     b = seal(home, day(6), "b", day(7), {"u1": "abxy", "u2": "ab", "new": "x"}).version

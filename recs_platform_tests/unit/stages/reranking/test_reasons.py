@@ -22,21 +22,22 @@ HISTORY = {
 }
 NEIGHBOURS = {c.ITEM_ID: pl.String, c.NEIGHBOUR_ID: pl.String, c.SCORE: pl.Float32, c.RANK: pl.Int32}
 ITEMS = {c.ITEM_ID: pl.String, c.TITLE: pl.String, c.CATEGORY: pl.String, c.PUBLISHED_AT: pl.Datetime("us", "UTC")}
-USERS = {c.USER_ID: pl.String, c.COUNTRY: pl.String, c.SEGMENT_ID: pl.String, c.SEGMENT_NAME: pl.String}
+USERS = {c.USER_ID: pl.String, c.COUNTRY: pl.String, c.SEGMENT_ID: pl.String}
 
 PUBLISHED = datetime(2020, 1, 5, tzinfo=UTC)
 CATALOGUE = [
     ("d1", "Dune", "drama", None), ("d2", "Alien", "drama", None), ("d3", None, "drama", PUBLISHED),
     ("f1", "Up", "farce", None), ("n1", "Nil", None, None),
 ]  # fmt: skip
-PEOPLE = [("ann", "PT", "s1", "keen"), ("bob", "PT", None, None), ("cy", None, "s1", "keen"), ("di", None, None, None)]
+PEOPLE = [("ann", "PT", "s1"), ("bob", "PT", None), ("cy", None, "s1"), ("di", None, None)]
+FLOOR = 2
 
 
 def frame(rows, schema) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def reasons(pairs, history=(), neighbours=()) -> pl.DataFrame:
+def reasons(pairs, history=(), neighbours=(), users_min=1) -> pl.DataFrame:
     past, users = frame(list(history), HISTORY), frame(PEOPLE, USERS)
     lists = frame(list(pairs), {c.USER_ID: pl.String, c.ITEM_ID: pl.String})
     return add_reasons(
@@ -48,6 +49,7 @@ def reasons(pairs, history=(), neighbours=()) -> pl.DataFrame:
         segment_popularity=group_popularity(past, users, c.SEGMENT_ID, SINCE),
         country_popularity=group_popularity(past, users, c.COUNTRY, SINCE),
         popularity=item_popularity(past),
+        users_min=users_min,
         keep_facts=True,
     )
 
@@ -95,12 +97,38 @@ def test_segment_then_country_then_everyone_then_nobody():
     recent = [event("cy", "f1"), event("bob", "f1"), event("bob", "f1")]
     old = [event("bob", "f1", day=1)]
 
-    assert reason("ann", "f1", recent) == "popular with keen readers: 1 of them in the last 28 days"
+    assert reason("ann", "f1", recent) == "popular with users like you: 1 user in the last 28 days"
     assert reason("bob", "f1", [event("ann", "f1"), event("cy", "f1")]) == "popular in PT: 1 user in the last 28 days"
     assert reason("ann", "f1", recent[1:]) == "popular in PT: 1 user in the last 28 days"
     assert reason("ann", "f1", old) == "popular: 1 user so far"
     assert reason("ann", "f1") == "new here: not yet chosen by anyone"
     assert reason("ann", "d3") == "new here: published 2020-01-05, not yet chosen by anyone"
+
+
+def test_fewer_users_than_the_floor_are_not_counted_aloud():
+    five = pl.DataFrame({c.USER_ID: [f"u{n}" for n in range(5)], c.COUNTRY: "PT", c.SEGMENT_ID: "s1"})
+    past = frame([event(user, "f1") for user in five[c.USER_ID]], HISTORY)
+
+    def said(history: pl.DataFrame, item: str = "f1") -> str:
+        counted = {
+            "segment_popularity": group_popularity(history, five, c.SEGMENT_ID, SINCE),
+            "country_popularity": group_popularity(history, five, c.COUNTRY, SINCE),
+            "popularity": item_popularity(history),
+        }
+        lists = frame([("ann", item)], {c.USER_ID: pl.String, c.ITEM_ID: pl.String})
+        made = add_reasons(
+            lists, history=history, neighbours=frame([], NEIGHBOURS), items=frame(CATALOGUE, ITEMS),
+            users=frame(PEOPLE, USERS), **counted,
+        )  # fmt: skip
+        return made[c.REASON][0]
+
+    assert said(past) == "popular with users like you: 5 users in the last 28 days"
+    assert said(past.head(4)) == "chosen by few so far"
+    assert said(past.head(1).with_columns(pl.lit("d3").alias(c.ITEM_ID)), "d3") == (
+        "chosen by few so far: published 2020-01-05"
+    )
+    old = past.head(1).with_columns(pl.lit(DAY_US).alias("occurred_us"), pl.lit("u9").alias(c.USER_ID))
+    assert said(pl.concat([past.head(4), old])) == "popular: 5 users so far"
 
 
 def test_lists_come_back_as_they_were_with_a_reason_each():
@@ -151,10 +179,11 @@ near = st.lists(
 def test_every_reason_names_a_fact(past, pairs):
     neighbours = [(item, other, score / 10, 1) for item, other, score in pairs]
     positive = [row for row in past if row[4] > 0]
-    groups = {user: {"segment": segment, "country": country} for user, country, segment, _ in PEOPLE}
+    groups = {user: {"segment": segment, "country": country} for user, country, segment in PEOPLE}
     titles, categories = {row[0]: row[1] or row[0] for row in CATALOGUE}, {row[0]: row[2] for row in CATALOGUE}
 
-    for row in reasons([(user, item) for user in people for item in ids], past, neighbours).iter_rows(named=True):
+    pairs = [(user, item) for user in people for item in ids]
+    for row in reasons(pairs, past, neighbours, FLOOR).iter_rows(named=True):
         user, item, kind, text = row[c.USER_ID], row[c.ITEM_ID], row["reason_kind"], row[c.REASON]
         mine = {each[1] for each in positive if each[0] == user}
         near_mine = {
@@ -180,11 +209,15 @@ def test_every_reason_names_a_fact(past, pairs):
             }
             assert group is not None
             assert f": {len(others)} " in text
-            assert others
+            assert len(others) >= FLOOR
+            assert "s1" not in text
         elif kind == "popularity":
             count = len({each[0] for each in positive if each[1] == item})
-            assert text == f"popular: {count} user{'s' if count > 1 else ''} so far"
-            assert count
+            assert text == f"popular: {count} users so far"
+            assert count >= FLOOR
+        elif kind == "few":
+            assert 0 < len({each[0] for each in positive if each[1] == item}) < FLOOR
+            assert text.startswith("chosen by few so far")
         else:
             assert kind == "new"
             assert not {each[0] for each in positive if each[1] == item}

@@ -41,6 +41,8 @@ def test_the_withheld_item_comes_first_and_nothing_that_was_had(split):
     assert result.lists.join(train, on=["user_id", "item_id"], how="semi").is_empty()
     assert result.lists.group_by("user_id").len()["len"].to_list() == [3] * 41
     assert result.peak_gib > 0
+    assert result.summary()["held_out"]["pairs_of_users_not_in_train"] == 1
+    assert result.remark().startswith("0 of 41 held-out pairs no model can find")
     assert set(result.seconds) == {"choose", "fit", "recommend"}
 
 

@@ -39,10 +39,12 @@ def test_times_of_any_kind_are_microseconds(tmp_path, times, expected):
     [
         (ROWS.drop("item_id"), r"lacks \['item_id'\]"),
         (ROWS.head(0), "has 0 rows"),
+        (ROWS.with_columns(item_id=pl.concat_list("item_id")), r"item_id is of type List\(String\)"),
+        (ROWS.with_columns(user_id=pl.lit(value=True)), "user_id is of type Boolean"),
         (ROWS.with_columns(user_id=pl.Series([1, None, 1, 2, 2, 3])), "6 rows, 1 of them without"),
         (ROWS.with_columns(occurred_at=pl.Series([1, None, 1, 2, 2, 3])), "1 rows have no occurred_at"),
     ],
-    ids=["column", "empty", "nobody", "no time"],
+    ids=["column", "empty", "lists", "booleans", "nobody", "no time"],
 )
 def test_a_broken_file_is_refused_by_name(tmp_path, frame, says):
     path = written(tmp_path, frame)

@@ -1,0 +1,104 @@
+"""Values as people read them in answers about lists and releases; JSON stays exact, a query's table is of `values`."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import cast
+
+from recs_platform.cli.values import shown
+from recs_platform.contracts.time import read_instant
+
+# Fractions of larger numbers say nothing.
+_LARGE = 1000.0
+
+
+def told(value: object) -> str:
+    """A value in words: no brackets, no microseconds; instants in UTC, also where they come as ISO text.
+
+    >>> told(["a", "b"]), told({"x": 1}), told([]), told(None), told(True), told(0.123456789), told(1234567)
+    ('a, b', 'x 1', 'none', 'none', 'yes', '0.123', '1,234,567')
+    >>> told(datetime(2017, 2, 20, 15, 30, 1, 5, tzinfo=UTC)), told("2017-02-20T15:30:01.000005+00:00"), told("u1")
+    ('2017-02-20 15:30', '2017-02-20 15:30', 'u1')
+    """
+    match value:
+        case Mapping():
+            pairs = cast("Mapping[str, object]", value).items()
+            return ", ".join(f"{shown(name)} {told(part)}" for name, part in pairs) or "none"
+        case list() | tuple():
+            return ", ".join(map(told, cast("Sequence[object]", value))) or "none"
+        case _:
+            return _scalar(value)
+
+
+def _scalar(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    match value:
+        case int():
+            return f"{value:,}"
+        case float():
+            return number(value)
+        case datetime():
+            return minute(value)
+        case str() if _is_iso_instant(value) and (instant := read_instant(value)):
+            return minute(instant)
+        case _:
+            return shown(value)
+
+
+def minute(instant: datetime) -> str:
+    """An instant to the minute, UTC; midnight as the date alone.
+
+    >>> minute(datetime(2017, 2, 20, tzinfo=UTC))
+    '2017-02-20'
+    """
+    utc = instant.astimezone(UTC)
+    return f"{utc:%Y-%m-%d}" if utc.time() == datetime.min.time() else f"{utc:%Y-%m-%d %H:%M}"
+
+
+def number(value: float) -> str:
+    """Three digits that count, no exponent.
+
+    >>> number(12345.6789), number(0.0123456), number(-7.0), number(0.00001234), number(float("nan"))
+    ('12,346', '0.0123', '-7', '0.0000123', 'unknown')
+    """
+    if math.isnan(value):
+        return "unknown"
+    if math.isinf(value) or value == 0:
+        return f"{value:g}"
+    if abs(value) >= _LARGE:
+        return f"{value:,.0f}"
+    digits = max(0, 2 - _exponent(value))
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def share(value: float | None) -> str:
+    """A share in per cent; nothing known where it is None.
+
+    >>> share(0.1234), share(1.0), share(None)
+    ('12.3 %', '100.0 %', 'unknown')
+    """
+    return "unknown" if value is None else f"{value:.1%}".replace("%", " %")
+
+
+def titled(item_id: str, title: object) -> str:
+    """An item as people know it: its title, with the id to type.
+
+    >>> titled("i1", "The Thing"), titled("i1", None)
+    ('The Thing (i1)', 'i1')
+    """
+    return item_id if title is None else f"{title} ({item_id})"
+
+
+def _exponent(value: float) -> int:
+    return int(f"{value:e}".partition("e")[2])
+
+
+def _is_iso_instant(text: str) -> bool:
+    """Text that JSON holds for an instant; an id of digits is none."""
+    try:
+        date.fromisoformat(text[:10])
+    except ValueError:
+        return False
+    return "T" in text and text[4:5] == "-"

@@ -1,0 +1,109 @@
+"""A release's reports in a line each: how good the lists are beside popularity and the best source, and the verdicts.
+
+What is measured and judged is the reports' work.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from recs_platform.contracts import columns as c
+from recs_platform.stages.reports.offline import EVERYONE, FINAL, NDCG, POPULARITY, OfflineConfig, chosen_protocol
+from recs_platform.stages.reports.verdicts import SEVERITY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
+
+BEST_SOURCE = "best_source"
+_HELD_OUT = {"global": "rolling windows of {} days", "per_user": "each user's last events"}
+_NAMES_SHOWN = 4
+
+
+def quality(metrics: pl.DataFrame) -> dict[str, Any] | None:
+    """NDCG of the final lists, of popularity and of the best source, with intervals; None where nothing was measured.
+
+    `metrics` are rows of reports.offline_metrics of one as-of. The protocol is the one that a report of one number
+    tells. A model that was not measured is None; the best source is the highest mean, ties by name.
+    """
+    import polars as pl
+
+    ndcg = metrics.filter((pl.col(c.METRIC) == NDCG) & (pl.col(c.SEGMENT) == EVERYONE) & pl.col(c.VALUE).is_not_null())
+    is_told = pl.col(c.PROTOCOL).is_in([chosen_protocol(ndcg)])
+    told = ndcg.filter(is_told).sort(c.VALUE, c.MODEL, descending=[True, False])
+    by_model = {row[c.MODEL]: row for row in told.iter_rows(named=True)}
+    final = by_model.get(FINAL)
+    if final is None:
+        return None
+    best = next((row for model, row in by_model.items() if model != FINAL), None)
+    return {
+        **{name: final[name] for name in (c.METRIC, c.K, c.PROTOCOL, c.HORIZON_DAYS, c.N_WINDOWS, c.N_USERS)},
+        FINAL: _measured(final),
+        POPULARITY: _measured(by_model.get(POPULARITY)),
+        BEST_SOURCE: _measured(best),
+    }
+
+
+def _measured(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if row is None else {name: row[name] for name in (c.MODEL, c.VALUE, c.CI_LOW, c.CI_HIGH)}
+
+
+def quality_sentence(found: Mapping[str, Any], users_min: int = OfflineConfig().users_min) -> str:
+    """The same in words; fewer held-out user windows than `users_min` are said to be too few."""
+    final, popularity, best = (found[name] for name in (FINAL, POPULARITY, BEST_SOURCE))
+    parts = [f"NDCG@{found[c.K]} of the final lists {_number(final)}"]
+    parts += [f"popularity {_beside(popularity, final)}"] if popularity else []
+    if best and best[c.MODEL] == POPULARITY:
+        parts.append("which is the best source")
+    elif best:
+        parts.append(f"best source {best[c.MODEL]} {_beside(best, final)}")
+    protocol: str = found[c.PROTOCOL]
+    how = _HELD_OUT.get(protocol, protocol).format(found[c.HORIZON_DAYS])
+    few = f", fewer than the {users_min} that say something" if found[c.N_USERS] < users_min else ""
+    return f"{', '.join(parts)}; {found[c.N_USERS]} user windows{few}, held out: {how}"
+
+
+def verdict_counts(verdicts: pl.DataFrame) -> dict[str, int]:
+    """How many judgements came to each verdict, gravest last; rows of reports.verdicts of one as-of."""
+    given: Sequence[str] = verdicts[c.VERDICT].to_list()
+    return {verdict: given.count(verdict) for verdict in SEVERITY}
+
+
+def verdict_sentence(verdicts: pl.DataFrame) -> str:
+    """Counts, then the names of what did not pass, gravest first."""
+    counts = verdict_counts(verdicts)
+    names = [f"{verdict}: {_names(verdicts, verdict)}" for verdict in reversed(SEVERITY[1:]) if counts[verdict]]
+    return "; ".join([", ".join(f"{count} {verdict}" for verdict, count in counts.items()), *names])
+
+
+def _names(verdicts: pl.DataFrame, verdict: str) -> str:
+    import polars as pl
+
+    found = verdicts.filter(pl.col(c.VERDICT) == verdict).select(c.REPORT, c.SUBJECT).sort(c.REPORT, c.SUBJECT)
+    return shortened([f"{report} {subject}" for report, subject in found.iter_rows()], _NAMES_SHOWN, ", ")
+
+
+def shortened(names: Sequence[str], most: int, between: str) -> str:
+    """The first `most`, and how many more there are.
+
+    >>> shortened(["a", "b", "c"], 2, ", "), shortened(["a", "b"], 2, ", ")
+    ('a, b and 1 more', 'a, b')
+    """
+    rest = len(names) - most
+    return between.join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _beside(row: Mapping[str, Any], final: Mapping[str, Any]) -> str:
+    """A model's number, and how many times it the final lists come to."""
+    times = f" ({final[c.VALUE] / row[c.VALUE]:.1f} times)" if row[c.VALUE] else ""
+    return f"{_number(row)}{times}"
+
+
+def _number(row: Mapping[str, Any]) -> str:
+    low, high = row[c.CI_LOW], row[c.CI_HIGH]
+    return _short(row[c.VALUE]) + ("" if low is None else f" [{_short(low)}, {_short(high)}]")
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
