@@ -11,10 +11,12 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
 from recs_platform.stages.events.file_names import is_hidden, is_marker, is_partition, is_unfinished
 from recs_platform.stages.events.hashes import content_hash
-from recs_platform.stages.events.raw_files import RawFile, files_of, is_zip, leads_out, members
+from recs_platform.stages.events.raw_files import ZIP_IN_ZIP, RawFile, files_of, is_zip, leads_out, members
 from recs_platform.stages.events.sources import Source, SourceFile
+from recs_platform.stages.events.unpacking import UnreadableFileError
 
 _ARCHIVES = (".tar", ".tgz", ".7z", ".rar", ".xlsx", ".xls", ".bz2", ".xz")
+_NO_ZIP = "it is no whole zip; land a whole copy"
 _SHOWN = 5
 Look = Callable[[RawFile, SourceFile], str | None]
 
@@ -84,7 +86,7 @@ def sort_files(source: Source, path: Path, look: Look | None = None) -> Sorted:
             markers.append(file.inside)
             continue
         inside, kind = _placed(source, base, file.inside)
-        reason = _reason(source, file, kind) or (look(file, kind) if look and kind else None)
+        reason = _reason(source, file, kind) or (look(file, kind) if look and kind else None) or _fault(file)
         if reason is None:
             wanted.append((inside, file))
         else:
@@ -133,9 +135,23 @@ def _no_kind(source: Source, file: RawFile) -> str:
     name = file.inside.lower()
     if name.endswith(_ARCHIVES):
         return "it is packed in a way that is not read; unpack it, to csv, JSON lines or Parquet"
+    if name.endswith(".zip") and file.member is not None:
+        return ZIP_IN_ZIP
     if name.endswith(".zip"):
-        return "the zip holds no file" if is_zip(file) else "it is no whole zip; land a whole copy"
+        return "the zip holds no file" if is_zip(file) else _NO_ZIP
     return f"no file pattern of source {source.name!r} fits: {source.expected}"
+
+
+def _fault(file: RawFile) -> str | None:
+    """Why a file cannot be read to its end, None when it can; of a zip that is landed as it is, its one member."""
+    if file.member is None and file.path.suffix.lower() == ".zip" and not is_zip(file):
+        return _NO_ZIP
+    try:
+        for each in (file, *(members(file) if is_zip(file) else ())):
+            _ = each.digest
+    except UnreadableFileError as error:
+        return str(error)
+    return None
 
 
 def _nothing(source: Source, path: Path, found: Sorted) -> str:

@@ -10,15 +10,18 @@ import zipfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from recs_platform.lake.disk import flush
 from recs_platform.stages.events.hashes import content_hash
 from recs_platform.stages.events.sources import FORMATS
-from recs_platform.stages.events.unpacking import members_of
+from recs_platform.stages.events.unpacking import DAMAGED, UnreadableFileError, members_of
 
 _CHUNK_BYTES = 1 << 20
+ZIP_IN_ZIP = "it is a zip inside a zip; unpack the outer one and give its folder"
 
 
 @dataclass(frozen=True)
@@ -27,20 +30,35 @@ class RawFile:
 
     inside: str
     path: Path
-    member: str | None = None
+    member: zipfile.ZipInfo | None = None
 
     @property
     def size(self) -> int:
-        if self.member is None:
-            return self.path.stat().st_size
-        with zipfile.ZipFile(self.path) as archive:
-            return archive.getinfo(self.member).file_size
+        return self.path.stat().st_size if self.member is None else self.member.file_size
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the content, in hex. Raises UnreadableFileError when it cannot be read to its end."""
+        try:
+            return content_hash(self.path) if self.member is None else self._member_digest()
+        except DAMAGED as error:
+            raise UnreadableFileError(f"it cannot be read: {error}; land a whole copy without a password") from error
 
     @property
-    def digest(self) -> str:
-        """SHA-256 of the content, in hex."""
+    def changed_ns(self) -> int:
+        """When it last changed: a member's own time, which names no zone, is taken for UTC."""
+        changed = self.path.stat().st_mtime_ns
         if self.member is None:
-            return content_hash(self.path)
+            return changed
+        try:
+            told = datetime(*self.member.date_time, tzinfo=UTC)
+        except ValueError:
+            # Some write a day of zeros where they know none.
+            return changed
+        # A member is no younger than its zip; where clocks are ahead of UTC it would seem so.
+        return min(int(told.timestamp()) * 1_000_000_000, changed)
+
+    def _member_digest(self) -> str:
         digest = hashlib.sha256()
         with self.open() as content:
             while block := content.read(_CHUNK_BYTES):
@@ -62,8 +80,7 @@ class RawFile:
         aside = target.with_name(f".{target.name}.part")
         with self.open() as content, aside.open("wb") as written:
             shutil.copyfileobj(content, written, _CHUNK_BYTES)
-        stat = self.path.stat()
-        os.utime(aside, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        os.utime(aside, ns=(self.path.stat().st_atime_ns, self.changed_ns))
         flush((aside,))
         aside.rename(target)
 
@@ -78,7 +95,13 @@ def files_of(path: Path) -> list[RawFile]:
 
 def is_zip(file: RawFile) -> bool:
     """Whether it is a whole zip: its name alone is not enough."""
-    return file.path.suffix.lower() == ".zip" and zipfile.is_zipfile(file.path)
+    if file.member is not None or file.path.suffix.lower() != ".zip" or not file.path.is_file():
+        return False
+    try:
+        with zipfile.ZipFile(file.path):
+            return True
+    except DAMAGED:
+        return False
 
 
 def members(file: RawFile) -> Iterator[RawFile]:
@@ -87,12 +110,15 @@ def members(file: RawFile) -> Iterator[RawFile]:
     while folder.suffix.lower() in FORMATS:
         folder = folder.with_suffix("")
     with zipfile.ZipFile(file.path) as archive:
-        names = members_of(archive)
-    for name in names:
-        yield RawFile(f"{folder.as_posix()}/{name}", file.path, name)
+        names = set(members_of(archive))
+        inner = [each for each in archive.infolist() if each.filename in names]
+    for each in inner:
+        yield RawFile(f"{folder.as_posix()}/{each.filename}", file.path, each)
 
 
 def leads_out(file: RawFile) -> bool:
     """Whether the name of a zip's member is absolute, climbs, or is written for another system."""
-    name = file.member
-    return name is not None and (name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"))
+    if file.member is None:
+        return False
+    name = file.member.filename
+    return name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/")

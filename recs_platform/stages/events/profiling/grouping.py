@@ -16,7 +16,7 @@ from recs_platform.stages.events.file_names import (
     plain_name,
 )
 from recs_platform.stages.events.profiling.samples import Field, Sample, read_sample
-from recs_platform.stages.events.raw_files import RawFile, files_of, is_zip, leads_out, members
+from recs_platform.stages.events.raw_files import ZIP_IN_ZIP, RawFile, files_of, is_zip, leads_out, members
 from recs_platform.stages.events.unpacking import UnreadableFileError
 
 _NO_STEMS = ("", "part", "data", "export", "file", "table", "chunk", "batch", "output")
@@ -47,7 +47,7 @@ def group_files(path: Path) -> tuple[list[Group], list[tuple[str, str]]]:
     by_pattern: dict[tuple[str, str], list[tuple[str, Sample]]] = {}
     for file in _data_files(path):
         try:
-            sample = read_sample(file)
+            sample = None if _is_nested(file) else read_sample(file)
         except (UnreadableFileError, OSError) as error:
             left_out.append((file.inside, str(error)))
             continue
@@ -140,9 +140,15 @@ def _together(samples: Sequence[Sample]) -> Sample:
     return replace(samples[0], fields=fields, records=sum(sample.records for sample in samples))
 
 
+def _is_nested(file: RawFile) -> bool:
+    return file.member is not None and file.inside.lower().endswith(".zip")
+
+
 def _why(file: RawFile, sample: Sample | None) -> str:
     if leads_out(file):
         return "its name leads out of the zip"
+    if _is_nested(file):
+        return ZIP_IN_ZIP
     if sample is None:
         return "it is no csv, JSON lines or Parquet file"
     return "it holds no record"

@@ -1,5 +1,8 @@
 import gzip
+import io
+import os
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -95,3 +98,72 @@ def test_where_nothing_fits_every_reason_is_told_and_what_to_do(home, tmp_path):
     mine = write(tmp_path / "mine", **{"orders.csv": "a,b\n"})
     with pytest.raises(UsageError, match=r"orders.csv: no file pattern .*recs source new NAME"):
         land(home, CONTRACT, mine, dry_run=False)
+
+
+def zipped(**files):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, (2024, 5, 1, 12, 0, 0)), content)
+    return packed.getvalue()
+
+
+def with_fields(packed, *, flag=None, method=None):
+    """The zip with another flag or method of packing told of its first member, in both of its headers."""
+    content = bytearray(packed)
+    for place in (0, content.index(b"PK\x01\x02") + 2):
+        if flag is not None:
+            content[place + 6] |= flag
+        if method is not None:
+            content[place + 8] = method
+    return bytes(content)
+
+
+ONE, TWO = "events-1.csv", "events-2.csv"
+BOTH = {ONE: ROWS, TWO: ROWS + "u2,i2,view,2024-01-01\n"}
+
+
+@pytest.mark.parametrize(
+    ("packed", "left_out"),
+    [
+        (with_fields(zipped(**BOTH), flag=1), "export/events-1.csv"),  # encrypted
+        (with_fields(zipped(**BOTH), method=99), "export/events-1.csv"),  # packed in a way Python does not know
+        (zipped(**BOTH).replace(b"u1,i1", b"u1,i9", 1), "export/events-1.csv"),  # a byte has changed
+        (zipped(**BOTH).replace(b"PK\x01\x02", b"PK\x00\x00"), "export.zip"),  # its list of members is damaged
+    ],
+)
+def test_a_zip_that_cannot_be_read_is_left_out_and_the_rest_lands(home, tmp_path, packed, left_out):
+    mine = write(tmp_path / "mine", **{"export.zip": packed, "items.csv": "item_id\ni1\n"})
+    report = land(home, CONTRACT, mine, dry_run=False)
+    assert [name for name, _ in report.ignored] == [left_out]
+    assert "land a whole copy" in report.ignored[0][1]
+    assert "contract/items.csv" in landed(home)
+    assert not any(name.endswith("events-1.csv") for name in landed(home))
+
+
+@pytest.mark.parametrize("packed", [with_fields(zipped(**{ONE: ROWS}), flag=1), zipped(**{ONE: ROWS})[:-9]])
+def test_a_zip_of_one_file_that_cannot_be_read_is_left_out(home, tmp_path, packed):
+    mine = write(tmp_path / "mine", **{"events-1.csv.zip": packed, "items.csv": "item_id\ni1\n"})
+    report = land(home, CONTRACT, mine, dry_run=False)
+    assert [name for name, _ in report.ignored] == ["events-1.csv.zip"]
+    assert landed(home) == ["contract/items.csv"]
+
+
+def test_a_zip_inside_a_zip_is_told(home, tmp_path):
+    mine = write(tmp_path / "mine", **{"all.zip": zipped(**{"old.zip": zipped(**BOTH), ONE: ROWS})})
+    report = land(home, CONTRACT, mine, dry_run=False)
+    assert dict(report.ignored)["all/old.zip"].startswith("it is a zip inside a zip")
+
+
+def test_members_of_a_zip_keep_their_own_times(home, tmp_path):
+    mine = write(tmp_path / "mine", **{"export.zip": zipped(**BOTH)})
+    land(home, CONTRACT, mine, dry_run=False)
+    changed = {path.stat().st_mtime for path in home.landing.rglob("*.csv")}
+    assert changed == {datetime(2024, 5, 1, 12, tzinfo=UTC).timestamp()}
+
+
+def test_a_member_is_no_younger_than_its_zip(home, tmp_path):
+    mine = write(tmp_path / "mine", **{"export.zip": zipped(**BOTH)})
+    os.utime(mine / "export.zip", (1_700_000_000, 1_700_000_000))
+    land(home, CONTRACT, mine, dry_run=False)
+    assert {path.stat().st_mtime for path in home.landing.rglob("*.csv")} == {1_700_000_000}

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zipfile
 from datetime import UTC, datetime
 
 import polars as pl
@@ -205,3 +206,14 @@ def test_learners_and_courses_without_ids_in_their_names(home, tmp_path):
     content = "learner\tcourse\tevent\twhen\n7\t9\tLesson Started\t02/14/2024 01:05:00 PM\n"
     folder = write(tmp_path / "academy", **{"activity.tsv": content})
     assert Taken(home, folder).rows("events", "user_id", "item_id", "event_type") == [("7", "9", "play")]
+
+
+def test_a_zip_inside_a_zip_is_told(tmp_path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("log.csv", "user,item,action,time\nu1,i1,view,2024-01-01\n")
+        archive.writestr("old.csv.zip", b"PK")
+    proposal = propose("x", write(tmp_path / "e", **{"all.zip": packed.getvalue()}))
+    assert proposal.left_out == (
+        ("all/old.csv.zip", "it is a zip inside a zip; unpack the outer one and give its folder"),
+    )
