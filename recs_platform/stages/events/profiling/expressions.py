@@ -13,8 +13,8 @@ from recs_platform.stages.events.profiling.mapping import event_names, key_of
 from recs_platform.stages.events.profiling.samples import Field
 from recs_platform.stages.events.profiling.values import (
     Reading,
+    as_instant,
     numbers_of,
-    read_instant,
     read_list,
     read_number,
     read_truth,
@@ -53,7 +53,7 @@ def select_instant(column: str, day: Field, clock: Field, zone: str) -> Selected
     """An instant whose day and time of day are two fields."""
     sql = f"concat_ws(' ', {field_sql(day)}, {field_sql(clock)})"
     both = [f"{date} {time}" for date, time in zip(day.values, clock.values, strict=False)]
-    reading = read_instant(sql, [*both, *day.values[:1]], zone) or Reading(sql, "the values look like no instants")
+    reading = as_instant(sql, [*both, *day.values[:1]], zone)
     return Selected(column, reading.sql, (day.name, clock.name), reading.guess)
 
 
@@ -72,10 +72,9 @@ def _reading(table: str, column: str, field: Field, zone: str) -> Reading:
     if column == c.EVENT_TYPE:
         return _event_type(sql, values)
     if dtype == "TIMESTAMPTZ":
-        found = read_instant(sql, values, zone)
-        return found or Reading(sql, "the values look like no instants" if values else "")
+        return as_instant(sql, values, zone)
     if dtype == "BOOLEAN":
-        return read_truth(sql, values) or Reading(sql, f"{_some(values)} are not all words for yes or no")
+        return read_truth(sql, values) or Reading(sql, f"{_some(values)} are no words for yes or no")
     return read_list(sql, values) if dtype == "VARCHAR[]" else _others(column, sql, field, dtype)
 
 
@@ -88,7 +87,9 @@ def _others(column: str, sql: str, field: Field, dtype: str) -> Reading:
     if column == c.VALUE and _is_rating(field):
         return _stars(sql, values)
     if column == c.POSITION and 0.0 in numbers_of(values):
-        return Reading(f"coalesce((try_cast({sql} as integer) + 1)::varchar, {sql})", "places count from 0")
+        # A cast would round 1.5.
+        place = f"case when regexp_full_match(trim({sql}), '-?[0-9]+([.]0+)?') then try_cast({sql} as integer) + 1 end"
+        return Reading(f"coalesce(({place})::varchar, {sql})", "places count from 0")
     if dtype in {"DOUBLE", "INTEGER"}:
         is_cents = "cent" in key_of(field.name)
         return read_number(sql, values, factor=0.01 if is_cents else 1.0, guess="in cents" if is_cents else "")
@@ -119,7 +120,7 @@ def _event_type(sql: str, values: Sequence[str]) -> Reading:
 def _age_band(sql: str, values: Sequence[str]) -> Reading:
     if not values or len(numbers_of(values)) < len(values):
         return Reading(sql)
-    years = f"try_cast({sql} as double)::integer"
+    years = f"try_cast(floor(try_cast({sql} as double)) as integer)"
     if min(numbers_of(values)) > _FIRST_YEAR:
         return Reading(sql, "these look like years of birth, not ages: make bands of them")
     return Reading(f"coalesce({years} // 10 * 10 || '-' || ({years} // 10 * 10 + 9), {sql})", "bands of ten years")

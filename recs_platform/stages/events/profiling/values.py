@@ -15,8 +15,13 @@ T = TypeVar("T")
 _ENOUGH = 0.9
 _MONTHS = 12
 _SHORT_YEAR = 2
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?)?")
-_ISO_ZONED = re.compile(rf"{_ISO.pattern} ?(Z|z|UTC|[+-]\d{{2}}(:?\d{{2}})?)")
+_ISO = re.compile(
+    r"(?:\d{4}-\d{2}-\d{2}([T ]\d{2}(:\d{2}(:\d{2}([.,]\d+)?)?)?)?|\d{8}T\d{2}(\d{2}(\d{2}([.,]\d+)?)?)?)"
+)
+_ZONE = r" ?(Z|z|UTC|[+-]\d{2}(:?\d{2})?)"
+_ISO_ZONED = re.compile(_ISO.pattern + _ZONE)
+# A sign before two digits is an offset only behind a time of day: a date ends so as well.
+_TELLS_ZONE = rf".*[Tt ]\d[\d:.,]*{_ZONE}"
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE]\+?\d+)?")
 # From 1990 to 2100.
 _EPOCHS = (("s", 631_152_000, 4_102_444_800), ("ms", 631_152_000_000, 4_102_444_800_000),
@@ -34,6 +39,9 @@ _COMMA_THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
 _MORE_TRUE = ("ja", "j", "wahr", "oui", "o", "vrai", "si", "sí", "s", "waar", "erteilt", "opt in", "x")
 _MORE_FALSE = ("nein", "falsch", "non", "faux", "nee", "onwaar", "verweigert", "widerrufen", "abgelehnt", "opt out")
 
+_TRUTHS = frozenset({*TRUE_WORDS, *FALSE_WORDS, *_MORE_TRUE, *_MORE_FALSE})
+_SHOWN = 5
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -45,40 +53,47 @@ class Reading:
 
 def read_instant(sql: str, values: Sequence[str], zone: str) -> Reading | None:
     """How instants are written; None when the values look like none. Those that name no zone are clocks in `zone`."""
-    if _most(values, _ISO_ZONED.fullmatch):
-        return Reading(f"coalesce(instant({sql})::varchar, {sql})")
-    if _most(values, lambda text: _ISO.fullmatch(text) or _ISO_ZONED.fullmatch(text)):
-        return _iso(sql, zone)
-    return _epoch(sql, values) or _written_out(sql, values, zone)
+    others = [text for text in values if not (_ISO.fullmatch(text) or _ISO_ZONED.fullmatch(text))]
+    if values and len(others) <= (1 - _ENOUGH) * len(values):
+        guess = "instants name no zone; read as UTC" if zone == "UTC" else f"instants without a zone are {zone}"
+        return Reading(_iso_or_same(sql, zone), "" if _most(values, _ISO_ZONED.fullmatch) else guess)
+    return _epoch(sql, values, zone) or _written_out(sql, others, zone)
 
 
-def _iso(sql: str, zone: str) -> Reading:
+def as_instant(sql: str, values: Sequence[str], zone: str) -> Reading:
+    """As `read_instant`; of values that look like no instants those that are ISO texts are read all the same."""
+    found = read_instant(sql, values, zone)
+    return found or Reading(_iso_or_same(sql, zone), "the values look like no instants" if values else "")
+
+
+def _iso_or_same(sql: str, zone: str) -> str:
+    """SQL of an ISO text as an instant, and of any other as it came; a text that names no zone is a clock in `zone`."""
     if zone == "UTC":
-        return Reading(f"coalesce(instant({sql})::varchar, {sql})", "instants name no zone; read as UTC")
-    formats = ["%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
-    shown = f"try_strptime(replace(trim({sql}), 'T', ' '), {_listed(formats)})"
-    local = f"local_instant({shown}, {text_literal(zone)})"
-    return Reading(f"coalesce({local}::varchar, instant({sql})::varchar, {sql})", f"instants without a zone are {zone}")
+        return f"coalesce(instant({sql})::varchar, {sql})"
+    local = f"local_instant(timezone('UTC', instant({sql})), {text_literal(zone)})"
+    tells_zone = f"regexp_full_match(trim({sql}), {text_literal(_TELLS_ZONE)})"
+    return f"coalesce((case when {tells_zone} then instant({sql}) else {local} end)::varchar, {sql})"
 
 
-def _epoch(sql: str, values: Sequence[str]) -> Reading | None:
+def _epoch(sql: str, values: Sequence[str], zone: str) -> Reading | None:
     numbers = [float(text) for text in values if _NUMBER.fullmatch(text)]
     if len(numbers) < _ENOUGH * len(values) or not numbers:
         return None
     for unit, first, last in _EPOCHS:
         if _most(numbers, lambda number, first=first, last=last: first <= number <= last):
-            return Reading(f"coalesce(epoch_instant({sql}, '{unit}')::varchar, {sql})")
+            return Reading(f"coalesce(epoch_instant({sql}, '{unit}')::varchar, {_iso_or_same(sql, zone)})")
     if _most(numbers, lambda number: _EPOCH_NS[0] <= number <= _EPOCH_NS[1]):
-        return Reading(f"coalesce(epoch_instant(try_cast({sql} as bigint) // 1000, 'us')::varchar, {sql})")
+        micros = f"epoch_instant(try_cast({sql} as bigint) // 1000, 'us')"
+        return Reading(f"coalesce({micros}::varchar, {_iso_or_same(sql, zone)})")
     return None
 
 
 def _written_out(sql: str, values: Sequence[str], zone: str) -> Reading | None:
     formats, guess = _formats(values)
     if not formats:
-        return None
+        return Reading(sql, guess) if guess else None
     shown = f"try_strptime(trim({sql}), {_listed(formats)})"
-    reading = f"coalesce(local_instant({shown}, {text_literal(zone)})::varchar, {sql})"
+    reading = f"coalesce(local_instant({shown}, {text_literal(zone)})::varchar, {_iso_or_same(sql, zone)})"
     return Reading(reading, "; ".join(part for part in (guess, f"clocks are taken to be in {zone}") if part))
 
 
@@ -95,6 +110,9 @@ def _day_formats(days: Sequence[re.Match[str]]) -> tuple[list[str], str]:
     has_meridiem = any(match[9] for match in days)
     is_month_first = any(int(match[3]) > _MONTHS for match in days)
     is_day_first = any(int(match[1]) > _MONTHS for match in days)
+    if is_month_first and is_day_first:
+        month, day = (next(match[0] for match in days if int(match[place]) > _MONTHS) for place in (3, 1))
+        return [], f"{day!r} has the day first and {month!r} the month, neither is read: write them one way"
     guess = ""
     if not is_month_first and not is_day_first and days[0][2] == "/":
         is_month_first = has_meridiem
@@ -131,14 +149,19 @@ def read_number(sql: str, values: Sequence[str], *, factor: float = 1.0, guess: 
     if any(_CURRENCY.search(value) for value in values):
         text = f"regexp_replace({text}, '[€$£¥%\\s]|EUR|USD|GBP|CHF', '', 'g')"
     if any("," in value for value in bare) and _most(bare, _COMMA_DECIMAL.fullmatch) and not _is_thousands(bare):
-        text = f"replace(replace({text}, '.', ''), ',', '.')"
+        text = _where(text, _COMMA_DECIMAL, f"replace(replace({text}, '.', ''), ',', '.')")
         notes.append("decimals are written with a comma")
     elif any("," in value for value in bare):
-        text = f"replace({text}, ',', '')"
+        text = _where(text, _COMMA_THOUSANDS, f"replace({text}, ',', '')")
         notes.append("thousands are written with a comma")
     if factor != 1.0:
         text = f"coalesce((try_cast({text} as double) * {factor:.12g})::varchar, {sql})"
     return Reading(text, "; ".join(notes))
+
+
+def _where(sql: str, pattern: re.Pattern[str], told: str) -> str:
+    """SQL of `told` where a text fits, else of the text as it came: `2.50` among decimal commas is not 250."""
+    return f"case when regexp_full_match(trim({sql}), {text_literal(pattern.pattern)}) then {told} else {sql} end"
 
 
 def _is_thousands(values: Iterable[str]) -> bool:
@@ -149,24 +172,32 @@ def _is_thousands(values: Iterable[str]) -> bool:
 def numbers_of(values: Iterable[str]) -> list[float]:
     """Those of the values that are numbers, signs of currencies and commas understood."""
     bare = [_CURRENCY.sub("", text) for text in values]
-    plain = [text.replace(".", "").replace(",", ".") if "," in text else text for text in bare]
-    return [float(text) for text in plain if _NUMBER.fullmatch(text)]
+    return [float(text) for text in map(_plain, bare) if _NUMBER.fullmatch(text)]
+
+
+def _plain(text: str) -> str:
+    if "," in text and _COMMA_DECIMAL.fullmatch(text):
+        return text.replace(".", "").replace(",", ".")
+    return text.replace(",", "") if _COMMA_THOUSANDS.fullmatch(text) else text
 
 
 def read_truth(sql: str, values: Sequence[str]) -> Reading | None:
-    """A truth value in words; None when the values are no such words."""
+    """A truth value in words; None when no value is such a word. Other values go on as they came."""
     words = {text.strip().lower() for text in values}
-    if not words or not words <= {*TRUE_WORDS, *FALSE_WORDS, *_MORE_TRUE, *_MORE_FALSE}:
+    others = sorted(words - _TRUTHS)
+    if not words & _TRUTHS:
         return None
+    told = ", ".join(map(repr, others[:_SHOWN])) + (" …" if len(others) > _SHOWN else "")
+    guess = f"neither yes nor no, and refused: {told}" if others else ""
     true, false = sorted(words & set(_MORE_TRUE)), sorted(words & set(_MORE_FALSE))
     if not true and not false:
-        return Reading(sql)
+        return Reading(sql, guess)
     branches = [
         f"when lower(trim({sql})) in ({', '.join(map(text_literal, found))}) then '{told}'"
         for found, told in ((true, "true"), (false, "false"))
         if found
     ]
-    return Reading(f"case {' '.join(branches)} else {sql} end")
+    return Reading(f"case {' '.join(branches)} else {sql} end", guess)
 
 
 def read_list(sql: str, values: Sequence[str]) -> Reading:
@@ -180,8 +211,8 @@ def read_list(sql: str, values: Sequence[str]) -> Reading:
 
 
 def is_truth(values: Sequence[str]) -> bool:
-    """Whether all values are words for yes and no."""
-    return read_truth("", values) is not None
+    """Whether more than half of the values are words for yes and no."""
+    return 2 * sum(text.strip().lower() in _TRUTHS for text in values) > len(values)
 
 
 def looks_like_instant(values: Sequence[str]) -> bool:

@@ -21,6 +21,11 @@ def write(folder: Path, **files: str | bytes) -> Path:
     return folder
 
 
+def run(con, reading, value):
+    """What the SQL of a column makes of one value of the field `x`."""
+    return con.execute(f"select ({reading.sql})::varchar from (select $1::varchar as x)", [value]).fetchone()[0]
+
+
 class Taken:
     """A folder landed and taken in through the source that was written for it."""
 
