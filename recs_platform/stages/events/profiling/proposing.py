@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.errors import ModelError, UsageError
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.stages.events.profiling.grouping import group_files
 from recs_platform.stages.events.profiling.writing import Understood, source_files, understand
+from recs_platform.stages.events.source_sql import source_fault
+from recs_platform.stages.events.sources import SOURCE_YML, load_source
 
 _SHOWN = 5
 
@@ -58,16 +60,33 @@ def _without_repeats(understood: Sequence[Understood]) -> tuple[Understood, ...]
 
 
 def write_source(proposal: Proposal, folder: Path, *, force: bool) -> None:
-    """Write the source's folder, whole or not at all. Raises UsageError when it is there and not to be replaced."""
+    """Write the source's folder, whole or not at all.
+
+    Raises UsageError when it is there and not to be replaced, or when its SQL would not run.
+    """
     if folder.exists() and not force:
         raise UsageError(f"{folder} exists; edit it, or write it anew with --force")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
-    for name, text in proposal.files.items():
-        (aside / name).write_text(text, "utf-8")
-    aside.chmod(0o755)
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as scratch:
+        aside = Path(scratch) / proposal.name
+        aside.mkdir()
+        for name, text in proposal.files.items():
+            (aside / name).write_text(text, "utf-8")
+        if fault := _fault(aside):
+            raise UsageError(
+                f"no source was written, its SQL would not run: {fault}; rename columns of odd names in the files"
+            )
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
+
+
+def _fault(folder: Path) -> str | None:
+    """What is wrong with a source that was just written, in terms of its files."""
+    try:
+        fault = source_fault(load_source(folder / SOURCE_YML))
+    except ModelError as error:
+        fault = str(error)
+    return fault and fault.replace(f"{folder}/", "")
 
 
 def _check_zone(zone: str) -> None:

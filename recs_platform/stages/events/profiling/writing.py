@@ -135,7 +135,7 @@ def _required(each: Understood) -> list[str]:
 
 def _sql(table: str, selects: Sequence[tuple[Understood, Fed]], *, is_shared: bool) -> str:
     parts = [_select(each, fed, is_shared=is_shared) for each, fed in selects]
-    remarks = "".join(f"-- {line}\n" for line in _head(table, selects))
+    remarks = "".join(f"-- {_printable(line)}\n" for line in _head(table, selects))
     return remarks + "\nunion all by name\n\n".join(parts)
 
 
@@ -162,5 +162,10 @@ def _select(each: Understood, fed: Fed, *, is_shared: bool) -> str:
 
 
 def _line(selected: Selected) -> str:
-    remarks = "".join(f"    -- guess: {remark}\n" for remark in selected.guess.split("; ") if remark)
+    remarks = "".join(f"    -- guess: {_printable(remark)}\n" for remark in selected.guess.split("; ") if remark)
     return f"{remarks}    {selected.sql} as {selected.column},\n"
+
+
+def _printable(remark: str) -> str:
+    """A remark for a comment, which a line end in the name of a column would leave."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in remark)

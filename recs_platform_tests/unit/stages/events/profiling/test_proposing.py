@@ -3,6 +3,7 @@
 import gzip
 import io
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -217,3 +218,21 @@ def test_a_zip_inside_a_zip_is_told(tmp_path):
     assert proposal.left_out == (
         ("all/old.csv.zip", "it is a zip inside a zip; unpack the outer one and give its folder"),
     )
+
+
+def test_a_line_end_in_a_header_stays_within_its_comment(home, tmp_path):
+    content = 'user,item,action,time,"note\n) select 1; --"\nu1,i1,view,2024-01-01,x\n'
+    taken = Taken(home, write(tmp_path / "e", **{"log.csv": content}))
+    assert taken.rows("events", "user_id", "item_id") == [("u1", "i1")]
+    assert "not used: note\\n) select 1; --." in taken.proposal.files["events.sql"]
+
+
+def test_a_source_whose_sql_would_not_run_is_not_written(home, tmp_path):
+    proposal = propose("x", write(tmp_path / "e", **{"log.csv": "user,item,action,time\nu1,i1,view,2024-01-01\n"}))
+    write_source(proposal, home.sources / "x", force=False)
+    kept = (home.sources / "x" / "events.sql").read_text()
+    broken = replace(proposal, files={**proposal.files, "events.sql": "select nothing from raw_records\n"})
+    with pytest.raises(UsageError, match=r"no source was written, .*: events.sql:1: .*nothing"):
+        write_source(broken, home.sources / "x", force=True)
+    assert (home.sources / "x" / "events.sql").read_text() == kept
+    assert [path.name for path in home.sources.iterdir()] == ["x"]
