@@ -75,16 +75,21 @@ def _iso_or_same(sql: str, zone: str) -> str:
     return f"coalesce((case when {tells_zone} then instant({sql}) else {local} end)::varchar, {sql})"
 
 
+def _rest(sql: str, zone: str) -> str:
+    """SQL of values of a column that are written another way than most: what names no zone is UTC at the door."""
+    return sql if zone == "UTC" else _iso_or_same(sql, zone)
+
+
 def _epoch(sql: str, values: Sequence[str], zone: str) -> Reading | None:
     numbers = [float(text) for text in values if _NUMBER.fullmatch(text)]
     if len(numbers) < _ENOUGH * len(values) or not numbers:
         return None
     for unit, first, last in _EPOCHS:
         if _most(numbers, lambda number, first=first, last=last: first <= number <= last):
-            return Reading(f"coalesce(epoch_instant({sql}, '{unit}')::varchar, {_iso_or_same(sql, zone)})")
+            return Reading(f"coalesce(epoch_instant({sql}, '{unit}')::varchar, {_rest(sql, zone)})")
     if _most(numbers, lambda number: _EPOCH_NS[0] <= number <= _EPOCH_NS[1]):
         micros = f"epoch_instant(try_cast({sql} as bigint) // 1000, 'us')"
-        return Reading(f"coalesce({micros}::varchar, {_iso_or_same(sql, zone)})")
+        return Reading(f"coalesce({micros}::varchar, {_rest(sql, zone)})")
     return None
 
 
@@ -93,7 +98,7 @@ def _written_out(sql: str, values: Sequence[str], zone: str) -> Reading | None:
     if not formats:
         return Reading(sql, guess) if guess else None
     shown = f"try_strptime(trim({sql}), {_listed(formats)})"
-    reading = f"coalesce(local_instant({shown}, {text_literal(zone)})::varchar, {_iso_or_same(sql, zone)})"
+    reading = f"coalesce(local_instant({shown}, {text_literal(zone)})::varchar, {_rest(sql, zone)})"
     return Reading(reading, "; ".join(part for part in (guess, f"clocks are taken to be in {zone}") if part))
 
 
