@@ -3,8 +3,8 @@ with choices as (
     select
         line_number,
         coalesce(person(userid), anonymousid) as user_id,
-        -- Names are written in any case, and in the context too; a consent that names no category is
-        -- one to all.
+        -- Names are written in any case, and in the context too. A consent that names no category
+        -- is one to all.
         list_concat([traits], under(context, 'traits')) as told,
         under_any(told, 'consent') as consents,
         consent_told(list_transform(

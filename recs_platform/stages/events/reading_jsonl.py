@@ -68,15 +68,14 @@ def _keys(con: duckdb.DuckDBPyConnection, path: Path) -> tuple[list[str], bool]:
     )
     try:
         rows = con.execute(
-            "select list_sort(list_distinct(flatten(list(distinct keys)))), "
-            "bool_or(len(keys) > len(list_distinct(keys))) "
-            f"from (select json_keys(json) as keys from {lines} where json_type(json) = 'OBJECT')"
+            f"select json_keys(json) as keys from {lines} where json_type(json) = 'OBJECT' group by keys"
         ).fetchall()
     except duckdb.InvalidInputException:
         # A line that is too long stops the reader; here it stops nothing.
         return _keys_line_by_line(path)
-    keys, is_repeated = rows[0]
-    return list(keys or []), bool(is_repeated)
+    # Few: records of one kind have the same keys.
+    records = [list[str](row[0]) for row in rows]
+    return sorted({key for keys in records for key in keys}), any(len(set(keys)) < len(keys) for keys in records)
 
 
 def _spell_alike(path: Path, kind: SourceFile, target: Path) -> list[Fault]:
