@@ -15,13 +15,29 @@ PLACEHOLDERS = (
     "nan",
     "n/a",
     "<na>",
+    "na",
+    "#n/a",
+    "\\n",
+    "<nil>",
+    "-",
+    "--",
+    "not set",
     "(not set)",
+    "(other)",
     "(none)",
     "(null)",
     "(empty)",
     "[object object]",
     "{}",
     "[]",
+)
+# Texts that hold no id either: an object that was written as text, a template that was not filled in.
+PLACEHOLDER_PATTERNS = (
+    r"\[object [a-z]+\]",
+    r"[\"'](?:undefined|null|none|nan)[\"']",
+    r"\$\{.*\}",
+    r"\{\{.*\}\}",
+    r"%[a-z_]+%",
 )
 # In the place of a person's id only: an item may well be called so.
 NOBODY = ("anonymous", "anon", "guest", "unknown", "not_authenticated", "not authenticated", "true", "false", "-1")

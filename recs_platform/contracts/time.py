@@ -15,9 +15,9 @@ DAY_MICROSECONDS = 86_400_000_000
 # an offset may follow a blank. No names of zones but UTC: what they mean changes from machine to machine.
 INSTANT_PATTERN = (
     r"(?:(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})|(?P<basic_day>[0-9]{8})"
-    r"|(?P<ordinal>[0-9]{4}-[0-9]{3})|(?P<week>[0-9]{4}-?[Ww][0-9]{2}-?[1-7]))"
+    r"|(?P<ordinal>[0-9]{4}-?[0-9]{3})|(?P<week>[0-9]{4}-?[Ww][0-9]{2}-?[1-7]))"
     r"(?:[Tt ](?P<hour>[0-9]{2})(?::?(?P<minute>[0-9]{2})(?::?(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]+))?)?)?"
-    r"(?: ?(?P<utc>[Zz]|UTC)| ?(?P<sign>[+-])(?P<offset_hours>[0-9]{2}):?(?P<offset_minutes>[0-9]{2})?)?)?"
+    r"(?: ?(?P<utc>[Zz]|[Uu][Tt][Cc])| ?(?P<sign>[+-])(?P<offset_hours>[0-9]{2}):?(?P<offset_minutes>[0-9]{2})?)?)?"
 )
 INSTANT_PARTS = tuple(re.compile(INSTANT_PATTERN).groupindex)
 
@@ -84,7 +84,7 @@ def as_of_key(instant: datetime) -> str:
 def _read_day(part: dict[str, str]) -> date:
     """Raises ValueError when there is no such day."""
     if part["ordinal"]:
-        year, number = int(part["ordinal"][:4]), int(part["ordinal"][5:])
+        year, number = int(part["ordinal"][:4]), int(part["ordinal"][-3:])
         day = date(year, 1, 1) + timedelta(days=number - 1)
         if day.year != year:
             raise ValueError(part["ordinal"])

@@ -50,6 +50,11 @@ class ReleaseSummary:
         return as_of_key(self.as_of)
 
 
+def no_numbers(why: str) -> dict[str, Any]:
+    """What `ReleaseSummary.numbers` gives where there is no release."""
+    return {"quality": None, "not_measured": why, "verdicts": None, "failed_checks": []}
+
+
 def summarize_release(platform: Platform, release: Manifest) -> ReleaseSummary:
     """Read what the reports and checks say as of a release."""
     key, metrics = as_of_key(release.as_of), _rows(platform, OFFLINE_METRICS.name, release.as_of)

@@ -18,13 +18,13 @@ from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE
 from recs_platform.defs import door, ledger
 from recs_platform.defs.dagster_files import has_unfinished_runs
 from recs_platform.defs.platform import Platform
-from recs_platform.defs.release_summary import ReleaseSummary, summarize_release
+from recs_platform.defs.release_summary import ReleaseSummary, no_numbers, summarize_release
 from recs_platform.lake.artifacts import library_versions
 from recs_platform.lake.locks import describe_holder, holder
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.releases import current_release, pinned_release
 
-NOT_RELEASED = "quality: nothing has been released yet; `recs run` makes the first release"
+NOT_RELEASED = "nothing has been released yet; `recs run` makes the first release"
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,14 @@ class Status:
     @property
     def lines(self) -> tuple[str, ...]:
         """A line each on the lists, the verdicts and the warnings."""
-        return (NOT_RELEASED,) if self.release is None else self.release.lines
+        return (f"quality: {NOT_RELEASED}",) if self.release is None else self.release.lines
 
     def exact(self) -> dict[str, Any]:
-        """All of it as plain values."""
-        return self.facts | ({} if self.release is None else self.release.numbers())
+        """All of it as plain values, instants as ISO text; the same keys whether or not anything was released."""
+        sources: dict[str, dict[str, datetime | None]] = self.facts["sources"]
+        written = {source: {name: at and at.isoformat() for name, at in of.items()} for source, of in sources.items()}
+        numbers = no_numbers(NOT_RELEASED) if self.release is None else self.release.numbers()
+        return {**self.facts, "sources": written, **numbers}
 
 
 def read_status(platform: Platform) -> Status:
@@ -103,17 +106,14 @@ def _quarantined(lake: Lake) -> int:
     return refused.join(accounted, on=c.FILE_HASH, how="semi").select(pl.len()).collect().item()
 
 
-def _freshness(lake: Lake) -> dict[str, dict[str, str | None]]:
+def _freshness(lake: Lake) -> dict[str, dict[str, datetime | None]]:
     """Last ingestion and last event of each source."""
     accounted = _scan(lake, INGESTIONS.name, [c.SOURCE, c.FILE_HASH, c.INGESTED_AT, c.ROWS_ACCEPTED]).collect()
     latest = pl.max(c.OCCURRED_AT).alias(ledger.LAST_OCCURRED_AT)
     files = _scan(lake, EVENTS.name, [c.SOURCE, c.FILE_HASH, c.OCCURRED_AT]).group_by(c.SOURCE, c.FILE_HASH).agg(latest)
     fresh = ledger.freshness(accounted, files.collect().join(accounted, on=c.FILE_HASH, how="semi"))
     instants = [ledger.LAST_INGESTED_AT, ledger.LAST_OCCURRED_AT]
-    return {
-        row[c.SOURCE]: {name: None if row[name] is None else row[name].isoformat() for name in instants}
-        for row in fresh.iter_rows(named=True)
-    }
+    return {row[c.SOURCE]: {name: row[name] for name in instants} for row in fresh.iter_rows(named=True)}
 
 
 def _scan(lake: Lake, table: str, columns: Sequence[str]) -> pl.LazyFrame:

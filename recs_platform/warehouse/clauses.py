@@ -17,8 +17,9 @@ def instant_literal(instant: datetime) -> str:
 
 
 def text_literal(text: str) -> str:
-    """A VARCHAR literal."""
-    return "'" + text.replace("'", "''") + "'"
+    """A VARCHAR literal; a NUL, which would end the SQL text, is put in by its number."""
+    parts = ["'" + part.replace("'", "''") + "'" for part in text.split("\0")]
+    return parts[0] if len(parts) == 1 else f"({' || chr(0) || '.join(parts)})"
 
 
 def literal(value: object) -> str:
@@ -39,9 +40,7 @@ def literal(value: object) -> str:
         case list() | tuple():
             return f"[{', '.join(literal(element) for element in cast('Sequence[object]', value))}]"
         case _:
-            # A NUL would end the SQL text.
-            parts = [text_literal(part) for part in str(value).split("\0")]
-            return parts[0] if len(parts) == 1 else f"({' || chr(0) || '.join(parts)})"
+            return text_literal(str(value))
 
 
 def quoted(name: str) -> str:

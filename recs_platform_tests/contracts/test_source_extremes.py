@@ -3,6 +3,8 @@
 import json
 from datetime import UTC, datetime
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from recs_platform.stages.events import ingest
@@ -204,3 +206,83 @@ def test_a_column_named_twice_refuses_a_table_but_of_json_lines_the_record(tmp_p
     }
     assert landed.rows("events", "user_id", "1") == [("a",), ("b",)]
     assert ("column_twice",) in landed.rows("quarantine", "reason_code")
+
+
+def test_a_long_value_in_a_refused_row_and_a_nul_in_a_header_stop_nothing(tmp_path):
+    landed = Landed(tmp_path, "contract")
+    folder = landed.home.landing / "contract"
+    (folder / "nul").mkdir(parents=True)
+    header = "user_id,item_id,event_type,occurred_at,referrer\n"
+    (folder / "events.csv").write_text(header + "u,i,view,2024-02-01,\nu,i,BAD,2024-02-01," + "x" * 140_000 + "\n")
+    (folder / "nul" / "events.csv").write_text(header.replace("user", "us\0er") + "u,i,view,2024-02-01,\n")
+    files = {file.source_file: file.unreadable for file in landed.ingest().files}
+    assert files["contract/events.csv"] is None
+    assert "lacks user_id" in str(files["contract/nul/events.csv"])
+    assert landed.rows("events", "user_id") == [("u",)]
+    assert len(landed.rows("quarantine", "payload", "length(payload) desc")[0][0]) > 140_000
+
+
+def test_a_line_separator_in_a_value_is_part_of_its_payload(tmp_path):
+    landed = Landed(tmp_path, "contract")
+    folder = landed.home.landing / "contract"
+    folder.mkdir(parents=True)
+    (folder / "events.csv").write_text("user_id,item_id,event_type,occurred_at\nu\u2028z,i,BAD,2024-02-01\n")
+    landed.ingest()
+    ((payload,),) = landed.rows("quarantine", "payload")
+    assert json.loads(payload)["user_id"] == "u\u2028z"
+
+
+def test_twins_of_a_column_are_refused_in_parquet_and_in_a_record(tmp_path):
+    landed = Landed(tmp_path, "contract")
+    folder = landed.home.landing / "contract"
+    folder.mkdir(parents=True)
+    table = pa.table([["u"], ["v"], ["i"], ["view"], ["2024-02-01"]],
+                     names=["user_id", "User_ID", "item_id", "event_type", "occurred_at"])  # fmt: skip
+    pq.write_table(table, folder / "events.parquet")
+    rest = '"item_id":"i","event_type":"view","occurred_at":"2024-02-01"}'
+    (folder / "events.jsonl").write_text(f'{{"user_id":"a","user_id":"b",{rest}\n{{"user_id":"c",{rest}\n')
+    files = {file.source_file: file.unreadable for file in landed.ingest().files}
+    assert "names a column twice: user_id, User_ID" in str(files["contract/events.parquet"])
+    assert landed.rows("events", "user_id") == [("c",)]
+    assert (1, "events", "column_twice") in landed.refused()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"traits": {"consent": False}},
+        {"traits": {"consent": "denied"}},
+        {"traits": {"consentPersonalization": False}},
+        {"traits": {"consent": {"Personalization": True, "personalization": "opt_out"}}},
+        {"context": {"traits": {"consent_personalization": "no"}}},
+        {"context": {"consent": {"categoryPreferences": {"PERSONALISATION": False}}}},
+        {"traits": {"consent_personalization": True}, "context": {"traits": {"consent": False}}},
+    ],
+)
+def test_a_refusal_of_consent_is_heard_wherever_it_is_said(tmp_path, call):
+    landed = Landed(tmp_path, "segment")
+    folder = landed.home.landing / "segment"
+    folder.mkdir(parents=True)
+    said = {"type": "identify", "userId": " u ", "timestamp": "2024-02-01T00:00:00Z", "messageId": "m", **call}
+    (folder / "calls.jsonl").write_text(json.dumps(said))
+    landed.ingest()
+    assert landed.rows("consents", "user_id, purpose, granted") == [("u", "personalization", False)]
+
+
+def test_a_consent_that_cannot_be_read_is_refused_aloud(tmp_path):
+    landed = Landed(tmp_path, "segment")
+    folder = landed.home.landing / "segment"
+    folder.mkdir(parents=True)
+    said = {"type": "identify", "userId": "u", "timestamp": "2024-02-01", "traits": {"consent": "perhaps"}}
+    (folder / "calls.jsonl").write_text(json.dumps(said))
+    landed.ingest()
+    assert (1, "consents", "bad_granted") in landed.refused()
+
+
+def test_purposes_are_known_in_either_spelling(tmp_path):
+    landed = Landed(tmp_path, "contract")
+    folder = landed.home.landing / "contract"
+    folder.mkdir(parents=True)
+    (folder / "consents.csv").write_text("user_id,purpose,granted,occurred_at\nu,Personalisation,Denied,2024-02-01\n")
+    landed.ingest()
+    assert landed.rows("consents", "purpose, granted") == [("personalization", False)]

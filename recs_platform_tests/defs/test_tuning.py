@@ -184,8 +184,8 @@ def test_an_evaluation_on_what_was_tuned_on_says_so(
     assert said is None or version in said
 
 
-def test_the_commands_show_adopt_and_reset(recs: CommandLine, tmp_path: Path) -> None:
-    home = tmp_path / "home"
+def test_the_commands_show_adopt_and_reset(recs: CommandLine, new_home: Path) -> None:
+    home = new_home
     assert recs(home, "tune", "list")[::2] == (0, "no tuned config yet: `recs tune retrieval` makes one\n")
     for command in ("show", "adopt"):
         code, out, err = recs(home, "tune", command, "abc")

@@ -156,6 +156,9 @@ def test_simulate_adds_files_that_status_counts_and_ingest_takes_in(recs: Comman
     assert status["files_waiting_in_landing"] == 0
     assert status["stuck_runs"] == []
     assert status["release"] is None
+    assert (status["quality"], status["failed_checks"]) == (None, [])
+    assert "nothing has been released" in status["not_measured"]
+    assert status["sources"]["world"]["last_ingested_at"].count("T") == 1
 
 
 def test_land_says_what_it_would_copy_then_copies_once(recs: CommandLine, tmp_path: Path) -> None:

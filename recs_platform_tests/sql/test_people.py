@@ -209,3 +209,13 @@ def test_of_a_withheld_user_features_know_no_more_than_of_one_never_seen(run_of,
     for table in ("features.user_features", "features.item_features", "segments.user_segments"):
         expected = run_at(run_of, rows, AS_OF_HOUR).frame(table, ordered=True)
         assert others.frame(table, ordered=True).equals(expected), table
+
+
+def test_a_long_chain_ends_at_its_last_id_and_costs_no_more_than_its_length(run_of, events_of):
+    """128 links are followed; a file of thousands in a row must not hold up a build."""
+    links = [(f"p{number:04}", f"p{number + 1:04}", 1, 0) for number in range(1500)]
+    run = run_at(run_of, log(events_of, [("p1400", 2)], links), AS_OF_HOUR)
+    ends = run.frame("staging.stg_identities", ["anonymous_id", "user_id"]).unique()
+    found = dict(ends.rows())
+    assert found["p1400"] == found["p1499"] == "p1500"
+    assert len(found) == 1500

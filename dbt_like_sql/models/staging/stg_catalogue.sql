@@ -33,6 +33,7 @@ latest_versions as (
     select
         versions.item_id,
         versions.attributes,
+        versions.available_from,
         versions.available_until,
     from versions
     inner join chosen
@@ -114,6 +115,11 @@ select
     coalesce(
         latest_versions.available_until <= $known_at
         and latest_versions.available_until is distinct from versions.available_until,
+        false
+    )
+    or coalesce(
+        latest_versions.available_from > $known_at
+        and latest_versions.available_from is distinct from versions.available_from,
         false
     ) as is_withdrawn,
     restrictions.offered_in,

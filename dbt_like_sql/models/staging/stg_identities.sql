@@ -1,7 +1,8 @@
 -- Ids that turned out to belong to a user, as known three ways: before the as-of, by known_at, now.
 -- An event goes by the latest link at its time; one before the first link, by that first link.
 -- Links are followed to the end (device to login, login to user …), each at the time of the event;
--- ids that lead back to one another are one person, known by the least of these ids.
+-- ids that lead back to one another are one person, known by the least of these ids: what has no
+-- end after 128 links is taken for such a ring, of which the last 64 have passed every id.
 with recursive ledger as (
     select file_hash,
     from raw.ingestions
@@ -77,8 +78,8 @@ chains as (
         anonymous_id as reached_id,
         timestamptz '0001-01-01 00:00:00+00' as starts_at,
         timestamptz '9999-12-31 00:00:00+00' as ends_at,
-        []::varchar[] as passed,
-        false as is_ring,
+        0 as hop_count,
+        cast(null as varchar) as least_id,
     from spans
     union all
     select
@@ -87,9 +88,8 @@ chains as (
         spans.user_id as reached_id,
         greatest(chains.starts_at, spans.starts_at) as starts_at,
         least(chains.ends_at, spans.ends_at) as ends_at,
-        list_append(chains.passed, spans.anonymous_id) as passed,
-        spans.user_id = spans.anonymous_id or list_contains(chains.passed, spans.user_id)
-            as is_ring,
+        chains.hop_count + 1 as hop_count,
+        case when chains.hop_count >= 64 then least(chains.least_id, spans.user_id) end as least_id,
     from chains
     inner join spans
         on
@@ -97,7 +97,7 @@ chains as (
             and chains.reached_id = spans.anonymous_id
             and chains.starts_at < spans.ends_at
             and chains.ends_at > spans.starts_at
-    where not chains.is_ring
+    where chains.hop_count < 128
 ),
 
 linked as (
@@ -111,15 +111,8 @@ ends as (
     select
         chains.knowledge,
         chains.anonymous_id,
-        case
-            when chains.is_ring
-                then list_min(
-                    chains.passed[
-                        list_position(chains.passed, chains.reached_id):len(chains.passed)
-                    ]
-                )
-            else chains.reached_id
-        end as user_id,
+        case when chains.hop_count = 128 then chains.least_id else chains.reached_id end
+            as user_id,
         chains.starts_at,
         chains.ends_at,
     from chains
@@ -127,7 +120,7 @@ ends as (
         on
             chains.knowledge = linked.knowledge
             and chains.reached_id = linked.anonymous_id
-    where chains.is_ring or linked.anonymous_id is null
+    where chains.hop_count = 128 or linked.anonymous_id is null
 )
 
 select

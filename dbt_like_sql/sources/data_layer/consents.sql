@@ -7,14 +7,22 @@ with updates as (
         coalesce(bare(timestamp), bare(event_timestamp), bare("gtm.start")) as told,
         -- A number counts seconds, milliseconds or microseconds, by its size.
         coalesce(epoch_instant(told, 'any')::varchar, told) as occurred_at,
-        consent_told([
-            personalization_storage,
-            coalesce(consent, "2") ->> '$.personalization_storage',
-            ad_personalization,
-            coalesce(consent, "2") ->> '$.ad_personalization',
-        ]) as granted,
+        -- As arguments, or as values of their own.
+        [consent, "2"] as given,
+        consent_told(list_concat(
+            [personalization_storage, ad_personalization],
+            list_transform(
+                list_concat(
+                    under_any(given, 'personalizationstorage'),
+                    under_any(given, 'adpersonalization')
+                ),
+                lambda said: said ->> '$'
+            )
+        )) as granted,
     from raw_records
-    where lower(trim(event)) = 'consent_update' or ("0" = 'consent' and "1" = 'update')
+    where
+        lower(trim(event)) = 'consent_update'
+        or (lower(bare("0")) = 'consent' and lower(bare("1")) = 'update')
 )
 
 select

@@ -3,22 +3,26 @@ with choices as (
     select
         line_number,
         coalesce(person(userid), anonymousid) as user_id,
-        -- Names of categories are written in any case.
-        case
-            when contains(lower(traits::varchar), 'consent')
-                then try_cast(lower(traits::varchar) as json)
-        end as said,
-        case
-            when contains(lower(context::varchar), 'consent')
-                then try_cast(lower(context::varchar) as json)
-        end as around,
-        consent_told([
-            said ->> '$.consent_personalization',
-            said ->> '$.consent.personalization',
-            around ->> '$.traits.consent_personalization',
-            around ->> '$.traits.consent.personalization',
-            around ->> '$.consent.categorypreferences.personalization',
-        ]) as granted,
+        -- Names are written in any case, and in the context too. A consent that names no category
+        -- is one to all.
+        list_concat([traits], under(context, 'traits')) as told,
+        under_any(told, 'consent') as consents,
+        consent_told(list_transform(
+            list_concat(
+                list_concat(
+                    under_any(told, 'consentpersonalization'),
+                    under_any(consents, 'personalization')
+                ),
+                list_concat(
+                    list_filter(consents, lambda consent: json_type(consent) <> 'OBJECT'),
+                    under_any(
+                        under_any(under(context, 'consent'), 'categorypreferences'),
+                        'personalization'
+                    )
+                )
+            ),
+            lambda said: said ->> '$'
+        )) as granted,
         coalesce(
             right_instant(
                 coalesce(bare(originaltimestamp), timestamp), sentat, receivedat

@@ -13,7 +13,7 @@ from recs_platform.stages.events.records import ALL_RECORDS, show_records
 from recs_platform.stages.events.unpacking import UnreadableFileError
 
 FAILING = "failing_records"
-FAILING_MAX = 100
+FAILING_MAX = 1000
 _CHUNK, _CHUNK_RECORDS = "chunk_of_records", 20_000
 # These tell of the machine, not of what is in a file.
 _NOT_OF_DATA = (

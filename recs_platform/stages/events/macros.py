@@ -7,14 +7,22 @@ import re
 
 import duckdb
 
-from recs_platform.contracts.texts import BLANKS, FALSE_WORDS, NOBODY, PLACEHOLDERS, TRUE_WORDS, ZEROS_MIN
+from recs_platform.contracts.texts import (
+    BLANKS,
+    FALSE_WORDS,
+    NOBODY,
+    PLACEHOLDER_PATTERNS,
+    PLACEHOLDERS,
+    TRUE_WORDS,
+    ZEROS_MIN,
+)
 from recs_platform.contracts.time import INSTANT_PARTS, INSTANT_PATTERN
 from recs_platform.warehouse.clauses import literal, text_literal
 
 # Those that the SQL of sources may call.
 MACROS = frozenset({
     "bare", "present", "person", "instant", "epoch_instant", "local_instant", "right_instant", "times", "truth",
-    "consent_told",
+    "consent_told", "under", "under_any",
 })  # fmt: skip
 
 # Most texts look so; DuckDB then reads them without taking them apart.
@@ -27,7 +35,7 @@ _FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 _DAY = """case
     when p.day <> '' then try_cast(p.day as date)
     when p.basic_day <> '' then try_cast(p.basic_day[1:4] || '-' || p.basic_day[5:6] || '-' || p.basic_day[7:8] as date)
-    when p.ordinal <> '' then try_cast(p.ordinal[1:4] || '-01-01' as date) + (p.ordinal[6:8]::integer - 1)
+    when p.ordinal <> '' then try_cast(p.ordinal[1:4] || '-01-01' as date) + (p.ordinal[-3:]::integer - 1)
     when p.week <> '' then try(make_date(p.week[1:4]::integer, 1, 4))
         - isodow(make_date(p.week[1:4]::integer, 1, 4))::integer
         + 7 * regexp_extract(p.week, '[Ww]([0-9]{2})', 1)::integer - 7 + p.week[-1]::integer
@@ -70,6 +78,7 @@ def prepare_macros(con: duckdb.DuckDBPyConnection) -> None:
     - `right_instant(shown, sent, received)`: TIMESTAMPTZ of what a sender's clock showed, set right by how far it
       was from the receiver's when it sent; NULL unless all three are instants.
     - `times(text, text)`: DOUBLE, exact to nine digits where the numbers allow.
+    - `under(json, name)`, `under_any(jsons, name)`: the JSON values under keys that are `name` but for case and `_`.
     - `truth(text)`: BOOLEAN of the words in use for it, in any case.
     - `consent_told(texts)`: of what was said in several places 'false' if one refuses, else what cannot be read, else
       'true'; NULL when nothing was said.
@@ -90,7 +99,9 @@ def _macros() -> dict[str, str]:
     """Bodies by signature; later ones use earlier ones."""
     scale = "case unit when 's' then 1000000 when 'ms' then 1000 when 'us' then 1 end"
     bare = f"case when {_IS_BARE} then t else nullif(trim(t, {literal(BLANKS)}), '') end"
-    placeholder, nobody = _is_one_of("t", PLACEHOLDERS, _ZEROS), _is_one_of("t", (*PLACEHOLDERS, *NOBODY), _ZEROS)
+    placeholder, nobody = (
+        _is_one_of("t", words, _ZEROS, *PLACEHOLDER_PATTERNS) for words in (PLACEHOLDERS, (*PLACEHOLDERS, *NOBODY))
+    )
     epoch_us = f"try(floor(n * {scale.replace('unit', _UNIT)})::bigint)"
     return {
         "bare(given)": once("given::varchar", "t", bare),
@@ -108,9 +119,19 @@ def _macros() -> dict[str, str]:
             "try_cast(given::varchar as decimal(38, 9))", "n", f"instant_within({epoch_us})"
         ),
         "local_instant(shown, zone)": "timezone(zone, shown::timestamp)",
-        "right_instant(shown, sent, received)": (
-            "instant_within(epoch_us(instant(received)) - epoch_us(instant(sent)) + epoch_us(instant(shown)))"
+        # What happened after it was sent was shown by another clock than that of the sender.
+        "right_instant(shown, sent, received)": once(
+            "[epoch_us(instant(shown)), epoch_us(instant(sent)), epoch_us(instant(received))]",
+            "i",
+            "case when i[1] <= i[2] then instant_within(i[3] - i[2] + i[1]) end",
         ),
+        "under(given, name)": once(
+            "map_entries(try_cast(try_cast(given as json) as map(varchar, json)))",
+            "entries",
+            "list_transform(list_filter(entries, lambda e: "
+            "replace(replace(lower(e.key), '_', ''), 'isation', 'ization') = name), lambda e: e.value)",
+        ),
+        "under_any(given, name)": "flatten(list_transform(given, lambda g: under(g, name)))",
         "times(one, other)": once(
             "[one, other]",
             "f",

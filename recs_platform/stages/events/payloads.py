@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from itertools import islice, zip_longest
@@ -13,7 +14,7 @@ import duckdb
 
 from recs_platform.contracts import columns as c
 from recs_platform.stages.events.reading_csv import records_of
-from recs_platform.stages.events.records import as_text, types_of
+from recs_platform.stages.events.records import LINE_BYTES_MAX, as_text, types_of
 from recs_platform.stages.events.sources import FileFormat
 from recs_platform.warehouse.clauses import quoted, text_literal
 
@@ -51,6 +52,8 @@ def _from_parquet(con: duckdb.DuckDBPyConnection, path: Path, lines: str) -> Non
 
 def _csv_payloads(path: Path, delimiter: str, wanted: set[int]) -> Iterator[tuple[int, str]]:
     header = list[str]()
+    # Python's own limit is lower than the longest line that is read.
+    csv.field_size_limit(LINE_BYTES_MAX)
     for number, record in records_of(path, delimiter.encode()):
         if not header:
             header = _values(record, delimiter)
@@ -60,8 +63,8 @@ def _csv_payloads(path: Path, delimiter: str, wanted: set[int]) -> Iterator[tupl
 
 
 def _values(record: bytes, delimiter: str) -> list[str]:
-    lines = record.decode(errors="replace").splitlines(keepends=True)
-    return next(csv.reader(lines, delimiter=delimiter), list[str]())
+    text = io.StringIO(record.decode(errors="replace"), newline="")
+    return next(csv.reader(text, delimiter=delimiter), list[str]())
 
 
 def _json_payloads(path: Path, wanted: set[int]) -> Iterator[tuple[int, str]]:

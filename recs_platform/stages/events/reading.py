@@ -109,13 +109,24 @@ def _read_parquet(con: duckdb.DuckDBPyConnection, path: Path, kind: SourceFile, 
     if path.stat().st_size == 0:
         return None
     file = text_literal(str(path))
-    present = list(types_of(con, f"read_parquet({file})"))
+    present = _columns_of(con, file)
     require_columns(kind, present)
     named = spellings(kind, present)
     picked = ", ".join(f"{quoted(spelling)} as {quoted(name)}" for name, spelling in named.items())
     number_parsed(con, str(path), picked or "1 as nothing")
     (records,) = numbers_of(con, f"select coalesce(sum(num_rows), 0) from parquet_file_metadata({file})")
     return Parsed(records, tuple(named), in_order=True)
+
+
+def _columns_of(con: duckdb.DuckDBPyConnection, file: str) -> list[str]:
+    """Names of the columns as the file has them: the reader renames those that differ by case alone."""
+    rows = con.execute(f"select name, coalesce(num_children, 0) from parquet_schema({file})").fetchall()
+    names, inner = list[str](), 0
+    for name, children in rows[1:]:
+        if not inner:
+            names.append(str(name))
+        inner = max(inner - 1, 0) + int(children)
+    return names
 
 
 _WHOLE_NUMBERS = (

@@ -45,8 +45,9 @@ def read_jsonl(con: duckdb.DuckDBPyConnection, path: Path, kind: SourceFile, scr
     layout = scan_text(path, quoted=False)
     if not layout.records:
         return None
-    found, twice = all_spellings(kind, _keys(con, path)), list[Fault]()
-    if any(len(spelled) > 1 for spelled in found.values()):
+    keys, is_repeated = _keys(con, path)
+    found, twice = all_spellings(kind, keys), list[Fault]()
+    if is_repeated or any(len(spelled) > 1 for spelled in found.values()):
         twice = _spell_alike(path, kind, scratch.respelled)
         path, found = scratch.respelled, {name: [name] for name in found}
     names = {name: spelled[0] for name, spelled in found.items()}
@@ -59,20 +60,22 @@ def read_jsonl(con: duckdb.DuckDBPyConnection, path: Path, kind: SourceFile, scr
     return Parsed(layout.records, tuple(names), in_order=_leave_out(con, names, scratch, layout, faults))
 
 
-def _keys(con: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
-    """Keys of the file's objects, in alphabetical order."""
+def _keys(con: duckdb.DuckDBPyConnection, path: Path) -> tuple[list[str], bool]:
+    """Keys of the file's objects, in alphabetical order, and whether an object has one of them twice."""
     lines = (
         f"read_json_objects({text_literal(str(path))}, format = 'newline_delimited', ignore_errors = true, "
         f"maximum_object_size = {LINE_BYTES_MAX})"
     )
     try:
         rows = con.execute(
-            f"select distinct unnest(json_keys(json)) as key from {lines} where json_type(json) = 'OBJECT' order by key"
+            f"select json_keys(json) as keys from {lines} where json_type(json) = 'OBJECT' group by keys"
         ).fetchall()
     except duckdb.InvalidInputException:
         # A line that is too long stops the reader; here it stops nothing.
         return _keys_line_by_line(path)
-    return [str(row[0]) for row in rows]
+    # Few: records of one kind have the same keys.
+    records = [list[str](row[0]) for row in rows]
+    return sorted({key for keys in records for key in keys}), any(len(set(keys)) < len(keys) for keys in records)
 
 
 def _spell_alike(path: Path, kind: SourceFile, target: Path) -> list[Fault]:
@@ -83,23 +86,32 @@ def _spell_alike(path: Path, kind: SourceFile, target: Path) -> list[Fault]:
             if not line.strip() or _fault(line) is not None:
                 copy.write(line)
                 continue
-            record = cast("dict[str, object]", json.loads(line))
-            found = all_spellings(kind, record)
+            pairs = cast("_Pairs", json.loads(line, object_pairs_hook=_Pairs)).pairs
+            found = all_spellings(kind, (name for name, _ in pairs))
             if any(len(spelled) > 1 for spelled in found.values()):
                 faults.append(Fault(number, *_TWICE, as_text(line)))
                 copy.write(_NOTHING)
             else:
-                named = {name: record[spelled[0]] for name, spelled in found.items()}
-                copy.write(json.dumps(named).encode() + b"\n")
+                record = cast("dict[str, object]", json.loads(line))
+                copy.write(json.dumps({name: record[spelled[0]] for name, spelled in found.items()}).encode() + b"\n")
     return faults
 
 
-def _keys_line_by_line(path: Path) -> list[str]:
-    keys: set[str] = set()
+class _Pairs:
+    """An object as it is written: a name may stand in it twice."""
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        self.pairs = pairs
+
+
+def _keys_line_by_line(path: Path) -> tuple[list[str], bool]:
+    keys, is_repeated = set[str](), False
     for _, line in _lines(path):
         if line.strip() and _fault(line) is None:
-            keys.update(cast("dict[str, object]", json.loads(line)))
-    return sorted(keys)
+            names = [name for name, _ in cast("_Pairs", json.loads(line, object_pairs_hook=_Pairs)).pairs]
+            is_repeated |= len(set(names)) < len(names)
+            keys.update(names)
+    return sorted(keys), is_repeated
 
 
 def _empty_records(

@@ -6,6 +6,7 @@ UTF-16 is recoded, a JSON array or objects over several lines are taken apart. W
 import codecs
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from recs_platform.stages.events.sources import FileFormat
@@ -15,6 +16,11 @@ DOCUMENT_BYTES_MAX = 1 << 29
 _CHUNK_CHARACTERS = 1 << 20
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _WANTED = "write one object a line"
+# First lines of what is laid out for people, and of nothing else.
+_OPENERS = (b"[", b"{", b"[{")
+# White space, and the sign that RFC 7464 puts before each text.
+_AROUND = b" \t\r\n\x1e"
+_UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
 
 def as_plain_text(path: Path, file_format: FileFormat, target: Path) -> Path:
@@ -34,6 +40,8 @@ def as_plain_text(path: Path, file_format: FileFormat, target: Path) -> Path:
 
 def _encoding(start: bytes) -> str | None:
     """What is to be recoded: UTF-16 with its mark or told by its zero bytes, and UTF-8 with a mark."""
+    if start in _UTF_32:
+        raise UnreadableFileError("the file is UTF-32; write UTF-8")
     if start[:2] in _UTF_16:
         return _UTF_16[start[:2]]
     if start.startswith(codecs.BOM_UTF8):
@@ -63,32 +71,38 @@ def _recode(path: Path, encoding: str, target: Path) -> None:
 
 def _as_lines(path: Path, target: Path) -> Path:
     """One object a line where the file is a JSON array or holds objects that span lines."""
-    if not _is_document(path):
+    first = _opening(path)
+    if first is None:
         return path
     if path.stat().st_size > DOCUMENT_BYTES_MAX:
         size = DOCUMENT_BYTES_MAX >> 20
         raise UnreadableFileError(f"the file is one JSON document of more than {size} MiB; {_WANTED}")
     try:
         objects = list(_objects(path.read_text("utf-8")))
-    except (ValueError, RecursionError):
-        # Lines that are no object are set aside one by one.
-        return path
+    except (ValueError, RecursionError) as error:
+        if first not in _OPENERS:
+            # Lines that are no object are set aside one by one.
+            return path
+        raise UnreadableFileError(f"the file begins like a JSON document and is none: {error}; {_WANTED}") from error
     with target.with_suffix(".lines").open("w", encoding="utf-8") as lines:
         lines.writelines(f"{text}\n" for text in objects)
     return target.with_suffix(".lines")
 
 
-def _is_document(path: Path) -> bool:
-    """Whether the first line that is not blank opens an array, or an object that it does not close."""
+def _opening(path: Path) -> bytes | None:
+    """The first line of a document: it opens an array or an object, and the next line is no object of its own."""
     with path.open("rb") as file:
-        first = next((line.strip() for line in file if line.strip()), b"")
-    if not first.startswith(b"{"):
-        return first.startswith(b"[")
+        lines = list(islice((line.strip(_AROUND) for line in file if line.strip(_AROUND)), 2))
+    if not lines or not lines[0].startswith((b"[", b"{")) or any(_is_object(line) for line in lines):
+        return None
+    return lines[0]
+
+
+def _is_object(line: bytes) -> bool:
     try:
-        json.loads(first)
-    except ValueError:
-        return True
-    return False
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _objects(text: str) -> Iterator[str]:
@@ -103,7 +117,7 @@ def _objects(text: str) -> Iterator[str]:
         # Line ends within a text are escaped, so that these stand between values.
         yield text[place:end].replace("\r", " ").replace("\n", " ")
         place = _skip(text, end)
-        if is_array and text[place : place + 1] == ",":
+        if text[place : place + 1] == ",":
             place = _skip(text, place + 1)
     if is_array != (text[place:].strip() == "]"):
         raise ValueError("the array does not end")

@@ -86,7 +86,8 @@ def _typed(column: Column, kind: str, given: str) -> str:
         "INTEGER": whole_number(given, column.dtype) if is_text or kind in _NUMBERS else "null",
         "DOUBLE": f"try_cast({given} as double)" if is_text or kind in _NUMBERS else "null",
     }[column.dtype]
-    return f"lower({typed})" if column.name in CODES else typed
+    # Whichever way of spelling it follows.
+    return f"replace(lower({typed}), 'isation', 'ization')" if column.name in CODES else typed
 
 
 def _id(kind: str, given: str) -> str:

@@ -49,7 +49,8 @@ def test_files_and_the_command_line_read_instants_alike(con, text):
     "text",
     [
         "2024-02-29T12:00:00Z", "2024-02-29 12:00:00", "2024-02-29T12:00Z", "2024-02-29T12", "2024-02-29t12:00z",
-        "20240229T120000Z", "20240229T1200", "2024-060T12:00", "2024-W09-4T12:00Z", "2024W094T12Z",
+        "20240229T120000Z", "20240229T1200", "2024-060T12:00", "2024060T1200Z", "2024-02-29 12:00 utc",
+        "2024-W09-4T12:00Z", "2024W094T12Z",
         "2024-02-29T17:30:00 +0530", "2024-02-29T17:30:00+05:30", "2024-02-29 07:00-05", "2024-02-29 12:00:00 UTC",
         "2024-02-29T12:00:00.000000000Z", "2024-02-29T12:00:00,0", " 2024-02-29T12:00:00Z ", "2024-03-01T00:30+1230",
     ],
@@ -103,6 +104,21 @@ def test_an_unknown_unit_gives_nothing(con):
 
 def test_clocks_of_a_zone(con):
     assert ask(con, "local_instant(timestamp '2024-02-29 13:00:00', 'Europe/Berlin')") == NOON
+
+
+def test_a_clock_is_set_right_by_the_receivers(con):
+    call = "right_instant($1::varchar, $2::varchar, $3::varchar)"
+    assert ask(con, call, "2024-02-29T10:00Z", "2024-02-29T10:05Z", "2024-02-29T12:05Z") == NOON
+    # What was sent before it happened, or never, tells nothing of the clock.
+    assert ask(con, call, "2024-02-29T10:00Z", "1970-01-01", "2024-02-29T12:05Z") is None
+    assert ask(con, call, "2024-02-29T10:00Z", None, "2024-02-29T12:05Z") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["[object Null]", '"undefined"', "#N/A", "\\N", "${userId}", "{{ user.id }}", "%user_id%"]
+)
+def test_what_was_never_filled_in_is_no_id(con, text):
+    assert ask(con, "present($1::varchar)", text) is None
 
 
 @pytest.mark.parametrize("text", ["undefined", "NULL", "(not set)", " None ", "[object Object]", "NaN", "", " \u00a0",

@@ -29,6 +29,7 @@ def test_encodings(tmp_path, encoding, file_format):
         '\n[\n{"a":1},\n{"a":"é"}\n]\n',
         json.dumps([{"a": 1}, {"a": "é"}], indent=2),
         '{\n"a":1}\n{"a":\n"é"}',
+        '{\n"a":1},\n{"a":\n"é"}',
     ],
 )
 def test_a_json_document_is_taken_apart(tmp_path, document):
@@ -41,10 +42,21 @@ def test_values_keep_their_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["[1, 2]", '[{"a":1}', '[{"a":1}] more', '{"a":1}}\n', '[{"a":1},,{"a":2}]', '{"a":']
+    "content", ["[1, 2]", '[{"a":1}', '{"a":1}}\n', '[{"a":1},,{"a":2}]', '{"a":', '{"a":\n{"a":1}\n', '[1]\n{"a":1}\n']
 )
 def test_what_is_no_document_is_left_to_its_lines(tmp_path, content):
     assert plain(tmp_path, content.encode()) == content
+
+
+@pytest.mark.parametrize("content", ['[\n{"a":1},\n{"a":', '{\n"a": 1\n', '[\n{"a":1},\n5\n]', "[\n{'a':1}\n]"])
+def test_a_document_that_ends_early_is_refused_whole(tmp_path, content):
+    with pytest.raises(UnreadableFileError, match="one object a line"):
+        plain(tmp_path, content.encode())
+
+
+def test_utf_32_is_refused_whole(tmp_path):
+    with pytest.raises(UnreadableFileError, match="UTF-32"):
+        plain(tmp_path, "a".encode("utf-32"))
 
 
 def test_a_mark_that_lies_refuses_the_file(tmp_path):
