@@ -29,6 +29,11 @@ class Home:
         return self.root / "models"
 
     @property
+    def rules(self) -> Path:
+        """Re-ranking rules of one's own, a Python file each."""
+        return self.root / "rules"
+
+    @property
     def lake(self) -> Path:
         return self.root / "lake"
 

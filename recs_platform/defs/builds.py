@@ -90,11 +90,17 @@ def read_basis(platform: Platform, at: datetime, known: datetime, versions: Mapp
             **platform.settings.model_dump(mode="json", exclude=_NOT_OF_A_BUILD),
             "retrieval_config": adopted_version(platform.home.artifacts),
         },
-        code=f"{recs_platform.__version__}+{_code_hash(Path(recs_platform.__file__).parent)}",
+        code=f"{recs_platform.__version__}+{_code_hash(Path(recs_platform.__file__).parent)}{_own_rules(platform)}",
         libraries=library_versions(*_LIBRARIES),
         previous=None if before is None else before.version,
         contents=catalogue_contents(platform, at, known, versions),
     )
+
+
+def _own_rules(platform: Platform) -> str:
+    """Hash of the home's rules, nothing where there are none."""
+    texts = {path.name: path.read_text("utf-8", errors="replace") for path in sorted(platform.home.rules.glob("*.py"))}
+    return f"+{content_key(texts)}" if texts else ""
 
 
 @cache

@@ -125,7 +125,7 @@ def final_lists(platform: Platform, tested: Window, trained: Manifest) -> pl.Dat
     users = pl.concat([tested.rows[c.USER_ID], tested.held_out[c.USER_ID]]).unique().sort()
     places = Places(tested.places, tested.barred)
     context = rerank_context(platform, tested.items, tested.consumed, users, places)
-    return reranking.rerank(pl.concat(list(ranked)), context).lists
+    return reranking.rerank(pl.concat(list(ranked)), context, platform.own_rules.rules).lists
 
 
 def rerank_context(

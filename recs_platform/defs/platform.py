@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -22,6 +23,9 @@ from recs_platform.warehouse.models import Models, load_models
 from recs_platform.warehouse.own_models import with_own_models
 from recs_platform.warehouse.parameters import Parameter, sql_parameters
 from recs_platform.warehouse.runner import ModelRun
+
+if TYPE_CHECKING:
+    from recs_platform.stages.reranking import OwnRules
 
 
 def sql_folder() -> Path:
@@ -82,6 +86,13 @@ class Platform:
     def read_sources(self) -> Sources:
         """The same, read anew."""
         return load_sources(self.sql / "sources", self.home.sources, source_fault)
+
+    @cached_property
+    def own_rules(self) -> "OwnRules":
+        """Re-ranking rules of the home, and what is wrong with those left out."""
+        from recs_platform.stages import reranking
+
+        return reranking.load_own_rules(self.home.rules)
 
     @cached_property
     def feature_set(self) -> FeatureSet:

@@ -64,6 +64,7 @@ def read_status(platform: Platform) -> Status:
         "files_of_no_source": list(waiting.unknown),
         "sources_left_out": [f"{name}: {fault}" for name, fault in platform.sources.broken.items()],
         "models_left_out": [f"{name}: {fault}" for name, fault in _broken_models(platform).items()],
+        "rules_left_out": _broken_rules(platform),
         "rows_in_quarantine": _quarantined(platform.lake),
         "sources": _freshness(platform.lake),
         "release": None if release is None else release.version,
@@ -75,6 +76,11 @@ def read_status(platform: Platform) -> Status:
         "stuck_runs": _stuck_runs(platform),
     }
     return Status(facts, None if release is None else summarize_release(platform, release))
+
+
+def _broken_rules(platform: Platform) -> list[str]:
+    # What a home without rules need not load.
+    return list(platform.own_rules.broken.values()) if any(platform.home.rules.glob("*.py")) else []
 
 
 def _broken_models(platform: Platform) -> Mapping[str, str]:

@@ -181,3 +181,10 @@ def test_a_withdrawal_is_a_reason_whatever_the_as_of(home: Platform, built: Buil
     land_contract(home, "items.jsonl", [{"item_id": item, "available_until": datetime.now(UTC).isoformat()}])
     take_in(home)
     assert _plan(home, built.as_of).reasons == ("new rows: +1 items of contract/items.jsonl",)
+
+
+def test_a_rule_of_the_home_is_a_reason(home: Platform, built: Built) -> None:
+    home.home.rules.mkdir()
+    (home.home.rules / "mine.py").write_text("RULE = None\n")
+    (reason,) = _plan(home, built.as_of).reasons
+    assert reason.startswith("code changed: ")

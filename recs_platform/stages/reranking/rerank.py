@@ -1,13 +1,17 @@
 """Re-ranking: rules in order, the cut to k, filling, an account of what is short. Rules and places are elsewhere."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.reranking.context import RerankContext, RerankResult
 from recs_platform.stages.reranking.filling import build_shelf, fill_lists
+from recs_platform.stages.reranking.own_rules import apply_own
 from recs_platform.stages.reranking.places import by_place
 from recs_platform.stages.reranking.rules import RULES
+from recs_platform.stages.reranking.rules.rule import Rule
 
 __all__ = ["RerankContext", "RerankResult", "rerank"]
 
@@ -15,13 +19,14 @@ _CONSUMED_COUNT = "_consumed_count"
 _ROW_COLUMNS = (c.USER_ID, c.ITEM_ID, c.SCORE, c.SOURCES)
 
 
-def rerank(ranked: pl.DataFrame, context: RerankContext) -> RerankResult:
+def rerank(ranked: pl.DataFrame, context: RerankContext, own_rules: Sequence[Rule] = ()) -> RerankResult:
     """Make one list for each user of `context.users`.
 
     Args:
         ranked: `user_id`, `item_id`, `score`, `rank`, `sources`; one row a user and item, in any order. Users without
             rows are served from the fallback.
         context: Items, users and limits; see RerankContext.
+        own_rules: Rules of the home, applied after `RULES`.
 
     Returns:
         k distinct items a user, none consumed (unless repeats are allowed), all available and none barred where the
@@ -34,7 +39,7 @@ def rerank(ranked: pl.DataFrame, context: RerankContext) -> RerankResult:
     strangers = ranked.filter(~pl.col(c.USER_ID).is_in(context.users.implode()))[c.USER_ID].n_unique()
     if strangers:
         raise ContractError(f"{strangers} ranked users are not among the {len(context.users)} to serve; pass them all")
-    results = [_rerank_alike(rows, group) for rows, group in by_place(ranked, context)]
+    results = [_rerank_alike(rows, group, own_rules) for rows, group in by_place(ranked, context)]
     if len(results) == 1:
         return results[0]
     return RerankResult(
@@ -43,18 +48,20 @@ def rerank(ranked: pl.DataFrame, context: RerankContext) -> RerankResult:
     )
 
 
-def _rerank_alike(ranked: pl.DataFrame, context: RerankContext) -> RerankResult:
+def _rerank_alike(ranked: pl.DataFrame, context: RerankContext, own_rules: Sequence[Rule]) -> RerankResult:
     """Lists of users who may all be offered what is available."""
-    kept = _cut(_apply_rules(ranked, context), context.k)
+    kept = _cut(_apply_rules(ranked, context, own_rules), context.k)
     shelf = build_shelf(context)
     lists = _number(pl.concat([kept, fill_lists(kept, shelf, context)]))
     return RerankResult(lists, _short_lists(lists, shelf, context))
 
 
-def _apply_rules(ranked: pl.DataFrame, context: RerankContext) -> pl.DataFrame:
+def _apply_rules(ranked: pl.DataFrame, context: RerankContext, own_rules: Sequence[Rule]) -> pl.DataFrame:
     rows = ranked.sort(c.USER_ID, c.RANK, c.ITEM_ID).select(_ROW_COLUMNS)
     for rule in RULES:
         rows = rule.apply(rows, context)
+    for rule in own_rules:
+        rows = apply_own(rule, rows, context)
     return rows
 
 

@@ -1,0 +1,102 @@
+"""Rules of the home: Python files that the operator keeps, applied after the package's own in the order of names.
+
+A file is tried on a small list before it is used: what is wrong with it is told, and no list is made with it.
+"""
+
+import importlib.util
+import traceback
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError
+from recs_platform.stages.reranking.context import RerankContext
+from recs_platform.stages.reranking.rules import RULES
+from recs_platform.stages.reranking.rules.rule import Rule
+
+_ITEMS = ("i1", "i2", "i3")
+
+
+@dataclass(frozen=True)
+class OwnRules:
+    """Rules that may be used, and by file name what is wrong with the others."""
+
+    rules: tuple[Rule, ...] = ()
+    broken: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def load_own_rules(folder: Path) -> OwnRules:
+    """Read every `<folder>/*.py` that defines `RULE`, a `Rule`; a name of the package's rules is taken."""
+    rules, broken = list[Rule](), dict[str, str]()
+    taken = {rule.name for rule in RULES}
+    for path in sorted(folder.glob("*.py")):
+        try:
+            rule = _read(path, taken)
+            _try(rule)
+        except Exception as error:  # noqa: BLE001 - the code is the operator's: whatever it raises is told, not raised
+            broken[path.name] = _told(path, error)
+            continue
+        taken.add(rule.name)
+        rules.append(rule)
+    return OwnRules(tuple(rules), broken)
+
+
+def apply_own(rule: Rule, ranked: pl.DataFrame, context: RerankContext) -> pl.DataFrame:
+    """What a rule leaves of the rows. Raises ContractError unless they are rows of `ranked`, none twice."""
+    kept = rule.apply(ranked, context)
+    keys = [c.USER_ID, c.ITEM_ID]
+    if kept.columns != ranked.columns or kept.schema != ranked.schema:
+        raise ContractError(f"rule {rule.name!r} returns columns {kept.columns}; it must return {ranked.columns}")
+    if kept.select(keys).is_duplicated().any() or kept.join(ranked, on=keys, how="anti").height:
+        raise ContractError(f"rule {rule.name!r} returns rows twice, or rows that it was not given")
+    return kept
+
+
+def _read(path: Path, taken: Collection[str]) -> Rule:
+    spec = importlib.util.spec_from_file_location(f"recs_own_rule_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ContractError("it cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rule: object = getattr(module, "RULE", None)
+    if not isinstance(rule, Rule):
+        raise ContractError("it defines no RULE; write RULE = Rule(name, function)")
+    if rule.name in taken:
+        raise ContractError(f"there is a rule {rule.name!r} already; give this one another name")
+    return rule
+
+
+def _try(rule: Rule) -> None:
+    """Apply it to nothing, and to two users' lists of three items."""
+    users = pl.Series(c.USER_ID, ["u1", "u2"])
+    ranked = pl.DataFrame(
+        {
+            c.USER_ID: ["u1"] * 3 + ["u2"] * 3,
+            c.ITEM_ID: [*_ITEMS, *_ITEMS],
+            c.SCORE: [3.0, 2.0, 1.0] * 2,
+            c.SOURCES: [["popularity"]] * 6,
+        }
+    )
+    items = pl.DataFrame({c.ITEM_ID: _ITEMS, c.CATEGORY: ["a", "b", None], "is_available": [True] * 3})
+    context = RerankContext(
+        items=items,
+        consumed=ranked.select(c.USER_ID, c.ITEM_ID).clear(),
+        users=users,
+        fallback=pl.DataFrame({c.ITEM_ID: _ITEMS, c.SCORE: [3.0, 2.0, 1.0]}),
+        k=3,
+        max_per_category=3,
+    )
+    apply_own(rule, ranked.clear(), context)
+    apply_own(rule, ranked, context)
+
+
+def _told(path: Path, error: Exception) -> str:
+    """The fault with the line of the file at which it arose, where there is one."""
+    if isinstance(error, SyntaxError):
+        return f"{path}:{error.lineno}: {error.msg}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+    at = f":{lines[-1]}" if lines else ""
+    return f"{path}{at}: {type(error).__name__}: {error}" if at else f"{path}: {error}"
