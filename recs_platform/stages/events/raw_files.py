@@ -89,7 +89,13 @@ def files_of(path: Path) -> list[RawFile]:
     """A file, or everything at any depth of a folder that is no folder, in order of paths."""
     if path.is_file():
         return [RawFile(path.name, path)]
-    found = sorted(file for file in path.rglob("*") if file.is_symlink() or not file.is_dir())
+    # os.walk passes over folders that vanish or may not be entered.
+    found = sorted(
+        file
+        for folder, folders, names in os.walk(path)
+        for file in (Path(folder, name) for name in (*folders, *names))
+        if file.is_symlink() or file.name in names
+    )
     return [RawFile(file.relative_to(path).as_posix(), file) for file in found]
 
 

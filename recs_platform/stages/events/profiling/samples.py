@@ -5,6 +5,7 @@ What the fields mean is told in `mapping`. A file is never refused here for a ba
 
 # pyarrow brings no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false
 
 import csv
 import gzip
@@ -15,13 +16,16 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from recs_platform.contracts import columns as c
 from recs_platform.stages.events.file_names import plain_name
 from recs_platform.stages.events.raw_files import RawFile
 from recs_platform.stages.events.sources import FORMATS, FileFormat
 from recs_platform.stages.events.unpacking import DAMAGED, UnreadableFileError, open_packed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 RECORDS_MAX = 5_000
 # A column of generated sources: which kind of file a record came in.
@@ -161,8 +165,21 @@ def _parquet(content: IO[bytes], records: int) -> Sample:
         batch = next(file.iter_batches(batch_size=records), None)
     except pa.ArrowException as error:
         raise UnreadableFileError(f"it is no readable Parquet file: {error}") from error
-    rows = [] if batch is None else batch.to_pylist()
+    rows = [] if batch is None else _rows(batch)
     return _sample("parquet", None, rows, list(file.schema_arrow.names))
+
+
+def _rows(batch: "pa.RecordBatch") -> list[dict[str, Any]]:
+    import pyarrow as pa
+
+    try:
+        return batch.to_pylist()
+    except (OverflowError, ValueError):
+        # Instants beyond Python's calendar are shown as texts.
+        columns = [
+            column.cast(pa.string()) if pa.types.is_temporal(column.type) else column for column in batch.columns
+        ]
+        return pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist()
 
 
 def _limited(records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -236,3 +236,14 @@ def test_a_source_whose_sql_would_not_run_is_not_written(home, tmp_path):
         write_source(broken, home.sources / "x", force=True)
     assert (home.sources / "x" / "events.sql").read_text() == kept
     assert [path.name for path in home.sources.iterdir()] == ["x"]
+
+
+def test_an_instant_beyond_the_calendar_does_not_stop_a_proposal(home, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    at = pa.array([1_709_287_200_000_000, 2**62, 1_709_287_201_000_000], pa.timestamp("us"))
+    (tmp_path / "far").mkdir()
+    table = pa.table([["u", "v", "w"], ["i", "j", "k"], ["view"] * 3, at], names=["user", "item", "action", "ts"])
+    pq.write_table(table, tmp_path / "far" / "log.parquet")
+    assert Taken(home, tmp_path / "far").rows("events", "user_id", "item_id") == [("u", "i"), ("w", "k")]
