@@ -23,12 +23,7 @@ with choices as (
             ),
             lambda said: said ->> '$'
         )) as granted,
-        coalesce(
-            right_instant(
-                coalesce(bare(originaltimestamp), timestamp), sentat, receivedat
-            )::varchar,
-            bare(timestamp), bare(originaltimestamp), receivedat
-        ) as occurred_at,
+        call_instant(originaltimestamp, timestamp, sentat, receivedat) as occurred_at,
     from raw_records
 )
 

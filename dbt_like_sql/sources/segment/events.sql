@@ -8,12 +8,7 @@ with calls as (
             properties::varchar
         ))) as call_id,
         coalesce(person(userid), anonymousid) as user_id,
-        coalesce(
-            right_instant(
-                coalesce(bare(originaltimestamp), timestamp), sentat, receivedat
-            )::varchar,
-            bare(timestamp), bare(originaltimestamp), receivedat
-        ) as occurred_at,
+        call_instant(originaltimestamp, timestamp, sentat, receivedat) as occurred_at,
         case type when 'track' then replace(lower(trim(event)), ' ', '_') else 'view' end as name,
         properties,
         coalesce(properties -> '$.products[*]', []) as products,

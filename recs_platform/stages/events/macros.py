@@ -21,8 +21,8 @@ from recs_platform.warehouse.clauses import literal, text_literal
 
 # Those that the SQL of sources may call.
 MACROS = frozenset({
-    "bare", "present", "person", "instant", "epoch_instant", "local_instant", "right_instant", "times", "truth",
-    "consent_told", "under", "under_any",
+    "bare", "present", "person", "instant", "epoch_instant", "local_instant", "right_instant", "call_instant", "times",
+    "truth", "consent_told", "under", "under_any",
 })  # fmt: skip
 
 # Most texts look so; DuckDB then reads them without taking them apart.
@@ -46,21 +46,21 @@ _IS_BARE = (
     + " or ".join(f"suffix(t, chr({ord(blank)}))" for blank in BLANKS if blank.isascii())
     + ")"
 )
-_ZEROS = f"-*(?:0-*){{{ZEROS_MIN},}}"
+_NO_IDS = (f"-*(?:0-*){{{ZEROS_MIN},}}", *PLACEHOLDER_PATTERNS)
 # A day that its year or its ISO year does not have counts into the next one.
 _IS_DAY = """case
-    when p.ordinal <> '' then year(day) = p.ordinal[1:4]::integer
-    when p.week <> '' then isoyear(day) = p.week[1:4]::integer
+    when c.p.ordinal <> '' then year(c.day) = c.p.ordinal[1:4]::integer
+    when c.p.week <> '' then isoyear(c.day) = c.p.week[1:4]::integer
     else true
 end"""
 _CLOCK_US = """3600000000 * coalesce(nullif(p.hour, '')::bigint, 0)
     + 60000000 * coalesce(nullif(p.minute, '')::bigint, 0)
     + 1000000 * coalesce(nullif(p.second, '')::bigint, 0) + rpad(p.fraction[1:6], 6, '0')::bigint"""
-_OFFSET_US = """(case when p.sign = '-' then -60000000 else 60000000 end) * (
-    60 * coalesce(nullif(p.offset_hours, '')::bigint, 0) + coalesce(nullif(p.offset_minutes, '')::bigint, 0))"""
-_IS_CLOCK = """coalesce(nullif(p.minute, '')::integer, 0) < 60 and coalesce(nullif(p.second, '')::integer, 0) < 60
-    and clock_us <= 86400000000 and coalesce(nullif(p.offset_hours, '')::integer, 0) < 24
-    and coalesce(nullif(p.offset_minutes, '')::integer, 0) < 60"""
+_OFFSET_US = """(case when c.p.sign = '-' then -60000000 else 60000000 end) * (
+    60 * coalesce(nullif(c.p.offset_hours, '')::bigint, 0) + coalesce(nullif(c.p.offset_minutes, '')::bigint, 0))"""
+_IS_CLOCK = """coalesce(nullif(c.p.minute, '')::integer, 0) < 60 and coalesce(nullif(c.p.second, '')::integer, 0) < 60
+    and c.clock_us <= 86400000000 and coalesce(nullif(c.p.offset_hours, '')::integer, 0) < 24
+    and coalesce(nullif(c.p.offset_minutes, '')::integer, 0) < 60"""
 
 
 def prepare_macros(con: duckdb.DuckDBPyConnection) -> None:
@@ -77,6 +77,8 @@ def prepare_macros(con: duckdb.DuckDBPyConnection) -> None:
     - `local_instant(timestamp, zone)`: TIMESTAMPTZ of what clocks in a zone show.
     - `right_instant(shown, sent, received)`: TIMESTAMPTZ of what a sender's clock showed, set right by how far it
       was from the receiver's when it sent; NULL unless all three are instants.
+    - `call_instant(original, stamp, sent, received)`: VARCHAR of when a call of the Segment spec happened, its
+      clock set right where that can be told, else as it came.
     - `times(text, text)`: DOUBLE, exact to nine digits where the numbers allow.
     - `under(json, name)`, `under_any(jsons, name)`: the JSON values under keys that are `name` but for case and `_`.
     - `truth(text)`: BOOLEAN of the words in use for it, in any case.
@@ -97,18 +99,15 @@ def once(value: str, name: str, body: str) -> str:
 
 def _macros() -> dict[str, str]:
     """Bodies by signature; later ones use earlier ones."""
-    scale = "case unit when 's' then 1000000 when 'ms' then 1000 when 'us' then 1 end"
+    scale = f"case {_UNIT} when 's' then 1000000 when 'ms' then 1000 when 'us' then 1 end"
     bare = f"case when {_IS_BARE} then t else nullif(trim(t, {literal(BLANKS)}), '') end"
-    placeholder, nobody = (
-        _is_one_of("t", words, _ZEROS, *PLACEHOLDER_PATTERNS) for words in (PLACEHOLDERS, (*PLACEHOLDERS, *NOBODY))
-    )
-    epoch_us = f"try(floor(n * {scale.replace('unit', _UNIT)})::bigint)"
+    epoch_us = f"try(floor(n * {scale})::bigint)"
     return {
         "bare(given)": once("given::varchar", "t", bare),
-        "is_placeholder(given)": placeholder.replace("(t,", "(given,"),
-        "is_nobody(given)": nobody.replace("(t,", "(given,"),
-        "present(given)": once("bare(given)", "t", f"case when not {placeholder} then t end"),
-        "person(given)": once("bare(given)", "t", f"case when not {nobody} then t end"),
+        "is_placeholder(given)": _is_one_of("given", PLACEHOLDERS, *_NO_IDS),
+        "is_nobody(given)": _is_one_of("given", (*PLACEHOLDERS, *NOBODY), *_NO_IDS),
+        "present(given)": once("bare(given)", "t", "case when not is_placeholder(t) then t end"),
+        "person(given)": once("bare(given)", "t", "case when not is_nobody(t) then t end"),
         "instant_within(us)": once(
             "us", "u", f"case when u between {_FIRST_US} and {_LAST_US} then make_timestamptz(u) end"
         ),
@@ -124,6 +123,10 @@ def _macros() -> dict[str, str]:
             "[epoch_us(instant(shown)), epoch_us(instant(sent)), epoch_us(instant(received))]",
             "i",
             "case when i[1] <= i[2] then instant_within(i[3] - i[2] + i[1]) end",
+        ),
+        "call_instant(original, stamp, sent, received)": (
+            "coalesce(right_instant(coalesce(bare(original), stamp), sent, received)::varchar, "
+            "bare(stamp), bare(original), received)"
         ),
         "under(given, name)": once(
             "map_entries(try_cast(try_cast(given as json) as map(varchar, json)))",
@@ -179,10 +182,9 @@ def _instant_of_parts() -> str:
     """SQL that takes a text apart once and reckons with its parts."""
     names = ", ".join(map(text_literal, INSTANT_PARTS))
     parts = f"regexp_extract(bare(given), {text_literal(f'^(?:{INSTANT_PATTERN})$')}, [{names}])"
-    counted = f"{{'day': {_DAY}, 'clock_us': {_CLOCK_US}, 'parts': p}}"
-    is_clock, is_day = (text.replace("p.", "c.parts.") for text in (_IS_CLOCK, _IS_DAY))
+    counted = f"{{'day': {_DAY}, 'clock_us': {_CLOCK_US}, 'p': p}}"
     checked = (
-        f"case when {is_day.replace('(day)', '(c.day)')} and {is_clock.replace('clock_us', 'c.clock_us')} then "
-        f"instant_within(epoch_us(c.day::timestamp) + c.clock_us - {_OFFSET_US.replace('p.', 'c.parts.')}) end"
+        f"case when {_IS_DAY} and {_IS_CLOCK} then "
+        f"instant_within(epoch_us(c.day::timestamp) + c.clock_us - {_OFFSET_US}) end"
     )
     return once(once(parts, "p", counted), "c", checked)

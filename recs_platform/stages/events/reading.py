@@ -25,6 +25,7 @@ from recs_platform.stages.events.records import (
     number_parsed,
     numbers_of,
     require_columns,
+    show_no_records,
     show_records,
     spellings,
     types_of,
@@ -75,7 +76,7 @@ def read_records(
             path = as_plain_text(path, file_format, scratch.text)
         parsed = _READERS[file_format](con, path, kind, scratch)
         if parsed is None:
-            _no_records(con, kind)
+            show_no_records(con, kind)
             return RawCounts(0, 0)
         _show(con, kind, parsed.columns, source_file)
         return RawCounts(parsed.records, _shown(con, parsed.records), parsed.in_order, path)
@@ -180,18 +181,6 @@ def _set_mistyped_aside(con: duckdb.DuckDBPyConnection, mistyped: Sequence[str])
         f"from (select *, {fault} as fault from {PARSED}) as p where fault is not null"
     )
     return f" where {fault} is null"
-
-
-def _no_records(con: duckdb.DuckDBPyConnection, kind: SourceFile) -> None:
-    columns = ", ".join(
-        f"null::{'VARCHAR' if dtype == AS_IT_COMES else dtype} as {quoted(name)}"
-        for name, dtype in kind.columns.items()
-    )
-    con.execute(
-        f"create or replace temp view {ALL_RECORDS} as select 0::bigint as {c.LINE_NUMBER}, {columns}, "
-        f"null::varchar as {c.SOURCE_FILE} where false"
-    )
-    show_records(con)
 
 
 def _shown(con: duckdb.DuckDBPyConnection, records: int) -> int:

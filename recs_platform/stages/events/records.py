@@ -15,9 +15,9 @@ import duckdb
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.texts import BLANKS
 from recs_platform.stages.events.numbering import RECORD, keeps_order, number_lines
-from recs_platform.stages.events.sources import SourceFile
+from recs_platform.stages.events.sources import AS_IT_COMES, SourceFile
 from recs_platform.stages.events.unpacking import UnreadableFileError
-from recs_platform.warehouse.clauses import text_literal
+from recs_platform.warehouse.clauses import quoted, text_literal
 
 RAW = "raw_records"
 # All of the file's records, of which RAW may show a part.
@@ -142,6 +142,19 @@ def number_parsed(
 def show_records(con: duckdb.DuckDBPyConnection, relation: str = ALL_RECORDS, where: str = "true") -> None:
     """Let `raw_records`, which the SQL of sources reads, show the records of a relation that satisfy `where`."""
     con.execute(f"create or replace temp view {RAW} as select * from {relation} where {where}")
+
+
+def show_no_records(con: duckdb.DuckDBPyConnection, kind: SourceFile) -> None:
+    """Make `raw_records` of the declared columns without a record."""
+    columns = ", ".join(
+        f"null::{'VARCHAR' if dtype == AS_IT_COMES else dtype} as {quoted(name)}"
+        for name, dtype in kind.columns.items()
+    )
+    con.execute(
+        f"create or replace temp view {ALL_RECORDS} as select 0::bigint as {c.LINE_NUMBER}, {columns}, "
+        f"null::varchar as {c.SOURCE_FILE} where false"
+    )
+    show_records(con)
 
 
 def set_aside(con: duckdb.DuckDBPyConnection, faults: Iterable[Fault]) -> None:

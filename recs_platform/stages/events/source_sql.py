@@ -4,13 +4,11 @@ import re
 
 import duckdb
 
-from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ModelError
 from recs_platform.stages.events.macros import prepare_macros
-from recs_platform.stages.events.records import RAW, types_of
-from recs_platform.stages.events.sources import AS_IT_COMES, SOURCE_TABLES, Source, SourceFile
+from recs_platform.stages.events.records import show_no_records, types_of
+from recs_platform.stages.events.sources import SOURCE_TABLES, Source
 from recs_platform.stages.events.validation import yields_known
-from recs_platform.warehouse.clauses import quoted
 
 _LINE = re.compile(r"LINE (\d+):")
 
@@ -22,7 +20,7 @@ def source_fault(source: Source) -> str | None:
         prepare_macros(con)
         for kind in source.files:
             try:
-                _show_nothing(con, kind.of_file(kind.match))
+                show_no_records(con, kind.of_file(kind.match))
             except duckdb.Error as error:
                 return f"{source.folder}: the columns of {kind.match} have a type that DuckDB has not: {_first(error)}"
             for table in kind.tables:
@@ -42,17 +40,6 @@ def _fault(con: duckdb.DuckDBPyConnection, source: Source, table: str) -> str | 
     except ModelError as error:
         return f"{path} {error}"
     return None
-
-
-def _show_nothing(con: duckdb.DuckDBPyConnection, kind: SourceFile) -> None:
-    columns = ", ".join(
-        f"null::{'VARCHAR' if dtype == AS_IT_COMES else dtype} as {quoted(name)}"
-        for name, dtype in kind.columns.items()
-    )
-    con.execute(
-        f"create or replace temp view {RAW} as select 0::bigint as {c.LINE_NUMBER}, {columns}, "
-        f"null::varchar as {c.SOURCE_FILE} where false"
-    )
 
 
 def _first(error: Exception) -> str:
