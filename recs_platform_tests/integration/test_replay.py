@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from recs_platform.contracts import columns as c
@@ -177,6 +177,17 @@ def test_nothing_refused_means_nothing_to_replay(shop):
     assert shop.lake.version("raw.events") == version
 
 
+def test_a_replay_reads_files_in_the_order_in_which_they_were_read(shop):
+    """Not by the letters of their names: part 10 of a catalogue still has the last word over part 2."""
+    for number in (2, 10):
+        shop.put(f"contract/items.{number}.jsonl", [{"item_id": "i", "title": f"part {number}"}, f"nonsense {number}"])
+    shop.ingest()
+    assert shop.rows("items", "title") == [("part 10",)]
+    shop.put("contract/items.2.jsonl", [{"item_id": "i", "title": "part 2, mended"}])
+    shop.replay()
+    assert shop.rows("items", "title") == [("part 10",)]
+
+
 ROWS = st.one_of(
     st.integers(0, 5).map(event), st.just("nonsense"), st.integers(0, 5).map(lambda n: event(n, event_type="look"))
 )
@@ -185,6 +196,7 @@ FILES = st.lists(st.lists(ROWS, min_size=1, max_size=5), min_size=1, max_size=4)
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(broken=FILES, mended=FILES)
+@example(broken=[["nonsense"], [event(0)]], mended=[[event(0)]])
 def test_any_files_mended_in_any_way_end_as_a_first_load_of_them(tmp_path_factory, broken, mended):
     root = tmp_path_factory.mktemp("replay")
     shop = Shop(root / "home")

@@ -30,7 +30,7 @@ from recs_platform.stages.events.deciding import (
     write_catalogue,
 )
 from recs_platform.stages.events.faults import raise_disk_full
-from recs_platform.stages.events.intake import QUARANTINED, Intake, begin, take_in
+from recs_platform.stages.events.intake import Intake, take_in
 from recs_platform.stages.events.landing import (
     Landed,
     PendingFile,
@@ -43,6 +43,7 @@ from recs_platform.stages.events.macros import prepare_macros
 from recs_platform.stages.events.minimization import Privacy
 from recs_platform.stages.events.pseudonyms import prepare
 from recs_platform.stages.events.records import Scratch, numbers_of
+from recs_platform.stages.events.refused_rows import QUARANTINED, make_quarantined
 from recs_platform.stages.events.sources import SOURCE_TABLES, Source
 from recs_platform.warehouse.clauses import text_literal
 
@@ -153,7 +154,7 @@ def working(door: Door, con: duckdb.DuckDBPyConnection) -> Generator[Intake, Non
 
 def stage_files(door: Door, intake: Intake, files: Sequence[PendingFile]) -> None:
     """Read every file and stage its rows, refused ones in the quarantine."""
-    begin(intake)
+    make_quarantined(intake.con)
     for order, file in enumerate(files):
         door.progress(f"reading {file.source_file} ({order + 1} of {len(files)})")
         take_in(intake, order, file)

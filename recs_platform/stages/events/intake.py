@@ -14,24 +14,23 @@ import duckdb
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ModelError
-from recs_platform.contracts.tables import QUARANTINE, TableContract
+from recs_platform.contracts.tables import TableContract
 from recs_platform.stages.events.failing import FAILING, is_of_data, set_failing_aside
 from recs_platform.stages.events.faults import raise_disk_full
 from recs_platform.stages.events.landing import PendingFile, file_state
 from recs_platform.stages.events.ledger import FileCounts
 from recs_platform.stages.events.macros import MACROS
 from recs_platform.stages.events.minimization import ALL, Privacy, dropped_attributes_sql
-from recs_platform.stages.events.payloads import look_up_payloads
 from recs_platform.stages.events.reading import RawCounts, read_records, require_whole
 from recs_platform.stages.events.records import RAW, UNPARSED, Scratch, numbers_of, show_records, types_of
+from recs_platform.stages.events.refused_rows import forget_refused, refuse_records, refuse_rows
 from recs_platform.stages.events.source_sql import source_fault
 from recs_platform.stages.events.sources import SOURCE_TABLES, Source
 from recs_platform.stages.events.unpacking import UnreadableFileError, unpack
 from recs_platform.stages.events.validation import Origin, accepted_select, checked_select, reason_case
-from recs_platform.warehouse.clauses import instant_literal, quoted, text_literal
+from recs_platform.warehouse.clauses import text_literal
 from recs_platform.warehouse.row_shape import is_row_by_row
 
-QUARANTINED = "quarantined"
 _FAILED = "failed_records"
 
 
@@ -64,12 +63,6 @@ class Intake:
         self.counts.clear()
         self.staged = {table: list[StagedFile]() for table in SOURCE_TABLES}
         self.unfinished.clear()
-
-
-def begin(intake: Intake) -> None:
-    """Make the table of refused rows."""
-    columns = ", ".join(f"{quoted(column.name)} {column.dtype}" for column in QUARANTINE.columns)
-    intake.con.execute(f"create or replace temp table {QUARANTINED} ({columns})")
 
 
 def take_in(intake: Intake, order: int, file: PendingFile) -> None:
@@ -209,27 +202,8 @@ def _quarantine_refused(
 
 
 def _quarantine_looked_up(intake: Intake, file: PendingFile, table: str, raw: RawCounts, refused: str) -> int:
-    """Quarantine rows (line_number, reason_code, reason, payload), a payload of NULL being the record as it came.
-
-    Where ids are stored as pseudonyms there is none, for the record holds them as they are.
-    """
-    con, is_hidden = intake.con, intake.privacy.key is not None
-    con.execute(
-        f"create or replace temp table refused ({c.LINE_NUMBER} bigint, {c.REASON_CODE} varchar, {c.REASON} varchar, "
-        f"{c.PAYLOAD} varchar)"
-    )
-    con.execute(f"insert into refused {refused}")
-    file_format = file.kind.format_of(file.path.name) or "csv"
-    lines = f"(select {c.LINE_NUMBER} from refused where {c.PAYLOAD} is null and {str(not is_hidden).lower()})"
-    payloads = look_up_payloads(con, raw.path, file_format, file.kind.delimiter or ",", lines)
-    payload = "null::varchar" if is_hidden else f"coalesce(q.{c.PAYLOAD}, p.{c.PAYLOAD})"
-    return _quarantine(
-        intake,
-        file,
-        table,
-        f"select q.{c.LINE_NUMBER}, q.{c.REASON_CODE}, q.{c.REASON}, {payload} from refused as q "
-        f"left join {payloads} as p using ({c.LINE_NUMBER})",
-    )
+    is_hidden = intake.privacy.key is not None
+    return refuse_records(intake.con, file, table, refused, intake.now, path=raw.path, is_hidden=is_hidden)
 
 
 def _dropped_attributes(intake: Intake, contract: TableContract, checked: str) -> int:
@@ -272,9 +246,8 @@ def _first_line(error: BaseException) -> str:
 
 def _quarantine_file(intake: Intake, order: int, file: PendingFile, reason: str) -> None:
     for table in file.kind.tables:
-        _quarantine(
-            intake, file, table, f"select null::bigint, 'unreadable_file', {text_literal(reason)}, null::varchar"
-        )
+        row = f"select null::bigint, 'unreadable_file', {text_literal(reason)}, null::varchar"
+        refuse_rows(intake.con, file, table, row, intake.now)
         intake.counts[order, table] = FileCounts(
             file.source,
             file.source_file,
@@ -287,22 +260,12 @@ def _quarantine_file(intake: Intake, order: int, file: PendingFile, reason: str)
         )
 
 
-def _quarantine(intake: Intake, file: PendingFile, table: str, refused: str) -> int:
-    """Add rows (line_number, reason_code, reason, payload) to the quarantine; returns how many."""
-    return numbers_of(
-        intake.con,
-        f"insert into {QUARANTINED} select {text_literal(file.file_hash)}, {text_literal(file.source_file)}, "
-        f"q.line_number, {text_literal(table)}, q.reason_code, q.reason, q.payload, {instant_literal(intake.now)} "
-        f"from ({refused}) as q(line_number, reason_code, reason, payload) order by q.line_number, q.reason_code",
-    )[0]
-
-
 def _drop(intake: Intake, order: int, file: PendingFile) -> None:
     """Forget everything of a file."""
     for table in file.kind.tables:
         intake.counts.pop((order, table), None)
         intake.staged[table] = [staged for staged in intake.staged[table] if staged.order != order]
-    intake.con.execute(f"delete from {QUARANTINED} where {c.FILE_HASH} = $1", [file.file_hash])
+    forget_refused(intake.con, file)
 
 
 def _is_changed(file: PendingFile) -> bool:

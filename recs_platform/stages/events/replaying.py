@@ -40,10 +40,11 @@ from recs_platform.stages.events.ingestion import (
     working,
     write_table,
 )
-from recs_platform.stages.events.intake import QUARANTINED, Intake, StagedFile
+from recs_platform.stages.events.intake import Intake, StagedFile
 from recs_platform.stages.events.landing import PendingFile, look_into_landing
 from recs_platform.stages.events.ledger import LEDGER_ROWS, FileCounts, make_ledger
 from recs_platform.stages.events.minimization import Privacy
+from recs_platform.stages.events.refused_rows import QUARANTINED
 from recs_platform.stages.events.sources import SOURCE_TABLES, Source
 from recs_platform.stages.events.validation import row_key
 from recs_platform.warehouse.clauses import text_literal
@@ -155,7 +156,11 @@ def _later_holders(door: Door, intake: Intake, plan: _Plan) -> frozenset[str]:
 
 def _plan(door: Door, choose: Callable[[FileCounts], bool], companions: frozenset[str] = frozenset()) -> _Plan:
     ledger = _ledger(door.lake)
-    landed = look_into_landing(door.home, door.sources).files
+    came = {counts.source_file: place for place, (counts, _) in reversed(list(enumerate(ledger)))}
+    # A mended file was written later, and counts from when its name first came.
+    landed = sorted(
+        look_into_landing(door.home, door.sources).files, key=lambda file: came.get(file.source_file, len(ledger))
+    )
     by_hash = {file.file_hash: file for file in reversed(landed)}
     hash_by_name = {file.source_file: file.file_hash for file in landed}
 
@@ -212,9 +217,8 @@ def _ledger(lake: Lake) -> list[tuple[FileCounts, datetime]]:
         return []
     rows = pl.concat([pl.read_parquet(file) for file in lake.files(INGESTIONS.name)], how="diagonal_relaxed")
     names = [field.name for field in fields(FileCounts) if field.name in rows.columns]
-    ordered = rows.sort(c.INGESTED_AT, c.SOURCE, c.SOURCE_FILE, c.CONTRACT_TABLE).with_columns(
-        pl.col(pl.Int64).fill_null(0)
-    )
+    # Of one ingestion, rows stand in the order in which its files were read.
+    ordered = rows.sort(c.INGESTED_AT, maintain_order=True).with_columns(pl.col(pl.Int64).fill_null(0))
     return [(FileCounts(**{name: row[name] for name in names}), row[c.INGESTED_AT]) for row in ordered.to_dicts()]
 
 
