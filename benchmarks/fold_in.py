@@ -23,13 +23,13 @@ from recs_platform.contracts import columns as c
 from recs_platform.evaluation.bootstrap import paired_difference
 from recs_platform.evaluation.metrics import user_metrics
 from recs_platform.evaluation.splits import new_pairs
+from recs_platform.stages.retrieval.benchmark.split_files import problem_of
 from recs_platform.stages.retrieval.embeddings import Embeddings, index_embeddings, places_of, rows_at
 from recs_platform.stages.retrieval.fit import RetrievalFit
 from recs_platform.stages.retrieval.problem import OCCURRED_US, RetrievalProblem
 from recs_platform.stages.retrieval.sources.als import ALS
 from recs_platform.stages.retrieval.sources.base import FoldingSource
 from recs_platform.stages.retrieval.sources.spectral import Spectral
-from recs_platform.stages.retrieval.split_files import problem_of
 
 WINDOWS, DEPTHS = 4, (20, 200)
 DAYS = (0, 7, 14, 28)

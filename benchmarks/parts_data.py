@@ -13,7 +13,7 @@ from recs_platform.lake.tables import Lake
 from recs_platform.stages import events
 
 if TYPE_CHECKING:
-    from recs_platform.defs.platform import Platform
+    from recs_platform.pipeline.platform import Platform
 
 LATER = timedelta(days=1)
 

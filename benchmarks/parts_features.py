@@ -17,7 +17,7 @@ from recs_platform.cli.house import open_platform
 from recs_platform.stages import events
 
 if TYPE_CHECKING:
-    from recs_platform.defs.platform import Platform
+    from recs_platform.pipeline.platform import Platform
 
 PEER = Path(__file__).parent / "peers" / "features.sql"
 AS_OF = datetime.fromisoformat(FIRST_DAY).replace(tzinfo=UTC) + timedelta(days=DAYS + 1)
@@ -37,7 +37,7 @@ def all_features(folder: Path, scale: float) -> list[Row]:
 
 def all_segments(_folder: Path, _scale: float) -> list[Row]:
     """Behavioural segments of everyone, from the features of `all_features`."""
-    from recs_platform.defs.segmenting import segment_as_of
+    from recs_platform.pipeline.segments import segment_as_of
 
     platform = open_platform()
     with platform.model_run(AS_OF, datetime.now(UTC)) as run:

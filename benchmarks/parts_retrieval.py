@@ -9,7 +9,7 @@ from benchmarks.peers.als import als_lists
 from benchmarks.promises import RETRIEVAL_BEST, RETRIEVAL_FAST
 from benchmarks.timing import Row, apart
 from recs_platform.cli.house import open_platform
-from recs_platform.stages.retrieval.search_space import Profile
+from recs_platform.stages.retrieval.tuning.search_space import Profile
 
 K = 20
 

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from benchmarks.homes import print_table
 from benchmarks.timing import SEED
 from recs_platform.contracts import columns as c
-from recs_platform.defs.platform import Platform, sql_folder
 from recs_platform.evaluation.bootstrap import paired_difference
 from recs_platform.evaluation.metrics import user_metrics
 from recs_platform.evaluation.splits import new_pairs
+from recs_platform.pipeline.platform import Platform, sql_folder
 from recs_platform.settings import Settings
 from recs_platform.stages import events
-from recs_platform.stages.retrieval.benchmark import MERGED, run_benchmark
-from recs_platform.stages.retrieval.search_space import Profile
+from recs_platform.stages.retrieval.benchmark.benchmark import MERGED, run_benchmark
+from recs_platform.stages.retrieval.tuning.search_space import Profile
 from recs_platform.world import WorldConfig, simulate, write_landing
 
 TEST_SHARE, WINDOW, WINDOWS = 0.2, timedelta(days=14), 12

@@ -14,12 +14,12 @@ import polars as pl
 
 from benchmarks.homes import kept_or_temporary, print_table
 from recs_platform.contracts import columns as c
-from recs_platform.defs.platform import Platform, sql_folder
-from recs_platform.defs.segmenting import EVENT_COUNT, USER_FEATURES, measures
+from recs_platform.pipeline.platform import Platform, sql_folder
+from recs_platform.pipeline.segments import EVENT_COUNT, USER_FEATURES, measures
 from recs_platform.settings import Settings
 from recs_platform.stages import segments
 from recs_platform.stages.events import ingest
-from recs_platform.stages.flagging import flag_events
+from recs_platform.stages.events.flagging import flag_events
 from recs_platform.stages.segments.sklearn_adapter import adjusted_rand
 from recs_platform.world import GROUP_NAMES, World, WorldConfig, simulate, write_landing
 

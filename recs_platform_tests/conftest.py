@@ -14,7 +14,7 @@ from hypothesis import settings
 from recs_platform_tests.worlds import TINY, tiny_world
 
 if TYPE_CHECKING:
-    from recs_platform.defs.platform import Platform
+    from recs_platform.pipeline.platform import Platform
     from recs_platform_tests.homes import Built, CommandLine
 
 

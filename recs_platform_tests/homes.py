@@ -18,7 +18,7 @@ from recs_platform.contracts.tables import LISTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assembly import build_definitions
 from recs_platform.defs.partitions import AS_OF_PARTITIONS, KNOWN_AT_TAG
-from recs_platform.defs.platform import Platform, sql_folder
+from recs_platform.pipeline.platform import Platform, sql_folder
 from recs_platform.settings import Settings
 from recs_platform.warehouse.hashing import content_hash
 from recs_platform.warehouse.query import query

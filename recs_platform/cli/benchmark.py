@@ -46,7 +46,7 @@ def retrieval(
         if not path.is_file():
             raise UsageError(f"no file {path}")
     from recs_platform.settings import read_settings
-    from recs_platform.stages.retrieval.benchmark import run_benchmark
+    from recs_platform.stages.retrieval.benchmark.benchmark import run_benchmark
 
     settings = read_settings()
     result = run_benchmark(

@@ -15,7 +15,7 @@ from recs_platform.contracts.errors import RecsError, UsageError
 from recs_platform.settings import read_settings
 
 if TYPE_CHECKING:
-    from recs_platform.defs.ingestion_told import IngestionTold
+    from recs_platform.pipeline.ingestion.summary import IngestionTold
 
 
 def init() -> None:
@@ -89,7 +89,7 @@ def ingest() -> None:
     """
     platform = open_platform()
     from recs_platform.defs import launch
-    from recs_platform.defs.ingestion_told import ledger_keys, told_since
+    from recs_platform.pipeline.ingestion.summary import ledger_keys, told_since
 
     before, progress = ledger_keys(platform), Progress("ingest")
     try:
@@ -122,9 +122,14 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
     Example: recs status
     """
     platform = find_platform()
-    from recs_platform.defs.status import read_status
+    from recs_platform.pipeline.questions.status import read_status
 
-    found = read_status(platform)
+    def read_stuck_runs() -> list[str]:
+        from recs_platform.defs.instance import describe_stuck_runs
+
+        return describe_stuck_runs(platform.home)
+
+    found = read_status(platform, read_stuck_runs)
     if as_json:
         put_json(found.exact())
         return

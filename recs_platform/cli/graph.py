@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from recs_platform.defs.launch import Outcome
-    from recs_platform.defs.platform import Platform
+    from recs_platform.pipeline.platform import Platform
 
     Watch = Callable[[str, str], None]
 
@@ -41,7 +41,7 @@ def run(as_of: AsOf = None, force: Force = False) -> None:
     platform = open_platform()
     from recs_platform.defs import launch
     from recs_platform.defs.instance import fail_stuck_runs
-    from recs_platform.defs.spans import default_as_of
+    from recs_platform.pipeline.event_span import default_as_of
 
     with open_dagster(platform) as instance:
         for stuck in fail_stuck_runs(instance):
@@ -54,7 +54,7 @@ def run(as_of: AsOf = None, force: Force = False) -> None:
 
 def read_as_of(text: str, *, force: bool) -> datetime:
     """An as-of that was typed. Raises UsageError for what is no date, or lies after now unless it is forced."""
-    from recs_platform.defs.spans import require_not_after
+    from recs_platform.pipeline.event_span import require_not_after
 
     instant = parse_instant(text)
     if not force:
@@ -65,8 +65,8 @@ def read_as_of(text: str, *, force: bool) -> datetime:
 def _build(platform: "Platform", instance: "dg.DagsterInstance", at: datetime, *, force: bool) -> None:
     """Build an as-of where there is a reason to, and say what it is."""
     from recs_platform.defs import launch
-    from recs_platform.defs.planning import plan_build
-    from recs_platform.defs.spans import require_possible
+    from recs_platform.pipeline.event_span import require_possible
+    from recs_platform.pipeline.plans import plan_build
 
     now = datetime.now(UTC)
     require_possible(platform, at, now, forced=force)
@@ -88,7 +88,7 @@ def _step(title: str, action: "Callable[[Watch], Outcome]") -> None:
 
 
 def _say_release(platform: "Platform") -> None:
-    from recs_platform.defs.release_summary import summarize_release, users_without_items
+    from recs_platform.pipeline.questions.release_summary import summarize_release, users_without_items
     from recs_platform.stages.releases import current_release
 
     current = current_release(platform.home)
@@ -117,7 +117,7 @@ def backfill(
     platform = open_platform()
     from recs_platform.defs import launch
     from recs_platform.defs.instance import fail_stuck_runs
-    from recs_platform.defs.spans import require_possible
+    from recs_platform.pipeline.event_span import require_possible
 
     with open_dagster(platform) as instance:
         fail_stuck_runs(instance)
@@ -147,8 +147,8 @@ def evaluate(
     """
     instant = read_as_of(as_of, force=force)
     platform = find_platform()
-    from recs_platform.defs.evaluation import evaluate_once
-    from recs_platform.defs.spans import require_possible
+    from recs_platform.pipeline.event_span import require_possible
+    from recs_platform.pipeline.training.evaluation import evaluate_once
 
     require_possible(platform, instant, datetime.now(UTC), forced=force)
     metrics = evaluate_once(platform, instant, say)

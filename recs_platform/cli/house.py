@@ -10,7 +10,7 @@ from recs_platform.settings import HOME_VARIABLE, RetrievalSettings, Settings, r
 if TYPE_CHECKING:
     import dagster as dg
 
-    from recs_platform.defs.platform import Platform
+    from recs_platform.pipeline.platform import Platform
 
 RECS_TOML = """\
 # Settings of this home. Every line shows a default; take away the # to change it.
@@ -122,12 +122,12 @@ def _is_home(home: Home) -> bool:
 
 
 def _platform(settings: Settings) -> "Platform":
-    from recs_platform.defs.platform import Platform, sql_folder
+    from recs_platform.pipeline.platform import Platform, sql_folder
 
     platform = Platform(settings, sql_folder())
     # Defaults need no check, and retrieval takes a tenth of a second to import.
     if settings.retrieval != RetrievalSettings():
-        from recs_platform.defs.retrieval_inputs import check_retrieval_settings
+        from recs_platform.pipeline.retrieval.inputs import check_retrieval_settings
 
         check_retrieval_settings(platform)
     return platform

@@ -17,8 +17,8 @@ from recs_platform.contracts.time import as_of_key
 
 if TYPE_CHECKING:
     from recs_platform.defs.launch import PlannedAsset
-    from recs_platform.defs.planning import BuildPlan
-    from recs_platform.defs.platform import Platform
+    from recs_platform.pipeline.plans import BuildPlan
+    from recs_platform.pipeline.platform import Platform
     from recs_platform.stages.events import IngestReport
 
 COUNTED = [
@@ -37,8 +37,9 @@ def plan(
     """
     instant = None if as_of is None else read_as_of(as_of, force=force)
     platform = find_platform()
-    from recs_platform.defs import door, launch
-    from recs_platform.defs.planning import plan_build
+    from recs_platform.defs import launch
+    from recs_platform.pipeline.ingestion import ingest as door
+    from recs_platform.pipeline.plans import plan_build
 
     now = datetime.now(UTC)
     with platform.connection() as con:
@@ -58,8 +59,8 @@ def _planned(
     platform: "Platform", arriving: "IngestReport", instant: datetime | None, now: datetime, *, force: bool
 ) -> datetime:
     """The as-of to plan for: the one asked for, refused where `recs run` would refuse it, or the default."""
-    from recs_platform.defs.planning import planned_as_of
-    from recs_platform.defs.spans import require_not_late
+    from recs_platform.pipeline.event_span import require_not_late
+    from recs_platform.pipeline.plans import planned_as_of
 
     if instant is not None and force:
         return instant

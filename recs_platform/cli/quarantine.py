@@ -17,8 +17,8 @@ from recs_platform.contracts.errors import RecsError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from recs_platform.defs.platform import Platform
-    from recs_platform.defs.quarantining import Refused
+    from recs_platform.pipeline.ingestion.quarantine import Refused
+    from recs_platform.pipeline.platform import Platform
     from recs_platform.stages.events import FileCounts
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
@@ -44,7 +44,7 @@ def summary(as_json: AsJson = False) -> None:
     Example: recs quarantine summary --json
     """
     platform = find_platform()
-    from recs_platform.defs.quarantining import summary
+    from recs_platform.pipeline.ingestion.quarantine import summary
 
     found = summary(platform)
     if as_json:
@@ -67,7 +67,7 @@ def list_rows(
     Example: recs quarantine list --reason bad_occurred_at --limit 5
     """
     platform = find_platform()
-    from recs_platform.defs import quarantining
+    from recs_platform.pipeline.ingestion import quarantine as quarantining
 
     which = quarantining.Refused(file=file, reason=reason, table=table)
     found, total = quarantining.rows(platform, which, limit), quarantining.count(platform, which)
@@ -95,7 +95,7 @@ def export(
     Example: recs quarantine export refused.csv --table events
     """
     platform = find_platform()
-    from recs_platform.defs import quarantining
+    from recs_platform.pipeline.ingestion import quarantine as quarantining
 
     rows = quarantining.export(platform, quarantining.Refused(file=file, reason=reason, table=table), target)
     say(f"{rows:,} rows")
@@ -117,7 +117,7 @@ def replay(
     if file is not None and source is not None:
         raise UsageError("give --file or --source, not both")
     platform = find_platform()
-    from recs_platform.defs.quarantining import Refused, files
+    from recs_platform.pipeline.ingestion.quarantine import Refused, files
 
     if source is not None:
         source = platform.sources[source].name
@@ -136,7 +136,7 @@ def replay(
 
 
 def _tried(platform: "Platform", which: "Refused") -> "Sequence[FileCounts]":
-    from recs_platform.defs import door
+    from recs_platform.pipeline.ingestion import ingest as door
 
     with platform.connection() as con:
         return door.take_again(platform, con, which, now=datetime.now(UTC), progress=say, dry_run=True).after
@@ -144,7 +144,7 @@ def _tried(platform: "Platform", which: "Refused") -> "Sequence[FileCounts]":
 
 def _replay(platform: "Platform", which: "Refused") -> None:
     from recs_platform.defs import launch
-    from recs_platform.defs.quarantining import count
+    from recs_platform.pipeline.ingestion.quarantine import count
 
     before, progress = count(platform, which), Progress("replay")
     with open_dagster(platform) as instance, progress.following():

@@ -18,7 +18,7 @@ from recs_platform.contracts.time import as_of_key, parse_instant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from recs_platform.defs.platform import Platform
+    from recs_platform.pipeline.platform import Platform
 
 
 class UserList(TypedDict):
@@ -65,7 +65,7 @@ def recommend(
 
 def _put_items(platform: "Platform", found: "UserList", columns: "Sequence[str]") -> None:
     """A list with titles, and why it is short where it is."""
-    from recs_platform.defs.showing import item_titles, why_short
+    from recs_platform.pipeline.questions.show import item_titles, why_short
 
     titles = item_titles(platform, [item[c.ITEM_ID] for item in found["items"]])
     rows = [
@@ -87,7 +87,7 @@ def _user_list(platform: "Platform", user: str, k: int | None) -> "UserList":
     """The public answer: user_id, as_of, release_id, items."""
     import polars as pl
 
-    from recs_platform.defs.finding import find_user
+    from recs_platform.pipeline.questions.find_user import find_user
     from recs_platform.stages.releases import current_release, read_release
 
     current = current_release(platform.home)
@@ -103,7 +103,7 @@ def _user_list(platform: "Platform", user: str, k: int | None) -> "UserList":
 
 def show_three_users(platform: "Platform") -> None:
     """Five rows each for the most active user, a typical one, and a brand-new one."""
-    from recs_platform.defs.showing import three_users
+    from recs_platform.pipeline.questions.show import three_users
 
     for who, user in three_users(platform):
         found = _user_list(platform, user, 5)
@@ -117,8 +117,8 @@ def explain(user: User, item: Annotated[str, typer.Argument(help="The item's id.
     Example: recs explain u00042 i00007
     """
     platform = find_platform()
-    from recs_platform.defs.explaining import explain_pair
-    from recs_platform.defs.finding import find_user
+    from recs_platform.pipeline.questions.explain import explain_pair
+    from recs_platform.pipeline.questions.find_user import find_user
     from recs_platform.stages.releases import current_release
 
     stored = find_user(platform, current_release(platform.home), user)
@@ -127,7 +127,7 @@ def explain(user: User, item: Annotated[str, typer.Argument(help="The item's id.
     if as_json:
         put_json(found)
         return
-    from recs_platform.defs.showing import item_titles
+    from recs_platform.pipeline.questions.show import item_titles
 
     contributions = found.pop("contributions", None)
     found[c.ITEM_ID] = titled(item, item_titles(platform, [item]).get(item))
@@ -189,7 +189,7 @@ def diff(
 
 def _put_diff(platform: "Platform", found: dict[str, Any]) -> None:
     """Counts and shares, then the items that came into or went out of most lists."""
-    from recs_platform.defs.showing import item_titles
+    from recs_platform.pipeline.questions.show import item_titles
 
     movers = found.pop("movers")
     for name in ("changed_share", "mean_overlap"):
@@ -213,7 +213,7 @@ def rollback(
     Example: recs releases rollback 2017-02-19-0a1b2c3d4e5f
     """
     platform = find_platform()
-    from recs_platform.defs.publishing import publish
+    from recs_platform.pipeline.publishing import publish
     from recs_platform.stages.releases import current_release, pin_release, unpin
 
     if release_id == "latest":
@@ -258,7 +258,7 @@ def sql(
         raise UsageError("--model needs --as-of DATE")
     platform = find_platform()
     if model is not None and as_of is not None:
-        from recs_platform.defs.showing import compute_model
+        from recs_platform.pipeline.questions.show import compute_model
 
         put_frame(compute_model(platform, model, parse_instant(as_of), datetime.now(UTC), forced=force), form)
         return
@@ -281,7 +281,7 @@ def publish() -> None:
     Example: recs publish
     """
     platform = find_platform()
-    from recs_platform.defs.publishing import publish
+    from recs_platform.pipeline.publishing import publish
 
     report = publish(platform)
     for sentence in report.set_aside:

@@ -14,7 +14,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 
 if TYPE_CHECKING:
-    from recs_platform.defs.platform import Platform
+    from recs_platform.pipeline.platform import Platform
     from recs_platform.stages.events.profiling.proposing import Proposal
     from recs_platform.stages.events.profiling.trial import Trial
 

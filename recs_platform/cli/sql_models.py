@@ -13,7 +13,7 @@ from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import as_of_key, parse_instant
 
 if TYPE_CHECKING:
-    from recs_platform.defs.sql_testing import SqlReport, Tested
+    from recs_platform.pipeline.questions.sql_tests import SqlReport, Tested
     from recs_platform.warehouse.lineage import LineageNode
 
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Default: the newest one materialized.")]
@@ -33,7 +33,7 @@ def sql_test(
     """
     instant = None if as_of is None else parse_instant(as_of)
     platform = find_platform()
-    from recs_platform.defs.sql_testing import run_sql_tests
+    from recs_platform.pipeline.questions.sql_tests import run_sql_tests
 
     report = run_sql_tests(platform, model, instant)
     if as_json:

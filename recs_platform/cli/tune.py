@@ -14,9 +14,9 @@ from recs_platform.contracts.time import as_of_key, parse_instant
 
 if TYPE_CHECKING:
     from recs_platform.contracts.manifests import Manifest
-    from recs_platform.defs.platform import Platform
-    from recs_platform.defs.tuning import Tuned
-    from recs_platform.stages.retrieval.budget import Watched
+    from recs_platform.pipeline.platform import Platform
+    from recs_platform.pipeline.tuning.tune import Tuned
+    from recs_platform.stages.retrieval.tuning.budget import Watched
 
 app = typer.Typer(
     help="Tune parts of the platform on the home's own data.",
@@ -55,8 +55,8 @@ def retrieval(
     names = None if sources is None else [name.strip() for name in sources.split(",")]
     started = time.monotonic()
     platform = find_platform()
-    from recs_platform.defs.tuning import tune
-    from recs_platform.stages.retrieval.budget import Budget
+    from recs_platform.pipeline.tuning.tune import tune
+    from recs_platform.stages.retrieval.tuning.budget import Budget
 
     limit = MINUTES if minutes is None and trials is None else minutes
     until = None if limit is None else started + limit * 60
@@ -105,7 +105,7 @@ def list_all(as_json: AsJson = False) -> None:
     Example: recs tune list
     """
     platform = find_platform()
-    from recs_platform.defs.tuned_configs import adopted_version, list_configs
+    from recs_platform.pipeline.tuning.tuned_configs import adopted_version, list_configs
 
     root = platform.home.artifacts
     adopted = adopted_version(root)
@@ -146,7 +146,7 @@ def show(version: Version, as_json: AsJson = False) -> None:
 
 
 def _summary(platform: "Platform", version: str) -> dict[str, Any]:
-    from recs_platform.defs.tuned_configs import adopted_version, find_config
+    from recs_platform.pipeline.tuning.tuned_configs import adopted_version, find_config
 
     manifest, changes, sources = find_config(platform.home.artifacts, version)
     return {
@@ -159,7 +159,7 @@ def _summary(platform: "Platform", version: str) -> dict[str, Any]:
 
 def _put_config(platform: "Platform", version: str) -> None:
     """What each source came to, then the fields that the config changes."""
-    from recs_platform.defs.tuned_configs import find_config
+    from recs_platform.pipeline.tuning.tuned_configs import find_config
     from recs_platform.stages.retrieval import RetrievalConfig
 
     _, changes, sources = find_config(platform.home.artifacts, version)
@@ -185,8 +185,8 @@ def adopt(version: Version) -> None:
 
 def _put_in_force(platform: "Platform", version: str) -> None:
     """Adopt while no as-of is built: a build has one config from its first step to its last."""
-    from recs_platform.defs.tuned_configs import adopt_config
     from recs_platform.lake.locks import exclusive
+    from recs_platform.pipeline.tuning.tuned_configs import adopt_config
 
     with exclusive(platform.home.locks / "as_of", on_wait=say):
         adopt_config(platform.home.artifacts, version)
@@ -200,8 +200,8 @@ def reset() -> None:
     Example: recs tune reset
     """
     platform = find_platform()
-    from recs_platform.defs.tuned_configs import reset_config
     from recs_platform.lake.locks import exclusive
+    from recs_platform.pipeline.tuning.tuned_configs import reset_config
 
     with exclusive(platform.home.locks / "as_of", on_wait=say):
         was = reset_config(platform.home.artifacts)

@@ -19,9 +19,9 @@ from recs_platform.defs.assets import (
 from recs_platform.defs.automation import build_schedules, build_sensors
 from recs_platform.defs.jobs import JOBS
 from recs_platform.defs.logs import file_logger
-from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import build_resources
 from recs_platform.defs.sql_checks import raw_checks
+from recs_platform.pipeline.platform import Platform
 
 STAGES = (events, flags, retention, features, segments, retrieval, ranking, reranking, reports, releases)
 

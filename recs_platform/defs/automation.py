@@ -14,13 +14,13 @@ import dagster as dg
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import content_key
 from recs_platform.contracts.time import as_of_key
-from recs_platform.defs import door
 from recs_platform.defs.instance import UNFINISHED, fail_stuck_runs
 from recs_platform.defs.jobs import BUILD, INGEST, build_job, ingest_job
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
-from recs_platform.defs.planning import plan_build
-from recs_platform.defs.platform import Platform
-from recs_platform.defs.spans import default_as_of
+from recs_platform.pipeline.event_span import default_as_of
+from recs_platform.pipeline.ingestion import ingest as door
+from recs_platform.pipeline.plans import plan_build
+from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.events import PendingFile
 
 LANDING_SECONDS = 30

@@ -110,6 +110,12 @@ def stuck_runs(instance: dg.DagsterInstance) -> list[StuckRun]:
     return [StuckRun(run.run_id, run.job_name, pid) for run, pid, is_alive in found if not is_alive]
 
 
+def describe_stuck_runs(home: Home) -> list[str]:
+    """A line for each unfinished run of a home whose process is gone."""
+    with find_instance(home) as instance:
+        return [f"{stuck.run_id} ({stuck.job}: {stuck.reason})" for stuck in stuck_runs(instance)]
+
+
 def fail_stuck_runs(instance: dg.DagsterInstance) -> list[StuckRun]:
     """Mark them failed, so that no one waits for them."""
     stuck = stuck_runs(instance)

@@ -21,12 +21,12 @@ from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assembly import build_definitions
 from recs_platform.defs.jobs import BUILD, INGEST
 from recs_platform.defs.partitions import AS_OF_PARTITIONS, FORCED, FORCED_TAG, KNOWN_AT_TAG
-from recs_platform.defs.planning import MODELS_CHANGED, BuildPlan
-from recs_platform.defs.platform import Platform
-from recs_platform.defs.quarantining import REPLAY_TAG, Refused
 from recs_platform.defs.resources import process_tags
-from recs_platform.defs.spans import require_possible
 from recs_platform.defs.workspace import runs_under
+from recs_platform.pipeline.event_span import require_possible
+from recs_platform.pipeline.ingestion.quarantine import REPLAY_TAG, Refused
+from recs_platform.pipeline.plans import MODELS_CHANGED, BuildPlan
+from recs_platform.pipeline.platform import Platform
 
 POLL_SECONDS = 0.2
 

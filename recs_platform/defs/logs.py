@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from recs_platform.defs.platform import Platform
+from recs_platform.pipeline.platform import Platform
 
 LOG_FILE = "runs.jsonl"
 

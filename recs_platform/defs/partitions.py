@@ -7,7 +7,7 @@ import dagster as dg
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import parse_instant
 from recs_platform.defs.resources import platform_of
-from recs_platform.defs.spans import require_possible
+from recs_platform.pipeline.event_span import require_possible
 
 AS_OF_PARTITIONS = dg.DynamicPartitionsDefinition(name="as_of")
 KNOWN_AT_TAG = "recs/known_at"

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from recs_platform.defs.builds import raw_versions
-from recs_platform.defs.platform import Platform
 from recs_platform.lake.locks import at_work, exclusive
 from recs_platform.lake.processes import process_name
+from recs_platform.pipeline.build_records import raw_versions
+from recs_platform.pipeline.platform import Platform
 
 PLATFORM = "platform"
 AS_OF_LOCK = "as_of_lock"

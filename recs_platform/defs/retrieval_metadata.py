@@ -8,7 +8,7 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.defs import metadata
-from recs_platform.defs.retrieval_facts import index_facts
+from recs_platform.pipeline.retrieval.facts import index_facts
 from recs_platform.stages.reports import Offers, offer_rows
 from recs_platform.stages.reports.offers import ALL, COVERAGE, ONLY_HERE, OTHER_SOURCE, ROWS_PER_USER
 from recs_platform.stages.retrieval import IndexReport

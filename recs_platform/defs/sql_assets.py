@@ -11,9 +11,9 @@ from recs_platform.contracts.tables import RAW_TABLES
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
 from recs_platform.defs.partitions import AS_OF_PARTITIONS, as_of, known_at
-from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import AS_OF_RESOURCES, platform_of
 from recs_platform.defs.sql_checks import model_check_results, model_check_specs
+from recs_platform.pipeline.platform import Platform
 from recs_platform.warehouse.lineage import ColumnEdge, stored_lineage
 from recs_platform.warehouse.models import Model
 from recs_platform.warehouse.runner import ModelRun

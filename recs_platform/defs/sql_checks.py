@@ -15,8 +15,8 @@ import polars as pl
 
 from recs_platform.contracts.tables import RAW_TABLES
 from recs_platform.defs import metadata
-from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import PLATFORM
+from recs_platform.pipeline.platform import Platform
 from recs_platform.warehouse.models import Model, Models
 from recs_platform.warehouse.runner import ModelRun
 from recs_platform.warehouse.sql_tests import (

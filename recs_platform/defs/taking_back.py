@@ -12,14 +12,14 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady, RecsError, UsageError
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.time import as_of_key, parse_instant
-from recs_platform.defs.builds import BUILDS
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
-from recs_platform.defs.platform import Platform
-from recs_platform.defs.publishing import publish
-from recs_platform.defs.reporting import report_folder
-from recs_platform.defs.spans import require_possible
 from recs_platform.lake.artifacts import remove_artifact, sealed_versions
 from recs_platform.lake.locks import exclusive
+from recs_platform.pipeline.build_records import BUILDS
+from recs_platform.pipeline.event_span import require_possible
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.publishing import publish
+from recs_platform.pipeline.reports import report_folder
 from recs_platform.stages import releases
 
 Say = Callable[[str], None]

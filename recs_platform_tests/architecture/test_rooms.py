@@ -11,7 +11,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
 KNOW_DAGSTER = ("defs/", "definitions.py")
 READ_THE_ENVIRONMENT = {"settings.py", "cli/__init__.py", "cli/house.py", "cli/ui.py"}
-READ_THE_CLOCK = ("defs/", "cli/", "settings.py")
+READ_THE_CLOCK = ("defs/", "pipeline/", "cli/", "settings.py")
 CLOCKS = {"now", "utcnow", "today"}
 
 
@@ -68,6 +68,12 @@ def test_below_defs_nobody_reads_a_clock(name: str) -> None:
     read = _attributes(_tree(PACKAGE / name))
     assert not {(owner, what) for owner, what in read if owner in {"datetime", "date"} and what in CLOCKS}
     assert ("time", "time") not in read
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("defs/") and "__init__" not in name])
+def test_every_file_of_defs_imports_dagster(name: str) -> None:
+    """What needs no Dagster composes stages, and is at home in the pipeline."""
+    assert any(module.startswith("dagster") for module in _imported(_tree(PACKAGE / name)))
 
 
 def test_defs_keeps_its_annotations_as_types() -> None:

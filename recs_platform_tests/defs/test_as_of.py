@@ -13,8 +13,7 @@ from recs_platform.defs import launch
 from recs_platform.defs.event_log import in_time
 from recs_platform.defs.instance import open_instance
 from recs_platform.defs.partitions import FORCED, FORCED_TAG
-from recs_platform.defs.platform import Platform
-from recs_platform.defs.spans import (
+from recs_platform.pipeline.event_span import (
     LATE_DAYS,
     default_as_of,
     event_span,
@@ -23,6 +22,7 @@ from recs_platform.defs.spans import (
     require_not_late,
     require_possible,
 )
+from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import as_of_tables, copy_home, execute, failures, ignore, platform_at
 
 NOON = datetime(2024, 2, 1, 12, tzinfo=UTC)

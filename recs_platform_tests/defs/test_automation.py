@@ -10,7 +10,7 @@ import pytest
 
 from recs_platform.defs.assembly import build_definitions
 from recs_platform.defs.automation import ASKED_TAG, ATTEMPTS_MAX
-from recs_platform.defs.platform import Platform
+from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import Built, copy_home, land_contract, platform_at, take_in
 
 CLICK = {"user_id": "u1", "item_id": "i1", "event_type": "click", "occurred_at": "2024-01-15T00:00:00Z"}

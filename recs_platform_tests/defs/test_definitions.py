@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from recs_platform.defs.assembly import build_definitions
-from recs_platform.defs.platform import Platform
+from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import platform_at
 
 GROUPS = {"events", "features", "segments", "retrieval", "ranking", "reranking", "reports", "releases"}

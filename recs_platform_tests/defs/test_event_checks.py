@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.tables import INGESTIONS
-from recs_platform.defs import ledger
 from recs_platform.defs.assembly import build_definitions
-from recs_platform.defs.platform import Platform
 from recs_platform.lake.tables import Lake
+from recs_platform.pipeline.platform import Platform
+from recs_platform.stages.events import ledger_checks as ledger
 from recs_platform_tests.homes import copy_home, execute, land_contract, platform_at
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)

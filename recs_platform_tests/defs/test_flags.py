@@ -10,9 +10,9 @@ import pytest
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS
-from recs_platform.defs.platform import Platform
-from recs_platform.stages import flagging
-from recs_platform.stages.flagging import BOT_LIKE, flag_events, is_due
+from recs_platform.pipeline.platform import Platform
+from recs_platform.stages.events import flagging
+from recs_platform.stages.events.flagging import BOT_LIKE, flag_events, is_due
 from recs_platform.world import World, WorldConfig, simulate, write_landing
 from recs_platform_tests.homes import copy_home, execute, land_contract, platform_at, take_in
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from recs_platform.defs.assembly import build_definitions
-from recs_platform.defs.platform import Platform
+from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import CommandLine, copy_home
 from recs_platform_tests.unit.warehouse.conftest import yml
 from recs_platform_tests.worlds import TINY

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from recs_platform.defs.instance import open_instance
-from recs_platform.defs.retrieval_facts import retrieval_facts
-from recs_platform.defs.retrieving import read_problem
+from recs_platform.pipeline.retrieval.facts import retrieval_facts
+from recs_platform.pipeline.retrieval.item_index import read_problem
 from recs_platform.stages.reports import RetrievalFacts
 from recs_platform_tests.homes import Built
 

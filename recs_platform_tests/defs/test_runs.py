@@ -18,11 +18,11 @@ from recs_platform.contracts.errors import NotReady
 from recs_platform.defs import launch
 from recs_platform.defs.assembly import build_definitions
 from recs_platform.defs.instance import START_SECONDS, fail_stuck_runs, open_instance, stuck_runs
-from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import PID_TAG, PROCESS_TAG, named_work, process_tags
-from recs_platform.defs.training import Shelf, plan_curriculum, ranker
 from recs_platform.lake.locks import at_work, describe_holder, exclusive
 from recs_platform.lake.processes import process_name
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.training.rankers import Shelf, plan_curriculum, ranker
 from recs_platform.stages.releases import current_release
 from recs_platform_tests.homes import (
     Built,

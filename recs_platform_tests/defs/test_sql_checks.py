@@ -10,7 +10,7 @@ import pytest
 from recs_platform.defs import sql_checks
 from recs_platform.defs.event_log import EventLog
 from recs_platform.defs.instance import open_instance
-from recs_platform.defs.platform import Platform
+from recs_platform.pipeline.platform import Platform
 from recs_platform.warehouse.sql_tests import data_tests, singular_tests
 from recs_platform_tests.homes import platform_at
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from recs_platform.defs.dagster_files import UNFINISHED, failed_checks, has_unfinished_runs
 from recs_platform.defs.instance import CARRIED, open_instance
-from recs_platform.defs.release_summary import summarize_release
-from recs_platform.defs.status import read_status
+from recs_platform.pipeline.questions.release_summary import summarize_release
+from recs_platform.pipeline.questions.run_history import UNFINISHED, failed_checks, has_unfinished_runs
+from recs_platform.pipeline.questions.status import read_status
 from recs_platform.stages.releases import current_release
 from recs_platform_tests.homes import Built, ask, copy_home, platform_at
 
@@ -76,7 +76,7 @@ def test_a_home_whose_reports_are_gone_says_that_nothing_was_measured(built: Bui
     platform = copy_home(built.platform, tmp_path / "home", without=("windows", "ranker"))
     for name in ("reports.offline_metrics", "reports.verdicts"):
         platform.lake.delete_as_of(name, built.as_of)
-    found = read_status(platform)
+    found = read_status(platform, list)
     assert found.lines[0].startswith("quality: not measured: no report was made as of 2024-01-31; `recs run --as-of")
     assert found.lines[1] == "verdicts: none as of 2024-01-31"
     assert found.exact()["quality"] is None

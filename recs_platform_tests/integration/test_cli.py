@@ -17,7 +17,7 @@ import pytest
 import typer
 
 from recs_platform.cli import app
-from recs_platform.defs.platform import Platform
+from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.releases import current_release, read_release, read_short_lists, seal_release
 from recs_platform_tests.homes import Built, CommandLine, as_of_tables, ask, copy_home
 

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from recs_platform.defs.retrieval_inputs import retrieval_config
+from recs_platform.pipeline.retrieval.inputs import retrieval_config
 from recs_platform.stages import retrieval
 from recs_platform_tests.homes import Built, ask
 
@@ -144,7 +144,7 @@ def test_the_ledger_balances(built: Built) -> None:
 
 
 def test_the_champion_learned_only_from_what_was_before(built: Built) -> None:
-    from recs_platform.defs.training import champion
+    from recs_platform.pipeline.training.rankers import champion
 
     labels_end = champion(built.platform, built.as_of, built.known_at).manifest.parameters["labels_end"]
     assert labels_end <= built.as_of.isoformat()

@@ -10,9 +10,9 @@ import pytest
 
 from recs_platform.defs import launch
 from recs_platform.defs.instance import open_instance
-from recs_platform.defs.platform import Platform
-from recs_platform.defs.training import champion, data_version, known_files
 from recs_platform.lake.artifacts import artifact, sealed_versions
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.training.rankers import champion, data_version, known_files
 from recs_platform_tests.homes import (
     Built,
     CommandLine,

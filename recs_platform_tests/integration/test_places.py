@@ -8,14 +8,16 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
-from recs_platform.defs import explaining, lists, windows
-from recs_platform.defs.evaluation import rerank_context
-from recs_platform.defs.holding_out import Split
-from recs_platform.defs.places import Places
-from recs_platform.defs.retrieval_inputs import retrieval_config
-from recs_platform.defs.retrieving import read_problem
-from recs_platform.defs.windows import Window
-from recs_platform.defs.writing import write_frames
+from recs_platform.pipeline.geo_availability import Places
+from recs_platform.pipeline.lists import lists
+from recs_platform.pipeline.partition_writer import write_frames
+from recs_platform.pipeline.questions import explain as explaining
+from recs_platform.pipeline.retrieval.inputs import retrieval_config
+from recs_platform.pipeline.retrieval.item_index import read_problem
+from recs_platform.pipeline.training import windows
+from recs_platform.pipeline.training.evaluation import rerank_context
+from recs_platform.pipeline.training.splits import Split
+from recs_platform.pipeline.training.windows import Window
 from recs_platform.stages import reranking, retrieval
 from recs_platform_tests.homes import Built, land_contract, platform_at, take_in
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from recs_platform.defs.platform import Platform
+from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.releases import current_release
 from recs_platform_tests.homes import Built, CommandLine, as_of_tables, copy_home, land_contract, platform_at
 

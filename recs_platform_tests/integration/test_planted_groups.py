@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts import columns as c
-from recs_platform.defs.segmenting import EVENT_COUNT, USER_FEATURES, measures
+from recs_platform.pipeline.segments import EVENT_COUNT, USER_FEATURES, measures
 from recs_platform.stages import segments
 from recs_platform.stages.events import ingest
 from recs_platform.stages.segments.sklearn_adapter import adjusted_rand

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.tables import QUARANTINE
-from recs_platform.defs.platform import Platform
+from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import CommandLine, land_contract, platform_at, take_in
 
 CLICK = {"user_id": "u1", "item_id": "i1", "event_type": "click", "occurred_at": "2024-01-15T00:00:00Z"}

@@ -8,7 +8,7 @@ import pytest
 
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.instance import open_instance
-from recs_platform.defs.planning import plan_build
+from recs_platform.pipeline.plans import plan_build
 from recs_platform.stages.releases import current_release
 from recs_platform_tests.homes import Built, CommandLine, as_of_tables, ask, copy_home
 from recs_platform_tests.integration.test_cli import COULD_NOT, USAGE, _one_line, _seal_older

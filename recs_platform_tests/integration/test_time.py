@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.errors import NotReady
-from recs_platform.defs.holding_out import Split
-from recs_platform.defs.platform import Platform
-from recs_platform.defs.windows import build_window
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.training.splits import Split
+from recs_platform.pipeline.training.windows import build_window
 from recs_platform_tests.homes import (
     LEARNED,
     Built,
@@ -121,7 +121,7 @@ def test_an_as_of_before_the_first_event_writes_nothing_wherever_it_is_started(
 
 
 def test_an_artifact_nobody_built_is_named_with_what_to_run(taken_in: Platform) -> None:
-    from recs_platform.defs.explaining import explain_pair
+    from recs_platform.pipeline.questions.explain import explain_pair
 
     with pytest.raises(NotReady, match="recs run"):
         explain_pair(taken_in, "u", "i")

@@ -9,7 +9,7 @@ import pytest
 
 from recs_platform.contracts.tables import LISTS
 from recs_platform.contracts.time import as_of_key
-from recs_platform.defs.platform import Platform
+from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import copy_home, execute, failures, make_lists
 from recs_platform_tests.worlds import TINY
 

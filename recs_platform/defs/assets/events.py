@@ -16,12 +16,14 @@ from recs_platform.contracts.tables import (
     REMOVALS,
     TableContract,
 )
-from recs_platform.defs import door, metadata, quarantining
-from recs_platform.defs import ledger as books
+from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
-from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import PLATFORM, platform_of
+from recs_platform.pipeline.ingestion import ingest as door
+from recs_platform.pipeline.ingestion import quarantine as quarantining
+from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.events import FileCounts
+from recs_platform.stages.events import ledger_checks as books
 from recs_platform.stages.events.sources import SOURCE_TABLES
 from recs_platform.warehouse.runner import ModelRun
 

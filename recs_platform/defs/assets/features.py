@@ -6,10 +6,10 @@ from recs_platform.contracts.tables import ITEM_VECTORS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
 from recs_platform.defs.partitions import as_of, known_at
-from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import platform_of
 from recs_platform.defs.sql_assets import sql_assets, upstream_keys
-from recs_platform.defs.writing import write_frames
+from recs_platform.pipeline.partition_writer import write_frames
+from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.features import VectorConfig, faulty_vectors, vectorize_items
 
 GROUP = "features"

@@ -7,9 +7,9 @@ import dagster as dg
 from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
-from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import PLATFORM, platform_of
-from recs_platform.stages.flagging import bot_like_users, count_flagged_events, count_new_flags, flag_events
+from recs_platform.pipeline.platform import Platform
+from recs_platform.stages.events.flagging import bot_like_users, count_flagged_events, count_new_flags, flag_events
 from recs_platform.warehouse.runner import ModelRun
 
 GROUP = "events"

@@ -9,15 +9,16 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import CANDIDATES, RANKED
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
-from recs_platform.defs.leaks import NO_LEAK, NO_LEAK_DESCRIPTION, leak_check, tell_windows
+from recs_platform.defs.leakage_check import NO_LEAK, NO_LEAK_DESCRIPTION, leak_check
 from recs_platform.defs.partitions import as_of, known_at
-from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import platform_of
-from recs_platform.defs.scoring import score_as_of
 from recs_platform.defs.sql_assets import upstream_keys
-from recs_platform.defs.training import RANKER, Shelf, champion, plan_curriculum, ranker
-from recs_platform.defs.windows import prune_windows
 from recs_platform.lake.artifacts import artifact
+from recs_platform.pipeline.lists.scoring import score_as_of
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.training.label_leakage import tell_windows
+from recs_platform.pipeline.training.rankers import RANKER, Shelf, champion, plan_curriculum, ranker
+from recs_platform.pipeline.training.windows import prune_windows
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_tables
 

@@ -7,12 +7,12 @@ import dagster as dg
 from recs_platform.contracts.tables import BEHAVIOUR_SEGMENTS, ITEM_VECTORS, LISTS, SHORT_LISTS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
-from recs_platform.defs.builds import record_build
 from recs_platform.defs.partitions import as_of, known_at
-from recs_platform.defs.platform import Platform
-from recs_platform.defs.publishing import publish
-from recs_platform.defs.releasing import release_lists
 from recs_platform.defs.resources import found_at_start, platform_of
+from recs_platform.pipeline.build_records import record_build
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.publishing import publish
+from recs_platform.pipeline.releases import release_lists
 
 GROUP = "releases"
 RELEASE_KEY = dg.AssetKey([GROUP, "release"])

@@ -9,14 +9,14 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import LIST_METRICS, LISTS, USER_METRICS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
-from recs_platform.defs.evaluation import FINAL, evaluate, tuned_on_tests
 from recs_platform.defs.partitions import as_of, known_at
-from recs_platform.defs.platform import Platform
-from recs_platform.defs.reporting import DRIFT_TABLES, read_inputs, report_folder, write_report
 from recs_platform.defs.resources import platform_of
 from recs_platform.defs.sql_assets import sql_assets
-from recs_platform.defs.training import Shelf, plan_curriculum
-from recs_platform.defs.writing import write_frames
+from recs_platform.pipeline.partition_writer import write_frames
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.reports import DRIFT_TABLES, read_inputs, report_folder, write_report
+from recs_platform.pipeline.training.evaluation import FINAL, evaluate, tuned_on_tests
+from recs_platform.pipeline.training.rankers import Shelf, plan_curriculum
 from recs_platform.stages.reports import REPORTS, Report, worst
 
 GROUP = "reports"

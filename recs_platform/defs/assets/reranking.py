@@ -7,11 +7,11 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, LISTS, RANKED, SHORT_LISTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_tables
-from recs_platform.defs.lists import Lists, make_lists
 from recs_platform.defs.partitions import as_of, known_at
-from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import platform_of
-from recs_platform.defs.writing import write_frames
+from recs_platform.pipeline.lists.lists import Lists, make_lists
+from recs_platform.pipeline.partition_writer import write_frames
+from recs_platform.pipeline.platform import Platform
 
 GROUP = "reranking"
 LISTS_KEY = metadata.asset_key(LISTS.name)

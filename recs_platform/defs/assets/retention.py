@@ -8,9 +8,9 @@ import dagster as dg
 from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS, QUARANTINE, REMOVALS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
-from recs_platform.defs.platform import Platform
-from recs_platform.defs.publishing import publish
 from recs_platform.defs.resources import PLATFORM, platform_of
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.publishing import publish
 from recs_platform.stages.events.removals import is_republish_due, republished
 from recs_platform.stages.events.retention import RetentionReport, retain
 

@@ -8,15 +8,15 @@ import polars as pl
 from recs_platform.contracts.tables import CANDIDATES, ITEM_NEIGHBOURS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
-from recs_platform.defs.embedding import EMBEDDINGS, FOLDED_FROM, seal_embeddings, sealed_embeddings
 from recs_platform.defs.partitions import as_of, known_at
-from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import platform_of
-from recs_platform.defs.retrieval_facts import count_offers
 from recs_platform.defs.retrieval_metadata import index_metadata, offer_metadata
-from recs_platform.defs.retrieving import ITEM_INDEX, index_reports, open_fit, seal_index
-from recs_platform.defs.writing import write_frames
 from recs_platform.lake.artifacts import artifact, read_manifest
+from recs_platform.pipeline.partition_writer import write_frames
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.retrieval.embeddings import EMBEDDINGS, FOLDED_FROM, seal_embeddings, sealed_embeddings
+from recs_platform.pipeline.retrieval.facts import count_offers
+from recs_platform.pipeline.retrieval.item_index import ITEM_INDEX, index_reports, open_fit, seal_index
 from recs_platform.stages.retrieval import IndexReport, audit_failures, generate_candidates, item_neighbours
 
 GROUP = "retrieval"

@@ -11,18 +11,18 @@ from recs_platform.contracts.tables import BEHAVIOUR_SEGMENTS, CLUSTER_TRIALS, M
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_tables
 from recs_platform.defs.partitions import as_of, known_at
-from recs_platform.defs.platform import Platform
 from recs_platform.defs.resources import platform_of
-from recs_platform.defs.segmenting import (
+from recs_platform.defs.sql_assets import sql_assets
+from recs_platform.pipeline.partition_writer import write_frames
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.segments import (
     LIFECYCLE_TABLE,
     TABLES,
     USER_FEATURES,
     Segmented,
     segment_as_of,
-    users_not_once,
 )
-from recs_platform.defs.sql_assets import sql_assets
-from recs_platform.defs.writing import write_frames
+from recs_platform.stages.segments import users_not_once
 
 GROUP = "segments"
 EVERY_USER_ONCE = "every_user_once"

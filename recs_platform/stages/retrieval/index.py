@@ -1,12 +1,12 @@
 """The door to searching item vectors. Nothing is computed here: see the modules of `search`."""
 
-from recs_platform.stages.retrieval.search.audit import audit_failures, audit_recall, audited
-from recs_platform.stages.retrieval.search.building import build_index, kind_for
-from recs_platform.stages.retrieval.search.config import IndexConfig
-from recs_platform.stages.retrieval.search.files import load_index, load_report, save_index
-from recs_platform.stages.retrieval.search.item_index import ItemIndex
-from recs_platform.stages.retrieval.search.refresh import refresh_index
-from recs_platform.stages.retrieval.search.report import IndexReport, ShareRecall
+from recs_platform.stages.retrieval.ann.audit import audit_failures, audit_recall, audited
+from recs_platform.stages.retrieval.ann.building import build_index, kind_for
+from recs_platform.stages.retrieval.ann.config import IndexConfig
+from recs_platform.stages.retrieval.ann.files import load_index, load_report, save_index
+from recs_platform.stages.retrieval.ann.item_index import ItemIndex
+from recs_platform.stages.retrieval.ann.refresh import refresh_index
+from recs_platform.stages.retrieval.ann.report import IndexReport, ShareRecall
 
 __all__ = [
     "IndexConfig",

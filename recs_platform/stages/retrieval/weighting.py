@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from recs_platform.evaluation.bootstrap import paired_difference
-from recs_platform.stages.retrieval.validation import Pool
+from recs_platform.stages.retrieval.tuning.validation import Pool
 
 WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
 _SWEEPS = 2

@@ -6,6 +6,7 @@ Segments by rule are SQL models. Reading the lake, writing it and sealing the se
 from recs_platform.stages.segments.clustering import Segmentation, segment_users
 from recs_platform.stages.segments.config import SegmentConfig
 from recs_platform.stages.segments.factors import Explanation, explain_targets
+from recs_platform.stages.segments.membership import users_not_once
 from recs_platform.stages.segments.page import SegmentsPage, write_page
 from recs_platform.stages.segments.plots import draw_plots
 from recs_platform.stages.segments.profiles import ABSENT, migrations
@@ -42,5 +43,6 @@ __all__ = [
     "migrations",
     "save_segmenter",
     "segment_users",
+    "users_not_once",
     "write_page",
 ]

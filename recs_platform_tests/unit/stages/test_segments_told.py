@@ -7,8 +7,14 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.tables import CLUSTER_PROFILES, MIGRATIONS, SEGMENT_FACTORS
-from recs_platform.defs.segmenting import users_not_once
-from recs_platform.stages.segments import Explanation, SegmentsPage, draw_plots, explain_targets, migrations
+from recs_platform.stages.segments import (
+    Explanation,
+    SegmentsPage,
+    draw_plots,
+    explain_targets,
+    migrations,
+    users_not_once,
+)
 from recs_platform.stages.segments.clustering import Sampled
 from recs_platform.stages.segments.naming import name_clusters
 from recs_platform.stages.segments.page import render_page

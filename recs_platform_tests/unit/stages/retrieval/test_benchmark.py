@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.errors import UsageError
-from recs_platform.stages.retrieval import benchmark
-from recs_platform.stages.retrieval.benchmark import MERGED, run_benchmark
-from recs_platform.stages.retrieval.search_space import PROFILES, plan_for
+from recs_platform.stages.retrieval.benchmark import benchmark
+from recs_platform.stages.retrieval.benchmark.benchmark import MERGED, run_benchmark
 from recs_platform.stages.retrieval.sources import SOURCES
+from recs_platform.stages.retrieval.tuning.search_space import PROFILES, plan_for
 
 SMALL = {"als": {"factors": (4,)}, "item_knn": {"decay": (0.85, 1.0)}}
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recs_platform.contracts.errors import ContractError
+from recs_platform.stages.retrieval.ann import faiss_adapter
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.embeddings import Embeddings, Space, index_embeddings
 from recs_platform.stages.retrieval.fit import RetrievalFit
 from recs_platform.stages.retrieval.index import IndexConfig, build_index, load_index, refresh_index, save_index
-from recs_platform.stages.retrieval.search import faiss_adapter
 from recs_platform.stages.retrieval.sources.search import search_space
 
 # Efforts so small that searches do miss and fall short.

@@ -6,7 +6,14 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.errors import UsageError
-from recs_platform.stages.retrieval.split_files import Carving, are_timed, carve, carving_of, problem_of, read_split
+from recs_platform.stages.retrieval.benchmark.split_files import (
+    Carving,
+    are_timed,
+    carve,
+    carving_of,
+    problem_of,
+    read_split,
+)
 
 ROWS = pl.DataFrame({"user_id": [1, 1, 1, 2, 2, 3], "item_id": ["a", "b", "c", "a", "d", "a"]})
 

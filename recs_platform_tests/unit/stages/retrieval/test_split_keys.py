@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.errors import UsageError
-from recs_platform.stages.retrieval.split_files import read_split
-from recs_platform.stages.retrieval.split_keys import count_findable, require_same_keys
+from recs_platform.stages.retrieval.benchmark.split_files import read_split
+from recs_platform.stages.retrieval.benchmark.split_keys import count_findable, require_same_keys
 
 TRAIN = {"user_id": [1, 2, 3], "item_id": [10, 20, 30]}
 

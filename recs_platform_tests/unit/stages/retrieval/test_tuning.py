@@ -6,15 +6,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recs_platform.stages.retrieval.bench import Exam, pool_exams, with_parameters
-from recs_platform.stages.retrieval.budget import Budget
 from recs_platform.stages.retrieval.config import RetrievalConfig
-from recs_platform.stages.retrieval.ranges import RANGES, Span
-from recs_platform.stages.retrieval.searching import SourceSearch, Variant
 from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform.stages.retrieval.sources.base import SourceLists
-from recs_platform.stages.retrieval.tuning import tune_retrieval
-from recs_platform.stages.retrieval.validation import HeldOut, held_out_of, join_pools, pool_lists
+from recs_platform.stages.retrieval.tuning.budget import Budget
+from recs_platform.stages.retrieval.tuning.parameter_search import SourceSearch, Variant
+from recs_platform.stages.retrieval.tuning.ranges import RANGES, Span
+from recs_platform.stages.retrieval.tuning.source_trials import Exam, pool_exams, with_parameters
+from recs_platform.stages.retrieval.tuning.tune import tune_retrieval
+from recs_platform.stages.retrieval.tuning.validation import HeldOut, held_out_of, join_pools, pool_lists
 
 # An evergreen was liked by 20 users 29 days ago, a novelty by 3 yesterday: the evergreen goes first where
 # 20 * 2 ** (-29 / h) > 3 * 2 ** (-1 / h), which is h > 28 / log2(20 / 3) = 10.2 days.

@@ -1,0 +1,65 @@
+"""Which files an as-of is made from, and one hash of them. What is made of them is not known here."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.manifests import content_key
+from recs_platform.contracts.tables import CONSENTS, ITEM_TAGS, ITEMS, USERS
+from recs_platform.pipeline.platform import Platform
+
+# What is read of the tables that tell of items and users: other rows of them that leave it alone change nothing.
+# Tags reach the analysts' file and no model.
+_READ_OF = {
+    ITEMS.table: ("staging.stg_items", "staging.stg_item_texts"),
+    USERS.table: ("staging.stg_users",),
+    CONSENTS.table: ("staging.stg_users",),
+    ITEM_TAGS.table: (),
+}
+FIRST_OCCURRED_AT = "first_occurred_at"
+ROW_COUNT = "row_count"
+WITHHELD = "withheld"
+
+
+def known_files(platform: Platform, known_at: datetime, versions: Mapping[str, int] | None = None) -> pl.DataFrame:
+    """Files that contributed rows by `known_at`: contract_table, file_hash, row_count, first_occurred_at.
+
+    What is left out of them is listed like files of their own: `withheld` users and files with `flagged` events.
+    Raw tables named in `versions` are read as they were then.
+    """
+    with platform.model_run(known_at, known_at, scratch=True, versions=versions) as run:
+        files, omissions = run.frame("staging.stg_files"), run.frame("staging.stg_omissions")
+    left_out = omissions.select(
+        pl.col("omission").alias(c.CONTRACT_TABLE),
+        pl.col("subject").alias(c.FILE_HASH),
+        pl.col("event_count").alias(ROW_COUNT),
+        FIRST_OCCURRED_AT,
+    )
+    return pl.concat([files.select(left_out.columns), left_out]).sort(c.CONTRACT_TABLE, c.FILE_HASH)
+
+
+def catalogue_contents(
+    platform: Platform, at: datetime, known_at: datetime, versions: Mapping[str, int] | None = None
+) -> dict[str, str]:
+    """Hash of what a build as of `at` reads of items, users, consents and tags, by contract table."""
+    names = sorted({name for read in _READ_OF.values() for name in read})
+    with platform.model_run(at, known_at, scratch=True, versions=versions) as run:
+        hashes = {name: run.content(name) for name in names}
+    return {table: content_key({name: hashes[name] for name in read}) for table, read in _READ_OF.items()}
+
+
+def data_version(files: pl.DataFrame, before: datetime) -> str:
+    """Hash of the files that matter before an instant, and of what is left out of them.
+
+    The same in every home that took in the same files and leaves out the same users and events.
+    """
+    matters = files.filter(pl.col(FIRST_OCCURRED_AT).is_null() | (pl.col(FIRST_OCCURRED_AT) < before))
+    return content_key({"files": matters.select(c.CONTRACT_TABLE, c.FILE_HASH, ROW_COUNT).rows()})
+
+
+def withheld_version(files: pl.DataFrame, before: datetime) -> str:
+    """Hash of the users with events before an instant that nothing may be learned from."""
+    withheld = files.filter((pl.col(c.CONTRACT_TABLE) == WITHHELD) & (pl.col(FIRST_OCCURRED_AT) < before))
+    return content_key({WITHHELD: withheld[c.FILE_HASH].sort().to_list()})

@@ -1,0 +1,122 @@
+"""The ways through the door of one home, each with the settings it has to respect. What happens there is the stage's.
+
+New files are taken in, refused ones again, either may be only tried, and the account is settled before it is checked.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import duckdb
+
+from recs_platform.pipeline.ingestion.quarantine import Refused
+from recs_platform.pipeline.platform import Platform
+from recs_platform.stages import events
+from recs_platform.stages.events import FileCounts, IngestReport, PendingFile, Privacy, ReplayReport
+from recs_platform.stages.events.landing import look_into_landing, split_pending
+from recs_platform.stages.events.pseudonyms import open_privacy
+from recs_platform.stages.events.removals import settle_removals
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What lies in landing and is not in the ledger: files to take in, and by name what is left alone for now."""
+
+    files: tuple[PendingFile, ...]
+    settling: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...]
+    unknown: tuple[str, ...]
+    markers: tuple[str, ...] = ()
+
+    @property
+    def aside(self) -> str:
+        """One sentence for what is left alone, empty when there is nothing."""
+        parts = [
+            f"still settling: {', '.join(self.settling)}" if self.settling else "",
+            "refused: " + ", ".join(f"{name} ({reason})" for name, reason in self.refused) if self.refused else "",
+            f"no source knows: {', '.join(self.unknown)}" if self.unknown else "",
+        ]
+        return "; ".join(part for part in parts if part)
+
+
+def look(platform: Platform, now: datetime) -> Waiting:
+    """What lies in landing now. Hashes only what changed since the last look."""
+    seconds = platform.settings.landing_settle_seconds
+    before = now - timedelta(seconds=seconds) if seconds else None
+    landed = look_into_landing(platform.home, platform.sources, changed_before=before)
+    files = split_pending(landed, platform.lake)
+    return Waiting(tuple(files), tuple(landed.settling), landed.refused, landed.unknown, landed.markers)
+
+
+def take_in(platform: Platform, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Say) -> IngestReport:
+    """Take in every new file."""
+    return _through(events.ingest, platform, con, now, progress)
+
+
+def rehearse(platform: Platform, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Say) -> IngestReport:
+    """Decide about every row of every new file as `take_in` would, and keep nothing."""
+    return _through(events.rehearse, platform, con, now, progress)
+
+
+def _through(
+    way: Callable[..., IngestReport],
+    platform: Platform,
+    con: duckdb.DuckDBPyConnection,
+    now: datetime,
+    progress: Say,
+) -> IngestReport:
+    return way(
+        platform.home,
+        platform.lake,
+        platform.sources,
+        con,
+        now=now,
+        progress=progress,
+        settle_seconds=platform.settings.landing_settle_seconds,
+        privacy=_privacy(platform),
+    )
+
+
+def take_again(
+    platform: Platform,
+    con: duckdb.DuckDBPyConnection,
+    which: Refused,
+    *,
+    now: datetime,
+    progress: Say,
+    dry_run: bool = False,
+) -> ReplayReport:
+    """Take the chosen files with refused rows again, with today's source SQL and what they hold today."""
+
+    def choose(file: FileCounts) -> bool:
+        return which.is_of(file.source, file.source_file)
+
+    return events.replay(
+        platform.home,
+        platform.lake,
+        platform.sources,
+        con,
+        now=now,
+        progress=progress,
+        choose=choose,
+        dry_run=dry_run,
+        privacy=_privacy(platform),
+    )
+
+
+def settle_account(platform: Platform, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Say) -> None:
+    """Make the account of removed rows say what is so, so that the ledger can be checked: a removal may have died."""
+    settle_removals(platform.home, platform.lake, con, now=now, progress=progress)
+
+
+def _privacy(platform: Platform) -> Privacy:
+    privacy = platform.settings.privacy
+    return open_privacy(
+        platform.home,
+        platform.lake,
+        pseudonymize=privacy.pseudonymize,
+        user_attributes=privacy.user_attributes,
+        item_attributes=privacy.item_attributes,
+    )

@@ -1,0 +1,1 @@
+"""Lists as of an instant: candidates scored by the champion, re-ranked, filled and explained."""

@@ -1,0 +1,134 @@
+"""Why an item is in a user's list, or why not: from the current release and the tables it was made of."""
+# pyarrow has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from typing import Any
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import RecsError
+from recs_platform.contracts.places import BARRED_ITEMS, UNKNOWN_PLACE, USER_PLACES
+from recs_platform.contracts.tables import CANDIDATES, RANKED, EventType
+from recs_platform.contracts.time import as_of_key
+from recs_platform.lake.artifacts import artifact
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.retrieval.inputs import IS_WITHHELD
+from recs_platform.stages import ranking
+from recs_platform.stages.features import feature_tables, ranking_rows_sql
+from recs_platform.stages.releases import current_release, read_release
+from recs_platform.warehouse.runner import ModelRun
+
+CONTRIBUTIONS_SHOWN = 8
+
+
+def explain_pair(platform: Platform, user: str, item: str) -> dict[str, Any]:
+    """The verdict in a sentence, then the numbers behind it. Raises RecsError for an unknown user or item."""
+    current = current_release(platform.home)
+    released = read_release(platform.home, current.version)
+    row = released.filter((pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item))
+    with platform.model_run(current.as_of, current.known_at) as run:
+        known = _Known(platform, run, user, item)
+        found: dict[str, Any] = {
+            c.USER_ID: user,
+            c.ITEM_ID: item,
+            c.AS_OF: as_of_key(current.as_of),
+            c.RELEASE_ID: current.version,
+            "answer": _answer(known, row),
+        }
+        if row.height:
+            found |= row.select(c.RANK, c.SCORE, c.REASON, c.SOURCES).row(0, named=True)
+        if known.ranked.height:
+            found["rank_before_rules"] = known.ranked[c.RANK][0]
+        if known.candidate.height:
+            found["contributions"] = _contributions(platform, run, user, item, current.parameters[c.RANKER_VERSION])
+    return found
+
+
+class _Known:
+    """What the tables of the as-of hold on the pair."""
+
+    def __init__(self, platform: Platform, run: ModelRun, user: str, item: str) -> None:
+        pair = (pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item)
+        self.item = run.frame("staging.stg_items").filter(pl.col(c.ITEM_ID) == item)
+        self.consumed = _consuming_events(run, user, item)
+        self.candidate = run.frame(CANDIDATES.name).filter(pair)
+        self.ranked = run.frame(RANKED.name).filter(pair)
+        known = run.frame("staging.stg_users", [c.USER_ID, IS_WITHHELD]).filter(pl.col(c.USER_ID) == user)
+        self.is_withheld = bool(known[IS_WITHHELD].any())
+        if known.is_empty():
+            raise RecsError(f"user {user!r} is not known by {run.as_of:%Y-%m-%d}")
+        if self.item.is_empty():
+            raise RecsError(f"item {item!r} is not known by {run.as_of:%Y-%m-%d}")
+        self.is_blocked = _is_blocked(platform, self.item)
+        there = run.frame(USER_PLACES, [c.USER_ID, c.PLACE]).filter(pl.col(c.USER_ID) == user)
+        self.barred = run.frame(BARRED_ITEMS).filter(pl.col(c.ITEM_ID) == item).join(there, on=c.PLACE, how="semi")
+
+
+def _is_blocked(platform: Platform, item: pl.DataFrame) -> bool:
+    blocked = platform.settings.retrieval
+    by_id = pl.col(c.ITEM_ID).is_in(blocked.blocked_items)
+    by_creator = pl.col(c.CREATOR).is_in(blocked.blocked_creators)
+    return not item.filter(by_id | by_creator).is_empty()
+
+
+def _consuming_events(run: ModelRun, user: str, item: str) -> pl.DataFrame:
+    """Events by which the user consumed the item, the latest last; what features leave out counts too."""
+    columns = [c.USER_ID, c.ITEM_ID, c.EVENT_TYPE, c.OCCURRED_AT]
+    events = run.frame("staging.stg_resolved_events", columns)
+    is_consumed = pl.col(c.EVENT_TYPE) != EventType.IMPRESSION
+    pair = (pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item)
+    return events.filter(pair & is_consumed).sort(c.OCCURRED_AT, c.EVENT_TYPE)
+
+
+def _answer(known: _Known, row: pl.DataFrame) -> str:
+    if row.height:
+        return f"recommended at rank {row[c.RANK][0]}: {row[c.REASON][0]}"
+    return f"not recommended: {_obstacle(known)}"
+
+
+def _obstacle(known: _Known) -> str:
+    """The first thing that kept the item out of the list."""
+    if known.consumed.height:
+        last = known.consumed.row(-1, named=True)
+        return f"the user's {last[c.EVENT_TYPE]} of {last[c.OCCURRED_AT]:%Y-%m-%d %H:%M} consumed it"
+    if not known.item["is_available"][0] or known.barred.height:
+        return _why_not_eligible(known)
+    if known.is_withheld:
+        return "without the user's consent the list is of popular items, and others come first"
+    if known.candidate.is_empty():
+        return "no candidate source offered it"
+    if known.ranked.is_empty():
+        return "the ranker put it too low"
+    return f"rank {known.ranked[c.RANK][0]} before the rules, below what the list holds"
+
+
+def _why_not_eligible(known: _Known) -> str:
+    """Blocked by the settings, not available at the as-of, or not to be offered where the user is."""
+    if known.is_blocked:
+        return "the settings block the item or its creator (retrieval.blocked_items, retrieval.blocked_creators)"
+    if not known.item["is_available"][0]:
+        return "the item is not available as of the instant"
+    offered, not_offered = (known.item[name][0] for name in (c.OFFERED_IN, c.NOT_OFFERED_IN))
+    if offered is not None and offered.is_empty():
+        return "the item's attributes let it be offered nowhere"
+    place = known.barred[c.PLACE][0]
+    where = {UNKNOWN_PLACE: "not known", "": "named by no item"}.get(place, place.replace("|", ", "))
+    limits = (("only for", offered), ("not for", not_offered))
+    said = " and ".join(f"{word} {', '.join(names)}" for word, names in limits if names is not None)
+    return f"the item may not be offered where the user is ({where}): it is {said}"
+
+
+def _contributions(platform: Platform, run: ModelRun, user: str, item: str, version: str) -> list[dict[str, Any]]:
+    """The features that moved the ranker's score most; each share is in raw-score units."""
+    scorer = ranking.load_ranker(artifact(platform.home.artifacts, "ranker", version))
+    for table in (CANDIDATES.name, *feature_tables(platform.feature_set)):
+        run.require(table)
+    rows = pl.concat(
+        [
+            frame.filter((pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item))
+            for batch in run.arrow(ranking_rows_sql(platform.feature_set, platform.models))
+            if isinstance(frame := pl.from_arrow(batch), pl.DataFrame)
+        ]
+    )
+    return ranking.explain_score(scorer, rows).head(CONTRIBUTIONS_SHOWN).to_dicts()

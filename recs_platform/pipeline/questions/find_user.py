@@ -1,0 +1,38 @@
+"""Finds the id under which a release holds the user whom people name: as is, a pseudonym, or one logged in from it."""
+
+from collections.abc import Collection
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import RecsError
+from recs_platform.contracts.manifests import Manifest
+from recs_platform.pipeline.platform import Platform
+from recs_platform.stages.events.pseudonyms import names_of
+from recs_platform.stages.releases import read_release, read_short_lists
+
+IDENTITIES = "staging.stg_identities"
+
+
+def find_user(platform: Platform, release: Manifest, user: str) -> str:
+    """The id in the release of the user whom people call `user`; a pseudonym and an anonymous id are names too.
+
+    Raises RecsError when no such user was known by the release's as-of, UsageError when the key cannot be trusted.
+    """
+    names = names_of(platform.home, user)
+    lists = (read_release(platform.home, release.version), read_short_lists(platform.home, release.version))
+    listed = {str(found) for rows in lists for found in rows[c.USER_ID].unique()}
+    found = next((name for name in names if name in listed), None) or _person(platform, release, names)
+    if found not in listed:
+        raise RecsError(
+            f"user {user!r} has no list in release {release.version}: not known by {release.as_of:%Y-%m-%d}"
+        )
+    return found
+
+
+def _person(platform: Platform, release: Manifest, names: Collection[str]) -> str | None:
+    """The user to whom an anonymous, device or login id belonged last, as the release knew it."""
+    with platform.model_run(release.as_of, release.known_at) as run:
+        links = run.frame(IDENTITIES)
+    mine = links.filter((pl.col("knowledge") == "as_of") & pl.col(c.ANONYMOUS_ID).is_in(list(names)))
+    return None if mine.is_empty() else str(mine.sort("ends_at")[c.USER_ID][-1])

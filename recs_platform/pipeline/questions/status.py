@@ -1,0 +1,142 @@
+"""What `recs status` says of a home. Reads only, and loads Dagster nowhere: it is asked often."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import recs_platform
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import NotReady
+from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE
+from recs_platform.lake.artifacts import library_versions
+from recs_platform.lake.locks import describe_holder, holder
+from recs_platform.lake.tables import Lake
+from recs_platform.pipeline.ingestion import ingest as door
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.questions.release_summary import ReleaseSummary, no_numbers, summarize_release
+from recs_platform.pipeline.questions.run_history import has_unfinished_runs
+from recs_platform.stages.events import ledger_checks as ledger
+from recs_platform.stages.releases import current_release, pinned_release
+
+NOT_RELEASED = "nothing has been released yet; `recs run` makes the first release"
+
+
+@dataclass(frozen=True)
+class Status:
+    """Facts of the home by name, and what the reports say of the release in force, where there is one."""
+
+    facts: dict[str, Any]
+    release: ReleaseSummary | None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line each on the lists, the verdicts and the warnings."""
+        return (f"quality: {NOT_RELEASED}",) if self.release is None else self.release.lines
+
+    def exact(self) -> dict[str, Any]:
+        """All of it as plain values, instants as ISO text; the same keys whether or not anything was released."""
+        sources: dict[str, dict[str, datetime | None]] = self.facts["sources"]
+        written = {source: {name: at and at.isoformat() for name, at in of.items()} for source, of in sources.items()}
+        numbers = no_numbers(NOT_RELEASED) if self.release is None else self.release.numbers()
+        return {**self.facts, "sources": written, **numbers}
+
+
+def read_status(platform: Platform, read_stuck_runs: Callable[[], list[str]]) -> Status:
+    """Home, versions, disk, last release, waiting files, stuck runs, and what the reports say of the release.
+
+    `read_stuck_runs` asks Dagster, and is called only where a run calls itself unfinished.
+    """
+    home = platform.home
+    waiting = door.look(platform, datetime.now(UTC))
+    release = _release(platform)
+    facts = {
+        "home": str(home.root),
+        "version": recs_platform.__version__,
+        "libraries": library_versions("dagster", "duckdb", "deltalake", "polars", "lightgbm", "faiss-cpu"),
+        "disk_used_mb": round(_size(home.root) / 1e6, 1),
+        "disk_free_gb": round(shutil.disk_usage(home.root).free / 1e9, 1),
+        "files_waiting_in_landing": len(waiting.files) + len(waiting.settling),
+        "files_settling": list(waiting.settling),
+        "files_refused": [f"{name}: {reason}" for name, reason in waiting.refused],
+        "files_of_no_source": list(waiting.unknown),
+        "sources_left_out": [f"{name}: {fault}" for name, fault in platform.sources.broken.items()],
+        "models_left_out": [f"{name}: {fault}" for name, fault in _broken_models(platform).items()],
+        "rules_left_out": _broken_rules(platform),
+        "rows_in_quarantine": _quarantined(platform.lake),
+        "sources": _freshness(platform.lake),
+        "release": None if release is None else release.version,
+        "release_is_pinned": pinned_release(home) is not None,
+        "running_process": holder(home.locks / "as_of"),
+        "locks_held": {
+            name: held for name in ("ingest", "as_of", "ui") if (held := describe_holder(home.locks / name)) is not None
+        },
+        "stuck_runs": read_stuck_runs() if has_unfinished_runs(home) else [],
+    }
+    return Status(facts, None if release is None else summarize_release(platform, release))
+
+
+def _broken_rules(platform: Platform) -> list[str]:
+    # What a home without rules need not load.
+    return list(platform.own_rules.broken.values()) if any(platform.home.rules.glob("*.py")) else []
+
+
+def _broken_models(platform: Platform) -> Mapping[str, str]:
+    """Models of one's own that are left out; where there are none, those of the package need not be read."""
+    return platform.models.broken if platform.home.models.is_dir() else {}
+
+
+def _release(platform: Platform) -> Manifest | None:
+    try:
+        return current_release(platform.home)
+    except NotReady:
+        return None
+
+
+def _quarantined(lake: Lake) -> int:
+    """Refused rows of files that the ledger holds: a batch adds its refused rows before its ledger."""
+    accounted = _scan(lake, INGESTIONS.name, [c.FILE_HASH]).unique()
+    refused = _scan(lake, QUARANTINE.name, [c.FILE_HASH])
+    return refused.join(accounted, on=c.FILE_HASH, how="semi").select(pl.len()).collect().item()
+
+
+def _freshness(lake: Lake) -> dict[str, dict[str, datetime | None]]:
+    """Last ingestion and last event of each source."""
+    accounted = _scan(lake, INGESTIONS.name, [c.SOURCE, c.FILE_HASH, c.INGESTED_AT, c.ROWS_ACCEPTED]).collect()
+    latest = pl.max(c.OCCURRED_AT).alias(ledger.LAST_OCCURRED_AT)
+    files = _scan(lake, EVENTS.name, [c.SOURCE, c.FILE_HASH, c.OCCURRED_AT]).group_by(c.SOURCE, c.FILE_HASH).agg(latest)
+    fresh = ledger.freshness(accounted, files.collect().join(accounted, on=c.FILE_HASH, how="semi"))
+    instants = [ledger.LAST_INGESTED_AT, ledger.LAST_OCCURRED_AT]
+    return {row[c.SOURCE]: {name: row[name] for name in instants} for row in fresh.iter_rows(named=True)}
+
+
+def _scan(lake: Lake, table: str, columns: Sequence[str]) -> pl.LazyFrame:
+    """Columns of a raw table that every version of it has; no rows where it was never written."""
+    files = lake.files(table) if lake.exists(table) else []
+    if files:
+        return pl.scan_parquet(files, hive_partitioning=False, extra_columns="ignore").select(columns)
+    instant, number = pl.Datetime("us", "UTC"), pl.Int64()
+    types: dict[str, pl.DataType] = {c.INGESTED_AT: instant, c.OCCURRED_AT: instant, c.ROWS_ACCEPTED: number}
+    return pl.LazyFrame(schema={name: types.get(name, pl.String()) for name in columns})
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files below a folder; one that goes meanwhile counts nothing."""
+    total, folders = 0, [str(folder)]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+        except FileNotFoundError:
+            continue
+    return total

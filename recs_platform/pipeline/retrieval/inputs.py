@@ -1,0 +1,96 @@
+"""What retrieval is given: its config, users with profiles, the operator's vectors. Nothing is fitted here."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ValidationError
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.validation_errors import sentence
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.tuning.tuned_configs import adopted_changes
+from recs_platform.stages import retrieval
+from recs_platform.warehouse.runner import ModelRun
+
+IS_WITHHELD = "is_withheld"
+VECTORS = "vectors"
+# The best of each source stay candidates: the ranker sees them, and evaluation can tell what the source alone does.
+KEPT_OF_EACH = 10
+
+
+def retrieval_config(platform: Platform) -> retrieval.RetrievalConfig:
+    """What the settings say of retrieval, else the adopted tuned config, else the stage's defaults, field by field.
+
+    What is adopted is read at each call; it changes only while no as-of is built. Raises UsageError naming what is
+    wrong in the settings, NotReady where the adopted config is missing or cannot be used.
+    """
+    return config_with(platform, adopted_changes(platform.home.artifacts))
+
+
+def config_with(platform: Platform, tuned: Mapping[str, Mapping[str, Any]]) -> retrieval.RetrievalConfig:
+    """What the settings say of retrieval, else `tuned` fields by source, else the stage's defaults. Errors as above."""
+    settings = platform.settings
+    asked = settings.retrieval.model_dump(exclude={"vectors", "blocked_items", "blocked_creators"})
+    asked["quotas"] = {source.name: KEPT_OF_EACH for source in retrieval.SOURCES} | asked["quotas"]
+    if settings.retrieval.vectors is not None:
+        asked["sources"] = {**asked["sources"], VECTORS: {"enabled": True, **asked["sources"].get(VECTORS, {})}}
+    asked["sources"] = dict(tuned) | {name: {**tuned.get(name, {}), **own} for name, own in asked["sources"].items()}
+    try:
+        return retrieval.RetrievalConfig(candidates_per_source=settings.candidates_per_source, **asked)
+    except ValidationError as error:
+        raise UsageError(f"{platform.home.settings_file}: {_fault(error)}") from None
+
+
+def _fault(error: ValidationError) -> str:
+    """The field with its value and range; a field of a source is told by the source's own config."""
+    first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    # Places in a tuple and pydantic's mark of a key are no names of the file.
+    names = tuple(part for part in first["loc"] if isinstance(part, str) and part != "[key]")
+    config: type[BaseModel] = retrieval.RetrievalConfig
+    above: tuple[str, ...] = ("retrieval",)
+    by_name = {source.name: type(source.config) for source in retrieval.SOURCES}
+    if len(names) > 1 and names[0] == "sources" and names[1] in by_name:
+        config, above, names = by_name[names[1]], (*above, *names[:2]), names[2:]
+    return ".".join(above) + "." + sentence({**first, "loc": names}, config)
+
+
+def check_retrieval_settings(platform: Platform) -> None:
+    """Raise UsageError naming what the settings say wrongly of retrieval, before anything is read or built."""
+    config_with(platform, {})
+
+
+def item_vectors(platform: Platform) -> pl.DataFrame | None:
+    """The operator's own item vectors, where the settings name a file of them."""
+    path = _vectors_file(platform)
+    return None if path is None else retrieval.read_vectors(path)
+
+
+def vectors_version(platform: Platform) -> str | None:
+    """SHA-256 of that file; None without one."""
+    path = _vectors_file(platform)
+    return None if path is None else hashlib.sha256(path.read_bytes() if path.is_file() else b"").hexdigest()
+
+
+def _vectors_file(platform: Platform) -> Path | None:
+    named = platform.settings.retrieval.vectors
+    return None if named is None else platform.home.root / named
+
+
+def with_consent(users: pl.DataFrame) -> pl.DataFrame:
+    """Users whom something may be learned about: rows of staging.stg_users less those of the withheld."""
+    return users.filter(~pl.col(IS_WITHHELD))
+
+
+def with_profiles(run: ModelRun, users: pl.DataFrame) -> pl.DataFrame:
+    """Users with the device and region they use most and their lifecycle segment."""
+    features = run.frame("features.user_features", [c.USER_ID, c.REGION, "top_device"])
+    segments = run.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID])
+    return (
+        users.drop(c.REGION)
+        .join(features, on=c.USER_ID, how="left", maintain_order="left")
+        .join(segments, on=c.USER_ID, how="left", maintain_order="left")
+    )

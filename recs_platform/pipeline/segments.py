@@ -1,0 +1,194 @@
+"""The behavioural segments of an as-of: features and the as-of before in, tables, pictures and page out.
+
+Composes the stage with the lake and the artifacts; how users are clustered is the stage's affair.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.manifests import Manifest, content_key
+from recs_platform.contracts.tables import (
+    BEHAVIOUR_SEGMENTS,
+    CLUSTER_PROFILES,
+    CLUSTER_TRIALS,
+    MIGRATIONS,
+    SEGMENT_FACTORS,
+    TableContract,
+)
+from recs_platform.contracts.time import as_of_key
+from recs_platform.lake.artifacts import artifact, library_versions, sealed_versions, write_artifact, write_manifest
+from recs_platform.pipeline.platform import Platform
+from recs_platform.stages import segments
+
+USER_FEATURES = "features.user_features"
+LIFECYCLE_TABLE = "segments.user_segments"
+EVENT_COUNT, TOP_CATEGORY = "event_count", "top_category"
+BEHAVIOUR, LIFECYCLE = "behaviour", "lifecycle"
+MEMBER = [c.USER_ID, c.SEGMENT_ID]
+USER_SHARE = "user_share"
+PREVIOUS = "previous"
+TABLES = (BEHAVIOUR_SEGMENTS, CLUSTER_TRIALS, CLUSTER_PROFILES, MIGRATIONS, SEGMENT_FACTORS)
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """Rows by table, beside what an operator looks at; `page` is relative to the home."""
+
+    frames: Mapping[str, pl.DataFrame]
+    segmentation: segments.Segmentation
+    sizes: pl.DataFrame
+    plots: Mapping[str, bytes]
+    page: Path
+    manifest: Manifest
+
+    def frame(self, contract: TableContract) -> pl.DataFrame:
+        return self.frames[contract.name]
+
+
+@dataclass(frozen=True)
+class Before:
+    """The greatest as-of before this one that has behavioural segments: its members and what made them."""
+
+    as_of: datetime
+    version: str
+    behaviour: segments.Previous
+    lifecycle: pl.DataFrame
+
+
+def measures(platform: Platform) -> list[segments.Measure]:
+    """The user features whose yml says how they are scaled, in its order."""
+    return [
+        segments.Measure(column.name, column.missing, column.scaling)
+        for column in platform.models.get(USER_FEATURES).columns
+        if column.scaling is not None
+    ]
+
+
+def segment_as_of(platform: Platform, at: datetime, known: datetime) -> Segmented:
+    """Cluster the users of an as-of, seal the segmenter, write the page; writing the tables is left to the asset."""
+    settings, measured = platform.settings, measures(platform)
+    config = segments.SegmentConfig(**settings.segments.model_dump())
+    with platform.model_run(at, known) as run:
+        wanted = dict.fromkeys([c.USER_ID, EVENT_COUNT, TOP_CATEGORY, *(measure.name for measure in measured)])
+        features = run.frame(USER_FEATURES, list(wanted))
+        lifecycle = run.frame(LIFECYCLE_TABLE, MEMBER)
+    before = previous_segments(platform, at, known)
+    found = segments.segment_users(features, measured, config, seed=settings.seed, previous=before and before.behaviour)
+    factors, explanations = _explain(found, lifecycle, seed=settings.seed, users_max=config.fit_users)
+    moves = _moves(found, lifecycle, before)
+    plots = segments.draw_plots(found.sampled, found.profiles.rows, moves)
+    sizes = _sizes(found.members)
+    page = platform.home.reports / "segments" / f"{as_of_key(at).replace(':', '')}.html"
+    segments.write_page(
+        page,
+        segments.SegmentsPage(
+            as_of=at,
+            reason=found.choice.reason,
+            sizes=sizes,
+            trials=found.choice.rows,
+            profiles=found.profiles.rows,
+            explanations=explanations,
+            plots=plots,
+        ),
+    )
+    rows = (found.members, found.choice.rows, found.profiles.rows, _all(moves), factors)
+    return Segmented(
+        frames={table.name: frame for table, frame in zip(TABLES, rows, strict=True)},
+        segmentation=found,
+        sizes=sizes,
+        plots=plots,
+        page=page.relative_to(platform.home.root),
+        manifest=_seal(platform, at, known, found, before),
+    )
+
+
+def previous_segments(platform: Platform, at: datetime, known: datetime) -> Before | None:
+    """What ids follow on from; None where no earlier as-of has segments together with their sealed segmenter."""
+    sealed = {each.as_of: each for each in sealed_versions(platform.home.artifacts, segments.SEGMENTER)}
+    earlier = [each for each in platform.lake.as_ofs(BEHAVIOUR_SEGMENTS.name) if each < at and each in sealed]
+    if not earlier:
+        return None
+    instant = earlier[-1]
+    with platform.model_run(instant, known) as run:
+        members, lifecycle = run.frame(BEHAVIOUR_SEGMENTS.name, MEMBER), run.frame(LIFECYCLE_TABLE, MEMBER)
+    version = sealed[instant].version
+    segmenter = segments.load_segmenter(artifact(platform.home.artifacts, segments.SEGMENTER, version))
+    return Before(instant, version, segments.Previous(segmenter, members), lifecycle)
+
+
+def _explain(
+    found: segments.Segmentation, lifecycle: pl.DataFrame, *, seed: int, users_max: int
+) -> tuple[pl.DataFrame, list[segments.Explanation]]:
+    """What tells the clustered users' segments and favourite categories apart."""
+    of_active = found.active.select(c.USER_ID, TOP_CATEGORY).join(
+        lifecycle.rename({c.SEGMENT_ID: LIFECYCLE}), on=c.USER_ID, how="left", maintain_order="left"
+    )
+    behaviour = found.active.select(c.USER_ID).join(found.members, on=c.USER_ID, how="left", maintain_order="left")
+    targets = {
+        BEHAVIOUR: behaviour[c.SEGMENT_ID],
+        LIFECYCLE: of_active[LIFECYCLE],
+        TOP_CATEGORY: of_active[TOP_CATEGORY],
+    }
+    values = segments.filled_values(found.segmenter, found.values)
+    return segments.explain_targets(values, found.segmenter.names, targets, users_max=users_max, seed=seed)
+
+
+def _moves(found: segments.Segmentation, lifecycle: pl.DataFrame, before: Before | None) -> dict[str, pl.DataFrame]:
+    """Migrations by segmentation since the as-of before; none without one."""
+    if before is None:
+        return {}
+    then_and_now = {
+        LIFECYCLE: (before.lifecycle, lifecycle),
+        BEHAVIOUR: (before.behaviour.members, found.members),
+    }
+    return {
+        name: segments.migrations(then, now, segmentation=name, previous_as_of=before.as_of)
+        for name, (then, now) in then_and_now.items()
+    }
+
+
+def _all(moves: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """One frame, with the table's columns also where there is no row."""
+    if moves:
+        return pl.concat(moves.values())
+    types = {"BIGINT": pl.Int64(), "DOUBLE": pl.Float64(), "TIMESTAMPTZ": pl.Datetime("us", "UTC")}
+    columns = [column for column in MIGRATIONS.columns if column.name != c.AS_OF]
+    return pl.DataFrame(schema={column.name: types.get(column.dtype, pl.String()) for column in columns})
+
+
+def _sizes(members: pl.DataFrame) -> pl.DataFrame:
+    """segment_id, segment_name, user_count, user_share; largest first, ties by id."""
+    counted = members.group_by(c.SEGMENT_ID, c.SEGMENT_NAME).agg(pl.len().cast(pl.Int64).alias(c.USER_COUNT))
+    share = (pl.col(c.USER_COUNT) / pl.col(c.USER_COUNT).sum()).alias(USER_SHARE)
+    return counted.with_columns(share).sort([c.USER_COUNT, c.SEGMENT_ID], descending=[True, False])
+
+
+def _seal(
+    platform: Platform, at: datetime, known: datetime, found: segments.Segmentation, before: Before | None
+) -> Manifest:
+    """Seal it as `artifacts/segmenter/<as_of>-<hash>`: each build its own, so that the last is that of the lake."""
+    now, fitted = datetime.now(UTC), found.segmenter.model_dump(mode="json")
+    version = f"{as_of_key(at).replace(':', '')}-{content_key({'segmenter': fitted, 'sealed_at': now})}"
+    manifest = Manifest(
+        name=segments.SEGMENTER,
+        version=version,
+        as_of=at,
+        known_at=known,
+        data_version=hashlib.sha256(found.values.tobytes()).hexdigest()[:16],
+        seed=platform.settings.seed,
+        parameters=platform.settings.segments.model_dump(mode="json"),
+        inputs={} if before is None else {PREVIOUS: before.version},
+        metrics={"users": float(len(found.values)), "clusters": float(len(found.segmenter.clusters))},
+        libraries=library_versions("numpy", "scikit-learn", "scipy"),
+        sealed_at=now,
+    )
+    with write_artifact(platform.home.artifacts, segments.SEGMENTER, version) as folder:
+        segments.save_segmenter(folder, found.segmenter)
+        write_manifest(folder, manifest)
+    return manifest

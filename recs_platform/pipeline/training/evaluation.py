@@ -1,0 +1,209 @@
+"""Offline evaluation: each test window ranked by a ranker that could have existed then. Composes stages."""
+# pyarrow has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, TableContract
+from recs_platform.contracts.time import as_of_key, parse_instant
+from recs_platform.evaluation.metrics import (
+    candidate_recall,
+    catalogue_coverage,
+    gini_exposure,
+    novelty,
+    user_metrics,
+)
+from recs_platform.lake.artifacts import artifact
+from recs_platform.pipeline.geo_availability import Places
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.retrieval.inputs import retrieval_config
+from recs_platform.pipeline.training.rankers import RANKER, Curriculum, Shelf, plan_curriculum, ranker, ranker_version
+from recs_platform.pipeline.training.splits import Split
+from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, USER_COUNT, Window, read_window
+from recs_platform.pipeline.tuning.tuned_configs import adopted_manifest
+from recs_platform.stages import ranking, reranking
+from recs_platform.warehouse.arrow_types import arrow_schema
+
+FINAL = "final"
+ALL_CANDIDATES = "candidates"
+RANKED_PER_USER = 50
+WITH_NEW_ITEMS = "_with_new_items"
+
+
+def evaluate(
+    shelf: Shelf, curriculum: Curriculum, progress: Callable[[str], None]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Metrics of every model in every test window.
+
+    Returns user metrics (protocol, cutoff, model, user_id, metric, k, value) and list metrics (protocol, cutoff, model,
+    metric, k, value). The protocol with new items counts items first seen inside the window as held out too.
+    """
+    platform, splits = shelf.platform, curriculum.tests()
+    learned = {split: shelf.to_learn_from(curriculum.training_for(split)) for split in splits}
+    by_version = {ranker_version(platform, windows): (split, windows) for split, windows in learned.items()}
+
+    def train(version: str) -> Manifest:
+        split, windows = by_version[version]
+        trained, reused = ranker(platform, split.cutoff, curriculum.known_at, windows)
+        progress(f"ranker {version[:8]} as of {split.cutoff:%Y-%m-%d}: {'reused' if reused else 'trained'}")
+        return trained
+
+    def test(split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:
+        tested = read_window(platform, shelf.take(split).version)
+        return evaluate_window(platform, split, tested, trained[ranker_version(platform, learned[split])])
+
+    with ThreadPoolExecutor(platform.settings.threads) as pool:
+        trained = dict(zip(by_version, pool.map(train, by_version), strict=True))
+    tested = [test(split) for split in splits]
+    per_user, per_list = _no_metrics(USER_METRICS), _no_metrics(LIST_METRICS)
+    return (
+        pl.concat([per_user, *(users.select(per_user.columns) for users, _ in tested)]),
+        pl.concat([per_list, *(lists.select(per_list.columns) for _, lists in tested)]),
+    )
+
+
+def tuned_on_tests(platform: Platform, curriculum: Curriculum) -> str | None:
+    """What to say where the adopted retrieval config was tuned on what is tested here; None where it was not."""
+    adopted = adopted_manifest(platform.home.artifacts)
+    if adopted is None:
+        return None
+    until = parse_instant(adopted.parameters["tuned_until"])
+    # Users' last events are held out from tuning and tests alike, as long as the as-of is not an earlier one.
+    seen = (
+        adopted.as_of > curriculum.as_of
+        if curriculum.protocol == "per_user"
+        else any(split.cutoff < until for split in curriculum.tests())
+    )
+    said = (
+        f"the adopted retrieval config {adopted.version} was tuned on events until {as_of_key(until)}, tests included"
+    )
+    return said if seen else None
+
+
+def _no_metrics(contract: TableContract) -> pl.DataFrame:
+    """The contract's columns less as_of, without rows: what a history too short for a window gives."""
+    frame = pl.from_arrow(arrow_schema(contract.columns).empty_table())
+    return pl.DataFrame(frame).drop(c.AS_OF)
+
+
+def evaluate_window(
+    platform: Platform, split: Split, tested: Window, trained: Manifest
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Metrics of the final lists and of each enabled source alone in one window, and recall among the candidates."""
+    k = platform.settings.k
+    models = {FINAL: final_lists(platform, tested, trained)} | {
+        source.name: source_lists(tested.rows, source.name, k)
+        for source in retrieval_config(platform).configured_sources()
+    }
+    known = tested.held_out.filter(IS_KNOWN_ITEM)
+    truths = {split.protocol: known, f"{split.protocol}{WITH_NEW_ITEMS}": tested.held_out}
+    per_user = [
+        user_metrics(made, truth, k).with_columns(_tags(split.cutoff, protocol, model, k))
+        for protocol, truth in truths.items()
+        for model, made in models.items()
+    ]
+    per_user += [
+        candidate_recall(offered, truth).with_columns(_tags(split.cutoff, protocol, model, most))
+        for protocol, truth in truths.items()
+        for model, (offered, most) in _offered(platform, tested).items()
+    ]
+    per_list = [_list_metrics(made, tested, k, split.protocol, split.cutoff, model) for model, made in models.items()]
+    return pl.concat(per_user), pl.concat(per_list)
+
+
+def final_lists(platform: Platform, tested: Window, trained: Manifest) -> pl.DataFrame:
+    """What the platform would have shown: ranked, then re-ranked."""
+    scorer = ranking.load_ranker(artifact(platform.home.artifacts, RANKER, trained.version))
+    ranked = ranking.rank_candidates([tested.rows], scorer, top_n=RANKED_PER_USER, threads=platform.settings.threads)
+    users = pl.concat([tested.rows[c.USER_ID], tested.held_out[c.USER_ID]]).unique().sort()
+    places = Places(tested.places, tested.barred)
+    context = rerank_context(platform, tested.items, tested.consumed, users, places)
+    return reranking.rerank(pl.concat(list(ranked)), context, platform.own_rules.rules).lists
+
+
+def rerank_context(
+    platform: Platform, items: pl.DataFrame, consumed: pl.DataFrame, users: pl.Series, places: Places
+) -> reranking.RerankContext:
+    """What the rules look at; `items` carry user counts, which order the fallback."""
+    settings = platform.settings
+    fallback = items.sort([USER_COUNT, c.ITEM_ID], descending=[True, False])
+    return reranking.RerankContext(
+        items=items,
+        consumed=consumed,
+        users=users,
+        fallback=fallback.select(c.ITEM_ID, pl.col(USER_COUNT).cast(pl.Float64).alias(c.SCORE)),
+        k=settings.k,
+        max_per_category=settings.max_per_category,
+        allow_repeats=settings.allow_repeats,
+        places=places.users,
+        barred=places.barred,
+    )
+
+
+def source_lists(rows: pl.DataFrame, source: str, k: int) -> pl.DataFrame:
+    """The first `k` of one source alone (user_id, item_id, rank)."""
+    rank = pl.col(c.source_rank(source)).cast(pl.Int32).alias(c.RANK)
+    return rows.select(c.USER_ID, c.ITEM_ID, rank).filter(pl.col(c.RANK) <= k)
+
+
+def _offered(platform: Platform, tested: Window) -> dict[str, tuple[pl.DataFrame, int]]:
+    """Candidates kept (user_id, item_id) and how many a user may have: all together, then those of each source."""
+    config = retrieval_config(platform)
+    names = [source.name for source in config.configured_sources()]
+    ranks = [c.source_rank(name) for name in names]
+    pairs = [c.USER_ID, c.ITEM_ID]
+    hits = tested.rows.select(*pairs, *ranks).join(tested.held_out, on=pairs, how="semi")
+    each = config.candidates_per_source
+    most = config.candidates or each * len(names)
+    alone = {name: (hits.filter(pl.col(rank).is_not_null()), each) for name, rank in zip(names, ranks, strict=True)}
+    return {ALL_CANDIDATES: (hits, most)} | alone
+
+
+def _list_metrics(
+    lists: pl.DataFrame, tested: Window, k: int, protocol: str, cutoff: datetime, model: str
+) -> pl.DataFrame:
+    n_users = tested.held_out[c.USER_ID].n_unique()
+    counts = tested.items.select(c.ITEM_ID, pl.col(USER_COUNT).alias("user_count"))
+    values = {
+        "coverage": catalogue_coverage(lists, tested.items.height, k),
+        "gini": gini_exposure(lists, tested.items.height, k),
+        "novelty": novelty(lists, counts, max(n_users, int(counts["user_count"].max() or 0)), k),  # pyright: ignore[reportArgumentType]
+    }
+    frame = pl.DataFrame(
+        {c.METRIC: list(values), c.VALUE: list(values.values())}, schema_overrides={c.VALUE: pl.Float64}
+    )
+    return frame.with_columns(_tags(cutoff, protocol, model, k))
+
+
+def _tags(cutoff: datetime, protocol: str, model: str, k: int) -> list[pl.Expr]:
+    return [
+        pl.lit(protocol).alias(c.PROTOCOL),
+        pl.lit(cutoff).dt.cast_time_unit("us").alias(c.CUTOFF),
+        pl.lit(model).alias(c.MODEL),
+        pl.lit(k, dtype=pl.Int32).alias(c.K),
+    ]
+
+
+def evaluate_once(platform: Platform, as_of: datetime, progress: Callable[[str], None]) -> pl.DataFrame:
+    """Mean metrics of each model on `[as_of, as_of + horizon)`, everything rebuilt from events before the as-of."""
+    known_at = datetime.now(UTC)
+    end = as_of + timedelta(days=platform.settings.horizon_days)
+    curriculum = plan_curriculum(platform, end, known_at)
+    if curriculum.protocol == "global":
+        plan = replace(curriculum.plan, tests=(as_of,))
+        curriculum = replace(curriculum, plan=plan)
+    per_user, per_list = evaluate(Shelf(platform, known_at, progress), curriculum, progress)
+    keys = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]
+    return (
+        pl.concat([per_user.select(*keys, c.VALUE), per_list.select(*keys, c.VALUE)])
+        .group_by(keys, maintain_order=True)
+        .agg(pl.col(c.VALUE).mean(), pl.len().alias(c.N_USERS))
+        .sort(keys)
+    )

@@ -1,0 +1,168 @@
+"""Parameters and weights of the candidate sources, chosen on exams of one's own data and held against those at hand.
+
+Where the exams come from, and what becomes of the choice, is decided elsewhere.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recs_platform.evaluation.bootstrap import Interval, paired_difference
+from recs_platform.stages.retrieval.config import RetrievalConfig
+from recs_platform.stages.retrieval.sources.base import Source
+from recs_platform.stages.retrieval.threads import side_by_side
+from recs_platform.stages.retrieval.tuning.budget import Budget, Shares, Watched
+from recs_platform.stages.retrieval.tuning.parameter_search import LEVEL, Parameters, SourceSearch, SourceStudy
+from recs_platform.stages.retrieval.tuning.ranges import RANGES, Range
+from recs_platform.stages.retrieval.tuning.source_trials import Exam, pool_exams
+from recs_platform.stages.retrieval.tuning.validation import Pool
+from recs_platform.stages.retrieval.weighting import choose_weights
+
+ENABLED, WEIGHT = "enabled", "weight"
+Weights = dict[str, float]
+# What a source without a weight offers comes last, but it does come.
+_LEAST_WEIGHT = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """`changes` by source: what `RetrievalConfig.with_sources` takes. `weights`: of all sources that are merged.
+
+    `default` and `tuned`: value@k of the merge by the config at hand and by the changes; `gain` is the difference with
+    its 95 % interval. `default_recall`, `tuned_recall`: share of what came next among the candidates that are kept.
+    """
+
+    changes: dict[str, Parameters]
+    searches: dict[str, SourceSearch]
+    weights: Weights
+    k: int
+    default: float
+    tuned: float
+    gain: Interval
+    default_recall: float
+    tuned_recall: float
+
+    @property
+    def is_gained(self) -> bool:
+        """Whether the changes are better by more than chance: the lower end of the interval is above 0."""
+        return bool(self.changes) and self.gain.low > 0
+
+
+def tune_retrieval(
+    exams: Sequence[Exam],
+    config: RetrievalConfig,
+    names: Collection[str],
+    budget: Budget,
+    *,
+    k: int,
+    fixed: Mapping[str, Collection[str]],
+    seed: int,
+    threads: int,
+    watch: Callable[[Watched], None],
+) -> Tuning:
+    """Search the parameters of the sources `names`, then weigh them and all enabled ones; the merge counts at `k`.
+
+    `fixed` fields of a source stay as the config has them. A source's parameters are changed where they beat those at
+    hand by more than chance (see `SourceSearch.kept`), and so are the weights; one that is off is switched on where it
+    adds to the merge of the others by more than chance. Without `until` the same exams and seed give the same
+    changes at any number of threads.
+    """
+    depth = config.candidates_per_source
+    studies = [SourceStudy(exams, source, ranges, k=depth, seed=seed) for source, ranges in _plan(config, names, fixed)]
+    shares = Shares(budget, threads, watch)
+    with side_by_side(threads) as pool:
+        try:
+            list(pool.map(shares.step, studies))
+            waiting = sorted((study for study in studies if study.is_open), key=_seconds)
+            shares.waiting = len(waiting)
+            list(pool.map(shares.search, waiting))
+        finally:
+            shares.stop()
+    return _compose(exams, config, {study.source.name: study.result() for study in studies}, fixed, k=k, seed=seed)
+
+
+def _seconds(study: SourceStudy) -> float:
+    return study.trials[0].seconds
+
+
+def _plan(
+    config: RetrievalConfig, names: Collection[str], fixed: Mapping[str, Collection[str]]
+) -> list[tuple[Source, Mapping[str, Range]]]:
+    """Sources to try, the enabled ones and those asked for, and what to search of each."""
+    everything = config.with_sources({name: {ENABLED: True} for name in names}).configured_sources()
+    return [(source, _searched(source.name, fixed) if source.name in names else {}) for source in everything]
+
+
+def _searched(name: str, fixed: Mapping[str, Collection[str]]) -> Mapping[str, Range]:
+    ranges: Mapping[str, Range] = RANGES.get(name, {})
+    return {field: found for field, found in ranges.items() if field not in fixed.get(name, ())}
+
+
+def _compose(
+    exams: Sequence[Exam],
+    config: RetrievalConfig,
+    searches: Mapping[str, SourceSearch],
+    fixed: Mapping[str, Collection[str]],
+    *,
+    k: int,
+    seed: int,
+) -> Tuning:
+    enabled = [name for name in searches if config.sources[name].enabled]
+    before = pool_exams(exams, {name: searches[name].default.lists for name in enabled})
+    after = pool_exams(exams, {name: search.kept.lists for name, search in searches.items() if search.kept.speaks})
+    at_hand = {name: config.sources[name].weight for name in enabled}
+    pinned = {name: weight for name, weight in at_hand.items() if WEIGHT in fixed.get(name, ())}
+    weights = at_hand
+    for names in (enabled, list(searches)):
+        wanted = [name for name in after.names if name in names]
+        if not wanted:
+            continue
+        pool = pool_exams(exams, {name: searches[name].kept.lists for name in wanted})
+        found = at_hand | choose_weights(pool, k, seed=seed, fixed=pinned).weights
+        if _is_better(after, found, weights, k, config.candidates, seed):
+            weights = {name: weight for name, weight in found.items() if name in enabled or weight > 0}
+    tuned, default = after.values(weights, k), before.values(at_hand, k)
+    return Tuning(
+        changes=_changes(config, searches, weights),
+        searches=dict(searches),
+        weights=weights,
+        k=k,
+        default=float(default.mean()),
+        tuned=float(tuned.mean()),
+        gain=paired_difference(tuned, default, seed),
+        default_recall=float(_recalls(before, at_hand, config.candidates).mean()),
+        tuned_recall=float(_recalls(after, weights, config.candidates).mean()),
+    )
+
+
+def _is_better(pool: Pool, found: Weights, at_hand: Weights, k: int, kept: int | None, seed: int) -> bool:
+    """Whether weights gain more than chance at `k`, and lose no more than chance of what is kept as candidates."""
+    gain = paired_difference(pool.values(found, k), pool.values(at_hand, k), seed, level=LEVEL)
+    loss = paired_difference(_recalls(pool, at_hand, kept), _recalls(pool, found, kept), seed, level=LEVEL)
+    return gain.low > 0 and loss.low <= 0
+
+
+def _recalls(pool: Pool, weights: Weights, kept: int | None) -> NDArray[np.float64]:
+    offered = {name: max(weight, _LEAST_WEIGHT) for name, weight in weights.items()}
+    return pool.recalls(offered, kept or len(pool.places) + 1)
+
+
+def _changes(
+    config: RetrievalConfig, searches: Mapping[str, SourceSearch], weights: Weights
+) -> dict[str, dict[str, Any]]:
+    """Fields that differ from the config, by source; sources that stay off are left as they are."""
+    wanted = {name: searches[name].kept.source.config.model_copy(update={WEIGHT: weights[name]}) for name in weights}
+    return {
+        name: changed
+        for name, tuned in wanted.items()
+        if (
+            changed := {
+                field: value
+                for field, value in tuned.model_dump().items()
+                if value != getattr(config.sources[name], field)
+            }
+        )
+    }

@@ -1,0 +1,68 @@
+"""What the settings say of retrieval reaches it, and what is wrong in them is named."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from recs_platform.contracts.errors import UsageError
+from recs_platform.pipeline.retrieval.inputs import KEPT_OF_EACH, item_vectors, retrieval_config, vectors_version
+from recs_platform_tests.homes import platform_at
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "says"),
+    [
+        ({"sources": {"oracle": {}}}, "sources", "unknown sources ['oracle']"),
+        ({"sources": {"trending": {"half_life_days": -1}}}, "sources.trending.half_life_days", "greater than 0"),
+        ({"sources": {"trending_1d": {"half_life": 1}}}, "sources.trending_1d.half_life", "no such field"),
+        ({"segments": {"new": {"off": ["als", "oracle"]}}}, "segments.new.off", "unknown sources ['oracle']"),
+        ({"segments": {"new": {"quotas": {"als": -1}}}}, "segments.new.quotas.als", "greater than or equal to 0"),
+        ({"segments": {"new": {"on": ["als"]}}}, "segments.new.on", "no such field"),
+        ({"quotas": {"oracle": 3}}, "quotas.oracle", "unknown sources ['oracle']"),
+        ({"cold": {"positives_max": -1}}, "cold.positives_max", "greater than or equal to 0"),
+        ({"cold": {"order": [["popularity"], ["oracle"]]}}, "cold.order", "unknown sources ['oracle']"),
+        ({"cold": {"order": [["content"], ["popularity", "content"]]}}, "cold.order", "more than once: ['content']"),
+        ({"cold": {"order": ["content"]}}, "cold.order", "valid tuple"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, asked: dict[str, object], field: str, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        retrieval_config(platform_at(tmp_path, retrieval=asked))
+    assert str(refused.value).startswith(f"{tmp_path / 'recs.toml'}: retrieval.{field} ")
+    assert says in str(refused.value)
+
+
+def test_quotas_of_ones_own_go_before_those_of_each(tmp_path: Path) -> None:
+    config = retrieval_config(platform_at(tmp_path, retrieval={"quotas": {"new_items": 3}}))
+    assert (config.quotas["new_items"], config.quotas["als"]) == (3, KEPT_OF_EACH)
+
+
+def test_a_file_of_vectors_switches_its_source_on_and_another_makes_another_version(tmp_path: Path) -> None:
+    without = platform_at(tmp_path, retrieval={})
+    assert (item_vectors(without), vectors_version(without)) == (None, None)
+    assert not retrieval_config(without).sources["vectors"].enabled
+    platform = platform_at(tmp_path, retrieval={"vectors": "mine.parquet"})
+    versions: list[str | None] = []
+    for value in (1.0, 2.0):
+        pl.DataFrame({"item_id": ["a"], "vector": [[value, 0.0]]}).write_parquet(tmp_path / "mine.parquet")
+        versions.append(vectors_version(platform))
+    assert len(set(versions)) == 2
+    assert retrieval_config(platform).sources["vectors"].enabled
+    read = item_vectors(platform)
+    assert read is not None
+    assert read.rows() == [("a", [2.0, 0.0])]
+
+
+def test_a_missing_file_of_vectors_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"mine\.parquet"):
+        item_vectors(platform_at(tmp_path, retrieval={"vectors": "mine.parquet"}))
+
+
+def test_who_is_cold_and_what_they_are_offered_reaches_retrieval(tmp_path: Path) -> None:
+    cold = {"positives_max": 2, "order": [["content"], ["popularity"]]}
+    config = retrieval_config(platform_at(tmp_path, retrieval={"cold": cold}))
+    assert config.cold.positives_max == 2
+    assert [[source.name for source in group] for group in config.cold_groups()] == [["content"], ["popularity"]]
+    assert "content" in {source.name for source in config.fitted_sources()}
+    assert retrieval_config(platform_at(tmp_path, retrieval={"cold": {"order": []}})).cold_groups() == ()
