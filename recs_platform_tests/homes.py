@@ -17,7 +17,8 @@ from recs_platform.cli import main
 from recs_platform.contracts.tables import LISTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assembly import build_definitions
-from recs_platform.defs.partitions import AS_OF_PARTITIONS, KNOWN_AT_TAG
+from recs_platform.defs.partitions import AS_OF_PARTITIONS
+from recs_platform.defs.resources import KNOWN_AT_TAG
 from recs_platform.pipeline.platform import Platform, sql_folder
 from recs_platform.settings import Settings
 from recs_platform.warehouse.hashing import content_hash

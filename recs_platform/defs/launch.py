@@ -13,15 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 import dagster as dg
 
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assembly import build_definitions
-from recs_platform.defs.jobs import BUILD, INGEST
-from recs_platform.defs.partitions import AS_OF_PARTITIONS, FORCED, FORCED_TAG, KNOWN_AT_TAG
-from recs_platform.defs.resources import process_tags
+from recs_platform.defs.jobs import BUILD, INGEST, LOGGING
+from recs_platform.defs.partitions import AS_OF_PARTITIONS
+from recs_platform.defs.resources import FORCED, FORCED_TAG, KNOWN_AT_TAG, as_of_config, process_tags
 from recs_platform.defs.workspace import runs_under
 from recs_platform.pipeline.event_span import require_possible
 from recs_platform.pipeline.ingestion.quarantine import REPLAY_TAG, Refused
@@ -129,7 +130,8 @@ def build(
     tags = {FORCED_TAG: FORCED} if forced else {}
     if known_at is not None:
         tags[KNOWN_AT_TAG] = known_at.isoformat()
-    return _run(instance, _definitions(platform), BUILD, tags, key, watch)
+    chosen = as_of_config(force=forced, known_at=known_at)
+    return _run(instance, _definitions(platform), BUILD, tags, key, watch, chosen)
 
 
 @cache
@@ -144,6 +146,7 @@ def _run(
     tags: Mapping[str, str],
     partition_key: str | None,
     watch: Callable[[str, str], None],
+    run_config: Mapping[str, Any] | None = None,
 ) -> Outcome:
     job_def = definitions.resolve_job_def(job)
     run_id = str(uuid.uuid4())
@@ -153,6 +156,7 @@ def _run(
             partition_key=partition_key,
             run_id=run_id,
             tags={**process_tags(run_id), **tags},
+            run_config=None if run_config is None else {**LOGGING, **run_config},
             raise_on_error=False,
         )
     outcome = _outcome(result.run_id, result.success, result.all_events)

@@ -11,7 +11,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assets.ranking import RANKER_KEY, TRAINING_SET_KEY
 from recs_platform.defs.leakage_check import NO_LEAK
-from recs_platform.defs.partitions import KNOWN_AT_TAG
+from recs_platform.defs.resources import KNOWN_AT_TAG
 from recs_platform.lake.artifacts import artifact, sealed_versions
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import Built, copy_home, execute

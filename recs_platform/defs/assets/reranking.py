@@ -9,6 +9,7 @@ from recs_platform.contracts.tables import ITEM_NEIGHBOURS, LISTS, RANKED, SHORT
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_tables
 from recs_platform.defs.partitions import run_of
+from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import upstream_keys
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS
 from recs_platform.pipeline.lists.lists import Lists, list_filters, make_lists
@@ -39,9 +40,9 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
             for name, description in _promises(platform).items()
         ],
     )
-    def recommendations(context: dg.AssetExecutionContext) -> Results:
+    def recommendations(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         """Rules applied, everybody served, each row with a reason that is true."""
-        run = run_of(context)
+        run = run_of(context, as_of_run)
         made = make_lists(run)
         lists = write_frames(run.platform, LISTS, [made.lists], run.as_of)
         short = write_frames(run.platform, SHORT_LISTS, [made.short_lists], run.as_of)
