@@ -26,15 +26,12 @@ from recs_platform.pipeline.data_versions import WITHHELD, data_version, known_f
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.training.splits import Protocol, Split, global_splits, per_user_splits
 from recs_platform.pipeline.training.windows import read_window, window, window_basis
+from recs_platform.settings import TrainingSettings
 from recs_platform.stages import ranking
 from recs_platform.stages.retrieval.threads import limited
 
 RANKER = "ranker"
 BASIS = "basis"
-WINDOWS_MIN = 8
-POSITIVES_MIN = 500
-USERS_MIN = 200
-POOLED_USERS_MIN = 200
 NO_LABELS = "1970-01-01T00:00:00+00:00"  # a ranker that learned from nothing may serve any as-of
 NOBODY = content_key({WITHHELD: []})
 
@@ -47,6 +44,7 @@ class Curriculum:
     as_of: datetime
     known_at: datetime
     plan: CutoffPlan
+    windows_min: int
 
     def tests(self) -> list[Split]:
         """Splits to test at, oldest first."""
@@ -58,7 +56,7 @@ class Curriculum:
         """Windows that testing and training ask for however many positives they turn out to hold, oldest first."""
         tests = self.tests()
         learners = [*tests[:1], None]
-        wanted = [split for learner in learners for split in self.training_for(learner)[:WINDOWS_MIN]]
+        wanted = [split for learner in learners for split in self.training_for(learner)[: self.windows_min]]
         return sorted({*tests, *wanted}, key=lambda split: split.name)
 
     def training_for(self, split: Split | None) -> list[Split]:
@@ -85,8 +83,9 @@ def plan_curriculum(platform: Platform, as_of: datetime, known_at: datetime) -> 
     )
     protocol = settings.evaluation_protocol
     if protocol == "auto":
-        protocol = "global" if _pooled_users(interactions, plan) >= POOLED_USERS_MIN else "per_user"
-    return Curriculum(protocol, as_of, known_at, plan)
+        is_enough = _pooled_users(interactions, plan) >= settings.training.pooled_users_min
+        protocol = "global" if is_enough else "per_user"
+    return Curriculum(protocol, as_of, known_at, plan, settings.training.windows_min)
 
 
 def _pooled_users(interactions: pl.DataFrame, plan: CutoffPlan) -> int:
@@ -136,19 +135,19 @@ class Shelf:
         return sorted(self._taken.values(), key=lambda manifest: (manifest.as_of, manifest.version))
 
     def to_learn_from(self, splits: Iterable[Split]) -> list[Manifest]:
-        """Windows newest first: at least eight, then on until they hold 500 positives or 200 users."""
+        """Windows newest first: the least number, then on until they hold the least number of positives or users."""
         taken: list[Manifest] = []
         for split in splits:
             taken.append(self.take(split))
-            if len(taken) >= WINDOWS_MIN and _is_enough(taken):
+            if _is_enough(taken, self.platform.settings.training):
                 break
         return taken
 
 
-def _is_enough(windows: Sequence[Manifest]) -> bool:
+def _is_enough(windows: Sequence[Manifest], least: TrainingSettings) -> bool:
     positives = sum(manifest.metrics["positives"] for manifest in windows)
     users = max(manifest.metrics["users"] for manifest in windows)
-    return positives >= POSITIVES_MIN or users >= USERS_MIN
+    return len(windows) >= least.windows_min and (positives >= least.positives_min or users >= least.users_min)
 
 
 def training_basis(platform: Platform) -> str:
@@ -162,6 +161,7 @@ def training_basis(platform: Platform) -> str:
             "horizon_days": settings.horizon_days,
             "train_every_days": settings.train_every_days,
             "evaluation_protocol": settings.evaluation_protocol,
+            "training": settings.training.model_dump(),
         }
     )
 
