@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from recs_platform.defs.assembly import build_definitions
+from recs_platform.defs.assembly import definitions_of
 from recs_platform.defs.automation import ASKED_TAG, ATTEMPTS_MAX
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import Built, copy_home, land_contract, platform_at, take_in
@@ -32,19 +32,19 @@ def waiting(tmp_path: Path) -> Platform:
 
 
 def _landing(platform: Platform, instance: dg.DagsterInstance, cursor: str | None = None):
-    sensor = build_definitions(platform).resolve_sensor_def("landing_sensor")
+    sensor = definitions_of(platform).resolve_sensor_def("landing_sensor")
     return sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor))
 
 
 def _daily(platform: Platform, instance: dg.DagsterInstance, at: datetime):
-    repository = build_definitions(platform).get_repository_def()
+    repository = definitions_of(platform).get_repository_def()
     context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at, repository_def=repository)
     return repository.get_schedule_def("daily_build").evaluate_tick(context)
 
 
 def _after_ingestion(platform: Platform, instance: dg.DagsterInstance):
     """What the sensor on successful ingestions asks for after one."""
-    definitions = build_definitions(platform)
+    definitions = definitions_of(platform)
     done = definitions.resolve_job_def("ingest").execute_in_process(instance=instance)
     (success,) = [event for event in done.all_events if event.event_type is dg.DagsterEventType.PIPELINE_SUCCESS]
     context = dg.build_run_status_sensor_context("new_events_sensor", success, instance, done.dagster_run)
@@ -94,7 +94,7 @@ def test_the_run_that_was_asked_for_takes_the_files_in_and_nothing_more_is_asked
 ) -> None:
     request = _landing(waiting, instance).run_requests
     assert request
-    job = build_definitions(waiting).resolve_job_def("ingest")
+    job = definitions_of(waiting).resolve_job_def("ingest")
     assert job.execute_in_process(instance=instance, tags=request[0].tags).success
     tick = _landing(waiting, instance)
     assert not tick.run_requests
