@@ -16,7 +16,7 @@ _OF_TABLES = {"expression", "relationships", "unique"}
 
 
 def check_columns(path: Path, file: ModelFile, selected: Sequence[str]) -> None:
-    """The yml has the columns of the final select in their order, and a grain of them."""
+    """The yml has the columns of the final select in their order, a grain of them, and types that the lake keeps."""
     yml, declared = path.with_suffix(".yml"), tuple(column.name for column in file.columns)
     if declared != tuple(selected):
         missing = [name for name in selected if name not in declared]
@@ -26,6 +26,9 @@ def check_columns(path: Path, file: ModelFile, selected: Sequence[str]) -> None:
     unknown = [name for name in file.grain if name not in declared]
     if unknown:
         raise ModelError(f"{yml}: grain {unknown} is no column")
+    zoneless = [column.name for column in file.columns if column.data_type.removesuffix("[]") == "TIMESTAMP"]
+    if zoneless and file.materialized == "table":
+        raise ModelError(f"{yml}: {zoneless} are TIMESTAMP, and tables keep no time without a zone; use TIMESTAMPTZ")
 
 
 def check_upstreams(path: Path, read: Sequence[str], file: ModelFile, tables: Tables) -> None:

@@ -84,8 +84,8 @@ def test_types_are_stored_nullable_plain_signed_and_in_utc_microseconds():
         ("s", pa.string()), ("l", pa.list_(pa.string())), ("u", pa.int64()), ("d", pa.string()), ("t", INSTANT),
         ("r", pa.struct([("t", INSTANT)])),
     ])  # fmt: skip
-    assert stored_schema(NAME, odd).equals(plain)
-    assert stored_schema(NAME, plain).equals(plain)
+    assert stored_schema(odd).equals(plain)
+    assert stored_schema(plain).equals(plain)
 
 
 def test_a_value_too_large_for_its_stored_type_is_refused(lake):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from recs_platform.contracts.errors import ModelError
-from recs_platform.warehouse.declarations import check_features
+from recs_platform.warehouse.declarations import check_columns, check_features
 from recs_platform.warehouse.model_files import read_model_file
 
 WHOLE = {
@@ -44,3 +44,19 @@ def test_a_feature_states_unit_scope_missing_and_range(
     else:
         with pytest.raises(ModelError, match=rf"users\.yml: the feature age lacks {lacking}$"):
             check_features(path, read_model_file(path))
+
+
+@pytest.mark.parametrize("dtype", ["timestamp", "timestamp[]"])
+def test_a_table_keeps_no_time_without_a_zone(tmp_path: Path, dtype: str) -> None:
+    for materialized in ("table", "view"):
+        path = tmp_path / "users.yml"
+        path.write_text(
+            f"name: users\ndescription: Rows\nmaterialized: {materialized}\ngrain: [seen_at]\ncolumns:\n"
+            f"  - {{name: seen_at, data_type: '{dtype}', description: When}}\n"
+        )
+        file = read_model_file(path)
+        if materialized == "view":
+            check_columns(path, file, ["seen_at"])
+        else:
+            with pytest.raises(ModelError, match=r"users\.yml: \['seen_at'\] are TIMESTAMP.*use TIMESTAMPTZ"):
+                check_columns(path, file, ["seen_at"])
