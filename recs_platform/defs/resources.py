@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
+from recs_platform.contracts.home import Lock
 from recs_platform.lake.locks import at_work, exclusive
 from recs_platform.lake.processes import process_name
 from recs_platform.pipeline.build_records import raw_versions
@@ -44,7 +45,7 @@ def as_of_lock(context: dg.InitResourceContext) -> Iterator[Mapping[str, int]]:
         if log is not None:
             log.warning(message)
 
-    with exclusive(platform.home.locks / "as_of", on_wait=say):
+    with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         yield raw_versions(platform)
 
 

@@ -16,6 +16,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from recs_platform.contracts.errors import ContractError
+from recs_platform.contracts.time import MILLISECOND_NANOSECONDS
 from recs_platform.lake.protocol import open_table
 from recs_platform.lake.schemas import require_fit, require_storable, stored_schema
 
@@ -87,7 +88,7 @@ def _link(file: Path, target: Path) -> Path:
 def _add(file: Path) -> AddAction:
     stat = file.stat()
     rows = pq.read_metadata(file).num_rows
-    changed_ms = stat.st_mtime_ns // 1_000_000
+    changed_ms = stat.st_mtime_ns // MILLISECOND_NANOSECONDS
     return AddAction(file.name, stat.st_size, {}, changed_ms, data_change=True, stats=json.dumps({"numRecords": rows}))
 
 

@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
+from recs_platform.lake.column_types import INSTANT
 
 if TYPE_CHECKING:
     import polars as pl
 
     Rows = pa.Table | pa.RecordBatchReader | pl.DataFrame
 
-INSTANT = pa.timestamp("us", "UTC")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

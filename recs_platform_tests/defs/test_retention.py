@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from recs_platform.contracts.home import Lock
 from recs_platform.contracts.tables import REMOVALS
 from recs_platform.defs.assets import retention
 from recs_platform.lake.locks import exclusive
@@ -130,7 +131,7 @@ def test_a_publish_that_failed_is_made_up_for(mixed: Path, monkeypatch: pytest.M
 
 def test_a_build_under_way_puts_the_removal_off(mixed: Path) -> None:
     platform = home_at(mixed, DAYS)
-    with exclusive(platform.home.locks / "as_of"):
+    with exclusive(platform.home.lock(Lock.AS_OF)):
         said = ingest(platform)
     assert "as_of is held by process" in said["retention"]
     assert said["events_removed"] == 0

@@ -17,8 +17,8 @@ from deltalake import DeltaTable
 from recs_platform.cli import app
 from recs_platform.contracts.tables import AS_OF_TABLES, CURRENT, RAW_TABLES, RELEASES
 from recs_platform.defs.assembly import build_definitions
+from recs_platform.lake.column_types import arrow_schema
 from recs_platform.lake.tables import Lake
-from recs_platform.warehouse.arrow_types import arrow_schema
 from recs_platform_tests.homes import Built, ask, platform_at
 
 HERE = Path(__file__).parent

@@ -7,6 +7,7 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
+from recs_platform.contracts.time import SECOND_MICROSECONDS
 from recs_platform.pipeline.geo_availability import Places, read_places
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import IS_WITHHELD
@@ -81,7 +82,7 @@ def make_lists(platform: Platform, at: datetime, known: datetime) -> Lists:
     result = reranking.rerank(rows, context, platform.own_rules.rules)
     telling = segments.join(withheld, on=c.USER_ID, how="anti")
     profiles = users.join(telling, on=c.USER_ID, how="left")
-    since_us = round((at - timedelta(days=REASON_DAYS)).timestamp() * 1_000_000)
+    since_us = round((at - timedelta(days=REASON_DAYS)).timestamp() * SECOND_MICROSECONDS)
     explained = reranking.add_reasons(
         result.lists,
         history=interactions,

@@ -5,6 +5,7 @@ Indexes over them, and candidates, are made elsewhere.
 
 from datetime import UTC, datetime
 
+from recs_platform.contracts.home import Lock
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.lake.artifacts import artifact, is_sealed, library_versions, write_artifact, write_manifest
 from recs_platform.lake.locks import exclusive
@@ -74,7 +75,7 @@ def seal_embeddings(platform: Platform, at: datetime, known: datetime) -> tuple[
         return version, True
     base_at = base_as_of(platform, at)
     base = None if base_at is None else seal_embeddings(platform, base_at, known)[0]
-    with exclusive(platform.home.locks / EMBEDDINGS):
+    with exclusive(platform.home.lock(Lock.EMBEDDINGS)):
         if is_sealed(platform.home.artifacts, EMBEDDINGS, version):
             return version, True
         made = _embeddings(platform, read_history(platform, at, known), base)

@@ -21,6 +21,7 @@ from recs_platform.evaluation.metrics import (
     user_metrics,
 )
 from recs_platform.lake.artifacts import artifact
+from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.geo_availability import Places
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import retrieval_config
@@ -29,7 +30,6 @@ from recs_platform.pipeline.training.splits import Split
 from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, USER_COUNT, Window, read_window
 from recs_platform.pipeline.tuning.tuned_configs import adopted_manifest
 from recs_platform.stages import ranking, reranking
-from recs_platform.warehouse.arrow_types import arrow_schema
 
 FINAL = "final"
 ALL_CANDIDATES = "candidates"

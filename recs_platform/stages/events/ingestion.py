@@ -16,7 +16,7 @@ import duckdb
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
-from recs_platform.contracts.home import Home
+from recs_platform.contracts.home import Home, Lock
 from recs_platform.contracts.tables import BATCH_TABLES, EVENTS, INGESTIONS, QUARANTINE, TableContract
 from recs_platform.lake.batches import next_number, open_batch, recover
 from recs_platform.lake.locks import exclusive
@@ -47,7 +47,6 @@ from recs_platform.stages.events.refused_rows import QUARANTINED, make_quarantin
 from recs_platform.stages.events.sources import SOURCE_TABLES, Source
 from recs_platform.warehouse.clauses import text_literal
 
-LOCK = "ingest"
 CONTRACTS = {contract.table: contract for contract in BATCH_TABLES}
 AS_IT_COMES = Privacy()
 
@@ -84,7 +83,7 @@ def ingest(
     written.
     """
     door = Door(home, lake, sources, privacy, now, progress)
-    with exclusive(home.locks / LOCK, on_wait=progress):
+    with exclusive(home.lock(Lock.INGEST), on_wait=progress):
         recovered = tuple(recover(home.batches, lake, CONTRACTS))
         landed = _settled(door, settle_seconds)
         files = split_pending(landed, lake)
@@ -117,7 +116,7 @@ def rehearse(
     The report also tells when the events that each file will bring occurred.
     """
     door = Door(home, lake, sources, privacy, now, progress)
-    with exclusive(home.locks / LOCK, on_wait=progress):
+    with exclusive(home.lock(Lock.INGEST), on_wait=progress):
         recovered = tuple(recover(home.batches, lake, CONTRACTS))
         landed = _settled(door, settle_seconds)
         files = split_pending(landed, lake)
@@ -135,7 +134,7 @@ def rehearse(
 @contextmanager
 def working(door: Door, con: duckdb.DuckDBPyConnection) -> Generator[Intake, None, None]:
     """An intake with a scratch folder and a cursor of its own, both gone afterwards; a full disk is told as such."""
-    scratch = Scratch(door.home.temporary / LOCK)
+    scratch = Scratch(door.home.temporary / Lock.INGEST)
     shutil.rmtree(scratch.folder, ignore_errors=True)
     try:
         scratch.folder.mkdir(parents=True)

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from recs_platform.contracts.time import SECOND_NANOSECONDS
 from recs_platform.lake.disk import flush
 from recs_platform.stages.events.hashes import content_hash
 from recs_platform.stages.events.sources import FORMATS
@@ -56,7 +57,7 @@ class RawFile:
             # Some write a day of zeros where they know none.
             return changed
         # A member is no younger than its zip; where clocks are ahead of UTC it would seem so.
-        return min(int(told.timestamp()) * 1_000_000_000, changed)
+        return min(int(told.timestamp()) * SECOND_NANOSECONDS, changed)
 
     def _member_digest(self) -> str:
         digest = hashlib.sha256()

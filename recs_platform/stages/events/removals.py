@@ -15,15 +15,14 @@ from datetime import datetime
 import duckdb
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.home import Home
+from recs_platform.contracts.home import Home, Lock
 from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE, REMOVALS, TableContract
-from recs_platform.lake.disk import flush
+from recs_platform.lake.disk import flush, replace_text
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.tables import Lake
 from recs_platform.warehouse.clauses import instant_literal, quoted, scan, text_literal, typed_columns
 
 RETENTION = "retention"
-INGEST_LOCK = "ingest"
 _UNDER_WAY, _REPUBLISH = "retention.unfinished", "republish.due"
 _ROWS_A_READ = 100_000
 _KEY = f"{c.FILE_HASH}, {c.CONTRACT_TABLE}"
@@ -68,7 +67,7 @@ def settle_removals(
     To be called when files were taken in, before the ledger is checked. Rows that are there again lower a number; only
     a removal under way raises one. Nothing is written when nothing changes.
     """
-    with exclusive(home.locks / INGEST_LOCK, on_wait=progress), closing(con.cursor()) as cursor:
+    with exclusive(home.lock(Lock.INGEST), on_wait=progress), closing(con.cursor()) as cursor:
         cursor.execute("set TimeZone = 'UTC'")
         settle(Raw(home, lake, cursor), now)
 
@@ -152,11 +151,7 @@ def _in_tables(raw: Raw) -> str:
 
 def _note(home: Home, name: str, text: str) -> None:
     home.locks.mkdir(parents=True, exist_ok=True)
-    note, aside = home.locks / name, home.locks / f".{name}"
-    aside.write_text(text, encoding="utf-8")
-    flush((aside,))
-    aside.replace(note)
-    flush((home.locks,))
+    replace_text(home.locks / name, text)
 
 
 def _strike(home: Home, name: str) -> None:

@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.home import Home
+from recs_platform.contracts.home import Home, Lock
 from recs_platform.contracts.tables import INGESTIONS, QUARANTINE, TableContract
 from recs_platform.lake.batches import REPLACES, next_number, open_batch, recover
 from recs_platform.lake.locks import exclusive
@@ -32,7 +32,6 @@ from recs_platform.stages.events.deciding import (
 from recs_platform.stages.events.ingestion import (
     AS_IT_COMES,
     CONTRACTS,
-    LOCK,
     Door,
     count_repeats,
     require_written,
@@ -101,7 +100,7 @@ def replay(
     there is nothing to replay, and on a dry run. Raises ModelError when a source's SQL is wrong; then nothing changes.
     """
     door = Door(home, lake, sources, privacy, now, progress)
-    with exclusive(home.locks / LOCK, on_wait=progress):
+    with exclusive(home.lock(Lock.INGEST), on_wait=progress):
         recover(home.batches, lake, CONTRACTS)
         plan = _plan(door, choose or _any)
         if not plan.files:

@@ -15,17 +15,16 @@ import duckdb
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import Busy
-from recs_platform.contracts.home import Home
+from recs_platform.contracts.home import Home, Lock
 from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS, QUARANTINE, REMOVALS, TableContract
 from recs_platform.lake.disk import flush_tree
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events.hashes import ContentHashes
-from recs_platform.stages.events.removals import INGEST_LOCK, Raw, begin_removal, is_republish_due, settle
+from recs_platform.stages.events.removals import Raw, begin_removal, is_republish_due, settle
 from recs_platform.warehouse.clauses import instant_literal, text_literal
 
 # Builds read the tables' files as they were when they began.
-BUILD_LOCK = "as_of"
 # None has partitions, and all are written under the ingest lock alone.
 _EMPTIED = (EVENTS, QUARANTINE, EVENT_FLAGS)
 _ARRIVING = (".part", ".tmp")
@@ -70,7 +69,7 @@ def retain(
     """
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     before = midnight - timedelta(days=retention_days)
-    with exclusive(home.locks / INGEST_LOCK, on_wait=progress), closing(con.cursor()) as cursor:
+    with exclusive(home.lock(Lock.INGEST), on_wait=progress), closing(con.cursor()) as cursor:
         if not lake.exists(INGESTIONS.name):
             return RetentionReport(before)
         cursor.execute("set TimeZone = 'UTC'")
@@ -100,7 +99,7 @@ def _remove_rows(raw: Raw, before: datetime) -> RetentionReport:
     old = [raw.count(f"{raw.rows(table, column)} where {_is_old(column, before)}") for table, column in dated]
     if not any(old) and not any(_unnamed_files(raw, table) for table in _EMPTIED):
         return RetentionReport(before)
-    with exclusive(raw.home.locks / BUILD_LOCK, wait=False):
+    with exclusive(raw.home.lock(Lock.AS_OF), wait=False):
         begin_removal(raw.home, before)
         flags = _remove_flags(raw, before)
         for (table, column), rows in zip(dated, old, strict=True):

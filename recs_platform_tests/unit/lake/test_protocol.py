@@ -12,7 +12,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.lake.adoption import fits
-from recs_platform.lake.schemas import INSTANT
+from recs_platform.lake.column_types import INSTANT
 from recs_platform.lake.tables import Lake
 from recs_platform_tests.unit.lake.children import AS_OF
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import Busy, ContractError, NotReady, UsageError
 from recs_platform.lake import tables
-from recs_platform.lake.schemas import INSTANT, stored_schema
+from recs_platform.lake.column_types import INSTANT
+from recs_platform.lake.schemas import stored_schema
 from recs_platform.lake.tables import Lake
 from recs_platform_tests.unit.lake.children import AS_OF, column
 
