@@ -33,7 +33,10 @@ def sentence(fault: ErrorDetails, model: type[BaseModel]) -> str:
     if fault["type"] == "extra_forbidden":
         known = _fields_at(model, loc[:-1])
         return f"{name} is no such field{did_you_mean(str(loc[-1]), known) or '; there are: ' + ', '.join(known)}"
-    message = fault["msg"][:1].lower() + fault["msg"][1:]
+    text = fault["msg"].removeprefix("Value error, ")
+    message = text[:1].lower() + text[1:]
+    if not loc:
+        return message
     if fault["type"] == "missing":
         return f"{name} is missing"
     field = _field_at(model, loc)

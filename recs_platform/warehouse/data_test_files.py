@@ -75,7 +75,9 @@ def table_reference(text: str) -> tuple[str | None, str]:
     """Schema and table of `source('raw', 'events')`; of `ref('stg_events')` the table alone. Raises ValueError."""
     found = _TABLE.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is no table; write ref('stg_events') or, of a contract table, source('raw', 'events')")
+        raise ValueError(
+            f"{text!r} is no table; write ref('stg_events') or, of a contract table, source('raw', 'events')"
+        )
     return found[2], found[1] or found[3]
 
 
@@ -84,7 +86,7 @@ def _parts(kind: str, given: object) -> tuple[Row, Row]:
     if not isinstance(given, dict):
         needed, _ = _ARGUMENTS[kind]
         written = ", ".join(f"{name}: …" for name in sorted(needed))
-        raise ValueError(f"data test {kind!r} is written {{{kind}: {{{written}}}}}")
+        raise ValueError(f"data test {kind!r} is written {{{kind}: {{{written}}}}}")  # noqa: TRY004  pydantic's
     arguments = dict(cast("Row", given))
     config: object = arguments.pop("config", {})
     arguments |= cast("Row", arguments.pop("arguments", {}))
