@@ -37,13 +37,14 @@ def all_features(folder: Path, scale: float) -> list[Row]:
 
 def all_segments(_folder: Path, _scale: float) -> list[Row]:
     """Behavioural segments of everyone, from the features of `all_features`."""
+    from recs_platform.pipeline.as_of_run import AsOfRun
     from recs_platform.pipeline.segments import segment_as_of
 
     platform = open_platform()
     with platform.model_run(AS_OF, datetime.now(UTC)) as run:
         run.materialize("segments.user_segments")
         reading, users = timed(lambda: run.frame("features.user_features").height)
-        seconds, _ = timed(lambda: segment_as_of(platform, AS_OF, datetime.now(UTC)))
+        seconds, _ = timed(lambda: segment_as_of(AsOfRun(platform, AS_OF, datetime.now(UTC))))
     return [Row(ALL_SEGMENTS, seconds, users, "users", "reading their features", reading)]
 
 

@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
+from recs_platform.contracts.shapes import Shapes
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.validation_errors import first_fault
 
@@ -158,39 +159,52 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", allow_inf_nan=False, env_prefix=_PREFIX, env_nested_delimiter=_NESTED
     )
 
-    home: Path = DEFAULT_HOME
-    k: Annotated[int, Field(ge=1, le=1000, description="items in a list")] = 10
-    seed: Annotated[int, Field(ge=0, lt=2**32, description="of everything random")] = 7
-    threads: Annotated[int, Field(ge=1, le=1024, description="cores one run may use")] = os.cpu_count() or 1
+    home: Annotated[Path, Shapes("nothing")] = DEFAULT_HOME
+    k: Annotated[int, Field(ge=1, le=1000, description="items in a list"), Shapes("build")] = 10
+    seed: Annotated[int, Field(ge=0, lt=2**32, description="of everything random"), Shapes("retrieval")] = 7
+    threads: Annotated[int, Field(ge=1, le=1024, description="cores one run may use"), Shapes("nothing")] = (
+        os.cpu_count() or 1
+    )
     memory_limit_gb: Annotated[
         float,
         Field(ge=0.5, le=100_000, description="DuckDB's share; sized for two runs at once; below it queries fail"),
+        Shapes("nothing"),
     ] = 6.0
-    train_every_days: Annotated[int, Field(ge=1, le=90, description="days between training cutoffs")] = 7
-    horizon_days: Annotated[int, Field(ge=1, le=90, description="length of a label or test window")] = 14
-    evaluation_windows: Annotated[int, Field(ge=1, le=100, description="test windows pooled")] = 12
-    evaluation_protocol: Literal["auto", "global", "per_user"] = "auto"
-    candidates_per_source: Annotated[int, Field(ge=1, le=1000)] = 40
+    train_every_days: Annotated[
+        int, Field(ge=1, le=90, description="days between training cutoffs"), Shapes("ranker")
+    ] = 7
+    horizon_days: Annotated[
+        int, Field(ge=1, le=90, description="length of a label or test window"), Shapes("ranker")
+    ] = 14
+    evaluation_windows: Annotated[int, Field(ge=1, le=100, description="test windows pooled"), Shapes("build")] = 12
+    evaluation_protocol: Annotated[Literal["auto", "global", "per_user"], Shapes("ranker")] = "auto"
+    candidates_per_source: Annotated[int, Field(ge=1, le=1000), Shapes("retrieval_config")] = 40
     max_per_category: Annotated[
-        int, Field(ge=1, le=1000, description="items of one category in a list, while others last")
+        int, Field(ge=1, le=1000, description="items of one category in a list, while others last"), Shapes("build")
     ] = 6
-    allow_repeats: Annotated[bool, Field(description="recommend what the user has consumed already")] = False
-    schedule_hour: Annotated[int, Field(ge=0, le=23, description="hour (UTC) of the daily run")] = 3
+    allow_repeats: Annotated[
+        bool, Field(description="recommend what the user has consumed already"), Shapes("retrieval")
+    ] = False
+    schedule_hour: Annotated[int, Field(ge=0, le=23, description="hour (UTC) of the daily run"), Shapes("nothing")] = 3
     session_gap_minutes: Annotated[
-        int, Field(ge=1, le=1440, description="pause that ends a session where the source names none")
+        int, Field(ge=1, le=1440, description="pause that ends a session where the source names none"), Shapes("sql")
     ] = 30
     landing_settle_seconds: Annotated[
-        float, Field(ge=0, le=3600, description="a landed file must not have changed for so long before it is read")
+        float,
+        Field(ge=0, le=3600, description="a landed file must not have changed for so long before it is read"),
+        Shapes("nothing"),
     ] = 1.0
     data_tests: Annotated[
-        bool, Field(description="run the SQL tests of each table as it is built; a failed one stops what depends on it")
+        bool,
+        Field(description="run the SQL tests of each table as it is built; a failed one stops what depends on it"),
+        Shapes("nothing"),
     ] = True
-    publish: PublishSettings = PublishSettings()
-    privacy: PrivacySettings = PrivacySettings()
-    outliers: OutlierSettings = OutlierSettings()
-    event_weights: EventWeightSettings = EventWeightSettings()
-    segments: SegmentSettings = SegmentSettings()
-    retrieval: RetrievalSettings = RetrievalSettings()
+    publish: Annotated[PublishSettings, Shapes("build")] = PublishSettings()
+    privacy: Annotated[PrivacySettings, Shapes("nothing")] = PrivacySettings()
+    outliers: Annotated[OutlierSettings, Shapes("sql")] = OutlierSettings()
+    event_weights: Annotated[EventWeightSettings, Shapes("sql")] = EventWeightSettings()
+    segments: Annotated[SegmentSettings, Shapes("build")] = SegmentSettings()
+    retrieval: Annotated[RetrievalSettings, Shapes("retrieval_config")] = RetrievalSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -106,7 +106,7 @@ def list_all(as_json: AsJson = False) -> None:
     Example: recs tune list
     """
     platform = find_platform()
-    from recs_platform.pipeline.tuning.tuned_configs import adopted_version, list_configs
+    from recs_platform.pipeline.retrieval.tuned_configs import adopted_version, list_configs
 
     root = platform.home.artifacts
     adopted = adopted_version(root)
@@ -147,7 +147,7 @@ def show(version: Version, as_json: AsJson = False) -> None:
 
 
 def _summary(platform: "Platform", version: str) -> dict[str, Any]:
-    from recs_platform.pipeline.tuning.tuned_configs import adopted_version, find_config
+    from recs_platform.pipeline.retrieval.tuned_configs import adopted_version, find_config
 
     manifest, changes, sources = find_config(platform.home.artifacts, version)
     return {
@@ -160,7 +160,7 @@ def _summary(platform: "Platform", version: str) -> dict[str, Any]:
 
 def _put_config(platform: "Platform", version: str) -> None:
     """What each source came to, then the fields that the config changes."""
-    from recs_platform.pipeline.tuning.tuned_configs import find_config
+    from recs_platform.pipeline.retrieval.tuned_configs import find_config
     from recs_platform.stages.retrieval import RetrievalConfig
 
     _, changes, sources = find_config(platform.home.artifacts, version)
@@ -187,7 +187,7 @@ def adopt(version: Version) -> None:
 def _put_in_force(platform: "Platform", version: str) -> None:
     """Adopt while no as-of is built: a build has one config from its first step to its last."""
     from recs_platform.lake.locks import exclusive
-    from recs_platform.pipeline.tuning.tuned_configs import adopt_config
+    from recs_platform.pipeline.retrieval.tuned_configs import adopt_config
 
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         adopt_config(platform.home.artifacts, version)
@@ -202,7 +202,7 @@ def reset() -> None:
     """
     platform = find_platform()
     from recs_platform.lake.locks import exclusive
-    from recs_platform.pipeline.tuning.tuned_configs import reset_config
+    from recs_platform.pipeline.retrieval.tuned_configs import reset_config
 
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         was = reset_config(platform.home.artifacts)

@@ -7,12 +7,18 @@ import dagster as dg
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import parse_instant
 from recs_platform.defs.resources import platform_of
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.event_span import require_possible
 
 AS_OF_PARTITIONS = dg.DynamicPartitionsDefinition(name="as_of")
 KNOWN_AT_TAG = "recs/known_at"
 # A run with this tag may be as of an instant that would be refused as a mistake.
 FORCED_TAG, FORCED = "recs/forced", "true"
+
+
+def run_of(context: dg.AssetExecutionContext) -> AsOfRun:
+    """What the steps of this run share. Fails as `as_of` does."""
+    return context.resources.as_of_lock.take(as_of(context), known_at(context))
 
 
 def as_of(context: dg.AssetExecutionContext) -> datetime:

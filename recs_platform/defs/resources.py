@@ -4,13 +4,15 @@ The platform comes first in every run, so it also notes which process carries th
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from datetime import datetime
 
 import dagster as dg
 
 from recs_platform.contracts.home import Lock
 from recs_platform.lake.locks import at_work, exclusive
 from recs_platform.lake.processes import process_name
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.build_records import raw_versions
 from recs_platform.pipeline.platform import Platform
 
@@ -27,17 +29,33 @@ def platform_of(context: dg.AssetExecutionContext) -> Platform:
     return context.resources.platform
 
 
-def found_at_start(context: dg.AssetExecutionContext) -> Mapping[str, int]:
-    """Versions of the raw tables when the as-of run took its lock."""
-    return context.resources.as_of_lock
+class AsOfRuns:
+    """The as-of run of a Dagster run, made when its first step asks for it and closed when the Dagster run ends.
+
+    `raw_versions`: versions of the raw tables when the lock was taken, what a record of the build may say it was made
+    from.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._raw_versions = raw_versions(platform)
+        self._runs: dict[tuple[datetime, datetime], AsOfRun] = {}
+
+    def take(self, as_of: datetime, known_at: datetime) -> AsOfRun:
+        """The same object for the same two instants."""
+        key = (as_of, known_at)
+        if key not in self._runs:
+            self._runs[key] = AsOfRun(self._platform, as_of, known_at, raw_versions=self._raw_versions)
+        return self._runs[key]
+
+    def close(self) -> None:
+        for run in self._runs.values():
+            run.close()
 
 
 @dg.resource(description="Held by one as-of run at a time; the kernel frees it when the process dies")
-def as_of_lock(context: dg.InitResourceContext) -> Iterator[Mapping[str, int]]:
-    """Take `<home>/locks/as_of` for the length of the run, waiting for the run that holds it.
-
-    Gives the versions of the raw tables found then: what a record of the run may say it was made from.
-    """
+def as_of_lock(context: dg.InitResourceContext) -> Iterator[AsOfRuns]:
+    """Take `<home>/locks/as_of` for the length of the run, waiting for the run that holds it."""
     platform: Platform = context.resources.platform
     log = context.log
 
@@ -46,7 +64,11 @@ def as_of_lock(context: dg.InitResourceContext) -> Iterator[Mapping[str, int]]:
             log.warning(message)
 
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
-        yield raw_versions(platform)
+        runs = AsOfRuns(platform)
+        try:
+            yield runs
+        finally:
+            runs.close()
 
 
 def process_tags(run_id: str) -> dict[str, str]:

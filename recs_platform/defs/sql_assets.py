@@ -10,8 +10,8 @@ import dagster as dg
 from recs_platform.contracts.tables import RAW_TABLES
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
-from recs_platform.defs.partitions import AS_OF_PARTITIONS, as_of, known_at
-from recs_platform.defs.resources import AS_OF_RESOURCES, platform_of
+from recs_platform.defs.partitions import AS_OF_PARTITIONS, run_of
+from recs_platform.defs.resources import AS_OF_RESOURCES
 from recs_platform.defs.sql_checks import model_check_results, model_check_specs
 from recs_platform.pipeline.platform import Platform
 from recs_platform.warehouse.lineage import ColumnEdge, stored_lineage
@@ -39,6 +39,14 @@ def upstream_keys(platform: Platform, names: Sequence[str]) -> list[dg.AssetKey]
         else:
             keys[metadata.asset_key(histories.get(name, name))] = None
     return list(keys)
+
+
+def raw_upstreams(platform: Platform, names: Sequence[str]) -> list[str]:
+    """Raw tables below the given ones: what computing them anew reads."""
+    raw = {table.name for table in RAW_TABLES}
+    histories = _histories(platform)
+    below = (histories.get(table, table) for name in names for table in platform.models.upstreams(name))
+    return [table for table in dict.fromkeys(below) if table in raw]
 
 
 def _of_events(platform: Platform, models: Sequence[Model]) -> list[Model]:
@@ -78,9 +86,9 @@ def _sql_asset(platform: Platform, model: Model, group: str) -> dg.AssetsDefinit
         code_version=model.hash,
     )
     def table(context: dg.AssetExecutionContext) -> Results:
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
-        with platform.model_run(at, known) as run:
-            yield _materialize(platform, model, run)
+        run = run_of(context)
+        with run.models() as models:
+            yield _materialize(run.platform, model, models)
 
     return table
 
@@ -97,11 +105,11 @@ def _shared_step(platform: Platform, models: Sequence[Model], schema: str, group
         can_subset=True,
     )
     def tables(context: dg.AssetExecutionContext) -> Results:
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
+        run = run_of(context)
         chosen = [model for model in models if metadata.asset_key(model.name) in context.selected_asset_keys]
-        with platform.model_run(at, known) as run:
+        with run.models() as models_run:
             for model in chosen:
-                yield _materialize(platform, model, run)
+                yield _materialize(run.platform, model, models_run)
 
     return tables
 

@@ -1,11 +1,8 @@
-"""What a build of an as-of is made from, and the record of it that is sealed beside the release. Decides nothing."""
+"""What a build of an as-of is made from, and the record of it that is sealed beside the release."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -15,9 +12,11 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact, library_versions, sealed_versions, write_artifact, write_manifest
+from recs_platform.pipeline.artifact_keys import BUILD, PACKAGE, code_hash, deciding_settings
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.data_versions import FIRST_OCCURRED_AT, ROW_COUNT, catalogue_contents, known_files
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.tuning.tuned_configs import adopted_version
+from recs_platform.pipeline.retrieval.tuned_configs import adopted_version
 from recs_platform.stages.releases import previous_release
 
 BUILDS = "builds"
@@ -25,19 +24,6 @@ FILES_FILE = "files.parquet"
 RELEASE, PREVIOUS = "release", "previous"
 MODELS, SETTINGS, CODE, CONTENTS = "models", "settings", "code", "contents"
 FILE_KEY = [c.CONTRACT_TABLE, c.FILE_HASH]
-
-# What changes how a build runs, or what is taken in, but not what a build makes of the rows in the lake.
-_NOT_OF_A_BUILD = {
-    "home",
-    "threads",
-    "memory_limit_gb",
-    "schedule_hour",
-    "landing_settle_seconds",
-    "privacy",
-    "data_tests",
-}
-_LIBRARIES = ("duckdb", "faiss-cpu", "implicit", "lightgbm", "numpy", "polars", "scikit-learn", "scipy")
-_NOT_IN_A_BUILD = {"cli", "world"}
 
 
 @dataclass(frozen=True)
@@ -87,11 +73,11 @@ def read_basis(platform: Platform, at: datetime, known: datetime, versions: Mapp
         files=files.filter(first.is_null() | (first < at)).select(*FILE_KEY, ROW_COUNT).sort(FILE_KEY),
         models={model.name: model.hash for model in platform.models},
         settings={
-            **platform.settings.model_dump(mode="json", exclude=_NOT_OF_A_BUILD),
+            **deciding_settings(platform.settings, BUILD),
             "retrieval_config": adopted_version(platform.home.artifacts),
         },
-        code=f"{recs_platform.__version__}+{_code_hash(Path(recs_platform.__file__).parent)}{_own_rules(platform)}",
-        libraries=library_versions(*_LIBRARIES),
+        code=f"{recs_platform.__version__}+{code_hash(PACKAGE, BUILD)}{_own_rules(platform)}",
+        libraries=library_versions(*BUILD.libraries),
         previous=None if before is None else before.version,
         contents=catalogue_contents(platform, at, known, versions),
     )
@@ -103,37 +89,19 @@ def _own_rules(platform: Platform) -> str:
     return f"+{content_key(texts)}" if texts else ""
 
 
-@cache
-def _code_hash(package: Path) -> str:
-    """Hash of the code that takes part in a build: an edited rule is a reason to build, whatever the version."""
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        inside = path.relative_to(package)
-        if inside.parts[0] not in _NOT_IN_A_BUILD:
-            digest.update(f"{inside.as_posix()}\n".encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
 def raw_versions(platform: Platform) -> dict[str, int]:
     """Versions of the raw tables as they are now."""
     return {name: platform.lake.version(name) for name in platform.lake.names() if name.startswith("raw.")}
 
 
-def record_build(
-    platform: Platform,
-    at: datetime,
-    known: datetime,
-    *,
-    release: str,
-    versions: Mapping[str, int],
-    sealed_at: datetime,
-) -> Manifest:
+def record_build(run: AsOfRun, *, release: str, sealed_at: datetime) -> Manifest:
     """Seal the record of a whole build, which made `release`, as `artifacts/builds/<as_of>-<hash>`.
 
-    `versions` of the raw tables are those the build found when it started: rows that came later may be in its lists
-    or not, so the record does not claim them.
+    Raw tables are read as they were when the run started: rows that came later may be in its lists or not, so the
+    record does not claim them.
     """
-    basis = read_basis(platform, at, known, versions)
+    platform, at, known = run.platform, run.as_of, run.known_at
+    basis = read_basis(platform, at, known, run.raw_versions)
     digest = content_key({"key": basis.key, RELEASE: release, "sealed_at": sealed_at})
     manifest = Manifest(
         name=BUILDS,

@@ -18,6 +18,8 @@ _READ_OF = {
     CONSENTS.table: ("staging.stg_users",),
     ITEM_TAGS.table: (),
 }
+# Views that say which files count, and what is left out of them.
+FILES, OMISSIONS = "staging.stg_files", "staging.stg_omissions"
 FIRST_OCCURRED_AT = "first_occurred_at"
 ROW_COUNT = "row_count"
 WITHHELD = "withheld"
@@ -30,7 +32,7 @@ def known_files(platform: Platform, known_at: datetime, versions: Mapping[str, i
     Raw tables named in `versions` are read as they were then.
     """
     with platform.model_run(known_at, known_at, scratch=True, versions=versions) as run:
-        files, omissions = run.frame("staging.stg_files"), run.frame("staging.stg_omissions")
+        files, omissions = run.frame(FILES), run.frame(OMISSIONS)
     left_out = omissions.select(
         pl.col("omission").alias(c.CONTRACT_TABLE),
         pl.col("subject").alias(c.FILE_HASH),

@@ -6,6 +6,7 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.places import BARRED_ITEMS, USER_PLACES
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
 from recs_platform.warehouse.runner import ModelRun
 
@@ -23,9 +24,20 @@ class Places:
         return Places(there, self.barred.join(there, on=c.PLACE, how="semi", maintain_order="left"))
 
 
-def read_places(run: ModelRun) -> Places:
+def run_places(run: AsOfRun) -> Places:
+    """Those of the run's as-of, read once."""
+
+    def make() -> Places:
+        with run.models(scratch=True) as models:
+            return read_places(models)
+
+    return run.once("places", make)
+
+
+def read_places(models: ModelRun) -> Places:
     """Both, sorted by all columns; nothing is barred where no item is restricted."""
-    return Places(run.frame(USER_PLACES, [c.USER_ID, c.PLACE], ordered=True), run.frame(BARRED_ITEMS, ordered=True))
+    users = models.frame(USER_PLACES, [c.USER_ID, c.PLACE], ordered=True)
+    return Places(users, models.frame(BARRED_ITEMS, ordered=True))
 
 
 def place_hashes(platform: Platform) -> list[str]:

@@ -4,34 +4,52 @@
 
 from datetime import datetime
 
+import polars as pl
+
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.contracts.tables import LISTS, SHORT_LISTS
-from recs_platform.pipeline.data_versions import data_version, known_files
-from recs_platform.pipeline.platform import Platform
+from recs_platform.contracts.tables import LISTS, SHORT_LISTS, VERDICTS
+from recs_platform.contracts.time import as_of_key
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.stages import releases
 from recs_platform.warehouse.hashing import content_hash
+from recs_platform.warehouse.runner import ModelRun
 
 
-def release_lists(platform: Platform, at: datetime, known: datetime, *, sealed_at: datetime) -> Manifest:
-    """Seal the lake's lists of this as-of; the same content again is the release that is there."""
-    with platform.model_run(at, known) as run:
-        lists = run.frame(LISTS.name).sort(c.USER_ID, c.RANK)
-        short_lists = run.frame(SHORT_LISTS.name).sort(c.USER_ID)
-    with platform.connection() as con:
+def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
+    """Seal the lake's lists of this as-of; the same content again is the release that is there.
+
+    Raises NotReady where a report blocks the as-of, or none was judged.
+    """
+    with run.models() as models:
+        _require_release_allowed(models)
+        lists = models.frame(LISTS.name).sort(c.USER_ID, c.RANK)
+        short_lists = models.frame(SHORT_LISTS.name).sort(c.USER_ID)
+    with run.platform.connection() as con:
         # Without a list for anybody, why there is none is all that the release holds.
         con.register("released", (short_lists if lists.is_empty() else lists).to_arrow())
         con.execute("create table lists as from released")
         digest = content_hash(con, "lists")
     return releases.seal_release(
-        platform.home,
+        run.platform.home,
         lists=lists,
         short_lists=short_lists,
-        as_of=at,
-        known_at=known,
-        data_version=data_version(known_files(platform, known), at),
-        seed=platform.settings.seed,
+        as_of=run.as_of,
+        known_at=run.known_at,
+        data_version=run.data_version(),
+        seed=run.platform.settings.seed,
         ranker_version=lists[c.RANKER_VERSION][0] if lists.height else "none",
         content_hash=digest,
         sealed_at=sealed_at,
     )
+
+
+def _require_release_allowed(models: ModelRun) -> None:
+    judged = models.frame(VERDICTS.name, [c.REPORT, c.SUBJECT, c.VERDICT], ordered=False)
+    if judged.is_empty():
+        raise NotReady(f"no report has judged {as_of_key(models.as_of)}; materialize reports/verdicts first")
+    blocking = judged.filter(pl.col(c.VERDICT) == "block").sort(c.REPORT, c.SUBJECT)
+    if blocking.height:
+        named = ", ".join(f"{report} ({subject})" for report, subject, _ in blocking.iter_rows())
+        raise NotReady(f"reports block the release of {as_of_key(models.as_of)}: {named}")

@@ -1,8 +1,10 @@
-"""What the reports read and where they write. Composes lake tables into inputs; judges nothing."""
+"""Reports of an as-of: what they read, and where their tables, pages and verdicts go."""
+# pyarrow has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -10,70 +12,130 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import LIST_METRICS, LISTS, USER_METRICS, VERDICTS
 from recs_platform.contracts.time import as_of_key
+from recs_platform.lake.column_types import arrow_schema
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.partition_writer import Written, write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import retrieval_facts
 from recs_platform.stages.features import feature_scopes
-from recs_platform.stages.reports import Report, ReportInputs, ReportResult
-from recs_platform.warehouse.runner import ModelRun
+from recs_platform.stages.reports import DRIFT_TABLES, REPORTS, Report, ReportResult, RetrievalFacts
 
-DRIFT_TABLES = ("features.user_features", "features.item_features")
 INTERACTION_COUNT = "interaction_count"
-N_WINDOWS = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]
+_WINDOW_MEANS = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]
 
 
 def report_folder(platform: Platform, at: datetime) -> Path:
-    """Pages of one as-of."""
+    """Pages and verdicts of one as-of."""
     return platform.home.reports / as_of_key(at)
 
 
-def read_inputs(platform: Platform, at: datetime, known: datetime) -> ReportInputs:
-    """Everything the reports of an as-of look at; the drift reference is the same SQL one horizon earlier."""
-    settings = platform.settings
-    earlier = at - timedelta(days=settings.horizon_days)
-    folder = report_folder(platform, at)
-    folder.mkdir(parents=True, exist_ok=True)
-    with platform.model_run(earlier, known, scratch=True) as run:
-        reference = _features(run) if run.count("staging.stg_events") else None
-    with platform.model_run(at, known) as run:
-        return ReportInputs(
-            user_metrics=run.frame(USER_METRICS.name),
-            list_metrics=_pooled(run.frame(LIST_METRICS.name)),
-            user_segments=run.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_NAME]),
-            users=run.frame("staging.stg_users"),
-            lists=run.frame(LISTS.name, [c.USER_ID, c.ITEM_ID, c.RANK]),
-            item_counts=run.frame("features.item_features", [c.ITEM_ID, INTERACTION_COUNT]),
-            reference_features=reference or {},
-            current_features=_features(run),
-            feature_columns={table: feature_scopes(platform.models.get(table)) for table in DRIFT_TABLES},
-            read_retrieval=partial(retrieval_facts, platform, at, known),
-            as_of=at,
-            reference_as_of=earlier if reference else None,
-            horizon_days=settings.horizon_days,
-            seed=settings.seed,
-            folder=folder,
-        )
+@dataclass(frozen=True)
+class RunInputs:
+    """What reports read of a run: each part is read when a report asks for it, see `stages.reports.ReportInputs`."""
+
+    run: AsOfRun
+
+    @property
+    def user_metrics(self) -> pl.DataFrame:
+        return self._frame(USER_METRICS.name)
+
+    @property
+    def list_metrics(self) -> pl.DataFrame:
+        """Means over the windows."""
+        windows = pl.col(c.CUTOFF).n_unique().cast(pl.Int32).alias(c.N_WINDOWS)
+        metrics = self._frame(LIST_METRICS.name)
+        return metrics.group_by(_WINDOW_MEANS, maintain_order=True).agg(pl.col(c.VALUE).mean(), windows)
+
+    @property
+    def user_segments(self) -> pl.DataFrame:
+        return self._frame("segments.user_segments", [c.USER_ID, c.SEGMENT_NAME])
+
+    @property
+    def users(self) -> pl.DataFrame:
+        return self.run.users
+
+    @property
+    def lists(self) -> pl.DataFrame:
+        return self._frame(LISTS.name, [c.USER_ID, c.ITEM_ID, c.RANK])
+
+    @property
+    def item_counts(self) -> pl.DataFrame:
+        return self._frame("features.item_features", [c.ITEM_ID, INTERACTION_COUNT])
+
+    @property
+    def current_features(self) -> Mapping[str, pl.DataFrame]:
+        return {table: self._frame(table) for table in DRIFT_TABLES}
+
+    @property
+    def reference_features(self) -> Mapping[str, pl.DataFrame]:
+        """The same SQL one horizon earlier; nothing where no event lies before that."""
+        return self.run.once("features one horizon earlier", self._earlier_features)
+
+    @property
+    def feature_columns(self) -> Mapping[str, Mapping[str, str]]:
+        return {table: feature_scopes(self.run.platform.models.get(table)) for table in DRIFT_TABLES}
+
+    @property
+    def retrieval(self) -> RetrievalFacts:
+        return retrieval_facts(self.run)
+
+    @property
+    def as_of(self) -> datetime:
+        return self.run.as_of
+
+    @property
+    def reference_as_of(self) -> datetime | None:
+        return self._earlier if self.reference_features else None
+
+    @property
+    def horizon_days(self) -> int:
+        return self.run.platform.settings.horizon_days
+
+    @property
+    def seed(self) -> int:
+        return self.run.platform.settings.seed
+
+    @property
+    def folder(self) -> Path:
+        folder = report_folder(self.run.platform, self.run.as_of)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def _earlier(self) -> datetime:
+        return self.run.as_of - timedelta(days=self.horizon_days)
+
+    def _earlier_features(self) -> Mapping[str, pl.DataFrame]:
+        with self.run.at(self._earlier).models(scratch=True) as models:
+            there_are_events = models.count("staging.stg_events")
+            return {table: models.frame(table) for table in DRIFT_TABLES} if there_are_events else {}
+
+    def _frame(self, table: str, columns: list[str] | None = None) -> pl.DataFrame:
+        with self.run.models() as models:
+            return models.frame(table, columns)
 
 
-def write_report(platform: Platform, report: Report, result: ReportResult, at: datetime) -> Written:
-    """The report's table, and its verdicts in the place of its earlier ones for this as-of."""
-    written = write_frames(platform, report.table, [result.frame], at)
-    others = _verdicts_so_far(platform, at).filter(pl.col(c.REPORT) != report.name)
-    write_frames(platform, VERDICTS, [pl.concat([others, result.verdicts.select(others.columns)])], at)
-    return written
+def run_report(run: AsOfRun, report: Report) -> tuple[ReportResult, Written]:
+    """Run one report and write its table; its verdicts are kept beside its page, for `collect_verdicts`."""
+    result = report.run(RunInputs(run))
+    written = write_frames(run.platform, report.table, [result.frame], run.as_of)
+    file = _verdicts_file(run, report.name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_suffix(".tmp")
+    result.verdicts.write_parquet(aside)
+    aside.replace(file)
+    return result, written
 
 
-def _verdicts_so_far(platform: Platform, at: datetime) -> pl.DataFrame:
-    with platform.model_run(at, at) as run:
-        return run.frame(VERDICTS.name)
+def collect_verdicts(run: AsOfRun) -> tuple[pl.DataFrame, list[str]]:
+    """Write the verdicts of all reports into `reports.verdicts`; returns them and the reports that gave none."""
+    files = {report.name: _verdicts_file(run, report.name) for report in REPORTS}
+    none = pl.DataFrame(pl.from_arrow(arrow_schema(VERDICTS.columns).empty_table()))
+    found = [pl.read_parquet(file).select(none.columns) for file in files.values() if file.exists()]
+    verdicts = pl.concat([none, *found]).sort(c.REPORT, c.SUBJECT)
+    write_frames(run.platform, VERDICTS, [verdicts.drop(c.AS_OF)], run.as_of)
+    return verdicts, sorted(set(files) - set(verdicts[c.REPORT]))
 
 
-def _features(run: ModelRun) -> Mapping[str, pl.DataFrame]:
-    return {table: run.frame(table) for table in DRIFT_TABLES}
-
-
-def _pooled(list_metrics: pl.DataFrame) -> pl.DataFrame:
-    """Means over the windows."""
-    return list_metrics.group_by(N_WINDOWS, maintain_order=True).agg(
-        pl.col(c.VALUE).mean(), pl.col(c.CUTOFF).n_unique().cast(pl.Int32).alias(c.N_WINDOWS)
-    )
+def _verdicts_file(run: AsOfRun, report: str) -> Path:
+    return report_folder(run.platform, run.as_of) / f"{report}.verdicts.parquet"

@@ -24,6 +24,7 @@ from recs_platform.contracts.tables import (
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact, library_versions, sealed_versions, write_artifact, write_manifest
 from recs_platform.lake.column_types import polars_schema
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages import segments
 
@@ -71,15 +72,16 @@ def measures(platform: Platform) -> list[segments.Measure]:
     ]
 
 
-def segment_as_of(platform: Platform, at: datetime, known: datetime) -> Segmented:
+def segment_as_of(run: AsOfRun) -> Segmented:
     """Cluster the users of an as-of, seal the segmenter, write the page; writing the tables is left to the asset."""
+    platform, at = run.platform, run.as_of
     settings, measured = platform.settings, measures(platform)
     config = segments.SegmentConfig(**settings.segments.model_dump())
-    with platform.model_run(at, known) as run:
+    with run.models() as models:
         wanted = dict.fromkeys([c.USER_ID, EVENT_COUNT, TOP_CATEGORY, *(measure.name for measure in measured)])
-        features = run.frame(USER_FEATURES, list(wanted))
-        lifecycle = run.frame(LIFECYCLE_TABLE, MEMBER)
-    before = previous_segments(platform, at, known)
+        features = models.frame(USER_FEATURES, list(wanted))
+        lifecycle = models.frame(LIFECYCLE_TABLE, MEMBER)
+    before = previous_segments(run)
     found = segments.segment_users(features, measured, config, seed=settings.seed, previous=before and before.behaviour)
     factors, explanations = _explain(found, lifecycle, seed=settings.seed, users_max=config.fit_users)
     moves = _moves(found, lifecycle, before)
@@ -105,19 +107,20 @@ def segment_as_of(platform: Platform, at: datetime, known: datetime) -> Segmente
         sizes=sizes,
         plots=plots,
         page=page.relative_to(platform.home.root),
-        manifest=_seal(platform, at, known, found, before),
+        manifest=_seal(run, found, before),
     )
 
 
-def previous_segments(platform: Platform, at: datetime, known: datetime) -> Before | None:
+def previous_segments(run: AsOfRun) -> Before | None:
     """What ids follow on from; None where no earlier as-of has segments together with their sealed segmenter."""
+    platform = run.platform
     sealed = {each.as_of: each for each in sealed_versions(platform.home.artifacts, segments.SEGMENTER)}
-    earlier = [each for each in platform.lake.as_ofs(BEHAVIOUR_SEGMENTS.name) if each < at and each in sealed]
+    earlier = [each for each in platform.lake.as_ofs(BEHAVIOUR_SEGMENTS.name) if each < run.as_of and each in sealed]
     if not earlier:
         return None
     instant = earlier[-1]
-    with platform.model_run(instant, known) as run:
-        members, lifecycle = run.frame(BEHAVIOUR_SEGMENTS.name, MEMBER), run.frame(LIFECYCLE_TABLE, MEMBER)
+    with run.at(instant).models() as models:
+        members, lifecycle = models.frame(BEHAVIOUR_SEGMENTS.name, MEMBER), models.frame(LIFECYCLE_TABLE, MEMBER)
     version = sealed[instant].version
     segmenter = segments.load_segmenter(artifact(platform.home.artifacts, segments.SEGMENTER, version))
     return Before(instant, version, segments.Previous(segmenter, members), lifecycle)
@@ -168,17 +171,15 @@ def _sizes(members: pl.DataFrame) -> pl.DataFrame:
     return counted.with_columns(share).sort([c.USER_COUNT, c.SEGMENT_ID], descending=[True, False])
 
 
-def _seal(
-    platform: Platform, at: datetime, known: datetime, found: segments.Segmentation, before: Before | None
-) -> Manifest:
+def _seal(run: AsOfRun, found: segments.Segmentation, before: Before | None) -> Manifest:
     """Seal it as `artifacts/segmenter/<as_of>-<hash>`: each build its own, so that the last is that of the lake."""
-    now, fitted = datetime.now(UTC), found.segmenter.model_dump(mode="json")
-    version = f"{as_of_key(at).replace(':', '')}-{content_key({'segmenter': fitted, 'sealed_at': now})}"
+    platform, now, fitted = run.platform, datetime.now(UTC), found.segmenter.model_dump(mode="json")
+    version = f"{as_of_key(run.as_of).replace(':', '')}-{content_key({'segmenter': fitted, 'sealed_at': now})}"
     manifest = Manifest(
         name=segments.SEGMENTER,
         version=version,
-        as_of=at,
-        known_at=known,
+        as_of=run.as_of,
+        known_at=run.known_at,
         data_version=hashlib.sha256(found.values.tobytes()).hexdigest()[:16],
         seed=platform.settings.seed,
         parameters=platform.settings.segments.model_dump(mode="json"),

@@ -1,6 +1,7 @@
 """What every report owes, run over each entry of REPORTS."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -8,7 +9,7 @@ import pytest
 
 from recs_platform.contracts.tables import AS_OF_TABLES, RETRIEVAL, USER_METRICS, VERDICTS
 from recs_platform.stages.reports import REPORTS, IndexFacts, Offers, RetrievalFacts
-from recs_platform.stages.reports.verdicts import SEVERITY, ReportInputs, contract_frame
+from recs_platform.stages.reports.verdicts import SEVERITY, contract_frame
 
 AS_OF = datetime(2020, 1, 8, tzinfo=UTC)
 N = 80
@@ -24,7 +25,7 @@ def facts(*, empty: bool) -> RetrievalFacts:
     return RetrievalFacts(offers, [IndexFacts("als", N, N, 0.5, ((1.0, 1.0, 50),))], earlier)
 
 
-def inputs(folder, *, empty: bool = False) -> ReportInputs:
+def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
     rng = np.random.default_rng(0)
     users = [f"u{i:02d}" for i in range(N)]
     shared = {"as_of": AS_OF, "protocol": "global", "metric": "ndcg", "k": 10}
@@ -55,12 +56,12 @@ def inputs(folder, *, empty: bool = False) -> ReportInputs:
         "lists": pl.DataFrame({"user_id": users, "item_id": ["a", "b", "c", "d"] * 20, "rank": [1] * N}),
         "item_counts": pl.DataFrame({"item_id": ["a", "b", "c", "d", "e"], "interaction_count": [9, 5, 3, 1, 0]}),
     }
-    return ReportInputs(
+    return SimpleNamespace(
         **{name: frame.head(n) if empty else frame for name, frame in frames.items()},
         reference_features={} if empty else {"features.u": features},
         current_features={"features.u": features.head(n) if empty else features},
         feature_columns={"features.u": {"recency_days": "user"}},
-        read_retrieval=lambda: facts(empty=empty),
+        retrieval=facts(empty=empty),
         as_of=AS_OF,
         reference_as_of=None if empty else AS_OF - timedelta(days=7),
         horizon_days=14,

@@ -5,15 +5,16 @@ import polars as pl
 import pytest
 
 from recs_platform.defs.instance import open_instance
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.retrieval.facts import retrieval_facts
-from recs_platform.pipeline.retrieval.item_index import read_problem
+from recs_platform.pipeline.retrieval.inputs import profiled_problem
 from recs_platform.stages.reports import RetrievalFacts
 from recs_platform_tests.homes import Built
 
 
 @pytest.fixture(scope="module")
 def facts(built: Built) -> RetrievalFacts:
-    return retrieval_facts(built.platform, built.as_of, built.known_at)
+    return retrieval_facts(AsOfRun(built.platform, built.as_of, built.known_at))
 
 
 def _frame(built: Built, name: str, columns: list[str] | None = None) -> pl.DataFrame:
@@ -37,7 +38,7 @@ def test_counts_are_those_of_the_table(built: Built, facts: RetrievalFacts) -> N
 
 
 def test_who_may_be_served_and_what_be_offered_is_what_sources_know(built: Built, facts: RetrievalFacts) -> None:
-    problem = read_problem(built.platform, built.as_of, built.known_at)
+    problem = profiled_problem(AsOfRun(built.platform, built.as_of, built.known_at))
     assert facts.offers.known_users == problem.n_users
     assert facts.offers.eligible_items == int(problem.eligible.sum())
 

@@ -21,8 +21,11 @@ from recs_platform.defs.instance import START_SECONDS, fail_stuck_runs, open_ins
 from recs_platform.defs.resources import PID_TAG, PROCESS_TAG, named_work, process_tags
 from recs_platform.lake.locks import at_work, describe_holder, exclusive
 from recs_platform.lake.processes import process_name
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.training.rankers import Shelf, plan_curriculum, ranker
+from recs_platform.pipeline.training.rankers import seal_ranker
+from recs_platform.pipeline.training.schedule import training_schedule
+from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.stages.releases import current_release
 from recs_platform_tests.homes import (
     Built,
@@ -201,11 +204,11 @@ def test_a_run_says_which_process_carries_it_and_what_it_holds(tmp_path: Path) -
 
 def test_a_home_whose_clocks_cannot_be_trusted_trains_on_each_users_last_events(built: Built, tmp_path: Path) -> None:
     platform = copy_home(built.platform, tmp_path / "home", evaluation_protocol="per_user")
-    curriculum = plan_curriculum(platform, built.as_of, built.known_at)
-    shelf = Shelf(platform, built.known_at, lambda _: None)
-    windows = shelf.to_learn_from(curriculum.training_for(None))
-    manifest, reused = ranker(platform, built.as_of, built.known_at, windows)
+    run = AsOfRun(platform, built.as_of, built.known_at)
+    schedule, cache = training_schedule(run), WindowCache(run, lambda _: None)
+    windows = cache.to_learn_from(schedule.training_for(None))
+    manifest, reused = seal_ranker(run, built.as_of, windows)
     assert len(windows) == 2
     assert not reused
     assert manifest.metrics["positives"] > 0
-    assert ranker(platform, built.as_of, built.known_at, windows) == (manifest, True)
+    assert seal_ranker(run, built.as_of, windows) == (manifest, True)

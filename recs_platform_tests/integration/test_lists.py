@@ -144,7 +144,8 @@ def test_the_ledger_balances(built: Built) -> None:
 
 
 def test_the_champion_learned_only_from_what_was_before(built: Built) -> None:
-    from recs_platform.pipeline.training.rankers import champion
+    from recs_platform.pipeline.as_of_run import AsOfRun
+    from recs_platform.pipeline.training.champion import choose_champion
 
-    labels_end = champion(built.platform, built.as_of, built.known_at).manifest.parameters["labels_end"]
+    labels_end = choose_champion(AsOfRun(built.platform, built.as_of, built.known_at)).manifest.parameters["labels_end"]
     assert labels_end <= built.as_of.isoformat()

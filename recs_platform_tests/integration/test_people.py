@@ -11,8 +11,10 @@ import pytest
 from recs_platform.defs import launch
 from recs_platform.defs.instance import open_instance
 from recs_platform.lake.artifacts import artifact, sealed_versions
+from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.data_versions import data_version, known_files
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.training.rankers import champion, data_version, known_files
+from recs_platform.pipeline.training.champion import choose_champion
 from recs_platform_tests.homes import (
     Built,
     CommandLine,
@@ -132,9 +134,9 @@ def test_nothing_is_learned_from_the_person(withdrawn: Built, rebuilt: Built, pe
 
 
 def test_a_ranker_that_learned_from_the_person_serves_no_more(built: Built, rebuilt: Built) -> None:
-    old = champion(built.platform, AS_OF, built.known_at).manifest.version
+    old = choose_champion(AsOfRun(built.platform, AS_OF, built.known_at)).manifest.version
     assert old in {manifest.version for manifest in sealed_versions(rebuilt.platform.home.artifacts, "ranker")}
-    considered = champion(rebuilt.platform, AS_OF, built.known_at).considered
+    considered = choose_champion(AsOfRun(rebuilt.platform, AS_OF, built.known_at)).considered
     assert considered
     assert old not in {ranker.version for ranker in considered}
 

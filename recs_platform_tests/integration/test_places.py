@@ -8,15 +8,15 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.geo_availability import Places
 from recs_platform.pipeline.lists import lists
+from recs_platform.pipeline.lists.context import rerank_context
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.questions import explain as explaining
-from recs_platform.pipeline.retrieval.inputs import retrieval_config
-from recs_platform.pipeline.retrieval.item_index import read_problem
+from recs_platform.pipeline.retrieval.inputs import profiled_problem, retrieval_config
 from recs_platform.pipeline.training import windows
-from recs_platform.pipeline.training.evaluation import rerank_context
-from recs_platform.pipeline.training.splits import Split
+from recs_platform.pipeline.training.splits import global_splits
 from recs_platform.pipeline.training.windows import Window
 from recs_platform.stages import reranking, retrieval
 from recs_platform_tests.homes import Built, land_contract, platform_at, take_in
@@ -64,6 +64,10 @@ def event_rows():
             yield {"user_id": user, "item_id": item, "event_type": "click", "occurred_at": at.isoformat()}
 
 
+def run_of(built: Built) -> AsOfRun:
+    return AsOfRun(built.platform, built.as_of, built.known_at)
+
+
 @pytest.fixture(scope="module")
 def parted(tmp_path_factory) -> Built:
     """A home of two countries, ingested, with the tables that candidates and lists are made from.
@@ -97,15 +101,15 @@ def everything_ranked(users):
 @pytest.fixture(scope="module")
 def window(parted) -> Window:
     """A sealed window, as it is read again."""
-    split = Split("global", CUTOFF, AS_OF)
-    manifest, reused = windows.window(parted.platform, split, parted.known_at, "data")
+    (split,) = global_splits([CUTOFF], AS_OF - CUTOFF)
+    manifest, reused = windows.seal_window(run_of(parted), split)
     assert not reused
     return windows.read_window(parted.platform, manifest.version)
 
 
 @pytest.fixture(scope="module")
 def made(parted):
-    return lists.make_lists(parted.platform, parted.as_of, parted.known_at)
+    return lists.make_lists(run_of(parted))
 
 
 def by_user(frame):
@@ -117,7 +121,7 @@ def allowed(user):
 
 
 def test_no_candidate_and_no_row_of_a_window_may_not_be_offered(parted, window):
-    problem = read_problem(parted.platform, parted.as_of, parted.known_at)
+    problem = profiled_problem(run_of(parted))
     fit = retrieval.fit_retrieval(problem, retrieval_config(parted.platform), seed=7, threads=1)
     candidates = pl.concat(retrieval.generate_candidates(fit))
     assert {"cold-swede", "cold-dane", "nomad"} < set(candidates["user_id"])

@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.errors import NotReady
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.training.splits import Split
+from recs_platform.pipeline.training.splits import global_splits
 from recs_platform.pipeline.training.windows import build_window
 from recs_platform_tests.homes import (
     LEARNED,
@@ -97,14 +98,14 @@ def test_from_scratch_on_one_thread_is_the_same_as_on_two(built: Built, tmp_path
 
 def test_a_pair_seen_only_in_the_label_window_changes_no_feature_at_its_cutoff(built: Built, tmp_path: Path) -> None:
     cutoff = built.as_of - timedelta(days=5)
-    split = Split("global", cutoff, built.as_of)
-    before = build_window(built.platform, split, built.known_at).rows
+    (split,) = global_splits([cutoff], built.as_of - cutoff)
+    before = build_window(AsOfRun(built.platform, built.as_of, built.known_at), split).rows
     platform = copy_home(built.platform, tmp_path / "home")
     served = before.select("user_id", "item_id", "label").filter(pl.col("label") == 0)
     pairs = served.group_by("user_id").agg(pl.col("item_id").min()).sort("user_id").rows()
     land_contract(platform, "events.jsonl", [_event(user, item, cutoff + timedelta(hours=1)) for user, item in pairs])
     take_in(platform)
-    after = build_window(platform, split, datetime.now(UTC)).rows
+    after = build_window(AsOfRun(platform, built.as_of, datetime.now(UTC)), split).rows
     key = ["user_id", "item_id"]
     assert after.select(pl.exclude("label")).sort(key).equals(before.select(pl.exclude("label")).sort(key))
     assert after["label"].sum() == before["label"].sum() + len(pairs)

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from recs_platform.lake.artifacts import artifact, sealed_versions
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval import embeddings as embedding
 from recs_platform.pipeline.retrieval import item_index as retrieving
 from recs_platform.pipeline.retrieval.embeddings import (
     EMBEDDINGS,
-    passing_embeddings,
-    read_history,
     seal_embeddings,
     sealed_embeddings,
+    window_embeddings,
 )
-from recs_platform.pipeline.retrieval.inputs import retrieval_config
+from recs_platform.pipeline.retrieval.inputs import history_problem, retrieval_config
 from recs_platform.pipeline.retrieval.item_index import ITEM_INDEX, index_reports, seal_index
-from recs_platform.pipeline.training.splits import Protocol, Split
+from recs_platform.pipeline.training.splits import LAST_FOLD, Protocol, Split
 from recs_platform.pipeline.training.windows import build_window
 from recs_platform.stages import retrieval
 from recs_platform.stages.retrieval.index import IndexConfig
@@ -60,22 +60,22 @@ def approximate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Search as if the catalogue were large: settings have no say in it."""
     few = IndexConfig(kind="ivf", lists=4, rebuild_share=1.0)
 
-    def configured(platform: Platform) -> retrieval.RetrievalConfig:
-        return retrieval_config(platform).model_copy(update={"index": few})
+    def configured(run: AsOfRun) -> retrieval.RetrievalConfig:
+        return retrieval_config(run.platform).model_copy(update={"index": few})
 
     for module in (embedding, retrieving):
-        monkeypatch.setattr(module, "retrieval_config", configured)
+        monkeypatch.setattr(module, "run_config", configured)
 
 
 def test_folded_artifacts_are_the_same_bytes_in_a_fresh_home_and_in_one_with_a_past(
     taken_in: Platform, tmp_path: Path
 ) -> None:
     fresh, used = home(taken_in, tmp_path / "fresh"), home(taken_in, tmp_path / "used")
-    seal_embeddings(used, AT + timedelta(days=1), NOW)
-    version, reused = seal_embeddings(fresh, AT, NOW)
+    seal_embeddings(AsOfRun(used, AT + timedelta(days=1), NOW))
+    version, reused = seal_embeddings(AsOfRun(fresh, AT, NOW))
     assert not reused
-    assert seal_embeddings(fresh, AT, NOW) == (version, True)
-    assert seal_embeddings(used, AT, NOW) == (version, False)
+    assert seal_embeddings(AsOfRun(fresh, AT, NOW)) == (version, True)
+    assert seal_embeddings(AsOfRun(used, AT, NOW)) == (version, False)
     assert files(fresh, EMBEDDINGS, version) == files(used, EMBEDDINGS, version)
     assert [manifest.as_of for manifest in sealed_versions(fresh.home.artifacts, EMBEDDINGS)] == [GRID, AT]
     base, made = sealed_versions(fresh.home.artifacts, EMBEDDINGS)
@@ -88,7 +88,7 @@ def test_folded_artifacts_are_the_same_bytes_in_a_fresh_home_and_in_one_with_a_p
         assert kept.any()
         np.testing.assert_array_equal(newer[name].item_factors[places][kept.any(axis=1)], kept[kept.any(axis=1)])
         assert newer[name].item_factors.any(axis=1).sum() > kept.any(axis=1).sum()
-    seal_index(fresh, AT, NOW)
+    seal_index(AsOfRun(fresh, AT, NOW))
     # Search is exact here: an older index would be of no use.
     assert [manifest.as_of for manifest in sealed_versions(fresh.home.artifacts, ITEM_INDEX)] == [AT]
 
@@ -97,8 +97,8 @@ def test_the_index_of_folded_vectors_is_the_older_one_brought_up_to_date(
     taken_in: Platform, tmp_path: Path, approximate: None
 ) -> None:
     platform = home(taken_in, tmp_path / "home")
-    version, _ = seal_embeddings(platform, AT, NOW)
-    assert seal_index(platform, AT, NOW) == (version, False)
+    version, _ = seal_embeddings(AsOfRun(platform, AT, NOW))
+    assert seal_index(AsOfRun(platform, AT, NOW)) == (version, False)
     older, newer = sealed_versions(platform.home.artifacts, ITEM_INDEX)
     assert (older.as_of, newer.as_of) == (GRID, AT)
     assert newer.inputs == {EMBEDDINGS: version}
@@ -110,7 +110,7 @@ def test_the_index_of_folded_vectors_is_the_older_one_brought_up_to_date(
         assert retrieval.audit_failures(after[name].recall) == []
     sealed = files(platform, ITEM_INDEX, version)
     shutil.rmtree(artifact(platform.home.artifacts, ITEM_INDEX, version))
-    seal_index(platform, AT, NOW)
+    seal_index(AsOfRun(platform, AT, NOW))
     assert files(platform, ITEM_INDEX, version) == sealed
 
 
@@ -118,15 +118,15 @@ def test_what_passes_is_what_would_be_sealed_and_several_at_once_make_the_full_f
     taken_in: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform = home(taken_in, tmp_path / "home")
-    problem = read_history(platform, AT, NOW)
+    problem = history_problem(AsOfRun(platform, AT, NOW))
     fits: list[int] = []
     fit = retrieval.fit_embeddings
     monkeypatch.setattr(retrieval, "fit_embeddings", lambda *given, **named: fits.append(1) or fit(*given, **named))
     with ThreadPoolExecutor(3) as pool:
-        made = list(pool.map(lambda _: passing_embeddings(platform, problem, AT, NOW), range(3)))
+        made = list(pool.map(lambda _: window_embeddings(AsOfRun(platform, AT, NOW), problem), range(3)))
     assert len(fits) == 1
     assert [manifest.as_of for manifest in sealed_versions(platform.home.artifacts, EMBEDDINGS)] == [GRID]
-    sealed = sealed_embeddings(platform, seal_embeddings(platform, AT, NOW)[0])
+    sealed = sealed_embeddings(platform, seal_embeddings(AsOfRun(platform, AT, NOW))[0])
     for each in made:
         assert each.keys() == sealed.keys()
         assert all(each[name].user_factors.tobytes() == sealed[name].user_factors.tobytes() for name in sealed)
@@ -137,7 +137,7 @@ def test_a_window_folds_from_a_full_fit_that_has_not_seen_what_it_holds_out(
     taken_in: Platform, tmp_path: Path, protocol: Protocol, bases: list[datetime]
 ) -> None:
     platform = home(taken_in, tmp_path / "home")
-    built = build_window(platform, Split(protocol, AT, AT + timedelta(days=5)), NOW)
+    built = build_window(AsOfRun(platform, AT, NOW), Split(AT, LAST_FOLD, protocol, AT + timedelta(days=5)))
     assert built.rows["als_rank"].count() > 0
     assert [manifest.as_of for manifest in sealed_versions(platform.home.artifacts, EMBEDDINGS)] == bases
 
@@ -145,9 +145,9 @@ def test_a_window_folds_from_a_full_fit_that_has_not_seen_what_it_holds_out(
 def test_before_the_first_event_there_is_nothing_to_fold_from(taken_in: Platform, tmp_path: Path) -> None:
     platform = home(taken_in, tmp_path / "home")
     at = datetime.fromisoformat("2024-01-03T00:00:00+00:00")  # two days of events; the last full fit is in December
-    version, _ = seal_embeddings(platform, at, NOW)
+    version, _ = seal_embeddings(AsOfRun(platform, at, NOW))
     full = retrieval.fit_embeddings(
-        read_history(platform, at, NOW), retrieval_config(platform), seed=platform.settings.seed, threads=1
+        history_problem(AsOfRun(platform, at, NOW)), retrieval_config(platform), seed=platform.settings.seed, threads=1
     )
     made = sealed_embeddings(platform, version)
     assert made["als"].user_factors.any()

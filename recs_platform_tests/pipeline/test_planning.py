@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.errors import NotReady
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.build_records import last_build, raw_versions, record_build
 from recs_platform.pipeline.event_span import midnight_after
 from recs_platform.pipeline.plans import BuildPlan, plan_build, planned_as_of
@@ -154,9 +155,9 @@ def test_rows_that_came_while_a_build_went_on_are_new_to_the_next(home: Platform
     take_in(home)
     now = datetime.now(UTC)
     release = str(_plan(home, built.as_of).release)
-    record_build(home, built.as_of, now, release=release, versions=before, sealed_at=now)
+    record_build(AsOfRun(home, built.as_of, now, raw_versions=before), release=release, sealed_at=now)
     assert _plan(home, built.as_of).reasons == ("new rows: +1 events of contract/events.jsonl",)
-    record_build(home, built.as_of, now, release=release, versions=raw_versions(home), sealed_at=now + DAY)
+    record_build(AsOfRun(home, built.as_of, now, raw_versions=raw_versions(home)), release=release, sealed_at=now + DAY)
     assert not _plan(home, built.as_of).runs
 
 

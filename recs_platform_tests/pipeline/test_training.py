@@ -4,10 +4,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.training.rankers import ranker_version
+from recs_platform.pipeline.training.rankers import ranker_key
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def run_of(platform: Platform) -> AsOfRun:
+    return AsOfRun(platform, AT, AT)
 
 
 def window(version: str) -> Manifest:
@@ -15,12 +20,12 @@ def window(version: str) -> Manifest:
 
 
 def test_a_ranker_version_follows_windows_and_seed_and_not_their_order(taken_in: Platform) -> None:
-    version = ranker_version(taken_in, [window("a"), window("b")])
-    assert ranker_version(taken_in, [window("b"), window("a")]) == version
+    version = ranker_key(run_of(taken_in), [window("a"), window("b")])
+    assert ranker_key(run_of(taken_in), [window("b"), window("a")]) == version
     reseeded = replace(taken_in, settings=taken_in.settings.model_copy(update={"seed": 8}))
     others = {
-        ranker_version(taken_in, [window("a")]),
-        ranker_version(taken_in, [window("a"), window("c")]),
-        ranker_version(reseeded, [window("a"), window("b")]),
+        ranker_key(run_of(taken_in), [window("a")]),
+        ranker_key(run_of(taken_in), [window("a"), window("c")]),
+        ranker_key(run_of(reseeded), [window("a"), window("b")]),
     }
     assert len(others | {version}) == 4

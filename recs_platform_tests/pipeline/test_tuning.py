@@ -15,12 +15,10 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import EVENTS
 from recs_platform.evaluation.cutoffs import CutoffPlan
 from recs_platform.evaluation.splits import per_user_holdout
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import retrieval_config
-from recs_platform.pipeline.training.evaluation import tuned_on_tests
-from recs_platform.pipeline.training.rankers import Curriculum, plan_curriculum
-from recs_platform.pipeline.training.splits import INTERACTIONS, Protocol, Split, per_user_splits
-from recs_platform.pipeline.tuning.tuned_configs import (
+from recs_platform.pipeline.retrieval.tuned_configs import (
     CONFIG_FILE,
     CONFIGS,
     adopt_config,
@@ -31,8 +29,11 @@ from recs_platform.pipeline.tuning.tuned_configs import (
     reset_config,
     seal_config,
 )
-from recs_platform.pipeline.tuning.validation_sets import tuning_exam, validation_splits
-from recs_platform.stages.retrieval.tuning.source_trials import Exam
+from recs_platform.pipeline.training.evaluation import tuned_on_tests
+from recs_platform.pipeline.training.schedule import TrainingSchedule, training_schedule
+from recs_platform.pipeline.training.splits import INTERACTIONS, LAST_FOLD, Protocol, Split, per_user_splits
+from recs_platform.pipeline.tuning.validation_sets import validation_set, validation_splits
+from recs_platform.stages.retrieval.tuning.source_trials import ValidationSet
 from recs_platform_tests.homes import CommandLine, copy_home, platform_at
 from recs_platform_tests.worlds import TINY
 
@@ -41,25 +42,29 @@ KNOWN_AT = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def test_nothing_from_the_first_test_on_matters(taken_in: Platform, tmp_path: Path) -> None:
-    curriculum = plan_curriculum(taken_in, AS_OF, KNOWN_AT)
-    split = validation_splits(curriculum, TINY.start)[-1]
-    assert split.labels_end == curriculum.tests()[0].cutoff
+    schedule = training_schedule(AsOfRun(taken_in, AS_OF, KNOWN_AT))
+    split = validation_splits(schedule, TINY.start)[-1]
+    assert split.labels_end == schedule.tests()[0].cutoff
 
-    def exam_without_events_from(instant: datetime) -> Exam:
+    def exam_without_events_from(instant: datetime) -> ValidationSet:
         cut = copy_home(taken_in, tmp_path / instant.strftime("%d"))
         cut.lake.delete(EVENTS.name, f"occurred_at >= '{instant:%Y-%m-%d %H:%M}:00+00:00'")
-        return tuning_exam(cut, split, KNOWN_AT, users_max=1000)
+        return validation_set(AsOfRun(cut, AS_OF, KNOWN_AT), split, users_max=1000)
 
-    whole = tuning_exam(taken_in, split, KNOWN_AT, users_max=1000)
+    whole = validation_set(AsOfRun(taken_in, AS_OF, KNOWN_AT), split, users_max=1000)
     assert len(whole.held_out.users) > 10
     later, earlier = (exam_without_events_from(split.labels_end - timedelta(days=days)) for days in (0, 2))
     assert content(later) == content(whole)
     assert content(earlier) != content(whole)
 
 
-def content(exam: Exam) -> list[object]:
+def content(validation: ValidationSet) -> list[object]:
     """Everything that a search may look at."""
-    parts = [getattr(part, field) for part in (exam.problem, exam.held_out) for field in part.__dataclass_fields__]
+    parts = [
+        getattr(part, field)
+        for part in (validation.problem, validation.held_out)
+        for field in part.__dataclass_fields__
+    ]
     return [part.tolist() if isinstance(part, np.ndarray) else _rows(part) for part in parts]
 
 
@@ -75,7 +80,7 @@ def test_windows_end_by_the_first_test_and_have_a_week_before_them() -> None:
         protocol: str = "global"
 
         def tests(self) -> list[Split]:
-            return [Split("global", cutoff, cutoff + self.plan.horizon) for cutoff in self.plan.tests]
+            return [Split(cutoff, LAST_FOLD, "global", cutoff + self.plan.horizon) for cutoff in self.plan.tests]
 
     day = timedelta(days=1)
     planned: Any = Planned(CutoffPlan(5 * day, 7, (), (AS_OF - 12 * day, AS_OF - 5 * day)))
@@ -91,11 +96,11 @@ def test_windows_end_by_the_first_test_and_have_a_week_before_them() -> None:
 
 
 def test_where_last_fifths_are_tested_the_fifth_before_is_tuned_on(taken_in: Platform) -> None:
-    exam = tuning_exam(taken_in, per_user_splits(AS_OF)[1], KNOWN_AT, users_max=1000)
+    validation = validation_set(AsOfRun(taken_in, AS_OF, KNOWN_AT), per_user_splits(AS_OF)[1], users_max=1000)
     with taken_in.model_run(AS_OF, KNOWN_AT, scratch=True) as run:
         kept, last = per_user_holdout(run.frame(INTERACTIONS), 0.2)
     known, before = per_user_holdout(kept, 0.2)
-    problem, held = exam.problem, exam.held_out
+    problem, held = validation.problem, validation.held_out
     pair = pl.DataFrame({"user_id": problem.user_ids[problem.users], "item_id": problem.item_ids[problem.items]})
     assert sorted(pair.unique().rows()) == sorted(known.select("user_id", "item_id").unique().rows())
     wanted = {
@@ -175,11 +180,11 @@ def test_an_evaluation_on_what_was_tuned_on_says_so(
 ) -> None:
     platform, day = platform_at(tmp_path), timedelta(days=1)
     plan = CutoffPlan(5 * day, 7, (), tuple(AS_OF + days * day for days in test_days))
-    curriculum = Curriculum(protocol, AS_OF + as_of_days * day, KNOWN_AT, plan)
-    assert tuned_on_tests(platform, curriculum) is None
+    schedule = TrainingSchedule(protocol, AS_OF + as_of_days * day, plan)
+    assert tuned_on_tests(platform, schedule) is None
     version = sealed(platform, {"als": {"alpha": 5.0}})
     adopt_config(platform.home.artifacts, version)
-    said = tuned_on_tests(platform, curriculum)
+    said = tuned_on_tests(platform, schedule)
     assert (said is not None) == says
     assert said is None or version in said
 

@@ -40,6 +40,21 @@ ITEM_NEIGHBOURS = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+CHAMPION = TableContract(
+    "ranking.champion",
+    "One row: the ranker that scores the as_of, and why it was chosen",
+    (
+        AS_OF,
+        text(c.RANKER_VERSION, "Version of the ranker", required=True),
+        instant(c.LABELS_END_AT, "End of its last label window", required=True),
+        instant(c.TRAINED_AS_OF, "The as_of it was trained for", required=True),
+        count(c.CONSIDERED_COUNT, "Sealed rankers it was chosen from", unit="rankers"),
+        text(c.REASON, "Why it was chosen", required=True),
+    ),
+    grain=(c.RANKER_VERSION,),
+    partition_by=(c.AS_OF,),
+)
+
 RANKED = TableContract(
     "ranking.ranked",
     "One row a user and candidate, scored by the champion; the best of each user only",

@@ -5,9 +5,9 @@ import dagster as dg
 from recs_platform.contracts.tables import ITEM_VECTORS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
-from recs_platform.defs.partitions import as_of, known_at
-from recs_platform.defs.resources import platform_of
+from recs_platform.defs.partitions import run_of
 from recs_platform.defs.sql_assets import sql_assets, upstream_keys
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.features import VectorConfig, faulty_vectors, vectorize_items
@@ -42,11 +42,11 @@ def _item_vectors_asset(platform: Platform) -> dg.AssetsDefinition:
         ],
     )
     def item_vectors(context: dg.AssetExecutionContext) -> Results:
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
-        with platform.model_run(at, known) as run:
-            items = run.frame(ITEM_TEXTS, ordered=True)
-        found = vectorize_items(items, VectorConfig(), seed=platform.settings.seed)
-        written = write_frames(platform, ITEM_VECTORS, [found.frame], at)
+        run = run_of(context)
+        with run.models() as models:
+            items = models.frame(ITEM_TEXTS, ordered=True)
+        found = vectorize_items(items, VectorConfig(), seed=run.platform.settings.seed)
+        written = write_frames(run.platform, ITEM_VECTORS, [found.frame], run.as_of)
         yield dg.MaterializeResult(
             metadata=metadata.table_metadata(
                 written.rows,
@@ -57,16 +57,16 @@ def _item_vectors_asset(platform: Platform) -> dg.AssetsDefinition:
                 terms=found.terms,
                 explained_variance=found.explained_variance,
             ),
-            check_results=[_unit_length(platform, context)],
+            check_results=[_unit_length(run)],
         )
 
     return item_vectors
 
 
-def _unit_length(platform: Platform, context: dg.AssetExecutionContext) -> dg.AssetCheckResult:
+def _unit_length(run: AsOfRun) -> dg.AssetCheckResult:
     """Judges what was written, as its readers find it."""
-    with platform.model_run(as_of(context), known_at(context)) as run:
-        stored = run.frame(ITEM_VECTORS.name)
+    with run.models() as models:
+        stored = models.frame(ITEM_VECTORS.name)
     faulty = faulty_vectors(stored)
     return dg.AssetCheckResult(
         asset_key=VECTORS_KEY,

@@ -6,40 +6,51 @@ import dagster as dg
 import polars as pl
 
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.contracts.tables import CANDIDATES, RANKED
+from recs_platform.contracts.places import BARRED_ITEMS, USER_PLACES
+from recs_platform.contracts.tables import CANDIDATES, CHAMPION, RANKED
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
 from recs_platform.defs.leakage_check import NO_LEAK, NO_LEAK_DESCRIPTION, leak_check
-from recs_platform.defs.partitions import as_of, known_at
-from recs_platform.defs.resources import platform_of
-from recs_platform.defs.sql_assets import upstream_keys
+from recs_platform.defs.partitions import run_of
+from recs_platform.defs.sql_assets import raw_upstreams, upstream_keys
 from recs_platform.lake.artifacts import artifact
+from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS
+from recs_platform.pipeline.data_versions import FILES, OMISSIONS
 from recs_platform.pipeline.lists.scoring import score_as_of
+from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.training.champion import champion_row, choose_champion
 from recs_platform.pipeline.training.label_leakage import tell_windows
-from recs_platform.pipeline.training.rankers import RANKER, Shelf, champion, plan_curriculum, ranker
+from recs_platform.pipeline.training.rankers import seal_ranker
+from recs_platform.pipeline.training.schedule import training_schedule
+from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import prune_windows
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_tables
 
 GROUP = "ranking"
 TRAINING_SET_KEY = dg.AssetKey([GROUP, "training_set"])
-RANKER_KEY = dg.AssetKey([GROUP, RANKER])
-CHAMPION_KEY = dg.AssetKey([GROUP, "champion"])
-STAGING = ("staging.stg_interactions", "staging.stg_items", "staging.stg_users")
+RANKER_KEY = dg.AssetKey([GROUP, ranking.RANKER])
+CHAMPION_KEY = metadata.asset_key(CHAMPION.name)
+# What a schedule and the keys of artifacts are made from, and what windows read as of past cutoffs.
+SCHEDULE = (INTERACTIONS, FILES, OMISSIONS)
+PAST = (*SCHEDULE, ITEMS, USERS, CONSUMED, USER_PLACES, BARRED_ITEMS)
 IMPORTANCE_ROWS = 15
 
 
 def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
     """Training set → ranker → champion → ranked."""
-    return [_training_set_asset(platform), _ranker_asset(), _champion_asset(), _ranked_asset(platform)]
+    return [_training_set_asset(platform), _ranker_asset(platform), _champion_asset(platform), _ranked_asset(platform)]
 
 
 def _training_set_asset(platform: Platform) -> dg.AssetsDefinition:
+    stored = (platform.models.get(table) for table in feature_tables(platform.feature_set))
+    recomputed = raw_upstreams(platform, [model.name for model in stored])
+
     @as_of_asset(
         TRAINING_SET_KEY,
         group=GROUP,
-        deps=upstream_keys(platform, STAGING),
+        deps=upstream_keys(platform, (*PAST, *recomputed)),
         kinds=("python", "polars"),
         description="Labelled windows: candidates and features rebuilt at past cutoffs, with what users chose next. "
         "Each is a sealed artifact, shared by every as-of that needs it.",
@@ -48,44 +59,42 @@ def _training_set_asset(platform: Platform) -> dg.AssetsDefinition:
         ],
     )
     def training_set(context: dg.AssetExecutionContext) -> Results:
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
-        curriculum = plan_curriculum(platform, at, known)
-        shelf = Shelf(platform, known, context.log.info)
-        shelf.prefetch(curriculum.surely_needed())
-        to_serve = shelf.to_learn_from(curriculum.training_for(None))
-        for split in curriculum.tests():
-            shelf.to_learn_from(curriculum.training_for(split))
+        run = run_of(context)
+        schedule, windows = training_schedule(run), WindowCache(run, context.log.info)
+        windows.prefetch(schedule.surely_needed())
+        to_serve = windows.to_learn_from(schedule.training_for(None))
+        for split in schedule.tests():
+            windows.to_learn_from(schedule.training_for(split))
         yield dg.MaterializeResult(
             metadata={
-                "dagster/row_count": int(sum(each.metrics["rows"] for each in shelf.taken)),
-                "protocol": curriculum.protocol,
-                "grid_days": curriculum.plan.step_days,
-                "windows": len(shelf.taken),
-                "windows_built": shelf.built,
-                "windows_dropped": prune_windows(platform, shelf.taken),
+                "dagster/row_count": int(sum(each.metrics["rows"] for each in windows.taken)),
+                "protocol": schedule.protocol,
+                "grid_days": schedule.plan.step_days,
+                "windows": len(windows.taken),
+                "windows_built": windows.built,
+                "windows_dropped": prune_windows(run.platform, windows.taken),
                 "windows_to_serve": len(to_serve),
-                "preview": dg.MetadataValue.md(metadata.markdown_table(_window_table(shelf.taken))),
+                "preview": dg.MetadataValue.md(metadata.markdown_table(_window_table(windows.taken))),
             }
         )
-        yield leak_check(TRAINING_SET_KEY, tell_windows(platform, shelf.taken))
+        yield leak_check(TRAINING_SET_KEY, tell_windows(run.platform, windows.taken))
 
     return training_set
 
 
-def _ranker_asset() -> dg.AssetsDefinition:
+def _ranker_asset(platform: Platform) -> dg.AssetsDefinition:
     @as_of_asset(
         RANKER_KEY,
         group=GROUP,
-        deps=[TRAINING_SET_KEY],
+        deps=[TRAINING_SET_KEY, *upstream_keys(platform, SCHEDULE)],
         kinds=("python", "lightgbm"),
         description="LambdaRank over the labelled windows whose labels end by the as-of: a sealed artifact.",
     )
     def ranker_asset(context: dg.AssetExecutionContext) -> Results:
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
-        curriculum = plan_curriculum(platform, at, known)
-        windows = Shelf(platform, known, context.log.info).to_learn_from(curriculum.training_for(None))
-        manifest, reused = ranker(platform, at, known, windows)
-        trained = ranking.load_ranker(artifact(platform.home.artifacts, RANKER, manifest.version))
+        run = run_of(context)
+        windows = WindowCache(run, context.log.info).to_learn_from(training_schedule(run).training_for(None))
+        manifest, reused = seal_ranker(run, run.as_of, windows)
+        trained = ranking.load_ranker(artifact(run.platform.home.artifacts, ranking.RANKER, manifest.version))
         importance = metadata.markdown_table(ranking.feature_importance(trained).head(IMPORTANCE_ROWS))
         yield dg.MaterializeResult(
             metadata={
@@ -102,26 +111,32 @@ def _ranker_asset() -> dg.AssetsDefinition:
     return ranker_asset
 
 
-def _champion_asset() -> dg.AssetsDefinition:
+def _champion_asset(platform: Platform) -> dg.AssetsDefinition:
     @as_of_asset(
         CHAMPION_KEY,
         group=GROUP,
-        deps=[RANKER_KEY],
-        kinds=("python",),
+        deps=[RANKER_KEY, *upstream_keys(platform, (FILES, OMISSIONS))],
+        kinds=("python", "delta"),
         description="The ranker that scores this as-of: of those whose labels end by it, the one that knows most.",
+        schema=metadata.contract_schema(CHAMPION),
     )
-    def champion_asset(context: dg.AssetExecutionContext) -> Results:
-        choice = champion(platform_of(context), as_of(context), known_at(context))
+    def champion(context: dg.AssetExecutionContext) -> Results:
+        run = run_of(context)
+        choice = choose_champion(run)
+        row = champion_row(choice)
+        write_frames(run.platform, CHAMPION, [row], run.as_of)
         yield dg.MaterializeResult(
-            metadata={
-                "version": choice.manifest.version,
-                "reason": choice.reason,
-                "labels_end": str(choice.manifest.parameters["labels_end"]),
-                "trained_as_of": choice.manifest.as_of.isoformat(),
-            }
+            metadata=metadata.table_metadata(
+                row.height,
+                row,
+                version=choice.manifest.version,
+                reason=choice.reason,
+                labels_end=str(choice.manifest.parameters[ranking.LABELS_END]),
+                trained_as_of=choice.manifest.as_of.isoformat(),
+            )
         )
 
-    return champion_asset
+    return champion
 
 
 def _ranked_asset(platform: Platform) -> dg.AssetsDefinition:
@@ -136,7 +151,7 @@ def _ranked_asset(platform: Platform) -> dg.AssetsDefinition:
         schema=metadata.contract_schema(RANKED),
     )
     def ranked(context: dg.AssetExecutionContext) -> Results:
-        written, version = score_as_of(platform_of(context), as_of(context), known_at(context))
+        written, version = score_as_of(run_of(context))
         yield dg.MaterializeResult(
             metadata=metadata.table_metadata(written.rows, written.preview, users=written.users, ranker=version)
         )

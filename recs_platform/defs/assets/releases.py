@@ -7,9 +7,10 @@ import dagster as dg
 from recs_platform.contracts.tables import BEHAVIOUR_SEGMENTS, ITEM_VECTORS, LISTS, SHORT_LISTS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
-from recs_platform.defs.partitions import as_of, known_at
-from recs_platform.defs.resources import found_at_start, platform_of
+from recs_platform.defs.partitions import run_of
+from recs_platform.defs.sql_assets import upstream_keys
 from recs_platform.pipeline.build_records import record_build
+from recs_platform.pipeline.data_versions import FILES, OMISSIONS
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish
 from recs_platform.pipeline.releases import release_lists
@@ -23,21 +24,20 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
     stored = (model for schema in ("marts", "segments", "features") for model in platform.models.of(schema))
     tables = [metadata.asset_key(model.name) for model in stored if model.materialized == "table"]
     tables += [metadata.asset_key(ITEM_VECTORS.name), metadata.asset_key(BEHAVIOUR_SEGMENTS.name)]
-    return [_release_asset(), _analytics_asset(tables)]
+    return [_release_asset(platform), _analytics_asset(tables)]
 
 
-def _release_asset() -> dg.AssetsDefinition:
+def _release_asset(platform: Platform) -> dg.AssetsDefinition:
     @as_of_asset(
         RELEASE_KEY,
         group=GROUP,
-        deps=[metadata.asset_key(name) for name in (LISTS.name, SHORT_LISTS.name, VERDICTS.name)],
+        deps=upstream_keys(platform, (LISTS.name, SHORT_LISTS.name, VERDICTS.name, FILES, OMISSIONS)),
         kinds=("python", "parquet"),
         description="The lists of an as-of, sealed with a manifest once no check blocks. The same lists give the same "
         "release.",
     )
     def release(context: dg.AssetExecutionContext) -> Results:
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
-        manifest = release_lists(platform, at, known, sealed_at=datetime.now(UTC))
+        manifest = release_lists(run_of(context), sealed_at=datetime.now(UTC))
         yield dg.MaterializeResult(
             metadata={
                 "release_id": manifest.version,
@@ -60,18 +60,18 @@ def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
         description="analytics.duckdb: every table in one file, built aside and moved into place; readers never wait.",
     )
     def analytics(context: dg.AssetExecutionContext) -> Results:
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
-        report = publish(platform)
+        run = run_of(context)
+        report = publish(run.platform)
         for sentence in report.set_aside:
             context.log.warning(sentence)
         release = _release_of(context)
         if release is not None:
             now = datetime.now(UTC)
-            record_build(platform, at, known, release=release, versions=found_at_start(context), sealed_at=now)
+            record_build(run, release=release, sealed_at=now)
         yield dg.MaterializeResult(
             metadata={
                 "recorded_release": release or "none: this run built a part of the graph",
-                "path": str(platform.home.analytics.relative_to(platform.home.root)),
+                "path": str(run.platform.home.analytics.relative_to(run.platform.home.root)),
                 "tables": len(report.table_rows),
                 "dagster/row_count": sum(report.table_rows.values()),
                 "rows": dg.MetadataValue.json(dict(report.table_rows)),

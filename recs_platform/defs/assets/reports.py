@@ -6,17 +6,19 @@ import dagster as dg
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.tables import LIST_METRICS, LISTS, USER_METRICS, VERDICTS
+from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
-from recs_platform.defs.partitions import as_of, known_at
-from recs_platform.defs.resources import platform_of
-from recs_platform.defs.sql_assets import sql_assets
+from recs_platform.defs.partitions import run_of
+from recs_platform.defs.sql_assets import raw_upstreams, sql_assets, upstream_keys
+from recs_platform.pipeline.as_of_run import INTERACTIONS
+from recs_platform.pipeline.data_versions import FILES, OMISSIONS
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.reports import DRIFT_TABLES, read_inputs, report_folder, write_report
+from recs_platform.pipeline.reports import collect_verdicts, report_folder, run_report
 from recs_platform.pipeline.training.evaluation import FINAL, evaluate, tuned_on_tests
-from recs_platform.pipeline.training.rankers import Shelf, plan_curriculum
+from recs_platform.pipeline.training.schedule import training_schedule
+from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.stages.reports import REPORTS, Report, worst
 
 GROUP = "reports"
@@ -28,34 +30,37 @@ VERDICTS_KEY = metadata.asset_key(VERDICTS.name)
 
 def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
     """Evaluation → reports → verdicts, beside the marts."""
-    reports = [_report_asset(report) for report in REPORTS]
+    reports = [_report_asset(platform, report) for report in REPORTS]
     keys = [asset.key for asset in reports]
     marts = sql_assets(platform, schema="marts", group=GROUP)
-    return [_evaluation_asset(), *reports, _verdicts_asset(keys), *marts]
+    return [_evaluation_asset(platform), *reports, _verdicts_asset(keys), *marts]
 
 
-def _evaluation_asset() -> dg.AssetsDefinition:
+def _evaluation_asset(platform: Platform) -> dg.AssetsDefinition:
     @as_of_tables(
         "evaluation",
         (USER_METRICS, LIST_METRICS),
         group=GROUP,
-        deps=[dg.AssetKey(["ranking", "training_set"]), dg.AssetKey(["ranking", "ranker"])],
+        deps=[
+            *(dg.AssetKey(["ranking", name]) for name in ("training_set", "ranker")),
+            *upstream_keys(platform, (INTERACTIONS, FILES, OMISSIONS)),
+        ],
         kinds=("python", "polars", "delta"),
     )
     def evaluation(context: dg.AssetExecutionContext) -> Results:
         """Every test window ranked by a ranker that could have existed then, beside each source alone."""
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
-        curriculum = plan_curriculum(platform, at, known)
-        tuned = tuned_on_tests(platform, curriculum)
+        run = run_of(context)
+        schedule = training_schedule(run)
+        tuned = tuned_on_tests(run.platform, schedule)
         if tuned is not None:
             context.log.warning(f"{tuned}: these metrics flatter it")
-        per_user, per_list = evaluate(Shelf(platform, known, context.log.info), curriculum, context.log.info)
+        per_user, per_list = evaluate(WindowCache(run, context.log.info), schedule, context.log.info)
         for contract, frame in ((USER_METRICS, per_user), (LIST_METRICS, per_list)):
-            written = write_frames(platform, contract, [frame], at)
+            written = write_frames(run.platform, contract, [frame], run.as_of)
             yield dg.MaterializeResult(
                 asset_key=metadata.asset_key(contract.name),
                 metadata=metadata.table_metadata(
-                    written.rows, _means(frame), protocol=curriculum.protocol, windows=len(curriculum.tests())
+                    written.rows, _means(frame), protocol=schedule.protocol, windows=len(schedule.tests())
                 )
                 | ({} if tuned is None else {"tuned_on_tests": tuned}),
             )
@@ -69,14 +74,13 @@ def _means(metrics: pl.DataFrame) -> pl.DataFrame:
     return means.sort(c.PROTOCOL, pl.col(c.MODEL) != FINAL, c.MODEL)
 
 
-def _report_asset(report: Report) -> dg.AssetsDefinition:
+def _report_asset(platform: Platform, report: Report) -> dg.AssetsDefinition:
     key = metadata.asset_key(report.table.name)
-    tables = (USER_METRICS.name, LIST_METRICS.name, LISTS.name, "segments.user_segments", *DRIFT_TABLES, *report.reads)
 
     @as_of_asset(
         key,
         group=GROUP,
-        deps=[metadata.asset_key(table) for table in tables],
+        deps=upstream_keys(platform, (*report.reads, *raw_upstreams(platform, report.recomputes))),
         kinds=("python", "evidently") if report.name == "drift" else ("python", "polars"),
         description=report.table.description,
         schema=metadata.contract_schema(report.table),
@@ -90,11 +94,10 @@ def _report_asset(report: Report) -> dg.AssetsDefinition:
         ],
     )
     def table(context: dg.AssetExecutionContext) -> Results:
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
-        result = report.run(read_inputs(platform, at, known))
-        written = write_report(platform, report, result, at)
+        run = run_of(context)
+        result, written = run_report(run, report)
         shown = result.verdicts.drop(c.AS_OF, c.REPORT)
-        folder = report_folder(platform, at).relative_to(platform.home.root)
+        folder = report_folder(run.platform, run.as_of).relative_to(run.platform.home.root)
         pages = {"page": str(folder / result.html)} if result.html else {}
         yield dg.MaterializeResult(
             metadata=metadata.table_metadata(written.rows, written.preview, verdict=result.verdict, **result.numbers)
@@ -140,10 +143,7 @@ def _verdicts_asset(reports: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         ],
     )
     def verdicts(context: dg.AssetExecutionContext) -> Results:
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
-        with platform.model_run(at, known) as run:
-            judged = run.frame(VERDICTS.name, ordered=True)
-        silent = sorted({report.name for report in REPORTS} - set(judged[c.REPORT]))
+        judged, silent = collect_verdicts(run_of(context))
         overall = worst(judged[c.VERDICT].to_list())
         yield dg.MaterializeResult(
             metadata=metadata.table_metadata(judged.height, judged, verdict=overall)

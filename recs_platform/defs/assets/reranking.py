@@ -4,17 +4,23 @@ import dagster as dg
 import polars as pl
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.places import BARRED_ITEMS, USER_PLACES
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, LISTS, RANKED, SHORT_LISTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_tables
-from recs_platform.defs.partitions import as_of, known_at
-from recs_platform.defs.resources import platform_of
+from recs_platform.defs.partitions import run_of
+from recs_platform.defs.sql_assets import upstream_keys
+from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS
 from recs_platform.pipeline.lists.lists import Lists, make_lists
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 
 GROUP = "reranking"
 LISTS_KEY = metadata.asset_key(LISTS.name)
+READS = (
+    *(RANKED.name, ITEM_NEIGHBOURS.name, "segments.user_segments"),
+    *(INTERACTIONS, CONSUMED, ITEMS, USERS, USER_PLACES, BARRED_ITEMS),
+)
 CHECKS = {
     "lists_are_complete": "Every known user has k distinct items at ranks 1 to k, or a row in short_lists",
     "nothing_consumed": "No list holds an item that its user had consumed before the as-of",
@@ -22,14 +28,14 @@ CHECKS = {
 }
 
 
-def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
+def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
     """Lists and short lists, one step."""
 
     @as_of_tables(
         "recommendations",
         (LISTS, SHORT_LISTS),
         group=GROUP,
-        deps=[metadata.asset_key(name) for name in (RANKED.name, ITEM_NEIGHBOURS.name, "segments.user_segments")],
+        deps=upstream_keys(platform, READS),
         kinds=("python", "polars", "delta"),
         check_specs=[
             dg.AssetCheckSpec(name, asset=LISTS_KEY, blocking=True, description=description)
@@ -38,10 +44,10 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
     )
     def recommendations(context: dg.AssetExecutionContext) -> Results:
         """Rules applied, everybody served, each row with a reason that is true."""
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
-        made = make_lists(platform, at, known)
-        lists = write_frames(platform, LISTS, [made.lists], at)
-        short = write_frames(platform, SHORT_LISTS, [made.short_lists], at)
+        run = run_of(context)
+        made = make_lists(run)
+        lists = write_frames(run.platform, LISTS, [made.lists], run.as_of)
+        short = write_frames(run.platform, SHORT_LISTS, [made.short_lists], run.as_of)
         yield dg.MaterializeResult(
             asset_key=LISTS_KEY,
             metadata=metadata.table_metadata(
@@ -56,7 +62,7 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
             asset_key=metadata.asset_key(SHORT_LISTS.name),
             metadata=metadata.table_metadata(short.rows, made.short_lists),
         )
-        yield from _checks(made, platform.settings.k)
+        yield from _checks(made, run.platform.settings.k)
 
     return [recommendations]
 

@@ -5,13 +5,16 @@ from collections.abc import Mapping
 import dagster as dg
 import polars as pl
 
+from recs_platform.contracts.places import BARRED_ITEMS, USER_PLACES
 from recs_platform.contracts.tables import CANDIDATES, ITEM_NEIGHBOURS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
-from recs_platform.defs.partitions import as_of, known_at
-from recs_platform.defs.resources import platform_of
+from recs_platform.defs.partitions import run_of
 from recs_platform.defs.retrieval_metadata import index_metadata, offer_metadata
+from recs_platform.defs.sql_assets import upstream_keys
 from recs_platform.lake.artifacts import artifact, read_manifest
+from recs_platform.pipeline.as_of_run import INTERACTIONS, ITEMS, USERS
+from recs_platform.pipeline.data_versions import FILES, OMISSIONS
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.embeddings import EMBEDDINGS, FOLDED_FROM, seal_embeddings, sealed_embeddings
@@ -27,29 +30,27 @@ AUDIT_DESCRIPTION = (
 )
 EMBEDDINGS_KEY = dg.AssetKey([GROUP, EMBEDDINGS])
 INDEX_KEY = dg.AssetKey([GROUP, ITEM_INDEX])
-RAW_INPUTS = [
-    dg.AssetKey(["raw", name])
-    for name in ("events", "ingestions", "item_history", "user_history", "identities", "consents", "event_flags")
-]
-PROFILE_INPUTS = [dg.AssetKey(["features", "user_features"]), dg.AssetKey(["segments", "user_segments"])]
+# Views and tables of SQL models that the steps read.
+HISTORY = (INTERACTIONS, USERS, ITEMS, USER_PLACES, BARRED_ITEMS, FILES, OMISSIONS)
+PROFILES = ("features.user_features", "segments.user_segments")
 
 
 def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
     """Embeddings → index → candidates and neighbours."""
-    return [_embeddings_asset(), _index_asset(), _candidates_asset(platform)]
+    return [_embeddings_asset(platform), _index_asset(platform), _candidates_asset(platform)]
 
 
-def _embeddings_asset() -> dg.AssetsDefinition:
+def _embeddings_asset(platform: Platform) -> dg.AssetsDefinition:
     @as_of_asset(
         EMBEDDINGS_KEY,
         group=GROUP,
-        deps=[*RAW_INPUTS, *PROFILE_INPUTS],
+        deps=upstream_keys(platform, HISTORY),
         kinds=("python", "numpy"),
         description="Users and items as vectors, for each source that has any, as of an instant: a sealed artifact.",
     )
     def embeddings(context: dg.AssetExecutionContext) -> Results:
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
-        version, reused = seal_embeddings(platform, at, known)
+        run = run_of(context)
+        platform, (version, reused) = run.platform, seal_embeddings(run)
         spaces = [
             (name, len(found.user_ids), len(found.item_ids), found.item_factors.shape[1])
             for name, found in sealed_embeddings(platform, version).items()
@@ -69,19 +70,19 @@ def _embeddings_asset() -> dg.AssetsDefinition:
     return embeddings
 
 
-def _index_asset() -> dg.AssetsDefinition:
+def _index_asset(platform: Platform) -> dg.AssetsDefinition:
     @as_of_asset(
         INDEX_KEY,
         group=GROUP,
-        deps=[EMBEDDINGS_KEY],
+        deps=[EMBEDDINGS_KEY, *upstream_keys(platform, HISTORY)],
         kinds=("python", "faiss"),
         description="FAISS index of each vector space over the items eligible as of an instant: a sealed artifact.",
         check_specs=[dg.AssetCheckSpec(AUDIT, asset=INDEX_KEY, blocking=True, description=AUDIT_DESCRIPTION)],
     )
     def item_index(context: dg.AssetExecutionContext) -> Results:
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
-        version, reused = seal_index(platform, at, known)
-        reports = index_reports(platform, version)
+        run = run_of(context)
+        version, reused = seal_index(run)
+        reports = index_reports(run.platform, version)
         yield dg.MaterializeResult(
             metadata={
                 "version": version,
@@ -112,25 +113,22 @@ def _candidates_asset(platform: Platform) -> dg.AssetsDefinition:
         "candidates",
         (contract, ITEM_NEIGHBOURS),
         group=GROUP,
-        deps=[INDEX_KEY],
+        deps=[EMBEDDINGS_KEY, INDEX_KEY, *upstream_keys(platform, (*HISTORY, *PROFILES))],
         kinds=("python", "delta"),
     )
     def candidates(context: dg.AssetExecutionContext) -> Results:
         """Every source's best for every known user, merged, and the item neighbours that reasons name."""
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
-        fit = open_fit(platform, at, known)
-        found = write_frames(platform, contract, generate_candidates(fit), at)
-        eligible = int(fit.problem.eligible.sum())
-        with platform.model_run(at, known) as run:
-            offers = count_offers(platform, run, known_users=fit.problem.n_users, eligible_items=eligible)
+        run = run_of(context)
+        fit = open_fit(run)
+        found = write_frames(run.platform, contract, generate_candidates(fit), run.as_of)
         yield dg.MaterializeResult(
             asset_key=metadata.asset_key(contract.name),
             metadata=metadata.table_metadata(
                 found.rows, found.preview, users=found.users, per_user=found.rows / max(1, found.users)
             )
-            | offer_metadata(offers),
+            | offer_metadata(count_offers(run)),
         )
-        near = write_frames(platform, ITEM_NEIGHBOURS, [item_neighbours(fit)], at)
+        near = write_frames(run.platform, ITEM_NEIGHBOURS, [item_neighbours(fit)], run.as_of)
         yield dg.MaterializeResult(
             asset_key=metadata.asset_key(ITEM_NEIGHBOURS.name),
             metadata=metadata.table_metadata(near.rows, near.preview),

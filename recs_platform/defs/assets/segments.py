@@ -10,8 +10,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import BEHAVIOUR_SEGMENTS, CLUSTER_TRIALS, MIGRATIONS, SEGMENT_FACTORS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_tables
-from recs_platform.defs.partitions import as_of, known_at
-from recs_platform.defs.resources import platform_of
+from recs_platform.defs.partitions import run_of
 from recs_platform.defs.sql_assets import sql_assets
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
@@ -53,16 +52,17 @@ def _behaviour_asset() -> dg.AssetsDefinition:
     )
     def behaviour(context: dg.AssetExecutionContext) -> Results:
         """Users clustered by what they do; ids follow those of the as-of before."""
-        platform, at, known = platform_of(context), as_of(context), known_at(context)
-        segmented = segment_as_of(platform, at, known)
+        run = run_of(context)
+        segmented = segment_as_of(run)
         for contract in TABLES:
-            written = write_frames(platform, contract, [segmented.frame(contract)], at)
+            written = write_frames(run.platform, contract, [segmented.frame(contract)], run.as_of)
             yield dg.MaterializeResult(
                 asset_key=metadata.asset_key(contract.name),
                 metadata=metadata.table_metadata(written.rows, written.preview) | _shown(contract.name, segmented),
             )
-        with platform.model_run(at, known) as run:
-            users, members = run.frame(USER_FEATURES, [c.USER_ID]), run.frame(BEHAVIOUR_SEGMENTS.name, [c.USER_ID])
+        with run.models() as models:
+            users = models.frame(USER_FEATURES, [c.USER_ID])
+            members = models.frame(BEHAVIOUR_SEGMENTS.name, [c.USER_ID])
         yield _every_user_once(users, members)
 
     return behaviour

@@ -1,19 +1,17 @@
 """The lists of an as-of: ranked rows re-ranked, filled, explained. Composes the stage with the lake's tables."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
 from recs_platform.contracts.time import SECOND_MICROSECONDS
-from recs_platform.pipeline.geo_availability import Places, read_places
-from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.geo_availability import Places, run_places
+from recs_platform.pipeline.lists.context import rerank_context, with_user_counts
 from recs_platform.pipeline.retrieval.inputs import IS_WITHHELD
-from recs_platform.pipeline.training.evaluation import rerank_context
-from recs_platform.pipeline.training.splits import PAIR
-from recs_platform.pipeline.training.windows import with_user_counts
 from recs_platform.stages import reranking
 
 REASON_DAYS = 28
@@ -35,7 +33,11 @@ class Lists:
         """Rows that break a promise, by the name of the promise."""
         shown = [c.USER_ID, c.ITEM_ID, c.RANK]
         unavailable = self.items.filter(~pl.col("is_available"))
-        consumed = self.lists.clear() if self.allow_repeats else self.lists.join(self.consumed, on=PAIR, how="semi")
+        consumed = (
+            self.lists.clear()
+            if self.allow_repeats
+            else self.lists.join(self.consumed, on=[c.USER_ID, c.ITEM_ID], how="semi")
+        )
         return {
             "lists_are_complete": self._incomplete(k),
             "nothing_consumed": consumed.select(shown),
@@ -61,20 +63,17 @@ class Lists:
         return everyone.filter(~is_whole).join(self.short_lists, on=c.USER_ID, how="anti").sort(c.USER_ID)
 
 
-def make_lists(platform: Platform, at: datetime, known: datetime) -> Lists:
+def make_lists(run: AsOfRun) -> Lists:
     """Re-rank the champion's order, serve everybody, give each row its reason, segment and propensity.
 
     Users without consent are served from the fallback, whatever was ranked, and get no reason that tells of them.
     """
-    with platform.model_run(at, known) as run:
-        ranked = run.frame(RANKED.name)
-        interactions = run.frame("staging.stg_interactions")
-        consumed = run.frame("staging.stg_consumed")
-        items = with_user_counts(run.frame("staging.stg_items"), interactions)
-        users = run.frame("staging.stg_users").sort(c.USER_ID)
-        segments = run.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID, c.SEGMENT_NAME])
-        neighbours = run.frame(ITEM_NEIGHBOURS.name)
-        places = read_places(run)
+    platform, interactions, consumed, places = run.platform, run.interactions, run.consumed, run_places(run)
+    with run.models() as models:
+        ranked = models.frame(RANKED.name)
+        segments = models.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID, c.SEGMENT_NAME])
+        neighbours = models.frame(ITEM_NEIGHBOURS.name)
+    items, users = with_user_counts(run.items, interactions), run.users.sort(c.USER_ID)
     withheld = users.filter(pl.col(IS_WITHHELD)).select(c.USER_ID)
     ranked = ranked.join(withheld, on=c.USER_ID, how="anti")
     context = rerank_context(platform, items, consumed, users[c.USER_ID], places)
@@ -82,7 +81,7 @@ def make_lists(platform: Platform, at: datetime, known: datetime) -> Lists:
     result = reranking.rerank(rows, context, platform.own_rules.rules)
     telling = segments.join(withheld, on=c.USER_ID, how="anti")
     profiles = users.join(telling, on=c.USER_ID, how="left")
-    since_us = round((at - timedelta(days=REASON_DAYS)).timestamp() * SECOND_MICROSECONDS)
+    since_us = round((run.as_of - timedelta(days=REASON_DAYS)).timestamp() * SECOND_MICROSECONDS)
     explained = reranking.add_reasons(
         result.lists,
         history=interactions,

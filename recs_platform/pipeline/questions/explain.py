@@ -121,7 +121,7 @@ def _why_not_eligible(known: _Known) -> str:
 
 def _contributions(platform: Platform, run: ModelRun, user: str, item: str, version: str) -> list[dict[str, Any]]:
     """The features that moved the ranker's score most; each share is in raw-score units."""
-    scorer = ranking.load_ranker(artifact(platform.home.artifacts, "ranker", version))
+    scorer = ranking.load_ranker(artifact(platform.home.artifacts, ranking.RANKER, version))
     for table in (CANDIDATES.name, *feature_tables(platform.feature_set)):
         run.require(table)
     rows = pl.concat(

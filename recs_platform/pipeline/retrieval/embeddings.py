@@ -1,89 +1,70 @@
-"""Sealed vectors as of an instant: fitted in full on a grid of days, in between folded in from the last full fit.
-
-Indexes over them, and candidates, are made elsewhere.
-"""
+"""Sealed vectors as of an instant: fitted in full on a grid of days, in between folded in from the last full fit."""
 
 from datetime import UTC, datetime
 
 from recs_platform.contracts.home import Lock
-from recs_platform.contracts.manifests import Manifest, content_key
+from recs_platform.contracts.manifests import Manifest
 from recs_platform.lake.artifacts import artifact, is_sealed, library_versions, write_artifact, write_manifest
 from recs_platform.lake.locks import exclusive
-from recs_platform.pipeline.data_versions import data_version, known_files
-from recs_platform.pipeline.geo_availability import place_hashes, read_places
+from recs_platform.pipeline.artifact_keys import RETRIEVAL, artifact_key
+from recs_platform.pipeline.as_of_run import INTERACTIONS, ITEMS, USERS, AsOfRun
+from recs_platform.pipeline.geo_availability import place_hashes
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.retrieval.inputs import item_vectors, retrieval_config, vectors_version, with_consent
+from recs_platform.pipeline.retrieval.inputs import history_problem, run_config, vectors_version
 from recs_platform.stages import retrieval
 
 EMBEDDINGS = "embeddings"
 FOLDED_FROM = "folded_from"
-# Of what the artifacts hold; another number makes older ones unused.
-FORMAT = 3
 
 
-def read_history(platform: Platform, at: datetime, known: datetime) -> retrieval.RetrievalProblem:
-    """What vectors are fitted on and indexed by: no features, no segments, so that the as-of need not be built."""
-    with platform.model_run(at, known, scratch=True) as run:
-        places = read_places(run)
-        return retrieval.encode(
-            run.frame("staging.stg_interactions"),
-            with_consent(run.frame("staging.stg_users")),
-            run.frame("staging.stg_items"),
-            as_of=at,
-            allow_repeats=platform.settings.allow_repeats,
-            vectors=item_vectors(platform),
-            places=places.users,
-            barred=places.barred,
-        )
+def embeddings_key(run: AsOfRun) -> str:
+    """Key of the embeddings and of the index over them: hash of what both are made from.
 
-
-def artifact_version(platform: Platform, at: datetime, known: datetime) -> str:
-    """Embeddings and index are the same where the data before the as-of and the parameters are.
-
-    These decide the full fit that is folded from too: its data are among those before the as-of.
+    It names the full fit that is folded from too: its data are among those before the as-of.
     """
-    return content_key(
-        {
-            "format": FORMAT,
-            "as_of": at,
-            "data": data_version(known_files(platform, known), at),
-            "models": [platform.models.get(f"staging.stg_{name}").hash for name in ("interactions", "items", "users")],
-            "places": place_hashes(platform),
-            "parameters": retrieval_config(platform).model_dump(),
+
+    def make() -> str:
+        platform = run.platform
+        models = [platform.models.get(name).hash for name in (INTERACTIONS, ITEMS, USERS)]
+        inputs = {
+            "as_of": run.as_of,
+            "data": run.data_version(),
+            "models": [*models, *place_hashes(platform)],
+            "config": run_config(run).model_dump(),
             "vectors": vectors_version(platform),
-            "allow_repeats": platform.settings.allow_repeats,
-            "seed": platform.settings.seed,
         }
-    )
+        return artifact_key(RETRIEVAL, inputs, platform.settings)
+
+    return run.once("key of embeddings", make)
 
 
-def base_as_of(platform: Platform, at: datetime) -> datetime | None:
-    """The full fit that vectors as of `at` are folded from; None where they are fitted in full themselves."""
-    every_days = retrieval_config(platform).refit_every_days
-    base = at if every_days is None else retrieval.last_full_fit(at, every_days)
-    return None if base == at else base
+def base_as_of(run: AsOfRun) -> datetime | None:
+    """The full fit that the run's vectors are folded from; None where they are fitted in full themselves."""
+    every_days = run_config(run).refit_every_days
+    base = run.as_of if every_days is None else retrieval.last_full_fit(run.as_of, every_days)
+    return None if base == run.as_of else base
 
 
-def seal_embeddings(platform: Platform, at: datetime, known: datetime) -> tuple[str, bool]:
+def seal_embeddings(run: AsOfRun) -> tuple[str, bool]:
     """Fit, or fold in, and seal unless sealed already; returns the version and whether it was reused.
 
     The full fit that is folded from is sealed first. What is sealed before changes no byte. Of several threads or
     processes that want the same, one makes it and the others wait.
     """
-    version = artifact_version(platform, at, known)
-    if is_sealed(platform.home.artifacts, EMBEDDINGS, version):
+    home, version = run.platform.home, embeddings_key(run)
+    if is_sealed(home.artifacts, EMBEDDINGS, version):
         return version, True
-    base_at = base_as_of(platform, at)
-    base = None if base_at is None else seal_embeddings(platform, base_at, known)[0]
-    with exclusive(platform.home.lock(Lock.EMBEDDINGS)):
-        if is_sealed(platform.home.artifacts, EMBEDDINGS, version):
+    base_at = base_as_of(run)
+    base = None if base_at is None else seal_embeddings(run.at(base_at))[0]
+    with exclusive(home.lock(Lock.EMBEDDINGS)):
+        if is_sealed(home.artifacts, EMBEDDINGS, version):
             return version, True
-        made = _embeddings(platform, read_history(platform, at, known), base)
-        with write_artifact(platform.home.artifacts, EMBEDDINGS, version) as folder:
+        made = _embeddings(run, history_problem(run), base)
+        with write_artifact(home.artifacts, EMBEDDINGS, version) as folder:
             for name, embeddings in made.items():
                 (folder / name).mkdir()
                 retrieval.save_embeddings(embeddings, folder / name)
-            manifest = retrieval_manifest(platform, EMBEDDINGS, version, at, known)
+            manifest = retrieval_manifest(run, EMBEDDINGS, version)
             origin = {} if base_at is None else {FOLDED_FROM: {"version": base, "as_of": base_at.isoformat()}}
             write_manifest(folder, manifest.model_copy(update={"parameters": manifest.parameters | origin}))
     return version, False
@@ -95,39 +76,34 @@ def sealed_embeddings(platform: Platform, version: str) -> dict[str, retrieval.E
     return {path.name: retrieval.load_embeddings(path) for path in sorted(folder.iterdir()) if path.is_dir()}
 
 
-def passing_embeddings(
-    platform: Platform, problem: retrieval.RetrievalProblem, at: datetime, known: datetime
-) -> dict[str, retrieval.Embeddings]:
-    """Vectors of `problem`, all that is known as of `at`, as `seal_embeddings` makes them; seals only full fits."""
-    if retrieval_config(platform).refit_every_days is None:
-        return _embeddings(platform, problem, None)
-    base_at = base_as_of(platform, at)
-    version, _ = seal_embeddings(platform, at if base_at is None else base_at, known)
-    return sealed_embeddings(platform, version) if base_at is None else _embeddings(platform, problem, version)
+def window_embeddings(run: AsOfRun, problem: retrieval.RetrievalProblem) -> dict[str, retrieval.Embeddings]:
+    """Vectors of `problem`, all that is known as of the run, as `seal_embeddings` makes them; seals only full fits."""
+    if run_config(run).refit_every_days is None:
+        return _embeddings(run, problem, None)
+    base_at = base_as_of(run)
+    version, _ = seal_embeddings(run if base_at is None else run.at(base_at))
+    return sealed_embeddings(run.platform, version) if base_at is None else _embeddings(run, problem, version)
 
 
-def retrieval_manifest(platform: Platform, name: str, version: str, at: datetime, known: datetime) -> Manifest:
+def retrieval_manifest(run: AsOfRun, name: str, version: str) -> Manifest:
     """The manifest of embeddings or their index."""
     return Manifest(
         name=name,
         version=version,
-        as_of=at,
-        known_at=known,
-        data_version=data_version(known_files(platform, known), at),
-        seed=platform.settings.seed,
-        parameters=retrieval_config(platform).model_dump(),
-        libraries=library_versions("implicit", "faiss-cpu", "numpy"),
+        as_of=run.as_of,
+        known_at=run.known_at,
+        data_version=run.data_version(),
+        seed=run.platform.settings.seed,
+        parameters=run_config(run).model_dump(),
+        libraries=library_versions(*RETRIEVAL.libraries),
         sealed_at=datetime.now(UTC),
     )
 
 
-def _embeddings(
-    platform: Platform, problem: retrieval.RetrievalProblem, base: str | None
-) -> dict[str, retrieval.Embeddings]:
+def _embeddings(run: AsOfRun, problem: retrieval.RetrievalProblem, base: str | None) -> dict[str, retrieval.Embeddings]:
     """Fitted in full, or folded in from the sealed version `base`."""
-    config, settings = retrieval_config(platform), platform.settings
+    config, settings = run_config(run), run.platform.settings
     if base is None:
         return retrieval.fit_embeddings(problem, config, seed=settings.seed, threads=settings.threads)
-    return retrieval.fold_embeddings(
-        problem, sealed_embeddings(platform, base), config, seed=settings.seed, threads=settings.threads
-    )
+    sealed = sealed_embeddings(run.platform, base)
+    return retrieval.fold_embeddings(problem, sealed, config, seed=settings.seed, threads=settings.threads)

@@ -1,16 +1,15 @@
-"""What the UI and the report of retrieval are told: candidates counted in DuckDB, and indexes. Judges nothing."""
+"""Facts on retrieval for the UI and its report: candidates counted by source, sizes and audits of indexes."""
 # ruff: noqa: S608  names come from contracts and the registry of sources, values are instant literals
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 
 import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import CANDIDATES, RETRIEVAL, RETRIEVAL_HISTORY
-from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.retrieval.embeddings import artifact_version
-from recs_platform.pipeline.retrieval.inputs import retrieval_config
+from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.retrieval.embeddings import embeddings_key
+from recs_platform.pipeline.retrieval.inputs import run_config, with_consent
 from recs_platform.pipeline.retrieval.item_index import index_reports
 from recs_platform.stages import retrieval
 from recs_platform.stages.reports import IndexFacts, Offers, RetrievalFacts
@@ -24,29 +23,24 @@ OFFERED = "offered"
 N = "n"
 
 
-def retrieval_facts(platform: Platform, at: datetime, known: datetime) -> RetrievalFacts:
-    """All that the report tells of an as-of. Raises NotReady when its indexes are not sealed."""
-    with platform.model_run(at, known) as run:
-        users, items = run.require("staging.stg_users"), run.require("staging.stg_items")
-        known_users = run.query(f"select count(*) from {relation(users)} where not is_withheld").item()
-        eligible_items = run.query(f"select count(*) from {relation(items)} where is_available").item()
-        offers = count_offers(platform, run, known_users=known_users, eligible_items=eligible_items)
-        earlier = _earlier(platform, run, at)
-    indexes = index_reports(platform, artifact_version(platform, at, known))
-    return RetrievalFacts(offers, index_facts(indexes), earlier)
+def retrieval_facts(run: AsOfRun) -> RetrievalFacts:
+    """All that the report says of an as-of. Raises NotReady when its indexes are not sealed."""
+    indexes = index_reports(run.platform, embeddings_key(run))
+    return RetrievalFacts(count_offers(run), index_facts(indexes), _earlier(run))
 
 
-def count_offers(platform: Platform, run: ModelRun, *, known_users: int, eligible_items: int) -> Offers:
+def count_offers(run: AsOfRun) -> Offers:
     """The candidates of the run's as-of, counted by the sources behind them; only the counts are ever collected."""
-    rows = _offered(run)
-    return Offers(
-        rows=_counted(run, rows),
-        users=_counted(run, _united(rows, c.USER_ID)),
-        items=_counted(run, _united(rows, c.ITEM_ID)),
-        enabled=tuple(source.name for source in retrieval_config(platform).configured_sources()),
-        known_users=known_users,
-        eligible_items=eligible_items,
-    )
+    with run.models() as models:
+        rows = _offered(models)
+        return Offers(
+            rows=_counted(models, rows),
+            users=_counted(models, _united(rows, c.USER_ID)),
+            items=_counted(models, _united(rows, c.ITEM_ID)),
+            enabled=tuple(source.name for source in run_config(run).configured_sources()),
+            known_users=with_consent(run.users).height,
+            eligible_items=run.items.filter("is_available").height,
+        )
 
 
 def index_facts(reports: Mapping[str, retrieval.IndexReport]) -> list[IndexFacts]:
@@ -63,13 +57,13 @@ def index_facts(reports: Mapping[str, retrieval.IndexReport]) -> list[IndexFacts
     ]
 
 
-def _offered(run: ModelRun) -> str:
+def _offered(models: ModelRun) -> str:
     """Candidates with a bit set for each source, in registry order, that offered the row."""
     bits = (
         f"({quoted(c.source_rank(source.name))} is not null)::bigint * {1 << place}"
         for place, source in enumerate(retrieval.SOURCES)
     )
-    table = relation(run.require(CANDIDATES.name))
+    table = relation(models.require(CANDIDATES.name))
     return f"select {c.USER_ID}, {c.ITEM_ID}, {' + '.join(bits)} as {OFFERED} from {table}"
 
 
@@ -77,9 +71,9 @@ def _united(rows: str, key: str) -> str:
     return f"select {key}, bit_or({OFFERED}) as {OFFERED} from ({rows}) group by {key}"
 
 
-def _counted(run: ModelRun, rows: str) -> pl.DataFrame:
+def _counted(models: ModelRun, rows: str) -> pl.DataFrame:
     """sources, n: how many rows each set of sources has."""
-    counts = run.query(f"select {OFFERED}, count(*) as {N} from ({rows}) group by {OFFERED} order by {OFFERED}")
+    counts = models.query(f"select {OFFERED}, count(*) as {N} from ({rows}) group by {OFFERED} order by {OFFERED}")
     names = [list(_named(bits)) for bits in counts[OFFERED].to_list()]
     return pl.DataFrame({c.SOURCES: pl.Series(names, dtype=pl.List(pl.String)), N: counts[N]})
 
@@ -88,9 +82,10 @@ def _named(bits: int) -> Iterable[str]:
     return (source.name for place, source in enumerate(retrieval.SOURCES) if bits >> place & 1)
 
 
-def _earlier(platform: Platform, run: ModelRun, at: datetime) -> pl.DataFrame:
+def _earlier(run: AsOfRun) -> pl.DataFrame:
     """Rows of the report of the last as-ofs before this one."""
-    before = [instant for instant in platform.lake.as_ofs(RETRIEVAL.name) if instant < at]
-    since = instant_literal(min(before[-EARLIER_AS_OFS:], default=at))
-    history = relation(run.require(RETRIEVAL_HISTORY.name))
-    return run.query(f"select * from {history} where {c.AS_OF} >= {since}")
+    before = [instant for instant in run.platform.lake.as_ofs(RETRIEVAL.name) if instant < run.as_of]
+    since = instant_literal(min(before[-EARLIER_AS_OFS:], default=run.as_of))
+    with run.models() as models:
+        history = relation(models.require(RETRIEVAL_HISTORY.name))
+        return models.query(f"select * from {history} where {c.AS_OF} >= {since}")

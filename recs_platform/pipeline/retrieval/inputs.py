@@ -1,4 +1,4 @@
-"""What retrieval is given: its config, users with profiles, the operator's vectors. Nothing is fitted here."""
+"""What retrieval is given: its config, the problem as codes, users with profiles, the operator's vectors."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,8 +11,10 @@ from pydantic import BaseModel, ValidationError
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.validation_errors import sentence
+from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.geo_availability import Places, run_places
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.tuning.tuned_configs import adopted_changes
+from recs_platform.pipeline.retrieval.tuned_configs import adopted_changes
 from recs_platform.stages import retrieval
 from recs_platform.warehouse.runner import ModelRun
 
@@ -22,11 +24,16 @@ VECTORS = "vectors"
 KEPT_OF_EACH = 10
 
 
+def run_config(run: AsOfRun) -> retrieval.RetrievalConfig:
+    """The config of retrieval that a run works with, read once. Errors as `retrieval_config`."""
+    return run.known.once("retrieval config", lambda: retrieval_config(run.platform))
+
+
 def retrieval_config(platform: Platform) -> retrieval.RetrievalConfig:
     """What the settings say of retrieval, else the adopted tuned config, else the stage's defaults, field by field.
 
-    What is adopted is read at each call; it changes only while no as-of is built. Raises UsageError naming what is
-    wrong in the settings, NotReady where the adopted config is missing or cannot be used.
+    Raises UsageError naming what is wrong in the settings, NotReady where the adopted config is missing or cannot be
+    used.
     """
     return config_with(platform, adopted_changes(platform.home.artifacts))
 
@@ -63,6 +70,41 @@ def check_retrieval_settings(platform: Platform) -> None:
     config_with(platform, {})
 
 
+def encode(
+    run: AsOfRun, interactions: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame, places: Places
+) -> retrieval.RetrievalProblem:
+    """Interactions, users with consent and items as codes, as of the run's instant, under the home's settings."""
+    return retrieval.encode(
+        interactions,
+        users,
+        items,
+        as_of=run.as_of,
+        allow_repeats=run.platform.settings.allow_repeats,
+        vectors=run.known.once("item vectors", lambda: item_vectors(run.platform)),
+        places=places.users,
+        barred=places.barred,
+    )
+
+
+def history_problem(run: AsOfRun) -> retrieval.RetrievalProblem:
+    """What vectors are fitted on and indexed by: no features, no segments, so that the as-of need not be built."""
+
+    def make() -> retrieval.RetrievalProblem:
+        return encode(run, run.interactions, with_consent(run.users), run.items, run_places(run))
+
+    return run.once("retrieval problem", make)
+
+
+def profiled_problem(run: AsOfRun) -> retrieval.RetrievalProblem:
+    """The same with the users' profiles, which are read from the features and segments of the as-of."""
+
+    def make() -> retrieval.RetrievalProblem:
+        with run.models() as models:
+            return history_problem(run).with_profiles(with_profiles(models, with_consent(run.users)))
+
+    return run.once("retrieval problem with profiles", make)
+
+
 def item_vectors(platform: Platform) -> pl.DataFrame | None:
     """The operator's own item vectors, where the settings name a file of them."""
     path = _vectors_file(platform)
@@ -85,10 +127,10 @@ def with_consent(users: pl.DataFrame) -> pl.DataFrame:
     return users.filter(~pl.col(IS_WITHHELD))
 
 
-def with_profiles(run: ModelRun, users: pl.DataFrame) -> pl.DataFrame:
+def with_profiles(models: ModelRun, users: pl.DataFrame) -> pl.DataFrame:
     """Users with the device and region they use most and their lifecycle segment."""
-    features = run.frame("features.user_features", [c.USER_ID, c.REGION, "top_device"])
-    segments = run.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID])
+    features = models.frame("features.user_features", [c.USER_ID, c.REGION, "top_device"])
+    segments = models.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID])
     return (
         users.drop(c.REGION)
         .join(features, on=c.USER_ID, how="left", maintain_order="left")

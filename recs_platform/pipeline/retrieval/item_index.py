@@ -1,75 +1,48 @@
 """Retrieval artifacts of an as-of: the index over its embeddings, sealed, and the fit that candidates come from."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from recs_platform.lake.artifacts import artifact, is_sealed, write_artifact, write_manifest
-from recs_platform.pipeline.geo_availability import read_places
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.embeddings import (
     EMBEDDINGS,
-    artifact_version,
     base_as_of,
-    read_history,
+    embeddings_key,
     retrieval_manifest,
     seal_embeddings,
     sealed_embeddings,
 )
-from recs_platform.pipeline.retrieval.inputs import item_vectors, retrieval_config, with_consent, with_profiles
+from recs_platform.pipeline.retrieval.inputs import history_problem, profiled_problem, run_config
 from recs_platform.stages import retrieval
 
 ITEM_INDEX = "item_index"
 
 
-def read_problem(platform: Platform, at: datetime, known: datetime) -> retrieval.RetrievalProblem:
-    """Interactions, users with consent, their profiles and places, and items as of the instant, as codes."""
-    with platform.model_run(at, known) as run:
-        places = read_places(run)
-        return retrieval.encode(
-            run.frame("staging.stg_interactions"),
-            with_profiles(run, with_consent(run.frame("staging.stg_users"))),
-            run.frame("staging.stg_items"),
-            as_of=at,
-            allow_repeats=platform.settings.allow_repeats,
-            vectors=item_vectors(platform),
-            places=places.users,
-            barred=places.barred,
-        )
-
-
-def seal_index(platform: Platform, at: datetime, known: datetime) -> tuple[str, bool]:
+def seal_index(run: AsOfRun) -> tuple[str, bool]:
     """Build, or refresh, and seal unless sealed already; returns the version and whether it was reused.
 
     Where the embeddings were folded in and search is approximate, the index of what they were folded from is sealed
     first and brought up to date.
     """
-    root, version = platform.home.artifacts, artifact_version(platform, at, known)
+    root, version = run.platform.home.artifacts, embeddings_key(run)
     if is_sealed(root, ITEM_INDEX, version):
         return version, True
-    problem, embeddings = read_history(platform, at, known), sealed_embeddings(platform, version)
-    older = _older_spaces(platform, problem, at, known)
+    embeddings, older = sealed_embeddings(run.platform, version), _older_spaces(run)
     with write_artifact(root, ITEM_INDEX, version) as folder:
         for name, found in embeddings.items():
             (folder / name).mkdir()
-            index = _audited_index(platform, problem, found, older.get(name))
-            retrieval.save_index(index, folder / name)
-        manifest = retrieval_manifest(platform, ITEM_INDEX, version, at, known)
+            retrieval.save_index(_audited_index(run, found, older.get(name)), folder / name)
+        manifest = retrieval_manifest(run, ITEM_INDEX, version)
         write_manifest(folder, manifest.model_copy(update={"inputs": {EMBEDDINGS: version}}))
     return version, False
 
 
-def open_fit(platform: Platform, at: datetime, known: datetime) -> retrieval.RetrievalFit:
+def open_fit(run: AsOfRun) -> retrieval.RetrievalFit:
     """The sealed artifacts of the as-of, ready to generate candidates. Raises NotReady when they are not sealed."""
-    version, settings = artifact_version(platform, at, known), platform.settings
-    embeddings = sealed_embeddings(platform, version)
-    indexes = sealed_indexes(platform, version, embeddings)
-    return retrieval.RetrievalFit(
-        read_problem(platform, at, known),
-        {name: retrieval.Space(found, indexes[name]) for name, found in embeddings.items()},
-        retrieval_config(platform),
-        settings.seed,
-        settings.threads,
-    )
+    settings = run.platform.settings
+    spaces = _sealed_spaces(run.platform, embeddings_key(run))
+    return retrieval.RetrievalFit(profiled_problem(run), spaces, run_config(run), settings.seed, settings.threads)
 
 
 def sealed_indexes(
@@ -89,42 +62,43 @@ def index_reports(platform: Platform, version: str) -> dict[str, retrieval.Index
     return {path.name: retrieval.load_report(path) for path in sorted(folder.iterdir()) if path.is_dir()}
 
 
-def _older_spaces(
-    platform: Platform, problem: retrieval.RetrievalProblem, at: datetime, known: datetime
-) -> dict[str, retrieval.Space]:
-    """What the vectors were folded in from, with its indexes; nothing where those would be built anew in any case."""
-    base_at = base_as_of(platform, at)
-    if base_at is None or retrieval.kind_for(retrieval_config(platform).index, int(problem.eligible.sum())) == "exact":
-        return {}
-    version, _ = seal_embeddings(platform, base_at, known)
-    seal_index(platform, base_at, known)
+def _sealed_spaces(platform: Platform, version: str) -> dict[str, retrieval.Space]:
     embeddings = sealed_embeddings(platform, version)
     indexes = sealed_indexes(platform, version, embeddings)
     return {name: retrieval.Space(found, indexes[name]) for name, found in embeddings.items()}
 
 
+def _older_spaces(run: AsOfRun) -> dict[str, retrieval.Space]:
+    """What the vectors were folded in from, with its indexes; nothing where those would be built anew in any case."""
+    base_at = base_as_of(run)
+    eligible = int(history_problem(run).eligible.sum())
+    if base_at is None or retrieval.kind_for(run_config(run).index, eligible) == "exact":
+        return {}
+    base = run.at(base_at)
+    version, _ = seal_embeddings(base)
+    seal_index(base)
+    return _sealed_spaces(run.platform, version)
+
+
 def _audited_index(
-    platform: Platform,
-    problem: retrieval.RetrievalProblem,
-    embeddings: retrieval.Embeddings,
-    older: retrieval.Space | None,
+    run: AsOfRun, embeddings: retrieval.Embeddings, older: retrieval.Space | None
 ) -> retrieval.ItemIndex:
     """Brought up to date from `older`; built anew without one, or where the refreshed one fails the audit."""
+    problem, settings = history_problem(run), run.platform.settings
     if older is not None:
-        refreshed = retrieval.refresh_space(problem, embeddings, older, threads=platform.settings.threads)
-        index = _audited(platform, problem, refreshed)
+        index = _audited(run, retrieval.refresh_space(problem, embeddings, older, threads=settings.threads))
         if not retrieval.audit_failures(index.report.recall):
             return index
-    config, settings = retrieval_config(platform).index, platform.settings
+    config = run_config(run).index
     built = retrieval.index_embeddings(problem, embeddings, config=config, seed=settings.seed, threads=settings.threads)
-    return _audited(platform, problem, built)
+    return _audited(run, built)
 
 
-def _audited(platform: Platform, problem: retrieval.RetrievalProblem, space: retrieval.Space) -> retrieval.ItemIndex:
+def _audited(run: AsOfRun, space: retrieval.Space) -> retrieval.ItemIndex:
     return retrieval.audited(
         space.index,
         space.embeddings.item_factors,
         space.embeddings.user_factors,
-        eligible=problem.eligible,
-        threads=platform.settings.threads,
+        eligible=history_problem(run).eligible,
+        threads=run.platform.settings.threads,
     )

@@ -1,4 +1,4 @@
-"""Offline evaluation: each test window ranked by a ranker that could have existed then. Composes stages."""
+"""Offline evaluation: each test window ranked by a ranker that could have existed then."""
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
@@ -22,44 +22,47 @@ from recs_platform.evaluation.metrics import (
 )
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import arrow_schema
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.geo_availability import Places
+from recs_platform.pipeline.lists.context import RANKED_PER_USER, USER_COUNT, rerank_context
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.retrieval.inputs import retrieval_config
-from recs_platform.pipeline.training.rankers import RANKER, Curriculum, Shelf, plan_curriculum, ranker, ranker_version
+from recs_platform.pipeline.retrieval.inputs import run_config
+from recs_platform.pipeline.retrieval.tuned_configs import adopted_manifest
+from recs_platform.pipeline.training.rankers import ranker_key, seal_ranker
+from recs_platform.pipeline.training.schedule import TrainingSchedule, training_schedule
 from recs_platform.pipeline.training.splits import Split
-from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, USER_COUNT, Window, read_window
-from recs_platform.pipeline.tuning.tuned_configs import adopted_manifest
-from recs_platform.stages import ranking, reranking
+from recs_platform.pipeline.training.window_cache import WindowCache
+from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, Window, read_window
+from recs_platform.stages import ranking, reranking, retrieval
 
 FINAL = "final"
 ALL_CANDIDATES = "candidates"
-RANKED_PER_USER = 50
 WITH_NEW_ITEMS = "_with_new_items"
 
 
 def evaluate(
-    shelf: Shelf, curriculum: Curriculum, progress: Callable[[str], None]
+    windows: WindowCache, schedule: TrainingSchedule, progress: Callable[[str], None]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Metrics of every model in every test window.
 
     Returns user metrics (protocol, cutoff, model, user_id, metric, k, value) and list metrics (protocol, cutoff, model,
     metric, k, value). The protocol with new items counts items first seen inside the window as held out too.
     """
-    platform, splits = shelf.platform, curriculum.tests()
-    learned = {split: shelf.to_learn_from(curriculum.training_for(split)) for split in splits}
-    by_version = {ranker_version(platform, windows): (split, windows) for split, windows in learned.items()}
+    run, splits = windows.run, schedule.tests()
+    learned = {split: windows.to_learn_from(schedule.training_for(split)) for split in splits}
+    by_version = {ranker_key(run, taken): (split, taken) for split, taken in learned.items()}
 
     def train(version: str) -> Manifest:
-        split, windows = by_version[version]
-        trained, reused = ranker(platform, split.cutoff, curriculum.known_at, windows)
+        split, taken = by_version[version]
+        trained, reused = seal_ranker(run, split.cutoff, taken)
         progress(f"ranker {version[:8]} as of {split.cutoff:%Y-%m-%d}: {'reused' if reused else 'trained'}")
         return trained
 
     def test(split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:
-        tested = read_window(platform, shelf.take(split).version)
-        return evaluate_window(platform, split, tested, trained[ranker_version(platform, learned[split])])
+        tested = read_window(run.platform, windows.take(split).version)
+        return evaluate_window(run, split, tested, trained[ranker_key(run, learned[split])])
 
-    with ThreadPoolExecutor(platform.settings.threads) as pool:
+    with ThreadPoolExecutor(run.platform.settings.threads) as pool:
         trained = dict(zip(by_version, pool.map(train, by_version), strict=True))
     tested = [test(split) for split in splits]
     per_user, per_list = _no_metrics(USER_METRICS), _no_metrics(LIST_METRICS)
@@ -69,7 +72,7 @@ def evaluate(
     )
 
 
-def tuned_on_tests(platform: Platform, curriculum: Curriculum) -> str | None:
+def tuned_on_tests(platform: Platform, schedule: TrainingSchedule) -> str | None:
     """What to say where the adopted retrieval config was tuned on what is tested here; None where it was not."""
     adopted = adopted_manifest(platform.home.artifacts)
     if adopted is None:
@@ -77,9 +80,9 @@ def tuned_on_tests(platform: Platform, curriculum: Curriculum) -> str | None:
     until = parse_instant(adopted.parameters["tuned_until"])
     # Users' last events are held out from tuning and tests alike, as long as the as-of is not an earlier one.
     seen = (
-        adopted.as_of > curriculum.as_of
-        if curriculum.protocol == "per_user"
-        else any(split.cutoff < until for split in curriculum.tests())
+        adopted.as_of > schedule.as_of
+        if schedule.protocol == "per_user"
+        else any(split.cutoff < until for split in schedule.tests())
     )
     said = (
         f"the adopted retrieval config {adopted.version} was tuned on events until {as_of_key(until)}, tests included"
@@ -93,14 +96,11 @@ def _no_metrics(contract: TableContract) -> pl.DataFrame:
     return pl.DataFrame(frame).drop(c.AS_OF)
 
 
-def evaluate_window(
-    platform: Platform, split: Split, tested: Window, trained: Manifest
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def evaluate_window(run: AsOfRun, split: Split, tested: Window, trained: Manifest) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Metrics of the final lists and of each enabled source alone in one window, and recall among the candidates."""
-    k = platform.settings.k
-    models = {FINAL: final_lists(platform, tested, trained)} | {
-        source.name: source_lists(tested.rows, source.name, k)
-        for source in retrieval_config(platform).configured_sources()
+    k, config = run.platform.settings.k, run_config(run)
+    models = {FINAL: final_lists(run.platform, tested, trained)} | {
+        source.name: source_lists(tested.rows, source.name, k) for source in config.configured_sources()
     }
     known = tested.held_out.filter(IS_KNOWN_ITEM)
     truths = {split.protocol: known, f"{split.protocol}{WITH_NEW_ITEMS}": tested.held_out}
@@ -112,7 +112,7 @@ def evaluate_window(
     per_user += [
         candidate_recall(offered, truth).with_columns(_tags(split.cutoff, protocol, model, most))
         for protocol, truth in truths.items()
-        for model, (offered, most) in _offered(platform, tested).items()
+        for model, (offered, most) in _offered(config, tested).items()
     ]
     per_list = [_list_metrics(made, tested, k, split.protocol, split.cutoff, model) for model, made in models.items()]
     return pl.concat(per_user), pl.concat(per_list)
@@ -120,31 +120,12 @@ def evaluate_window(
 
 def final_lists(platform: Platform, tested: Window, trained: Manifest) -> pl.DataFrame:
     """What the platform would have shown: ranked, then re-ranked."""
-    scorer = ranking.load_ranker(artifact(platform.home.artifacts, RANKER, trained.version))
+    scorer = ranking.load_ranker(artifact(platform.home.artifacts, ranking.RANKER, trained.version))
     ranked = ranking.rank_candidates([tested.rows], scorer, top_n=RANKED_PER_USER, threads=platform.settings.threads)
     users = pl.concat([tested.rows[c.USER_ID], tested.held_out[c.USER_ID]]).unique().sort()
     places = Places(tested.places, tested.barred)
     context = rerank_context(platform, tested.items, tested.consumed, users, places)
     return reranking.rerank(pl.concat(list(ranked)), context, platform.own_rules.rules).lists
-
-
-def rerank_context(
-    platform: Platform, items: pl.DataFrame, consumed: pl.DataFrame, users: pl.Series, places: Places
-) -> reranking.RerankContext:
-    """What the rules look at; `items` carry user counts, which order the fallback."""
-    settings = platform.settings
-    fallback = items.sort([USER_COUNT, c.ITEM_ID], descending=[True, False])
-    return reranking.RerankContext(
-        items=items,
-        consumed=consumed,
-        users=users,
-        fallback=fallback.select(c.ITEM_ID, pl.col(USER_COUNT).cast(pl.Float64).alias(c.SCORE)),
-        k=settings.k,
-        max_per_category=settings.max_per_category,
-        allow_repeats=settings.allow_repeats,
-        places=places.users,
-        barred=places.barred,
-    )
 
 
 def source_lists(rows: pl.DataFrame, source: str, k: int) -> pl.DataFrame:
@@ -153,9 +134,8 @@ def source_lists(rows: pl.DataFrame, source: str, k: int) -> pl.DataFrame:
     return rows.select(c.USER_ID, c.ITEM_ID, rank).filter(pl.col(c.RANK) <= k)
 
 
-def _offered(platform: Platform, tested: Window) -> dict[str, tuple[pl.DataFrame, int]]:
+def _offered(config: retrieval.RetrievalConfig, tested: Window) -> dict[str, tuple[pl.DataFrame, int]]:
     """Candidates kept (user_id, item_id) and how many a user may have: all together, then those of each source."""
-    config = retrieval_config(platform)
     names = [source.name for source in config.configured_sources()]
     ranks = [c.source_rank(name) for name in names]
     pairs = [c.USER_ID, c.ITEM_ID]
@@ -193,13 +173,14 @@ def _tags(cutoff: datetime, protocol: str, model: str, k: int) -> list[pl.Expr]:
 
 def evaluate_once(platform: Platform, as_of: datetime, progress: Callable[[str], None]) -> pl.DataFrame:
     """Mean metrics of each model on `[as_of, as_of + horizon)`, everything rebuilt from events before the as-of."""
-    known_at = datetime.now(UTC)
-    end = as_of + timedelta(days=platform.settings.horizon_days)
-    curriculum = plan_curriculum(platform, end, known_at)
-    if curriculum.protocol == "global":
-        plan = replace(curriculum.plan, tests=(as_of,))
-        curriculum = replace(curriculum, plan=plan)
-    per_user, per_list = evaluate(Shelf(platform, known_at, progress), curriculum, progress)
+    run = AsOfRun(platform, as_of + timedelta(days=platform.settings.horizon_days), datetime.now(UTC))
+    try:
+        schedule = training_schedule(run)
+        if schedule.protocol == "global":
+            schedule = replace(schedule, plan=replace(schedule.plan, tests=(as_of,)))
+        per_user, per_list = evaluate(WindowCache(run, progress), schedule, progress)
+    finally:
+        run.close()
     keys = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]
     return (
         pl.concat([per_user.select(*keys, c.VALUE), per_list.select(*keys, c.VALUE)])

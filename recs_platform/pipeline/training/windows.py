@@ -1,4 +1,4 @@
-"""Labelled windows: the graph rebuilt as of a past instant, with what happened next. Composes stages; trains nothing.
+"""Labelled windows: the graph rebuilt as of a past cutoff, with what happened next.
 
 A window is cached as a sealed artifact under the hash of everything it was made from, so neighbouring as-ofs share it.
 """
@@ -8,42 +8,33 @@ A window is cached as a sealed artifact under the hash of everything it was made
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.manifests import Manifest, content_key
+from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import CANDIDATES, EVENTS, ITEM_NEIGHBOURS
 from recs_platform.lake.artifacts import (
     artifact,
     is_sealed,
+    library_versions,
     read_manifest,
     sealed_versions,
     write_artifact,
     write_manifest,
 )
-from recs_platform.pipeline.geo_availability import Places, place_hashes, read_places
+from recs_platform.pipeline.artifact_keys import WINDOWS as WINDOWS_KIND
+from recs_platform.pipeline.artifact_keys import artifact_key
+from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun
+from recs_platform.pipeline.geo_availability import place_hashes, read_places
+from recs_platform.pipeline.lists.context import with_user_counts
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.retrieval.embeddings import passing_embeddings
-from recs_platform.pipeline.retrieval.inputs import (
-    item_vectors,
-    retrieval_config,
-    vectors_version,
-    with_consent,
-    with_profiles,
-)
-from recs_platform.pipeline.training.splits import (
-    INTERACTIONS,
-    PAIR,
-    Split,
-    hold_out,
-    later_interactions,
-    without_held_out,
-)
+from recs_platform.pipeline.retrieval.embeddings import window_embeddings
+from recs_platform.pipeline.retrieval.inputs import encode, run_config, vectors_version, with_consent, with_profiles
+from recs_platform.pipeline.training.splits import PAIR, Split, hold_out, later_interactions, without_held_out
 from recs_platform.stages import ranking, retrieval
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
 from recs_platform.warehouse.runner import ModelRun
@@ -51,14 +42,13 @@ from recs_platform.warehouse.runner import ModelRun
 WINDOWS = "windows"
 USERS_MAX = 600
 IS_KNOWN_ITEM = "is_known_item"
-USER_COUNT = "user_count"
 
 
 @dataclass(frozen=True)
 class Window:
     """Rows to rank for users who went on to consume something new, with labels.
 
-    `rows`: keys, sources, features, label, cutoff. `held_out`: positives, with whether the item was known by the
+    `rows`: keys, sources, features, label, cutoff, fold. `held_out`: positives, with whether the item was known by the
     cutoff. `items`: catalogue as of the cutoff with the count of users. `consumed`: what the users had consumed.
     `places`: where the users are. `barred`: what may not be offered there.
     """
@@ -71,13 +61,13 @@ class Window:
     barred: pl.DataFrame
 
 
-def window(platform: Platform, split: Split, known_at: datetime, data_version: str) -> tuple[Manifest, bool]:
-    """Build the window unless it is sealed already; returns its manifest and whether it was reused."""
-    root, version = platform.home.artifacts, window_key(platform, split, data_version)
+def seal_window(run: AsOfRun, split: Split) -> tuple[Manifest, bool]:
+    """Build the window and seal it unless it is sealed already; returns its manifest and whether it was reused."""
+    root, version = run.platform.home.artifacts, window_key(run, split)
     if is_sealed(root, WINDOWS, version):
         return read_manifest(artifact(root, WINDOWS, version)), True
-    built = build_window(platform, split, known_at)
-    manifest = _manifest(platform, split, version, known_at, data_version, built)
+    built = build_window(run, split)
+    manifest = _manifest(run, split, version, built)
     with write_artifact(root, WINDOWS, version) as folder:
         for name, frame in vars(built).items():
             frame.write_parquet(folder / f"{name}.parquet")
@@ -92,7 +82,7 @@ def read_window(platform: Platform, version: str) -> Window:
 
 
 def prune_windows(platform: Platform, kept: Iterable[Manifest]) -> int:
-    """Drop windows of the same cutoffs that were made from other data or parameters; returns how many."""
+    """Drop windows of the same cutoffs that were made from other data, code or parameters; returns how many."""
     kept = list(kept)
     versions = {manifest.version for manifest in kept}
     cutoffs = {manifest.as_of for manifest in kept}
@@ -106,45 +96,49 @@ def prune_windows(platform: Platform, kept: Iterable[Manifest]) -> int:
     return len(stale)
 
 
-def window_key(platform: Platform, split: Split, data_version: str) -> str:
-    """Hash of all that decides a window's content."""
-    return content_key({"split": vars(split), "data": data_version, "basis": window_basis(platform)})
+def window_key(run: AsOfRun, split: Split) -> str:
+    """Hash of all that decides a window's content: its split, the data it sees and what windows are made with."""
+    inputs = {"split": vars(split), "data": run.data_version(split.labels_end), "basis": window_basis(run)}
+    return artifact_key(WINDOWS_KIND, inputs, run.platform.settings, feature_set=run.platform.feature_set)
 
 
-def window_basis(platform: Platform) -> str:
-    """Hash of all that decides windows beside their split and data: SQL models, features, settings."""
-    return content_key(
-        {
-            "models": [platform.models.get(table).hash for table in feature_tables(platform.feature_set)],
-            "places": place_hashes(platform),
-            "features": platform.feature_set.hash,
-            **_parameters(platform),
+def window_basis(run: AsOfRun) -> dict[str, object]:
+    """What decides windows beside their split and data, the code, libraries and settings."""
+
+    def make() -> dict[str, object]:
+        platform = run.platform
+        tables = [*feature_tables(platform.feature_set), INTERACTIONS, ITEMS, USERS, CONSUMED]
+        return {
+            "models": [*(platform.models.get(table).hash for table in tables), *place_hashes(platform)],
+            "users_max": USERS_MAX,
+            "retrieval": run_config(run).model_dump(),
+            "vectors": vectors_version(platform),
         }
-    )
+
+    return run.known.once("basis of windows", make)
 
 
-def build_window(platform: Platform, split: Split, known_at: datetime) -> Window:
+def build_window(run: AsOfRun, split: Split) -> Window:
     """Rebuild features and candidates from what the split keeps, for users with a positive among what it holds out.
 
     What is known is resolved to persons as of the cutoff, what is held out as of the labels' end: a login in between
-    tells nothing to the past.
+    says nothing to the past.
     """
-    later = later_interactions(platform, split, known_at)
-    with platform.model_run(split.cutoff, known_at, scratch=True) as run:
-        known, positives = hold_out(run.frame(INTERACTIONS), later, split)
+    then, later = run.at(split.cutoff), later_interactions(run, split)
+    with then.models(scratch=True) as models:
+        known, positives = hold_out(models.frame(INTERACTIONS), later, split)
         if split.protocol == "per_user":
-            run.register(EVENTS.name, without_held_out(run, known))
-        users, items = with_consent(run.frame("staging.stg_users")), run.frame("staging.stg_items")
-        consumed = run.frame("staging.stg_consumed")
+            models.register(EVENTS.name, without_held_out(models, known))
+        users, items, consumed = with_consent(models.frame(USERS)), models.frame(ITEMS), models.frame(CONSUMED)
         positives = positives.join(consumed, on=PAIR, how="anti").join(users, on=c.USER_ID, how="semi")
-        positives = _sample_users(positives, platform.settings.seed)
-        places = read_places(run)
-        rows = _rank_rows(platform, run, split, known, with_profiles(run, users), items, places, positives)
-    targets = positives.select(c.USER_ID).unique()
+        positives = _sample_users(positives, run.platform.settings.seed)
+        targets = positives.select(c.USER_ID).unique()
+        places = read_places(models)
+        problem = encode(then, known, with_profiles(models, users), items, places)
+        rows = _rows_to_rank(models, _fit(then, problem, split), targets, run.platform)
     theirs = places.of(targets)
     return Window(
-        # two peels share the instant: a microsecond apart they stay two groups, the fuller history the later one
-        rows=ranking.label_rows(rows, positives, cutoff=split.cutoff - timedelta(microseconds=split.peels - 1)),
+        rows=ranking.label_rows(rows, positives, cutoff=split.cutoff, fold=split.fold),
         held_out=_mark_known(positives, items),
         items=with_user_counts(items, known),
         consumed=consumed.select(PAIR).join(targets, on=c.USER_ID, how="semi").sort(pl.all()),
@@ -153,72 +147,30 @@ def build_window(platform: Platform, split: Split, known_at: datetime) -> Window
     )
 
 
-def _rank_rows(
-    platform: Platform,
-    run: ModelRun,
-    split: Split,
-    known: pl.DataFrame,
-    users: pl.DataFrame,
-    items: pl.DataFrame,
-    places: Places,
-    positives: pl.DataFrame,
-) -> pl.DataFrame:
-    known_at = None if split.protocol == "per_user" else run.known_at
-    fit = fit_retrieval(platform, known, users, items, split.cutoff, places, known_at=known_at)
-    targets = positives[c.USER_ID].unique().sort().to_list()
-    at = pl.lit(split.cutoff).dt.cast_time_unit("us").alias(c.AS_OF)
-    contract = platform.contract(CANDIDATES.name)
-    candidates = pl.concat(list(retrieval.generate_candidates(fit, targets=targets)))
-    run.register(CANDIDATES.name, candidates.with_columns(at).select(contract.column_names))
-    run.register(
-        ITEM_NEIGHBOURS.name, retrieval.item_neighbours(fit).with_columns(at).select(ITEM_NEIGHBOURS.column_names)
-    )
-    for table in feature_tables(platform.feature_set):
-        run.require(table)
-    return run.query(ranking_rows_sql(platform.feature_set, platform.models))
+def _fit(run: AsOfRun, problem: retrieval.RetrievalProblem, split: Split) -> retrieval.RetrievalFit:
+    """Retrieval of what the split keeps, with vectors made as those that serve are.
 
-
-def fit_retrieval(
-    platform: Platform,
-    interactions: pl.DataFrame,
-    users: pl.DataFrame,
-    items: pl.DataFrame,
-    as_of: datetime,
-    places: Places,
-    *,
-    known_at: datetime | None = None,
-) -> retrieval.RetrievalFit:
-    """Embeddings, index and sources fitted on interactions before `as_of`.
-
-    With `known_at` the interactions are all that was known then, and vectors are made as those that serve are: folded
-    in from a sealed full fit where `refit_every_days` is set. Without, as where users' last events are held out, they
-    are fitted in full: a sealed fit has seen what is held out.
+    Where users' last events are held out they are fitted in full: a sealed fit has seen what is held out.
     """
-    settings = platform.settings
-    problem = retrieval.encode(
-        interactions,
-        users,
-        items,
-        as_of=as_of,
-        allow_repeats=settings.allow_repeats,
-        vectors=item_vectors(platform),
-        places=places.users,
-        barred=places.barred,
-    )
-    made = None if known_at is None else passing_embeddings(platform, problem, as_of, known_at)
+    settings = run.platform.settings
+    made = None if split.protocol == "per_user" else window_embeddings(run, problem)
     return retrieval.fit_retrieval(
-        problem, retrieval_config(platform), seed=settings.seed, threads=settings.threads, embeddings=made
+        problem, run_config(run), seed=settings.seed, threads=settings.threads, embeddings=made
     )
 
 
-def with_user_counts(items: pl.DataFrame, interactions: pl.DataFrame) -> pl.DataFrame:
-    """Catalogue rows with the number of users who liked the item: what fallback lists and novelty go by."""
-    counts = (
-        interactions.filter(pl.col(c.WEIGHT) > 0)
-        .group_by(c.ITEM_ID)
-        .agg(pl.col(c.USER_ID).n_unique().alias(USER_COUNT))
-    )
-    return items.join(counts, on=c.ITEM_ID, how="left").with_columns(pl.col(USER_COUNT).fill_null(0)).sort(c.ITEM_ID)
+def _rows_to_rank(
+    models: ModelRun, fit: retrieval.RetrievalFit, targets: pl.DataFrame, platform: Platform
+) -> pl.DataFrame:
+    """Candidates of the targets with their features."""
+    at = pl.lit(models.as_of).dt.cast_time_unit("us").alias(c.AS_OF)
+    candidates = pl.concat(list(retrieval.generate_candidates(fit, targets=targets[c.USER_ID].sort().to_list())))
+    neighbours = retrieval.item_neighbours(fit)
+    for contract, frame in ((platform.contract(CANDIDATES.name), candidates), (ITEM_NEIGHBOURS, neighbours)):
+        models.register(contract.name, frame.with_columns(at).select(contract.column_names))
+    for table in feature_tables(platform.feature_set):
+        models.require(table)
+    return models.query(ranking_rows_sql(platform.feature_set, platform.models))
 
 
 def _sample_users(positives: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -232,29 +184,17 @@ def _mark_known(positives: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
     return positives.with_columns(pl.col(c.ITEM_ID).is_in(items[c.ITEM_ID].implode()).alias(IS_KNOWN_ITEM))
 
 
-def _parameters(platform: Platform) -> dict[str, Any]:
-    return {
-        "seed": platform.settings.seed,
-        "allow_repeats": platform.settings.allow_repeats,
-        "users_max": USERS_MAX,
-        "retrieval": retrieval_config(platform).model_dump(),
-        "vectors": vectors_version(platform),
-    }
-
-
-def _manifest(
-    platform: Platform, split: Split, version: str, known_at: datetime, data_version: str, built: Window
-) -> Manifest:
+def _manifest(run: AsOfRun, split: Split, version: str, built: Window) -> Manifest:
     positives = built.rows.filter(pl.col(c.LABEL) > 0)
     return Manifest(
         name=WINDOWS,
         version=version,
         as_of=split.cutoff,
-        known_at=known_at,
-        data_version=data_version,
-        feature_set_hash=platform.feature_set.hash,
-        seed=platform.settings.seed,
-        parameters={"protocol": split.protocol, "peels": split.peels, "labels_end": split.labels_known_at.isoformat()},
+        known_at=run.known_at,
+        data_version=run.data_version(split.labels_end),
+        feature_set_hash=run.platform.feature_set.hash,
+        seed=run.platform.settings.seed,
+        parameters={"protocol": split.protocol, c.FOLD: split.fold, "labels_end": split.labels_end.isoformat()},
         metrics={
             "rows": built.rows.height,
             "positives": positives.height,
@@ -262,6 +202,7 @@ def _manifest(
             "evaluated_users": built.held_out[c.USER_ID].n_unique(),
             "held_out": built.held_out.height,
         },
+        libraries=library_versions(*WINDOWS_KIND.libraries),
         sealed_at=datetime.now(UTC),
     )
 

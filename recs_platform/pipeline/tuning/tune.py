@@ -13,18 +13,18 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.lake.artifacts import library_versions
-from recs_platform.pipeline.data_versions import data_version, known_files
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.event_span import default_as_of, event_span, require_possible
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import config_with
-from recs_platform.pipeline.training.rankers import plan_curriculum
+from recs_platform.pipeline.retrieval.tuned_configs import CONFIGS, config_version, seal_config
+from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.splits import Split
-from recs_platform.pipeline.tuning.tuned_configs import CONFIGS, config_version, seal_config
-from recs_platform.pipeline.tuning.validation_sets import read_exams, validation_splits
+from recs_platform.pipeline.tuning.validation_sets import read_validation_sets, validation_splits
 from recs_platform.stages import retrieval
 from recs_platform.stages.retrieval.benchmark.benchmark import source_names
 from recs_platform.stages.retrieval.tuning.budget import Budget, Watched
-from recs_platform.stages.retrieval.tuning.source_trials import Exam
+from recs_platform.stages.retrieval.tuning.source_trials import ValidationSet
 from recs_platform.stages.retrieval.tuning.tune import Tuning, tune_retrieval
 
 K_MIN = 20
@@ -60,12 +60,15 @@ def tune(
     UsageError for an unknown source, NotReady where there is nothing to validate on.
     """
     names, config = _named(platform, sources), config_with(platform, {})
-    at = default_as_of(platform) if as_of is None else as_of
-    require_possible(platform, at, known_at)
-    splits = validation_splits(plan_curriculum(platform, at, known_at), event_span(platform)[0])
-    exams = read_exams(platform, splits, known_at, say)
+    run = AsOfRun(platform, default_as_of(platform) if as_of is None else as_of, known_at)
+    require_possible(platform, run.as_of, known_at)
+    try:
+        splits = validation_splits(training_schedule(run), event_span(platform)[0])
+        validations = read_validation_sets(run, splits, say)
+    finally:
+        run.close()
     tuning = tune_retrieval(
-        exams,
+        validations,
         config,
         names,
         budget,
@@ -75,7 +78,7 @@ def tune(
         threads=platform.settings.threads,
         watch=watch,
     )
-    manifest = _manifest(platform, at, known_at, splits, exams, tuning)
+    manifest = _manifest(run, splits, validations, tuning)
     known = seal_config(
         platform.home.artifacts, manifest, tuning.changes, trial_rows(tuning), source_rows(config, tuning)
     )
@@ -89,22 +92,15 @@ def _named(platform: Platform, sources: Sequence[str] | None) -> list[str]:
     return source_names(sources, everything)
 
 
-def _manifest(
-    platform: Platform,
-    as_of: datetime,
-    known_at: datetime,
-    splits: Sequence[Split],
-    exams: Sequence[Exam],
-    tuning: Tuning,
-) -> Manifest:
+def _manifest(run: AsOfRun, splits: Sequence[Split], validations: Sequence[ValidationSet], tuning: Tuning) -> Manifest:
     until = splits[-1].labels_end
     return Manifest(
         name=CONFIGS,
         version=config_version(tuning.changes),
-        as_of=as_of,
-        known_at=known_at,
-        data_version=data_version(known_files(platform, known_at), until),
-        seed=platform.settings.seed,
+        as_of=run.as_of,
+        known_at=run.known_at,
+        data_version=run.data_version(until),
+        seed=run.platform.settings.seed,
         parameters={
             "tuned_until": until.isoformat(),
             "protocol": splits[-1].protocol,
@@ -120,7 +116,7 @@ def _manifest(
             "gain_high": tuning.gain.high,
             "default_recall": tuning.default_recall,
             "tuned_recall": tuning.tuned_recall,
-            "users": sum(len(exam.held_out.users) for exam in exams),
+            "users": sum(len(each.held_out.users) for each in validations),
             TRIALS: sum(len(search.trials) for search in tuning.searches.values()),
         },
         libraries=library_versions(*_LIBRARIES),

@@ -1,7 +1,8 @@
 """Ranking: labelled rows, the ranker, its champion, scored candidates. Candidates and lists are made elsewhere."""
 
-from recs_platform.stages.ranking.champion import Choice, choose_champion
+from recs_platform.stages.ranking.champion import LABELS_END, ChampionChoice, choose_champion
 from recs_platform.stages.ranking.ranker import (
+    RANKER,
     Ranker,
     RankerConfig,
     explain_score,
@@ -15,7 +16,9 @@ from recs_platform.stages.ranking.scoring import rank_candidates
 from recs_platform.stages.ranking.training import label_rows, sample_rows
 
 __all__ = [
-    "Choice",
+    "LABELS_END",
+    "RANKER",
+    "ChampionChoice",
     "Ranker",
     "RankerConfig",
     "choose_champion",

@@ -15,7 +15,7 @@ def blend_with_fusion(rows: pl.DataFrame, scores: NDArray[np.float64], weight: f
     """Reciprocal-rank fusion of the model's order with the sources' own.
 
     Args:
-        rows: `user_id`, `fused_score` and, where users recur, `cutoff`; whole groups, in any order.
+        rows: `user_id`, `fused_score` and, where users recur, `cutoff` and `fold`; whole groups, in any order.
         scores: float64 (n,), the model's score of each row, higher is better.
         weight: Share of `fused_score` in [0, 1].
 
@@ -23,7 +23,7 @@ def blend_with_fusion(rows: pl.DataFrame, scores: NDArray[np.float64], weight: f
         float64 (n,) in the order of `rows`: (1-weight)/(60+p) + weight/(60+q) with p, q the row's places in its group
         by model and by `fused_score`; rows that tie share the better place.
     """
-    keys = [key for key in (c.CUTOFF, c.USER_ID) if key in rows.columns]
+    keys = [key for key in (c.CUTOFF, c.FOLD, c.USER_ID) if key in rows.columns]
     blended = rows.select(*keys, c.FUSED_SCORE, pl.Series(_MODEL_SCORE, scores)).select(
         ((1 - weight) * _reciprocal_place(_MODEL_SCORE, keys) + weight * _reciprocal_place(c.FUSED_SCORE, keys)).alias(
             c.SCORE

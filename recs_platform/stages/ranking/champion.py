@@ -1,9 +1,10 @@
-"""Champions: which sealed ranker may score an as-of, and why. Nothing is trained here."""
+"""Champions: which sealed ranker may score an as-of, and why."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.time import as_of_key, parse_instant
@@ -21,7 +22,7 @@ class Considered:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChampionChoice:
     """The champion, one sentence why, and every ranker looked at, best first."""
 
     manifest: Manifest
@@ -29,17 +30,18 @@ class Choice:
     considered: tuple[Considered, ...]
 
 
-def choose_champion(manifests: Sequence[Manifest], as_of: datetime) -> Choice:
+def choose_champion(manifests: Sequence[Manifest], as_of: datetime) -> ChampionChoice:
     """Choose the ranker that knows most without knowing the future.
 
     Only rankers whose `parameters["labels_end"]` (an instant or its ISO text) is at most `as_of`; of those the
-    greatest `labels_end`, then the latest `known_at`, then the greatest version, in whatever order they come.
+    greatest `labels_end`, then the latest `fold` of users' histories, then the latest `known_at`, then the greatest
+    version, in whatever order they come.
 
     Raises:
         NotReady: No ranker is old enough; the message counts those that are too young.
         ContractError: A manifest lacks `labels_end`.
     """
-    ordered = sorted(manifests, key=lambda each: (_labels_end(each), each.known_at, each.version), reverse=True)
+    ordered = sorted(manifests, key=_rank_key, reverse=True)
     considered = tuple(Considered(each.version, _labels_end(each), _labels_end(each) <= as_of) for each in ordered)
     allowed = [each for each in ordered if _labels_end(each) <= as_of]
     if not allowed:
@@ -51,7 +53,11 @@ def choose_champion(manifests: Sequence[Manifest], as_of: datetime) -> Choice:
         f"labels end {as_of_key(_labels_end(allowed[0]))}, the latest by {as_of_key(as_of)}, of {len(ordered)} sealed"
         f" rankers; {len(ordered) - len(allowed)} would have known the future"
     )
-    return Choice(allowed[0], reason, considered)
+    return ChampionChoice(allowed[0], reason, considered)
+
+
+def _rank_key(manifest: Manifest) -> tuple[datetime, int, datetime, str]:
+    return _labels_end(manifest), manifest.parameters.get(c.FOLD, 0), manifest.known_at, manifest.version
 
 
 def _labels_end(manifest: Manifest) -> datetime:

@@ -25,6 +25,7 @@ from recs_platform.stages.ranking.forest import (
 )
 from recs_platform.stages.ranking.training import GROUP_KEYS, ROW_KEYS
 
+RANKER = "ranker"  # name of the artifact
 FEATURE = "feature"
 GAIN = "gain"
 GAIN_SHARE = "gain_share"
@@ -97,10 +98,10 @@ def train_ranker(
     threads: int,
     validation: pl.DataFrame | None = None,
 ) -> Ranker:
-    """Train LambdaRank on rows of (cutoff, user_id, item_id, label, features); groups are (cutoff, user).
+    """Train LambdaRank on rows of (cutoff, fold, user_id, item_id, label, features).
 
-    The order of `rows` and `threads` change nothing. `validation` rows (same columns, and `fused_score` with a
-    `fusion_weight`) only add `ndcg@10` over their groups with a positive to the metrics.
+    Groups are (cutoff, fold, user). The order of `rows` and `threads` change nothing. `validation` rows (same columns,
+    and `fused_score` with a `fusion_weight`) only add `ndcg@10` over their groups with a positive to the metrics.
 
     Raises:
         NotReady: Fewer positives or groups with one than the config asks for, or no split worth making.
@@ -226,9 +227,9 @@ def _require_trainable(rows: pl.DataFrame, feature_set: FeatureSet, config: Rank
 
 def _validated(ranker: Ranker, validation: pl.DataFrame, threads: int) -> Ranker:
     ordered = validation.with_columns(pl.Series(c.SCORE, ranker.score(validation, threads))).sort(
-        *GROUP_KEYS, c.SCORE, c.ITEM_ID, descending=[False, False, True, False]
+        *GROUP_KEYS, c.SCORE, c.ITEM_ID, descending=[False, False, False, True, False]
     )
-    group = pl.concat_str(pl.col(c.CUTOFF).dt.epoch("us"), c.USER_ID, separator=" ").alias(c.USER_ID)
+    group = pl.concat_str(pl.col(c.CUTOFF).dt.epoch("us"), c.FOLD, c.USER_ID, separator=" ").alias(c.USER_ID)
     lists = ordered.select(
         group, c.ITEM_ID, pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(GROUP_KEYS).alias(c.RANK)
     )

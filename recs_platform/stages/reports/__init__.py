@@ -1,24 +1,56 @@
 """Reports: what is measured before a release, each with verdicts. Adding one is a module and a line in REPORTS."""
 
-from recs_platform.contracts.tables import BIAS, CANDIDATES, DRIFT, OFFLINE_METRICS, RETRIEVAL
+from recs_platform.contracts.tables import (
+    BIAS,
+    CANDIDATES,
+    DRIFT,
+    LIST_METRICS,
+    LISTS,
+    OFFLINE_METRICS,
+    RETRIEVAL,
+    USER_METRICS,
+)
 from recs_platform.stages.reports import bias, drift, offline, retrieval
 from recs_platform.stages.reports.offers import IndexFacts, Offers, RetrievalFacts, offer_rows
 from recs_platform.stages.reports.verdicts import Report, ReportInputs, ReportResult, worst
 
+_SEGMENTS, _USERS, _ITEMS = "segments.user_segments", "staging.stg_users", "staging.stg_items"
+_USER_FEATURES, _ITEM_FEATURES = "features.user_features", "features.item_features"
+DRIFT_TABLES = (_USER_FEATURES, _ITEM_FEATURES)
 REPORTS = (
-    Report(offline.NAME, "Offline metrics beside popularity and every single source", OFFLINE_METRICS, offline.run),
-    Report(drift.NAME, "Drift of features since the previous as-of", DRIFT, drift.run),
-    Report(bias.NAME, "Exposure by popularity tier and quality by user group", BIAS, bias.run),
+    Report(
+        offline.NAME,
+        "Offline metrics beside popularity and every single source",
+        OFFLINE_METRICS,
+        offline.run,
+        reads=(USER_METRICS.name, LIST_METRICS.name, _SEGMENTS),
+    ),
+    Report(
+        drift.NAME,
+        "Drift of features since the previous as-of",
+        DRIFT,
+        drift.run,
+        reads=DRIFT_TABLES,
+        recomputes=DRIFT_TABLES,
+    ),
+    Report(
+        bias.NAME,
+        "Exposure by popularity tier and quality by user group",
+        BIAS,
+        bias.run,
+        reads=(LISTS.name, _ITEM_FEATURES, USER_METRICS.name, _USERS),
+    ),
     Report(
         retrieval.NAME,
         "Candidates and indexes: recall, overlap, coverage, size",
         RETRIEVAL,
         retrieval.run,
-        reads=(CANDIDATES.name, "retrieval.item_index"),
+        reads=(CANDIDATES.name, "retrieval.item_index", USER_METRICS.name, _SEGMENTS, _USERS, _ITEMS),
     ),
 )
 
 __all__ = [
+    "DRIFT_TABLES",
     "REPORTS",
     "IndexFacts",
     "Offers",

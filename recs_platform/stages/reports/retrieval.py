@@ -74,7 +74,7 @@ def measure_retrieval(
 
 def run(inputs: ReportInputs, config: RetrievalReportConfig | None = None) -> ReportResult:
     """The report, judged and written as a page with what was measured as of earlier instants."""
-    facts = inputs.read_retrieval()
+    facts = inputs.retrieval
     frame = measure_retrieval(
         facts,
         inputs.user_metrics,

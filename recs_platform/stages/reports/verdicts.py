@@ -1,4 +1,4 @@
-"""What every report agrees on: verdicts, what a report is given and what it returns. No report is computed here."""
+"""What every report agrees on: verdicts, what a report is given and what it returns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
@@ -40,34 +40,77 @@ class Judgement:
     sample_size: int = 0
 
 
-@dataclass(frozen=True)
-class ReportInputs:
-    """Everything any report reads; each takes what it needs.
+class ReportInputs(Protocol):
+    """Everything any report reads; each takes what it needs, and only that is read."""
 
-    `user_metrics` has the columns of `reports.user_metrics`; `list_metrics` model, metric, k, value, protocol and
-    n_windows; `user_segments` user_id, segment_name; `users` user_id, age_band, gender, country, subscription; `lists`
-    user_id, item_id, rank of the lists about to be released; `item_counts` item_id, interaction_count for the whole
-    catalogue, zeros included. Feature frames are keyed by table name and hold that table's keys and features,
-    `feature_columns` says the scope of each.
-    `reference_as_of` is None on the first run, and then there is nothing to compare with. `read_retrieval` counts
-    candidates when it is called, which only the report of them does. `folder` takes the pages.
-    """
+    @property
+    def user_metrics(self) -> pl.DataFrame:
+        """Columns of `reports.user_metrics`."""
+        ...
 
-    user_metrics: pl.DataFrame
-    list_metrics: pl.DataFrame
-    user_segments: pl.DataFrame
-    users: pl.DataFrame
-    lists: pl.DataFrame
-    item_counts: pl.DataFrame
-    reference_features: Mapping[str, pl.DataFrame]
-    current_features: Mapping[str, pl.DataFrame]
-    feature_columns: Mapping[str, Mapping[str, str]]
-    read_retrieval: Callable[[], RetrievalFacts]
-    as_of: datetime
-    reference_as_of: datetime | None
-    horizon_days: int
-    seed: int
-    folder: Path
+    @property
+    def list_metrics(self) -> pl.DataFrame:
+        """model, metric, k, value, protocol, n_windows."""
+        ...
+
+    @property
+    def user_segments(self) -> pl.DataFrame:
+        """user_id, segment_name; one row a user."""
+        ...
+
+    @property
+    def users(self) -> pl.DataFrame:
+        """user_id, age_band, gender, country, subscription."""
+        ...
+
+    @property
+    def lists(self) -> pl.DataFrame:
+        """user_id, item_id, rank of the lists about to be released."""
+        ...
+
+    @property
+    def item_counts(self) -> pl.DataFrame:
+        """item_id, interaction_count for the whole catalogue, zeros included."""
+        ...
+
+    @property
+    def current_features(self) -> Mapping[str, pl.DataFrame]:
+        """Keys and features by table name."""
+        ...
+
+    @property
+    def reference_features(self) -> Mapping[str, pl.DataFrame]:
+        """The same as of `reference_as_of`; empty without one."""
+        ...
+
+    @property
+    def feature_columns(self) -> Mapping[str, Mapping[str, str]]:
+        """The scope of each feature by table name."""
+        ...
+
+    @property
+    def retrieval(self) -> RetrievalFacts:
+        """Candidates counted by source, indexes, earlier reports."""
+        ...
+
+    @property
+    def as_of(self) -> datetime: ...
+
+    @property
+    def reference_as_of(self) -> datetime | None:
+        """None on the first run: there is nothing to compare with."""
+        ...
+
+    @property
+    def horizon_days(self) -> int: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def folder(self) -> Path:
+        """Takes the pages."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -94,14 +137,16 @@ class ReportResult:
 class Report:
     """An entry of REPORTS: one asset and one check are built from each.
 
-    `reads`: tables and artifacts of the graph that it reads beyond those of every report.
+    `reads`: tables, views and artifacts of the graph that it reads. `recomputes`: models that it reads as of an earlier
+    instant too, computed from the events.
     """
 
     name: str
     title: str
     table: TableContract
     run: Callable[[ReportInputs], ReportResult]
-    reads: tuple[str, ...] = ()
+    reads: tuple[str, ...]
+    recomputes: tuple[str, ...] = ()
 
 
 def worst(verdicts: Iterable[str]) -> Verdict:

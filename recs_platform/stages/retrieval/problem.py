@@ -40,7 +40,7 @@ PROFILE_COLUMNS = {
 }
 
 _TIE = "tie_key"
-# Cached properties that do not depend on what is eligible.
+# Cached properties that depend neither on what is eligible nor on profiles.
 _OF_ALL_PLACES = ("user_series", "item_series", "preferences", "consumed", "excluded", "recent")
 
 
@@ -71,6 +71,15 @@ class RetrievalProblem:
     vectors: NDArray[np.float32]
     place_of: NDArray[np.int32] | None = None
     offered: NDArray[np.bool_] | None = None
+
+    def with_profiles(self, users: pl.DataFrame) -> "RetrievalProblem":
+        """The same with other profiles: `user_id` and PROFILE_COLUMNS of `users`, NULL where a user or column lacks."""
+        profiles = _aligned(users, c.USER_ID, self.user_series.alias(c.USER_ID), PROFILE_COLUMNS)
+        view = replace(self, profiles=profiles)
+        for name in _OF_ALL_PLACES:
+            if name in vars(self):
+                vars(view)[name] = getattr(self, name)
+        return view
 
     def at_place(self, group: int) -> "RetrievalProblem":
         """The same where only what may be recommended to the group is eligible.

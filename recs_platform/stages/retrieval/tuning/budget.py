@@ -6,7 +6,7 @@ from threading import Lock
 
 from recs_platform.stages.retrieval.tuning.parameter_search import SourceStudy, Trial
 
-# Of each source, where only time limits them: more of them find what is peculiar to the exams.
+# Of each source, where only time limits them: more of them find what is peculiar to the validations.
 TRIALS_PER_PARAMETER, TRIALS_MAX = 15, 90
 # Of the time: choosing weights takes the rest.
 _SEARCH_SHARE = 0.9

@@ -15,8 +15,8 @@ from recs_platform.stages.retrieval.threads import side_by_side
 from recs_platform.stages.retrieval.tuning.search_space import Axes
 from recs_platform.stages.retrieval.tuning.source_trials import (
     FACTORS,
-    Exam,
     SourceBench,
+    ValidationSet,
     values_alone,
     with_parameters,
 )
@@ -77,14 +77,14 @@ def tune_source(trials: Trials, source: Source, axes: Axes) -> tuple[Source, Sou
 
     Coordinate descent: `sweeps` times each axis, in order, keeping a value that is better than the one before.
     """
-    exams = (Exam(trials.problem, trials.held_out),)
+    validations = (ValidationSet(trials.problem, trials.held_out),)
     factors = max([getattr(source.config, FACTORS, 0), *axes.get(FACTORS, ())])
-    bench = SourceBench(exams, factors=factors, seed=trials.seed)
+    bench = SourceBench(validations, factors=factors, seed=trials.seed)
 
     def worth(tried: Source) -> float:
         if not len(trials.held_out.users):
             return 0.0
-        return float(values_alone(exams, bench.lists(tried, trials.k), trials.k).mean())
+        return float(values_alone(validations, bench.lists(tried, trials.k), trials.k).mean())
 
     best = worth(source) if axes else 0.0
     for name, values in [*axes.items()] * trials.sweeps:

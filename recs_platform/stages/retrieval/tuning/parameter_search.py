@@ -16,8 +16,8 @@ from recs_platform.stages.retrieval.sources.base import Source, SourceLists
 from recs_platform.stages.retrieval.tuning.ranges import Range, Span
 from recs_platform.stages.retrieval.tuning.source_trials import (
     FACTORS,
-    Exam,
     SourceBench,
+    ValidationSet,
     values_alone,
     with_parameters,
 )
@@ -45,7 +45,7 @@ class Trial:
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """A source with its lists by exam and the value of each user of all exams."""
+    """A source with its lists by validation and the value of each user of all validations."""
 
     source: Source
     lists: list[SourceLists]
@@ -85,15 +85,15 @@ class SourceSearch:
 class SourceStudy:
     """Searches `ranges` for what gives a source the best mean of recall@k and NDCG@k, lists being `k` long.
 
-    The source as it is goes first. The same exams and seed give the same trials, however they are spread over calls.
+    The source as it is goes first. The same validation sets and seed give the same trials, in however many calls.
     """
 
     def __init__(
-        self, exams: Sequence[Exam], source: Source, ranges: Mapping[str, Range], *, k: int, seed: int
+        self, validations: Sequence[ValidationSet], source: Source, ranges: Mapping[str, Range], *, k: int, seed: int
     ) -> None:
         self.source, self.trials = source, list[Trial]()
-        self._exams, self._has_ranges, self._k, self._seed = exams, bool(ranges), k, seed
-        self._bench = SourceBench(exams, factors=_most_factors(source, ranges), seed=seed, remembered=_REMEMBERED)
+        self._validations, self._has_ranges, self._k, self._seed = validations, bool(ranges), k, seed
+        self._bench = SourceBench(validations, factors=_most_factors(source, ranges), seed=seed, remembered=_REMEMBERED)
         self._suggested = _suggestions(source, ranges, seed)
         self._known = dict[str, float]()
         self._variants = list[Variant]()  # the default and the best
@@ -126,7 +126,7 @@ class SourceStudy:
         key = tried.config.model_dump_json()
         if key not in self._known:
             lists = self._bench.lists(tried, self._k)
-            variant = Variant(tried, lists, values_alone(self._exams, lists, self._k))
+            variant = Variant(tried, lists, values_alone(self._validations, lists, self._k))
             self._known[key] = variant.value
             if not self._variants or variant.value > self.best:
                 self._variants = [*self._variants[:1], variant]

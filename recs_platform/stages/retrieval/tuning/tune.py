@@ -1,6 +1,6 @@
-"""Parameters and weights of the candidate sources, chosen on exams of one's own data and held against those at hand.
+"""Parameters and weights of the candidate sources, chosen on validation sets and compared with those in force.
 
-Where the exams come from, and what becomes of the choice, is decided elsewhere.
+Validation sets of a home come from `pipeline.tuning`.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ from recs_platform.stages.retrieval.threads import side_by_side
 from recs_platform.stages.retrieval.tuning.budget import Budget, Shares, Watched
 from recs_platform.stages.retrieval.tuning.parameter_search import LEVEL, Parameters, SourceSearch, SourceStudy
 from recs_platform.stages.retrieval.tuning.ranges import RANGES, Range
-from recs_platform.stages.retrieval.tuning.source_trials import Exam, pool_exams
+from recs_platform.stages.retrieval.tuning.source_trials import ValidationSet, pool_validation_sets
 from recs_platform.stages.retrieval.tuning.validation import Pool
 from recs_platform.stages.retrieval.weighting import choose_weights
 
@@ -52,7 +52,7 @@ class Tuning:
 
 
 def tune_retrieval(
-    exams: Sequence[Exam],
+    validations: Sequence[ValidationSet],
     config: RetrievalConfig,
     names: Collection[str],
     budget: Budget,
@@ -67,11 +67,13 @@ def tune_retrieval(
 
     `fixed` fields of a source stay as the config has them. A source's parameters are changed where they beat those at
     hand by more than chance (see `SourceSearch.kept`), and so are the weights; one that is off is switched on where it
-    adds to the merge of the others by more than chance. Without `until` the same exams and seed give the same
+    adds to the merge of the others by more than chance. Without `until` the same validations and seed give the same
     changes at any number of threads.
     """
     depth = config.candidates_per_source
-    studies = [SourceStudy(exams, source, ranges, k=depth, seed=seed) for source, ranges in _plan(config, names, fixed)]
+    studies = [
+        SourceStudy(validations, source, ranges, k=depth, seed=seed) for source, ranges in _plan(config, names, fixed)
+    ]
     shares = Shares(budget, threads, watch)
     with side_by_side(threads) as pool:
         try:
@@ -81,7 +83,9 @@ def tune_retrieval(
             list(pool.map(shares.search, waiting))
         finally:
             shares.stop()
-    return _compose(exams, config, {study.source.name: study.result() for study in studies}, fixed, k=k, seed=seed)
+    return _compose(
+        validations, config, {study.source.name: study.result() for study in studies}, fixed, k=k, seed=seed
+    )
 
 
 def _seconds(study: SourceStudy) -> float:
@@ -102,7 +106,7 @@ def _searched(name: str, fixed: Mapping[str, Collection[str]]) -> Mapping[str, R
 
 
 def _compose(
-    exams: Sequence[Exam],
+    validations: Sequence[ValidationSet],
     config: RetrievalConfig,
     searches: Mapping[str, SourceSearch],
     fixed: Mapping[str, Collection[str]],
@@ -111,8 +115,10 @@ def _compose(
     seed: int,
 ) -> Tuning:
     enabled = [name for name in searches if config.sources[name].enabled]
-    before = pool_exams(exams, {name: searches[name].default.lists for name in enabled})
-    after = pool_exams(exams, {name: search.kept.lists for name, search in searches.items() if search.kept.speaks})
+    before = pool_validation_sets(validations, {name: searches[name].default.lists for name in enabled})
+    after = pool_validation_sets(
+        validations, {name: search.kept.lists for name, search in searches.items() if search.kept.speaks}
+    )
     at_hand = {name: config.sources[name].weight for name in enabled}
     pinned = {name: weight for name, weight in at_hand.items() if WEIGHT in fixed.get(name, ())}
     weights = at_hand
@@ -120,7 +126,7 @@ def _compose(
         wanted = [name for name in after.names if name in names]
         if not wanted:
             continue
-        pool = pool_exams(exams, {name: searches[name].kept.lists for name in wanted})
+        pool = pool_validation_sets(validations, {name: searches[name].kept.lists for name in wanted})
         found = at_hand | choose_weights(pool, k, seed=seed, fixed=pinned).weights
         if _is_better(after, found, weights, k, config.candidates, seed):
             weights = {name: weight for name, weight in found.items() if name in enabled or weight > 0}

@@ -34,6 +34,7 @@ def rows(users: int = 60, items: int = 20, seed: int = 0) -> pl.DataFrame:
     labels[np.arange(users) * items + random.integers(0, items, users)] = 1
     return pl.DataFrame({
         c.CUTOFF: pl.Series([CUTOFF] * n, dtype=pl.Datetime("us", "UTC")),
+        c.FOLD: pl.Series([1] * n, dtype=pl.Int8),
         c.USER_ID: np.repeat([f"u{user:04}" for user in range(users)], items),
         c.ITEM_ID: np.tile([f"i{item:03}" for item in range(items)], users),
         "taste": np.where(labels == 1, 0.9, 0.0) + 0.8 * random.random(n) * (1 - 0.9 * labels),

@@ -12,7 +12,7 @@ from recs_platform.stages.retrieval.sources.base import SourceLists
 from recs_platform.stages.retrieval.tuning.budget import Budget
 from recs_platform.stages.retrieval.tuning.parameter_search import SourceSearch, Variant
 from recs_platform.stages.retrieval.tuning.ranges import RANGES, Span
-from recs_platform.stages.retrieval.tuning.source_trials import Exam, pool_exams, with_parameters
+from recs_platform.stages.retrieval.tuning.source_trials import ValidationSet, pool_validation_sets, with_parameters
 from recs_platform.stages.retrieval.tuning.tune import tune_retrieval
 from recs_platform.stages.retrieval.tuning.validation import HeldOut, held_out_of, join_pools, pool_lists
 
@@ -23,17 +23,17 @@ EVERGREENS, NOVELTIES = "ab", "pq"
 
 
 @pytest.fixture
-def exam_of(problem_of):
+def validation_of(problem_of):
     """Fans of evergreens and of novelties, and 60 users with an item of their own who next like `wanted`."""
 
-    def build(wanted: str) -> Exam:
+    def build(wanted: str) -> ValidationSet:
         fans = [(f"old{user}", item, 29, 1.0) for user in range(20) for item in EVERGREENS]
         fans += [(f"new{user}", item, 1, 1.0) for user in range(3) for item in NOVELTIES]
         rows = [*fans, *((f"u{user:02d}", "z", 40, 1.0) for user in range(60))]
         pairs = [(f"u{user:02d}", wanted[user % len(wanted)]) for user in range(60)]
         held_out = pl.DataFrame(pairs, schema=["user_id", "item_id"], orient="row")
         problem = problem_of(rows)
-        return Exam(problem, held_out_of(problem, held_out, users_max=60, seed=0))
+        return ValidationSet(problem, held_out_of(problem, held_out, users_max=60, seed=0))
 
     return build
 
@@ -43,10 +43,10 @@ def config_of(*names: str, **options) -> RetrievalConfig:
     return RetrievalConfig(candidates_per_source=2, sources=sources, **options)
 
 
-def tune(exam, config, names, *, trials=12, until=None, clock=lambda: 0.0, fixed=None, threads=1, seed=7):
+def tune(validation, config, names, *, trials=12, until=None, clock=lambda: 0.0, fixed=None, threads=1, seed=7):
     seen = []
     found = tune_retrieval(
-        [exam],
+        [validation],
         config,
         names,
         Budget(clock, until, trials),
@@ -66,8 +66,8 @@ def trials_of(found):
     }
 
 
-def test_the_planted_half_life_is_found(exam_of):
-    found, seen = tune(exam_of(EVERGREENS), config_of("trending"), ["trending"])
+def test_the_planted_half_life_is_found(validation_of):
+    found, seen = tune(validation_of(EVERGREENS), config_of("trending"), ["trending"])
     assert found.changes["trending"].keys() == {"half_life_days"}
     assert found.changes["trending"]["half_life_days"] > BEST_FROM_DAYS
     assert (found.default, found.default_recall, found.tuned_recall) == (0, 0, 1)
@@ -79,19 +79,19 @@ def test_the_planted_half_life_is_found(exam_of):
     assert [watched.best for watched in seen] == np.maximum.accumulate([each.trial.value for each in seen]).tolist()
 
 
-def test_the_same_seed_finds_the_same_at_any_number_of_threads(exam_of):
-    exam, config = exam_of(EVERGREENS + NOVELTIES), config_of("trending", "als", "item_knn")
+def test_the_same_seed_finds_the_same_at_any_number_of_threads(validation_of):
+    validation, config = validation_of(EVERGREENS + NOVELTIES), config_of("trending", "als", "item_knn")
     names = ["trending", "als", "item_knn"]
-    one, _ = tune(exam, config, names, trials=4)
-    two, _ = tune(exam, config, names, trials=4, threads=2)
+    one, _ = tune(validation, config, names, trials=4)
+    two, _ = tune(validation, config, names, trials=4, threads=2)
     assert one.changes == two.changes
     assert trials_of(one) == trials_of(two)
-    other, _ = tune(exam, config, names, trials=4, seed=8)
+    other, _ = tune(validation, config, names, trials=4, seed=8)
     assert trials_of(other) != trials_of(one)
 
 
-def test_what_nothing_beats_stays_as_it_is(exam_of):
-    found, _ = tune(exam_of(NOVELTIES), config_of("trending"), ["trending"])
+def test_what_nothing_beats_stays_as_it_is(validation_of):
+    found, _ = tune(validation_of(NOVELTIES), config_of("trending"), ["trending"])
     assert found.changes == {}
     assert (found.gain.value, found.is_gained) == (0, False)
     assert found.default == found.tuned > 0
@@ -108,35 +108,35 @@ def test_what_is_better_for_one_user_of_sixty_is_chance(better, is_kept):
     assert (found.kept is best) == is_kept
 
 
-def test_what_the_settings_say_is_not_searched(exam_of):
+def test_what_the_settings_say_is_not_searched(validation_of):
     config = config_of("trending").with_sources({"trending": {"half_life_days": 5.0}})
-    found, _ = tune(exam_of(EVERGREENS), config, ["trending"], fixed={"trending": {"half_life_days"}})
+    found, _ = tune(validation_of(EVERGREENS), config, ["trending"], fixed={"trending": {"half_life_days"}})
     assert found.changes == {}
     assert len(found.searches["trending"].trials) == 1
 
 
-def test_a_source_that_is_off_is_switched_on_where_it_adds_and_only_there(exam_of):
-    on, _ = tune(exam_of(EVERGREENS), config_of("trending"), ["popularity"])
+def test_a_source_that_is_off_is_switched_on_where_it_adds_and_only_there(validation_of):
+    on, _ = tune(validation_of(EVERGREENS), config_of("trending"), ["popularity"])
     assert on.changes["popularity"]["enabled"]
     assert on.changes["popularity"].get("weight", 1.0) > 0
     assert on.is_gained
-    off, _ = tune(exam_of(NOVELTIES), config_of("trending"), ["popularity"])
+    off, _ = tune(validation_of(NOVELTIES), config_of("trending"), ["popularity"])
     assert off.changes == {}
 
 
-def test_a_weight_of_the_settings_stays(exam_of):
+def test_a_weight_of_the_settings_stays(validation_of):
     config = config_of("trending", "popularity").with_sources({"trending": {"weight": 3.0}})
-    free, _ = tune(exam_of(EVERGREENS), config, [])
+    free, _ = tune(validation_of(EVERGREENS), config, [])
     assert free.weights["trending"] < free.weights["popularity"]
-    kept, _ = tune(exam_of(EVERGREENS), config, [], fixed={"trending": {"weight"}})
+    kept, _ = tune(validation_of(EVERGREENS), config, [], fixed={"trending": {"weight"}})
     assert kept.weights["trending"] == 3.0
     assert "trending" not in kept.changes
 
 
-def test_the_budget_ends_the_search_and_what_one_source_leaves_goes_to_the_next(exam_of):
+def test_the_budget_ends_the_search_and_what_one_source_leaves_goes_to_the_next(validation_of):
     ticks = count()
     found, seen = tune(
-        exam_of(EVERGREENS),
+        validation_of(EVERGREENS),
         config_of("trending", "trending_1d"),
         ["trending", "trending_1d"],
         trials=1000,
@@ -146,7 +146,7 @@ def test_the_budget_ends_the_search_and_what_one_source_leaves_goes_to_the_next(
     numbers = [len(search.trials) for search in found.searches.values()]
     assert min(numbers) > 5
     assert 80 < seen[-1].seconds <= 95  # nine tenths of it, and the trial that it ended in
-    short, _ = tune(exam_of(EVERGREENS), config_of("trending"), ["trending"], until=-1.0)
+    short, _ = tune(validation_of(EVERGREENS), config_of("trending"), ["trending"], until=-1.0)
     assert trials_of(short)["trending"] == [(0, 0.0, {"half_life_days": 7.0})]
 
 
@@ -168,10 +168,10 @@ def test_pools_of_two_instants_are_worth_what_each_is():
     assert joined.recalls({"one": 1.0}, 2).tolist() == [1, 1 / 2, 0, 0]
 
 
-def test_no_users_of_an_exam_are_no_rows(exam_of):
-    exam = exam_of(EVERGREENS)
+def test_no_users_of_an_exam_are_no_rows(validation_of):
+    validation = validation_of(EVERGREENS)
     nothing = SourceLists(*(np.empty(0, dtype) for dtype in (np.int32, np.int32, np.float32)))
-    pool = pool_exams([exam], {"one": [nothing]})
+    pool = pool_validation_sets([validation], {"one": [nothing]})
     assert pool.values({"one": 1.0}, 2).tolist() == [0.0] * 60
 
 

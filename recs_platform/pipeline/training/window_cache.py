@@ -1,0 +1,63 @@
+"""The windows of one run: each is looked up or built once, under the version of the data it sees."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from recs_platform.contracts.manifests import Manifest
+from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.training.schedule import WINDOWS_MIN
+from recs_platform.pipeline.training.splits import Split
+from recs_platform.pipeline.training.windows import seal_window
+from recs_platform.stages.retrieval.threads import limited
+
+POSITIVES_MIN = 500
+USERS_MIN = 200
+
+
+class WindowCache:
+    """Windows by split; `built` counts those that were not sealed before."""
+
+    def __init__(self, run: AsOfRun, progress: Callable[[str], None]) -> None:
+        self.run = run
+        self.built = 0
+        self._progress = progress
+        self._taken: dict[Split, Manifest] = {}
+
+    def take(self, split: Split) -> Manifest:
+        """The manifest of a split's window, which is built unless it is sealed."""
+        if split not in self._taken:
+            self._taken[split], reused = seal_window(self.run, split)
+            self.built += not reused
+            self._progress(f"window {split.cutoff:%Y-%m-%d} {split.protocol}: {'reused' if reused else 'built'}")
+        return self._taken[split]
+
+    def prefetch(self, splits: Iterable[Split]) -> None:
+        """Build windows side by side, as many as there are threads; which ones are built changes nothing in them."""
+        threads = self.run.platform.settings.threads
+        wanted = [split for split in dict.fromkeys(splits) if split not in self._taken]
+        for split in wanted[:1]:
+            self.take(split)
+        # BLAS' limit is the process's: held around all of them, once the first has loaded the libraries, it is not
+        # lifted by the window that ends first.
+        with limited(threads), ThreadPoolExecutor(threads) as pool:
+            list(pool.map(self.take, wanted[1:]))
+
+    @property
+    def taken(self) -> list[Manifest]:
+        """The windows so far, oldest cutoff first."""
+        return [self._taken[split] for split in sorted(self._taken)]
+
+    def to_learn_from(self, splits: Iterable[Split]) -> list[Manifest]:
+        """Windows newest first: at least eight, then on until they hold 500 positives or 200 users."""
+        taken: list[Manifest] = []
+        for split in splits:
+            taken.append(self.take(split))
+            if len(taken) >= WINDOWS_MIN and _is_enough(taken):
+                break
+        return taken
+
+
+def _is_enough(windows: Sequence[Manifest]) -> bool:
+    positives = sum(manifest.metrics["positives"] for manifest in windows)
+    users = max(manifest.metrics["users"] for manifest in windows)
+    return positives >= POSITIVES_MIN or users >= USERS_MIN
