@@ -1,7 +1,7 @@
--- Of a user without consent nothing is told but that there is one: like a user never seen.
-with withheld as (
+-- Of a user who opted out only the id is known: they are treated like a user never seen.
+with opted_out as (
     select user_id,
-    from staging.stg_withheld
+    from staging.stg_opted_out
 ),
 
 profiles as (
@@ -87,9 +87,9 @@ select
     profiles.gender,
     profiles.subscription,
     profiles.consent_personalization,
-    withheld.user_id is not null as is_withheld,
+    opted_out.user_id is not null as is_opted_out,
 from known
 left join countries on known.user_id = countries.user_id
 left join regions on known.user_id = regions.user_id
-left join withheld on known.user_id = withheld.user_id
-left join profiles on known.user_id = profiles.user_id and withheld.user_id is null
+left join opted_out on known.user_id = opted_out.user_id
+left join profiles on known.user_id = profiles.user_id and opted_out.user_id is null

@@ -13,7 +13,7 @@ from recs_platform.contracts.tables import CANDIDATES, RANKED, EventType
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.retrieval.inputs import IS_WITHHELD
+from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
 from recs_platform.stages.releases import current_release, read_release
@@ -54,8 +54,8 @@ class _Known:
         self.consumed = _consuming_events(run, user, item)
         self.candidate = run.frame(CANDIDATES.name).filter(pair)
         self.ranked = run.frame(RANKED.name).filter(pair)
-        known = run.frame("staging.stg_users", [c.USER_ID, IS_WITHHELD]).filter(pl.col(c.USER_ID) == user)
-        self.is_withheld = bool(known[IS_WITHHELD].any())
+        known = run.frame("staging.stg_users", [c.USER_ID, IS_OPTED_OUT]).filter(pl.col(c.USER_ID) == user)
+        self.is_opted_out = bool(known[IS_OPTED_OUT].any())
         if known.is_empty():
             raise RecsError(f"user {user!r} is not known by {run.as_of:%Y-%m-%d}")
         if self.item.is_empty():
@@ -94,7 +94,7 @@ def _obstacle(known: _Known) -> str:
         return f"the user's {last[c.EVENT_TYPE]} of {last[c.OCCURRED_AT]:%Y-%m-%d %H:%M} consumed it"
     if not known.item["is_available"][0] or known.barred.height:
         return _why_not_eligible(known)
-    if known.is_withheld:
+    if known.is_opted_out:
         return "without the user's consent the list is of popular items, and others come first"
     if known.candidate.is_empty():
         return "no candidate source offered it"
