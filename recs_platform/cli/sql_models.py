@@ -94,7 +94,7 @@ def lineage(
     name: Annotated[str, typer.Argument(metavar="TABLE[.COLUMN]", help="Such as features.user_features.tenure_days.")],
     as_json: AsJson = False,
 ) -> None:
-    """What a column, or each column of a table, is computed from: a tree down to what was taken in.
+    """What a column, or each column of a table, is computed from: a tree down to what was ingested.
 
     Example: recs lineage features.user_features.user_click_through_rate
     """

@@ -28,7 +28,7 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> tuple[Locatio
 
 
 def sentence(fault: ErrorDetails, model: type[BaseModel]) -> str:
-    """One fault told: `k = 0: input should be greater than or equal to 1 (at least 1 and at most 1000)`."""
+    """One fault as a sentence: `k = 0: input should be greater than or equal to 1 (at least 1 and at most 1000)`."""
     loc, name = fault["loc"], ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         known = _fields_at(model, loc[:-1])

@@ -180,7 +180,7 @@ def _relationship(model: Model, name: str, column: str, test: DataTest) -> SqlTe
 
 
 def _numbered(tests: Sequence[SqlTest]) -> Iterator[SqlTest]:
-    """Tests of one kind on one column told apart by a number from the second on."""
+    """Tests of one kind on one column distinguished by a number from the second on."""
     seen: Counter[str] = Counter()
     for test in tests:
         seen[test.name] += 1

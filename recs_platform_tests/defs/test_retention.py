@@ -46,7 +46,7 @@ def ingest(platform: Platform) -> dict[str, Any]:
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> Path:
-    """A home without a retention, with young and old events taken in and published twice."""
+    """A home without a retention, with young and old events ingested and published twice."""
     platform = home_at(tmp_path / "home", None, linked=True)
     land_contract(platform, "mixed/events.jsonl", [click(1, 1), click(2, 90)])
     land_contract(platform, "old/events.jsonl", [click(3, 200)])

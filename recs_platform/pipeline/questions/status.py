@@ -20,7 +20,7 @@ from recs_platform.lake.artifacts import library_versions
 from recs_platform.lake.column_types import polars_schema
 from recs_platform.lake.locks import describe_holder, holder
 from recs_platform.lake.tables import Lake
-from recs_platform.pipeline.ingestion import ingest as door
+from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.release_summary import ReleaseSummary, no_numbers, summarize_release
 from recs_platform.pipeline.questions.run_history import has_unfinished_runs
@@ -57,7 +57,7 @@ def read_status(platform: Platform, read_stuck_runs: Callable[[], list[str]]) ->
     `read_stuck_runs` asks Dagster, and is called only where a run calls itself unfinished.
     """
     home = platform.home
-    waiting = door.look(platform, datetime.now(UTC))
+    waiting = ingestion.find_waiting(platform, datetime.now(UTC))
     release = _release(platform)
     facts = {
         "home": str(home.root),
@@ -67,7 +67,7 @@ def read_status(platform: Platform, read_stuck_runs: Callable[[], list[str]]) ->
         "disk_free_gb": round(shutil.disk_usage(home.root).free / 1e9, 1),
         "files_waiting_in_landing": len(waiting.files) + len(waiting.settling),
         "files_settling": list(waiting.settling),
-        "files_refused": [f"{name}: {reason}" for name, reason in waiting.refused],
+        "files_refused": [f"{name}: {reason}" for name, reason in waiting.rejected],
         "files_of_no_source": list(waiting.unknown),
         "sources_left_out": [f"{name}: {fault}" for name, fault in platform.sources.broken.items()],
         "models_left_out": [f"{name}: {fault}" for name, fault in _broken_models(platform).items()],
@@ -103,10 +103,10 @@ def _release(platform: Platform) -> Manifest | None:
 
 
 def _quarantined(lake: Lake) -> int:
-    """Refused rows of files that the ledger holds: a batch adds its refused rows before its ledger."""
+    """Rejected rows of files that the ledger holds: a batch adds its rejected rows before its ledger."""
     accounted = _scan(lake, INGESTIONS, [c.FILE_HASH]).unique()
-    refused = _scan(lake, QUARANTINE, [c.FILE_HASH])
-    return refused.join(accounted, on=c.FILE_HASH, how="semi").select(pl.len()).collect().item()
+    rejected = _scan(lake, QUARANTINE, [c.FILE_HASH])
+    return rejected.join(accounted, on=c.FILE_HASH, how="semi").select(pl.len()).collect().item()
 
 
 def _freshness(lake: Lake) -> dict[str, dict[str, datetime | None]]:

@@ -1,6 +1,6 @@
 """Landing a data set: which of its files a source reads, what is left out and why, and the copy of the rest.
 
-What lies in landing already is told in `landing`.
+What lies in landing already is described in `landing`.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
+from recs_platform.stages.events.archives import UnreadableFileError
+from recs_platform.stages.events.content_hashes import content_hash
 from recs_platform.stages.events.file_names import is_hidden, is_marker, is_partition, is_unfinished
-from recs_platform.stages.events.hashes import content_hash
 from recs_platform.stages.events.raw_files import ZIP_IN_ZIP, RawFile, files_of, is_zip, leads_out, members
 from recs_platform.stages.events.sources import Source, SourceFile
-from recs_platform.stages.events.unpacking import UnreadableFileError
 
 _ARCHIVES = (".tar", ".tgz", ".7z", ".rar", ".xlsx", ".xls", ".bz2", ".xz")
 _NO_ZIP = "it is no whole zip; land a whole copy"
@@ -155,9 +155,9 @@ def _fault(file: RawFile) -> str | None:
 
 
 def _nothing(source: Source, path: Path, found: Sorted) -> str:
-    told = "; ".join(f"{name}: {reason}" for name, reason in found.ignored[:_SHOWN])
+    listed = "; ".join(f"{name}: {reason}" for name, reason in found.ignored[:_SHOWN])
     more = f"; and {len(found.ignored) - _SHOWN} more" if len(found.ignored) > _SHOWN else ""
-    left = f" Left out: {told}{more}." if told else ""
+    left = f" Left out: {listed}{more}." if listed else ""
     return (
         f"{path} holds no file that source {source.name!r} reads; expected: {source.expected} (plain, .gz, .zst or "
         f".zip).{left} `recs source new NAME {path}` writes a source for other files"

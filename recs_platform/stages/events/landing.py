@@ -1,6 +1,6 @@
-"""Landing: raw files as they came, under `landing/<source>/`, and which of them are still to be taken in.
+"""Landing: raw files as they came, under `landing/<source>/`, and which of them are still to be ingested.
 
-Their content is hashed here, never parsed. How they come there is told in `arrivals`.
+Their content is hashed here, never parsed. How they come there is described in `arrivals`.
 """
 
 import re
@@ -14,8 +14,8 @@ from recs_platform.contracts.home import Home
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.tables import INGESTIONS
 from recs_platform.lake.tables import Lake
+from recs_platform.stages.events.content_hashes import ContentHashes
 from recs_platform.stages.events.file_names import is_hidden, is_marker, is_unfinished
-from recs_platform.stages.events.hashes import ContentHashes
 from recs_platform.stages.events.sources import Source, SourceFile, Sources
 
 
@@ -29,7 +29,7 @@ class FileState:
 
 @dataclass(frozen=True)
 class PendingFile:
-    """A landed file not taken in yet; `source_file` is its path relative to landing, `file_hash` its SHA-256."""
+    """A landed file not ingested yet; `source_file` is its path relative to landing, `file_hash` its SHA-256."""
 
     source: str
     source_file: str
@@ -43,13 +43,13 @@ class PendingFile:
 class Landed:
     """What lies in landing: files to read in the order they were written, and what is left alone, by name.
 
-    `unknown`: no source knows it. `refused`: (name, reason). `settling`: changed a moment ago, so perhaps unfinished.
+    `unknown`: no source knows it. `rejected`: (name, reason). `settling`: changed a moment ago, so perhaps unfinished.
     `markers` accompany data: checksums, marks of success, hidden files.
     """
 
     files: tuple[PendingFile, ...]
     unknown: tuple[str, ...]
-    refused: tuple[tuple[str, str], ...] = ()
+    rejected: tuple[tuple[str, str], ...] = ()
     settling: Mapping[str, FileState] = field(default_factory=dict[str, FileState])
     markers: tuple[str, ...] = ()
 

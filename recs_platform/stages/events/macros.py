@@ -47,7 +47,7 @@ _DAY = """case
         - isodow(make_date(p.week[1:4]::integer, 1, 4))::integer
         + 7 * regexp_extract(p.week, '[Ww]([0-9]{2})', 1)::integer - 7 + p.week[-1]::integer
 end"""
-# Not a blank at either end, as long as all is ASCII: nine of ten texts, told without looking at each character.
+# Not a blank at either end, as long as all is ASCII: nine of ten texts, recognized without looking at each character.
 _IS_BARE = (
     "strlen(t) = length(t) and t >= '!' and not ("
     + " or ".join(f"suffix(t, chr({ord(blank)}))" for blank in BLANKS if blank.isascii())

@@ -1,4 +1,4 @@
-"""The account of rows that left the raw tables again: raw.removals, kept so that the ledger adds up at any moment.
+"""raw.removals: rows that left the raw tables again, counted so that the ledger adds up at any moment.
 
 Which rows leave, and how, is decided in `retention`. A note on the disk says that a removal is under way, so that what
 is missing for no known reason is never taken for removed.
@@ -62,9 +62,9 @@ class Raw:
 def settle_removals(
     home: Home, lake: Lake, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Callable[[str], None]
 ) -> None:
-    """Make raw.removals say what is so, after a retention was killed or a file was taken in once more.
+    """Correct raw.removals after a retention was killed or a file was replayed.
 
-    To be called when files were taken in, before the ledger is checked. Rows that are there again lower a number; only
+    To be called when files were ingested, before the ledger is checked. Rows that are there again lower a number; only
     a removal under way raises one. Nothing is written when nothing changes.
     """
     with exclusive(home.lock(Lock.INGEST), on_wait=progress), closing(con.cursor()) as cursor:
@@ -104,7 +104,7 @@ def republished(home: Home) -> None:
 
 
 def _due(raw: Raw, stored: str, before: datetime | None, now: datetime) -> str:
-    """Relation of raw.removals as it should be: what the ledger took in or refused, less what is there.
+    """Relation of raw.removals as it should be: what the ledger ingested or rejected, less what is there.
 
     Without `before`, numbers are at most those stored. Rows that other reasons removed are theirs; a row whose number
     stays keeps its instants.

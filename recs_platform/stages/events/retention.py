@@ -20,7 +20,7 @@ from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS, QUAR
 from recs_platform.lake.disk import flush_tree
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.tables import Lake
-from recs_platform.stages.events.hashes import ContentHashes
+from recs_platform.stages.events.content_hashes import ContentHashes
 from recs_platform.stages.events.removals import Raw, begin_removal, is_republish_due, settle
 from recs_platform.warehouse.clauses import instant_literal, text_literal
 
@@ -65,7 +65,7 @@ def retain(
     """Remove what happened before midnight (UTC) of `now`, less `retention_days`, so that no old version holds it.
 
     Can be killed and repeated at any point; what is not finished then is finished next time. Waits for an ingestion to
-    end, telling `progress` so; puts the removal off while a build runs. Nothing is written when nothing is due.
+    end, reporting it to `progress`; puts the removal off while a build runs. Nothing is written when nothing is due.
     """
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     before = midnight - timedelta(days=retention_days)
@@ -161,7 +161,7 @@ def _delete_landing_files(raw: Raw, before: datetime) -> tuple[tuple[str, ...], 
 def _emptied_files(raw: Raw, before: datetime) -> set[tuple[str, str]]:
     """(source, hash) of files that fed events alone, all of which were removed again.
 
-    A file that gave no event (each refused, or known from another file) counts once it was taken in too long ago.
+    A file that gave no event (each rejected, or known from another file) counts once it was ingested too long ago.
     """
     ledger = raw.rows(INGESTIONS, c.FILE_HASH, c.SOURCE, c.CONTRACT_TABLE, c.ROWS_ACCEPTED, c.INGESTED_AT)
     events = text_literal(EVENTS.table)

@@ -1,4 +1,4 @@
-"""Whether the SQL of a source can run at all: told on no records, so that data has no part in it."""
+"""Whether the SQL of a source can run at all: tried on no records, so that data has no part in it."""
 
 import re
 

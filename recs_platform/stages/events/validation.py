@@ -1,4 +1,4 @@
-"""The checks at the door: source rows to typed contract rows, each with the code of the first reason against it.
+"""The checks of ingestion: source rows to typed contract rows, each with the code of the first reason against it.
 
 Reading files, counting and duplicates are decided elsewhere.
 """
@@ -23,7 +23,7 @@ from recs_platform.contracts.tables import (
     TableContract,
 )
 from recs_platform.contracts.time import DAY_MICROSECONDS
-from recs_platform.stages.events.minimization import Privacy, kept_attributes_sql
+from recs_platform.stages.events.privacy import Privacy, kept_attributes_sql
 from recs_platform.stages.events.pseudonyms import pseudonym_sql
 from recs_platform.stages.events.values import IDS, KEYS, PERSON_IDS, contract_value
 from recs_platform.warehouse.clauses import instant_literal, quoted, text_literal

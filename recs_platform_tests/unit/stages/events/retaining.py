@@ -22,7 +22,7 @@ from recs_platform.contracts.tables import (
 from recs_platform.lake.column_types import polars_schema
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import removals, retention
-from recs_platform.stages.events.hashes import content_hash
+from recs_platform.stages.events.content_hashes import content_hash
 from recs_platform.stages.events.retention import RetentionReport, retain
 from recs_platform.warehouse.connection import connect
 
@@ -67,7 +67,7 @@ class RetainedHome:
             }
             for event, number in events
         ]  # fmt: skip
-        refused = [
+        rejected = [
             {
                 "file_hash": digest,
                 "line_number": line,
@@ -87,7 +87,7 @@ class RetainedHome:
             }
             for table in tables
         ]  # fmt: skip
-        for contract, found in ((EVENTS, rows), (QUARANTINE, refused), (INGESTIONS, ledger)):
+        for contract, found in ((EVENTS, rows), (QUARANTINE, rejected), (INGESTIONS, ledger)):
             self.lake.append(contract.name, frame(contract, found))
         return digest
 

@@ -29,7 +29,7 @@ def house(tmp_path) -> RetainedHome:
 
 
 def is_adding_up(house):
-    """Accepted = there + removed, and the same for refused rows, for every file of the ledger."""
+    """Accepted = there + removed, and the same for rejected rows, for every file of the ledger."""
     ledger, removed = house.rows(INGESTIONS), house.removals()
     for contract, column, table in (
         (EVENTS, "rows_accepted", "events"),
@@ -111,7 +111,7 @@ def test_only_files_without_anything_left_leave_landing(house):
     shutil.copy(house.home.landing / "s/old.jsonl", house.home.landing / "other/its.jsonl")
     (house.home.landing / "s/link.jsonl").symlink_to(house.home.landing / "s/young.jsonl")
     shutil.copy(house.home.landing / "s/old.jsonl", house.home.landing / "s/.coming.jsonl.part")
-    house.land("s/waiting.jsonl", "not taken in")
+    house.land("s/waiting.jsonl", "not ingested")
     report = house.retain(DAYS)
     assert report.landing_files == ("s/again.jsonl", "s/known long ago.jsonl", "s/old.jsonl")
     assert house.landed() == [

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from recs_platform.contracts.errors import ContractError
-from recs_platform.stages.events.faults import raise_disk_full
+from recs_platform.stages.events.disk_errors import raise_disk_full
 from recs_platform.stages.events.file_names import is_hidden, is_marker
 
 if TYPE_CHECKING:

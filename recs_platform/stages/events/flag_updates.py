@@ -37,8 +37,8 @@ def is_due(lake: Lake) -> bool:
 def flag_events(home: Home, lake: Lake, run: ModelRun, *, now: datetime, progress: Callable[[str], None]) -> bool:
     """Add the flags not there yet, `flagged_at` now, in one commit that records the version of raw.events.
 
-    `run` must be fresh: it reads the lake as it is once the ingestion that this call waits for, telling `progress` so,
-    is over. Killed, it has done all or nothing. Returns False, nothing written, where nothing is due.
+    `run` must be fresh: it reads the lake as it is after the ingestion that this call waits for, which it reports to
+    `progress`. Killed, it has done all or nothing. Returns False, nothing written, where nothing is due.
     """
     with exclusive(home.lock(Lock.INGEST), on_wait=progress):
         if not is_due(lake):
