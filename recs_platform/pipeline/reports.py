@@ -131,7 +131,7 @@ def collect_verdicts(run: AsOfRun) -> tuple[pl.DataFrame, list[str]]:
     """Write the verdicts of all reports into `reports.verdicts`; returns them and the reports that gave none."""
     files = {report.name: _verdicts_file(run, report.name) for report in REPORTS}
     none = pl.DataFrame(pl.from_arrow(arrow_schema(VERDICTS.columns).empty_table()))
-    found = [pl.read_parquet(file).select(none.columns) for file in files.values() if file.exists()]
+    found = [pl.read_parquet(file.read_bytes()).select(none.columns) for file in files.values() if file.exists()]
     verdicts = pl.concat([none, *found]).sort(c.REPORT, c.SUBJECT)
     write_frames(run.platform, VERDICTS, [verdicts.drop(c.AS_OF)], run.as_of)
     return verdicts, sorted(set(files) - set(verdicts[c.REPORT]))

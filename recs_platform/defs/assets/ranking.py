@@ -145,7 +145,7 @@ def _ranked_asset(platform: Platform) -> dg.AssetsDefinition:
     @as_of_asset(
         metadata.asset_key(RANKED.name),
         group=GROUP,
-        deps=[CHAMPION_KEY, metadata.asset_key(CANDIDATES.name), *features],
+        deps=[RANKER_KEY, CHAMPION_KEY, metadata.asset_key(CANDIDATES.name), *features],
         kinds=("python", "lightgbm", "delta"),
         description=RANKED.description,
         schema=metadata.contract_schema(RANKED),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from recs_platform.contracts.tables import BEHAVIOUR_SEGMENTS, ITEM_VECTORS, LISTS, SHORT_LISTS, VERDICTS
+from recs_platform.contracts.tables import LISTS, SHORT_LISTS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
 from recs_platform.defs.partitions import run_of
@@ -12,7 +12,7 @@ from recs_platform.defs.sql_assets import upstream_keys
 from recs_platform.pipeline.build_records import record_build
 from recs_platform.pipeline.data_versions import FILES, OMISSIONS
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.publishing import publish
+from recs_platform.pipeline.publishing import publish, published_contracts
 from recs_platform.pipeline.releases import release_lists
 
 GROUP = "releases"
@@ -21,9 +21,9 @@ RELEASE_KEY = dg.AssetKey([GROUP, "release"])
 
 def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
     """Release → analytics.duckdb."""
-    stored = (model for schema in ("marts", "segments", "features") for model in platform.models.of(schema))
-    tables = [metadata.asset_key(model.name) for model in stored if model.materialized == "table"]
-    tables += [metadata.asset_key(ITEM_VECTORS.name), metadata.asset_key(BEHAVIOUR_SEGMENTS.name)]
+    stored = [model.name for model in platform.models if model.materialized == "table"]
+    published = [contract.name for contract in published_contracts(platform)]
+    tables = [metadata.asset_key(name) for name in (*published, *stored)]
     return [_release_asset(platform), _analytics_asset(tables)]
 
 

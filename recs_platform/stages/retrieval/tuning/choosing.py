@@ -21,7 +21,7 @@ from recs_platform.stages.retrieval.tuning.source_trials import (
     with_parameters,
 )
 from recs_platform.stages.retrieval.tuning.validation import HeldOut, pool_lists
-from recs_platform.stages.retrieval.weighting import Weighting, choose_weights
+from recs_platform.stages.retrieval.tuning.weighting import Weighting, choose_weights
 
 Parameters = dict[str, Any]
 

@@ -19,7 +19,7 @@ from recs_platform.stages.retrieval.tuning.parameter_search import LEVEL, Parame
 from recs_platform.stages.retrieval.tuning.ranges import RANGES, Range
 from recs_platform.stages.retrieval.tuning.source_trials import ValidationSet, pool_validation_sets
 from recs_platform.stages.retrieval.tuning.validation import Pool
-from recs_platform.stages.retrieval.weighting import choose_weights
+from recs_platform.stages.retrieval.tuning.weighting import choose_weights
 
 ENABLED, WEIGHT = "enabled", "weight"
 Weights = dict[str, float]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from recs_platform.evaluation.metrics import user_metrics
 from recs_platform.stages.retrieval.sources.base import SourceLists
 from recs_platform.stages.retrieval.tuning.validation import HeldOut, held_out_of, pool_lists
-from recs_platform.stages.retrieval.weighting import choose_weights
+from recs_platform.stages.retrieval.tuning.weighting import choose_weights
 
 USERS, ITEMS = 4, 9
 ROWS = [(f"u{user}", "abcdefghi"[user], 1, 1.0) for user in range(USERS)]
