@@ -1,4 +1,4 @@
-"""Where things lie under the home folder. Names only: nothing here creates, reads or writes."""
+"""Where things lie under the home folder, and the names of its locks."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Instants: how they and as-ofs are written and read. UTC everywhere; nothing here reads a clock.
+"""Instants: how they and as-ofs are written and read. UTC everywhere.
 
 The same forms are read from files by `stages/events/macros`, which shares INSTANT_PATTERN.
 """

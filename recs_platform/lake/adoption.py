@@ -1,4 +1,4 @@
-"""Parquet files that become part of a Delta table as they are: linked in, then named by one commit. No row is read."""
+"""Parquet files that become part of a Delta table as they are: linked in, then named by one commit."""
 
 # pyarrow brings no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false

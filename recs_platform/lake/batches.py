@@ -1,4 +1,4 @@
-"""Ingestion as a log of sealed batches: a batch reaches every raw table once, whatever is killed when. No parsing here.
+"""Ingestion as a log of sealed batches: a batch reaches every raw table once, whatever is killed when.
 
 A batch is a folder of Parquet files, `<table>.parquet` or several `<table>-<part>.parquet`. Renaming it to `<n>.sealed`
 commits it; rolling it forward then makes its files part of each table with transaction number n, and a table that has

@@ -1,4 +1,4 @@
-"""Making files and folders survive a power cut. What they hold and what they are called is decided elsewhere."""
+"""Making files and folders survive a power cut."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""Locks between processes, held by the kernel: a dead process holds nothing. What they protect is not known here."""
+"""Locks between processes, held by the kernel: a dead process holds nothing. Their names are in `contracts.home`."""
 
 import fcntl
 import os

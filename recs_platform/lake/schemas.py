@@ -1,4 +1,4 @@
-"""Arrow types as the lake stores them, and streams of batches in those types. No table is opened here."""
+"""Arrow types as the lake stores them, and streams of batches in those types. Tables are opened in `protocol`."""
 
 # pyarrow brings no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false

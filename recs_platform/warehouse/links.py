@@ -1,4 +1,4 @@
-"""Links to lake files that a published view reads, one folder a publish. What is published is not known here.
+"""Links to lake files that a published view reads, one folder a publish. What is published is decided in `publish`.
 
 A folder is sealed by a number inside it, the order of publishes; one without belongs to a publish that died.
 """

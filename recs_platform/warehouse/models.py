@@ -1,4 +1,4 @@
-"""SQL models as read from their folder: text, yml, upstream tables, order and identity. Nothing is run here."""
+"""SQL models as read from their folder: text, yml, upstream tables, order and identity. They are run in `runner`."""
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence

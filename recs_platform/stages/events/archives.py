@@ -1,6 +1,6 @@
 """Raw files made plain: decompressed to the last byte, so that a cut file is known before a row of it is accepted.
 
-What the plain bytes mean is read elsewhere.
+What the plain bytes mean is read in `reading`.
 """
 
 # pyarrow brings no types.

@@ -1,4 +1,4 @@
-"""Sources: which raw files a data source brings, which SQL turns each into contract rows. No file is read here.
+"""Sources: which raw files a data source brings, which SQL turns each into contract rows.
 
 How a path fits a pattern is described in `file_names`, whether the SQL of a source can run in `source_sql`.
 """

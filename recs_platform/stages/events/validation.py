@@ -1,6 +1,6 @@
 """The checks of ingestion: source rows to typed contract rows, each with the code of the first reason against it.
 
-Reading files, counting and duplicates are decided elsewhere.
+Files are read in `reading`, duplicates found in `deduplication`.
 """
 # ruff: noqa: S608 - identifiers come from the contracts, quoted; values are literals built by text_literal
 
