@@ -108,7 +108,7 @@ def replay(
     source: Annotated[str | None, typer.Option("--source", help="All files of one source.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide every row, keep nothing.")] = False,
 ) -> None:
-    """Take files with rejected rows again, with today's source SQL and what the files in landing hold today.
+    """Replay files with rejected rows, with today's source SQL and what the files in landing hold today.
 
     Mend the SQL in the folder that `recs source list` names, or the file itself, then replay.
 

@@ -14,7 +14,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.tables import BATCH_TABLES
 from recs_platform.lake.tables import Lake
-from recs_platform.stages.events import Source, ingest, load_sources, replay
+from recs_platform.stages.events import DataSource, ingest, load_sources, replay
 from recs_platform.stages.events.sources import SourceFile
 from recs_platform.warehouse.connection import connect
 
@@ -105,7 +105,7 @@ def test_mended_source_sql_takes_the_same_file_in_again(shop, tmp_path):
 
     def source(kinds):
         sql = f"select line_number, u as user_id, 'i' as item_id, {kinds} as event_type, '2024-02-01' as occurred_at"
-        return {"s": Source("s", "d", (kind,), (), {"events": f"{sql} from raw_records"}, tmp_path)}
+        return {"s": DataSource("s", "d", (kind,), (), {"events": f"{sql} from raw_records"}, tmp_path)}
 
     shop.put("s/e.jsonl", [{"u": "a", "what": "view"}, {"u": "b", "what": "look"}])
     shop.ingest(source("what"))

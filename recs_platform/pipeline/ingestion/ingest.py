@@ -88,7 +88,7 @@ def replay_files(
     progress: Say,
     dry_run: bool = False,
 ) -> ReplayReport:
-    """Take the chosen files with rejected rows again, with today's source SQL and what they hold today."""
+    """Replay the chosen files with rejected rows, with today's source SQL and what they hold today."""
 
     def choose(file: FileCounts) -> bool:
         return which.is_of(file.source, file.source_file)

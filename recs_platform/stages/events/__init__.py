@@ -10,16 +10,16 @@ from recs_platform.stages.events.ledger import FileCounts, IngestReport
 from recs_platform.stages.events.privacy import Privacy
 from recs_platform.stages.events.replay import ReplayReport, replay
 from recs_platform.stages.events.source_sql import source_fault
-from recs_platform.stages.events.sources import Source, Sources, load_sources
+from recs_platform.stages.events.sources import DataSource, Sources, load_sources
 
 __all__ = [
+    "DataSource",
     "FileCounts",
     "IngestReport",
     "LandReport",
     "PendingFile",
     "Privacy",
     "ReplayReport",
-    "Source",
     "Sources",
     "ingest",
     "ingest_dry_run",

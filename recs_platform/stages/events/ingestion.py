@@ -43,7 +43,7 @@ from recs_platform.stages.events.privacy import Privacy
 from recs_platform.stages.events.pseudonyms import prepare
 from recs_platform.stages.events.quarantined_rows import QUARANTINED, make_quarantined
 from recs_platform.stages.events.records import Scratch, numbers_of
-from recs_platform.stages.events.sources import SOURCE_TABLES, Source
+from recs_platform.stages.events.sources import SOURCE_TABLES, DataSource
 from recs_platform.stages.events.staging import Staging, stage_file
 from recs_platform.warehouse.clauses import text_literal
 
@@ -57,7 +57,7 @@ class IngestContext:
 
     home: Home
     lake: Lake
-    sources: Mapping[str, Source]
+    sources: Mapping[str, DataSource]
     privacy: Privacy
     now: datetime
     progress: Callable[[str], None]
@@ -66,7 +66,7 @@ class IngestContext:
 def ingest(
     home: Home,
     lake: Lake,
-    sources: Mapping[str, Source],
+    sources: Mapping[str, DataSource],
     con: duckdb.DuckDBPyConnection,
     *,
     now: datetime,
@@ -105,7 +105,7 @@ def ingest(
 def ingest_dry_run(
     home: Home,
     lake: Lake,
-    sources: Mapping[str, Source],
+    sources: Mapping[str, DataSource],
     con: duckdb.DuckDBPyConnection,
     *,
     now: datetime,

@@ -16,7 +16,7 @@ from recs_platform.contracts.tables import INGESTIONS
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events.content_hashes import ContentHashes
 from recs_platform.stages.events.file_names import is_hidden, is_marker, is_unfinished
-from recs_platform.stages.events.sources import Source, SourceFile, Sources
+from recs_platform.stages.events.sources import DataSource, SourceFile, Sources
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Landed:
 
 
 def pending(
-    home: Home, sources: Mapping[str, Source], lake: Lake, *, changed_before: datetime | None = None
+    home: Home, sources: Mapping[str, DataSource], lake: Lake, *, changed_before: datetime | None = None
 ) -> list[PendingFile]:
     """Landed files whose content the ledger does not hold, in the order they were written; each content once."""
     return split_pending(look_into_landing(home, sources, changed_before=changed_before), lake)
@@ -63,7 +63,7 @@ def pending(
 
 def look_into_landing(
     home: Home,
-    sources: Mapping[str, Source],
+    sources: Mapping[str, DataSource],
     *,
     changed_before: datetime | None = None,
     quiet: Mapping[str, FileState] | None = None,
@@ -86,7 +86,7 @@ class _Found:
     def __init__(
         self,
         root: Path,
-        sources: Mapping[str, Source],
+        sources: Mapping[str, DataSource],
         hashes: ContentHashes,
         changed_before: datetime | None,
         quiet: Mapping[str, FileState],
@@ -202,7 +202,7 @@ def _ledger_keys(lake: Lake) -> set[tuple[str, str]]:
     return set(pl.read_parquet(files, columns=[c.FILE_HASH, c.CONTRACT_TABLE]).iter_rows()) if files else set()
 
 
-def why_unknown(sources: Mapping[str, Source], name: str) -> str:
+def why_unknown(sources: Mapping[str, DataSource], name: str) -> str:
     """Why a landed file of this name is not read: its folder is no source, or the source reads none of that name."""
     folder, _, below = name.partition("/")
     if not below:
@@ -212,7 +212,7 @@ def why_unknown(sources: Mapping[str, Source], name: str) -> str:
     return f"source {folder!r} reads {sources[folder].expected}"
 
 
-def _broken(sources: Mapping[str, Source], name: str) -> str | None:
+def _broken(sources: Mapping[str, DataSource], name: str) -> str | None:
     """What is wrong with a source of one's own that is left out."""
     return sources.broken.get(name) if isinstance(sources, Sources) else None
 

@@ -43,7 +43,7 @@ from recs_platform.stages.events.landing import PendingFile, look_into_landing
 from recs_platform.stages.events.ledger import LEDGER_ROWS, FileCounts, make_ledger
 from recs_platform.stages.events.privacy import Privacy
 from recs_platform.stages.events.quarantined_rows import QUARANTINED
-from recs_platform.stages.events.sources import SOURCE_TABLES, Source
+from recs_platform.stages.events.sources import SOURCE_TABLES, DataSource
 from recs_platform.stages.events.staging import StagedFile, Staging
 from recs_platform.stages.events.validation import row_key
 from recs_platform.warehouse.clauses import text_literal
@@ -85,7 +85,7 @@ class _Plan:
 def replay(
     home: Home,
     lake: Lake,
-    sources: Mapping[str, Source],
+    sources: Mapping[str, DataSource],
     con: duckdb.DuckDBPyConnection,
     *,
     now: datetime,

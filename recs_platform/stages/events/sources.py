@@ -103,7 +103,7 @@ class SourceYml(BaseModel):
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """A data source: its kinds of files in order and one SQL text a contract table."""
 
     name: str
@@ -131,24 +131,24 @@ class Source:
         return ", ".join(kind.match for kind in self.files)
 
 
-class Sources(dict[str, Source]):
+class Sources(dict[str, DataSource]):
     """Sources by name, in alphabetical order; an unknown name raises UsageError with the nearest and the known ones.
 
     `broken` holds what is wrong with sources of one's own that are left out, by name.
     """
 
-    def __init__(self, sources: dict[str, Source], broken: dict[str, str] | None = None) -> None:
+    def __init__(self, sources: dict[str, DataSource], broken: dict[str, str] | None = None) -> None:
         super().__init__(sorted(sources.items()))
         self.broken = MappingProxyType(broken or {})
 
-    def __missing__(self, name: str) -> Source:
+    def __missing__(self, name: str) -> DataSource:
         if name in self.broken:
             raise UsageError(f"source {name!r} is left out: {self.broken[name]}")
         known = ", ".join(self) or "none"
         raise UsageError(f"no source {name!r}{did_you_mean(name, [*self, *self.broken]) or f'; there are: {known}'}")
 
 
-Proof = Callable[[Source], str | None]
+Proof = Callable[[DataSource], str | None]
 
 
 def load_sources(folder: Path, own: Path | None = None, prove: Proof | None = None) -> Sources:
@@ -182,7 +182,7 @@ def _own_folders(own: Path | None) -> list[Path]:
     return sorted(path for path in own.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def load_source(yml: Path) -> Source:
+def load_source(yml: Path) -> DataSource:
     """One source. Raises ModelError naming file, line and field."""
     if not yml.is_file():
         raise ModelError(f"{yml} is missing; it says which files the source reads")
@@ -201,7 +201,7 @@ def load_source(yml: Path) -> Source:
     for kind in read.files:
         _check_kind(yml, kind)
     tables = dict.fromkeys(table for kind in read.files for table in kind.tables)
-    return Source(
+    return DataSource(
         name=read.name,
         description=read.description,
         files=read.files,

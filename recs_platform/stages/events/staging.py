@@ -26,7 +26,7 @@ from recs_platform.stages.events.quarantined_rows import forget_quarantined, qua
 from recs_platform.stages.events.reading import RawCounts, read_records, require_whole
 from recs_platform.stages.events.records import RAW, UNPARSED, Scratch, numbers_of, show_records, types_of
 from recs_platform.stages.events.source_sql import source_fault
-from recs_platform.stages.events.sources import SOURCE_TABLES, Source
+from recs_platform.stages.events.sources import SOURCE_TABLES, DataSource
 from recs_platform.stages.events.validation import Origin, accepted_select, checked_select, reason_case
 from recs_platform.warehouse.clauses import text_literal
 from recs_platform.warehouse.row_shape import is_row_by_row
@@ -48,7 +48,7 @@ class Staging:
     """An ingestion under way: where rows are staged, and what is known of each file so far."""
 
     con: duckdb.DuckDBPyConnection
-    sources: Mapping[str, Source]
+    sources: Mapping[str, DataSource]
     scratch: Scratch
     now: datetime
     privacy: Privacy

@@ -16,7 +16,7 @@ from recs_platform.stages.events.arrivals import land
 from recs_platform.stages.events.ingestion import ingest
 from recs_platform.stages.events.ledger import FileCounts
 from recs_platform.stages.events.profiling.hints import hint_of
-from recs_platform.stages.events.sources import Source
+from recs_platform.stages.events.sources import DataSource
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,10 @@ class Trial:
         return sum(file.rows_quarantined for file in self.files)
 
 
-def try_source(source: Source, path: Path, con: duckdb.DuckDBPyConnection, *, now: datetime, temporary: Path) -> Trial:
-    """Take a folder's files in as `source`, and keep nothing. Raises UsageError when it reads none of them."""
+def try_source(
+    source: DataSource, path: Path, con: duckdb.DuckDBPyConnection, *, now: datetime, temporary: Path
+) -> Trial:
+    """Ingest a folder's files as `source` in a trial that keeps nothing. Raises UsageError when it reads none of them."""
     temporary.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="source-", dir=temporary) as scratch:
         home = Home(Path(scratch))
