@@ -4,13 +4,14 @@ from pathlib import Path
 
 import duckdb
 
+from recs_platform.contracts.time import DAY_SECONDS
+
 EVENTS = 10_000_000
 USERS = 500_000
 ITEMS = 50_000
 VISIT_EVENTS = 8
 SHOWN = 5
 NICHE = 200
-SECONDS_A_DAY = 86_400
 DAYS = 90
 FIRST_DAY = "2024-01-01"
 
@@ -36,7 +37,7 @@ def _events_sql(events: int, users: int, items: int) -> str:
             select
                 i as visit,
                 floor(pow(chance(i, 1), 1.5) * {users})::bigint as user_number,
-                floor(chance(i, 2) * {DAYS * SECONDS_A_DAY})::bigint as starts_at,
+                floor(chance(i, 2) * {DAYS * DAY_SECONDS})::bigint as starts_at,
                 chance(i, 3) < 0.3 as is_unnamed,
                 (['mobile', 'desktop', 'tablet'])[1 + (chance(i, 4) * chance(i, 5) * 3)::integer % 3] as device,
                 (['DE', 'US', 'IN', 'BR', 'JP'])[1 + user_number % 5] as country,

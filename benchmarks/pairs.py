@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.timing import SEED
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.time import DAY_MICROSECONDS
 
 # About 0.8 M pairs remain to train on.
 USERS, ITEMS = 30_000, 41_000
@@ -17,7 +18,7 @@ ITEMS_A_CLUSTER = 100
 # Steps of a user, before what is met again is dropped: a lognormal between two bounds.
 STEPS_MEDIAN, STEPS_SPREAD, STEPS_MIN, STEPS_MAX = 27, 0.75, 10, 400
 TASTES, FOLLOWS, ANYTHING = 3, 0.2, 0.05
-FIRST_US, YEAR_US = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp() * 1e6), 365 * 86_400_000_000
+FIRST_US, YEAR_US = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp() * 1e6), 365 * DAY_MICROSECONDS
 Codes = NDArray[np.int64]
 
 

@@ -8,9 +8,8 @@ import polars as pl
 
 from benchmarks.timing import SEED, Row, timed
 from recs_platform.cli.house import open_platform
+from recs_platform.contracts.time import DAY_MICROSECONDS
 from recs_platform.stages import ranking, reranking, retrieval
-
-DAY_US = 86_400_000_000
 
 
 def retrieve(_folder: Path, scale: float) -> list[Row]:
@@ -21,7 +20,7 @@ def retrieve(_folder: Path, scale: float) -> list[Row]:
     popular = (items * rng.random(n) ** 2).astype(np.int64)
     what = np.where(rng.random(n) < 0.7, popular // 50 * 50 + who % 50, popular) % items
     now = datetime(2024, 3, 1, tzinfo=UTC)
-    at = int(now.timestamp() * 1e6) - rng.integers(60 * DAY_US, size=n)
+    at = int(now.timestamp() * 1e6) - rng.integers(60 * DAY_MICROSECONDS, size=n)
     frame = pl.DataFrame({"user": who, "item": what, "occurred_us": at}).select(
         pl.format("u{}", "user").alias("user_id"),
         pl.format("i{}", "item").alias("item_id"),

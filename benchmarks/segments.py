@@ -19,7 +19,7 @@ from recs_platform.pipeline.segments import EVENT_COUNT, USER_FEATURES, measures
 from recs_platform.settings import Settings
 from recs_platform.stages import segments
 from recs_platform.stages.events import ingest
-from recs_platform.stages.events.flagging import flag_events
+from recs_platform.stages.events.flag_updates import flag_events
 from recs_platform.stages.segments.sklearn_adapter import adjusted_rand
 from recs_platform.world import GROUP_NAMES, World, WorldConfig, simulate, write_landing
 

@@ -1,4 +1,4 @@
-"""One tiny world, taken in once and built once for all tests that only read; what they ask is theirs.
+"""One tiny world, ingested once and built once for all tests that only read; what they ask is theirs.
 
 Dagster is imported where a fixture is used: tests of the other rooms do not pay for it.
 """

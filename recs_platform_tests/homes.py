@@ -92,7 +92,7 @@ def execute(platform: Platform, job: str, *, key: str | None, **options: Any) ->
 
 
 def take_in(platform: Platform) -> None:
-    """Take in everything in landing."""
+    """Ingest everything in landing."""
     assert execute(platform, "ingest", key=None).success
 
 

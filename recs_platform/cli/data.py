@@ -1,4 +1,4 @@
-"""Commands about data at the door: init, simulate, land, ingest, status, forget."""
+"""Commands about data: init, simulate, land, ingest, status, forget."""
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
@@ -15,7 +15,7 @@ from recs_platform.contracts.errors import RecsError, UsageError
 from recs_platform.settings import read_settings
 
 if TYPE_CHECKING:
-    from recs_platform.pipeline.ingestion.summary import IngestionTold
+    from recs_platform.pipeline.ingestion.summary import IngestionSummary
 
 
 def init() -> None:
@@ -59,7 +59,7 @@ def simulate(
 
 
 def land(
-    source: Annotated[str, typer.Argument(help="Name of the source; `recs source list` tells them.")],
+    source: Annotated[str, typer.Argument(help="Name of the source; see `recs source list`.")],
     path: Annotated[Path, typer.Argument(help="A file, or a folder of files.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be copied.")] = False,
 ) -> None:
@@ -69,7 +69,7 @@ def land(
     """
     platform = open_platform()
     from recs_platform.stages.events import land
-    from recs_platform.stages.events.profiling.fitting import misfit
+    from recs_platform.stages.events.profiling.fit_check import misfit
 
     report = land(platform.home, platform.sources[source], path, dry_run=dry_run, look=misfit)
     verb = "would copy" if dry_run else "copied"
@@ -83,36 +83,36 @@ def land(
 
 
 def ingest() -> None:
-    """Take in every new file in landing, and do nothing else.
+    """Ingest every new file in landing, and do nothing else.
 
     Example: recs ingest
     """
     platform = open_platform()
     from recs_platform.defs import launch
-    from recs_platform.pipeline.ingestion.summary import ledger_keys, told_since
+    from recs_platform.pipeline.ingestion.summary import ledger_keys, summarize_since
 
     before, progress = ledger_keys(platform), Progress("ingest")
     try:
         with open_dagster(platform) as instance, progress.following():
             outcome = launch.ingest(platform, instance, progress.watch)
     finally:
-        _put_ingestion(told_since(platform, before))
+        _put_ingestion(summarize_since(platform, before))
     for warning in outcome.warnings:
         say(warning)
 
 
-def _put_ingestion(told: "IngestionTold") -> None:
-    """What this ingestion brought: counts by file and table, then refusals by reason."""
+def _put_ingestion(summary: "IngestionSummary") -> None:
+    """What this ingestion brought: counts by file and table, then rejections by reason."""
     from recs_platform.contracts import columns as c
 
     shown = [c.SOURCE_FILE, c.CONTRACT_TABLE, c.ROWS_READ, c.ROWS_ACCEPTED, c.ROWS_QUARANTINED, c.ROWS_DUPLICATE]
-    if told.files.is_empty():
+    if summary.files.is_empty():
         typer.echo("no new file in landing")
     else:
-        put_table(shown, told.files.select(shown).rows())
-    for each in told.refusals:
+        put_table(shown, summary.files.select(shown).rows())
+    for each in summary.rejections:
         typer.echo(each.sentence)
-    for line in told.left_alone:
+    for line in summary.left_alone:
         say(line)
 
 

@@ -31,19 +31,19 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also after now, or long after the last event.")] = False,
 ) -> None:
-    """What `recs run` would take in and build, why, and how many rows; nothing is changed.
+    """What `recs run` would ingest and build, why, and how many rows; nothing is changed.
 
     New files are read and every row is decided, so it takes as long as taking them in. Example: recs plan
     """
     instant = None if as_of is None else read_as_of(as_of, force=force)
     platform = find_platform()
     from recs_platform.defs import launch
-    from recs_platform.pipeline.ingestion import ingest as door
+    from recs_platform.pipeline.ingestion import ingest as ingestion
     from recs_platform.pipeline.plans import plan_build
 
     now = datetime.now(UTC)
     with platform.connection() as con:
-        arriving = door.rehearse(platform, con, now=now, progress=say)
+        arriving = ingestion.dry_run_ingest(platform, con, now=now, progress=say)
     build = plan_build(platform, _planned(platform, arriving, instant, now, force=force), now, arriving)
     with find_dagster(platform) as instance:
         assets = launch.planned_assets(platform, instance, build)
@@ -58,7 +58,7 @@ def plan(
 def _planned(
     platform: "Platform", arriving: "IngestReport", instant: datetime | None, now: datetime, *, force: bool
 ) -> datetime:
-    """The as-of to plan for: the one asked for, refused where `recs run` would refuse it, or the default."""
+    """The as-of to plan for: the one asked for, rejected where `recs run` would refuse it, or the default."""
     from recs_platform.pipeline.event_span import require_not_late
     from recs_platform.pipeline.plans import planned_as_of
 
@@ -78,7 +78,7 @@ def _as_json(arriving: "IngestReport", build: "BuildPlan", assets: "Sequence[Pla
             "runs": bool(arriving.files),
             "files": [{name: getattr(file, name) for name in COUNTED} for file in arriving.files],
             "settling": arriving.settling,
-            "refused": dict(arriving.refused),
+            "refused": dict(arriving.rejected),
             "unknown": arriving.unknown_files,
         },
         "build": {
@@ -100,8 +100,8 @@ def _show(arriving: "IngestReport", build: "BuildPlan", assets: "Sequence[Planne
         typer.echo("ingest: nothing new in landing")
     for name in arriving.settling:
         typer.echo(f"left for the next time, still being written: {name}")
-    for name, reason in arriving.refused:
-        typer.echo(f"not taken in: {name}: {reason}")
+    for name, reason in arriving.rejected:
+        typer.echo(f"not ingested: {name}: {reason}")
     if not build.runs:
         typer.echo(f"build {as_of_key(build.as_of)}: {build.verdict}")
         return

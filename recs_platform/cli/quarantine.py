@@ -1,4 +1,4 @@
-"""Commands about refused rows: what was refused and why, and taking files again once they or the SQL are mended."""
+"""Commands about rejected rows: what was rejected and why, and replaying files once they or the SQL are repaired."""
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
@@ -17,7 +17,7 @@ from recs_platform.contracts.errors import RecsError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from recs_platform.pipeline.ingestion.quarantine import Refused
+    from recs_platform.pipeline.ingestion.quarantine import QuarantineFilter
     from recs_platform.pipeline.platform import Platform
     from recs_platform.stages.events import FileCounts
 
@@ -30,7 +30,7 @@ LISTED = [c.SOURCE_FILE, c.LINE_NUMBER, c.CONTRACT_TABLE, c.REASON_CODE, c.REASO
 COUNTED = [c.SOURCE_FILE, c.CONTRACT_TABLE, c.ROWS_READ, c.ROWS_ACCEPTED, c.ROWS_QUARANTINED, c.ROWS_DUPLICATE]
 
 app = typer.Typer(
-    help="Rows that were refused: count, list, export and replay them.",
+    help="Rows that were rejected: count, list, export and replay them.",
     no_args_is_help=True,
     rich_markup_mode=None,
     suggest_commands=False,
@@ -39,7 +39,7 @@ app = typer.Typer(
 
 @app.command("summary")
 def summary(as_json: AsJson = False) -> None:
-    """Refused rows by source, table and reason, with an example of each.
+    """Rejected rows by source, table and reason, with an example of each.
 
     Example: recs quarantine summary --json
     """
@@ -62,14 +62,14 @@ def list_rows(
     limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Refused rows with file, line, reason and what came, by file and line.
+    """Rejected rows with file, line, reason and what came, by file and line.
 
     Example: recs quarantine list --reason bad_occurred_at --limit 5
     """
     platform = find_platform()
     from recs_platform.pipeline.ingestion import quarantine as quarantining
 
-    which = quarantining.Refused(file=file, reason=reason, table=table)
+    which = quarantining.QuarantineFilter(file=file, reason=reason, table=table)
     found, total = quarantining.rows(platform, which, limit), quarantining.count(platform, which)
     if as_json:
         put_json({"total": total, "rows": found.to_dicts()})
@@ -90,14 +90,14 @@ def export(
     reason: Reason = None,
     table: Table = None,
 ) -> None:
-    """Write refused rows, whole, into a .csv, .jsonl or .parquet file.
+    """Write rejected rows, whole, into a .csv, .jsonl or .parquet file.
 
-    Example: recs quarantine export refused.csv --table events
+    Example: recs quarantine export rejected.csv --table events
     """
     platform = find_platform()
     from recs_platform.pipeline.ingestion import quarantine as quarantining
 
-    rows = quarantining.export(platform, quarantining.Refused(file=file, reason=reason, table=table), target)
+    rows = quarantining.export(platform, quarantining.QuarantineFilter(file=file, reason=reason, table=table), target)
     say(f"{rows:,} rows")
     typer.echo(str(target))
 
@@ -108,7 +108,7 @@ def replay(
     source: Annotated[str | None, typer.Option("--source", help="All files of one source.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide every row, keep nothing.")] = False,
 ) -> None:
-    """Take files with refused rows again, with today's source SQL and what the files in landing hold today.
+    """Replay files with rejected rows, with today's source SQL and what the files in landing hold today.
 
     Mend the SQL in the folder that `recs source list` names, or the file itself, then replay.
 
@@ -117,14 +117,14 @@ def replay(
     if file is not None and source is not None:
         raise UsageError("give --file or --source, not both")
     platform = find_platform()
-    from recs_platform.pipeline.ingestion.quarantine import Refused, files
+    from recs_platform.pipeline.ingestion.quarantine import QuarantineFilter, files
 
     if source is not None:
         source = platform.sources[source].name
-    which = Refused(file=file, source=source)
+    which = QuarantineFilter(file=file, source=source)
     found = files(platform, which)
     if found.is_empty() and file is not None:
-        raise RecsError(f"no refused row of a file {file!r}; `recs quarantine summary` names the files that have some")
+        raise RecsError(f"no rejected row of a file {file!r}; `recs quarantine summary` names the files that have some")
     for name in found.filter(~found["in_landing"])[c.SOURCE_FILE]:
         say(f"not in landing any more, land it again to replay it: {name}")
     if found.is_empty() or not found["in_landing"].any():
@@ -135,14 +135,14 @@ def replay(
         _replay(platform, which)
 
 
-def _tried(platform: "Platform", which: "Refused") -> "Sequence[FileCounts]":
-    from recs_platform.pipeline.ingestion import ingest as door
+def _tried(platform: "Platform", which: "QuarantineFilter") -> "Sequence[FileCounts]":
+    from recs_platform.pipeline.ingestion import ingest as ingestion
 
     with platform.connection() as con:
-        return door.take_again(platform, con, which, now=datetime.now(UTC), progress=say, dry_run=True).after
+        return ingestion.replay_files(platform, con, which, now=datetime.now(UTC), progress=say, dry_run=True).after
 
 
-def _replay(platform: "Platform", which: "Refused") -> None:
+def _replay(platform: "Platform", which: "QuarantineFilter") -> None:
     from recs_platform.defs import launch
     from recs_platform.pipeline.ingestion.quarantine import count
 

@@ -15,7 +15,7 @@ from recs_platform.contracts.errors import UsageError
 
 if TYPE_CHECKING:
     from recs_platform.pipeline.platform import Platform
-    from recs_platform.stages.events.profiling.proposing import Proposal
+    from recs_platform.stages.events.profiling.proposal import Proposal
     from recs_platform.stages.events.profiling.trial import Trial
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
@@ -42,14 +42,14 @@ def new(
 ) -> None:
     """Write a source for files of your own into the home, from their headers and first rows, and check it on them.
 
-    Names, times, numbers and event names are guessed; every guess is told, and marked in the SQL.
+    Names, times, numbers and event names are guessed; every guess is reported, and marked in the SQL.
 
     Example: recs source new shop exports --time-zone Europe/Berlin
     """
     if not name.isidentifier() or name != name.lower() or name.startswith("_"):
         raise UsageError(f"{name!r} is no name of a source; write small letters, digits and _, such as my_shop")
     platform = open_platform()
-    from recs_platform.stages.events.profiling.proposing import propose, write_source
+    from recs_platform.stages.events.profiling.proposal import propose, write_source
 
     if name in platform.sources and not (platform.home.sources / name).exists():
         raise UsageError(f"the platform has a source {name!r} already; choose another name")
@@ -64,7 +64,7 @@ def new(
         typer.echo(str(target / file))
     _put_proposal(proposal)
     _put_trial(trial)
-    say(f"mend {target} where a guess is wrong and try it: `recs source check {name} {folder}`")
+    say(f"repair {target} where a guess is wrong and try it: `recs source check {name} {folder}`")
     say(f"then `recs land {name} {folder}` and `recs run`")
 
 
@@ -74,7 +74,7 @@ def check(
     folder: Annotated[Path | None, typer.Argument(help="Its files; what lies in landing where none is given.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what would become of a source's files: rows accepted and refused, by reason with an example. Keeps nothing.
+    """Say what would become of a source's files: rows accepted and rejected, by reason with an example. Keeps nothing.
 
     Example: recs source check shop exports
     """
@@ -138,8 +138,8 @@ def _put_trial(trial: "Trial") -> None:
     put_table(COUNTED, [[getattr(file, name) for name in COUNTED] for file in trial.files[:FILES_SHOWN]])
     if len(trial.files) > FILES_SHOWN:
         typer.echo(f"… and {len(trial.files) - FILES_SHOWN} more")
-    typer.echo(f"{trial.accepted:,} rows would be accepted, {trial.refused:,} refused")
-    for each in trial.refusals:
+    typer.echo(f"{trial.accepted:,} rows would be accepted, {trial.rejected:,} rejected")
+    for each in trial.rejections:
         typer.echo(each.sentence)
     for name, reason in trial.left_out:
         say(f"left out: {name}: {reason}")
@@ -166,7 +166,7 @@ def _proposal_json(proposal: "Proposal") -> dict[str, Any]:
 def _trial_json(trial: "Trial") -> dict[str, Any]:
     return {
         "accepted": trial.accepted,
-        "refused": trial.refused,
+        "refused": trial.rejected,
         "counts": [{name: getattr(file, name) for name in COUNTED} for file in trial.files],
         "refusals": [
             {
@@ -177,7 +177,7 @@ def _trial_json(trial: "Trial") -> dict[str, Any]:
                 "example": each.place,
                 "hint": each.hint,
             }
-            for each in trial.refusals
+            for each in trial.rejections
         ],
         "not_landed": dict(trial.left_out),
     }

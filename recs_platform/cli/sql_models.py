@@ -45,7 +45,8 @@ def sql_test(
             names = [name for name, why in report.untested if why == reason]
             typer.echo(f"nothing to test  {', '.join(names)}: {reason}")
     at = "" if report.as_of is None else f" as of {as_of_key(report.as_of)}"
-    say(f"{len(report.tests)} tests{at}, {len(report.failed)} failed, {len(report.untested)} with nothing to test")
+    counts = {"failed": report.failed, "warned": report.warned, "with nothing to test": report.untested}
+    say(", ".join([f"{len(report.tests)} tests{at}", *(f"{len(found)} {what}" for what, found in counts.items())]))
     if report.failed:
         raise RecsError(f"{len(report.failed)} of {len(report.tests)} tests failed")
 
@@ -55,7 +56,8 @@ def _put_test(test: "Tested") -> None:
     if not test.failures:
         typer.echo(f"passed  {test.name}")
         return
-    typer.echo(f"FAILED  {test.name}  {test.failures} {'row' if test.failures == 1 else 'rows'}")
+    result = "FAILED" if test.severity == "error" else "warned"
+    typer.echo(f"{result}  {test.name}  {test.failures} {'row' if test.failures == 1 else 'rows'}")
     for sort, rows in test.rows.items():
         if rows:
             shown, total = rows[:ROWS_SHOWN], test.failures if sort == "failing" else len(rows)
@@ -69,14 +71,16 @@ def _put_test(test: "Tested") -> None:
 def _report_json(report: "SqlReport") -> dict[str, Any]:
     return {
         "as_of": None if report.as_of is None else as_of_key(report.as_of),
-        "passed": len(report.tests) - len(report.failed),
+        "passed": len(report.tests) - len(report.failed) - len(report.warned),
         "failed": len(report.failed),
+        "warned": len(report.warned),
         "tests": [
             {
                 "name": test.name,
                 "kind": test.kind,
                 "model": test.model or None,
                 "passed": not test.failures,
+                "severity": test.severity,
                 "failures": test.failures,
                 "rows": {sort: rows[:ROWS_SHOWN] for sort, rows in test.rows.items() if rows},
             }
@@ -90,7 +94,7 @@ def lineage(
     name: Annotated[str, typer.Argument(metavar="TABLE[.COLUMN]", help="Such as features.user_features.tenure_days.")],
     as_json: AsJson = False,
 ) -> None:
-    """What a column, or each column of a table, is computed from: a tree down to what was taken in.
+    """What a column, or each column of a table, is computed from: a tree down to what was ingested.
 
     Example: recs lineage features.user_features.user_click_through_rate
     """

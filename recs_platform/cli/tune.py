@@ -10,6 +10,7 @@ import typer
 
 from recs_platform.cli.house import find_platform
 from recs_platform.cli.show import put_frame, put_json, put_table, say
+from recs_platform.contracts.home import Lock
 from recs_platform.contracts.time import as_of_key, parse_instant
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def _put_in_force(platform: "Platform", version: str) -> None:
     from recs_platform.lake.locks import exclusive
     from recs_platform.pipeline.retrieval.tuned_configs import adopt_config
 
-    with exclusive(platform.home.locks / "as_of", on_wait=say):
+    with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         adopt_config(platform.home.artifacts, version)
     say(f"adopted {version}: the next run uses it")
 
@@ -203,6 +204,6 @@ def reset() -> None:
     from recs_platform.lake.locks import exclusive
     from recs_platform.pipeline.retrieval.tuned_configs import reset_config
 
-    with exclusive(platform.home.locks / "as_of", on_wait=say):
+    with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         was = reset_config(platform.home.artifacts)
     say("nothing was adopted" if was is None else f"{was} is no longer in force")

@@ -12,6 +12,7 @@ import typer
 from recs_platform.cli.house import make_home, open_dagster, open_platform
 from recs_platform.cli.show import say
 from recs_platform.contracts.errors import Busy, RecsError
+from recs_platform.contracts.home import Lock
 from recs_platform.settings import read_settings
 
 HOST = "127.0.0.1"
@@ -29,7 +30,7 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="The port on 127
 
     with at_work(f"recs ui on http://{HOST}:{port}"):
         try:
-            with exclusive(home.locks / "ui", wait=False) as lock:
+            with exclusive(home.lock(Lock.UI), wait=False) as lock:
                 require_free(port)
                 _serve(home.root, port, lock)
         except Busy as error:

@@ -1,4 +1,4 @@
-"""The one vocabulary: every column name that Python code uses. No types, no tables: those are in `tables`."""
+"""The one vocabulary: every column name that Python code uses. Types and tables are in `tables`."""
 
 # Keys
 USER_ID = "user_id"

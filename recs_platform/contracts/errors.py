@@ -1,4 +1,4 @@
-"""The one tree of errors. A message says what, where, how many and what to do; nothing else belongs here.
+"""The one tree of errors. A message says what, where, how many and what to do.
 
 RecsError                    exit code 1: it ran and could not
 ├── UsageError               exit code 2: the command line or the settings are wrong

@@ -1,4 +1,4 @@
-"""The feature set: which columns the ranker reads, in which order, under which hash. Reading them is not done here."""
+"""The feature set: which columns the ranker reads, in which order, under which hash."""
 
 import hashlib
 import json

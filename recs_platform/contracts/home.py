@@ -1,7 +1,18 @@
-"""Where things lie under the home folder. Names only: nothing here creates, reads or writes."""
+"""Where things lie under the home folder, and the names of its locks."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+
+
+class Lock(StrEnum):
+    """What one process at a time may do in a home; the name is that of the lock's file."""
+
+    INGEST = "ingest"  # write raw tables
+    AS_OF = "as_of"  # build, publish, take rows back
+    EMBEDDINGS = "embeddings"  # fit vectors
+    UI = "ui"  # serve the UI and its daemon
+    INSTANCE = "instance"  # create the storages of Dagster
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,10 @@ class Home:
     @property
     def locks(self) -> Path:
         return self.root / "locks"
+
+    def lock(self, name: Lock) -> Path:
+        """The file that a process holds while it does what the lock is for."""
+        return self.locks / name
 
     @property
     def logs(self) -> Path:

@@ -1,4 +1,4 @@
-"""The nearest right name to one that was mistyped, for messages. What is right is told by whoever asks."""
+"""The nearest right name to one that was mistyped, for messages."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""Instants: how they and as-ofs are written and read. UTC everywhere; nothing here reads a clock.
+"""Instants: how they and as-ofs are written and read. UTC everywhere.
 
 The same forms are read from files by `stages/events/macros`, which shares INSTANT_PATTERN.
 """
@@ -8,8 +8,16 @@ from datetime import UTC, date, datetime, timedelta
 
 from recs_platform.contracts.errors import UsageError
 
-DAY_SECONDS = 86_400
-DAY_MICROSECONDS = 86_400_000_000
+MILLISECOND_NANOSECONDS = 1_000_000
+SECOND_MILLISECONDS = 1_000
+SECOND_MICROSECONDS = 1_000_000
+SECOND_NANOSECONDS = 1_000_000_000
+MINUTE_SECONDS = 60
+HOUR_SECONDS = 60 * MINUTE_SECONDS
+DAY_SECONDS = 24 * HOUR_SECONDS
+MINUTE_MICROSECONDS = MINUTE_SECONDS * SECOND_MICROSECONDS
+HOUR_MICROSECONDS = HOUR_SECONDS * SECOND_MICROSECONDS
+DAY_MICROSECONDS = DAY_SECONDS * SECOND_MICROSECONDS
 
 # ISO 8601: a calendar, ordinal or week date, extended or basic; hours, minutes and seconds may be cut from the right;
 # an offset may follow a blank. No names of zones but UTC: what they mean changes from machine to machine.

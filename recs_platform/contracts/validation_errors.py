@@ -28,12 +28,15 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> tuple[Locatio
 
 
 def sentence(fault: ErrorDetails, model: type[BaseModel]) -> str:
-    """One fault told: `k = 0: input should be greater than or equal to 1 (at least 1 and at most 1000)`."""
+    """One fault as a sentence: `k = 0: input should be greater than or equal to 1 (at least 1 and at most 1000)`."""
     loc, name = fault["loc"], ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         known = _fields_at(model, loc[:-1])
         return f"{name} is no such field{did_you_mean(str(loc[-1]), known) or '; there are: ' + ', '.join(known)}"
-    message = fault["msg"][:1].lower() + fault["msg"][1:]
+    text = fault["msg"].removeprefix("Value error, ")
+    message = text[:1].lower() + text[1:]
+    if not loc:
+        return message
     if fault["type"] == "missing":
         return f"{name} is missing"
     field = _field_at(model, loc)

@@ -18,7 +18,7 @@ from recs_platform.defs.instance import UNFINISHED, fail_stuck_runs
 from recs_platform.defs.jobs import BUILD, INGEST, build_job, ingest_job
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.pipeline.event_span import default_as_of
-from recs_platform.pipeline.ingestion import ingest as door
+from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.plans import plan_build
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.events import PendingFile
@@ -41,7 +41,7 @@ def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
         f"{ATTEMPTS_MAX} times in all.",
     )
     def landing_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        waiting = door.look(platform, datetime.now(UTC))
+        waiting = ingestion.find_waiting(platform, datetime.now(UTC))
         if waiting.aside:
             context.log.warning(waiting.aside)
         if not waiting.files:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from recs_platform.contracts.home import Home
+from recs_platform.contracts.home import Home, Lock
 from recs_platform.defs.event_log import open_with_event_log
 from recs_platform.defs.resources import PID_TAG, PROCESS_TAG
 from recs_platform.lake.disk import replace_text
@@ -67,7 +67,7 @@ class StuckRun:
 
 def open_instance(home: Home) -> dg.DagsterInstance:
     """The home's instance, its storages created by one process at a time."""
-    with exclusive(home.locks / "instance"):
+    with exclusive(home.lock(Lock.INSTANCE)):
         write_instance_settings(home)
         _ask_for_no_newsletter(home)
         instance = open_with_event_log(home.dagster)

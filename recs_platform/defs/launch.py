@@ -24,7 +24,7 @@ from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.defs.resources import FORCED, FORCED_TAG, KNOWN_AT_TAG, as_of_config, process_tags
 from recs_platform.defs.workspace import runs_under
 from recs_platform.pipeline.event_span import require_possible
-from recs_platform.pipeline.ingestion.quarantine import REPLAY_TAG, Refused
+from recs_platform.pipeline.ingestion.quarantine import REPLAY_TAG, QuarantineFilter
 from recs_platform.pipeline.plans import MODELS_CHANGED, BuildPlan
 from recs_platform.pipeline.platform import Platform
 
@@ -74,7 +74,7 @@ def ingest(platform: Platform, instance: dg.DagsterInstance, watch: Callable[[st
 
 
 def replay(
-    platform: Platform, instance: dg.DagsterInstance, which: Refused, watch: Callable[[str, str], None]
+    platform: Platform, instance: dg.DagsterInstance, which: QuarantineFilter, watch: Callable[[str, str], None]
 ) -> Outcome:
     """Run `ingest` on the chosen files with refused rows in the place of new ones. Raises RunFailed."""
     return _run(instance, definitions_of(platform), INGEST, {REPLAY_TAG: which.to_tag()}, None, watch)

@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.home import Lock
 from recs_platform.contracts.time import parse_instant
 from recs_platform.lake.locks import at_work, exclusive
 from recs_platform.lake.processes import process_name
@@ -71,7 +72,7 @@ class AsOfResource(dg.ConfigurableResource[Any]):
             if log is not None:
                 log.warning(message)
 
-        with carrying(context), exclusive(self.platform.home.locks / "as_of", on_wait=say):
+        with carrying(context), exclusive(self.platform.home.lock(Lock.AS_OF), on_wait=say):
             self._raw_versions = raw_versions(self.platform)
             try:
                 yield self

@@ -17,6 +17,7 @@ from recs_platform.contracts.tables import RAW_TABLES
 from recs_platform.defs import metadata
 from recs_platform.defs.resources import HomeResource
 from recs_platform.pipeline.platform import Platform
+from recs_platform.warehouse.data_test_files import Severity
 from recs_platform.warehouse.models import Model, Models
 from recs_platform.warehouse.runner import ModelRun
 from recs_platform.warehouse.sql_tests import (
@@ -62,12 +63,12 @@ def singular_tests_of(platform: Platform, model: Model) -> list[SqlTest]:
 
 
 def model_check_specs(platform: Platform, model: Model) -> list[dg.AssetCheckSpec]:
-    """A model's checks, all blocking, named like `recency_days__range`; none where the settings switch them off."""
+    """A model's checks, named like `recency_days__not_null`; a warning stops nothing. None with `data_tests` off."""
     if not platform.settings.data_tests:
         return []
     key = metadata.asset_key(model.name)
     tests = [*data_tests(model), *singular_tests_of(platform, model)]
-    specs = [_spec(key, check_name(test), test.description) for test in tests]
+    specs = [_spec(key, check_name(test), test.description, test.severity) for test in tests]
     if model.unit_tests:
         specs.append(_spec(key, UNIT_TESTS, ", ".join(test.name for test in model.unit_tests)))
     return specs
@@ -115,7 +116,7 @@ def prove(platform: Platform, model: Model) -> list[UnitTestResult]:
 
 
 def check_name(test: SqlTest) -> str:
-    """`user_features.recency_days.range` → `recency_days__range`; a singular test keeps its name."""
+    """`user_features.recency_days.accepted_range` → `recency_days__accepted_range`; a singular test keeps its name."""
     _, _, rest = test.name.partition(".")
     return (rest or test.name).replace(".", "__")
 
@@ -135,8 +136,8 @@ def _last_read(models: Models, test: SqlTest) -> str | None:
     return read[-1] if needed <= before else None
 
 
-def _spec(key: dg.AssetKey, name: str, description: str) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec(name, asset=key, blocking=True, description=description)
+def _spec(key: dg.AssetKey, name: str, description: str, severity: Severity = "error") -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(name, asset=key, blocking=severity == "error", description=description)
 
 
 def _result(key: dg.AssetKey, test: SqlTest, result: TestResult) -> dg.AssetCheckResult:
@@ -146,7 +147,12 @@ def _result(key: dg.AssetKey, test: SqlTest, result: TestResult) -> dg.AssetChec
         shown = {"failing_rows": result.failures, "rows": dg.MetadataValue.md(_rows(result.sample))}
     sentence = f"{result.failures:,} rows fail: {test.description or test.name}" if result.failures else "no row fails"
     return _CheckResult(
-        asset_key=key, check_name=check_name(test), passed=not result.failures, description=sentence, metadata=shown
+        asset_key=key,
+        check_name=check_name(test),
+        passed=not result.failures,
+        severity=dg.AssetCheckSeverity.ERROR if test.severity == "error" else dg.AssetCheckSeverity.WARN,
+        description=sentence,
+        metadata=shown,
     )
 
 

@@ -10,6 +10,7 @@ import dagster as dg
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady, RecsError, UsageError
+from recs_platform.contracts.home import Lock
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.time import as_of_key, parse_instant
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
@@ -43,7 +44,7 @@ def withdraw(platform: Platform, release_id: str, say: Say) -> Manifest | None:
 
     Waits for a build that is under way. Raises RecsError for an unknown id, and changes nothing then.
     """
-    with exclusive(platform.home.locks / "as_of", on_wait=say):
+    with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         was_pinned = releases.pinned_release(platform.home) == release_id
         releases.withdraw_release(platform.home, release_id)
         if was_pinned:
@@ -80,7 +81,7 @@ def remove_as_of(platform: Platform, instance: dg.DagsterInstance, text: str, sa
     `text` is a registered key as it stands, or any way to write the instant. Raises UsageError for what is neither,
     RecsError where there is nothing of it. What was learned (rankers, vectors) is named by its content, and stays.
     """
-    with exclusive(platform.home.locks / "as_of", on_wait=say):
+    with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         found = _found(platform, instance, text)
         if found.is_nothing:
             known = ", ".join(row[c.AS_OF] for row in list_as_ofs(platform, instance, datetime.now(UTC))) or "none"

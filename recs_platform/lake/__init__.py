@@ -1,1 +1,1 @@
-"""What lies on disk: Delta tables, sealed batches, sealed artifacts, locks. No SQL, no meaning of the rows."""
+"""What lies on disk: Delta tables, sealed batches, sealed artifacts, locks."""

@@ -1,8 +1,8 @@
-"""Ingestion as a log of sealed batches: a batch reaches every raw table once, whatever is killed when. No parsing here.
+"""Ingestion as a log of sealed batches: a batch reaches every raw table once, whatever is killed when.
 
 A batch is a folder of Parquet files, `<table>.parquet` or several `<table>-<part>.parquet`. Renaming it to `<n>.sealed`
 commits it; rolling it forward then makes its files part of each table with transaction number n, and a table that has
-the number already is left alone. The ledger comes last, and its number is the number of batches taken in. A batch that
+the number already is left alone. The ledger comes last, and its number is the number of batches ingested. A batch that
 holds the file `REPLACES` puts its tables in the place of the lake's. All of it happens under the caller's ingest lock.
 """
 

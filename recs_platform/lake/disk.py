@@ -1,4 +1,4 @@
-"""Making files and folders survive a power cut. What they hold and what they are called is decided elsewhere."""
+"""Making files and folders survive a power cut."""
 
 import os
 import threading
@@ -25,14 +25,16 @@ def flush_tree(folder: Path) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a small file whole or not at all; what dead processes left half-written beside it is removed."""
+    """Write a small file whole or not at all, and flush it; what dead processes left half-written beside it goes."""
     mark = f"{path.name}.tmp-"
     for leftover in path.parent.glob(f"{mark}*"):
         if is_abandoned(leftover.name.removeprefix(mark)):
             leftover.unlink(missing_ok=True)
     aside = path.with_name(f"{mark}{process_name()}-{threading.get_ident()}")
     aside.write_text(text, encoding="utf-8")
+    flush((aside,))
     aside.replace(path)
+    flush((path.parent,))
 
 
 def seal(folder: Path, sealed: Path) -> None:

@@ -1,4 +1,4 @@
-"""Locks between processes, held by the kernel: a dead process holds nothing. What they protect is not known here."""
+"""Locks between processes, held by the kernel: a dead process holds nothing. Their names are in `contracts.home`."""
 
 import fcntl
 import os
@@ -30,7 +30,7 @@ def exclusive(
 
     Meanwhile it says which process holds it, for what (see `at_work`, else the command), and since when.
 
-    With `wait`, `on_wait` is told once who holds it, if anyone does, and the call blocks; without, Busy names the
+    With `wait`, `on_wait` is called once with the holder, if there is one, and the call blocks; without, Busy names the
     holder. Two calls in one process exclude each other too, so a nested call for the same path never returns.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,12 +55,12 @@ def exclusive(
 @contextmanager
 def at_work(what: str) -> Generator[None, None, None]:
     """Say what this process works on during the body, to whoever waits for a lock that it takes."""
-    said = _one_line(what)
-    _WORKS.append(said)
+    work = _one_line(what)
+    _WORKS.append(work)
     try:
         yield
     finally:
-        _WORKS.remove(said)
+        _WORKS.remove(work)
 
 
 def describe_holder(path: Path) -> str | None:

@@ -20,7 +20,7 @@ _STATE, _START_TICKS = 0, 19
 
 
 def process_name(pid: int | None = None) -> str:
-    """`<pid>-<start>` of a living process, this one by default; the number alone where no start can be told.
+    """`<pid>-<start>` of a living process, this one by default; the number alone where no start is known.
 
     The start is letters and digits: ticks since boot and the boot's id on Linux, seconds elsewhere.
     """
@@ -59,7 +59,7 @@ def is_abandoned(mark: str) -> bool:
 def started_by(pid: int, instant: float, *, tolerance_seconds: float = 2.0) -> bool:
     """Whether the process of that number can be one that was seen at `instant` (seconds since 1970).
 
-    One that started later is another. True where its start cannot be told.
+    One that started later is another. True where its start is unknown.
     """
     fields, boot = _stat(pid), _boot_seconds()
     if fields is None or boot is None:
@@ -87,7 +87,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def _start(pid: int) -> str | None:
-    """When the process of that number started, None where that cannot be told."""
+    """When the process of that number started, None where that is unknown."""
     fields = _stat(pid)
     if fields is not None:
         return f"{fields[_START_TICKS]}b{_boot_id()}"
@@ -104,10 +104,10 @@ def _stat(pid: int) -> list[str] | None:
 
 @cache
 def _boot_seconds() -> float | None:
-    """When the machine started, in seconds since 1970; None where that cannot be told."""
+    """When the machine started, in seconds since 1970; None where that is unknown."""
     file = _PROC / "stat"
-    told = re.search(r"^btime (\d+)$", file.read_text(encoding="utf-8"), re.MULTILINE) if file.exists() else None
-    return None if told is None else float(told[1])
+    found = re.search(r"^btime (\d+)$", file.read_text(encoding="utf-8"), re.MULTILINE) if file.exists() else None
+    return None if found is None else float(found[1])
 
 
 @cache
@@ -118,5 +118,5 @@ def _boot_id() -> str:
 
 def _start_told_by_ps(pid: int) -> str | None:
     """Without /proc, as on macOS: letters and digits of the start that `ps` prints."""
-    told = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return re.sub(r"\W", "", told.stdout) or None
+    listed = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return re.sub(r"\W", "", listed.stdout) or None

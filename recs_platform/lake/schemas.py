@@ -1,4 +1,4 @@
-"""Arrow types as the lake stores them, and streams of batches in those types. No table is opened here."""
+"""Arrow types as the lake stores them, and streams of batches in those types. Tables are opened in `protocol`."""
 
 # pyarrow brings no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
+from recs_platform.lake.column_types import INSTANT
 
 if TYPE_CHECKING:
     import polars as pl
 
     Rows = pa.Table | pa.RecordBatchReader | pl.DataFrame
 
-INSTANT = pa.timestamp("us", "UTC")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -33,7 +33,8 @@ class RowStream:
     def __init__(self, name: str, rows: "Rows", as_of: datetime | None = None) -> None:
         source = rows if isinstance(rows, pa.RecordBatchReader) else _arrow(rows).to_reader()
         self.name = name
-        self.schema = stored_schema(name, source.schema)
+        require_storable(name, source.schema)
+        self.schema = stored_schema(source.schema)
         self.error: BaseException | None = None
         self._source = source
         self._as_of = as_of
@@ -74,14 +75,21 @@ class RowStream:
             raise ContractError(f"{self.name}: a value does not fit the type it is stored in: {error}") from error
 
 
-def stored_schema(name: str, schema: pa.Schema) -> pa.Schema:
-    """`schema` as Delta keeps it: nullable, plain strings and lists, signed integers, instants in microseconds UTC.
+def require_storable(name: str, schema: pa.Schema) -> None:
+    """Raise ContractError for columns that no table may get: of nulls alone, or timestamps without a time zone.
 
-    Raises ContractError for a column whose type is unknown because it holds nothing but nulls.
+    The first have no type. The second raise the table's protocol, and what reads version 1 is shut out.
     """
     untyped = [field.name for field in schema if pa.types.is_null(field.type)]
     if untyped:
         raise ContractError(f"{name}: columns {untyped} hold only nulls and have no type; cast them before writing")
+    zoneless = [field.name for field in schema if _is_zoneless(field.type)]
+    if zoneless:
+        raise ContractError(f"{name}: timestamps in columns {zoneless} have no time zone; cast them to TIMESTAMPTZ")
+
+
+def stored_schema(schema: pa.Schema) -> pa.Schema:
+    """`schema` as Delta keeps it: nullable, plain strings and lists, signed integers, instants in microseconds UTC."""
     return pa.schema([pa.field(field.name, _stored_type(field.type)) for field in schema])
 
 
@@ -101,6 +109,15 @@ _CURE = "restore the column, or remove the table's folder from the lake and buil
 
 def _arrow(rows: "pa.Table | pl.DataFrame") -> pa.Table:
     return rows if isinstance(rows, pa.Table) else rows.to_arrow()
+
+
+def _is_zoneless(dtype: pa.DataType) -> bool:
+    """Whether values of the type, or parts of them, are timestamps without a time zone."""
+    if isinstance(dtype, pa.DictionaryType):
+        return _is_zoneless(dtype.value_type)
+    if isinstance(dtype, pa.TimestampType):
+        return dtype.tz is None
+    return any(_is_zoneless(dtype.field(index).type) for index in range(dtype.num_fields))
 
 
 def _stored_type(dtype: pa.DataType) -> pa.DataType:

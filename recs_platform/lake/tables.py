@@ -23,6 +23,7 @@ from recs_platform.contracts.errors import Busy, ContractError, NotReady, UsageE
 from recs_platform.lake.adoption import adopt_files
 from recs_platform.lake.disk import flush
 from recs_platform.lake.locks import exclusive
+from recs_platform.lake.protocol import open_table
 from recs_platform.lake.schemas import RowStream, require_fit, stored_schema
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ class Lake:
     Every change is one atomic commit. Changes to one table wait for each other, in this process and in others, because
     rows that stream in once cannot be sent again after a lost race; readers never wait. Rows may be an Arrow table, a
     Polars frame, or an Arrow stream, which is never collected. All columns are stored nullable, instants as
-    `timestamp[us, UTC]`, unsigned integers as the next wider signed type.
+    `timestamp[us, UTC]`, unsigned integers as the next wider signed type; timestamps without a zone are refused.
 
-    Raises UsageError when `root` has a `%` in it: delta-rs cannot find its files there.
+    Raises UsageError when `root` has a `%` in it: delta-rs cannot find its files there; any method, ContractError for
+    a table that another program gave deletion vectors or column mapping.
     """
 
     root: Path
@@ -93,7 +95,7 @@ class Lake:
 
     def arrow_schema(self, name: str, version: int | None = None) -> pa.Schema:
         """Columns and stored types. Raises NotReady if the table is absent."""
-        return _schema(name, self._open(name, version))
+        return _schema(self._open(name, version))
 
     def append(
         self,
@@ -195,7 +197,7 @@ class Lake:
         if not self.exists(name):
             first = "recs ingest" if name.startswith("raw.") else "recs run"
             raise NotReady(f"{name} has not been built in {self.root}; run `{first}` first")
-        return DeltaTable(self.path(name), version=version)
+        return open_table(self.path(name), name, version)
 
     @contextmanager
     def _alone(self, name: str) -> Generator[None, None, None]:
@@ -219,7 +221,7 @@ class Lake:
 
     def _commit(self, name: str, table: DeltaTable | None, stream: RowStream, change: "_Change") -> None:
         if table is not None and not change.is_whole:
-            require_fit(name, _schema(name, table), stream.schema)
+            require_fit(name, _schema(table), stream.schema)
         try:
             write_deltalake(
                 self.path(name),
@@ -254,8 +256,8 @@ class _Change:
         return self.transaction and CommitProperties(app_transactions=[Transaction(*self.transaction)])
 
 
-def _schema(name: str, table: DeltaTable) -> pa.Schema:
-    return stored_schema(name, pa.schema(table.schema().to_arrow()))
+def _schema(table: DeltaTable) -> pa.Schema:
+    return stored_schema(pa.schema(table.schema().to_arrow()))
 
 
 def _is_as_of(instant: datetime, compared: str = "=") -> str:

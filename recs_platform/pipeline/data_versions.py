@@ -22,13 +22,13 @@ _READ_OF = {
 FILES, OMISSIONS = "staging.stg_files", "staging.stg_omissions"
 FIRST_OCCURRED_AT = "first_occurred_at"
 ROW_COUNT = "row_count"
-WITHHELD = "withheld"
+OPTED_OUT = "opted_out"
 
 
 def known_files(platform: Platform, known_at: datetime, versions: Mapping[str, int] | None = None) -> pl.DataFrame:
     """Files that contributed rows by `known_at`: contract_table, file_hash, row_count, first_occurred_at.
 
-    What is left out of them is listed like files of their own: `withheld` users and files with `flagged` events.
+    What is left out of them is listed like files of their own: `opted_out` users and files with `flagged` events.
     Raw tables named in `versions` are read as they were then.
     """
     with platform.model_run(known_at, known_at, scratch=True, versions=versions) as run:
@@ -61,7 +61,7 @@ def data_version(files: pl.DataFrame, before: datetime) -> str:
     return content_key({"files": matters.select(c.CONTRACT_TABLE, c.FILE_HASH, ROW_COUNT).rows()})
 
 
-def withheld_version(files: pl.DataFrame, before: datetime) -> str:
+def opted_out_version(files: pl.DataFrame, before: datetime) -> str:
     """Hash of the users with events before an instant that nothing may be learned from."""
-    withheld = files.filter((pl.col(c.CONTRACT_TABLE) == WITHHELD) & (pl.col(FIRST_OCCURRED_AT) < before))
-    return content_key({WITHHELD: withheld[c.FILE_HASH].sort().to_list()})
+    opted_out = files.filter((pl.col(c.CONTRACT_TABLE) == OPTED_OUT) & (pl.col(FIRST_OCCURRED_AT) < before))
+    return content_key({OPTED_OUT: opted_out[c.FILE_HASH].sort().to_list()})

@@ -11,8 +11,8 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import TableContract
+from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.platform import Platform
-from recs_platform.warehouse.arrow_types import arrow_schema
 from recs_platform.warehouse.streaming import reader
 
 

@@ -165,7 +165,7 @@ def _new_rows(platform: Platform, changes: pl.DataFrame, arriving: IngestReport 
 
 
 def _omissions(changes: pl.DataFrame) -> list[str]:
-    """The changes in what is left out of the files: events of withheld users, flagged events."""
+    """The changes in what is left out of the files: events of users who opted out, flagged events."""
     others = changes.filter(~pl.col(c.CONTRACT_TABLE).is_in(list(SOURCE_TABLES)))
     counts = others.group_by(c.CONTRACT_TABLE).agg(pl.sum(CHANGE)).sort(c.CONTRACT_TABLE)
     return [f"events left out as {omission}: {count:+,}" for omission, count in counts.rows()]

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.tables import CURRENT, EVENTS, LISTS, RELEASES, SHORT_LISTS, TableContract
+from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages import releases
-from recs_platform.warehouse.arrow_types import arrow_schema
 from recs_platform.warehouse.meta import META, meta_frames
 from recs_platform.warehouse.publish import (
     PublishedTable,

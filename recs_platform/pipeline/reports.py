@@ -12,13 +12,13 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import LIST_METRICS, LISTS, USER_METRICS, VERDICTS
 from recs_platform.contracts.time import as_of_key
+from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.partition_writer import Written, write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import retrieval_facts
 from recs_platform.stages.features import feature_scopes
 from recs_platform.stages.reports import DRIFT_TABLES, REPORTS, Report, ReportResult, RetrievalFacts
-from recs_platform.warehouse.arrow_types import arrow_schema
 
 INTERACTION_COUNT = "interaction_count"
 _WINDOW_MEANS = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]

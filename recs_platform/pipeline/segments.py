@@ -23,6 +23,7 @@ from recs_platform.contracts.tables import (
 )
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact, library_versions, sealed_versions, write_artifact, write_manifest
+from recs_platform.lake.column_types import polars_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages import segments
@@ -160,9 +161,7 @@ def _all(moves: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """One frame, with the table's columns also where there is no row."""
     if moves:
         return pl.concat(moves.values())
-    types = {"BIGINT": pl.Int64(), "DOUBLE": pl.Float64(), "TIMESTAMPTZ": pl.Datetime("us", "UTC")}
-    columns = [column for column in MIGRATIONS.columns if column.name != c.AS_OF]
-    return pl.DataFrame(schema={column.name: types.get(column.dtype, pl.String()) for column in columns})
+    return pl.DataFrame(schema=polars_schema(column for column in MIGRATIONS.columns if column.name != c.AS_OF))
 
 
 def _sizes(members: pl.DataFrame) -> pl.DataFrame:

@@ -26,6 +26,7 @@ from recs_platform.lake.artifacts import (
     write_artifact,
     write_manifest,
 )
+from recs_platform.lake.column_types import polars_schema
 from recs_platform.lake.disk import replace_text
 
 if TYPE_CHECKING:
@@ -154,9 +155,7 @@ def list_releases(home: Home) -> pl.DataFrame:
         }
         for manifest in sealed
     ]
-    types = {"VARCHAR": pl.String(), "BIGINT": pl.Int64(), "BOOLEAN": pl.Boolean()}
-    instant = pl.Datetime("us", "UTC")
-    return pl.DataFrame(rows, schema={column.name: types.get(column.dtype, instant) for column in RELEASES.columns})
+    return pl.DataFrame(rows, schema=polars_schema(RELEASES.columns))
 
 
 def current_release(home: Home) -> Manifest:

@@ -37,7 +37,7 @@ def written_aside(
 ) -> "Generator[tuple[Path, Mapping[str, int]]]":
     """A new file beside `target` that `fill` wrote (attached as `a`), and its rows by table; gone after the body.
 
-    `fill` returns the rows that each table is to hold, told from where they came from. Raises ContractError when the
+    `fill` returns the rows that each table is to hold, counted where they came from. Raises ContractError when the
     file, opened anew, holds others. What dead processes left beside `target` is removed first.
     """
     remove_abandoned(target)

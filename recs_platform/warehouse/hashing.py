@@ -1,4 +1,4 @@
-"""Content hashes of tables, the same whatever the order of rows or the number of threads. Files are not hashed here."""
+"""Content hashes of tables, the same whatever the order of rows or the number of threads."""
 # ruff: noqa: S608  column names come from the relation itself and are quoted
 
 import hashlib

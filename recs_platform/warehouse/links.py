@@ -1,4 +1,4 @@
-"""Links to lake files that a published view reads, one folder a publish. What is published is not known here.
+"""Links to lake files that a published view reads, one folder a publish. What is published is decided in `publish`.
 
 A folder is sealed by a number inside it, the order of publishes; one without belongs to a publish that died.
 """
@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
+
+from recs_platform.lake.disk import replace_text
 
 _SEAL = ".number"
 
@@ -33,7 +35,7 @@ def seal(folder: Path) -> None:
     """Number the publish after all others; one without links has no folder, and needs none."""
     if folder.is_dir():
         numbers = [_number(other) for other in _folders(folder.parent) if other != folder]
-        (folder / _SEAL).write_text(str(max(numbers, default=0) + 1))
+        replace_text(folder / _SEAL, str(max(numbers, default=0) + 1))
 
 
 def remove_unsealed(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tables that describe the tables: meanings, units and lineage for readers of the published file. No data is read."""
+"""Tables that describe the tables: meanings, units and lineage for readers of the published file."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

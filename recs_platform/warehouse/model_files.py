@@ -1,17 +1,20 @@
-"""The yml beside a SQL model: its keys, their types and the tests it may declare. SQL is not read here."""
+"""The yml beside a SQL model: its keys and their types, in dbt's words.
+
+Data tests are read in `data_test_files`, SQL in `sql`.
+"""
 
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import yaml
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from recs_platform.contracts.errors import ModelError, UsageError
-from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.time import parse_instant
 from recs_platform.contracts.validation_errors import first_fault, line_of
+from recs_platform.warehouse.data_test_files import DataTest, Row, read_data_test
 
 Scope = Literal["user", "item", "pair"]
 Materialization = Literal["table", "view", "temporary"]
@@ -19,52 +22,13 @@ Materialization = Literal["table", "view", "temporary"]
 # mean, median: missing, and a model that needs whole rows fills in that of the rows it was fitted on.
 Missing = Literal["never", "constant", "left", "mean", "median"]
 Scaling = Literal["z_score", "min_max"]
-Row = dict[str, Any]
 
 _TYPES = (
     "VARCHAR", "DOUBLE", "FLOAT", "INTEGER", "BIGINT", "SMALLINT", "TINYINT", "BOOLEAN", "DATE", "TIMESTAMP",
     "TIMESTAMPTZ",
 )  # fmt: skip
 _DECIMAL = re.compile(r"DECIMAL\(\d{1,2}, ?\d{1,2}\)")
-
-# Arguments of each data test: those it needs, and those it may have.
-_TEST_ARGUMENTS: dict[str, tuple[set[str], set[str]]] = {
-    "not_null": (set(), set()),
-    "unique": (set(), {"columns"}),
-    "accepted_values": ({"values"}, set()),
-    "range": (set(), {"min", "max"}),
-    "relationships": ({"to", "field"}, {"column"}),
-    "expression": ({"expression"}, set()),
-}
-_SHORT_FORMS = {"accepted_values": "values", "expression": "expression"}
-
-
-class DataTest(BaseModel):
-    """One declared test, for example kind `range` with arguments `{"min": 0}`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: str
-    arguments: Row = {}
-
-
-def _read_test(entry: object) -> object:
-    """`not_null` or `{range: {min: 0}}` or `{expression: "a <= b"}` as a DataTest."""
-    if isinstance(entry, str):
-        entry = {entry: {}}
-    if not isinstance(entry, dict) or len(cast("Row", entry)) != 1:
-        raise ValueError("a data test is a name, or one name with its arguments")
-    kind, arguments = next(iter(cast("Row", entry).items()))
-    if kind not in _TEST_ARGUMENTS:
-        known = sorted(_TEST_ARGUMENTS)
-        raise ValueError(f"unknown data test {kind!r}{did_you_mean(kind, known) or f'; known are {known}'}")
-    if not isinstance(arguments, dict) and kind in _SHORT_FORMS:
-        arguments = {_SHORT_FORMS[kind]: arguments}
-    needed, allowed = _TEST_ARGUMENTS[kind]
-    given = set(cast("Row", arguments)) if isinstance(arguments, dict) else {"?"}
-    if not needed <= given <= needed | allowed:
-        raise ValueError(f"data test {kind!r} takes {sorted(needed)} and may take {sorted(allowed)}")
-    return DataTest(kind=kind, arguments=cast("Row", arguments))
+_README = "see 'The yml beside a model' in dbt_like_sql/README.md"
 
 
 def _read_type(text: object) -> object:
@@ -82,23 +46,85 @@ def _read_instant(value: object) -> object:
         raise ValueError(str(error)) from error
 
 
-_Test = Annotated[DataTest, BeforeValidator(_read_test)]
+_Test = Annotated[DataTest, BeforeValidator(read_data_test)]
 _Instant = Annotated[AwareDatetime, BeforeValidator(_read_instant)]
 
 
 class _File(BaseModel):
+    """Keys of the version before are refused by name, with what is written instead."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_old_keys(cls, content: object) -> object:
+        moved = _MOVED.get(cls.__name__, {})
+        found = [name for name in moved if isinstance(content, dict) and name in content]
+        if found:
+            raise ValueError(f"{found[0]!r} is written {moved[found[0]]} now; {_README}")
+        return cast("object", content)
+
+
+_MOVED: dict[str, dict[str, str]] = {
+    "UnitTest": dict.fromkeys(("as_of", "known_at"), "overrides: {vars: {as_of: …, known_at: …}}"),
+    "ColumnFile": {key: f"meta: {{{key}: …}}" for key in ("unit", "feature", "scope", "missing", "scaling")},
+    "ModelEntry": {"materialized": "config: {materialized: …}", "grain": "meta: {grain: […]}"},
+    "ModelFile": dict.fromkeys(("name", "columns"), "models: [{name: …, columns: …}]"),
+}
+
+
+class Given(_File):
+    """Rows of a table that a unit test gives."""
+
+    input: str
+    rows: tuple[Row, ...]
+
+
+class _Expected(_File):
+    rows: tuple[Row, ...]
+
+
+class _Instants(_File):
+    as_of: _Instant | None = None
+    known_at: _Instant | None = None
+
+
+class _Overrides(_File):
+    vars: _Instants = _Instants()
 
 
 class UnitTest(_File):
     """Given rows by table and the rows to expect; each instant stands in for the other where one is given."""
 
     name: str
+    model: str
     description: str = ""
-    as_of: _Instant | None = None
-    known_at: _Instant | None = None
-    given: dict[str, tuple[Row, ...]]
-    expect: tuple[Row, ...]
+    overrides: _Overrides = _Overrides()
+    given: tuple[Given, ...] = ()
+    expect: _Expected
+
+    @property
+    def as_of(self) -> AwareDatetime | None:
+        return self.overrides.vars.as_of
+
+    @property
+    def known_at(self) -> AwareDatetime | None:
+        return self.overrides.vars.known_at
+
+    @property
+    def tables(self) -> dict[str, tuple[Row, ...]]:
+        """Given rows by table; its full name once the models are loaded."""
+        return {given.input: given.rows for given in self.given}
+
+
+class ColumnMeta(_File):
+    """What dbt has no key for."""
+
+    unit: str = ""
+    feature: bool = False
+    scope: Scope | None = None
+    missing: Missing | None = None
+    scaling: Scaling | None = None
 
 
 class ColumnFile(_File):
@@ -107,24 +133,47 @@ class ColumnFile(_File):
     name: str
     data_type: Annotated[str, BeforeValidator(_read_type)]
     description: Annotated[str, Field(min_length=1)]
-    unit: str = ""
-    feature: bool = False
-    scope: Scope | None = None
-    missing: Missing | None = None
-    scaling: Scaling | None = None
+    meta: ColumnMeta = ColumnMeta()
     data_tests: tuple[_Test, ...] = ()
+
+
+class _ModelConfig(_File):
+    materialized: Materialization = "table"
+
+
+class _ModelMeta(_File):
+    grain: tuple[str, ...]
+
+
+class ModelEntry(_File):
+    """A model of the yml."""
+
+    name: str
+    description: Annotated[str, Field(min_length=1)]
+    config: _ModelConfig = _ModelConfig()
+    meta: _ModelMeta
+    columns: Annotated[tuple[ColumnFile, ...], Field(min_length=1)]
+    data_tests: tuple[_Test, ...] = ()
+
+    @property
+    def materialized(self) -> Materialization:
+        return self.config.materialized
+
+    @property
+    def grain(self) -> tuple[str, ...]:
+        return self.meta.grain
 
 
 class ModelFile(_File):
     """The yml of one model."""
 
-    name: str
-    description: Annotated[str, Field(min_length=1)]
-    materialized: Materialization = "table"
-    grain: tuple[str, ...]
-    columns: Annotated[tuple[ColumnFile, ...], Field(min_length=1)]
-    data_tests: tuple[_Test, ...] = ()
+    version: Literal[2] = 2
+    models: Annotated[tuple[ModelEntry, ...], Field(min_length=1, max_length=1)]
     unit_tests: tuple[UnitTest, ...] = ()
+
+    @property
+    def model(self) -> ModelEntry:
+        return self.models[0]
 
 
 def read_model_file(path: Path) -> ModelFile:
@@ -142,9 +191,18 @@ def read_model_file(path: Path) -> ModelFile:
         loc, fault = first_fault(error, ModelFile)
         line = line_of(text, loc)
         raise ModelError(f"{path}{'' if line is None else f':{line}'}: {fault}") from None
-    if file.name != path.stem:
-        raise ModelError(f"{path}: name is {file.name!r}, the file says {path.stem!r}")
+    if file.model.name != path.stem:
+        raise ModelError(f"{path}: name is {file.model.name!r}, the file says {path.stem!r}")
+    _check_unit_tests(path, file)
     return file
+
+
+def _check_unit_tests(path: Path, file: ModelFile) -> None:
+    for test in file.unit_tests:
+        if test.model != file.model.name:
+            raise ModelError(f"{path}: unit test {test.name!r} is of model {test.model!r}; its yml is another file")
+        if len(test.tables) < len(test.given):
+            raise ModelError(f"{path}: unit test {test.name!r} gives rows of one input twice; put them together")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Whether a model's SQL gives the types its yml declares, asked of DuckDB over empty tables. No row is read."""
+"""Whether a model's SQL gives the types its yml declares, asked of DuckDB over empty tables."""
 
 import re
 from collections.abc import Iterable

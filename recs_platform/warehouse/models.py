@@ -1,4 +1,4 @@
-"""SQL models as read from their folder: text, yml, upstream tables, order and identity. Nothing is run here."""
+"""SQL models as read from their folder: text, yml, upstream tables, order and identity. They are run in `runner`."""
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,9 +11,9 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ModelError, UsageError
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.tables import TableContract
+from recs_platform.warehouse.data_test_files import DataTest
 from recs_platform.warehouse.declarations import check_columns, check_data_tests, check_features, check_upstreams
 from recs_platform.warehouse.model_files import (
-    DataTest,
     Materialization,
     Missing,
     ModelFile,
@@ -24,6 +24,7 @@ from recs_platform.warehouse.model_files import (
 )
 from recs_platform.warehouse.parameters import DEFAULT_PARAMETERS, Parameter
 from recs_platform.warehouse.sql import ParsedSql, Placeholder, parse_sql, set_parameters
+from recs_platform.warehouse.table_references import with_full_names
 
 
 @dataclass(frozen=True)
@@ -177,11 +178,7 @@ def load_models(
         if name in by_contract:
             raise ModelError(f"{source.path}: {name} is a contract table, written by Python; rename the model")
         columns[name] = source.parsed.output_names
-    for source in sources.values():
-        check_columns(source.path, source.file, source.parsed.output_names)
-        check_upstreams(source.path, source.parsed.tables, source.file, columns)
-        check_data_tests(source.path, source.file, columns)
-        check_features(source.path, source.file)
+    sources = {name: _checked(source, columns, by_contract) for name, source in sources.items()}
     order = _dependency_order(sources)
     models: dict[str, Model] = {}
     for name in order:
@@ -200,10 +197,7 @@ def add_model(models: Models, name: str, path: Path, parameters: Mapping[str, Pa
         **{model.name: model.column_names for model in models},
         name: source.parsed.output_names,
     }
-    check_columns(path, source.file, source.parsed.output_names)
-    check_upstreams(path, source.parsed.tables, source.file, columns)
-    check_data_tests(path, source.file, columns)
-    check_features(path, source.file)
+    source = _checked(source, columns, models.contracts)
     if name in source.parsed.tables:
         raise ModelError(f"{path}: the model reads itself")
     by_name = {**models.by_name, name: _model(name, source, models.by_name)}
@@ -235,6 +229,17 @@ def _read_source(path: Path, parameters: Mapping[str, Parameter]) -> _Source:
         raise ModelError(f"{path}: {error}") from error
 
 
+def _checked(source: _Source, columns: Mapping[str, Collection[str]], contracts: Collection[str]) -> _Source:
+    """The source with full names of tables, held against the others."""
+    models = [name for name in columns if name not in contracts]
+    file = with_full_names(source.path, source.file, models, contracts)
+    check_columns(source.path, file, source.parsed.output_names)
+    check_upstreams(source.path, source.parsed.tables, file, columns)
+    check_data_tests(source.path, file, columns)
+    check_features(source.path, file)
+    return replace(source, file=file)
+
+
 def _dependency_order(sources: Mapping[str, _Source]) -> tuple[str, ...]:
     graph = {name: [table for table in sources[name].parsed.tables if table in sources] for name in sorted(sources)}
     try:
@@ -246,11 +251,11 @@ def _dependency_order(sources: Mapping[str, _Source]) -> tuple[str, ...]:
 
 
 def _model(name: str, source: _Source, upstream_models: Mapping[str, Model]) -> Model:
-    file = source.file
+    file = source.file.model
     columns = tuple(
         ModelColumn(
-            column.name, column.data_type, column.description, column.unit, column.feature, column.scope,
-            column.missing, column.scaling, column.data_tests,
+            column.name, column.data_type, column.description, column.meta.unit, column.meta.feature,
+            column.meta.scope, column.meta.missing, column.meta.scaling, column.data_tests,
         )
         for column in file.columns
     )  # fmt: skip
@@ -264,7 +269,7 @@ def _model(name: str, source: _Source, upstream_models: Mapping[str, Model]) -> 
         materialized=file.materialized,
         upstreams=source.parsed.tables,
         tests=file.data_tests,
-        unit_tests=file.unit_tests,
+        unit_tests=source.file.unit_tests,
         placeholders=source.parsed.placeholders,
         hash=_identity(source.parsed, columns, upstream_models),
     )

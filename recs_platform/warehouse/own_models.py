@@ -1,6 +1,6 @@
 """SQL models of one's own beside those of the package: each is added when it is right, else left out and named.
 
-What a right model is, is told in `models` and `model_types`; nothing of the package can read one of these.
+What a right model is, is described in `models` and `model_types`; nothing of the package can read one of these.
 """
 
 from collections.abc import Mapping

@@ -141,8 +141,9 @@ def export(
 ) -> dict[str, int]:
     """Copy a published file into one that needs no other file, views turned into tables; returns rows by table.
 
-    The copy is its owner's to write to. `say` is told of foreign logs that were set aside. Raises NotReady when nothing
-    was published, UsageError when `target` cannot be a file of its own, ContractError when the copy has other rows.
+    The copy is its owner's to write to. `say` is called for foreign logs that were set aside. Raises NotReady when
+    nothing was published, UsageError when `target` cannot be a file of its own, ContractError when the copy has
+    other rows.
     """
     if not source.is_file():
         raise NotReady(f"nothing is published at {source}; run `recs run` or `recs publish` first")

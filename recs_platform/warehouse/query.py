@@ -27,7 +27,7 @@ def answer(
 ) -> Answer:
     """Rows of one query over the published file, which is opened read-only, as values that lose nothing.
 
-    Instants come out in UTC. `say` is told of a foreign log that was set aside. Raises NotReady when nothing was
+    Instants come out in UTC. `say` is called for a foreign log that was set aside. Raises NotReady when nothing was
     published, UsageError for SQL that is wrong, returns no rows or would write, RecsError when DuckDB could not open
     the file or finish.
     """

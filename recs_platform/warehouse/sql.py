@@ -1,4 +1,4 @@
-"""What sqlglot tells of one SQL text: its placeholders, upstream tables and output columns.
+"""What sqlglot reads from one SQL text: its placeholders, upstream tables and output columns.
 
 `$name` of a setting becomes its value when the text is read, `$as_of` and `$known_at` become instants when it is run.
 

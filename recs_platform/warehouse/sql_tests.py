@@ -13,7 +13,7 @@ from typing import Any
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ModelError
 from recs_platform.warehouse.clauses import literal, quoted, relation
-from recs_platform.warehouse.model_files import DataTest
+from recs_platform.warehouse.data_test_files import DataTest, Severity
 from recs_platform.warehouse.models import Model, ModelColumn
 from recs_platform.warehouse.runner import ModelRun
 from recs_platform.warehouse.sql import bind, find_placeholders, parse_sql
@@ -26,7 +26,7 @@ class SqlTest:
     """A query over `tables` whose rows are failures; it may use $as_of and $known_at.
 
     Where each row of one table is judged by itself, `condition` is what the failing ones fulfil: any number of such
-    tests are counted in one scan.
+    tests are counted in one scan. A failure of severity `warn` is reported and stops nothing.
     """
 
     name: str
@@ -34,6 +34,7 @@ class SqlTest:
     tables: tuple[str, ...]
     description: str = ""
     condition: str | None = None
+    severity: Severity = "error"
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,13 @@ class TestResult:
     name: str
     failures: int
     sample: tuple[dict[str, Any], ...]
+    severity: Severity = "error"
 
     __test__ = False  # pytest takes a class of this name for a test
 
 
 def data_tests(model: Model) -> list[SqlTest]:
-    """The tests a yml declares, and the uniqueness of its grain; named like `user_features.recency_days.range`."""
+    """The tests a yml declares, and the uniqueness of its grain; named like `user_features.recency_days.not_null`."""
     table = model.name.split(".")[1]
     tests = [_unique(model, f"{table}.unique", model.grain)]
     for column in model.columns:
@@ -95,7 +97,7 @@ def run_test(run: ModelRun, test: SqlTest, failures: int | None = None) -> TestR
     if failures is None:
         failures = int(run.query(f"select count(*) as failures from ({sql}\n)").item())
     sample = run.query(f"select * from ({sql}\n) limit {SAMPLE_ROWS}").to_dicts() if failures else []
-    return TestResult(test.name, failures, tuple(sample))
+    return TestResult(test.name, failures, tuple(sample), test.severity)
 
 
 def _count_rows(run: ModelRun, model: Model, tests: Sequence[SqlTest]) -> list[int]:
@@ -111,46 +113,55 @@ def _column_test(model: Model, column: ModelColumn, test: DataTest, name: str) -
     value = quoted(column.name)
     match test.kind:
         case "not_null":
-            return _rows_where(model, name, f"{value} is null")
+            return _rows_where(model, test, name, f"{value} is null")
         case "unique":
-            return _unique(model, name, (column.name,), ignore_null=True)
+            return _unique(model, name, (column.name,), test, ignore_null=True)
         case "accepted_values":
             accepted = ", ".join(literal(accepted) for accepted in test.arguments["values"])
-            return _rows_where(model, name, f"{value} not in ({accepted})")
-        case "range":
-            return _rows_where(model, name, _outside(column, test))
-        case "relationships":
-            return _relationship(model, name, column.name, test)
+            return _rows_where(model, test, name, f"{value} not in ({accepted})")
+        case "accepted_range":
+            return _rows_where(model, test, name, _outside(column, test))
         case _:
-            return _rows_where(model, name, f"not ({test.arguments['expression']})")
+            return _relationship(model, name, column.name, test)
 
 
 def _table_test(model: Model, test: DataTest, name: str) -> SqlTest:
-    match test.kind:
-        case "relationships":
-            return _relationship(model, name, test.arguments["column"], test)
-        case "unique":
-            return _unique(model, name, tuple(test.arguments.get("columns", model.grain)))
-        case _:
-            return _rows_where(model, name, f"not ({test.arguments['expression']})")
+    if "column_name" in test.arguments:
+        columns = {column.name: column for column in model.columns}
+        return _column_test(model, columns[test.arguments["column_name"]], test, name)
+    if test.kind == "unique_combination_of_columns":
+        return _unique(model, name, tuple(test.arguments["combination_of_columns"]), test)
+    return _rows_where(model, test, name, f"not ({test.arguments['expression']})")
 
 
-def _rows_where(model: Model, name: str, condition: str) -> SqlTest:
+def _rows_where(model: Model, test: DataTest, name: str, failing: str) -> SqlTest:
+    condition = failing if test.where is None else f"({test.where}) and ({failing})"
     sql = f"select * from {relation(model.name)} where {condition}"
-    return SqlTest(name, sql, (model.name,), f"No row has {condition}", condition)
+    return SqlTest(name, sql, (model.name,), f"No row has {condition}", condition, test.severity)
 
 
-def _unique(model: Model, name: str, columns: Sequence[str], *, ignore_null: bool = False) -> SqlTest:
+def _unique(
+    model: Model, name: str, columns: Sequence[str], test: DataTest | None = None, *, ignore_null: bool = False
+) -> SqlTest:
     keys = ", ".join(quoted(column) for column in columns)
-    condition = f" where {keys} is not null" if ignore_null else ""
+    kept = [f"({test.where})"] if test is not None and test.where is not None else []
+    kept += [f"{keys} is not null"] if ignore_null else []
+    condition = f" where {' and '.join(kept)}" if kept else ""
     selected, grouped = (f"{keys}, ", f" group by {keys}") if keys else ("", "")
     sql = f"select {selected}count(*) as row_count from {relation(model.name)}{condition}{grouped} having count(*) > 1"
-    return SqlTest(name, sql, (model.name,), f"One row for each {', '.join(columns)}" if columns else "At most one row")
+    description = f"One row for each {', '.join(columns)}" if columns else "At most one row"
+    return SqlTest(name, sql, (model.name,), description, severity="error" if test is None else test.severity)
 
 
 def _outside(column: ModelColumn, test: DataTest) -> str:
-    value = quoted(column.name)
-    limits = [f"{value} {'<' if end == 'min' else '>'} {literal(limit)}" for end, limit in test.arguments.items()]
+    """As dbt_utils: the bounds are inside unless `inclusive` is false; NULL is in every range, NaN in none."""
+    value, equal = quoted(column.name), "" if test.arguments.get("inclusive", True) else "="
+    bounds = {"min_value": "<", "max_value": ">"}
+    limits = [
+        f"{value} {compared}{equal} {literal(test.arguments[bound])}"
+        for bound, compared in bounds.items()
+        if bound in test.arguments
+    ]
     if column.dtype in ("DOUBLE", "FLOAT"):
         limits.append(f"isnan({value})")
     return " or ".join(limits) or "false"
@@ -158,16 +169,18 @@ def _outside(column: ModelColumn, test: DataTest) -> str:
 
 def _relationship(model: Model, name: str, column: str, test: DataTest) -> SqlTest:
     target, field = str(test.arguments["to"]), quoted(str(test.arguments["field"]))
+    child = relation(model.name) if test.where is None else f"(select * from {relation(model.name)} where {test.where})"
     sql = (
-        f"select child.* from {relation(model.name)} as child "
+        f"select child.* from {child} as child "
         f"anti join {relation(target)} as parent on child.{quoted(column)} = parent.{field} "
         f"where child.{quoted(column)} is not null"
     )
-    return SqlTest(name, sql, (model.name, target), f"Each {column} is a {field} of {target}")
+    description = f"Each {column} is a {field} of {target}"
+    return SqlTest(name, sql, (model.name, target), description, severity=test.severity)
 
 
 def _numbered(tests: Sequence[SqlTest]) -> Iterator[SqlTest]:
-    """Tests of one kind on one column told apart by a number from the second on."""
+    """Tests of one kind on one column distinguished by a number from the second on."""
     seen: Counter[str] = Counter()
     for test in tests:
         seen[test.name] += 1

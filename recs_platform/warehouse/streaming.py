@@ -1,4 +1,4 @@
-"""Record batches on their way between DuckDB, models and the lake: regrouped, never collected. No SQL here."""
+"""Record batches on their way between DuckDB, models and the lake: regrouped, never collected."""
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false

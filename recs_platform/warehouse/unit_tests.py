@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ModelError
 from recs_platform.warehouse.clauses import instant_literal, literal, quoted
-from recs_platform.warehouse.model_files import Row, UnitTest
+from recs_platform.warehouse.data_test_files import Row
+from recs_platform.warehouse.model_files import UnitTest
 from recs_platform.warehouse.models import Model, Models
 from recs_platform.warehouse.runner import ModelRun
 
@@ -51,19 +52,19 @@ def run_unit_test(con: "duckdb.DuckDBPyConnection", models: Models, model: Model
     run = ModelRun(con, Lake(Path("no-lake")), models, (), as_of=as_of, known_at=known_at, scratch=True)
     # What has no as_of is found empty: there is no lake.
     as_of_contracts = [name for name in models.upstreams(model.name) if _must_be_registered(models, name)]
-    for name in {*as_of_contracts, *test.given}:
-        types = _known_types(models, name, test.given.get(name, ()), test)
-        run.register(name, run.query(_rows_sql(test.given.get(name, ()), types, test)).to_arrow())
+    for name in {*as_of_contracts, *test.tables}:
+        types = _known_types(models, name, test.tables.get(name, ()), test)
+        run.register(name, run.query(_rows_sql(test.tables.get(name, ()), types, test)).to_arrow())
     return _compare(test.name, _expected(run, models, model, test), run.frame(model.name).to_dicts())
 
 
 def _expected(run: ModelRun, models: Models, model: Model, test: UnitTest) -> list[Row]:
     """The rows a test expects, each with the columns it lists, in the model's types."""
-    types = _known_types(models, model.name, test.expect, test)
-    if not test.expect:
+    types = _known_types(models, model.name, test.expect.rows, test)
+    if not test.expect.rows:
         return []
-    rows = run.query(_rows_sql(test.expect, types, test)).to_dicts()
-    return [{column: row[column] for column in listed} for listed, row in zip(test.expect, rows, strict=True)]
+    rows = run.query(_rows_sql(test.expect.rows, types, test)).to_dicts()
+    return [{column: row[column] for column in listed} for listed, row in zip(test.expect.rows, rows, strict=True)]
 
 
 def _must_be_registered(models: Models, name: str) -> bool:

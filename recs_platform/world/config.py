@@ -7,10 +7,11 @@ import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from recs_platform.contracts.manifests import content_key
+from recs_platform.contracts.time import DAY_SECONDS, HOUR_SECONDS, MINUTE_SECONDS, SECOND_MILLISECONDS
 
-DAY_MS = 86_400_000
-HOUR_MS = 3_600_000
-MINUTE_MS = 60_000
+DAY_MS = DAY_SECONDS * SECOND_MILLISECONDS
+HOUR_MS = HOUR_SECONDS * SECOND_MILLISECONDS
+MINUTE_MS = MINUTE_SECONDS * SECOND_MILLISECONDS
 TASTE_DIMENSIONS = 16
 _DAY_ITEMS_MAX = 20_000_000
 

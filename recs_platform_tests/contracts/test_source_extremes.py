@@ -154,7 +154,7 @@ def test_values_on_which_the_sql_of_a_source_fails_are_refused_one_by_one(tmp_pa
     with connect(memory_limit_gb=1, threads=2, temporary=landed.home.temporary) as con:
         ingest(landed.home, landed.lake, broken, con, now=NOW, progress=lambda _: None)
     assert landed.rows("events", "user_id", "1") == [("1",), ("2",), ("3",)]
-    assert landed.refused() == [(3, "events", "source_sql_failed"), (5, "events", "source_sql_failed")]
+    assert landed.rejected() == [(3, "events", "source_sql_failed"), (5, "events", "source_sql_failed")]
     reason, payload = landed.rows("quarantine", "reason, payload", "line_number")[0]
     assert "many" in reason
     assert json.loads(payload)["personId"] == "many"
@@ -181,12 +181,12 @@ def test_parquet_columns_in_another_spelling_are_the_same_columns(tmp_path):
     rows = landed.rows("events", "user_id, item_id, event_type, occurred_at", "event_type")
     instant = datetime(2024, 2, 1, tzinfo=UTC)
     assert rows == [("42", "7", kind, instant) for kind in ("click", "like", "view")]
-    refused = landed.rows("quarantine", "reason_code, payload", "reason_code")
-    assert [code for code, _ in refused] == ["bad_user_id", "missing_user_id"]
-    assert json.loads(refused[0][1]) == {
+    rejected = landed.rows("quarantine", "reason_code, payload", "reason_code")
+    assert [code for code, _ in rejected] == ["bad_user_id", "missing_user_id"]
+    assert json.loads(rejected[0][1]) == {
         "USER_ID": [42], "item_id": 7, "Event_Type": "like", "occurred_at": "2024-02-01", "extra": [1],
     }  # fmt: skip
-    assert json.loads(refused[1][1]) == {
+    assert json.loads(rejected[1][1]) == {
         " user_id ": "", "Item_Id": "7", "event_type": "view", "OCCURRED_AT": "2024-02-01",
     }  # fmt: skip
 
@@ -244,7 +244,7 @@ def test_twins_of_a_column_are_refused_in_parquet_and_in_a_record(tmp_path):
     files = {file.source_file: file.unreadable for file in landed.ingest().files}
     assert "names a column twice: user_id, User_ID" in str(files["contract/events.parquet"])
     assert landed.rows("events", "user_id") == [("c",)]
-    assert (1, "events", "column_twice") in landed.refused()
+    assert (1, "events", "column_twice") in landed.rejected()
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_consent_that_cannot_be_read_is_refused_aloud(tmp_path):
     said = {"type": "identify", "userId": "u", "timestamp": "2024-02-01", "traits": {"consent": "perhaps"}}
     (folder / "calls.jsonl").write_text(json.dumps(said))
     landed.ingest()
-    assert (1, "consents", "bad_granted") in landed.refused()
+    assert (1, "consents", "bad_granted") in landed.rejected()
 
 
 def test_purposes_are_known_in_either_spelling(tmp_path):

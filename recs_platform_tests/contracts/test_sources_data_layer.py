@@ -37,7 +37,7 @@ def test_every_push_is_accounted_for(landed):
 
 
 def test_refused_pushes_have_their_line_and_reason(landed):
-    assert landed.refused() == [
+    assert landed.rejected() == [
         (1, "events", "no_contract_row"),  # the tag manager's own
         (2, "events", "no_contract_row"),  # a page view that names no item
         (3, "events", "no_contract_row"),  # the customary reset
@@ -129,4 +129,4 @@ def test_a_clock_that_no_calendar_knows_is_refused(tmp_path, clock):
     landed = Landed(tmp_path / "home", "data_layer")
     landed.land(tmp_path / "pushes.jsonl")
     landed.ingest()
-    assert landed.refused() == [(1, "events", "bad_occurred_at")]
+    assert landed.rejected() == [(1, "events", "bad_occurred_at")]

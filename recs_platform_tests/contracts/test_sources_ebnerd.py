@@ -70,13 +70,13 @@ def landed(tmp_path_factory):
 def test_rows_in_view_are_impressions_and_rows_clicked_are_clicks(landed):
     inview = sum(len(row[4]) for row in ROWS)
     clicked = sum(len(row[5] or []) for row in ROWS)
-    # Refused: an article that is none, a negative time, a record of nobody at no time; and the record without articles.
-    refused = 1 + 1 + 1
+    # Rejected: an article that is none, a negative time, a record of nobody at no time, one without articles.
+    rejected = 1 + 1 + 1
     ledger = landed.ledger()
-    assert ledger["events"] == (6, inview + clicked + 1, inview + clicked - refused, refused + 1, 0)
+    assert ledger["events"] == (6, inview + clicked + 1, inview + clicked - rejected, rejected + 1, 0)
     assert ledger["users"] == (6, 3, 3, 0, 0)
     assert ledger["items"] == (2, 2, 2, 0, 0)
-    assert landed.refused() == [
+    assert landed.rejected() == [
         (4, "events", "no_contract_row"),
         (5, "events", "missing_item_id"),
         (5, "events", "out_of_range_dwell_seconds"),

@@ -22,12 +22,12 @@ def test_every_record_is_accounted_for(landed):
     random, bts, clicked, perhaps_clicked = 7, 1, 3, 1
     read = random + bts + clicked + perhaps_clicked
     # Place 0; a click that is "maybe"; a propensity above 1, of the impression and of its click; nobody.
-    refused = 1 + 1 + 2 + 1
+    rejected = 1 + 1 + 2 + 1
     assert landed.ledger() == {
-        "events": (random + bts, read, read - refused, refused, 0),
+        "events": (random + bts, read, read - rejected, rejected, 0),
         "items": (2 + 2, 2 + 2, 2, 0, 2),
     }
-    assert landed.refused() == [
+    assert landed.rejected() == [
         (5, "events", "out_of_range_position"),
         (6, "events", "unknown_event_type"),
         (7, "events", "out_of_range_propensity"),

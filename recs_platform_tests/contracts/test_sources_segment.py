@@ -1,4 +1,4 @@
-"""Segment calls become events, profiles, identities and consents; what is none of them is refused by name."""
+"""Segment calls become events, profiles, identities and consents; what is none of them is rejected by name."""
 
 import json
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ def test_every_call_is_accounted_for(landed):
 
 
 def test_refused_calls_have_their_line_and_reason(landed):
-    assert landed.refused() == [
+    assert landed.rejected() == [
         (1, "events", "no_contract_row"),  # a page that names no item
         (9, "events", "bad_value"),  # the third product of the order
         (15, "events", "unknown_event_type"),  # Product Removed
@@ -140,7 +140,7 @@ def test_the_same_calls_from_another_tracker_add_nothing(tmp_path):
     landed.land(others)
     report = landed.ingest()
     assert landed.rows("events", "count(*)") == before
-    # 13 calls: the list has 3 products, the order 3 of which one is refused.
+    # 13 calls: the list has 3 products, the order 3 of which one is rejected.
     assert (report.totals["events"].rows_duplicate, report.totals["events"].rows_quarantined) == (13 + 2 + 2 - 1, 1)
 
 

@@ -19,11 +19,11 @@ TODAY = date(2024, 2, 29)
 CLICK = {"user_id": "u1", "item_id": "i1", "event_type": "click", "occurred_at": "2024-01-15T00:00:00Z"}
 
 
-def _file(name: str, read: int, refused: int = 0, *, source: str = "shop", duplicate: int = 0, **more: object):
+def _file(name: str, read: int, rejected: int = 0, *, source: str = "shop", duplicate: int = 0, **more: object):
     """A row of the ledger."""
     return {
         "file_hash": name, "source_file": f"{source}/{name}.csv", "source": source, "contract_table": "events",
-        "rows_read": read, "rows_accepted": read - refused - duplicate, "rows_quarantined": refused,
+        "rows_read": read, "rows_accepted": read - rejected - duplicate, "rows_quarantined": rejected,
         "rows_duplicate": duplicate, "ingested_at": NOW,
     } | more  # fmt: skip
 
@@ -99,7 +99,7 @@ def test_a_source_is_held_against_its_own_history(earlier: tuple[int, int], now:
 
 
 def _verdict_after(*earlier: tuple[int, int]) -> str:
-    files = [_file(f"old{place}", read, refused) for place, (read, refused) in enumerate(earlier)]
+    files = [_file(f"old{place}", read, rejected) for place, (read, rejected) in enumerate(earlier)]
     return _rates(*files, _file("now", 200, 150))["shop"]
 
 
@@ -175,7 +175,7 @@ def test_the_first_bad_file_warns_and_does_not_fail_the_run(tmp_path: Path) -> N
     check = _check(result, "quarantine_rate_vs_history")
     assert result.success
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert check.description == "contract: 1 of 2 rows were refused (50%); it has no history"
+    assert check.description == "contract: 1 of 2 rows were rejected (50%); it has no history"
     assert (_number(check, "rows_read"), _number(check, "rate")) == (2, 1 / 2)
     assert "| contract | 2 | 1 |" in str(_number(check, "sources"))
 

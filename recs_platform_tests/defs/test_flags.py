@@ -11,8 +11,8 @@ import pytest
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS
 from recs_platform.pipeline.platform import Platform
-from recs_platform.stages.events import flagging
-from recs_platform.stages.events.flagging import BOT_LIKE, flag_events, is_due
+from recs_platform.stages.events import flag_updates
+from recs_platform.stages.events.flag_updates import BOT_LIKE, flag_events, is_due
 from recs_platform.world import World, WorldConfig, simulate, write_landing
 from recs_platform_tests.homes import copy_home, execute, land_contract, platform_at, take_in
 
@@ -28,7 +28,7 @@ def world() -> World:
 
 @pytest.fixture(scope="module")
 def flagged(world: World, tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    """A home with a tiny world and its two bots, taken in and flagged. Read-only."""
+    """A home with a tiny world and its two bots, ingested and flagged. Read-only."""
     platform = platform_at(tmp_path_factory.mktemp("flagged") / "home", landing_settle_seconds=0)
     write_landing(world, platform.home.landing / "world")
     take_in(platform)
@@ -107,7 +107,7 @@ def test_killed_before_its_commit_it_does_the_same_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(flagging.Lake, "append", die)
+        patch.setattr(flag_updates.Lake, "append", die)
         with pytest.raises(KeyboardInterrupt):
             flag(platform)
     assert is_due(platform.lake)

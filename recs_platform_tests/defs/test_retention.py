@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from recs_platform.contracts.home import Lock
 from recs_platform.contracts.tables import REMOVALS
 from recs_platform.defs.assets import retention
 from recs_platform.lake.locks import exclusive
@@ -45,7 +46,7 @@ def ingest(platform: Platform) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    """A home without a retention, with young and old events taken in and published twice. Read-only."""
+    """A home without a retention, with young and old events ingested and published twice. Read-only."""
     platform = home_at(tmp_path_factory.mktemp("published") / "home", None, linked=True)
     land_contract(platform, "mixed/events.jsonl", [click(1, 1), click(2, 90)])
     land_contract(platform, "old/events.jsonl", [click(3, 200)])
@@ -136,7 +137,7 @@ def test_a_publish_that_failed_is_made_up_for(mixed: Path, monkeypatch: pytest.M
 
 def test_a_build_under_way_puts_the_removal_off(mixed: Path) -> None:
     platform = home_at(mixed, DAYS)
-    with exclusive(platform.home.locks / "as_of"):
+    with exclusive(platform.home.lock(Lock.AS_OF)):
         said = ingest(platform)
     assert "as_of is held by process" in said["retention"]
     assert said["events_removed"] == 0

@@ -83,9 +83,9 @@ def resolved_events(log: Log, as_of: datetime, known_at: datetime) -> list[Event
 
 
 def usable_events(log: Log, as_of: datetime, known_at: datetime) -> list[Event]:
-    """The same, less flagged events and those of people who are withheld."""
+    """The same, less flagged events and those of people who opted out."""
     flagged = {row[c.EVENT_ID] for row in log.flags if row[c.FLAGGED_AT] <= known_at}
-    hidden = withheld(log, known_at)
+    hidden = opted_out(log, known_at)
     return [
         event
         for event in resolved_events(log, as_of, known_at)
@@ -116,7 +116,7 @@ def person(links: Sequence[Row], anonymous: str, at: datetime) -> str:
     return follow(links, follow(links, anonymous, at), at)
 
 
-def withheld(log: Log, known_at: datetime) -> set[str]:
+def opted_out(log: Log, known_at: datetime) -> set[str]:
     """Who withdrew last, as known then or as known now, in a consent or in a profile, under every id they had."""
     hidden: set[str] = set()
     for instant in (known_at, None):

@@ -14,9 +14,9 @@ from recs_platform_tests.features_reference.events import (
     Log,
     Row,
     microseconds,
+    opted_out,
     resolved_events,
     usable_events,
-    withheld,
 )
 from recs_platform_tests.features_reference.numbers import least_covering, nine
 
@@ -91,7 +91,7 @@ class Known:
         self.as_of_date = as_of.astimezone(UTC).date()
         self.log = log
         self.events = usable_events(log, as_of, known_at)
-        self.withheld = withheld(log, known_at)
+        self.opted_out = opted_out(log, known_at)
         self.catalogue = _current(log.items, c.ITEM_ID, as_of, known_at)
         self._profiles = _current(log.users, c.USER_ID, as_of, known_at)
         self._seen_users = {event.user for event in resolved_events(log, as_of, known_at)}
@@ -107,7 +107,7 @@ class Known:
         return sorted(signed_up | self._seen_users)
 
     def profile(self, user: str) -> Row:
-        return {} if user in self.withheld else self._profiles.get(user, {})
+        return {} if user in self.opted_out else self._profiles.get(user, {})
 
     @cached_property
     def items(self) -> list[str]:

@@ -100,7 +100,7 @@ def user_features(known: Known) -> Rows:
             {
                 user: decayed(known.by_user.get(user, ()), 14 * 24, known.us)
                 for user in known.users
-                if (user in known.withheld) == hidden
+                if (user in known.opted_out) == hidden
             }
         )
         for hidden in (True, False)
@@ -117,7 +117,7 @@ def user_features(known: Known) -> Rows:
             **_measures(known, known.by_user.get(user, [])),
             **_clock(known.by_user.get(user, [])),
             **rates[user],
-            "engagement_rank": engagement[user in known.withheld][user],
+            "engagement_rank": engagement[user in known.opted_out][user],
         }
         for user in known.users
     }

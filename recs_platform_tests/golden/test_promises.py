@@ -12,9 +12,13 @@ import click
 import dagster as dg
 import pytest
 import typer
+from deltalake import DeltaTable
 
 from recs_platform.cli import app
+from recs_platform.contracts.tables import AS_OF_TABLES, CURRENT, RAW_TABLES, RELEASES
 from recs_platform.defs.assembly import build_definitions
+from recs_platform.lake.column_types import arrow_schema
+from recs_platform.lake.tables import Lake
 from recs_platform_tests.homes import Built, ask, platform_at
 
 HERE = Path(__file__).parent
@@ -53,6 +57,18 @@ def test_the_columns_of_the_published_file(built: Built, matches: Matches) -> No
         for name, rows in columns.group_by("name", maintain_order=True)
     ]
     matches("published_columns.txt", "".join(lines))
+
+
+def test_every_table_of_the_lake_is_open_to_readers_of_delta_version_1(built: Built, tmp_path: Path) -> None:
+    empty = Lake(tmp_path / "lake")
+    for contract in (*RAW_TABLES, *AS_OF_TABLES, CURRENT, RELEASES):
+        partitions = list(contract.partition_by)
+        empty.append(contract.name, arrow_schema(contract.columns).empty_table(), partition_by=partitions)
+    for lake in (empty, built.platform.lake):
+        protocols = {name: DeltaTable(lake.path(name)).protocol() for name in lake.names()}
+        assert {(each.min_reader_version, each.min_writer_version) for each in protocols.values()} == {(1, 2)}, (
+            protocols
+        )
 
 
 def test_the_commands_and_their_options(matches: Matches) -> None:

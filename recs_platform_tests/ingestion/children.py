@@ -123,7 +123,7 @@ def take_in(request):
 
 
 def _load_all(request):
-    """Take in one row elsewhere: what an ingestion loads may lie where only the owner reads."""
+    """Ingest one row elsewhere: what an ingestion loads may lie where only the owner reads."""
     with tempfile.TemporaryDirectory() as folder:
         landing = Path(folder, "landing", "contract")
         landing.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""One warm parent for all tests of this room, and a home that it takes in."""
+"""One warm parent for all tests of this room, and a home that it ingests."""
 
 import pytest
 

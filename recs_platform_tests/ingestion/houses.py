@@ -27,7 +27,7 @@ class House:
         return path
 
     def ingest(self, **options):
-        """Take in what is there; the good file must be in, and the ledger must balance."""
+        """Ingest what is there; the good file must be in, and the ledger must balance."""
         report = self.parent.ingest(self.root, NOW, **options)
         assert imbalances(self.root) == []
         assert {"good1", "good2"} <= set(self.items())
@@ -41,7 +41,7 @@ class House:
         """The same without those of the good file."""
         return sorted(set(self.items()) - {"good1", "good2"})
 
-    def refused(self):
+    def rejected(self):
         """(line, code) of each quarantined row."""
         return self.refused_in("")
 
@@ -51,7 +51,7 @@ class House:
         return sorted(((row[c.LINE_NUMBER], row[c.REASON_CODE]) for row in of_it), key=str)
 
     def lines(self):
-        return sorted(line for line, _ in self.refused())
+        return sorted(line for line, _ in self.rejected())
 
     def ledger(self):
         return {row[c.SOURCE_FILE]: row for row in rows_of(self.root, "ingestions")}

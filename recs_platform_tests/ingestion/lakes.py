@@ -55,11 +55,11 @@ def imbalances(home):
             for name in told
             if held[name] != told[name]
         ]
-    refused = Counter(tuple(row.values()) for row in rows_of(home, "quarantine", [c.FILE_HASH, c.CONTRACT_TABLE]))
+    rejected = Counter(tuple(row.values()) for row in rows_of(home, "quarantine", [c.FILE_HASH, c.CONTRACT_TABLE]))
     found += [
-        f"quarantine of {row[c.SOURCE_FILE]}: {refused[row[c.FILE_HASH], row[c.CONTRACT_TABLE]]} rows, told {row}"
+        f"quarantine of {row[c.SOURCE_FILE]}: {rejected[row[c.FILE_HASH], row[c.CONTRACT_TABLE]]} rows, told {row}"
         for row in ledger
-        if refused[row[c.FILE_HASH], row[c.CONTRACT_TABLE]] != row[c.ROWS_QUARANTINED]
+        if rejected[row[c.FILE_HASH], row[c.CONTRACT_TABLE]] != row[c.ROWS_QUARANTINED]
     ]
     return found + [f"twice in the ledger: {key}" for key, times in _keys(ledger).items() if times > 1]
 

@@ -178,7 +178,7 @@ class Reference:
     unsure: int = 0
 
     def ingest(self, landing: dict, now: datetime) -> bool:
-        """Take in `landing` (content by path relative to it) at `now`; says whether anything in it was new."""
+        """Ingest `landing` (content by path relative to it) at `now`; says whether anything in it was new."""
         pending = self.pending(landing)
         latest = {name: {} for name in self.current}
         for name in pending:
@@ -188,7 +188,7 @@ class Reference:
         return bool(pending)
 
     def pending(self, landing):
-        """Names of files not taken in yet, in order of source and name; of equal ones the first."""
+        """Names of files not ingested yet, in order of source and name; of equal ones the first."""
         seen, found = set(self.ledger), []
         for name in sorted(landing, key=lambda name: (name.split("/")[0], name)):
             key = (hashlib.sha256(landing[name]).hexdigest(), table_of(name))

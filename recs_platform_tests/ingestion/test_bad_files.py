@@ -62,7 +62,7 @@ def test_a_line_in_another_encoding_is_refused_alone_in_csv(house):
     house.put("contract/events.csv", (HEADER + csv_line("one") + csv_line("é") + csv_line("two")).encode("latin-1"))
     house.ingest()
     assert house.bad_items() == ["one", "two"]
-    assert house.refused() == [(3, "invalid_encoding")]
+    assert house.rejected() == [(3, "invalid_encoding")]
 
 
 def test_a_line_in_another_encoding_is_refused_alone_in_jsonl(house):
@@ -78,7 +78,7 @@ def test_a_file_in_utf_16_is_read(house, suffix, text):
     house.put(f"contract/events.{suffix}", text.encode("utf-16"))
     house.ingest()
     assert house.bad_items() == ["one"]
-    assert not house.refused()
+    assert not house.rejected()
 
 
 def test_a_hundred_megabytes_in_a_line_of_jsonl_leave_the_rest_alone(house):
@@ -179,7 +179,7 @@ def test_parquet_of_other_types_is_cast_or_refused_by_row(house):
         house.put(names[case], typed_events(referrer=pa.array([case] * 2), **columns))
     house.ingest()
     told = {case: (house.ledger()[name][c.ROWS_ACCEPTED], house.refused_in(name)) for case, name in names.items()}
-    assert told == {case: (accepted, refused) for case, (_, accepted, refused) in OTHER_TYPES.items()}
+    assert told == {case: (accepted, rejected) for case, (_, accepted, rejected) in OTHER_TYPES.items()}
 
 
 @pytest.mark.parametrize("column", [pa.array([[1], [2]]), pa.array([{"a": 1}] * 2), pa.array([b"\xff\x00", b"a"])])
@@ -187,7 +187,7 @@ def test_parquet_with_nested_or_binary_values_for_texts_is_accounted_for(house, 
     house.put("contract/events.parquet", typed_events(device=column))
     house.ingest()
     assert house.ledger()["contract/events.parquet"][c.RAW_RECORDS] == 2
-    assert len(house.bad_items()) + len(house.refused()) == 2
+    assert len(house.bad_items()) + len(house.rejected()) == 2
 
 
 def test_parquet_that_is_cut_or_lacks_a_column_or_is_none_is_refused_whole(house):

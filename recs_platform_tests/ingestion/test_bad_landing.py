@@ -1,4 +1,4 @@
-"""Odd names, links, rights, growing files, a full disk: the rest goes through, and nothing is half taken in."""
+"""Odd names, links, rights, growing files, a full disk: the rest goes through, and nothing is half ingested."""
 
 import gzip
 import os
@@ -22,13 +22,13 @@ def test_a_symlink_is_refused_by_name_and_never_followed(house, tmp_path_factory
     (house.root / "landing/contract/folder").symlink_to(outside)
     report = house.ingest()
     assert house.bad_items() == []
-    assert "contract/events.jsonl" in [name for name, _ in report["refused"]]
+    assert "contract/events.jsonl" in [name for name, _ in report["rejected"]]
     assert set(house.ledger()) == {GOOD}
 
 
 def test_a_symlink_that_leads_nowhere_is_refused_by_name(house):
     (house.root / "landing/contract/events.jsonl").symlink_to("events.jsonl")
-    assert "contract/events.jsonl" in [name for name, _ in house.ingest()["refused"]]
+    assert "contract/events.jsonl" in [name for name, _ in house.ingest()["rejected"]]
 
 
 ODD_NAMES = [
@@ -50,7 +50,7 @@ def test_odd_names_are_names_like_any_other(house):
 
 def test_a_name_of_two_lines_is_refused_by_name(house):
     house.put("contract/events.new\nline.jsonl", jsonl("one"))
-    assert [name for name, _ in house.ingest()["refused"]] == ["contract/events.new\nline.jsonl"]
+    assert [name for name, _ in house.ingest()["rejected"]] == ["contract/events.new\nline.jsonl"]
     assert house.bad_items() == []
 
 
@@ -70,10 +70,10 @@ def test_a_file_nobody_may_read_is_refused_by_name_until_it_may_be_read(house):
         options["uid"] = NOBODY
         _give_to_nobody(house.root, path)
     report = house.ingest(**options)
-    assert [name for name, _ in report["refused"]] == ["contract/events.jsonl"]
-    assert (house.bad_items(), house.refused(), set(house.ledger())) == ([], [], {GOOD})
+    assert [name for name, _ in report["rejected"]] == ["contract/events.jsonl"]
+    assert (house.bad_items(), house.rejected(), set(house.ledger())) == ([], [], {GOOD})
     path.chmod(0o644)
-    assert house.ingest(**options)["refused"] == []
+    assert house.ingest(**options)["rejected"] == []
     assert house.bad_items() == ["one"]
 
 
@@ -116,7 +116,7 @@ def test_a_file_that_grows_waits_for_the_next_time(house, settle_seconds):
     with growing(path) as written:
         report = house.ingest(settle_seconds=settle_seconds)
     assert report["settling"] == ["contract/events.jsonl"]
-    assert (house.bad_items(), house.refused()) == ([], [])
+    assert (house.bad_items(), house.rejected()) == ([], [])
     house.ingest(settle_seconds=settle_seconds)
     assert len(house.bad_items()) == 1 + written["lines"]
 
@@ -137,7 +137,7 @@ def test_a_file_without_rows_is_taken_in_once_as_nothing(house):
         house.put(name, content)
     house.ingest()
     assert {name: house.ledger()[name][c.ROWS_READ] for name in files} == dict.fromkeys(files, 0)
-    assert house.refused() == []
+    assert house.rejected() == []
     assert house.ingest()["batch"] is None
 
 
@@ -145,7 +145,7 @@ def test_an_empty_parquet_file_is_accounted_for(house):
     house.put("contract/events.parquet", b"")
     house.ingest()
     row = house.ledger()["contract/events.parquet"]
-    assert row[c.RAW_RECORDS] == row[c.ROWS_QUARANTINED] == len(house.refused())
+    assert row[c.RAW_RECORDS] == row[c.ROWS_QUARANTINED] == len(house.rejected())
 
 
 @pytest.mark.parametrize("free_bytes", [512, 20_000, 60_000])
@@ -158,7 +158,7 @@ def test_a_full_disk_is_an_error_and_no_fault_of_the_files(house, free_bytes, su
     error = house.parent.wait(child).error
     assert imbalances(house.root) == []
     assert not error or "recs_platform.contracts.errors." in error.splitlines()[-1]
-    assert house.refused() == []
+    assert house.rejected() == []
     house.ingest()
-    assert (len(house.bad_items()), house.refused()) == (len(rows), [])
+    assert (len(house.bad_items()), house.rejected()) == (len(rows), [])
     assert set(house.items().values()) == {1}

@@ -34,23 +34,23 @@ class Found:
     def __init__(self, home):
         self.ledger = {row[c.SOURCE_FILE]: row for row in rows_of(home, "ingestions")}
         name_of = {row[c.FILE_HASH]: name for name, row in self.ledger.items()}
-        self.rows, self.refused = defaultdict(Counter), defaultdict(Counter)
+        self.rows, self.rejected = defaultdict(Counter), defaultdict(Counter)
         for row in rows_of(home, "events"):
             self.rows[name_of[row[c.FILE_HASH]]][as_row(row)] += 1
         for row in rows_of(home, "quarantine"):
-            self.refused[row[c.SOURCE_FILE]][row[c.LINE_NUMBER]] += 1
+            self.rejected[row[c.SOURCE_FILE]][row[c.LINE_NUMBER]] += 1
 
     def faults(self, name, verdicts):
-        """What contradicts the verdicts; where none is certain, a record may have been taken in or not."""
+        """What contradicts the verdicts; where none is certain, a record may have been ingested or not."""
         unsure = Counter(verdict.line for verdict in verdicts if verdict.row is None and verdict.code is None)
-        refused = Counter(verdict.line for verdict in verdicts if verdict.code is not None)
+        rejected = Counter(verdict.line for verdict in verdicts if verdict.code is not None)
         accepted = Counter(as_row(verdict.row) for verdict in verdicts if verdict.row is not None)
         # Rows without an id of their own get one from their content.
         rows = Counter({row if row in accepted else (None, *row[1:]): n for row, n in self.rows[name].items()})
         ledger = self.ledger[name]
-        yield from (f"{name}:{line} should have been refused" for line in refused - self.refused[name])
-        yield from (f"{name}:{line} should not have been" for line in self.refused[name] - refused - unsure)
-        yield from (f"{name}: not taken in: {row}" for row in (accepted - rows))
+        yield from (f"{name}:{line} should have been rejected" for line in rejected - self.rejected[name])
+        yield from (f"{name}:{line} should not have been" for line in self.rejected[name] - rejected - unsure)
+        yield from (f"{name}: not ingested: {row}" for row in (accepted - rows))
         if (rows - accepted).total() > unsure.total():
             yield f"{name}: {(rows - accepted).total()} rows more than expected, {unsure.total()} of them uncertain"
         if ledger[c.RAW_RECORDS] != len(verdicts) or ledger[c.ROWS_READ] != len(verdicts):

@@ -1,7 +1,7 @@
 """One trial of ingestion under SIGKILL: random landings, killed children, and what the reference says in the end.
 
-An attempt's `now` reaches the ledger with every file it took in, so the ledger tells which attempts were committed; the
-reference then takes in what lay in landing at each of them, whole.
+An attempt's `now` reaches the ledger with every file it ingested, so the ledger says which attempts were committed;
+the reference then ingests what lay in landing at each of them, whole.
 """
 
 import os
@@ -122,7 +122,7 @@ class _Trial:
             reference.ingest(self.landing_at[now], now)
         self.tally.rows += len(reference.appended["events"])
         unsure = [f"{reference.unsure} rows on which readers may differ"] if reference.unsure else []
-        left = [f"never taken in: {name}" for name in reference.pending(self.landing)]
+        left = [f"never ingested: {name}" for name in reference.pending(self.landing)]
         return unsure + left + differences(reference, self.home) + imbalances(self.home)
 
 

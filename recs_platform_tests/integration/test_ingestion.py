@@ -13,7 +13,7 @@ from recs_platform.contracts.errors import ModelError
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.tables import BATCH_TABLES
 from recs_platform.lake.tables import Lake
-from recs_platform.stages.events import Source, ingest, ingestion, load_sources, pending
+from recs_platform.stages.events import DataSource, ingest, ingestion, load_sources, pending
 from recs_platform.stages.events.sources import SourceFile
 from recs_platform.warehouse.connection import connect
 
@@ -197,7 +197,7 @@ def test_a_record_may_yield_several_rows_and_one_that_yields_none_is_quarantined
         "'2024-01-01' as occurred_at from raw_records"
     )
     users = "select line_number, u as user_id from raw_records where u <> 'ghost'"
-    shop = Source("shop", "d", (kind,), (), {"events": events, "users": users}, tmp_path)
+    shop = DataSource("shop", "d", (kind,), (), {"events": events, "users": users}, tmp_path)
     rows = [{"u": "a", "seen": ["i1", "i2", "i2"]}, {"u": "b", "seen": []}, {"u": "ghost", "seen": []}]
     platform.put("shop/lists.jsonl", "\n".join(map(json.dumps, rows)))
     report = platform.ingest(sources={"shop": shop})
@@ -208,7 +208,7 @@ def test_a_record_may_yield_several_rows_and_one_that_yields_none_is_quarantined
 
 def test_wrong_source_sql_is_named_and_nothing_is_written(platform, tmp_path):
     kind = SourceFile(match="e.jsonl", columns={"u": "varchar"}, tables=("events",))
-    shop = Source("shop", "d", (kind,), (), {"events": "select nothing from raw_records"}, tmp_path)
+    shop = DataSource("shop", "d", (kind,), (), {"events": "select nothing from raw_records"}, tmp_path)
     platform.put("shop/e.jsonl", '{"u": "a"}')
     with pytest.raises(ModelError, match=r"events\.sql:1: .* met on shop/e\.jsonl"):
         platform.ingest(sources={"shop": shop})
@@ -312,7 +312,7 @@ def test_numbers_and_structs_that_a_source_declares_reach_its_sql(platform, tmp_
         "select line_number, u as user_id, u as item_id, 'view' as event_type, make_timestamptz(ms * 1000) "
         "as occurred_at, client['os'] as os from raw_records"
     )
-    shop = Source("shop", "d", (kind,), (), {"events": sql}, tmp_path)
+    shop = DataSource("shop", "d", (kind,), (), {"events": sql}, tmp_path)
     platform.put("shop/e.jsonl", '{"u": "a", "ms": 1700000000000, "client": {"os": "ios"}}\n{"u": "b", "ms": "x"}\n')
     assert counts(platform.ingest(sources={"shop": shop})) == (2, 2, 1, 1, 0)
     assert platform.rows("events", "occurred_at::varchar, os") == [("2023-11-14 22:13:20+00", "ios")]

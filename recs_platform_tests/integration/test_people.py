@@ -154,9 +154,9 @@ def test_the_person_still_gets_k_items_and_no_reason_tells_of_them(withdrawn: Bu
     assert segments["segment_id"].to_list() == ["brand_new"]
 
 
-def test_everyone_withheld_is_served_alike(withdrawn: Built) -> None:
+def test_everyone_who_opted_out_is_served_alike(withdrawn: Built) -> None:
     """The world has users whose profile refuses, too."""
-    users = rows_of(withdrawn, "staging.stg_users").filter(pl.col("is_withheld"))
+    users = rows_of(withdrawn, "staging.stg_users").filter(pl.col("is_opted_out"))
     assert users.height > 1
     lists = rows_of(withdrawn, "recommendations.lists").join(users, on="user_id", how="semi")
     assert lists.height == users.height * withdrawn.platform.settings.k
@@ -194,7 +194,7 @@ def test_a_refusal_in_the_profile_changes_the_version_of_the_past(
     assert data_version(before, TINY.start) == data_version(after, TINY.start)
     assert data_version(before, AS_OF) != data_version(after, AS_OF)
     with platform.model_run(AS_OF, known_at) as run:
-        assert person in run.frame("staging.stg_withheld")["user_id"]
+        assert person in run.frame("staging.stg_opted_out")["user_id"]
 
 
 def test_links_and_withdrawals_change_the_version_of_the_data(taken_in: Platform, person: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Refused rows from the command line: counted, listed, written to a file, and taken again once they are mended."""
+"""Rejected rows from the command line: counted, listed, written to a file, and replayed once they are repaired."""
 
 import json
 from pathlib import Path
@@ -17,9 +17,9 @@ USAGE, COULD_NOT = 2, 1
 
 
 @pytest.fixture(scope="module")
-def refused(tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    """A home with one accepted click, four refused ones in two files, and an item refused for its attributes."""
-    platform = platform_at(tmp_path_factory.mktemp("refused") / "home", landing_settle_seconds=0)
+def rejected(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """A home with one accepted click, four rejected ones in two files, and an item rejected for its attributes."""
+    platform = platform_at(tmp_path_factory.mktemp("rejected") / "home", landing_settle_seconds=0)
     land_contract(platform, "a/events.jsonl", [CLICK, *LATE])
     land_contract(platform, "b/events.jsonl", [{**CLICK, "item_id": "i5", "event_type": "shrug"}])
     land_contract(platform, "items.jsonl", [{"item_id": "i1", "attributes": "{"}])
@@ -28,9 +28,9 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Platform:
 
 
 @pytest.fixture
-def platform(refused: Platform, tmp_path: Path) -> Platform:
+def platform(rejected: Platform, tmp_path: Path) -> Platform:
     """A copy of it, to write into."""
-    return copy_home(refused, tmp_path / "home", landing_settle_seconds=0)
+    return copy_home(rejected, tmp_path / "home", landing_settle_seconds=0)
 
 
 def _json(recs: CommandLine, platform: Platform, *arguments: str) -> Any:
@@ -40,7 +40,7 @@ def _json(recs: CommandLine, platform: Platform, *arguments: str) -> Any:
 
 
 def _totals(platform: Platform) -> tuple[int, int]:
-    """Rows accepted and refused by the ledger's account."""
+    """Rows accepted and rejected by the ledger's account."""
     books = pl.read_parquet(platform.lake.files("raw.ingestions"))
     return int(books["rows_accepted"].sum()), int(books["rows_quarantined"].sum())
 

@@ -1,4 +1,4 @@
-"""Replay: after the source's SQL or a file was mended, the lake is as if the mended files had been the first ones."""
+"""Replay: after the source's SQL or a file was repaired, the lake is as if the repaired files had come first."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.tables import BATCH_TABLES
 from recs_platform.lake.tables import Lake
-from recs_platform.stages.events import Source, ingest, load_sources, replay
+from recs_platform.stages.events import DataSource, ingest, load_sources, replay
 from recs_platform.stages.events.sources import SourceFile
 from recs_platform.warehouse.connection import connect
 
@@ -68,7 +68,7 @@ def shop(tmp_path):
 
 
 def first_load(shop, root, sources=SOURCES):
-    """The same landing taken in by a fresh home."""
+    """The same landing ingested by a fresh home."""
     fresh = Shop(root)
     shutil.copytree(shop.home.landing, fresh.home.landing)
     fresh.ingest(sources)
@@ -105,13 +105,13 @@ def test_mended_source_sql_takes_the_same_file_in_again(shop, tmp_path):
 
     def source(kinds):
         sql = f"select line_number, u as user_id, 'i' as item_id, {kinds} as event_type, '2024-02-01' as occurred_at"
-        return {"s": Source("s", "d", (kind,), (), {"events": f"{sql} from raw_records"}, tmp_path)}
+        return {"s": DataSource("s", "d", (kind,), (), {"events": f"{sql} from raw_records"}, tmp_path)}
 
     shop.put("s/e.jsonl", [{"u": "a", "what": "view"}, {"u": "b", "what": "look"}])
     shop.ingest(source("what"))
-    mended = source("replace(what, 'look', 'view')")
-    shop.replay(mended)
-    assert shop.content() == first_load(shop, tmp_path / "fresh", mended)
+    repaired = source("replace(what, 'look', 'view')")
+    shop.replay(repaired)
+    assert shop.content() == first_load(shop, tmp_path / "fresh", repaired)
     assert shop.rows("events", "user_id, day(ingested_at)", "user_id") == [("a", 2), ("b", 3)]
 
 
@@ -183,7 +183,7 @@ def test_a_replay_reads_files_in_the_order_in_which_they_were_read(shop):
         shop.put(f"contract/items.{number}.jsonl", [{"item_id": "i", "title": f"part {number}"}, f"nonsense {number}"])
     shop.ingest()
     assert shop.rows("items", "title") == [("part 10",)]
-    shop.put("contract/items.2.jsonl", [{"item_id": "i", "title": "part 2, mended"}])
+    shop.put("contract/items.2.jsonl", [{"item_id": "i", "title": "part 2, repaired"}])
     shop.replay()
     assert shop.rows("items", "title") == [("part 10",)]
 
@@ -195,15 +195,15 @@ FILES = st.lists(st.lists(ROWS, min_size=1, max_size=5), min_size=1, max_size=3)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(broken=FILES, mended=FILES)
-@example(broken=[["nonsense"], [event(0)]], mended=[[event(0)]])
-def test_any_files_mended_in_any_way_end_as_a_first_load_of_them(tmp_path_factory, broken, mended):
+@given(broken=FILES, repaired=FILES)
+@example(broken=[["nonsense"], [event(0)]], repaired=[[event(0)]])
+def test_any_files_mended_in_any_way_end_as_a_first_load_of_them(tmp_path_factory, broken, repaired):
     root = tmp_path_factory.mktemp("replay")
     shop = Shop(root / "home")
     for place, rows in enumerate(broken):
         shop.put(f"contract/{place}/events.jsonl", rows)
         shop.ingest()
-    for place, rows in enumerate(mended[: len(broken)]):
+    for place, rows in enumerate(repaired[: len(broken)]):
         is_refused = any(isinstance(row, str) or row["event_type"] == "look" for row in broken[place])
         if is_refused:
             shop.put(f"contract/{place}/events.jsonl", rows)

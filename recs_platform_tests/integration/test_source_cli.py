@@ -1,4 +1,4 @@
-"""One's own files from the command line: refused with the way out, a source written, checked, landed, taken in."""
+"""One's own files from the command line: rejected with the way out, a source written, checked, landed, ingested."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def test_from_strange_files_to_events(recs: CommandLine, tmp_path: Path) -> None
     assert "recs source new NAME" in err
     code, out, err = recs(home, "source", "new", "shop", str(mine))
     assert code == 0
-    assert "2 rows would be accepted, 1 refused" in out
+    assert "2 rows would be accepted, 1 rejected" in out
     assert "'blink' is not known" in out
     assert "log-1.csv" not in err
     assert (home / "sources" / "shop" / "events.sql").exists()
@@ -53,7 +53,7 @@ def test_ingest_tells_of_this_ingestion_alone(recs: CommandLine, tmp_path: Path)
     good = {"user_id": "u1", "item_id": "i1", "event_type": "view", "occurred_at": "2024-01-01"}
     write(landed, **{"events-1.jsonl": json.dumps(good) + "\n"})
     code, out, _ = recs(home, "ingest")
-    assert (code, "events-1.jsonl" in out, "refused" in out) == (0, True, False)
+    assert (code, "events-1.jsonl" in out, "rejected" in out) == (0, True, False)
     bad = [
         {**good, "event_type": "Viewed"},
         {**good, "event_type": "Viewed", "item_id": "i2"},
@@ -63,8 +63,8 @@ def test_ingest_tells_of_this_ingestion_alone(recs: CommandLine, tmp_path: Path)
     code, out, err = recs(home, "ingest")
     assert code == 0
     assert "events-1.jsonl" not in out
-    assert "2 rows of events refused, unknown_event_type" in out
+    assert "2 rows of events rejected, unknown_event_type" in out
     assert "(contract/events-2.jsonl:1); 'Viewed': did you mean 'view'?" in out
     assert "left in landing: contract/stock.csv: source 'contract' reads events.*" in err
-    assert "check quarantine_rate_vs_history on raw/quarantine warns: contract: 2 of 3 rows were refused (67%)" in err
+    assert "check quarantine_rate_vs_history on raw/quarantine warns: contract: 2 of 3 rows were rejected (67%)" in err
     assert recs(home, "ingest")[1] == "no new file in landing\n"

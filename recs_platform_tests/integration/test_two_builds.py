@@ -76,8 +76,8 @@ def test_performance_counts_what_came_of_the_first_lists(two_builds: TwoBuilds) 
     """Counted again from the lists and the events as they lie in the lake."""
     told = two_builds.frame(PERFORMANCE, two_builds.second).filter(pl.col("rank") == 0)
     assert told["list_as_of"].to_list() == [two_builds.first]
-    withheld = two_builds.frame("staging.stg_withheld", two_builds.second)
-    lists = two_builds.frame(LISTS.name, two_builds.first).join(withheld, on="user_id", how="anti")
+    opted_out = two_builds.frame("staging.stg_opted_out", two_builds.second)
+    lists = two_builds.frame(LISTS.name, two_builds.first).join(opted_out, on="user_id", how="anti")
     consumed = two_builds.frame("staging.stg_events", two_builds.second).filter(
         pl.col("occurred_at").is_between(two_builds.first, two_builds.first + timedelta(days=7), closed="left")
         & (pl.col("event_type") != "impression")

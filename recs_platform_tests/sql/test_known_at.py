@@ -65,7 +65,7 @@ def with_late_data(log: Log, known_at: datetime) -> Log:
 
 
 def _unlinked(log: Log) -> str:
-    """Somebody who is linked to nobody and withdrew nothing: whoever did is withheld from rebuilds as well."""
+    """Somebody who is linked to nobody and withdrew nothing: whoever did is left out of rebuilds as well."""
     linked = [
         *log["raw.identities"][c.ANONYMOUS_ID],
         *log["raw.identities"][c.USER_ID],

@@ -92,12 +92,12 @@ def test_ranges_of_models_hold_the_ranges_of_the_contract(models: Models):
         for column in model.columns
         if column.name in ranges
         for test in column.tests
-        if test.kind == "range"
+        if test.kind == "accepted_range"
     ]
     assert tested
     for model, name, test in tested:
-        assert test.arguments.get("min", -inf) <= ranges[name].lowest, (model, name)
-        assert test.arguments.get("max", inf) >= ranges[name].highest, (model, name)
+        assert test.arguments.get("min_value", -inf) <= ranges[name].lowest, (model, name)
+        assert test.arguments.get("max_value", inf) >= ranges[name].highest, (model, name)
 
 
 def test_singular_tests_hold_on_a_random_log_and_say_why_they_exist(run: ModelRun, sql_folder: Path):

@@ -1,4 +1,4 @@
-"""Whose an event is, what a visit is and who is withheld, against plain loops over small random logs."""
+"""Whose an event is, what a visit is and who opted out, against plain loops over small random logs."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -88,7 +88,7 @@ def known(links: list[Link], as_of: int | None, known_at: int | None) -> list[Li
     ]
 
 
-def withheld(links: list[Link], statements: list[Statement]) -> set[str]:
+def opted_out(links: list[Link], statements: list[Statement]) -> set[str]:
     persons: set[str] = set()
     resolutions: list[list[Link]] = []
     for known_at in (KNOWN_HOUR, None):
@@ -139,17 +139,17 @@ def test_a_later_login_never_changes_an_earlier_as_of(run_of, events_of, events,
 
 @QUICK
 @given(events=events_in, links=links_of, statements=statements_of)
-def test_whoever_withdrew_is_withheld_under_every_id(run_of, events_of, events, links, statements):
+def test_whoever_withdrew_is_opted_out_under_every_id(run_of, events_of, events, links, statements):
     run = run_at(run_of, log(events_of, events, links, statements), AS_OF_HOUR)
-    expected = withheld(links, statements)
-    assert set(run.frame("staging.stg_withheld")[c.USER_ID]) == expected
+    expected = opted_out(links, statements)
+    assert set(run.frame("staging.stg_opted_out")[c.USER_ID]) == expected
     resolved = run.frame("staging.stg_resolved_events")
     kept = resolved.filter(~pl.col(c.USER_ID).is_in(list(expected)))
     assert set(run.frame("staging.stg_events")[c.EVENT_ID]) == set(kept[c.EVENT_ID])
     consumed = resolved.select(c.USER_ID, c.ITEM_ID).unique()
     assert set(run.frame("staging.stg_consumed").rows()) == set(consumed.rows())
     users = run.frame("staging.stg_users")
-    assert dict(users.select(c.USER_ID, "is_withheld").rows()) == {
+    assert dict(users.select(c.USER_ID, "is_opted_out").rows()) == {
         user: user in expected for user in resolved[c.USER_ID]
     }
 
@@ -195,7 +195,7 @@ def test_visits_that_the_source_does_not_name_are_counted(run_of, events_of):
     assert dict(users.select(c.USER_ID, "session_count").rows()) == {"a": 2, "b": 1}
 
 
-def test_of_a_withheld_user_features_know_no_more_than_of_one_never_seen(run_of, events_of):
+def test_of_a_user_who_opted_out_features_know_no_more_than_of_one_never_seen(run_of, events_of):
     events = [("a", 1), ("a", 2), ("b", 3), ("c", 4)]
     rows = log(events_of, events, [], [("a", False, 1, 0)])
     rows["raw.user_history"] = pl.DataFrame(

@@ -4,7 +4,7 @@ with users as (
         signed_up_at,
         country,
         region,
-        is_withheld,
+        is_opted_out,
     from staging.stg_users
 ),
 
@@ -221,7 +221,7 @@ select
         as mean_return_days,
     cast(coalesce(activity.engagement_score, 0) as double) as engagement_score,
     percent_rank() over (
-        partition by users.is_withheld
+        partition by users.is_opted_out
         order by coalesce(activity.engagement_score, 0)
     ) as engagement_rank,
     activity.activity_trend,

@@ -1,9 +1,9 @@
 -- A list's windows begin at its own as_of, and are told of once they are over.
 -- An event counts whoever showed the item: few logs say which list a page came from.
 -- Lists of a device count as those of the person it turned out to belong to.
-with withheld as (
+with opted_out as (
     select user_id,
-    from staging.stg_withheld
+    from staging.stg_opted_out
 ),
 
 identities as (
@@ -37,7 +37,7 @@ listed as (
         lists.item_id,
         lists.rank,
     from lists
-    anti join withheld on lists.user_id = withheld.user_id
+    anti join opted_out on lists.user_id = opted_out.user_id
     left join identities on lists.user_id = identities.anonymous_id
 ),
 

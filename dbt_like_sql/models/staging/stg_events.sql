@@ -34,6 +34,6 @@ select
         end as double
     ) as weight,
 from staging.stg_resolved_events as events
-anti join staging.stg_withheld as withheld on events.user_id = withheld.user_id
+anti join staging.stg_opted_out as opted_out on events.user_id = opted_out.user_id
 anti join staging.stg_flagged as flagged on events.event_id = flagged.event_id
 left join weights on events.event_type = weights.event_type

@@ -9,13 +9,13 @@ with events as (
 )
 
 select
-    'withheld' as omission,
-    withheld.user_id as subject,
+    'opted_out' as omission,
+    opted_out.user_id as subject,
     count(*) as event_count,
     min(events.occurred_at) as first_occurred_at,
 from events
-inner join staging.stg_withheld as withheld on events.user_id = withheld.user_id
-group by withheld.user_id
+inner join staging.stg_opted_out as opted_out on events.user_id = opted_out.user_id
+group by opted_out.user_id
 union all
 select
     'flagged' as omission,

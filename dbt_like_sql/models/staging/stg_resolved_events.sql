@@ -4,35 +4,6 @@ with ledger as (
     from raw.ingestions
 ),
 
-events as (
-    select
-        event_id,
-        file_hash,
-        user_id,
-        item_id,
-        event_type,
-        occurred_at,
-        event_date,
-        session_id,
-        value,
-        dwell_seconds,
-        scroll_fraction,
-        position,
-        request_id,
-        device,
-        os,
-        country,
-        region,
-        referrer,
-        source,
-    from raw.events
-    where
-        occurred_at < $as_of
-        and event_date <= cast($as_of as date)
-        and ingested_at <= $known_at
-        and file_hash in (select ledger.file_hash, from ledger)
-),
-
 identities as (
     select
         anonymous_id,
@@ -63,9 +34,14 @@ select
     events.region,
     events.referrer,
     events.source,
-from events
+from raw.events as events
 left join identities
     on
         events.user_id = identities.anonymous_id
         and events.occurred_at >= identities.starts_at
         and events.occurred_at < identities.ends_at
+where
+    events.occurred_at < $as_of
+    and events.event_date <= cast($as_of as date)
+    and events.ingested_at <= $known_at
+    and events.file_hash in (select ledger.file_hash, from ledger)

@@ -1,10 +1,10 @@
--- Of a user without consent nothing is told but that there is one: like a user never seen.
-with withheld as (
+-- Of a user who opted out only the id is known: they are treated like a user never seen.
+with opted_out as (
     select user_id,
-    from staging.stg_withheld
+    from staging.stg_opted_out
 ),
 
-versions as (
+profiles as (
     select
         user_id,
         signed_up_at,
@@ -13,47 +13,14 @@ versions as (
         gender,
         subscription,
         consent_personalization,
-        valid_from,
     from raw.user_history
     where valid_from <= $known_at
-),
-
-chosen as (
-    select
-        user_id,
-        coalesce(max(valid_from) filter (where valid_from <= $as_of), min(valid_from))
-            as valid_from,
-    from versions
-    group by user_id
-),
-
-current_profiles as (
-    select
-        versions.user_id,
-        versions.signed_up_at,
-        versions.country,
-        versions.age_band,
-        versions.gender,
-        versions.subscription,
-        versions.consent_personalization,
-    from versions
-    inner join chosen
-        on
-            versions.user_id = chosen.user_id
-            and versions.valid_from = chosen.valid_from
-),
-
-profiles as (
-    select
-        current_profiles.user_id,
-        current_profiles.signed_up_at,
-        current_profiles.country,
-        current_profiles.age_band,
-        current_profiles.gender,
-        current_profiles.subscription,
-        current_profiles.consent_personalization,
-    from current_profiles
-    anti join withheld on current_profiles.user_id = withheld.user_id
+    -- The version valid at the as-of; before a user's first version, that one.
+    qualify
+        valid_from = coalesce(
+            max(case when valid_from <= $as_of then valid_from end) over (partition by user_id),
+            min(valid_from) over (partition by user_id)
+        )
 ),
 
 places as materialized (
@@ -104,7 +71,7 @@ regions as (
 
 known as (
     select user_id,
-    from current_profiles
+    from profiles
     where signed_up_at is null or signed_up_at < $as_of
     union distinct
     select user_id,
@@ -120,9 +87,9 @@ select
     profiles.gender,
     profiles.subscription,
     profiles.consent_personalization,
-    withheld.user_id is not null as is_withheld,
+    opted_out.user_id is not null as is_opted_out,
 from known
-left join profiles on known.user_id = profiles.user_id
 left join countries on known.user_id = countries.user_id
 left join regions on known.user_id = regions.user_id
-left join withheld on known.user_id = withheld.user_id
+left join opted_out on known.user_id = opted_out.user_id
+left join profiles on known.user_id = profiles.user_id and opted_out.user_id is null

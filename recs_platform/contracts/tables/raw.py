@@ -1,4 +1,4 @@
-"""Raw tables: what was taken in, what was refused, and the ledger of files. Written by ingestion alone."""
+"""Raw tables: what was ingested, what was rejected, and the ledger of files. Written by ingestion alone."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ _PROBABILITIES = Range(0, 1, is_above=True)
 
 EVENTS = TableContract(
     "raw.events",
-    "One row an accepted event, exactly as validated at the door",
+    "One row an accepted event, exactly as validated at ingestion",
     (
         text(c.EVENT_ID, "Identity of the event; a hash of its content where the source gives none", required=True),
         text(c.FILE_HASH, "SHA-256 of the file it came in", required=True),
@@ -185,7 +185,7 @@ REMOVALS = TableContract(
 
 QUARANTINE = TableContract(
     "raw.quarantine",
-    "One row a record that was refused, with the reason",
+    "One row a record that was rejected, with the reason",
     (
         text(c.FILE_HASH, "SHA-256 of the file it came in", required=True),
         text(c.SOURCE_FILE, "File, relative to landing"),
@@ -194,14 +194,14 @@ QUARANTINE = TableContract(
         text(c.REASON_CODE, "Stable short code of the reason"),
         text(c.REASON, "The reason as a sentence"),
         text(c.PAYLOAD, "The record as it came, as JSON or text"),
-        instant(c.INGESTED_AT, "When it was refused"),
+        instant(c.INGESTED_AT, "When it was rejected"),
     ),
     grain=(c.FILE_HASH, c.CONTRACT_TABLE, c.LINE_NUMBER),
 )
 
 INGESTIONS = TableContract(
     "raw.ingestions",
-    "One row a file and table taken in: rows_read = rows_accepted + rows_quarantined + rows_duplicate",
+    "One row a file and table ingested: rows_read = rows_accepted + rows_quarantined + rows_duplicate",
     (
         text(c.FILE_HASH, "SHA-256 of the file", required=True),
         text(c.SOURCE_FILE, "File, relative to landing"),
@@ -209,11 +209,11 @@ INGESTIONS = TableContract(
         text(c.CONTRACT_TABLE, "Table the rows went to"),
         count(c.RAW_RECORDS, "Records in the file, counted independently", unit="records"),
         count(c.ROWS_READ, "Contract rows the source SQL gave, plus records that could not be parsed"),
-        count(c.ROWS_ACCEPTED, "Rows taken in"),
-        count(c.ROWS_QUARANTINED, "Rows refused with a reason"),
+        count(c.ROWS_ACCEPTED, "Rows ingested"),
+        count(c.ROWS_QUARANTINED, "Rows rejected with a reason"),
         count(c.ROWS_DUPLICATE, "Rows already there"),
         count(c.ATTRIBUTES_DROPPED, "Values dropped because their attribute is not on the allow-list", unit="values"),
-        instant(c.INGESTED_AT, "When the file was taken in"),
+        instant(c.INGESTED_AT, "When the file was ingested"),
     ),
     grain=(c.FILE_HASH, c.CONTRACT_TABLE),
 )

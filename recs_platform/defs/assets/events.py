@@ -1,4 +1,4 @@
-"""Assets of the events stage: the raw tables, taken in from landing by one unpartitioned step."""
+"""Assets of the events stage: the raw tables, ingested from landing by one unpartitioned step."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from recs_platform.contracts.tables import (
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
 from recs_platform.defs.resources import HomeResource
-from recs_platform.pipeline.ingestion import ingest as door
+from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.ingestion import quarantine as quarantining
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.events import FileCounts
@@ -49,7 +49,7 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
             ),
             _check_spec(
                 QUARANTINE_RATE,
-                f"No source had more than {books.RATE_WARN:.0%} of this run's rows refused, unless that is its habit. "
+                f"No source had more than {books.RATE_WARN:.0%} of this run's rows rejected, unless that is its habit. "
                 f"Blocks when {books.RATE_BLOCK:.0%} of {books.RUN_ROWS_MIN} rows or more of a reliable source were",
             ),
             _check_spec(
@@ -61,7 +61,7 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
         ],
     )
     def raw(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
-        """Take in every file in landing that was not yet taken in, exactly once; or take refused files again."""
+        """Ingest every file in landing that was not yet ingested, exactly once; or replay files with rejected rows."""
         platform = home.platform
         files = _take_in(context, platform)
         moment = datetime.now(UTC)
@@ -86,11 +86,11 @@ def _take_in(context: dg.AssetExecutionContext, platform: Platform) -> Sequence[
     now = datetime.now(UTC)
     with platform.connection() as con:
         if chosen is None:
-            files = door.take_in(platform, con, now=now, progress=context.log.info).files
+            files = ingestion.ingest_files(platform, con, now=now, progress=context.log.info).files
         else:
-            which = quarantining.Refused.from_tag(chosen)
-            files = door.take_again(platform, con, which, now=now, progress=context.log.info).after
-        door.settle_account(platform, con, now=now, progress=context.log.info)
+            which = quarantining.QuarantineFilter.from_tag(chosen)
+            files = ingestion.replay_files(platform, con, which, now=now, progress=context.log.info).after
+        ingestion.settle_ledger(platform, con, now=now, progress=context.log.info)
     return files
 
 
@@ -111,7 +111,7 @@ def _check_spec(name: str, description: str, *, blocking: bool = True) -> dg.Ass
 
 
 class _Facts:
-    """What the ledger and the tables say after a run, read once; `files` are those this run took in."""
+    """What the ledger and the tables say after a run, read once; `files` are those this run ingested."""
 
     def __init__(self, run: ModelRun, files: Sequence[FileCounts]) -> None:
         self._files = files
@@ -131,7 +131,7 @@ class _Facts:
         return _counts(file for file in self._files if file.contract_table == table.table)
 
     def tables(self, table: TableContract) -> dict[str, Any]:
-        """Why rows were refused, how fresh each source is, which files came last."""
+        """Why rows were rejected, how fresh each source is, which files came last."""
         if table.name == QUARANTINE.name:
             return {"reasons": _table(self._reasons)}
         if table.name == INGESTIONS.name:
@@ -164,7 +164,7 @@ class _Facts:
         counts = _counts(self._files)
         rate = counts[c.ROWS_QUARANTINED] / counts[c.ROWS_READ] if counts[c.ROWS_READ] else 0.0
         sentence = "; ".join(books.rate_sentences(rates)) or (
-            f"{counts[c.ROWS_QUARANTINED]:,.0f} of {counts[c.ROWS_READ]:,.0f} rows were refused"
+            f"{counts[c.ROWS_QUARANTINED]:,.0f} of {counts[c.ROWS_READ]:,.0f} rows were rejected"
         )
         return _graded(QUARANTINE_RATE, rates, sentence, numbers={"rate": rate, **counts})
 

@@ -9,7 +9,7 @@ from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
 from recs_platform.defs.resources import HomeResource
 from recs_platform.pipeline.platform import Platform
-from recs_platform.stages.events.flagging import bot_like_users, count_flagged_events, count_new_flags, flag_events
+from recs_platform.stages.events.flag_updates import bot_like_users, count_flagged_events, count_new_flags, flag_events
 from recs_platform.warehouse.runner import ModelRun
 
 GROUP = "events"

@@ -34,12 +34,12 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
     def removals(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
         platform, now = home.platform, datetime.now(UTC)
         days = platform.settings.privacy.retention_days
-        said = {"retention": "off: privacy.retention_days is not set"}
+        facts = {"retention": "off: privacy.retention_days is not set"}
         if days is not None:
-            said = _remove(context, platform, days, now)
+            facts = _remove(context, platform, days, now)
         with platform.model_run(now, now) as run:
             rows, preview = run.count(REMOVALS.name), run.head(REMOVALS.name, metadata.PREVIEW_ROWS)
-        yield dg.MaterializeResult(metadata=metadata.table_metadata(rows, preview, **said))
+        yield dg.MaterializeResult(metadata=metadata.table_metadata(rows, preview, **facts))
 
     return [removals]
 

@@ -1,6 +1,6 @@
-"""The ways through the door of one home, each with the settings it has to respect. What happens there is the stage's.
+"""Ingestion of one home with its settings: ingest, replay, a dry run of either, and what waits in landing.
 
-New files are taken in, refused ones again, either may be only tried, and the account is settled before it is checked.
+The work itself is in `stages.events`.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from recs_platform.pipeline.ingestion.quarantine import Refused
+from recs_platform.pipeline.ingestion.quarantine import QuarantineFilter
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages import events
 from recs_platform.stages.events import FileCounts, IngestReport, PendingFile, Privacy, ReplayReport
@@ -22,11 +22,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Waiting:
-    """What lies in landing and is not in the ledger: files to take in, and by name what is left alone for now."""
+    """What lies in landing and is not in the ledger: files to ingest, and by name what is left there for now."""
 
     files: tuple[PendingFile, ...]
     settling: tuple[str, ...]
-    refused: tuple[tuple[str, str], ...]
+    rejected: tuple[tuple[str, str], ...]
     unknown: tuple[str, ...]
     markers: tuple[str, ...] = ()
 
@@ -35,32 +35,32 @@ class Waiting:
         """One sentence for what is left alone, empty when there is nothing."""
         parts = [
             f"still settling: {', '.join(self.settling)}" if self.settling else "",
-            "refused: " + ", ".join(f"{name} ({reason})" for name, reason in self.refused) if self.refused else "",
+            "rejected: " + ", ".join(f"{name} ({reason})" for name, reason in self.rejected) if self.rejected else "",
             f"no source knows: {', '.join(self.unknown)}" if self.unknown else "",
         ]
         return "; ".join(part for part in parts if part)
 
 
-def look(platform: Platform, now: datetime) -> Waiting:
+def find_waiting(platform: Platform, now: datetime) -> Waiting:
     """What lies in landing now. Hashes only what changed since the last look."""
     seconds = platform.settings.landing_settle_seconds
     before = now - timedelta(seconds=seconds) if seconds else None
     landed = look_into_landing(platform.home, platform.sources, changed_before=before)
     files = split_pending(landed, platform.lake)
-    return Waiting(tuple(files), tuple(landed.settling), landed.refused, landed.unknown, landed.markers)
+    return Waiting(tuple(files), tuple(landed.settling), landed.rejected, landed.unknown, landed.markers)
 
 
-def take_in(platform: Platform, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Say) -> IngestReport:
-    """Take in every new file."""
-    return _through(events.ingest, platform, con, now, progress)
+def ingest_files(platform: Platform, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Say) -> IngestReport:
+    """Ingest every new file."""
+    return _run(events.ingest, platform, con, now, progress)
 
 
-def rehearse(platform: Platform, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Say) -> IngestReport:
-    """Decide about every row of every new file as `take_in` would, and keep nothing."""
-    return _through(events.rehearse, platform, con, now, progress)
+def dry_run_ingest(platform: Platform, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Say) -> IngestReport:
+    """Decide about every row of every new file as `ingest_files` would, and keep nothing."""
+    return _run(events.ingest_dry_run, platform, con, now, progress)
 
 
-def _through(
+def _run(
     way: Callable[..., IngestReport],
     platform: Platform,
     con: duckdb.DuckDBPyConnection,
@@ -79,16 +79,16 @@ def _through(
     )
 
 
-def take_again(
+def replay_files(
     platform: Platform,
     con: duckdb.DuckDBPyConnection,
-    which: Refused,
+    which: QuarantineFilter,
     *,
     now: datetime,
     progress: Say,
     dry_run: bool = False,
 ) -> ReplayReport:
-    """Take the chosen files with refused rows again, with today's source SQL and what they hold today."""
+    """Replay the chosen files with rejected rows, with today's source SQL and what they hold today."""
 
     def choose(file: FileCounts) -> bool:
         return which.is_of(file.source, file.source_file)
@@ -106,8 +106,8 @@ def take_again(
     )
 
 
-def settle_account(platform: Platform, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Say) -> None:
-    """Make the account of removed rows say what is so, so that the ledger can be checked: a removal may have died."""
+def settle_ledger(platform: Platform, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Say) -> None:
+    """Correct the counts of removed rows, so that the ledger can be checked: a removal may have died."""
     settle_removals(platform.home, platform.lake, con, now=now, progress=progress)
 
 

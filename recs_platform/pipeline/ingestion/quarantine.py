@@ -1,4 +1,4 @@
-"""What was refused, counted and listed, and which files to take again. Taking them again is the stage's work."""
+"""What was rejected, counted and listed, and which files to replay. A replay itself is in `stages.events.replay`."""
 # ruff: noqa: S608 - identifiers come from the contracts; what an operator typed is a literal built by text_literal
 
 import json
@@ -24,7 +24,7 @@ FIRST_INGESTED_AT = "first_ingested_at"
 ROWS = "rows"
 IN_LANDING = "in_landing"
 
-# A batch adds its refused rows before its ledger: until then they do not count. Landing's folders are the sources.
+# A batch adds its rejected rows before its ledger: until then they do not count. Landing's folders are the sources.
 _ON_LEDGER = (
     f"(select *, split_part({c.SOURCE_FILE}, '/', 1) as {c.SOURCE} from {QUARANTINE.name} "
     f"where {c.FILE_HASH} in (select {c.FILE_HASH} from {INGESTIONS.name}))"
@@ -34,8 +34,8 @@ _FIRST = f"order by {c.INGESTED_AT}, {_ORDER}"
 
 
 @dataclass(frozen=True)
-class Refused:
-    """Which refused rows are meant; what is None does not matter. A file is named by its path in landing, or its end.
+class QuarantineFilter:
+    """Which rejected rows are meant; what is None does not matter. A file is named by its path in landing, or its end.
 
     As JSON it travels as a run's tag.
     """
@@ -61,8 +61,10 @@ class Refused:
     def is_of(self, source: str, source_file: str) -> bool:
         """Whether a file is meant.
 
-        >>> Refused(file="b.csv").is_of("contract", "contract/a/b.csv"), Refused(source="world").is_of("contract", "x")
-        (True, False)
+        >>> QuarantineFilter(file="b.csv").is_of("contract", "contract/a/b.csv")
+        True
+        >>> QuarantineFilter(source="world").is_of("contract", "x")
+        False
         """
         is_named = self.file is None or source_file == self.file or source_file.endswith(f"/{self.file}")
         return is_named and self.source in {None, source}
@@ -71,12 +73,12 @@ class Refused:
         return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
 
     @classmethod
-    def from_tag(cls, tag: str) -> "Refused":
+    def from_tag(cls, tag: str) -> "QuarantineFilter":
         return cls(**json.loads(tag))
 
 
 def reasons(run: ModelRun) -> pl.DataFrame:
-    """Refused rows by source, contract_table and reason_code.
+    """Rejected rows by source, contract_table and reason_code.
 
     Adds rows, files, first and last ingested_at, a sentence and where it was said (`file:line`); most rows first.
     """
@@ -96,23 +98,23 @@ def summary(platform: Platform) -> pl.DataFrame:
         return reasons(run)
 
 
-def rows(platform: Platform, which: Refused, limit: int | None = None) -> pl.DataFrame:
-    """Refused rows with all their columns, by file and line."""
+def rows(platform: Platform, which: QuarantineFilter, limit: int | None = None) -> pl.DataFrame:
+    """Rejected rows with all their columns, by file and line."""
     end = "" if limit is None else f" limit {int(limit)}"
     columns = ", ".join(QUARANTINE.column_names)
     with _now(platform) as run:
         return _query(run, f"select {columns} from {_ON_LEDGER} where {which.clause} order by {_ORDER}{end}")
 
 
-def count(platform: Platform, which: Refused | None = None) -> int:
+def count(platform: Platform, which: QuarantineFilter | None = None) -> int:
     """How many rows are in quarantine."""
     with _now(platform) as run:
-        where = (which or Refused()).clause
+        where = (which or QuarantineFilter()).clause
         return int(_query(run, f"select count(*) as {ROWS} from {_ON_LEDGER} where {where}").item())
 
 
-def files(platform: Platform, which: Refused) -> pl.DataFrame:
-    """Files with refused rows: source_file, rows, in_landing (whether there is a file to take again)."""
+def files(platform: Platform, which: QuarantineFilter) -> pl.DataFrame:
+    """Files with rejected rows: source_file, rows, in_landing (whether there is a file to replay)."""
     with _now(platform) as run:
         found = _query(
             run,
@@ -123,7 +125,7 @@ def files(platform: Platform, which: Refused) -> pl.DataFrame:
     return found.with_columns(pl.Series(IN_LANDING, is_there, dtype=pl.Boolean))
 
 
-def export(platform: Platform, which: Refused, target: Path) -> int:
+def export(platform: Platform, which: QuarantineFilter, target: Path) -> int:
     """Write the rows into a file whose suffix is in `EXPORTS`; returns how many. Raises UsageError for another one."""
     if target.suffix.lower() not in EXPORTS:
         raise UsageError(f"cannot write {target.name}: name a file that ends in {', '.join(EXPORTS)}")

@@ -1,4 +1,4 @@
-"""What one ingestion brought, told to the person who started it: files, refusals, what was left in landing."""
+"""A summary of one ingestion: files, rejections, and what was left in landing."""
 # ruff: noqa: S608 - names come from the contracts; hashes are literals built by text_literal
 
 from collections.abc import Collection
@@ -9,35 +9,35 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import INGESTIONS, QUARANTINE
-from recs_platform.pipeline.ingestion import ingest as door
+from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.events.landing import why_unknown
 from recs_platform.stages.events.ledger_checks import FILE_KEY
-from recs_platform.stages.events.profiling.trial import Refusal, refusals
+from recs_platform.stages.events.profiling.trial import Rejection, rejections
 from recs_platform.warehouse.clauses import text_literal
 
 Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class IngestionTold:
+class IngestionSummary:
     """`files`: rows of raw.ingestions by file and table. `left_alone`: a line for each file that stays in landing."""
 
     files: pl.DataFrame
-    refusals: tuple[Refusal, ...]
+    rejections: tuple[Rejection, ...]
     left_alone: tuple[str, ...]
 
 
 def ledger_keys(platform: Platform) -> set[Key]:
-    """Files and tables in the ledger now, to tell later what is new."""
+    """Files and tables in the ledger now, to find later what is new."""
     return set(_ledger(platform).select(FILE_KEY).iter_rows())
 
 
-def told_since(platform: Platform, before: Collection[Key]) -> IngestionTold:
+def summarize_since(platform: Platform, before: Collection[Key]) -> IngestionSummary:
     """What came into the ledger that was not there before."""
     known = pl.DataFrame(list(before), schema=dict.fromkeys(FILE_KEY, pl.String()), orient="row")
     new = _ledger(platform).join(known, on=FILE_KEY, how="anti").sort(c.SOURCE_FILE, c.CONTRACT_TABLE)
-    return IngestionTold(new, _refusals(platform, new), _left_alone(platform))
+    return IngestionSummary(new, _rejections(platform, new), _left_alone(platform))
 
 
 def _ledger(platform: Platform) -> pl.DataFrame:
@@ -46,7 +46,7 @@ def _ledger(platform: Platform) -> pl.DataFrame:
         return run.frame(INGESTIONS.name)
 
 
-def _refusals(platform: Platform, files: pl.DataFrame) -> tuple[Refusal, ...]:
+def _rejections(platform: Platform, files: pl.DataFrame) -> tuple[Rejection, ...]:
     hashes = files.filter(pl.col(c.ROWS_QUARANTINED) > 0)[c.FILE_HASH].unique().to_list()
     if not hashes:
         return ()
@@ -54,12 +54,12 @@ def _refusals(platform: Platform, files: pl.DataFrame) -> tuple[Refusal, ...]:
     named = ", ".join(map(text_literal, hashes))
     rows = f"(select * from read_parquet({stored}, hive_partitioning => true) where {c.FILE_HASH} in ({named}))"
     with platform.connection() as con:
-        return refusals(con, rows)
+        return rejections(con, rows)
 
 
 def _left_alone(platform: Platform) -> tuple[str, ...]:
-    waiting = door.look(platform, datetime.now(UTC))
-    lines = [f"left in landing: {name}: {reason}" for name, reason in waiting.refused]
+    waiting = ingestion.find_waiting(platform, datetime.now(UTC))
+    lines = [f"left in landing: {name}: {reason}" for name, reason in waiting.rejected]
     lines += [f"left in landing: {name}: {why_unknown(platform.sources, name)}" for name in waiting.unknown]
     lines += [f"left in landing: {name}: it is still being written" for name in waiting.settling]
     if waiting.markers:

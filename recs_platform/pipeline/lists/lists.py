@@ -8,11 +8,12 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
+from recs_platform.contracts.time import SECOND_MICROSECONDS
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.geo_availability import run_places
 from recs_platform.pipeline.lists.context import rerank_context, with_user_counts
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.retrieval.inputs import IS_WITHHELD
+from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages import reranking
 
 REASON_DAYS = 28
@@ -44,14 +45,14 @@ def make_lists(run: AsOfRun) -> Lists:
         segments = models.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID, c.SEGMENT_NAME])
         neighbours = models.frame(ITEM_NEIGHBOURS.name)
     items, users = with_user_counts(run.items, interactions), run.users.sort(c.USER_ID)
-    withheld = users.filter(pl.col(IS_WITHHELD)).select(c.USER_ID)
-    ranked = ranked.join(withheld, on=c.USER_ID, how="anti")
+    opted_out = users.filter(pl.col(IS_OPTED_OUT)).select(c.USER_ID)
+    ranked = ranked.join(opted_out, on=c.USER_ID, how="anti")
     context = rerank_context(platform, items, consumed, users[c.USER_ID], places)
     rows = ranked.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
     result = reranking.rerank(rows, context, platform.own_rules.rules)
-    telling = segments.join(withheld, on=c.USER_ID, how="anti")
+    telling = segments.join(opted_out, on=c.USER_ID, how="anti")
     profiles = users.join(telling, on=c.USER_ID, how="left")
-    since_us = round((run.as_of - timedelta(days=REASON_DAYS)).timestamp() * 1_000_000)
+    since_us = round((run.as_of - timedelta(days=REASON_DAYS)).timestamp() * SECOND_MICROSECONDS)
     explained = reranking.add_reasons(
         result.lists,
         history=interactions,

@@ -18,7 +18,7 @@ from recs_platform.pipeline.geo_availability import read_places
 from recs_platform.pipeline.lists.context import rerank_context, with_user_counts
 from recs_platform.pipeline.lists.lists import list_filters
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.retrieval.inputs import IS_WITHHELD
+from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages import ranking, reranking
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
 from recs_platform.stages.releases import current_release, read_release
@@ -60,8 +60,8 @@ class _Known:
         self.consumed = _consuming_events(run, user, item)
         self.candidate = run.frame(CANDIDATES.name).filter(pair)
         self.ranked = run.frame(RANKED.name).filter(pair)
-        known = run.frame("staging.stg_users", [c.USER_ID, IS_WITHHELD]).filter(pl.col(c.USER_ID) == user)
-        self.is_withheld = bool(known[IS_WITHHELD].any())
+        known = run.frame("staging.stg_users", [c.USER_ID, IS_OPTED_OUT]).filter(pl.col(c.USER_ID) == user)
+        self.is_opted_out = bool(known[IS_OPTED_OUT].any())
         if known.is_empty():
             raise RecsError(f"user {user!r} is not known by {run.as_of:%Y-%m-%d}")
         if self.item.is_empty():
@@ -99,7 +99,7 @@ def _obstacle(known: _Known) -> str:
     if known.left_out_by is not None:
         explain = _EXPLAINED.get(known.left_out_by.name)
         return known.left_out_by.why if explain is None else explain(known)
-    if known.is_withheld:
+    if known.is_opted_out:
         return "without the user's consent the list is of popular items, and others come first"
     if known.candidate.is_empty():
         return "no candidate source offered it"

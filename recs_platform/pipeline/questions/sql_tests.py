@@ -10,6 +10,7 @@ from recs_platform.contracts.time import as_of_key
 from recs_platform.pipeline.build_records import last_build
 from recs_platform.pipeline.platform import Platform
 from recs_platform.warehouse.connection import connect
+from recs_platform.warehouse.data_test_files import Severity
 from recs_platform.warehouse.model_types import check_types
 from recs_platform.warehouse.models import Model
 from recs_platform.warehouse.sql_tests import TestResult, run_test, run_tests, singular_tests, tests_of
@@ -27,6 +28,7 @@ class Tested:
     name: str
     failures: int
     rows: dict[str, list[dict[str, Any]]]
+    severity: Severity = "error"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,12 @@ class SqlReport:
 
     @property
     def failed(self) -> list[Tested]:
-        return [test for test in self.tests if test.failures]
+        """Those of severity error with failures."""
+        return [test for test in self.tests if test.failures and test.severity == "error"]
+
+    @property
+    def warned(self) -> list[Tested]:
+        return [test for test in self.tests if test.failures and test.severity == "warn"]
 
 
 def run_sql_tests(platform: Platform, model: str | None = None, as_of: datetime | None = None) -> SqlReport:
@@ -103,7 +110,7 @@ def _why_absent(platform: Platform, name: str, at: datetime) -> str | None:
 
 
 def _tested(kind: str, model: str, result: TestResult) -> Tested:
-    return Tested(kind, model, result.name, result.failures, {"failing": list(result.sample)})
+    return Tested(kind, model, result.name, result.failures, {"failing": list(result.sample)}, result.severity)
 
 
 def _proved(model: Model, result: UnitTestResult) -> Tested:

@@ -13,18 +13,21 @@ import polars as pl
 import recs_platform
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
+from recs_platform.contracts.home import Lock
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE
+from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE, TableContract
 from recs_platform.lake.artifacts import library_versions
+from recs_platform.lake.column_types import polars_schema
 from recs_platform.lake.locks import describe_holder, holder
 from recs_platform.lake.tables import Lake
-from recs_platform.pipeline.ingestion import ingest as door
+from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.release_summary import ReleaseSummary, no_numbers, summarize_release
 from recs_platform.pipeline.questions.run_history import has_unfinished_runs
 from recs_platform.stages.events import ledger_checks as ledger
 from recs_platform.stages.releases import current_release, pinned_release
 
+_REPORTED_LOCKS = (Lock.INGEST, Lock.AS_OF, Lock.UI)
 NOT_RELEASED = "nothing has been released yet; `recs run` makes the first release"
 
 
@@ -54,7 +57,7 @@ def read_status(platform: Platform, read_stuck_runs: Callable[[], list[str]]) ->
     `read_stuck_runs` asks Dagster, and is called only where a run calls itself unfinished.
     """
     home = platform.home
-    waiting = door.look(platform, datetime.now(UTC))
+    waiting = ingestion.find_waiting(platform, datetime.now(UTC))
     release = _release(platform)
     facts = {
         "home": str(home.root),
@@ -64,7 +67,7 @@ def read_status(platform: Platform, read_stuck_runs: Callable[[], list[str]]) ->
         "disk_free_gb": round(shutil.disk_usage(home.root).free / 1e9, 1),
         "files_waiting_in_landing": len(waiting.files) + len(waiting.settling),
         "files_settling": list(waiting.settling),
-        "files_refused": [f"{name}: {reason}" for name, reason in waiting.refused],
+        "files_refused": [f"{name}: {reason}" for name, reason in waiting.rejected],
         "files_of_no_source": list(waiting.unknown),
         "sources_left_out": [f"{name}: {fault}" for name, fault in platform.sources.broken.items()],
         "models_left_out": [f"{name}: {fault}" for name, fault in _broken_models(platform).items()],
@@ -73,9 +76,9 @@ def read_status(platform: Platform, read_stuck_runs: Callable[[], list[str]]) ->
         "sources": _freshness(platform.lake),
         "release": None if release is None else release.version,
         "release_is_pinned": pinned_release(home) is not None,
-        "running_process": holder(home.locks / "as_of"),
+        "running_process": holder(home.lock(Lock.AS_OF)),
         "locks_held": {
-            name: held for name in ("ingest", "as_of", "ui") if (held := describe_holder(home.locks / name)) is not None
+            name: held for name in _REPORTED_LOCKS if (held := describe_holder(home.lock(name))) is not None
         },
         "stuck_runs": read_stuck_runs() if has_unfinished_runs(home) else [],
     }
@@ -100,30 +103,28 @@ def _release(platform: Platform) -> Manifest | None:
 
 
 def _quarantined(lake: Lake) -> int:
-    """Refused rows of files that the ledger holds: a batch adds its refused rows before its ledger."""
-    accounted = _scan(lake, INGESTIONS.name, [c.FILE_HASH]).unique()
-    refused = _scan(lake, QUARANTINE.name, [c.FILE_HASH])
-    return refused.join(accounted, on=c.FILE_HASH, how="semi").select(pl.len()).collect().item()
+    """Rejected rows of files that the ledger holds: a batch adds its rejected rows before its ledger."""
+    accounted = _scan(lake, INGESTIONS, [c.FILE_HASH]).unique()
+    rejected = _scan(lake, QUARANTINE, [c.FILE_HASH])
+    return rejected.join(accounted, on=c.FILE_HASH, how="semi").select(pl.len()).collect().item()
 
 
 def _freshness(lake: Lake) -> dict[str, dict[str, datetime | None]]:
     """Last ingestion and last event of each source."""
-    accounted = _scan(lake, INGESTIONS.name, [c.SOURCE, c.FILE_HASH, c.INGESTED_AT, c.ROWS_ACCEPTED]).collect()
+    accounted = _scan(lake, INGESTIONS, [c.SOURCE, c.FILE_HASH, c.INGESTED_AT, c.ROWS_ACCEPTED]).collect()
     latest = pl.max(c.OCCURRED_AT).alias(ledger.LAST_OCCURRED_AT)
-    files = _scan(lake, EVENTS.name, [c.SOURCE, c.FILE_HASH, c.OCCURRED_AT]).group_by(c.SOURCE, c.FILE_HASH).agg(latest)
+    files = _scan(lake, EVENTS, [c.SOURCE, c.FILE_HASH, c.OCCURRED_AT]).group_by(c.SOURCE, c.FILE_HASH).agg(latest)
     fresh = ledger.freshness(accounted, files.collect().join(accounted, on=c.FILE_HASH, how="semi"))
     instants = [ledger.LAST_INGESTED_AT, ledger.LAST_OCCURRED_AT]
     return {row[c.SOURCE]: {name: row[name] for name in instants} for row in fresh.iter_rows(named=True)}
 
 
-def _scan(lake: Lake, table: str, columns: Sequence[str]) -> pl.LazyFrame:
+def _scan(lake: Lake, table: TableContract, columns: Sequence[str]) -> pl.LazyFrame:
     """Columns of a raw table that every version of it has; no rows where it was never written."""
-    files = lake.files(table) if lake.exists(table) else []
+    files = lake.files(table.name) if lake.exists(table.name) else []
     if files:
         return pl.scan_parquet(files, hive_partitioning=False, extra_columns="ignore").select(columns)
-    instant, number = pl.Datetime("us", "UTC"), pl.Int64()
-    types: dict[str, pl.DataType] = {c.INGESTED_AT: instant, c.OCCURRED_AT: instant, c.ROWS_ACCEPTED: number}
-    return pl.LazyFrame(schema={name: types.get(name, pl.String()) for name in columns})
+    return pl.LazyFrame(schema=polars_schema(table.columns)).select(columns)
 
 
 def _size(folder: Path) -> int:

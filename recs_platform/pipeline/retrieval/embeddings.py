@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from recs_platform.contracts.home import Lock
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.lake.artifacts import artifact, is_sealed, library_versions, write_artifact, write_manifest
 from recs_platform.lake.locks import exclusive
@@ -55,7 +56,7 @@ def seal_embeddings(run: AsOfRun) -> tuple[str, bool]:
         return version, True
     base_at = base_as_of(run)
     base = None if base_at is None else seal_embeddings(run.at(base_at))[0]
-    with exclusive(home.locks / EMBEDDINGS):
+    with exclusive(home.lock(Lock.EMBEDDINGS)):
         if is_sealed(home.artifacts, EMBEDDINGS, version):
             return version, True
         made = _embeddings(run, history_problem(run), base)

@@ -18,7 +18,7 @@ from recs_platform.pipeline.retrieval.tuned_configs import adopted_changes
 from recs_platform.stages import retrieval
 from recs_platform.warehouse.runner import ModelRun
 
-IS_WITHHELD = "is_withheld"
+IS_OPTED_OUT = "is_opted_out"
 VECTORS = "vectors"
 # The best of each source stay candidates: the ranker sees them, and evaluation can tell what the source alone does.
 KEPT_OF_EACH = 10
@@ -123,8 +123,8 @@ def _vectors_file(platform: Platform) -> Path | None:
 
 
 def with_consent(users: pl.DataFrame) -> pl.DataFrame:
-    """Users whom something may be learned about: rows of staging.stg_users less those of the withheld."""
-    return users.filter(~pl.col(IS_WITHHELD))
+    """Users whom something may be learned about: rows of staging.stg_users less those who opted out."""
+    return users.filter(~pl.col(IS_OPTED_OUT))
 
 
 def with_profiles(models: ModelRun, users: pl.DataFrame) -> pl.DataFrame:

@@ -7,11 +7,11 @@ from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.contracts.time import parse_instant
 from recs_platform.lake.artifacts import sealed_versions
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.data_versions import WITHHELD, withheld_version
+from recs_platform.pipeline.data_versions import OPTED_OUT, opted_out_version
 from recs_platform.pipeline.training.rankers import BASIS, ranker_basis
 from recs_platform.stages import ranking
 
-_NOBODY = content_key({WITHHELD: []})
+_NOBODY = content_key({OPTED_OUT: []})
 
 
 def choose_champion(run: AsOfRun) -> ranking.ChampionChoice:
@@ -48,4 +48,4 @@ def champion_row(choice: ranking.ChampionChoice) -> pl.DataFrame:
 
 def _is_lawful(run: AsOfRun, manifest: Manifest) -> bool:
     labels_end = parse_instant(manifest.parameters[ranking.LABELS_END])
-    return manifest.parameters.get(WITHHELD, _NOBODY) == withheld_version(run.files, labels_end)
+    return manifest.parameters.get(OPTED_OUT, _NOBODY) == opted_out_version(run.files, labels_end)

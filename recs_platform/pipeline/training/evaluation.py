@@ -21,6 +21,7 @@ from recs_platform.evaluation.metrics import (
     user_metrics,
 )
 from recs_platform.lake.artifacts import artifact
+from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.geo_availability import Places
 from recs_platform.pipeline.lists.context import RANKED_PER_USER, USER_COUNT, rerank_context
@@ -33,7 +34,6 @@ from recs_platform.pipeline.training.splits import Split
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, Window, read_window
 from recs_platform.stages import ranking, reranking, retrieval
-from recs_platform.warehouse.arrow_types import arrow_schema
 
 FINAL = "final"
 ALL_CANDIDATES = "candidates"

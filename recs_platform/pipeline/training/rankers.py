@@ -20,7 +20,7 @@ from recs_platform.lake.artifacts import (
 from recs_platform.pipeline.artifact_keys import RANKER as RANKER_KIND
 from recs_platform.pipeline.artifact_keys import artifact_key
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.data_versions import WITHHELD, withheld_version
+from recs_platform.pipeline.data_versions import OPTED_OUT, opted_out_version
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.training.splits import LAST_FOLD
 from recs_platform.pipeline.training.windows import read_window, window_basis
@@ -84,7 +84,7 @@ def _manifest(
             "kind": trained.kind,
             ranking.LABELS_END: labels_end,
             c.FOLD: max((manifest.parameters[c.FOLD] for manifest in windows), default=LAST_FOLD),
-            WITHHELD: withheld_version(run.files, parse_instant(labels_end)),
+            OPTED_OUT: opted_out_version(run.files, parse_instant(labels_end)),
             BASIS: ranker_basis(run),
             "cutoffs": sorted(manifest.as_of.isoformat() for manifest in windows),
         },

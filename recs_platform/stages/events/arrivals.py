@@ -1,6 +1,6 @@
 """Landing a data set: which of its files a source reads, what is left out and why, and the copy of the rest.
 
-What lies in landing already is told in `landing`.
+What lies in landing already is described in `landing`.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
+from recs_platform.stages.events.archives import UnreadableFileError
+from recs_platform.stages.events.content_hashes import content_hash
 from recs_platform.stages.events.file_names import is_hidden, is_marker, is_partition, is_unfinished
-from recs_platform.stages.events.hashes import content_hash
 from recs_platform.stages.events.raw_files import ZIP_IN_ZIP, RawFile, files_of, is_zip, leads_out, members
-from recs_platform.stages.events.sources import Source, SourceFile
-from recs_platform.stages.events.unpacking import UnreadableFileError
+from recs_platform.stages.events.sources import DataSource, SourceFile
 
 _ARCHIVES = (".tar", ".tgz", ".7z", ".rar", ".xlsx", ".xls", ".bz2", ".xz")
 _NO_ZIP = "it is no whole zip; land a whole copy"
@@ -45,7 +45,7 @@ class Sorted:
     markers: tuple[str, ...]
 
 
-def land(home: Home, source: Source, path: Path, *, dry_run: bool, look: Look | None = None) -> LandReport:
+def land(home: Home, source: DataSource, path: Path, *, dry_run: bool, look: Look | None = None) -> LandReport:
     """Copy a file, or a folder's files at any depth, into the source's landing folder; a zip is taken apart.
 
     A file whose content lies there already is not copied again; another content under a known name goes into a folder
@@ -73,7 +73,7 @@ def land(home: Home, source: Source, path: Path, *, dry_run: bool, look: Look | 
     return LandReport(source.name, tuple(copied), tuple(already), found.ignored, found.markers, dry_run)
 
 
-def sort_files(source: Source, path: Path, look: Look | None = None) -> Sorted:
+def sort_files(source: DataSource, path: Path, look: Look | None = None) -> Sorted:
     """What a source reads of a file or folder. Raises UsageError when it is missing."""
     if not path.exists():
         raise UsageError(f"{path} does not exist")
@@ -94,7 +94,7 @@ def sort_files(source: Source, path: Path, look: Look | None = None) -> Sorted:
     return Sorted(tuple(wanted), tuple(ignored), tuple(markers))
 
 
-def _apart(source: Source, files: list[RawFile]) -> Iterator[RawFile]:
+def _apart(source: DataSource, files: list[RawFile]) -> Iterator[RawFile]:
     """The files, members in the place of each zip, unless it is one packed file that the source knows by its name."""
     for file in files:
         inner = list(members(file)) if is_zip(file) else []
@@ -104,7 +104,7 @@ def _apart(source: Source, files: list[RawFile]) -> Iterator[RawFile]:
             yield from inner
 
 
-def _placed(source: Source, base: Path, inside: str) -> tuple[str, SourceFile | None]:
+def _placed(source: DataSource, base: Path, inside: str) -> tuple[str, SourceFile | None]:
     """The path below the source's folder and what it is there; the folder that was given may be what tells it."""
     path = inside
     for folder in (base.absolute(), *base.absolute().parents):
@@ -117,7 +117,7 @@ def _placed(source: Source, base: Path, inside: str) -> tuple[str, SourceFile | 
     return (path, kind) if (kind := source.file_for(path)) is not None else (inside, None)
 
 
-def _reason(source: Source, file: RawFile, kind: SourceFile | None) -> str | None:
+def _reason(source: DataSource, file: RawFile, kind: SourceFile | None) -> str | None:
     """Why a file is not landed, None when it is."""
     name = file.inside
     if leads_out(file):
@@ -131,7 +131,7 @@ def _reason(source: Source, file: RawFile, kind: SourceFile | None) -> str | Non
     return "it is empty" if file.size == 0 else None
 
 
-def _no_kind(source: Source, file: RawFile) -> str:
+def _no_kind(source: DataSource, file: RawFile) -> str:
     name = file.inside.lower()
     if name.endswith(_ARCHIVES):
         return "it is packed in a way that is not read; unpack it, to csv, JSON lines or Parquet"
@@ -154,10 +154,10 @@ def _fault(file: RawFile) -> str | None:
     return None
 
 
-def _nothing(source: Source, path: Path, found: Sorted) -> str:
-    told = "; ".join(f"{name}: {reason}" for name, reason in found.ignored[:_SHOWN])
+def _nothing(source: DataSource, path: Path, found: Sorted) -> str:
+    listed = "; ".join(f"{name}: {reason}" for name, reason in found.ignored[:_SHOWN])
     more = f"; and {len(found.ignored) - _SHOWN} more" if len(found.ignored) > _SHOWN else ""
-    left = f" Left out: {told}{more}." if told else ""
+    left = f" Left out: {listed}{more}." if listed else ""
     return (
         f"{path} holds no file that source {source.name!r} reads; expected: {source.expected} (plain, .gz, .zst or "
         f".zip).{left} `recs source new NAME {path}` writes a source for other files"

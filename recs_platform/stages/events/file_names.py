@@ -1,6 +1,6 @@
 """What the path of a raw file says: the pattern it fits, its partition keys, and whether it is data at all.
 
-Paths are relative to the source's folder, or to what was given to `land`. No file is opened here.
+Paths are relative to the source's folder, or to what was given to `land`.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""Landing: raw files as they came, under `landing/<source>/`, and which of them are still to be taken in.
+"""Landing: raw files as they came, under `landing/<source>/`, and which of them are still to be ingested.
 
-Their content is hashed here, never parsed. How they come there is told in `arrivals`.
+Their content is hashed here, never parsed. How they come there is described in `arrivals`.
 """
 
 import re
@@ -14,9 +14,9 @@ from recs_platform.contracts.home import Home
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.tables import INGESTIONS
 from recs_platform.lake.tables import Lake
+from recs_platform.stages.events.content_hashes import ContentHashes
 from recs_platform.stages.events.file_names import is_hidden, is_marker, is_unfinished
-from recs_platform.stages.events.hashes import ContentHashes
-from recs_platform.stages.events.sources import Source, SourceFile, Sources
+from recs_platform.stages.events.sources import DataSource, SourceFile, Sources
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class FileState:
 
 @dataclass(frozen=True)
 class PendingFile:
-    """A landed file not taken in yet; `source_file` is its path relative to landing, `file_hash` its SHA-256."""
+    """A landed file not ingested yet; `source_file` is its path relative to landing, `file_hash` its SHA-256."""
 
     source: str
     source_file: str
@@ -43,19 +43,19 @@ class PendingFile:
 class Landed:
     """What lies in landing: files to read in the order they were written, and what is left alone, by name.
 
-    `unknown`: no source knows it. `refused`: (name, reason). `settling`: changed a moment ago, so perhaps unfinished.
+    `unknown`: no source knows it. `rejected`: (name, reason). `settling`: changed a moment ago, so perhaps unfinished.
     `markers` accompany data: checksums, marks of success, hidden files.
     """
 
     files: tuple[PendingFile, ...]
     unknown: tuple[str, ...]
-    refused: tuple[tuple[str, str], ...] = ()
+    rejected: tuple[tuple[str, str], ...] = ()
     settling: Mapping[str, FileState] = field(default_factory=dict[str, FileState])
     markers: tuple[str, ...] = ()
 
 
 def pending(
-    home: Home, sources: Mapping[str, Source], lake: Lake, *, changed_before: datetime | None = None
+    home: Home, sources: Mapping[str, DataSource], lake: Lake, *, changed_before: datetime | None = None
 ) -> list[PendingFile]:
     """Landed files whose content the ledger does not hold, in the order they were written; each content once."""
     return split_pending(look_into_landing(home, sources, changed_before=changed_before), lake)
@@ -63,7 +63,7 @@ def pending(
 
 def look_into_landing(
     home: Home,
-    sources: Mapping[str, Source],
+    sources: Mapping[str, DataSource],
     *,
     changed_before: datetime | None = None,
     quiet: Mapping[str, FileState] | None = None,
@@ -86,7 +86,7 @@ class _Found:
     def __init__(
         self,
         root: Path,
-        sources: Mapping[str, Source],
+        sources: Mapping[str, DataSource],
         hashes: ContentHashes,
         changed_before: datetime | None,
         quiet: Mapping[str, FileState],
@@ -202,7 +202,7 @@ def _ledger_keys(lake: Lake) -> set[tuple[str, str]]:
     return set(pl.read_parquet(files, columns=[c.FILE_HASH, c.CONTRACT_TABLE]).iter_rows()) if files else set()
 
 
-def why_unknown(sources: Mapping[str, Source], name: str) -> str:
+def why_unknown(sources: Mapping[str, DataSource], name: str) -> str:
     """Why a landed file of this name is not read: its folder is no source, or the source reads none of that name."""
     folder, _, below = name.partition("/")
     if not below:
@@ -212,7 +212,7 @@ def why_unknown(sources: Mapping[str, Source], name: str) -> str:
     return f"source {folder!r} reads {sources[folder].expected}"
 
 
-def _broken(sources: Mapping[str, Source], name: str) -> str | None:
+def _broken(sources: Mapping[str, DataSource], name: str) -> str | None:
     """What is wrong with a source of one's own that is left out."""
     return sources.broken.get(name) if isinstance(sources, Sources) else None
 

@@ -1,4 +1,4 @@
-"""The account of an ingestion: what became of each file's rows, in Python and as rows of the ledger."""
+"""The result of an ingestion: what became of each file's rows, in Python and as rows of the ledger."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -36,7 +36,7 @@ class IngestReport:
     """What one ingestion did, or would do.
 
     `batch` is None when nothing was new; `recovered` are batches finished for a dead run. Files left alone, by name
-    below landing: `unknown_files` no source knows, `refused` are no files to open (name, reason), `settling` were
+    below landing: `unknown_files` no source knows, `rejected` are no files to open (name, reason), `settling` were
     written to a moment ago or while they were read. A rehearsal also gives `event_spans`: by file hash the first and
     the last occurred_at of the events the file will bring.
     """
@@ -45,7 +45,7 @@ class IngestReport:
     files: tuple[FileCounts, ...]
     recovered: tuple[int, ...]
     unknown_files: tuple[str, ...]
-    refused: tuple[tuple[str, str], ...] = ()
+    rejected: tuple[tuple[str, str], ...] = ()
     settling: tuple[str, ...] = ()
     event_spans: Mapping[str, tuple[datetime, datetime]] = field(default_factory=dict[str, tuple[datetime, datetime]])
 

@@ -1,4 +1,4 @@
-"""What the ledger of files tells an operator: whether it adds up, and which source behaves unlike before.
+"""Checks of the ledger of files for an operator: whether it adds up, and which source behaves unlike before.
 
 Pure functions over frames; reading the lake and showing the result belong to the assets.
 """
@@ -59,14 +59,14 @@ def missing_events(ledger: pl.DataFrame, removals: pl.DataFrame, days: pl.DataFr
 
 
 def quarantine_rates(ledger: pl.DataFrame, run_files: pl.DataFrame) -> pl.DataFrame:
-    """Each source's share of refused rows in this run against that of its earlier files.
+    """Each source's share of rejected rows in this run against that of its earlier files.
 
     `run_files` (file_hash, contract_table) names the ledger's rows of this run. Returns source, rows_read,
     rows_quarantined, rate, history_rows, history_rate (missing without history), verdict; by source. The history's rate
     is that of its middle file, or of the file that holds its middle row if that is lower: one bad file, however large,
     does not become the habit that the next is held against. More than
     RATE_WARN and RATE_FACTOR times its history is a `warn`, so is more than RATE_WARN without history; it is a `block`
-    when at least RATE_BLOCK of at least RUN_ROWS_MIN rows were refused by a source that was reliable over
+    when at least RATE_BLOCK of at least RUN_ROWS_MIN rows were rejected by a source that was reliable over
     HISTORY_ROWS_MIN rows.
     """
     keys = run_files.select(FILE_KEY).unique()
@@ -81,13 +81,13 @@ def quarantine_rates(ledger: pl.DataFrame, run_files: pl.DataFrame) -> pl.DataFr
 
 
 def _refused(ledger: pl.DataFrame) -> pl.DataFrame:
-    """Rows read and refused by source; sources that read nothing have no rate and no row."""
+    """Rows read and rejected by source; sources that read nothing have no rate and no row."""
     sums = ledger.group_by(c.SOURCE).agg(pl.sum(c.ROWS_READ, c.ROWS_QUARANTINED)).filter(pl.col(c.ROWS_READ) > 0)
     return sums.with_columns((pl.col(c.ROWS_QUARANTINED) / pl.col(c.ROWS_READ)).alias(RATE))
 
 
 def _habits(ledger: pl.DataFrame) -> pl.DataFrame:
-    """Rows read of each source and the share usually refused of its files: source, history_rows, history_rate."""
+    """Rows read of each source and the share usually rejected of its files: source, history_rows, history_rate."""
     files = ledger.group_by(c.SOURCE, c.FILE_HASH).agg(pl.sum(c.ROWS_READ, c.ROWS_QUARANTINED))
     rated = files.filter(pl.col(c.ROWS_READ) > 0).with_columns(
         (pl.col(c.ROWS_QUARANTINED) / pl.col(c.ROWS_READ)).alias(RATE)
@@ -136,7 +136,7 @@ def _volume(source: str, counts: pl.DataFrame) -> _Volume:
 def rate_sentences(rates: pl.DataFrame) -> list[str]:
     """What is unusual of the rows of `quarantine_rates`, a sentence a source."""
     return [
-        f"{row[c.SOURCE]}: {row[c.ROWS_QUARANTINED]:,} of {row[c.ROWS_READ]:,} rows were refused ({row[RATE]:.0%}); "
+        f"{row[c.SOURCE]}: {row[c.ROWS_QUARANTINED]:,} of {row[c.ROWS_READ]:,} rows were rejected ({row[RATE]:.0%}); "
         + ("it has no history" if row[HISTORY_RATE] is None else f"{row[HISTORY_RATE]:.1%} are usual")
         for row in rates.filter(pl.col(VERDICT).is_in([WARN, BLOCK])).iter_rows(named=True)
     ]

@@ -16,7 +16,14 @@ from recs_platform.contracts.texts import (
     TRUE_WORDS,
     ZEROS_MIN,
 )
-from recs_platform.contracts.time import INSTANT_PARTS, INSTANT_PATTERN
+from recs_platform.contracts.time import (
+    DAY_MICROSECONDS,
+    HOUR_MICROSECONDS,
+    INSTANT_PARTS,
+    INSTANT_PATTERN,
+    MINUTE_MICROSECONDS,
+    SECOND_MICROSECONDS,
+)
 from recs_platform.warehouse.clauses import literal, text_literal
 
 # Those that the SQL of sources may call.
@@ -40,7 +47,7 @@ _DAY = """case
         - isodow(make_date(p.week[1:4]::integer, 1, 4))::integer
         + 7 * regexp_extract(p.week, '[Ww]([0-9]{2})', 1)::integer - 7 + p.week[-1]::integer
 end"""
-# Not a blank at either end, as long as all is ASCII: nine of ten texts, told without looking at each character.
+# Not a blank at either end, as long as all is ASCII: nine of ten texts, recognized without looking at each character.
 _IS_BARE = (
     "strlen(t) = length(t) and t >= '!' and not ("
     + " or ".join(f"suffix(t, chr({ord(blank)}))" for blank in BLANKS if blank.isascii())
@@ -53,13 +60,13 @@ _IS_DAY = """case
     when c.p.week <> '' then isoyear(c.day) = c.p.week[1:4]::integer
     else true
 end"""
-_CLOCK_US = """3600000000 * coalesce(nullif(p.hour, '')::bigint, 0)
-    + 60000000 * coalesce(nullif(p.minute, '')::bigint, 0)
-    + 1000000 * coalesce(nullif(p.second, '')::bigint, 0) + rpad(p.fraction[1:6], 6, '0')::bigint"""
-_OFFSET_US = """(case when c.p.sign = '-' then -60000000 else 60000000 end) * (
+_CLOCK_US = f"""{HOUR_MICROSECONDS} * coalesce(nullif(p.hour, '')::bigint, 0)
+    + {MINUTE_MICROSECONDS} * coalesce(nullif(p.minute, '')::bigint, 0)
+    + {SECOND_MICROSECONDS} * coalesce(nullif(p.second, '')::bigint, 0) + rpad(p.fraction[1:6], 6, '0')::bigint"""
+_OFFSET_US = f"""(case when c.p.sign = '-' then -1 else 1 end * {MINUTE_MICROSECONDS}) * (
     60 * coalesce(nullif(c.p.offset_hours, '')::bigint, 0) + coalesce(nullif(c.p.offset_minutes, '')::bigint, 0))"""
-_IS_CLOCK = """coalesce(nullif(c.p.minute, '')::integer, 0) < 60 and coalesce(nullif(c.p.second, '')::integer, 0) < 60
-    and c.clock_us <= 86400000000 and coalesce(nullif(c.p.offset_hours, '')::integer, 0) < 24
+_IS_CLOCK = f"""coalesce(nullif(c.p.minute, '')::integer, 0) < 60 and coalesce(nullif(c.p.second, '')::integer, 0) < 60
+    and c.clock_us <= {DAY_MICROSECONDS} and coalesce(nullif(c.p.offset_hours, '')::integer, 0) < 24
     and coalesce(nullif(c.p.offset_minutes, '')::integer, 0) < 60"""
 
 
@@ -99,7 +106,7 @@ def once(value: str, name: str, body: str) -> str:
 
 def _macros() -> dict[str, str]:
     """Bodies by signature; later ones use earlier ones."""
-    scale = f"case {_UNIT} when 's' then 1000000 when 'ms' then 1000 when 'us' then 1 end"
+    scale = f"case {_UNIT} when 's' then {SECOND_MICROSECONDS} when 'ms' then 1000 when 'us' then 1 end"
     bare = f"case when {_IS_BARE} then t else nullif(trim(t, {literal(BLANKS)}), '') end"
     epoch_us = f"try(floor(n * {scale})::bigint)"
     return {
@@ -166,7 +173,7 @@ def _instant(text: str) -> str:
         f"case when regexp_full_match({text}, {text_literal(_PLAIN + '(Z|[+]00)?')}) "
         f"then make_timestamptz(epoch_us(try_cast({text} as timestamp))) "
         f"when regexp_full_match({text}, {text_literal(_PLAIN + _OFFSET)}) "
-        f"then instant_within(epoch_us(try_cast(left({text}, -6) as timestamp)) - 60000000 * "
+        f"then instant_within(epoch_us(try_cast(left({text}, -6) as timestamp)) - {MINUTE_MICROSECONDS} * "
         f"({text}[-6] || '1')::bigint * (60 * {text}[-5:-4]::bigint + {text}[-2:]::bigint)) "
         f"when {text} is not null then instant_of_parts({text}) end"
     )

@@ -1,6 +1,6 @@
 """True line numbers for records that a reader hands over in order but without saying where they stood.
 
-Which lines are blank, rejected or continued is counted elsewhere.
+Which lines are blank, rejected or continued is counted in `record_counts`.
 """
 # ruff: noqa: S608 - relations and columns are named by this package; the numbers are parameters
 

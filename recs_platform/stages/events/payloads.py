@@ -1,4 +1,4 @@
-"""Refused records as they came: looked up in the file by their lines, with every column and name that the file has."""
+"""Rejected records as they came: looked up in the file by their lines, with every column and name that the file has."""
 # ruff: noqa: S608 - relations are named by this package; values are literals built by text_literal
 # pyarrow brings no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false

@@ -1,6 +1,6 @@
 """Keyed pseudonyms of user ids: HMAC-SHA256 (RFC 2104) in hex, in SQL and in Python, and the key file they hang on.
 
-Which columns hold user ids is known where rows are taken in. No key byte is ever part of a SQL text or a message.
+Which columns hold user ids is known where rows are ingested. No key byte is ever part of a SQL text or a message.
 """
 
 import hmac
@@ -16,7 +16,7 @@ from recs_platform.contracts.home import Home
 from recs_platform.contracts.tables import INGESTIONS
 from recs_platform.lake.disk import flush
 from recs_platform.lake.tables import Lake
-from recs_platform.stages.events.minimization import Privacy
+from recs_platform.stages.events.privacy import Privacy
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,7 +35,7 @@ def open_privacy(
     user_attributes: tuple[str, ...],
     item_attributes: tuple[str, ...],
 ) -> Privacy:
-    """What ingestion needs of the settings; creates the key when pseudonyms are asked for and nothing was taken in.
+    """What ingestion needs of the settings; creates the key when pseudonyms are asked for and nothing was ingested.
 
     The key file tells how the ids of a home are stored, which is decided once. Raises UsageError when `pseudonymize`
     contradicts it, or when the key cannot be trusted.
@@ -46,8 +46,8 @@ def open_privacy(
         return Privacy(None, user_attributes, item_attributes)
     if not home.pseudonym_key.exists() and _has_taken_in(home, lake):
         raise UsageError(
-            f"privacy.pseudonymize is on, but data was taken in and there is no {home.pseudonym_key}: either ids are "
-            "stored as they came (set it to false, or take the data in anew in a fresh home), or the key was lost "
+            f"privacy.pseudonymize is on, but data was ingested and there is no {home.pseudonym_key}: either ids are "
+            "stored as they came (set it to false, or ingest the data again in a fresh home), or the key was lost "
             "(put it back from a backup)"
         )
     return Privacy(create_key(home), user_attributes, item_attributes)
@@ -137,10 +137,10 @@ def _turned_off(home: Home, lake: Lake) -> str:
     if _has_taken_in(home, lake):
         return (
             f"privacy.pseudonymize is off, but the ids in this home are pseudonyms under {key}: new rows would not "
-            "match them; set it to true, or take the data in anew in a fresh home"
+            "match them; set it to true, or ingest the data again in a fresh home"
         )
     return (
-        f"privacy.pseudonymize is off, but there is a key {key} and nothing was taken in; set it to true, or delete it"
+        f"privacy.pseudonymize is off, but there is a key {key} and nothing was ingested; set it to true, or delete it"
     )
 
 

@@ -15,10 +15,11 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from recs_platform.contracts.time import SECOND_NANOSECONDS
 from recs_platform.lake.disk import flush
-from recs_platform.stages.events.hashes import content_hash
+from recs_platform.stages.events.archives import DAMAGED, UnreadableFileError, members_of
+from recs_platform.stages.events.content_hashes import content_hash
 from recs_platform.stages.events.sources import FORMATS
-from recs_platform.stages.events.unpacking import DAMAGED, UnreadableFileError, members_of
 
 _CHUNK_BYTES = 1 << 20
 ZIP_IN_ZIP = "it is a zip inside a zip; unpack the outer one and give its folder"
@@ -51,12 +52,12 @@ class RawFile:
         if self.member is None:
             return changed
         try:
-            told = datetime(*self.member.date_time, tzinfo=UTC)
+            member_changed_at = datetime(*self.member.date_time, tzinfo=UTC)
         except ValueError:
             # Some write a day of zeros where they know none.
             return changed
         # A member is no younger than its zip; where clocks are ahead of UTC it would seem so.
-        return min(int(told.timestamp()) * 1_000_000_000, changed)
+        return min(int(member_changed_at.timestamp()) * SECOND_NANOSECONDS, changed)
 
     def _member_digest(self) -> str:
         digest = hashlib.sha256()

@@ -1,6 +1,6 @@
 """One raw file as the DuckDB view `raw_records`, with the records that could not be parsed beside it.
 
-How csv and JSONL are parsed is told beside this module, what the records mean in the source's SQL, and whether its
+How csv and JSONL are parsed is described beside this module, what the records mean in the source's SQL, and whether its
 rows are valid in `validation`.
 """
 # ruff: noqa: S608 - identifiers come from source.yml or this package, quoted; values are literals built by text_literal
@@ -12,7 +12,8 @@ from pathlib import Path
 import duckdb
 
 from recs_platform.contracts import columns as c
-from recs_platform.stages.events.faults import raise_disk_full
+from recs_platform.stages.events.archives import UnreadableFileError
+from recs_platform.stages.events.disk_errors import raise_disk_full
 from recs_platform.stages.events.reading_csv import read_csv
 from recs_platform.stages.events.reading_jsonl import read_jsonl
 from recs_platform.stages.events.records import (
@@ -32,7 +33,6 @@ from recs_platform.stages.events.records import (
 )
 from recs_platform.stages.events.sources import AS_IT_COMES, FileFormat, SourceFile
 from recs_platform.stages.events.texts import as_plain_text
-from recs_platform.stages.events.unpacking import UnreadableFileError
 from recs_platform.stages.events.values import whole_number
 from recs_platform.warehouse.clauses import quoted, text_literal
 
@@ -139,18 +139,20 @@ _READERS = {"csv": read_csv, "jsonl": read_jsonl, "parquet": _read_parquet}
 def _show(con: duckdb.DuckDBPyConnection, kind: SourceFile, present: Sequence[str], source_file: str) -> None:
     """Make `raw_records` from `parsed`; a record whose value is not of the declared type is set aside, not blanked."""
     known = set(present)
-    types, told = types_of(con, PARSED), _told_by_folders(con, kind)
+    types, from_path = types_of(con, PARSED), _values_of_folders(con, kind)
     columns: list[str] = []
     mistyped: list[str] = []
     for name, declared in kind.columns.items():
         column, dtype = quoted(name), "VARCHAR" if declared == AS_IT_COMES else declared
         if name not in known:
-            columns.append(f"{told.get(name, 'null')}::{dtype} as {column}")
+            columns.append(f"{from_path.get(name, 'null')}::{dtype} as {column}")
         elif declared == AS_IT_COMES or types[name].upper() == declared.upper():
-            columns.append(f"coalesce({column}, {told[name]}) as {column}" if name in told else column)
+            columns.append(f"coalesce({column}, {from_path[name]}) as {column}" if name in from_path else column)
         else:
             value = _declared_value(column, types[name], dtype)
-            columns.append(f"coalesce({value}, {told[name]}) as {column}" if name in told else f"{value} as {column}")
+            columns.append(
+                f"coalesce({value}, {from_path[name]}) as {column}" if name in from_path else f"{value} as {column}"
+            )
             mistyped.append(f"when {column} is not null and {value} is null then {text_literal(name)}")
     where = _set_mistyped_aside(con, mistyped) if mistyped else ""
     origin = f"{text_literal(source_file)} as {c.SOURCE_FILE}"
@@ -161,15 +163,15 @@ def _show(con: duckdb.DuckDBPyConnection, kind: SourceFile, present: Sequence[st
     show_records(con)
 
 
-def _told_by_folders(con: duckdb.DuckDBPyConnection, kind: SourceFile) -> dict[str, str]:
+def _values_of_folders(con: duckdb.DuckDBPyConnection, kind: SourceFile) -> dict[str, str]:
     """SQL of the columns whose values the file's folders tell; refuses the file where one is not of its type."""
-    told: dict[str, str] = {}
+    from_path: dict[str, str] = {}
     for name, value in kind.partitions.items():
         dtype = "VARCHAR" if kind.columns[name] == AS_IT_COMES else kind.columns[name]
-        told[name] = f"{text_literal(value)}::{dtype}"
+        from_path[name] = f"{text_literal(value)}::{dtype}"
         if con.execute(f"select try_cast({text_literal(value)} as {dtype})").fetchall() == [(None,)]:
             raise UnreadableFileError(f"its folder says {name}={value}, which is not of type {dtype}")
-    return told
+    return from_path
 
 
 def _set_mistyped_aside(con: duckdb.DuckDBPyConnection, mistyped: Sequence[str]) -> str:

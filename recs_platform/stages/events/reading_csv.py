@@ -13,7 +13,8 @@ from pathlib import Path
 
 import duckdb
 
-from recs_platform.stages.events.counting import TextLayout, lines_of, scan_text
+from recs_platform.stages.events.archives import UnreadableFileError
+from recs_platform.stages.events.record_counts import TextLayout, lines_of, scan_text
 from recs_platform.stages.events.records import (
     LINE_BYTES_MAX,
     TOO_LONG,
@@ -34,7 +35,6 @@ from recs_platform.stages.events.records import (
     spellings,
 )
 from recs_platform.stages.events.sources import SourceFile
-from recs_platform.stages.events.unpacking import UnreadableFileError
 from recs_platform.warehouse.clauses import quoted, text_literal
 
 _ODD_QUOTE = ("odd_quote", "a quote does not close, or something follows a closing quote")
@@ -53,8 +53,8 @@ def read_csv(con: duckdb.DuckDBPyConnection, path: Path, kind: SourceFile, scrat
             return parsed
         con.execute(f"delete from {UNPARSED}")
     left_out = set(layout.blank)
-    mended = _mend(con, path, scratch, left_out, _delimiter(kind))
-    return _read_even(con, mended, kind, scratch, layout, left_out)
+    repaired = _repair(con, path, scratch, left_out, _delimiter(kind))
+    return _read_even(con, repaired, kind, scratch, layout, left_out)
 
 
 def _read_even(
@@ -114,10 +114,10 @@ def _header_place(layout: TextLayout) -> int:
     return next(place for place in range(1, len(blank) + 2) if place not in blank)
 
 
-def _mend(con: duckdb.DuckDBPyConnection, path: Path, scratch: Scratch, left_out: set[int], delimiter: bytes) -> Path:
+def _repair(con: duckdb.DuckDBPyConnection, path: Path, scratch: Scratch, left_out: set[int], delimiter: bytes) -> Path:
     """Write the copy, set faulty records aside and add their places to `left_out`; returns the copy."""
     faults: list[Fault] = []
-    with scratch.mended.open("wb") as target:
+    with scratch.repaired.open("wb") as target:
         for place, (number, record) in enumerate(records_of(path, delimiter), start=1):
             fault = _fault(record, delimiter)
             if fault is None:
@@ -130,7 +130,7 @@ def _mend(con: duckdb.DuckDBPyConnection, path: Path, scratch: Scratch, left_out
             left_out.add(place)
             target.write(b"\n")
     set_aside(con, faults)
-    return scratch.mended
+    return scratch.repaired
 
 
 def records_of(path: Path, delimiter: bytes) -> Iterator[tuple[int, bytes]]:

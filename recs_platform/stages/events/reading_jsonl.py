@@ -14,7 +14,8 @@ from typing import cast
 import duckdb
 
 from recs_platform.contracts import columns as c
-from recs_platform.stages.events.counting import TextLayout, scan_text
+from recs_platform.stages.events.archives import UnreadableFileError
+from recs_platform.stages.events.record_counts import TextLayout, scan_text
 from recs_platform.stages.events.records import (
     LINE_BYTES_MAX,
     PARSED,
@@ -31,7 +32,6 @@ from recs_platform.stages.events.records import (
     set_aside,
 )
 from recs_platform.stages.events.sources import SourceFile
-from recs_platform.stages.events.unpacking import UnreadableFileError
 from recs_platform.warehouse.clauses import quoted, text_literal
 
 _NO_OBJECT = ("bad_json", "the line is not a JSON object")
@@ -165,13 +165,13 @@ def _read_mended(
 ) -> list[Fault]:
     """Read a copy without the faulty lines, which are among `suspects` or, where these are unknown, any."""
     faults: list[Fault] = []
-    with scratch.mended.open("wb") as target:
+    with scratch.repaired.open("wb") as target:
         for number, line in _lines(path):
             fault = _fault(line) if line.strip() and (suspects is None or number in suspects) else None
             if fault is not None:
                 faults.append(Fault(number, *fault, as_text(line)))
             target.write(line if fault is None else _NOTHING)
-    empty = _empty_records(con, scratch.mended, names, scratch, layout)
+    empty = _empty_records(con, scratch.repaired, names, scratch, layout)
     if empty is None:
         raise UnreadableFileError("its lines cannot be told apart; look for an odd line end")
     left = empty - {fault.line_number for fault in faults}

@@ -14,9 +14,9 @@ import duckdb
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.texts import BLANKS
+from recs_platform.stages.events.archives import UnreadableFileError
 from recs_platform.stages.events.numbering import RECORD, keeps_order, number_lines
 from recs_platform.stages.events.sources import AS_IT_COMES, SourceFile
-from recs_platform.stages.events.unpacking import UnreadableFileError
 from recs_platform.warehouse.clauses import quoted, text_literal
 
 RAW = "raw_records"
@@ -24,7 +24,7 @@ RAW = "raw_records"
 ALL_RECORDS = "all_records"
 PARSED = "parsed"
 UNPARSED = "unparsed"
-# Longer lines are refused: DuckDB keeps whole lines in memory, once a thread.
+# Longer lines are rejected: DuckDB keeps whole lines in memory, once a thread.
 LINE_BYTES_MAX = 2_097_152
 TOO_LONG = ("line_too_long", f"the line has more than {LINE_BYTES_MAX} bytes")
 
@@ -34,7 +34,7 @@ _SCANS = "csv_scans"
 
 @dataclass(frozen=True)
 class Scratch:
-    """Where a file's parsed records are kept while it is taken in."""
+    """Where a file's parsed records are kept while it is ingested."""
 
     folder: Path
 
@@ -43,8 +43,8 @@ class Scratch:
         return str(self.folder / "parsed.parquet")
 
     @property
-    def mended(self) -> Path:
-        return self.folder / "mended"
+    def repaired(self) -> Path:
+        return self.folder / "repaired"
 
     @property
     def respelled(self) -> Path:

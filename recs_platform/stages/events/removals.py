@@ -1,4 +1,4 @@
-"""The account of rows that left the raw tables again: raw.removals, kept so that the ledger adds up at any moment.
+"""raw.removals: rows that left the raw tables again, counted so that the ledger adds up at any moment.
 
 Which rows leave, and how, is decided in `retention`. A note on the disk says that a removal is under way, so that what
 is missing for no known reason is never taken for removed.
@@ -15,15 +15,14 @@ from datetime import datetime
 import duckdb
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.home import Home
+from recs_platform.contracts.home import Home, Lock
 from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE, REMOVALS, TableContract
-from recs_platform.lake.disk import flush
+from recs_platform.lake.disk import flush, replace_text
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.tables import Lake
 from recs_platform.warehouse.clauses import instant_literal, quoted, scan, text_literal, typed_columns
 
 RETENTION = "retention"
-INGEST_LOCK = "ingest"
 _UNDER_WAY, _REPUBLISH = "retention.unfinished", "republish.due"
 _ROWS_A_READ = 100_000
 _KEY = f"{c.FILE_HASH}, {c.CONTRACT_TABLE}"
@@ -63,12 +62,12 @@ class Raw:
 def settle_removals(
     home: Home, lake: Lake, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Callable[[str], None]
 ) -> None:
-    """Make raw.removals say what is so, after a retention was killed or a file was taken in once more.
+    """Correct raw.removals after a retention was killed or a file was replayed.
 
-    To be called when files were taken in, before the ledger is checked. Rows that are there again lower a number; only
+    To be called when files were ingested, before the ledger is checked. Rows that are there again lower a number; only
     a removal under way raises one. Nothing is written when nothing changes.
     """
-    with exclusive(home.locks / INGEST_LOCK, on_wait=progress), closing(con.cursor()) as cursor:
+    with exclusive(home.lock(Lock.INGEST), on_wait=progress), closing(con.cursor()) as cursor:
         cursor.execute("set TimeZone = 'UTC'")
         settle(Raw(home, lake, cursor), now)
 
@@ -105,7 +104,7 @@ def republished(home: Home) -> None:
 
 
 def _due(raw: Raw, stored: str, before: datetime | None, now: datetime) -> str:
-    """Relation of raw.removals as it should be: what the ledger took in or refused, less what is there.
+    """Relation of raw.removals as it should be: what the ledger ingested or rejected, less what is there.
 
     Without `before`, numbers are at most those stored. Rows that other reasons removed are theirs; a row whose number
     stays keeps its instants.
@@ -152,11 +151,7 @@ def _in_tables(raw: Raw) -> str:
 
 def _note(home: Home, name: str, text: str) -> None:
     home.locks.mkdir(parents=True, exist_ok=True)
-    note, aside = home.locks / name, home.locks / f".{name}"
-    aside.write_text(text, encoding="utf-8")
-    flush((aside,))
-    aside.replace(note)
-    flush((home.locks,))
+    replace_text(home.locks / name, text)
 
 
 def _strike(home: Home, name: str) -> None:

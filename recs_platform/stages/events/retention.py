@@ -15,17 +15,16 @@ import duckdb
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import Busy
-from recs_platform.contracts.home import Home
+from recs_platform.contracts.home import Home, Lock
 from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS, QUARANTINE, REMOVALS, TableContract
 from recs_platform.lake.disk import flush_tree
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.tables import Lake
-from recs_platform.stages.events.hashes import ContentHashes
-from recs_platform.stages.events.removals import INGEST_LOCK, Raw, begin_removal, is_republish_due, settle
+from recs_platform.stages.events.content_hashes import ContentHashes
+from recs_platform.stages.events.removals import Raw, begin_removal, is_republish_due, settle
 from recs_platform.warehouse.clauses import instant_literal, text_literal
 
 # Builds read the tables' files as they were when they began.
-BUILD_LOCK = "as_of"
 # None has partitions, and all are written under the ingest lock alone.
 _EMPTIED = (EVENTS, QUARANTINE, EVENT_FLAGS)
 _ARRIVING = (".part", ".tmp")
@@ -66,11 +65,11 @@ def retain(
     """Remove what happened before midnight (UTC) of `now`, less `retention_days`, so that no old version holds it.
 
     Can be killed and repeated at any point; what is not finished then is finished next time. Waits for an ingestion to
-    end, telling `progress` so; puts the removal off while a build runs. Nothing is written when nothing is due.
+    end, reporting it to `progress`; puts the removal off while a build runs. Nothing is written when nothing is due.
     """
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     before = midnight - timedelta(days=retention_days)
-    with exclusive(home.locks / INGEST_LOCK, on_wait=progress), closing(con.cursor()) as cursor:
+    with exclusive(home.lock(Lock.INGEST), on_wait=progress), closing(con.cursor()) as cursor:
         if not lake.exists(INGESTIONS.name):
             return RetentionReport(before)
         cursor.execute("set TimeZone = 'UTC'")
@@ -100,7 +99,7 @@ def _remove_rows(raw: Raw, before: datetime) -> RetentionReport:
     old = [raw.count(f"{raw.rows(table, column)} where {_is_old(column, before)}") for table, column in dated]
     if not any(old) and not any(_unnamed_files(raw, table) for table in _EMPTIED):
         return RetentionReport(before)
-    with exclusive(raw.home.locks / BUILD_LOCK, wait=False):
+    with exclusive(raw.home.lock(Lock.AS_OF), wait=False):
         begin_removal(raw.home, before)
         flags = _remove_flags(raw, before)
         for (table, column), rows in zip(dated, old, strict=True):
@@ -162,7 +161,7 @@ def _delete_landing_files(raw: Raw, before: datetime) -> tuple[tuple[str, ...], 
 def _emptied_files(raw: Raw, before: datetime) -> set[tuple[str, str]]:
     """(source, hash) of files that fed events alone, all of which were removed again.
 
-    A file that gave no event (each refused, or known from another file) counts once it was taken in too long ago.
+    A file that gave no event (each rejected, or known from another file) counts once it was ingested too long ago.
     """
     ledger = raw.rows(INGESTIONS, c.FILE_HASH, c.SOURCE, c.CONTRACT_TABLE, c.ROWS_ACCEPTED, c.INGESTED_AT)
     events = text_literal(EVENTS.table)

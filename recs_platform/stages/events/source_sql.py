@@ -1,4 +1,4 @@
-"""Whether the SQL of a source can run at all: told on no records, so that data has no part in it."""
+"""Whether the SQL of a source can run at all: tried on no records, so that data has no part in it."""
 
 import re
 
@@ -7,13 +7,13 @@ import duckdb
 from recs_platform.contracts.errors import ModelError
 from recs_platform.stages.events.macros import prepare_macros
 from recs_platform.stages.events.records import show_no_records, types_of
-from recs_platform.stages.events.sources import SOURCE_TABLES, Source
+from recs_platform.stages.events.sources import SOURCE_TABLES, DataSource
 from recs_platform.stages.events.validation import yields_known
 
 _LINE = re.compile(r"LINE (\d+):")
 
 
-def source_fault(source: Source) -> str | None:
+def source_fault(source: DataSource) -> str | None:
     """The first fault of a source's SQL, with file and line; None when all of it runs and gives contract columns."""
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
@@ -29,7 +29,7 @@ def source_fault(source: Source) -> str | None:
     return None
 
 
-def _fault(con: duckdb.DuckDBPyConnection, source: Source, table: str) -> str | None:
+def _fault(con: duckdb.DuckDBPyConnection, source: DataSource, table: str) -> str | None:
     path = source.folder / f"{table}.sql"
     try:
         yields = types_of(con, f"({source.sql[table]}\n)")

@@ -1,6 +1,6 @@
-"""Sources: which raw files a data source brings, which SQL turns each into contract rows. No file is read here.
+"""Sources: which raw files a data source brings, which SQL turns each into contract rows.
 
-How a path fits a pattern is told in `file_names`, whether the SQL of a source can run in `source_sql`.
+How a path fits a pattern is described in `file_names`, whether the SQL of a source can run in `source_sql`.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from recs_platform.stages.events.file_names import Fit, fit, partitions, plain_n
 
 FileFormat = Literal["csv", "jsonl", "parquet"]
 
-# The tables a source may feed, in the order their counts are told.
+# The tables a source may feed, in the order in which their counts are reported.
 SOURCE_TABLES = {contract.table: contract for contract in (EVENTS, ITEMS, USERS, ITEM_TAGS, IDENTITIES, CONSENTS)}
 AS_IT_COMES = "any"
 SOURCE_YML = "source.yml"
@@ -49,7 +49,7 @@ class SourceFile(BaseModel):
         description="fnmatch pattern on the file name or, with a /, the path; without compression suffix, any case; "
         "`events.*` also takes parts such as events-00.csv and files below a folder `events`",
     )
-    format: FileFormat | None = Field(default=None, description="absent: told by the suffix")
+    format: FileFormat | None = Field(default=None, description="absent: by the suffix")
     delimiter: Annotated[str | None, Field(pattern=r"^[^\"\r\n]$")] = Field(
         default=None, description="one character between values of a csv; absent: a comma, a tab in .tsv"
     )
@@ -62,7 +62,7 @@ class SourceFile(BaseModel):
         default={}, description="columns that have one value in every file of this kind; they need not be declared"
     )
     partitions: dict[str, str] = Field(
-        default={}, description="values of columns that the path tells; filled in for each file, not in source.yml"
+        default={}, description="values of columns that the path gives; filled in for each file, not in source.yml"
     )
 
     @property
@@ -84,11 +84,11 @@ class SourceFile(BaseModel):
     def of_file(self, path: str) -> "SourceFile":
         """The same for one file: its delimiter, and the columns whose values its folders tell."""
         by_lower = {name.lower(): name for name in self.columns}
-        told = {by_lower[key.lower()]: value for key, value in partitions(path).items() if key.lower() in by_lower}
+        from_path = {by_lower[key.lower()]: value for key, value in partitions(path).items() if key.lower() in by_lower}
         delimiter = self.delimiter or _DELIMITERS.get(Path(plain_name(path)).suffix, ",")
         columns = {**self.columns, **dict.fromkeys(self.constants, "varchar")}
-        told |= self.constants
-        return self.model_copy(update={"partitions": told, "delimiter": delimiter, "columns": columns})
+        from_path |= self.constants
+        return self.model_copy(update={"partitions": from_path, "delimiter": delimiter, "columns": columns})
 
 
 class SourceYml(BaseModel):
@@ -103,7 +103,7 @@ class SourceYml(BaseModel):
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """A data source: its kinds of files in order and one SQL text a contract table."""
 
     name: str
@@ -131,24 +131,24 @@ class Source:
         return ", ".join(kind.match for kind in self.files)
 
 
-class Sources(dict[str, Source]):
+class Sources(dict[str, DataSource]):
     """Sources by name, in alphabetical order; an unknown name raises UsageError with the nearest and the known ones.
 
     `broken` holds what is wrong with sources of one's own that are left out, by name.
     """
 
-    def __init__(self, sources: dict[str, Source], broken: dict[str, str] | None = None) -> None:
+    def __init__(self, sources: dict[str, DataSource], broken: dict[str, str] | None = None) -> None:
         super().__init__(sorted(sources.items()))
         self.broken = MappingProxyType(broken or {})
 
-    def __missing__(self, name: str) -> Source:
+    def __missing__(self, name: str) -> DataSource:
         if name in self.broken:
             raise UsageError(f"source {name!r} is left out: {self.broken[name]}")
         known = ", ".join(self) or "none"
         raise UsageError(f"no source {name!r}{did_you_mean(name, [*self, *self.broken]) or f'; there are: {known}'}")
 
 
-Proof = Callable[[Source], str | None]
+Proof = Callable[[DataSource], str | None]
 
 
 def load_sources(folder: Path, own: Path | None = None, prove: Proof | None = None) -> Sources:
@@ -182,7 +182,7 @@ def _own_folders(own: Path | None) -> list[Path]:
     return sorted(path for path in own.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def load_source(yml: Path) -> Source:
+def load_source(yml: Path) -> DataSource:
     """One source. Raises ModelError naming file, line and field."""
     if not yml.is_file():
         raise ModelError(f"{yml} is missing; it says which files the source reads")
@@ -201,7 +201,7 @@ def load_source(yml: Path) -> Source:
     for kind in read.files:
         _check_kind(yml, kind)
     tables = dict.fromkeys(table for kind in read.files for table in kind.tables)
-    return Source(
+    return DataSource(
         name=read.name,
         description=read.description,
         files=read.files,

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from recs_platform.stages.events.archives import UnreadableFileError
 from recs_platform.stages.events.sources import FileFormat
-from recs_platform.stages.events.unpacking import UnreadableFileError
 
 DOCUMENT_BYTES_MAX = 1 << 29
 _CHUNK_CHARACTERS = 1 << 20

@@ -1,6 +1,6 @@
-"""The checks at the door: source rows to typed contract rows, each with the code of the first reason against it.
+"""The checks of ingestion: source rows to typed contract rows, each with the code of the first reason against it.
 
-Reading files, counting and duplicates are decided elsewhere.
+Files are read in `reading`, duplicates found in `deduplication`.
 """
 # ruff: noqa: S608 - identifiers come from the contracts, quoted; values are literals built by text_literal
 
@@ -22,7 +22,8 @@ from recs_platform.contracts.tables import (
     Range,
     TableContract,
 )
-from recs_platform.stages.events.minimization import Privacy, kept_attributes_sql
+from recs_platform.contracts.time import DAY_MICROSECONDS
+from recs_platform.stages.events.privacy import Privacy, kept_attributes_sql
 from recs_platform.stages.events.pseudonyms import pseudonym_sql
 from recs_platform.stages.events.values import IDS, KEYS, PERSON_IDS, contract_value
 from recs_platform.warehouse.clauses import instant_literal, quoted, text_literal
@@ -110,7 +111,7 @@ def accepted_select(
         c.SOURCE: text_literal(origin.source),
         c.INGESTED_AT: f"coalesce({c.INGESTED_AT}, {instant_literal(origin.now)})",
         # The cast of an instant to a date is slow and follows the session's time zone.
-        c.EVENT_DATE: f"date '1970-01-01' + (epoch_us({c.OCCURRED_AT}) // 86400000000)::integer",
+        c.EVENT_DATE: f"date '1970-01-01' + (epoch_us({c.OCCURRED_AT}) // {DAY_MICROSECONDS})::integer",
         c.EVENT_ID: f"coalesce({c.EVENT_ID}, {_content_key(contract, origin.source, yields)})",
         c.ATTRIBUTES: kept_attributes_sql(c.ATTRIBUTES, privacy.allowed_attributes(contract.name)),
     }

@@ -1,6 +1,6 @@
 """One value of a source's row in the type of its contract column. Nothing is rounded or cut: what does not fit is NULL.
 
-Which rows are refused for it is decided in `validation`; what texts mean in `macros`.
+Which rows are rejected for it is decided in `validation`; what texts mean in `macros`.
 """
 
 from dataclasses import dataclass

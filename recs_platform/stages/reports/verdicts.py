@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import VERDICTS, TableContract
+from recs_platform.lake.column_types import polars_schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -189,15 +190,7 @@ def contract_frame(rows: Sequence[Mapping[str, Any]] | pl.DataFrame, contract: T
     """
     import polars as pl
 
-    types: dict[str, pl.DataType] = {
-        "VARCHAR": pl.String(),
-        "DOUBLE": pl.Float64(),
-        "BIGINT": pl.Int64(),
-        "INTEGER": pl.Int32(),
-        "BOOLEAN": pl.Boolean(),
-        "TIMESTAMPTZ": pl.Datetime("us", "UTC"),
-    }
-    schema = {column.name: types[column.dtype] for column in contract.columns}
+    schema = polars_schema(contract.columns)
     given = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(list(rows), infer_schema_length=None)
     strange = [name for name in given.columns if name not in schema]
     if strange:

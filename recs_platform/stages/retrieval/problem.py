@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
+from recs_platform.contracts.time import SECOND_MICROSECONDS
 from recs_platform.evaluation.ties import tie_keys
 from recs_platform.stages.retrieval.places import offers_by_group
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
@@ -189,7 +190,7 @@ def encode(
     is_available = item_ids.is_in(available.implode()).to_numpy().astype(np.bool_)
     place_of, offered = offers_by_group(user_ids, item_ids, is_available, places, barred)
     return RetrievalProblem(
-        as_of_us=round(as_of.timestamp() * 1_000_000),
+        as_of_us=round(as_of.timestamp() * SECOND_MICROSECONDS),
         user_ids=user_ids.to_numpy().astype(np.object_),
         item_ids=item_ids.to_numpy().astype(np.object_),
         users=rows[c.USER_ID].to_numpy().astype(np.int32),

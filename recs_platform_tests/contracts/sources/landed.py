@@ -16,7 +16,7 @@ NOW = datetime(2024, 3, 1, tzinfo=UTC)
 
 
 class Landed:
-    """A home into which raw files of one source are landed and taken in."""
+    """A home into which raw files of one source are landed and ingested."""
 
     def __init__(self, root: Path, source: str):
         self.source = SOURCES[source]
@@ -52,6 +52,6 @@ class Landed:
             sums[table] = tuple(a + b for a, b in zip(sums.get(table, (0,) * 5), counted, strict=True))
         return sums
 
-    def refused(self):
-        """(line number, table, reason code) of each refused row."""
+    def rejected(self):
+        """(line number, table, reason code) of each rejected row."""
         return self.rows("quarantine", "line_number, contract_table, reason_code")

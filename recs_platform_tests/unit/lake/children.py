@@ -53,7 +53,7 @@ def write_batch(root: Path, lake: Lake, tables: dict[str, pa.Table]) -> int:
 
 
 def ingest(root: str) -> None:
-    """Take in files that are not in the ledger yet, one a batch, until killed."""
+    """Ingest files that are not in the ledger yet, one a batch, until killed."""
     home, lake = Path(root), Lake(Path(root) / "lake")
     while True:
         with exclusive(home / "locks" / "ingest"):

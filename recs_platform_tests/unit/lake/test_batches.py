@@ -26,7 +26,7 @@ LONGEST_LIFE_SECONDS = 0.6
 def assert_tables_agree(lake: Lake) -> int:
     """The tables hold what the ledger says, and each file in the ledger is there once; returns how many."""
     files = column(lake, "raw.ingestions", c.FILE_HASH)
-    # Files are taken in by number, so a gap would be a batch that was sealed and lost.
+    # Files are ingested by number, so a gap would be a batch that was sealed and lost.
     assert sorted(files) == sorted(f"file{number}" for number in range(len(files)))
     expected = [batch_tables(number) for number in range(len(files))]
     for table in ("events", "quarantine", "item_tags"):

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import Busy, ContractError, NotReady, UsageError
 from recs_platform.lake import tables
-from recs_platform.lake.schemas import INSTANT, stored_schema
+from recs_platform.lake.column_types import INSTANT
+from recs_platform.lake.schemas import stored_schema
 from recs_platform.lake.tables import Lake
 from recs_platform_tests.unit.lake.children import AS_OF, column
 
@@ -84,8 +85,8 @@ def test_types_are_stored_nullable_plain_signed_and_in_utc_microseconds():
         ("s", pa.string()), ("l", pa.list_(pa.string())), ("u", pa.int64()), ("d", pa.string()), ("t", INSTANT),
         ("r", pa.struct([("t", INSTANT)])),
     ])  # fmt: skip
-    assert stored_schema(NAME, odd).equals(plain)
-    assert stored_schema(NAME, plain).equals(plain)
+    assert stored_schema(odd).equals(plain)
+    assert stored_schema(plain).equals(plain)
 
 
 def test_a_value_too_large_for_its_stored_type_is_refused(lake):

@@ -16,8 +16,12 @@ WriteModel = Callable[..., None]
 
 
 def yml(name: str, columns: Mapping[str, str], *, grain: str = "", more: str = "") -> str:
-    lines = "".join(f"  - {{name: {col}, data_type: '{dtype}', description: It}}\n" for col, dtype in columns.items())
-    return f"name: {name}\ndescription: Rows\ngrain: [{grain}]\n{more}\ncolumns:\n{lines}"
+    """The yml of a model; `more` are keys of the model, or of the file where it starts with `unit_tests`."""
+    lines = [f"      - {{name: {column}, data_type: '{dtype}', description: It}}" for column, dtype in columns.items()]
+    head = [f"  - name: {name}", "    description: Rows", f"    meta: {{grain: [{grain}]}}"]
+    of_file = more.startswith("unit_tests")
+    own = [] if of_file or not more else [f"    {more}"]
+    return "\n".join(["models:", *head, *own, "    columns:", *lines, *([more] if of_file else [])]) + "\n"
 
 
 @pytest.fixture
@@ -46,7 +50,7 @@ def activity(write_model: WriteModel) -> None:
         "where occurred_at < $as_of and ingested_at <= $known_at -- not $this",
         {"event_id": "varchar", "user_id": "varchar", "occurred_at": "timestamptz", "value": "double"},
         grain="event_id",
-        more="materialized: view",
+        more="config: {materialized: view}",
     )
     write_model(
         "features.activity",

@@ -1,17 +1,20 @@
 """A folder of models is read whole or refused with the file's name."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from recs_platform.contracts.errors import ModelError, UsageError
 from recs_platform.contracts.tables import CANDIDATES, EVENTS
+from recs_platform.warehouse.model_files import read_model_file
 from recs_platform.warehouse.models import load_models
 from recs_platform.warehouse.parameters import DEFAULT_PARAMETERS
 
 CONTRACTS = (EVENTS, CANDIDATES)
 WriteModel = Callable[..., None]
+NOBODY = "given: [{input: \"source('raw', 'no')\", rows: []}]"
 
 
 @pytest.mark.usefixtures("activity")
@@ -25,10 +28,15 @@ def test_models_come_after_what_they_read(folder: Path) -> None:
 
 
 def test_a_model_differs_by_as_of_when_anything_it_reads_does(folder: Path, write_model: WriteModel) -> None:
-    write_model("staging.weights", "select 1 as weight", {"weight": "double"}, more="materialized: view")
+    write_model("staging.weights", "select 1 as weight", {"weight": "double"}, more="config: {materialized: view}")
     write_model("staging.pairs", "select user_id from retrieval.candidates", {"user_id": "varchar"},
-                more="materialized: view")  # fmt: skip
-    write_model("staging.users", "select user_id from staging.pairs", {"user_id": "varchar"}, more="materialized: view")
+                more="config: {materialized: view}")  # fmt: skip
+    write_model(
+        "staging.users",
+        "select user_id from staging.pairs",
+        {"user_id": "varchar"},
+        more="config: {materialized: view}",
+    )
     models = load_models(folder, CONTRACTS)
     assert not models.is_as_of("staging.weights")
     assert models.is_as_of("staging.users")
@@ -37,7 +45,7 @@ def test_a_model_differs_by_as_of_when_anything_it_reads_does(folder: Path, writ
 
 
 def test_a_setting_is_part_of_the_identity_of_models_that_name_it(folder: Path, write_model: WriteModel) -> None:
-    view = "materialized: view"
+    view = "config: {materialized: view}"
     write_model("staging.gaps", "select $session_gap_minutes as gap", {"gap": "bigint"}, more=view)
     write_model("staging.bounds", "select $outlier_z_max as z", {"z": "double"}, more=view)
     write_model("staging.above", "select gap from staging.gaps", {"gap": "bigint"}, more=view)
@@ -54,7 +62,7 @@ def test_a_setting_is_part_of_the_identity_of_models_that_name_it(folder: Path, 
 
 
 def test_a_setting_nobody_knows_is_refused_by_file(folder: Path, write_model: WriteModel) -> None:
-    write_model("staging.gaps", "select $coffee_breaks as gap", {"gap": "bigint"}, more="materialized: view")
+    write_model("staging.gaps", "select $coffee_breaks as gap", {"gap": "bigint"}, more="config: {materialized: view}")
     with pytest.raises(ModelError, match=r"gaps\.sql: placeholder \$coffee_breaks"):
         load_models(folder, CONTRACTS)
 
@@ -103,14 +111,24 @@ def test_a_yml_without_a_model_is_refused(folder: Path, write_model: WriteModel)
         ("select 1 as n", {"n": "hugeint"}, "", "unknown data type"),
         ("select 1 as n", {"n": "bigint"}, "color: red", "color"),
         ("select 1 as n", {"n": "bigint"}, "data_tests: [pretty]", "pretty"),
-        ("select 1 as n", {"n": "bigint"}, "data_tests: [{range: {least: 0}}]", "range"),
+        ("select 1 as n", {"n": "bigint"}, "data_tests: [{accepted_range: {least: 0}}]", "accepted_range"),
         ("select 1 as n", {"n": "bigint"}, "name: b", "name is 'b'"),
         ("select n from raw.nothing", {"n": "bigint"}, "", r"a\.sql: no table raw\.nothing"),
         ("select n from marts.a", {"n": "bigint"}, "", "marts.a <- marts.a"),
         ("select now() as n", {"n": "timestamptz"}, "", r"a\.sql: .*another result"),
         ("select user_id as n from raw.events where occurred_at < $as_of", {"n": "varchar"}, "", "as as_of"),
-        ("select 1 as n", {"n": "bigint"}, "unit_tests: [{name: x, as_of: soon, given: {}, expect: []}]", "soon"),
-        ("select 1 as n", {"n": "bigint"}, "unit_tests: [{name: x, given: {raw.no: []}, expect: []}]", r"raw\.no"),
+        (
+            "select 1 as n",
+            {"n": "bigint"},
+            "unit_tests: [{name: x, model: a, overrides: {vars: {as_of: soon}}, expect: {rows: []}}]",
+            "soon",
+        ),
+        (
+            "select 1 as n",
+            {"n": "bigint"},
+            f"unit_tests: [{{name: x, model: a, {NOBODY}, expect: {{rows: []}}}}]",
+            r"contract table raw\.no",
+        ),
     ],
 )
 def test_a_wrong_model_is_refused_by_name(
@@ -119,9 +137,26 @@ def test_a_wrong_model_is_refused_by_name(
     write_model("marts.a", sql, columns, more=more)
     if more.startswith("name"):
         path = folder / "marts" / "a.yml"
-        path.write_text(path.read_text().replace("name: a\n", "", 1))
+        path.write_text(path.read_text().replace("name: a\n    ", "", 1))
     with pytest.raises(ModelError, match=reason):
         load_models(folder, CONTRACTS)
+
+
+def test_the_example_of_the_readme_is_a_model(folder: Path) -> None:
+    readme = Path(__file__).parents[3] / "dbt_like_sql" / "README.md"
+    path = folder / "user_example.yml"
+    path.write_text(readme.read_text().split("```yml\n")[1].split("```")[0])
+    file = read_model_file(path)
+    (condition,) = file.model.data_tests
+    assert (condition.kind, condition.severity, condition.where) == ("expression_is_true", "warn", "recency_days < 30")
+    assert file.unit_tests[0].as_of == datetime(2020, 1, 10, tzinfo=UTC)
+
+
+def test_keys_of_an_earlier_version_are_refused_with_what_to_write(folder: Path) -> None:
+    path = folder / "a.yml"
+    path.write_text("name: a\ndescription: Rows\ngrain: [n]\ncolumns: []\n")
+    with pytest.raises(ModelError, match=r"a\.yml: 'name' is written models: \[\{name: …, columns: …\}\] now; see "):
+        read_model_file(path)
 
 
 def test_a_grain_names_columns(folder: Path, write_model: WriteModel) -> None:

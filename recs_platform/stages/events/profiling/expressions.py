@@ -1,6 +1,6 @@
 """SQL of one contract column, made from the field that gives it and the way its values are written.
 
-Which field that is was told in `mapping`; how a table's SQL is put together is told in `writing`.
+Which field that is was told in `mapping`; how a table's SQL is put together is described in `source_files`.
 """
 
 import re
@@ -105,10 +105,10 @@ def _id(column: str, sql: str, values: Sequence[str]) -> Reading:
 
 
 def _event_type(sql: str, values: Sequence[str]) -> Reading:
-    """The names that are known are renamed; the others go on, to be refused by name."""
+    """The names that are known are renamed; the others go on, to be rejected by name."""
     known = event_names(values)
     unknown = sorted({value.strip() for value in values if value.strip().lower() not in known})
-    guess = f"no event type is known for {_some(unknown)}, which will be refused" if unknown else ""
+    guess = f"no event type is known for {_some(unknown)}, which will be rejected" if unknown else ""
     if not known or (all(name == event_type for name, event_type in known.items()) and set(values) <= set(EventType)):
         return Reading(sql, guess)
     branches = "\n".join(

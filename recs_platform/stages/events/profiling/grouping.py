@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from recs_platform.contracts.errors import UsageError
+from recs_platform.stages.events.archives import UnreadableFileError
 from recs_platform.stages.events.file_names import (
     PART,
     is_hidden,
@@ -17,7 +18,6 @@ from recs_platform.stages.events.file_names import (
 )
 from recs_platform.stages.events.profiling.samples import Field, Sample, read_sample
 from recs_platform.stages.events.raw_files import ZIP_IN_ZIP, RawFile, files_of, is_zip, leads_out, members
-from recs_platform.stages.events.unpacking import UnreadableFileError
 
 _NO_STEMS = ("", "part", "data", "export", "file", "table", "chunk", "batch", "output")
 _CODECS = re.compile(r"\.(snappy|gzip|zstd|lz4|c\d+)$")
@@ -104,8 +104,8 @@ def _without_part(name: str) -> str:
 def _with_partitions(sample: Sample, inside: str) -> Sample:
     """The sample with the partition keys of the path as fields, where the file has none of that name."""
     has = {field.column.lower() for field in sample.fields}
-    told = [Field(key, (), (value,)) for key, value in partitions(inside).items() if key.lower() not in has]
-    return replace(sample, fields=(*sample.fields, *told))
+    from_path = [Field(key, (), (value,)) for key, value in partitions(inside).items() if key.lower() not in has]
+    return replace(sample, fields=(*sample.fields, *from_path))
 
 
 def _groups(match: str, stem: str, found: Sequence[tuple[str, Sample]]) -> Iterator[Group]:
@@ -129,13 +129,13 @@ def _are_alike(columns: frozenset[str], others: Sequence[str]) -> bool:
 
 
 def _together(samples: Sequence[Sample]) -> Sample:
-    """The first samples as one: what a field holds is told by several parts."""
+    """The first samples as one: what a field holds is seen in several parts."""
     values: dict[tuple[str, tuple[str, ...]], Field] = {}
     for sample in samples[:_SAMPLES_MAX]:
         for field in sample.fields:
             known = values.get((field.column, field.path))
-            told = field if known is None else replace(known, values=(*known.values, *field.values))
-            values[field.column, field.path] = told
+            merged = field if known is None else replace(known, values=(*known.values, *field.values))
+            values[field.column, field.path] = merged
     fields = tuple(values.values())
     return replace(samples[0], fields=fields, records=sum(sample.records for sample in samples))
 

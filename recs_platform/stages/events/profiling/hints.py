@@ -1,4 +1,4 @@
-"""What the sender of a refused row may have meant: the nearest event type, the column that holds what is missing."""
+"""What the sender of a rejected row may have meant: the nearest event type, the column that holds what is missing."""
 
 import json
 from typing import Any, cast
@@ -13,7 +13,7 @@ _MISSING = "missing_"
 
 
 def hint_of(reason_code: str, payload: str | None) -> str:
-    """A question or an advice about a refused row; empty where there is none.
+    """A question or an advice about a rejected row; empty where there is none.
 
     >>> hint_of("unknown_event_type", '{"user_id": "u1", "event_type": "Viewed"}')
     "'Viewed': did you mean 'view'?"

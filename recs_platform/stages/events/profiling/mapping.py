@@ -1,6 +1,6 @@
 """Which fields of a file are which contract columns, and which contract tables the file can feed.
 
-Told by names first and by values where a name may mean several things. How values are written is told in `values`.
+Told by names first and by values where a name may mean several things. How values are written is described in `values`.
 """
 
 import re

@@ -1,6 +1,6 @@
 """The first records of a raw file, as text by field: enough to tell what it holds, whatever its size.
 
-What the fields mean is told in `mapping`. A file is never refused here for a bad record: that is the door's work.
+What the fields mean is described in `mapping`. A bad record does not reject a file here: ingestion does that.
 """
 
 # pyarrow brings no types.
@@ -19,10 +19,10 @@ from datetime import date, datetime
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from recs_platform.contracts import columns as c
+from recs_platform.stages.events.archives import DAMAGED, UnreadableFileError, open_packed
 from recs_platform.stages.events.file_names import plain_name
 from recs_platform.stages.events.raw_files import RawFile
 from recs_platform.stages.events.sources import FORMATS, FileFormat
-from recs_platform.stages.events.unpacking import DAMAGED, UnreadableFileError, open_packed
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,6 +1,6 @@
-"""How values are written: instants, numbers, truth values and lists, told from a sample, with the SQL that reads them.
+"""How values are written: instants, numbers, truth values and lists, guessed from a sample, and SQL that reads them.
 
-The SQL gives text that the door reads; what does not fit goes on as it came, so that it is refused by name.
+The SQL gives text that ingestion reads; what does not fit goes on as it came, so that it is rejected by name.
 """
 
 import re
@@ -76,7 +76,7 @@ def _iso_or_same(sql: str, zone: str) -> str:
 
 
 def _rest(sql: str, zone: str) -> str:
-    """SQL of values of a column that are written another way than most: what names no zone is UTC at the door."""
+    """SQL of values of a column that are written another way than most: what names no zone is UTC at ingestion."""
     return sql if zone == "UTC" else _iso_or_same(sql, zone)
 
 
@@ -164,9 +164,9 @@ def read_number(sql: str, values: Sequence[str], *, factor: float = 1.0, guess: 
     return Reading(text, "; ".join(notes))
 
 
-def _where(sql: str, pattern: re.Pattern[str], told: str) -> str:
-    """SQL of `told` where a text fits, else of the text as it came: `2.50` among decimal commas is not 250."""
-    return f"case when regexp_full_match(trim({sql}), {text_literal(pattern.pattern)}) then {told} else {sql} end"
+def _where(sql: str, pattern: re.Pattern[str], value: str) -> str:
+    """SQL of `value` where a text fits, else of the text as it came: `2.50` among decimal commas is not 250."""
+    return f"case when regexp_full_match(trim({sql}), {text_literal(pattern.pattern)}) then {value} else {sql} end"
 
 
 def _is_thousands(values: Iterable[str]) -> bool:
@@ -192,21 +192,21 @@ def read_truth(sql: str, values: Sequence[str]) -> Reading | None:
     others = sorted(words - _TRUTHS)
     if not words & _TRUTHS:
         return None
-    told = ", ".join(map(repr, others[:_SHOWN])) + (" …" if len(others) > _SHOWN else "")
-    guess = f"neither yes nor no, and refused: {told}" if others else ""
+    shown = ", ".join(map(repr, others[:_SHOWN])) + (" …" if len(others) > _SHOWN else "")
+    guess = f"neither yes nor no, and rejected: {shown}" if others else ""
     true, false = sorted(words & set(_MORE_TRUE)), sorted(words & set(_MORE_FALSE))
     if not true and not false:
         return Reading(sql, guess)
     branches = [
-        f"when lower(trim({sql})) in ({', '.join(map(text_literal, found))}) then '{told}'"
-        for found, told in ((true, "true"), (false, "false"))
+        f"when lower(trim({sql})) in ({', '.join(map(text_literal, found))}) then '{word}'"
+        for found, word in ((true, "true"), (false, "false"))
         if found
     ]
     return Reading(f"case {' '.join(branches)} else {sql} end", guess)
 
 
 def read_list(sql: str, values: Sequence[str]) -> Reading:
-    """A list as the door reads it: JSON, or parts between |."""
+    """A list as ingestion reads it: JSON, or parts between |."""
     if _most(values, lambda text: text.startswith("[")) or any("|" in text for text in values):
         return Reading(sql)
     for mark in (";", ","):

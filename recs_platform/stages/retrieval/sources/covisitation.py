@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from recs_platform.contracts.time import DAY_MICROSECONDS
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sessions import split_sessions
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
 from recs_platform.stages.retrieval.sources.history import latest_items, retrieve_through, row_ranges, strongest
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
 
-_DAY_US = 86_400_000_000
 # Pairs counted at once: about 0.4 GB of working memory, however many interactions there are.
 _BLOCK_PAIRS = 16_000_000
 # Parts of 1 that weights are counted in: whole numbers pack beside their pair, and add up alike in any order.
@@ -81,7 +81,7 @@ def _visits(problem: RetrievalProblem, config: CovisitationConfig) -> Visits:
     _, firsts = np.unique(sessions.places * max(problem.n_items, 1) + sessions.items, return_index=True)
     firsts = np.sort(firsts)
     places = sessions.places[firsts]
-    age_days = (sessions.ended_us.max(initial=0) - sessions.ended_us) / _DAY_US
+    age_days = (sessions.ended_us.max(initial=0) - sessions.ended_us) / DAY_MICROSECONDS
     parts = np.rint(_PARTS * config.half_life_days / (config.half_life_days + age_days)).astype(np.int64)
     return Visits(places, sessions.items[firsts], parts[places])
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.time import DAY_MICROSECONDS
 from recs_platform.stages.retrieval.problem import FIRST_SEEN_AT, RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists, lists_of
 from recs_platform.stages.retrieval.sources.group_popularity import codes_of
 from recs_platform.stages.retrieval.top_n import best, blocks_by_width, excluded_mask, pack, unpack
 
-_DAY_US = 86_400_000_000
 # Cells of a users by items block: its scores and keys take 48 MB.
 _BLOCK_CELLS = 4_000_000
 
@@ -85,7 +85,7 @@ def _ages_days(problem: RetrievalProblem) -> NDArray[np.float64]:
     """Age of each item (n_items,); at least 0; of those without any date, more than that of all others."""
     dates = problem.catalogue.select(pl.coalesce(c.PUBLISHED_AT, c.AVAILABLE_FROM, FIRST_SEEN_AT)).to_series()
     came_us = dates.dt.epoch("us").cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    ages = np.maximum((problem.as_of_us - came_us) / _DAY_US, 0)
+    ages = np.maximum((problem.as_of_us - came_us) / DAY_MICROSECONDS, 0)
     dated = ~np.isnan(ages)
     # A hundredth more is told apart in float32 at any age.
     return np.where(dated, ages, 1 + 1.01 * ages[dated].max(initial=0))

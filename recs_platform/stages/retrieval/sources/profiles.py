@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.time import DAY_MICROSECONDS
 from recs_platform.stages.retrieval.problem import FIRST_SEEN_AT, RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
 from recs_platform.stages.retrieval.sources.history import latest_items, retrieve_through
@@ -18,7 +19,6 @@ from recs_platform.stages.retrieval.top_n import best_of_matrix, unpack
 # The first of these that is known dates an item.
 _DATES = (c.PUBLISHED_AT, c.AVAILABLE_FROM, FIRST_SEEN_AT)
 _KINDS = (c.CREATOR, c.CATEGORY, c.TAGS)
-_DAY_US = 86_400_000_000
 _BLOCK_USERS = 16_384
 _KIND, _VALUE = "kind", "value"
 _Weight = Annotated[float, Field(ge=0, le=100, description="of this attribute in the score; 0 = not looked at")]
@@ -123,7 +123,7 @@ def item_priors(problem: RetrievalProblem, config: ProfilesConfig) -> NDArray[np
     """
     users = np.bincount(problem.preferences.columns, minlength=problem.n_items)
     dated = problem.catalogue.select(pl.coalesce(*_DATES).dt.epoch("us")).to_series()
-    age_days = (problem.as_of_us - dated.cast(pl.Float64).fill_null(-np.inf).to_numpy()) / _DAY_US
+    age_days = (problem.as_of_us - dated.cast(pl.Float64).fill_null(-np.inf).to_numpy()) / DAY_MICROSECONDS
     fresh = np.exp2(-np.maximum(age_days, 0) / config.half_life_days)
     return config.floor + users / users.max(initial=1) + config.freshness * fresh
 

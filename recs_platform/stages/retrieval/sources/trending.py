@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from recs_platform.contracts.time import DAY_MICROSECONDS
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
 from recs_platform.stages.retrieval.sources.popularity import retrieve_global
-
-_DAY_US = 86_400_000_000
 
 
 class TrendingConfig(SourceConfig):
@@ -48,7 +47,7 @@ def trending_scores(problem: RetrievalProblem, config: TrendingConfig) -> NDArra
 def faded_positives(problem: RetrievalProblem, half_life_days: float) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Flags of the positives among the interactions, and weight * 2 ** (-age / half-life) of each that is flagged."""
     liked = problem.weights > 0
-    age_days = (problem.as_of_us - problem.occurred_us[liked]) / _DAY_US
+    age_days = (problem.as_of_us - problem.occurred_us[liked]) / DAY_MICROSECONDS
     # Counted from as_of itself, every score of a data set that ended years ago would round to zero.
     age_days -= age_days.min(initial=np.inf)
     return liked, problem.weights[liked] * np.exp2(-age_days / half_life_days)

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from recs_platform.contracts.time import DAY_MICROSECONDS
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sessions import Sessions, last_steps, spans, split_sessions
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists, lists_of
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, product
 from recs_platform.stages.retrieval.top_n import best_of_rows, blocks_by_cost, excluded_mask, unpack
 
-_DAY_US = 86_400_000_000
 # Beyond so many half-lives a session fades no further: a score must stay above 0.
 _HALF_LIVES_MAX = 40
 # Stored values in one block: 4 million keep its products below about 200 MB.
@@ -104,7 +104,7 @@ def remember_sessions(problem: RetrievalProblem, config: VSKnnConfig) -> Session
     newest = np.argsort(-sessions.ended_us, kind="stable")
     newest = newest[trails.lengths[newest] > 1]
     past = trails.take(newest)
-    age_days = (sessions.ended_us.max(initial=0) - sessions.ended_us[newest]) / _DAY_US
+    age_days = (sessions.ended_us.max(initial=0) - sessions.ended_us[newest]) / DAY_MICROSECONDS
     half_lives = np.zeros(len(newest)) if config.half_life_days is None else age_days / config.half_life_days
     fading = np.exp2(-np.minimum(half_lives, _HALF_LIVES_MAX)).astype(np.float32)
     return SessionMemory(sessions, trails, past, sessions.users[newest], fading, _index(past, config))

@@ -19,16 +19,13 @@ from recs_platform.contracts.tables import (
     REMOVALS,
     TableContract,
 )
+from recs_platform.lake.column_types import polars_schema
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import removals, retention
-from recs_platform.stages.events.hashes import content_hash
+from recs_platform.stages.events.content_hashes import content_hash
 from recs_platform.stages.events.retention import RetentionReport, retain
 from recs_platform.warehouse.connection import connect
 
-TYPES = {
-    "VARCHAR": pl.String, "BIGINT": pl.Int64, "INTEGER": pl.Int32, "DOUBLE": pl.Float64, "DATE": pl.Date,
-    "TIMESTAMPTZ": pl.Datetime("us", "UTC"),
-}  # fmt: skip
 NOW = datetime(2020, 2, 1, 15, 30, tzinfo=UTC)
 INGESTED = datetime(2020, 1, 31, tzinfo=UTC)
 
@@ -39,7 +36,7 @@ def day(number: float) -> datetime:
 
 
 def frame(contract: TableContract, rows: Sequence[dict[str, object]]) -> pl.DataFrame:
-    schema = {column.name: TYPES[column.dtype] for column in contract.columns}
+    schema = polars_schema(contract.columns)
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
 
 
@@ -70,7 +67,7 @@ class RetainedHome:
             }
             for event, number in events
         ]  # fmt: skip
-        refused = [
+        rejected = [
             {
                 "file_hash": digest,
                 "line_number": line,
@@ -90,7 +87,7 @@ class RetainedHome:
             }
             for table in tables
         ]  # fmt: skip
-        for contract, found in ((EVENTS, rows), (QUARANTINE, refused), (INGESTIONS, ledger)):
+        for contract, found in ((EVENTS, rows), (QUARANTINE, rejected), (INGESTIONS, ledger)):
             self.lake.append(contract.name, frame(contract, found))
         return digest
 

@@ -7,7 +7,7 @@ import pytest
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
 from recs_platform.lake.tables import Lake
-from recs_platform.stages.events import hashes, land, load_sources, look_into_landing, pending
+from recs_platform.stages.events import content_hashes, land, load_sources, look_into_landing, pending
 from recs_platform_tests.contracts.sources.landed import Landed
 
 SOURCES = load_sources(Path(__file__).parents[4] / "dbt_like_sql" / "sources")
@@ -91,7 +91,7 @@ def test_links_odd_names_and_what_is_no_file_are_refused_by_name(home, raw):
     os.mkfifo(folder / "movies.csv")
     found = look_into_landing(home, SOURCES)
     assert found.files == ()
-    assert [(name, reason.split(";")[0]) for name, reason in found.refused] == [
+    assert [(name, reason.split(";")[0]) for name, reason in found.rejected] == [
         ("movielens/a\nb/tags.csv", "its name holds control characters"),
         ("movielens/movies.csv", "it is no regular file"),
         ("movielens/ratings.csv", "it is a symbolic link"),
@@ -122,7 +122,7 @@ def test_hashes_are_remembered_until_a_file_changes(home, raw, monkeypatch):
     land(home, SOURCES["movielens"], raw, dry_run=False)
     first = look_into_landing(home, SOURCES)
     read: list[Path] = []
-    monkeypatch.setattr(hashes, "content_hash", lambda path: read.append(path) or "new")
+    monkeypatch.setattr(content_hashes, "content_hash", lambda path: read.append(path) or "new")
     assert look_into_landing(home, SOURCES) == first
     assert read == []
     (home.landing / "movielens" / "ratings.csv").write_text("other")
@@ -141,9 +141,9 @@ def test_a_file_that_cannot_be_opened_is_refused_and_the_others_are_not(home, ra
             raise PermissionError(13, "Permission denied")
         return "hash"
 
-    monkeypatch.setattr(hashes, "content_hash", refuse)
+    monkeypatch.setattr(content_hashes, "content_hash", refuse)
     found = look_into_landing(home, SOURCES)
-    assert found.refused == (("movielens/ratings.csv", "cannot be read: Permission denied"),)
+    assert found.rejected == (("movielens/ratings.csv", "cannot be read: Permission denied"),)
     assert [file.source_file for file in found.files] == ["movielens/deep/movies.csv"]
 
 

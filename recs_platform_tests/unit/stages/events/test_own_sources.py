@@ -92,8 +92,8 @@ def test_a_broken_one_is_named_with_its_line_and_its_files_wait(tmp_path, yml, s
     sources = loaded(home)
     assert said in sources.broken["broken"]
     report, _ = take_in(home, sources)
-    assert [name for name, _ in report.refused] == ["broken/orders.csv"]
-    assert said in report.refused[0][1]
+    assert [name for name, _ in report.rejected] == ["broken/orders.csv"]
+    assert said in report.rejected[0][1]
     assert len(rows(home)) == 1
     with pytest.raises(UsageError, match="left out"):
         sources["broken"]

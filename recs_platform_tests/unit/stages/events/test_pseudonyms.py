@@ -118,9 +118,9 @@ def test_the_key_is_for_its_owner_alone_whatever_the_umask(home):
 def test_a_key_that_others_may_read_is_refused(home, lake, mode):
     key = create_key(home)
     home.pseudonym_key.chmod(mode)
-    with pytest.raises(UsageError, match="chmod 600") as refused:
+    with pytest.raises(UsageError, match="chmod 600") as rejected:
         open_privacy(home, lake, pseudonymize=True, **KEEP_ALL)
-    assert key.hex() not in str(refused.value)
+    assert key.hex() not in str(rejected.value)
     with pytest.raises(UsageError, match="chmod 600"):
         names_of(home, "u1")
 
@@ -202,7 +202,7 @@ def test_a_sealed_batch_on_its_way_counts_as_taken_in(home, lake):
 
 def test_pseudonyms_cannot_be_switched_off_over_pseudonyms(home, lake):
     key = open_privacy(home, lake, pseudonymize=True, **KEEP_ALL).key
-    with pytest.raises(UsageError, match="nothing was taken in"):
+    with pytest.raises(UsageError, match="nothing was ingested"):
         open_privacy(home, lake, pseudonymize=False, **KEEP_ALL)
     take_in(lake)
     with pytest.raises(UsageError, match="are pseudonyms"):

@@ -1,9 +1,9 @@
 import pytest
 
+from recs_platform.stages.events.archives import UnreadableFileError
 from recs_platform.stages.events.reading import read_records
 from recs_platform.stages.events.records import Scratch
 from recs_platform.stages.events.sources import SourceFile
-from recs_platform.stages.events.unpacking import UnreadableFileError
 from recs_platform.warehouse.connection import connect
 
 CSV = SourceFile(match="f.csv", format="csv", columns={"a": "varchar", "b": "varchar"}, tables=("events",))
@@ -46,9 +46,9 @@ def test_a_jsonl_file_without_faults_and_one_with_faults_read_the_same_records(c
     clean, nothing = read(con, tmp_path, JSONL, good)
     assert nothing == []
     assert clean == [(1, "1", 2, ["x", "y"]), (3, "é", 3, None), (4, '{"deep":true}', None, None)]
-    faulty, refused = read(con, tmp_path, JSONL, good + b'{"a": \n[1]\n{}\nnonsense')
+    faulty, rejected = read(con, tmp_path, JSONL, good + b'{"a": \n[1]\n{}\nnonsense')
     assert faulty == [*clean, (7, None, None, None)]
-    assert refused == [(5, "bad_json", '{"a": '), (6, "bad_json", "[1]"), (8, "bad_json", "nonsense")]
+    assert rejected == [(5, "bad_json", '{"a": '), (6, "bad_json", "[1]"), (8, "bad_json", "nonsense")]
 
 
 def test_a_value_of_another_type_than_declared_is_set_aside_not_blanked(con, tmp_path):

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recs_platform.contracts.home import Lock
 from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS, QUARANTINE, REMOVALS
 from recs_platform.lake.locks import exclusive
 from recs_platform.stages.events.removals import republished, settle_removals
-from recs_platform.stages.events.retention import BUILD_LOCK
 from recs_platform.warehouse.connection import connect
 from recs_platform_tests.unit.stages.events.retaining import NOW, RetainedHome, day, frame
 
@@ -29,7 +29,7 @@ def house(tmp_path) -> RetainedHome:
 
 
 def is_adding_up(house):
-    """Accepted = there + removed, and the same for refused rows, for every file of the ledger."""
+    """Accepted = there + removed, and the same for rejected rows, for every file of the ledger."""
     ledger, removed = house.rows(INGESTIONS), house.removals()
     for contract, column, table in (
         (EVENTS, "rows_accepted", "events"),
@@ -111,7 +111,7 @@ def test_only_files_without_anything_left_leave_landing(house):
     shutil.copy(house.home.landing / "s/old.jsonl", house.home.landing / "other/its.jsonl")
     (house.home.landing / "s/link.jsonl").symlink_to(house.home.landing / "s/young.jsonl")
     shutil.copy(house.home.landing / "s/old.jsonl", house.home.landing / "s/.coming.jsonl.part")
-    house.land("s/waiting.jsonl", "not taken in")
+    house.land("s/waiting.jsonl", "not ingested")
     report = house.retain(DAYS)
     assert report.landing_files == ("s/again.jsonl", "s/known long ago.jsonl", "s/old.jsonl")
     assert house.landed() == [
@@ -208,7 +208,7 @@ def test_without_events_or_quarantine_there_is_nothing_to_do(house):
 def test_it_waits_for_a_build_without_holding_ingestion_up(house):
     house.take_in("s/a.jsonl", [("old", 1)])
     before = house.versions()
-    with exclusive(house.home.locks / BUILD_LOCK):
+    with exclusive(house.home.lock(Lock.AS_OF)):
         report = house.retain(DAYS)
         assert report.postponed
         assert "as_of is held by process" in report.postponed

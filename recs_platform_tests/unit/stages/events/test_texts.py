@@ -1,11 +1,11 @@
-"""Text files of other makers are read as what they are, or refused whole."""
+"""Text files of other makers are read as what they are, or rejected whole."""
 
 import json
 
 import pytest
 
+from recs_platform.stages.events.archives import UnreadableFileError
 from recs_platform.stages.events.texts import as_plain_text
-from recs_platform.stages.events.unpacking import UnreadableFileError
 
 LINES = '{"a":1}\n{"a":"é"}\n'
 

@@ -5,7 +5,7 @@ import pytest
 from recs_platform.contracts.errors import ModelError
 from recs_platform.contracts.tables import EVENTS, ITEMS, USERS, EventType
 from recs_platform.stages.events.macros import prepare_macros
-from recs_platform.stages.events.minimization import Privacy
+from recs_platform.stages.events.privacy import Privacy
 from recs_platform.stages.events.pseudonyms import prepare, pseudonym
 from recs_platform.stages.events.validation import Origin, accepted_select, checked_select
 from recs_platform.warehouse.connection import connect

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import EventType
+from recs_platform.contracts.time import DAY_MICROSECONDS
 from recs_platform.stages.reranking.reasons import VERBS, add_reasons, group_popularity, item_popularity
 
-DAY_US = 86_400_000_000
-SINCE = 10 * DAY_US
+SINCE = 10 * DAY_MICROSECONDS
 HISTORY = {
     c.USER_ID: pl.String,
     c.ITEM_ID: pl.String,
@@ -59,7 +59,7 @@ def reason(user, item, history=(), neighbours=()) -> str:
 
 
 def event(user, item, kind="view", day=20, weight=0.5):
-    return (user, item, kind, day * DAY_US, weight)
+    return (user, item, kind, day * DAY_MICROSECONDS, weight)
 
 
 def test_the_nearest_item_of_the_own_history_comes_first():
@@ -127,7 +127,7 @@ def test_fewer_users_than_the_floor_are_not_counted_aloud():
     assert said(past.head(1).with_columns(pl.lit("d3").alias(c.ITEM_ID)), "d3") == (
         "chosen by few so far: published 2020-01-05"
     )
-    old = past.head(1).with_columns(pl.lit(DAY_US).alias("occurred_us"), pl.lit("u9").alias(c.USER_ID))
+    old = past.head(1).with_columns(pl.lit(DAY_MICROSECONDS).alias("occurred_us"), pl.lit("u9").alias(c.USER_ID))
     assert said(pl.concat([past.head(4), old])) == "popular: 5 users so far"
 
 

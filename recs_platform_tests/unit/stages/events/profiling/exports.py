@@ -6,7 +6,7 @@ from pathlib import Path
 from recs_platform.contracts.home import Home
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import ingest, land, load_sources, source_fault
-from recs_platform.stages.events.profiling.proposing import propose, write_source
+from recs_platform.stages.events.profiling.proposal import propose, write_source
 from recs_platform.warehouse.connection import connect
 
 NOW = datetime(2024, 12, 31, 23, tzinfo=UTC)
@@ -27,7 +27,7 @@ def run(con, reading, value):
 
 
 class Taken:
-    """A folder landed and taken in through the source that was written for it."""
+    """A folder landed and ingested through the source that was written for it."""
 
     def __init__(self, home: Home, folder: Path, zone: str = "UTC"):
         self.proposal = propose("shop", folder, zone)
@@ -46,5 +46,5 @@ class Taken:
         return sorted(found.select(columns).rows(), key=str)
 
     @property
-    def refused(self):
+    def rejected(self):
         return sum(file.rows_quarantined for file in self.report.files)

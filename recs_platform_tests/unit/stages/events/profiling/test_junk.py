@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recs_platform.contracts.errors import UsageError
-from recs_platform.stages.events.profiling.proposing import propose, write_source
+from recs_platform.stages.events.profiling.proposal import propose, write_source
 from recs_platform.stages.events.source_sql import source_fault
 from recs_platform.stages.events.sources import load_source
 

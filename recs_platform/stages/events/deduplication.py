@@ -13,8 +13,8 @@ import duckdb
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import ITEM_HISTORY, ITEMS, USER_HISTORY, USERS, Column, TableContract
 from recs_platform.lake.tables import Lake
-from recs_platform.stages.events.intake import StagedFile
 from recs_platform.stages.events.records import numbers_of
+from recs_platform.stages.events.staging import StagedFile
 from recs_platform.stages.events.validation import row_key
 from recs_platform.warehouse.clauses import instant_literal, quoted, text_literal
 
@@ -28,7 +28,7 @@ _ORDER, _PLACE, _KEY = "file_order", "file_row_number", "row_key"
 def find_repeats(
     con: duckdb.DuckDBPyConnection, contract: TableContract, files: Sequence[StagedFile], held: str
 ) -> dict[int, int]:
-    """Make `<table>_repeats(file_order, file_row_number)`, the staged rows that are not taken in; counts by file.
+    """Make `<table>_repeats(file_order, file_row_number)`, the staged rows that are not ingested; counts by file.
 
     Of several rows with one key the first stands (file order, then line); of items and users the last, because it
     replaces the others. A row of the relation `held` is a repeat too: of events and the like one with its key, of
@@ -115,7 +115,7 @@ def repeats_of(contract: TableContract) -> str:
 
 
 def accepted(contract: TableContract, files: Sequence[StagedFile]) -> str:
-    """Relation of the rows that are taken in, in the order of files and lines."""
+    """Relation of the rows that are ingested, in the order of files and lines."""
     columns = ", ".join(quoted(column.name) for column in contract.columns)
     rows = f"{_staged(contract, files)} anti join {repeats_of(contract)} using ({_ORDER}, {_PLACE})"
     return f"(select {columns} from {rows})"

@@ -1,6 +1,6 @@
-"""Refused rows while an ingestion is under way: each with its file, its line, why, and the record as it came.
+"""Rejected rows while an ingestion is under way: each with its file, its line, why, and the record as it came.
 
-Which rows are refused is told by `intake`; how a record is looked up, by `payloads`.
+Which rows are rejected is decided by `staging`; how a record is looked up, by `payloads`.
 """
 # ruff: noqa: S608 - relations are named by this package; values are literals built by text_literal
 
@@ -17,7 +17,7 @@ from recs_platform.stages.events.records import numbers_of
 from recs_platform.warehouse.clauses import instant_literal, quoted, text_literal
 
 QUARANTINED = "quarantined"
-_LOOKED_AT = "refused"
+_LOOKED_AT = "rejected"
 
 
 def make_quarantined(con: duckdb.DuckDBPyConnection) -> None:
@@ -26,27 +26,27 @@ def make_quarantined(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"create or replace temp table {QUARANTINED} ({columns})")
 
 
-def refuse_rows(con: duckdb.DuckDBPyConnection, file: PendingFile, table: str, refused: str, now: datetime) -> int:
+def quarantine_rows(con: duckdb.DuckDBPyConnection, file: PendingFile, table: str, rejected: str, now: datetime) -> int:
     """Add rows (line_number, reason_code, reason, payload) of a file, meant for a contract table; returns how many."""
     return numbers_of(
         con,
         f"insert into {QUARANTINED} select {text_literal(file.file_hash)}, {text_literal(file.source_file)}, "
         f"q.line_number, {text_literal(table)}, q.reason_code, q.reason, q.payload, {instant_literal(now)} "
-        f"from ({refused}) as q(line_number, reason_code, reason, payload) order by q.line_number, q.reason_code",
+        f"from ({rejected}) as q(line_number, reason_code, reason, payload) order by q.line_number, q.reason_code",
     )[0]
 
 
-def refuse_records(
+def quarantine_records(
     con: duckdb.DuckDBPyConnection,
     file: PendingFile,
     table: str,
-    refused: str,
+    rejected: str,
     now: datetime,
     *,
     path: Path,
     is_hidden: bool,
 ) -> int:
-    """As `refuse_rows`, a payload of NULL being the record as it came, which lies in `path`.
+    """As `quarantine_rows`, a payload of NULL being the record as it came, which lies in `path`.
 
     With `is_hidden` there is no payload: where ids are stored as pseudonyms, the record holds them as they are.
     """
@@ -54,7 +54,7 @@ def refuse_records(
         f"create or replace temp table {_LOOKED_AT} ({c.LINE_NUMBER} bigint, {c.REASON_CODE} varchar, "
         f"{c.REASON} varchar, {c.PAYLOAD} varchar)"
     )
-    con.execute(f"insert into {_LOOKED_AT} {refused}")
+    con.execute(f"insert into {_LOOKED_AT} {rejected}")
     file_format = file.kind.format_of(file.path.name) or "csv"
     lines = f"(select {c.LINE_NUMBER} from {_LOOKED_AT} where {c.PAYLOAD} is null and {str(not is_hidden).lower()})"
     payloads = look_up_payloads(con, path, file_format, file.kind.delimiter or ",", lines)
@@ -63,9 +63,9 @@ def refuse_records(
         f"select q.{c.LINE_NUMBER}, q.{c.REASON_CODE}, q.{c.REASON}, {payload} from {_LOOKED_AT} as q "
         f"left join {payloads} as p using ({c.LINE_NUMBER})"
     )
-    return refuse_rows(con, file, table, joined, now)
+    return quarantine_rows(con, file, table, joined, now)
 
 
-def forget_refused(con: duckdb.DuckDBPyConnection, file: PendingFile) -> None:
+def forget_quarantined(con: duckdb.DuckDBPyConnection, file: PendingFile) -> None:
     """Take a file's rows out again."""
     con.execute(f"delete from {QUARANTINED} where {c.FILE_HASH} = $1", [file.file_hash])

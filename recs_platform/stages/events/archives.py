@@ -1,6 +1,6 @@
 """Raw files made plain: decompressed to the last byte, so that a cut file is known before a row of it is accepted.
 
-What the plain bytes mean is read elsewhere.
+What the plain bytes mean is read in `reading`.
 """
 
 # pyarrow brings no types.
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from recs_platform.contracts.errors import ContractError
-from recs_platform.stages.events.faults import raise_disk_full
+from recs_platform.stages.events.disk_errors import raise_disk_full
 from recs_platform.stages.events.file_names import is_hidden, is_marker
 
 if TYPE_CHECKING:

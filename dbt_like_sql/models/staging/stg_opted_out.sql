@@ -1,14 +1,13 @@
--- What was said last counts, of what was said at once the withdrawal. A statement that claims a
--- time after it was heard counts from when it was heard; as a grant it yields to every withdrawal
--- that was heard with it or later. It is judged by known_at and by everything in the lake now: a
--- rebuild with an old known_at brings nobody back. Consents and profiles are told apart: either one
--- withholds.
+-- The latest statement counts; of two at the same time, the withdrawal. A statement dated after it
+-- was ingested counts from its ingestion; as a grant it yields to every withdrawal ingested with it
+-- or later. Statements by known_at and all in the lake now both count: a rebuild with an old
+-- known_at brings nobody back. Consents and profiles are separate: either one opts a person out.
 with consents as (
     select
         user_id,
         granted,
         least(occurred_at, ingested_at) as stated_at,
-        ingested_at as heard_at,
+        ingested_at as learned_at,
         occurred_at > ingested_at as is_ahead,
     from raw.consents
     where purpose = 'personalization'
@@ -21,10 +20,10 @@ statements as (
         user_id,
         granted,
         stated_at,
-        heard_at,
+        learned_at,
         is_ahead,
     from consents
-    where heard_at <= $known_at
+    where learned_at <= $known_at
     union all
     select
         'now' as knowledge,
@@ -32,7 +31,7 @@ statements as (
         user_id,
         granted,
         stated_at,
-        heard_at,
+        learned_at,
         is_ahead,
     from consents
     union all
@@ -42,7 +41,7 @@ statements as (
         user_id,
         consent_personalization as granted,
         valid_from as stated_at,
-        valid_from as heard_at,
+        valid_from as learned_at,
         false as is_ahead,
     from raw.user_history
     where valid_from <= $known_at
@@ -53,7 +52,7 @@ statements as (
         user_id,
         consent_personalization as granted,
         valid_from as stated_at,
-        valid_from as heard_at,
+        valid_from as learned_at,
         false as is_ahead,
     from raw.user_history
 ),
@@ -74,12 +73,12 @@ persons as (
         statements.knowledge,
         statements.statement,
         coalesce(identities.user_id, statements.user_id) as user_id,
-        max(statements.heard_at) filter (where statements.granted and statements.is_ahead)
-            as ahead_heard_at,
+        max(statements.learned_at) filter (where statements.granted and statements.is_ahead)
+            as ahead_learned_at,
         max(statements.stated_at) filter (where statements.granted and not statements.is_ahead)
             as surely_granted_at,
         max(statements.stated_at) filter (where not statements.granted) as withdrawn_at,
-        max(statements.heard_at) filter (where not statements.granted) as withdrawal_heard_at,
+        max(statements.learned_at) filter (where not statements.granted) as withdrawal_learned_at,
     from statements
     left join identities
         on
@@ -90,18 +89,18 @@ persons as (
     group by all
 ),
 
-withheld as (
+opted_out as (
     select user_id,
     from persons
     where
         withdrawn_at is not null
         and (surely_granted_at is null or surely_granted_at <= withdrawn_at)
-        and (ahead_heard_at is null or ahead_heard_at <= withdrawal_heard_at)
+        and (ahead_learned_at is null or ahead_learned_at <= withdrawal_learned_at)
 )
 
 select user_id,
-from withheld
+from opted_out
 union distinct
 select identities.anonymous_id as user_id,
 from identities
-where identities.user_id in (select withheld.user_id, from withheld)
+where identities.user_id in (select opted_out.user_id, from opted_out)

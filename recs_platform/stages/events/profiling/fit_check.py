@@ -1,17 +1,17 @@
-"""Whether a file has the columns that a source needs: told before it is landed, with the mapping that would do."""
+"""Whether a file has the columns that a source needs: checked before it is landed, with the mapping that would do."""
 
+from recs_platform.stages.events.archives import UnreadableFileError
 from recs_platform.stages.events.profiling.mapping import find_columns
 from recs_platform.stages.events.profiling.samples import Sample, read_sample
 from recs_platform.stages.events.raw_files import RawFile
 from recs_platform.stages.events.sources import SourceFile
-from recs_platform.stages.events.unpacking import UnreadableFileError
 
 _RECORDS = 200
 _NAMES = {"\t": "a tab"}
 
 
 def misfit(file: RawFile, kind: SourceFile) -> str | None:
-    """Why a file is not what the source takes it for, None when it is or when only the door can tell."""
+    """Why a file is not what the source takes it for, None when it is or when only ingestion can tell."""
     try:
         sample = read_sample(file, _RECORDS)
     except (UnreadableFileError, OSError):
@@ -29,10 +29,10 @@ def misfit(file: RawFile, kind: SourceFile) -> str | None:
 
 
 def _proposed(sample: Sample, kind: SourceFile) -> str:
-    """What the file's columns seem to be, empty where that cannot be told."""
+    """What the file's columns seem to be, empty where that cannot be guessed."""
     found = find_columns(kind.tables[0], sample.fields)
-    told = [f"{field.name} as {column}" for column, field in found.items() if field.name != column]
-    return f"; perhaps {', '.join(told)}" if told else ""
+    renamed = [f"{field.name} as {column}" for column, field in found.items() if field.name != column]
+    return f"; perhaps {', '.join(renamed)}" if renamed else ""
 
 
 def _named(delimiter: str | None) -> str:

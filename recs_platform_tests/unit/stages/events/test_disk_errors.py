@@ -4,7 +4,7 @@ import duckdb
 import pytest
 
 from recs_platform.contracts.errors import RecsError
-from recs_platform.stages.events.faults import raise_disk_full
+from recs_platform.stages.events.disk_errors import raise_disk_full
 
 
 @pytest.mark.parametrize(

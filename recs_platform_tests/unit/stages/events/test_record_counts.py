@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recs_platform.stages.events.counting import scan_text
+from recs_platform.stages.events.record_counts import scan_text
 
 
 def scan(tmp_path, content, *, quoted):

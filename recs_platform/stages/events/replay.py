@@ -1,4 +1,4 @@
-"""Files with refused rows taken in again, with the source's SQL and the file's content as they are now.
+"""Files with rejected rows replayed, with the source's SQL and the file's content as they are now.
 
 The result is that of a first load of the same files in the same order: what a file gave before is removed, and files
 whose rows were repeats of others, or that feed the catalogue, are decided again with it. Rows that were in the lake
@@ -16,12 +16,12 @@ import duckdb
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.home import Home
+from recs_platform.contracts.home import Home, Lock
 from recs_platform.contracts.tables import INGESTIONS, QUARANTINE, TableContract
 from recs_platform.lake.batches import REPLACES, next_number, open_batch, recover
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.tables import Lake
-from recs_platform.stages.events.deciding import (
+from recs_platform.stages.events.deduplication import (
     HISTORIES,
     accepted,
     find_repeats,
@@ -32,20 +32,19 @@ from recs_platform.stages.events.deciding import (
 from recs_platform.stages.events.ingestion import (
     AS_IT_COMES,
     CONTRACTS,
-    LOCK,
-    Door,
+    IngestContext,
     count_repeats,
     require_written,
     stage_files,
     working,
     write_table,
 )
-from recs_platform.stages.events.intake import Intake, StagedFile
 from recs_platform.stages.events.landing import PendingFile, look_into_landing
 from recs_platform.stages.events.ledger import LEDGER_ROWS, FileCounts, make_ledger
-from recs_platform.stages.events.minimization import Privacy
-from recs_platform.stages.events.refused_rows import QUARANTINED
-from recs_platform.stages.events.sources import SOURCE_TABLES, Source
+from recs_platform.stages.events.privacy import Privacy
+from recs_platform.stages.events.quarantined_rows import QUARANTINED
+from recs_platform.stages.events.sources import SOURCE_TABLES, DataSource
+from recs_platform.stages.events.staging import StagedFile, Staging
 from recs_platform.stages.events.validation import row_key
 from recs_platform.warehouse.clauses import text_literal
 
@@ -54,7 +53,7 @@ _CATALOGUE = tuple(contract.table for contract in SOURCE_TABLES.values() if cont
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """What a replay did, or would do: counts of the files taken in again, `before` and `after`.
+    """What a replay did, or would do: counts of the files replayed, `before` and `after`.
 
     `missing` names files that are no longer in landing and therefore stay as they are.
     """
@@ -86,7 +85,7 @@ class _Plan:
 def replay(
     home: Home,
     lake: Lake,
-    sources: Mapping[str, Source],
+    sources: Mapping[str, DataSource],
     con: duckdb.DuckDBPyConnection,
     *,
     now: datetime,
@@ -100,66 +99,68 @@ def replay(
     A file that lies in landing under its old name with another content replaces the old one. `batch` is None where
     there is nothing to replay, and on a dry run. Raises ModelError when a source's SQL is wrong; then nothing changes.
     """
-    door = Door(home, lake, sources, privacy, now, progress)
-    with exclusive(home.locks / LOCK, on_wait=progress):
+    context = IngestContext(home, lake, sources, privacy, now, progress)
+    with exclusive(home.lock(Lock.INGEST), on_wait=progress):
         recover(home.batches, lake, CONTRACTS)
-        plan = _plan(door, choose or _any)
+        plan = _plan(context, choose or _any)
         if not plan.files:
             return ReplayReport(None, (), (), plan.missing)
         number = next_number(lake)
-        with working(door, con) as intake:
-            plan = _stage_all(door, intake, plan, choose or _any)
+        with working(context, con) as staging:
+            plan = _stage_all(context, staging, plan, choose or _any)
             if dry_run:
-                folder = intake.scratch.folder / "rehearsal"
+                folder = staging.scratch.folder / "rehearsal"
                 folder.mkdir()
-                _write_batch(door, intake, plan, folder)
+                _write_batch(context, staging, plan, folder)
             else:
                 with open_batch(home.batches, number) as folder:
-                    _write_batch(door, intake, plan, folder)
+                    _write_batch(context, staging, plan, folder)
         recover(home.batches, lake, CONTRACTS)
-        return ReplayReport(None if dry_run else number, plan.before, tuple(intake.counts.values()), plan.missing)
+        return ReplayReport(None if dry_run else number, plan.before, tuple(staging.counts.values()), plan.missing)
 
 
 def _any(_counts: FileCounts) -> bool:
     return True
 
 
-def _stage_all(door: Door, intake: Intake, plan: _Plan, choose: Callable[[FileCounts], bool]) -> _Plan:
+def _stage_all(context: IngestContext, staging: Staging, plan: _Plan, choose: Callable[[FileCounts], bool]) -> _Plan:
     """Stage the files, and with them later ones of which a row turns out to repeat theirs; returns the wider plan."""
     while True:
-        stage_files(door, intake, plan.files)
-        repeating = _later_holders(door, intake, plan)
+        stage_files(context, staging, plan.files)
+        repeating = _later_holders(context, staging, plan)
         if not repeating:
             return plan
-        plan = _plan(door, choose, plan.removed | repeating)
-        intake.forget()
+        plan = _plan(context, choose, plan.removed | repeating)
+        staging.forget()
 
 
-def _later_holders(door: Door, intake: Intake, plan: _Plan) -> frozenset[str]:
+def _later_holders(context: IngestContext, staging: Staging, plan: _Plan) -> frozenset[str]:
     """Hashes of files that came after the first of the plan's, stay as they are, and hold a key that is staged."""
     holders: set[str] = set()
     since = min(plan.places[file.file_hash] for file in plan.files)
     for table, contract in SOURCE_TABLES.items():
-        files = intake.staged[table]
+        files = staging.staged[table]
         if contract.name in HISTORIES or not files:
             continue
-        kept, key = _without(lake_rows(door.lake, contract), plan.removed), row_key(contract)
+        kept, key = _without(lake_rows(context.lake, contract), plan.removed), row_key(contract)
         staged = parquet_rows(contract, [file.path for file in files])
         holders |= {
             str(row[0])
-            for row in intake.con.execute(
+            for row in staging.con.execute(
                 f"select distinct {c.FILE_HASH} from {kept} where {key} in (select {key} from {staged})"
             ).fetchall()
         }
     return frozenset(digest for digest in holders if plan.places.get(digest, -1) > since)
 
 
-def _plan(door: Door, choose: Callable[[FileCounts], bool], companions: frozenset[str] = frozenset()) -> _Plan:
-    ledger = _ledger(door.lake)
+def _plan(
+    context: IngestContext, choose: Callable[[FileCounts], bool], companions: frozenset[str] = frozenset()
+) -> _Plan:
+    ledger = _ledger(context.lake)
     came = {counts.source_file: place for place, (counts, _) in reversed(list(enumerate(ledger)))}
-    # A mended file was written later, and counts from when its name first came.
+    # A repaired file was written later, and counts from when its name first came.
     landed = sorted(
-        look_into_landing(door.home, door.sources).files, key=lambda file: came.get(file.source_file, len(ledger))
+        look_into_landing(context.home, context.sources).files, key=lambda file: came.get(file.source_file, len(ledger))
     )
     by_hash = {file.file_hash: file for file in reversed(landed)}
     hash_by_name = {file.source_file: file.file_hash for file in landed}
@@ -212,7 +213,7 @@ def _first_places(
 
 
 def _ledger(lake: Lake) -> list[tuple[FileCounts, datetime]]:
-    """The ledger's rows with their instants, in the order in which files were taken in."""
+    """The ledger's rows with their instants, in the order in which files were ingested."""
     if not lake.exists(INGESTIONS.name) or not lake.files(INGESTIONS.name):
         return []
     rows = pl.concat([pl.read_parquet(file) for file in lake.files(INGESTIONS.name)], how="diagonal_relaxed")
@@ -222,27 +223,29 @@ def _ledger(lake: Lake) -> list[tuple[FileCounts, datetime]]:
     return [(FileCounts(**{name: row[name] for name in names}), row[c.INGESTED_AT]) for row in ordered.to_dicts()]
 
 
-def _write_batch(door: Door, intake: Intake, plan: _Plan, folder: Path) -> None:
-    door.progress("finding duplicates")
+def _write_batch(context: IngestContext, staging: Staging, plan: _Plan, folder: Path) -> None:
+    context.progress("finding duplicates")
     fed = {table for file in plan.files for table in file.kind.tables}
     for table, contract in SOURCE_TABLES.items():
         if table in fed and contract.name in HISTORIES:
-            _write_catalogue(door, intake, plan, contract, folder)
+            _write_catalogue(context, staging, plan, contract, folder)
         elif table in fed:
-            _write_appended(door, intake, plan, contract, folder)
-    arrived = {file.file_hash: plan.arrived.get(file.file_hash, door.now) for file in intake.counts.values()}
-    make_ledger(intake.con, intake.counts.values(), arrived)
+            _write_appended(context, staging, plan, contract, folder)
+    arrived = {file.file_hash: plan.arrived.get(file.file_hash, context.now) for file in staging.counts.values()}
+    make_ledger(staging.con, staging.counts.values(), arrived)
     for contract, relation in ((QUARANTINE, QUARANTINED), (INGESTIONS, LEDGER_ROWS)):
-        kept = _without(lake_rows(door.lake, contract), plan.removed)
-        write_table(intake, contract, f"(from {kept} union all by name from {relation})", folder)
+        kept = _without(lake_rows(context.lake, contract), plan.removed)
+        write_table(staging, contract, f"(from {kept} union all by name from {relation})", folder)
     (folder / REPLACES).touch()
 
 
-def _write_appended(door: Door, intake: Intake, plan: _Plan, contract: TableContract, folder: Path) -> None:
+def _write_appended(
+    context: IngestContext, staging: Staging, plan: _Plan, contract: TableContract, folder: Path
+) -> None:
     """The rows of other files, then the new ones; those that were there before keep their ingested_at."""
-    stored, files = lake_rows(door.lake, contract), intake.staged[contract.table]
+    stored, files = lake_rows(context.lake, contract), staging.staged[contract.table]
     kept = _without(stored, plan.removed)
-    taken = count_repeats(intake, contract, find_repeats(intake.con, contract, files, kept))
+    taken = count_repeats(staging, contract, find_repeats(staging.con, contract, files, kept))
     key = row_key(contract)
     known = f"(select {key} as known_key, {c.INGESTED_AT} as known_from from {_only(stored, plan.removed)})"
     rows = (
@@ -250,38 +253,40 @@ def _write_appended(door: Door, intake: Intake, plan: _Plan, contract: TableCont
         f"from (select *, {key} as new_key from {accepted(contract, files)}) as n "
         f"left join {known} as k on n.new_key = k.known_key)"
     )
-    (others,) = intake.con.execute(f"select count(*) from {kept}").fetchall()[0]
-    write_table(intake, contract, f"(from {kept} union all by name from {rows})", folder)
-    require_written(intake, contract, folder, taken + int(others))
+    (others,) = staging.con.execute(f"select count(*) from {kept}").fetchall()[0]
+    write_table(staging, contract, f"(from {kept} union all by name from {rows})", folder)
+    require_written(staging, contract, folder, taken + int(others))
 
 
-def _write_catalogue(door: Door, intake: Intake, plan: _Plan, contract: TableContract, folder: Path) -> None:
+def _write_catalogue(
+    context: IngestContext, staging: Staging, plan: _Plan, contract: TableContract, folder: Path
+) -> None:
     """Put the rows in force again, arrival by arrival; from nothing where every file that fed the table is here."""
     history = HISTORIES[contract.name]
-    current, versions = lake_rows(door.lake, contract), lake_rows(door.lake, history)
+    current, versions = lake_rows(context.lake, contract), lake_rows(context.lake, history)
     if plan.is_catalogue_whole:
         current, versions = parquet_rows(contract, []), parquet_rows(history, [])
     repeats: dict[int, int] = {}
-    steps = _by_arrival(door, intake, plan, intake.staged[contract.table])
+    steps = _by_arrival(context, staging, plan, staging.staged[contract.table])
     for place, (instant, files) in enumerate(steps):
-        repeats |= find_repeats(intake.con, contract, files, current)
-        step = intake.scratch.folder / f"{contract.table}-step-{place}"
+        repeats |= find_repeats(staging.con, contract, files, current)
+        step = staging.scratch.folder / f"{contract.table}-step-{place}"
         step.mkdir()
-        write_catalogue(intake.con, contract, files, current, versions, folder=step, now=instant)
+        write_catalogue(staging.con, contract, files, current, versions, folder=step, now=instant)
         current = parquet_rows(contract, [step / f"{contract.table}.parquet"])
         versions = parquet_rows(history, [step / f"{history.table}.parquet"])
-    count_repeats(intake, contract, repeats)
-    write_table(intake, contract, current, folder)
-    write_table(intake, history, versions, folder)
+    count_repeats(staging, contract, repeats)
+    write_table(staging, contract, current, folder)
+    write_table(staging, history, versions, folder)
 
 
 def _by_arrival(
-    door: Door, intake: Intake, plan: _Plan, files: Sequence[StagedFile]
+    context: IngestContext, staging: Staging, plan: _Plan, files: Sequence[StagedFile]
 ) -> list[tuple[datetime, list[StagedFile]]]:
-    hashes = {order: counts.file_hash for (order, _), counts in intake.counts.items()}
+    hashes = {order: counts.file_hash for (order, _), counts in staging.counts.items()}
 
     def arrival(file: StagedFile) -> datetime:
-        return plan.in_force[hashes[file.order]] if plan.is_catalogue_whole else door.now
+        return plan.in_force[hashes[file.order]] if plan.is_catalogue_whole else context.now
 
     return [(instant, list(group)) for instant, group in groupby(sorted(files, key=arrival), key=arrival)]
 

@@ -1,6 +1,6 @@
 """Records on which a source's SQL fails, such as a number beyond its type: found by asking for ever fewer of them.
 
-SQL that fails whatever the records are is told in `source_sql`; how the others go on, in `intake`.
+SQL that fails whatever the records are is described in `source_sql`; how the others go on, in `staging`.
 """
 # ruff: noqa: S608 - relations are named by this package
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import duckdb
 
 from recs_platform.contracts import columns as c
+from recs_platform.stages.events.archives import UnreadableFileError
 from recs_platform.stages.events.records import ALL_RECORDS, show_records
-from recs_platform.stages.events.unpacking import UnreadableFileError
 
 FAILING = "failing_records"
 FAILING_MAX = 1000

@@ -4,7 +4,7 @@ import zipfile
 import pyarrow as pa
 import pytest
 
-from recs_platform.stages.events.unpacking import UnreadableFileError, unpack
+from recs_platform.stages.events.archives import UnreadableFileError, unpack
 
 CONTENT = b"user_id,item_id\n" + b"".join(b"%d,%d\n" % (i, i * i) for i in range(5000))
 

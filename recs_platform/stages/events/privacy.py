@@ -1,4 +1,4 @@
-"""What is kept of people and items at the door: which attributes, and whether ids are stored as they came.
+"""What is kept of people and items at ingestion: which attributes, and whether ids are stored as they came.
 
 Here are the decisions and the SQL of the allow-list; the SQL of pseudonyms and their key belong to `pseudonyms`.
 """
@@ -15,7 +15,7 @@ ALL = "*"
 
 @dataclass(frozen=True)
 class Privacy:
-    """How rows are made less telling as they are taken in; the default keeps everything as it came.
+    """How personal data is reduced as they are ingested; the default keeps everything as it came.
 
     With a `key`, user ids are stored as pseudonyms under it, and quarantined rows without their payload. The key is
     not part of the text of this object.
@@ -53,7 +53,7 @@ def kept_attributes_sql(column: str, allowed: Collection[str]) -> str:
 def dropped_attributes_sql(column: str, allowed: Collection[str]) -> str:
     """SQL (BIGINT) of how many top-level values `kept_attributes_sql` drops; JSON that is no object counts as one.
 
-    Nothing and a JSON null have no value to drop, and neither has text that is no JSON: that row is refused.
+    Nothing and a JSON null have no value to drop, and neither has text that is no JSON: that row is rejected.
     """
     if ALL in allowed:
         return "0::bigint"

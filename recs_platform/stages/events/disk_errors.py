@@ -1,4 +1,4 @@
-"""Faults of this machine, told from faults of a file: a good file must not be refused for a full disk."""
+"""Errors of this machine, kept apart from errors in a file: a full disk must not reject a good file."""
 
 import errno
 import os
@@ -14,5 +14,5 @@ def raise_disk_full(error: BaseException) -> None:
     is_full = isinstance(error, OSError) and error.errno in _FULL
     if is_full or any(sentence in str(error) for sentence in _SENTENCES):
         raise RecsError(
-            f"nothing was taken in: this machine could not write ({str(error).splitlines()[0]}); make room, run again"
+            f"nothing was ingested: this machine could not write ({str(error).splitlines()[0]}); make room, run again"
         ) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 from recs_platform.contracts.errors import ModelError, UsageError
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.stages.events.profiling.grouping import group_files
-from recs_platform.stages.events.profiling.writing import Understood, source_files, understand
+from recs_platform.stages.events.profiling.source_files import Understood, source_files, understand
 from recs_platform.stages.events.source_sql import source_fault
 from recs_platform.stages.events.sources import SOURCE_YML, load_source
 

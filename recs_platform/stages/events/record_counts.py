@@ -1,6 +1,6 @@
 """Records of a text file, counted from its bytes alone: the independent number that parsed rows are held against.
 
-No parser is asked here, and no value is looked at beyond quotes and line ends.
+Only quotes and line ends are looked at.
 """
 
 from array import array

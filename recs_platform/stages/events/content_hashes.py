@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from recs_platform.contracts.home import Home
+from recs_platform.lake.disk import replace_text
 
 _FILE = "landing_hashes.json"
 
@@ -35,11 +35,9 @@ class ContentHashes:
         if self._seen == self._known:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._path.with_suffix(f".{os.getpid()}.tmp")
         # A full disk must not stop a run for the sake of a memory.
         with suppress(OSError):
-            aside.write_text(json.dumps(self._seen), encoding="utf-8")
-            aside.replace(self._path)
+            replace_text(self._path, json.dumps(self._seen))
         self._known = dict(self._seen)
 
     def _read(self) -> dict[str, list[object]]:

@@ -11,7 +11,7 @@ import pytest
 
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
-from recs_platform.stages.events.profiling.proposing import propose, write_source
+from recs_platform.stages.events.profiling.proposal import propose, write_source
 from recs_platform_tests.unit.stages.events.profiling.exports import Taken, write
 
 
@@ -46,7 +46,7 @@ def test_a_shops_wide_file_feeds_events_and_items_in_german(home, tmp_path):
         ("007", at(2023, 1, 31, 23), False),
         ("008", at(2023, 1, 31, 23), True),
     ]
-    assert taken.refused == 0
+    assert taken.rejected == 0
 
 
 def test_days_and_clocks_in_two_columns_are_one_instant(home, tmp_path):
@@ -79,7 +79,7 @@ def test_a_news_sites_nested_parts_in_milliseconds(home, tmp_path):
         ("n1", "view", at(2024, 2, 1, 0, 0, 1), 0.5),
         ("n2", "share", at(2024, 2, 1, 0, 0, 2), None),
     ]
-    assert taken.refused == 1
+    assert taken.rejected == 1
     assert any("'popup'" in guess for guess in taken.proposal.guesses)
 
 

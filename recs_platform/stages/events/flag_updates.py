@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.home import Home
+from recs_platform.contracts.home import Home, Lock
 from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.tables import Lake
@@ -25,7 +25,6 @@ FOUND = "flags.event_flags"
 BOT_LIKE = "bot_like"
 # The number written under this name is the version of raw.events that was judged.
 TRANSACTION = "flags"
-_INGEST_LOCK = "ingest"
 
 
 def is_due(lake: Lake) -> bool:
@@ -38,10 +37,10 @@ def is_due(lake: Lake) -> bool:
 def flag_events(home: Home, lake: Lake, run: ModelRun, *, now: datetime, progress: Callable[[str], None]) -> bool:
     """Add the flags not there yet, `flagged_at` now, in one commit that records the version of raw.events.
 
-    `run` must be fresh: it reads the lake as it is once the ingestion that this call waits for, telling `progress` so,
-    is over. Killed, it has done all or nothing. Returns False, nothing written, where nothing is due.
+    `run` must be fresh: it reads the lake as it is after the ingestion that this call waits for, which it reports to
+    `progress`. Killed, it has done all or nothing. Returns False, nothing written, where nothing is due.
     """
-    with exclusive(home.locks / _INGEST_LOCK, on_wait=progress):
+    with exclusive(home.lock(Lock.INGEST), on_wait=progress):
         if not is_due(lake):
             return False
         for table in (FOUND, EVENT_FLAGS.name):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recs_platform.stages.events.minimization import dropped_attributes_sql, kept_attributes_sql
+from recs_platform.stages.events.privacy import dropped_attributes_sql, kept_attributes_sql
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 KEYS = st.sampled_from(["a", "A", "a.b", "a/b", "a~b", "$", "", "é", "e\u0301", "'", '"', "0", "*a", " a"]) | TEXTS

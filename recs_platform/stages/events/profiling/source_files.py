@@ -120,7 +120,7 @@ def _kind(each: Understood, shared: set[str], everything: Mapping[str, str]) -> 
 
 
 def _required(each: Understood) -> list[str]:
-    """Columns of the file without which no row of it could be taken in."""
+    """Columns of the file without which no row of it could be ingested."""
     needed = [
         name
         for fed in each.fed
@@ -141,7 +141,7 @@ def _sql(table: str, selects: Sequence[tuple[Understood, Fed]], *, is_shared: bo
 
 def _head(table: str, selects: Sequence[tuple[Understood, Fed]]) -> list[str]:
     files = ", ".join(each.group.match for each, _ in selects)
-    lines = [f"Rows of {table} from {files}. Guesses are marked; mend them here, then `recs source check`."]
+    lines = [f"Rows of {table} from {files}. Guesses are marked; repair them here, then `recs source check`."]
     for each, fed in selects:
         if each.unused and fed is each.fed[0]:
             lines.append(f"{each.group.match}: not used: {', '.join(each.unused)}.")

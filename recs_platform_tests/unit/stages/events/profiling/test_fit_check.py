@@ -5,7 +5,7 @@ import pytest
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
 from recs_platform.stages.events import land, load_sources
-from recs_platform.stages.events.profiling.fitting import misfit
+from recs_platform.stages.events.profiling.fit_check import misfit
 from recs_platform_tests.unit.stages.events.profiling.exports import write
 
 CONTRACT = load_sources(Path(__file__).parents[5] / "dbt_like_sql" / "sources")["contract"]
