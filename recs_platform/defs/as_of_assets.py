@@ -5,13 +5,22 @@ from typing import Any
 
 import dagster as dg
 
-from recs_platform.contracts.tables import TableContract
+from recs_platform.contracts.tables import INPUTS, TableContract
 from recs_platform.defs import metadata
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.defs.resources import AsOfResource
 
+INPUTS_KEY = metadata.asset_key(INPUTS.name)
 Results = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
+RAW = "raw"
 Body = Callable[[dg.AssetExecutionContext, AsOfResource], Results]
+
+
+def with_inputs(key: dg.AssetKey, deps: Iterable[dg.AssetKey]) -> list[dg.AssetKey]:
+    """Dependencies of an as-of asset: whatever reads raw tables goes by the inputs of its as-of."""
+    given = list(deps)
+    reads_raw = any(dep.path[0] == RAW for dep in given)
+    return [*given, INPUTS_KEY] if reads_raw and key != INPUTS_KEY else given
 
 
 def as_of_asset(
@@ -28,7 +37,7 @@ def as_of_asset(
     """An asset of one table or artifact; `schema` is given where it is a table. The body yields its result."""
     return dg.asset(
         key=key,
-        deps=list(deps),
+        deps=with_inputs(key, deps),
         description=description,
         group_name=group,
         kinds=set(kinds),
@@ -55,7 +64,7 @@ def as_of_tables(
         specs=[
             dg.AssetSpec(
                 metadata.asset_key(contract.name),
-                deps=list(deps),
+                deps=with_inputs(metadata.asset_key(contract.name), deps),
                 group_name=group,
                 owners=metadata.OWNERS,
                 kinds=set(kinds),

@@ -19,6 +19,7 @@ from recs_platform.contracts.tables import (
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
 from recs_platform.defs.resources import HomeResource
+from recs_platform.defs.staleness import LOG_VERSION
 from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.ingestion import quarantine as quarantining
 from recs_platform.pipeline.platform import Platform
@@ -72,6 +73,7 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
                 yield dg.MaterializeResult(
                     asset_key=metadata.asset_key(table.name),
                     metadata=metadata.table_metadata(rows, preview, **facts.numbers(table)) | facts.tables(table),
+                    data_version=LOG_VERSION,
                 )
         yield facts.balance()
         yield facts.quarantine_rate()
