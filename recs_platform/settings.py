@@ -105,7 +105,7 @@ class EventWeightSettings(BaseModel):
 
 
 class TrainingSettings(BaseModel):
-    """How much past a ranker learns from: windows are added, newest first, until all minima are met."""
+    """How much past a ranker learns from: windows are added, newest first, until they are and hold enough."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -9,12 +9,15 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from recs_platform.contracts.tables import VERDICTS
 from recs_platform.defs.assets.releases import RELEASE_KEY
 from recs_platform.lake.artifacts import artifact, sealed_versions
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.data_versions import data_version, known_files
+from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.training.champion import choose_champion
+from recs_platform.stages.reports.verdicts import Judgement, verdict_rows
 from recs_platform_tests.homes import (
     Built,
     CommandLine,
@@ -57,11 +60,13 @@ def withdraw(platform: Platform, person: str) -> None:
 
 @pytest.fixture(scope="module")
 def withdrawn(taken_in: Platform, person: str, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Lists and a release after the withdrawal."""
+    """Lists and a release after the withdrawal; what the reports say of them is tested elsewhere."""
     platform = copy_home(taken_in, tmp_path_factory.mktemp("withdrawn") / "home")
     withdraw(platform, person)
     known_at = datetime.now(UTC)
     make_lists(platform, AS_OF, known_at)
+    judged = verdict_rows("quality", [Judgement("lists", "pass", "as good as before")], as_of=AS_OF)
+    write_frames(platform, VERDICTS, [judged], AS_OF)
     make(platform, AS_OF, dg.AssetSelection.assets(RELEASE_KEY), known_at)
     return Built(platform, AS_OF, known_at)
 
