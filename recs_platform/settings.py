@@ -104,6 +104,23 @@ class EventWeightSettings(BaseModel):
     dismiss: _Weight = 0.0
 
 
+class TrainingSettings(BaseModel):
+    """How much past a ranker learns from: windows are added, newest first, until all minima are met."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    windows_min: Annotated[
+        int, Field(ge=1, le=1000, description="windows a ranker learns from, while the history has so many")
+    ] = 8
+    positives_min: Annotated[
+        int, Field(ge=0, le=10**9, description="more windows are added until they hold so many positives")
+    ] = 500
+    users_min: Annotated[int, Field(ge=0, le=10**9, description="or until one of them holds so many users")] = 200
+    pooled_users_min: Annotated[
+        int, Field(ge=0, le=10**9, description="users in all test windows below which `auto` holds out per user")
+    ] = 200
+
+
 class SegmentSettings(BaseModel):
     """How users are grouped by what they do."""
 
@@ -203,6 +220,7 @@ class Settings(BaseSettings):
     privacy: Annotated[PrivacySettings, Shapes("nothing")] = PrivacySettings()
     outliers: Annotated[OutlierSettings, Shapes("sql")] = OutlierSettings()
     event_weights: Annotated[EventWeightSettings, Shapes("sql")] = EventWeightSettings()
+    training: Annotated[TrainingSettings, Shapes("ranker")] = TrainingSettings()
     segments: Annotated[SegmentSettings, Shapes("build")] = SegmentSettings()
     retrieval: Annotated[RetrievalSettings, Shapes("retrieval_config")] = RetrievalSettings()
 

@@ -1,6 +1,7 @@
 """Small homes for tests of the whole graph: settings, runs, hashes, the command line. Truths are tested elsewhere."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,8 +17,9 @@ import pytest
 from recs_platform.cli import main
 from recs_platform.contracts.tables import LISTS
 from recs_platform.contracts.time import as_of_key
-from recs_platform.defs.assembly import build_definitions
-from recs_platform.defs.partitions import AS_OF_PARTITIONS, KNOWN_AT_TAG
+from recs_platform.defs.assembly import definitions_of
+from recs_platform.defs.partitions import AS_OF_PARTITIONS
+from recs_platform.defs.resources import KNOWN_AT_TAG
 from recs_platform.pipeline.platform import Platform, sql_folder
 from recs_platform.settings import Settings
 from recs_platform.warehouse.hashing import content_hash
@@ -56,11 +58,24 @@ def platform_at(home: Path, **settings: Any) -> Platform:
 
 
 def copy_home(source: Platform, target: Path, *, without: Iterable[str] = (), **settings: Any) -> Platform:
-    """A copy of a home to write into, less the named artifacts."""
-    shutil.copytree(source.home.root, target)
-    for name in without:
-        shutil.rmtree(target / "artifacts" / name, ignore_errors=True)
+    """A copy of a home to write into, less the named artifacts.
+
+    Parquet of the lake and of artifacts is linked: the platform never changes such a file, and a test that does must
+    write a new one in its place.
+    """
+    left_out = {str(source.home.artifacts / name) for name in without}
+    shutil.copytree(
+        source.home.root,
+        target,
+        copy_function=_link_or_copy,
+        ignore=lambda folder, names: [name for name in names if str(Path(folder, name)) in left_out],
+    )
     return platform_at(target, **settings)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    is_immutable = source.endswith(".parquet") and {"lake", "artifacts"} & set(Path(source).parts)
+    (os.link if is_immutable else shutil.copy2)(source, target)
 
 
 def ignore(_kind: str, _text: str) -> None:
@@ -72,7 +87,7 @@ def execute(platform: Platform, job: str, *, key: str | None, **options: Any) ->
     with dg.DagsterInstance.ephemeral() as instance:
         if key is not None:
             instance.add_dynamic_partitions(str(AS_OF_PARTITIONS.name), [key])
-        job_def = build_definitions(platform).resolve_job_def(job)
+        job_def = definitions_of(platform).resolve_job_def(job)
         return job_def.execute_in_process(instance=instance, partition_key=key, raise_on_error=False, **options)
 
 
@@ -83,15 +98,18 @@ def take_in(platform: Platform) -> None:
 
 def make_lists(platform: Platform, as_of: datetime, known_at: datetime | None = None) -> None:
     """Everything that recommendations.lists needs, the segments, and nothing after them."""
-    graph = build_definitions(platform).resolve_asset_graph()
-    lists = dg.AssetKey(LISTS.name.split("."))
-    needed = (
-        dg.AssetSelection.assets(lists).upstream() | dg.AssetSelection.groups("segments")
-    ) - dg.AssetSelection.groups("events")
-    siblings = {key for needed_key in needed.resolve(graph) for key in graph.get(needed_key).execution_set_asset_keys}
+    lists = dg.AssetSelection.assets(dg.AssetKey(LISTS.name.split(".")))
+    make(platform, as_of, lists.upstream() | dg.AssetSelection.groups("segments"), known_at)
+
+
+def make(platform: Platform, as_of: datetime, chosen: dg.AssetSelection, known_at: datetime | None = None) -> None:
+    """The chosen assets, with those that one step makes together; events stay as they are."""
+    graph = definitions_of(platform).resolve_asset_graph()
+    keys = (chosen - dg.AssetSelection.groups("events")).resolve(graph)
+    siblings = {sibling for key in keys for sibling in graph.get(key).execution_set_asset_keys}
     tags = {} if known_at is None else {KNOWN_AT_TAG: known_at.isoformat()}
     result = execute(platform, "build", key=as_of_key(as_of), asset_selection=sorted(siblings), tags=tags)
-    assert result.success, [event.message for event in result.all_events if event.is_failure]
+    assert result.success, failures(result)
 
 
 def failures(result: dg.ExecuteInProcessResult) -> str:

@@ -83,6 +83,12 @@ RECS_TOML = """\
 # [retrieval.sources.trending]    # parameters of a source; every source has enabled and weight
 # half_life_days = 3.0
 
+# [training]
+# windows_min = 8           # windows a ranker learns from, while the history has so many
+# positives_min = 500       # more windows are added until they hold so many positives
+# users_min = 200           # or until one of them holds so many users
+# pooled_users_min = 200    # users in all test windows below which evaluation_protocol "auto" holds out per user
+
 # [segments]
 # clusters_max = 8          # greatest number of behavioural clusters tried
 # min_share = 0.02          # smaller clusters join their nearest

@@ -116,6 +116,7 @@ TARGET = "target"
 IMPORTANCE = "importance"
 
 # Retrieval, ranking, recommendations
+IS_AVAILABLE = "is_available"
 NEIGHBOUR_ID = "neighbour_id"
 SOURCES = "sources"
 FUSED_SCORE = "fused_score"

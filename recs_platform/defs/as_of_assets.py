@@ -8,10 +8,10 @@ import dagster as dg
 from recs_platform.contracts.tables import TableContract
 from recs_platform.defs import metadata
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
-from recs_platform.defs.resources import AS_OF_RESOURCES
+from recs_platform.defs.resources import AsOfResource
 
 Results = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
-Body = Callable[[dg.AssetExecutionContext], Results]
+Body = Callable[[dg.AssetExecutionContext, AsOfResource], Results]
 
 
 def as_of_asset(
@@ -34,7 +34,6 @@ def as_of_asset(
         kinds=set(kinds),
         owners=metadata.OWNERS,
         partitions_def=AS_OF_PARTITIONS,
-        required_resource_keys=set(AS_OF_RESOURCES),
         check_specs=list(check_specs),
         code_version=code_version,
         metadata={} if schema is None else metadata.definition_metadata(key, schema),
@@ -67,5 +66,4 @@ def as_of_tables(
         ],
         check_specs=list(check_specs),
         partitions_def=AS_OF_PARTITIONS,
-        required_resource_keys=set(AS_OF_RESOURCES),
     )

@@ -1,6 +1,7 @@
 """Builds the definitions of one home: the eight stages in the order data flows, jobs, automation, resources."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import dagster as dg
 
@@ -40,3 +41,9 @@ def build_definitions(
         loggers={"file": file_logger(platform)},
         executor=dg.in_process_executor,
     )
+
+
+@lru_cache(maxsize=4)
+def definitions_of(platform: Platform) -> dg.Definitions:
+    """The same, built once a process for each of the last few homes."""
+    return build_definitions(platform)

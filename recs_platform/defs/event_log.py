@@ -37,6 +37,7 @@ class EventLog(SqliteEventLogStorage):
 
     def __init__(self, home: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: dict[str, Engine] = {}
+        self._tables: set[str] = set()
         # The folder that Dagster would choose itself.
         super().__init__(str(Path(home) / "history" / "runs"), inst_data)
 
@@ -48,10 +49,11 @@ class EventLog(SqliteEventLogStorage):
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> "EventLog":
         return cls(str(config_value["home"]), inst_data)
 
-    @property
-    def supports_asset_checks(self) -> bool:
-        """Dagster looks for the table at each check; this version always made it."""
-        return True
+    def has_table(self, table_name: str) -> bool:
+        """Dagster opens the file for it hundreds of times a run; a table that was there stays."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     def get_dynamic_partitions(self, partitions_def_name: str) -> Sequence[str]:
         """In order of time; Dagster's own order is that in which they were added."""

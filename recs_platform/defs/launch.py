@@ -12,16 +12,16 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from typing import Any
 
 import dagster as dg
 
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import as_of_key
-from recs_platform.defs.assembly import build_definitions
-from recs_platform.defs.jobs import BUILD, INGEST
-from recs_platform.defs.partitions import AS_OF_PARTITIONS, FORCED, FORCED_TAG, KNOWN_AT_TAG
-from recs_platform.defs.resources import process_tags
+from recs_platform.defs.assembly import definitions_of
+from recs_platform.defs.jobs import BUILD, INGEST, LOGGING
+from recs_platform.defs.partitions import AS_OF_PARTITIONS
+from recs_platform.defs.resources import FORCED, FORCED_TAG, KNOWN_AT_TAG, as_of_config, process_tags
 from recs_platform.defs.workspace import runs_under
 from recs_platform.pipeline.event_span import require_possible
 from recs_platform.pipeline.ingestion.quarantine import REPLAY_TAG, QuarantineFilter
@@ -70,22 +70,22 @@ class RunFailed(RecsError):
 
 def ingest(platform: Platform, instance: dg.DagsterInstance, watch: Callable[[str, str], None]) -> Outcome:
     """Run `ingest`. Raises RunFailed."""
-    return _run(instance, _definitions(platform), INGEST, {}, None, watch)
+    return _run(instance, definitions_of(platform), INGEST, {}, None, watch)
 
 
 def replay(
     platform: Platform, instance: dg.DagsterInstance, which: QuarantineFilter, watch: Callable[[str, str], None]
 ) -> Outcome:
     """Run `ingest` on the chosen files with refused rows in the place of new ones. Raises RunFailed."""
-    return _run(instance, _definitions(platform), INGEST, {REPLAY_TAG: which.to_tag()}, None, watch)
+    return _run(instance, definitions_of(platform), INGEST, {REPLAY_TAG: which.to_tag()}, None, watch)
 
 
 def planned_assets(platform: Platform, instance: dg.DagsterInstance, plan: BuildPlan) -> list[PlannedAsset]:
     """What `build` would make, in an order in which it can be made; nothing where it is up to date."""
     if not plan.runs:
         return []
-    made = _definitions(platform).resolve_job_def(BUILD).asset_layer.executable_asset_keys
-    order = _definitions(platform).resolve_asset_graph().toposorted_asset_keys
+    made = definitions_of(platform).resolve_job_def(BUILD).asset_layer.executable_asset_keys
+    order = definitions_of(platform).resolve_asset_graph().toposorted_asset_keys
     return [
         PlannedAsset(".".join(key.path), _why(".".join(key.path), plan), _last_rows(instance, key))
         for key in order
@@ -129,12 +129,8 @@ def build(
     tags = {FORCED_TAG: FORCED} if forced else {}
     if known_at is not None:
         tags[KNOWN_AT_TAG] = known_at.isoformat()
-    return _run(instance, _definitions(platform), BUILD, tags, key, watch)
-
-
-@cache
-def _definitions(platform: Platform) -> dg.Definitions:
-    return build_definitions(platform)
+    chosen = as_of_config(force=forced, known_at=known_at)
+    return _run(instance, definitions_of(platform), BUILD, tags, key, watch, chosen)
 
 
 def _run(
@@ -144,6 +140,7 @@ def _run(
     tags: Mapping[str, str],
     partition_key: str | None,
     watch: Callable[[str, str], None],
+    run_config: Mapping[str, Any] | None = None,
 ) -> Outcome:
     job_def = definitions.resolve_job_def(job)
     run_id = str(uuid.uuid4())
@@ -153,6 +150,7 @@ def _run(
             partition_key=partition_key,
             run_id=run_id,
             tags={**process_tags(run_id), **tags},
+            run_config=None if run_config is None else {**LOGGING, **run_config},
             raise_on_error=False,
         )
     outcome = _outcome(result.run_id, result.success, result.all_events)

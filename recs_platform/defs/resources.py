@@ -1,74 +1,122 @@
-"""Resources of a run: the platform, and the lock that lets one graph run write at a time. No stage logic.
-
-The platform comes first in every run, so it also notes which process carries the run.
-"""
+"""Resources of a run: the platform of its home, and the as-of run that its steps share."""
 
 import os
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
+from pydantic import Field, PrivateAttr
 
+from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Lock
+from recs_platform.contracts.time import parse_instant
 from recs_platform.lake.locks import at_work, exclusive
 from recs_platform.lake.processes import process_name
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.build_records import raw_versions
 from recs_platform.pipeline.platform import Platform
 
-PLATFORM = "platform"
-AS_OF_LOCK = "as_of_lock"
+HOME = "home"
+AS_OF_RUN = "as_of_run"
 PID_TAG = "recs/pid"
 PROCESS_TAG = "recs/process"
 PARTITION_TAG = "dagster/partition"
-AS_OF_RESOURCES = frozenset({PLATFORM, AS_OF_LOCK})
+KNOWN_AT_TAG = "recs/known_at"
+# A run with this tag may be as of an instant that would be refused as a mistake.
+FORCED_TAG, FORCED = "recs/forced", "true"
 
 
-def platform_of(context: dg.AssetExecutionContext) -> Platform:
-    """The run's platform."""
-    return context.resources.platform
+class HomeResource(dg.ConfigurableResource[Any]):
+    """Settings, lake and SQL models of one home."""
+
+    made: dg.ResourceDependency[Platform]
+
+    @property
+    def platform(self) -> Platform:
+        return self.made
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["HomeResource", None, None]:
+        with carrying(context):
+            yield self
 
 
-class AsOfRuns:
-    """The as-of run of a Dagster run, made when its first step asks for it and closed when the Dagster run ends.
+class AsOfResource(dg.ConfigurableResource[Any]):
+    """What one build shares, and what an operator may choose for it. One build of a home runs at a time."""
 
-    `raw_versions`: versions of the raw tables when the lock was taken, what a record of the build may say it was made
-    from.
-    """
+    made: dg.ResourceDependency[Platform]
+    force: bool = Field(
+        default=False, description="Build an as-of after now, or long after the last event, all the same."
+    )
+    known_at: str = Field(
+        default="",
+        description="Use only rows ingested by this instant, such as 2017-02-20T15; empty: the run's start.",
+    )
+    _runs: dict[tuple[datetime, datetime], AsOfRun] = PrivateAttr(
+        default_factory=dict[tuple[datetime, datetime], AsOfRun]
+    )
+    _raw_versions: dict[str, int] = PrivateAttr(default_factory=dict[str, int])
 
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-        self._raw_versions = raw_versions(platform)
-        self._runs: dict[tuple[datetime, datetime], AsOfRun] = {}
+    @property
+    def platform(self) -> Platform:
+        return self.made
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["AsOfResource", None, None]:
+        """Hold `<home>/locks/as_of` for the length of the run, waiting for the run that holds it."""
+        log = context.log
+
+        def say(message: str) -> None:
+            if log is not None:
+                log.warning(message)
+
+        with carrying(context), exclusive(self.platform.home.lock(Lock.AS_OF), on_wait=say):
+            self._raw_versions = raw_versions(self.platform)
+            try:
+                yield self
+            finally:
+                for run in self._runs.values():
+                    run.close()
 
     def take(self, as_of: datetime, known_at: datetime) -> AsOfRun:
-        """The same object for the same two instants."""
+        """The run as of an instant, made when the first step asks for it; the same object for the same instants."""
         key = (as_of, known_at)
         if key not in self._runs:
-            self._runs[key] = AsOfRun(self._platform, as_of, known_at, raw_versions=self._raw_versions)
+            self._runs[key] = AsOfRun(self.platform, as_of, known_at, raw_versions=self._raw_versions)
         return self._runs[key]
 
-    def close(self) -> None:
-        for run in self._runs.values():
-            run.close()
+    def is_forced(self, run: dg.DagsterRun) -> bool:
+        """Whether an as-of that looks like a mistake may be built."""
+        return self.force or run.tags.get(FORCED_TAG) == FORCED
+
+    def known_instant(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:
+        """Up to when the run knows: what its config or its tag says, else its creation; the same for all its steps."""
+        said = self.known_at or run.tags.get(KNOWN_AT_TAG)
+        if said:
+            return parse_instant(said)
+        record = instance.get_run_record_by_id(run.run_id)
+        if record is None:
+            raise UsageError(f"run {run.run_id} is not recorded in this instance")
+        return record.create_timestamp.astimezone(UTC)
 
 
-@dg.resource(description="Held by one as-of run at a time; the kernel frees it when the process dies")
-def as_of_lock(context: dg.InitResourceContext) -> Iterator[AsOfRuns]:
-    """Take `<home>/locks/as_of` for the length of the run, waiting for the run that holds it."""
-    platform: Platform = context.resources.platform
-    log = context.log
+def as_of_config(*, force: bool, known_at: datetime | None) -> dict[str, Any]:
+    """The run config of a build."""
+    chosen = {"force": force, "known_at": "" if known_at is None else known_at.isoformat()}
+    return {"resources": {AS_OF_RUN: {"config": chosen}}}
 
-    def say(message: str) -> None:
-        if log is not None:
-            log.warning(message)
 
-    with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
-        runs = AsOfRuns(platform)
-        try:
-            yield runs
-        finally:
-            runs.close()
+@contextmanager
+def carrying(context: dg.InitResourceContext) -> Generator[None, None, None]:
+    """Note for the length of a run which process carries it, and on what it works."""
+    if context.instance is None or context.run is None:
+        yield
+        return
+    context.instance.add_run_tags(context.run.run_id, process_tags(context.run.run_id))
+    with at_work(named_work(context.run)):
+        yield
 
 
 def process_tags(run_id: str) -> dict[str, str]:
@@ -85,20 +133,7 @@ def named_work(run: dg.DagsterRun) -> str:
     return f"run {run.run_id[:8]} of {run.job_name}" + (f" as of {key}" if key else "")
 
 
-def build_resources(platform: Platform) -> dict[str, dg.ResourceDefinition]:
+def build_resources(platform: Platform) -> dict[str, Any]:
     """Resources by the keys that assets ask for."""
-
-    def carried(context: dg.InitResourceContext) -> Iterator[Platform]:
-        if context.instance is None or context.run is None:
-            yield platform
-            return
-        context.instance.add_run_tags(context.run.run_id, process_tags(context.run.run_id))
-        with at_work(named_work(context.run)):
-            yield platform
-
-    return {
-        PLATFORM: dg.ResourceDefinition(carried, description="Settings, lake and SQL models of one home"),
-        AS_OF_LOCK: dg.ResourceDefinition(
-            as_of_lock.resource_fn, required_resource_keys={PLATFORM}, description=as_of_lock.description
-        ),
-    }
+    made = dg.ResourceDefinition.hardcoded_resource(platform)
+    return {HOME: HomeResource(made=made), AS_OF_RUN: AsOfResource(made=made)}

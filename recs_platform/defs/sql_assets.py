@@ -11,7 +11,7 @@ from recs_platform.contracts.tables import RAW_TABLES
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
 from recs_platform.defs.partitions import AS_OF_PARTITIONS, run_of
-from recs_platform.defs.resources import AS_OF_RESOURCES
+from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_checks import model_check_results, model_check_specs
 from recs_platform.pipeline.platform import Platform
 from recs_platform.warehouse.lineage import ColumnEdge, stored_lineage
@@ -85,8 +85,8 @@ def _sql_asset(platform: Platform, model: Model, group: str) -> dg.AssetsDefinit
         check_specs=model_check_specs(platform, model),
         code_version=model.hash,
     )
-    def table(context: dg.AssetExecutionContext) -> Results:
-        run = run_of(context)
+    def table(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        run = run_of(context, as_of_run)
         with run.models() as models:
             yield _materialize(run.platform, model, models)
 
@@ -101,11 +101,10 @@ def _shared_step(platform: Platform, models: Sequence[Model], schema: str, group
         specs=[_spec(platform, model, group) for model in models],
         check_specs=[spec for model in models for spec in model_check_specs(platform, model)],
         partitions_def=AS_OF_PARTITIONS,
-        required_resource_keys=set(AS_OF_RESOURCES),
         can_subset=True,
     )
-    def tables(context: dg.AssetExecutionContext) -> Results:
-        run = run_of(context)
+    def tables(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        run = run_of(context, as_of_run)
         chosen = [model for model in models if metadata.asset_key(model.name) in context.selected_asset_keys]
         with run.models() as models_run:
             for model in chosen:

@@ -15,7 +15,7 @@ import polars as pl
 
 from recs_platform.contracts.tables import RAW_TABLES
 from recs_platform.defs import metadata
-from recs_platform.defs.resources import PLATFORM
+from recs_platform.defs.resources import HomeResource
 from recs_platform.pipeline.platform import Platform
 from recs_platform.warehouse.data_test_files import Severity
 from recs_platform.warehouse.models import Model, Models
@@ -96,12 +96,10 @@ def raw_checks(platform: Platform) -> list[dg.AssetChecksDefinition]:
     @dg.multi_asset_check(
         name="raw_tests",
         specs=[_spec(keys[name], name, test.description) for name, test in tests.items()],
-        required_resource_keys={PLATFORM},
     )
-    def raw_tests(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    def raw_tests(home: HomeResource) -> Iterator[dg.AssetCheckResult]:
         now = datetime.now(UTC)
-        platform: Platform = context.resources.platform
-        with platform.model_run(now, now) as run:
+        with home.platform.model_run(now, now) as run:
             for name, test in tests.items():
                 yield _result(keys[name], test, run_test(run, test))
 

@@ -14,7 +14,7 @@ from recs_platform.contracts.places import UNKNOWN_PLACE
 from recs_platform.stages.retrieval.candidates import generate_candidates
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.fit import fit_retrieval
-from recs_platform.stages.retrieval.problem import DEVICE, FIRST_SEEN_AT, IS_AVAILABLE, OCCURRED_US, encode
+from recs_platform.stages.retrieval.problem import DEVICE, FIRST_SEEN_AT, OCCURRED_US, encode
 from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform_tests.catalogues.searches import KINDS
 
@@ -111,7 +111,7 @@ def known_users(log: Log) -> pl.Series:
 def allowed_pairs(log: Log) -> pl.DataFrame:
     """user_id, item_id of all that may be offered."""
     places = pl.DataFrame({c.USER_ID: known_users(log)}).join(log.places, on=c.USER_ID, how="left")
-    available = log.items.filter(IS_AVAILABLE).select(c.ITEM_ID)
+    available = log.items.filter(c.IS_AVAILABLE).select(c.ITEM_ID)
     pairs = places.with_columns(pl.col(c.PLACE).fill_null(UNKNOWN_PLACE)).join(available, how="cross")
     offered = pairs.join(log.barred, on=[c.PLACE, c.ITEM_ID], how="anti").select(c.USER_ID, c.ITEM_ID)
     return offered if log.are_repeats else offered.join(log.interactions, on=[c.USER_ID, c.ITEM_ID], how="anti")
@@ -146,7 +146,7 @@ def _items(ids: pl.Series, rng: Rng) -> pl.DataFrame:
     return pl.DataFrame(
         {
             c.ITEM_ID: ids,
-            IS_AVAILABLE: rng.random(len(ids)) < rng.choice([0, 0.05, 0.5, 0.9, 1, 1]),
+            c.IS_AVAILABLE: rng.random(len(ids)) < rng.choice([0, 0.05, 0.5, 0.9, 1, 1]),
             c.TITLE: rng.choice(["red tea", "green tea", "black coffee"], len(ids)),
             c.CATEGORY: rng.choice(["tea", "coffee"], len(ids)),
             c.CREATOR: rng.choice(["ann", "bob", "eve"], len(ids)),

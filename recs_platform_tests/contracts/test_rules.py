@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from recs_platform.contracts import columns as c
 from recs_platform.stages.reranking.context import RerankContext
-from recs_platform.stages.reranking.rules import RULES
-from recs_platform.stages.reranking.rules.rule import Rule
+from recs_platform.stages.reranking.rules import RULES, filters_of, reorders_of
+from recs_platform.stages.reranking.rules.rule import Filter, Reorder, Rule
 
 ITEMS = [f"i{n}" for n in range(8)]
 PAIRS = {c.USER_ID: pl.String, c.ITEM_ID: pl.String}
@@ -92,3 +92,28 @@ def test_no_rows_in_no_rows_out(rule: Rule, case):
     ranked, context = case
 
     assert rule.apply(ranked.clear(), context).equals(ranked.clear())
+
+
+def test_every_rule_is_a_filter_or_a_reorder_with_a_check_of_its_own():
+    assert len(filters_of(RULES)) + len(reorders_of(RULES)) == len(RULES)
+    checks = [rule.check_name for rule in filters_of(RULES)]
+    assert len(set(checks)) == len(checks)
+    assert all(rule.reason and rule.promise for rule in filters_of(RULES))
+
+
+@pytest.mark.parametrize("rule", filters_of(RULES), ids=lambda rule: rule.name)
+@settings(max_examples=40, deadline=None)
+@given(case=cases())
+def test_a_filter_judges_each_pair_alone(rule: Filter, case):
+    ranked, context = case
+    pairs = ranked.select([c.ITEM_ID] if rule.by == "item" else [c.USER_ID, c.ITEM_ID])
+    alone = [rule.apply(pair, context) for pair in pairs.iter_slices(1)]
+    assert pl.concat([pairs.clear(), *alone]).equals(rule.apply(pairs, context))
+
+
+@pytest.mark.parametrize("rule", reorders_of(RULES), ids=lambda rule: rule.name)
+@settings(max_examples=40, deadline=None)
+@given(case=cases())
+def test_a_reorder_leaves_nothing_out(rule: Reorder, case):
+    ranked, context = case
+    assert rule.apply(ranked, context).height == ranked.height

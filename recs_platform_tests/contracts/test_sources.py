@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime
 from functools import cache
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -97,34 +98,45 @@ def rows_of(lists):
     return list(zip(lists.users.tolist(), lists.items.tolist(), lists.scores.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("repeats", [False, True], ids=["no_repeats", "repeats"])
-@pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
-class TestLists:
-    def test_new_eligible_items_in_order(self, source, world, repeats):
-        """Types and order, no pair twice, no list too long, only what may be offered, and scores that are numbers."""
-        problem, lists = problem_of(world, repeats=repeats), offer(source, world, repeats=repeats)
-        assert (lists.users.dtype, lists.items.dtype, lists.scores.dtype) == (np.int32, np.int32, np.float32)
-        rows = rows_of(lists)
-        assert rows == sorted(rows, key=lambda row: (row[0], -row[2], row[1]))
-        offered = {row[:2] for row in rows}
-        assert len(offered) == len(rows)
-        assert max(Counter(row[0] for row in rows).values(), default=0) <= N
-        assert problem.eligible[lists.items].all()
-        assert repeats or not offered & set(zip(problem.users.tolist(), problem.items.tolist(), strict=True))
-        assert (lists.scores > 0).all()
-        assert np.isfinite(lists.scores).all()
+def faults_of_lists(source, world, repeats):
+    """What is wrong with types, order, lengths, scores and pairs of a source's lists in a world."""
+    problem, lists = problem_of(world, repeats=repeats), offer(source, world, repeats=repeats)
+    rows = rows_of(lists)
+    offered = {row[:2] for row in rows}
+    promises = {
+        "types": (lists.users.dtype, lists.items.dtype, lists.scores.dtype) == (np.int32, np.int32, np.float32),
+        "order of user, score, item": rows == sorted(rows, key=lambda row: (row[0], -row[2], row[1])),
+        "no pair twice": len(offered) == len(rows),
+        "no list too long": max(Counter(row[0] for row in rows).values(), default=0) <= N,
+        "only eligible items": problem.eligible[lists.items].all(),
+        "nothing consumed": repeats
+        or not offered & set(zip(problem.users.tolist(), problem.items.tolist(), strict=True)),
+        "scores above 0": (lists.scores > 0).all() and np.isfinite(lists.scores).all(),
+    }
+    return [promise for promise, is_kept in promises.items() if not is_kept]
 
-    def test_a_list_depends_on_its_user_alone_and_not_on_threads(self, source, world, repeats):
-        """Nor on how many are asked for: fewer are the head of more."""
-        rows = rows_of(offer(source, world, repeats=repeats))
-        some = list(range(0, problem_of(world).n_users, 3))
-        again = offer(source, world, repeats=repeats, targets=some, threads=2)
-        assert rows_of(again) == [row for row in rows if row[0] in some]
-        short = rows_of(offer(source, world, repeats=repeats, n=2))
-        assert short == [row for place, row in enumerate(rows) if sum(o[0] == row[0] for o in rows[:place]) < 2]
-        nothing = offer(source, world, repeats=repeats, targets=[])
-        assert len(nothing.users) == len(nothing.items) == len(nothing.scores) == 0
+
+def faults_of_asking(source, world, repeats):
+    """What of a list changes with the other users asked for, with threads, or with how many are asked for."""
+    rows = rows_of(offer(source, world, repeats=repeats))
+    some = list(range(0, problem_of(world).n_users, 3))
+    again = offer(source, world, repeats=repeats, targets=some, threads=2)
+    short = rows_of(offer(source, world, repeats=repeats, n=2))
+    nothing = offer(source, world, repeats=repeats, targets=[])
+    promises = {
+        "its user alone": rows_of(again) == [row for row in rows if row[0] in some],
+        "fewer are the head of more": short
+        == [row for place, row in enumerate(rows) if sum(o[0] == row[0] for o in rows[:place]) < 2],
+        "nobody, nothing": len(nothing.users) == len(nothing.items) == len(nothing.scores) == 0,
+    }
+    return [promise for promise, is_kept in promises.items() if not is_kept]
+
+
+@pytest.mark.parametrize("faults", [faults_of_lists, faults_of_asking])
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_a_source_keeps_its_promises_in_every_world(source, faults):
+    cases = product(WORLDS, (False, True))
+    assert {case: found for case in cases if (found := faults(source, *case))} == {}
 
 
 def test_names_are_distinct_and_each_source_offers_something():

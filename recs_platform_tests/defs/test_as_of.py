@@ -12,7 +12,7 @@ from recs_platform.contracts.time import as_of_key
 from recs_platform.defs import launch
 from recs_platform.defs.event_log import in_time
 from recs_platform.defs.instance import open_instance
-from recs_platform.defs.partitions import FORCED, FORCED_TAG
+from recs_platform.defs.resources import FORCED, FORCED_TAG
 from recs_platform.pipeline.event_span import (
     LATE_DAYS,
     default_as_of,

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from recs_platform.defs.assembly import build_definitions
+from recs_platform.defs.assembly import definitions_of
 from recs_platform.defs.automation import ASKED_TAG, ATTEMPTS_MAX
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import Built, copy_home, land_contract, platform_at, take_in
@@ -18,7 +18,14 @@ STATUS = dg.DagsterRunStatus
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as opened:
+        yield opened
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """An instance on disk: a schedule is evaluated on no other."""
     with dg.DagsterInstance.local_temp(str(tmp_path)) as opened:
         yield opened
 
@@ -32,19 +39,19 @@ def waiting(tmp_path: Path) -> Platform:
 
 
 def _landing(platform: Platform, instance: dg.DagsterInstance, cursor: str | None = None):
-    sensor = build_definitions(platform).resolve_sensor_def("landing_sensor")
+    sensor = definitions_of(platform).resolve_sensor_def("landing_sensor")
     return sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor))
 
 
 def _daily(platform: Platform, instance: dg.DagsterInstance, at: datetime):
-    repository = build_definitions(platform).get_repository_def()
+    repository = definitions_of(platform).get_repository_def()
     context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at, repository_def=repository)
     return repository.get_schedule_def("daily_build").evaluate_tick(context)
 
 
 def _after_ingestion(platform: Platform, instance: dg.DagsterInstance):
     """What the sensor on successful ingestions asks for after one."""
-    definitions = build_definitions(platform)
+    definitions = definitions_of(platform)
     done = definitions.resolve_job_def("ingest").execute_in_process(instance=instance)
     (success,) = [event for event in done.all_events if event.event_type is dg.DagsterEventType.PIPELINE_SUCCESS]
     context = dg.build_run_status_sensor_context("new_events_sensor", success, instance, done.dagster_run)
@@ -94,7 +101,7 @@ def test_the_run_that_was_asked_for_takes_the_files_in_and_nothing_more_is_asked
 ) -> None:
     request = _landing(waiting, instance).run_requests
     assert request
-    job = build_definitions(waiting).resolve_job_def("ingest")
+    job = definitions_of(waiting).resolve_job_def("ingest")
     assert job.execute_in_process(instance=instance, tags=request[0].tags).success
     tick = _landing(waiting, instance)
     assert not tick.run_requests
@@ -173,51 +180,51 @@ def test_an_ingestion_that_changed_nothing_asks_for_none(
 
 
 def test_a_build_under_way_is_not_asked_for_again(
-    taken_in: Platform, tmp_path: Path, instance: dg.DagsterInstance
+    taken_in: Platform, tmp_path: Path, stored: dg.DagsterInstance
 ) -> None:
     at = datetime(2024, 1, 20, 3, tzinfo=UTC)
-    request = _daily(taken_in, instance, at).run_requests
+    request = _daily(taken_in, stored, at).run_requests
     assert request
-    run_id = _run(instance, "build", STATUS.STARTED, **request[0].tags)
-    tick = _daily(taken_in, instance, at)
+    run_id = _run(stored, "build", STATUS.STARTED, **request[0].tags)
+    tick = _daily(taken_in, stored, at)
     assert not tick.run_requests
     assert run_id[:8] in str(tick.skip_message)
 
 
-def test_the_schedule_asks_for_a_registered_as_of(taken_in: Platform, instance: dg.DagsterInstance) -> None:
-    tick = _daily(taken_in, instance, datetime(2024, 1, 20, 3, tzinfo=UTC))
+def test_the_schedule_asks_for_a_registered_as_of(taken_in: Platform, stored: dg.DagsterInstance) -> None:
+    tick = _daily(taken_in, stored, datetime(2024, 1, 20, 3, tzinfo=UTC))
     assert [request.partition_key for request in tick.run_requests or ()] == ["2024-01-20"]
-    assert "2024-01-20" in instance.get_dynamic_partitions("as_of")
+    assert "2024-01-20" in stored.get_dynamic_partitions("as_of")
 
 
-def test_the_schedule_never_asks_for_days_without_events(taken_in: Platform, instance: dg.DagsterInstance) -> None:
-    late = [_daily(taken_in, instance, datetime(2030, 5, day, 3, tzinfo=UTC)).run_requests for day in (1, 2)]
+def test_the_schedule_never_asks_for_days_without_events(taken_in: Platform, stored: dg.DagsterInstance) -> None:
+    late = [_daily(taken_in, stored, datetime(2030, 5, day, 3, tzinfo=UTC)).run_requests for day in (1, 2)]
     requests = [each[0] for each in late if each]
     assert [request.partition_key for request in requests] == ["2024-01-31", "2024-01-31"]
     assert requests[0].run_key == requests[1].run_key
 
 
-def test_the_schedule_asks_for_nothing_that_is_up_to_date(built: Built, instance: dg.DagsterInstance) -> None:
-    tick = _daily(built.platform, instance, datetime(2030, 5, 1, 3, tzinfo=UTC))
+def test_the_schedule_asks_for_nothing_that_is_up_to_date(built: Built, stored: dg.DagsterInstance) -> None:
+    tick = _daily(built.platform, stored, datetime(2030, 5, 1, 3, tzinfo=UTC))
     assert not tick.run_requests
     assert "up to date" in str(tick.skip_message)
 
 
 def test_the_same_day_with_new_data_is_asked_for_again(
-    taken_in: Platform, tmp_path: Path, instance: dg.DagsterInstance
+    taken_in: Platform, tmp_path: Path, stored: dg.DagsterInstance
 ) -> None:
     platform = copy_home(taken_in, tmp_path / "home")
     at = datetime(2024, 1, 20, 3, tzinfo=UTC)
-    before = _daily(platform, instance, at).run_requests
+    before = _daily(platform, stored, at).run_requests
     land_contract(platform, "events.jsonl", [CLICK])
     take_in(platform)
-    after = _daily(platform, instance, at).run_requests
+    after = _daily(platform, stored, at).run_requests
     assert before
     assert after
     assert before[0].run_key != after[0].run_key
 
 
-def test_the_schedule_of_an_empty_lake_skips_and_says_why(tmp_path: Path, instance: dg.DagsterInstance) -> None:
-    tick = _daily(platform_at(tmp_path / "home"), instance, datetime(2024, 1, 20, 3, tzinfo=UTC))
+def test_the_schedule_of_an_empty_lake_skips_and_says_why(tmp_path: Path, stored: dg.DagsterInstance) -> None:
+    tick = _daily(platform_at(tmp_path / "home"), stored, datetime(2024, 1, 20, 3, tzinfo=UTC))
     assert not tick.run_requests
     assert "no event" in str(tick.skip_message)

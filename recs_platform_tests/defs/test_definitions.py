@@ -14,7 +14,7 @@ from recs_platform_tests.homes import platform_at
 
 GROUPS = {"events", "features", "segments", "retrieval", "ranking", "reranking", "reports", "releases"}
 WITHOUT_TABLE = {
-    "retrieval/embeddings", "retrieval/item_index", "ranking/training_set", "ranking/ranker", "ranking/champion",
+    "retrieval/embeddings", "retrieval/item_index", "ranking/training_set", "ranking/ranker",
     "releases/release", "releases/analytics",
 }  # fmt: skip
 HEAVY = ("lightgbm", "sklearn", "faiss", "implicit", "evidently", "scipy")

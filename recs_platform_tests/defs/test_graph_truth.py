@@ -12,7 +12,7 @@ import pytest
 
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assembly import build_definitions
-from recs_platform.defs.resources import AsOfRuns
+from recs_platform.defs.resources import AsOfResource
 from recs_platform.lake.tables import Lake
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
@@ -59,7 +59,7 @@ def recorded(taken_in: Platform, tmp_path_factory: pytest.TempPathFactory) -> tu
     recorder = Recorder(platform.home.root)
     sys.addaudithook(recorder.audit)
 
-    def take(self: AsOfRuns, as_of: Any, known_at: Any) -> AsOfRun:
+    def take(self: AsOfResource, as_of: Any, known_at: Any) -> AsOfRun:
         recorder.step += 1
         recorder.is_on = True
         return AsOfRun(platform, as_of, known_at, raw_versions=self._raw_versions)
@@ -70,7 +70,7 @@ def recorded(taken_in: Platform, tmp_path_factory: pytest.TempPathFactory) -> tu
 
     original = Lake.files
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AsOfRuns, "take", take)
+        patch.setattr(AsOfResource, "take", take)
         patch.setattr(Lake, "files", files)
         result = execute(platform, "build", key=as_of_key(TINY.start + timedelta(days=TINY.days)))
     recorder.is_on = False

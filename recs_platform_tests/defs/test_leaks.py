@@ -11,7 +11,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assets.ranking import RANKER_KEY, TRAINING_SET_KEY
 from recs_platform.defs.leakage_check import NO_LEAK
-from recs_platform.defs.partitions import KNOWN_AT_TAG
+from recs_platform.defs.resources import KNOWN_AT_TAG
 from recs_platform.lake.artifacts import artifact, sealed_versions
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import Built, copy_home, execute
@@ -40,9 +40,10 @@ def plant(platform: Platform) -> int:
     manifests = sealed_versions(platform.home.artifacts, "windows")
     for manifest in manifests:
         path = artifact(platform.home.artifacts, "windows", manifest.version) / "rows.parquet"
-        rows = pl.read_parquet(path)
+        rows, planted = pl.read_parquet(path), path.with_suffix(".planted")
         noise = pl.int_range(pl.len()) % 7 / 20  # at most 0.3
-        rows.with_columns((pl.col(c.LABEL) + noise).cast(pl.Float32).alias(PLANTED)).write_parquet(path)
+        rows.with_columns((pl.col(c.LABEL) + noise).cast(pl.Float32).alias(PLANTED)).write_parquet(planted)
+        planted.replace(path)
     return len(manifests)
 
 

@@ -15,7 +15,7 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish
 from recs_platform.settings import PrivacySettings, PublishSettings
 from recs_platform.stages.events.removals import is_republish_due
-from recs_platform_tests.homes import ask, execute, failures, land_contract, platform_at
+from recs_platform_tests.homes import ask, copy_home, execute, failures, land_contract, platform_at
 
 KEY = dg.AssetKey(["raw", "removals"])
 DAYS = 30
@@ -44,10 +44,10 @@ def ingest(platform: Platform) -> dict[str, Any]:
     return {name: value.value for name, value in found.materialization.metadata.items()}
 
 
-@pytest.fixture
-def mixed(tmp_path: Path) -> Path:
-    """A home without a retention, with young and old events ingested and published twice."""
-    platform = home_at(tmp_path / "home", None, linked=True)
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """A home without a retention, with young and old events ingested and published twice. Read-only."""
+    platform = home_at(tmp_path_factory.mktemp("published") / "home", None, linked=True)
     land_contract(platform, "mixed/events.jsonl", [click(1, 1), click(2, 90)])
     land_contract(platform, "old/events.jsonl", [click(3, 200)])
     said = ingest(platform)
@@ -56,7 +56,13 @@ def mixed(tmp_path: Path) -> Path:
     assert REMOVALS.name not in platform.lake.names()
     publish(platform)
     publish(platform)
-    return platform.home.root
+    return platform
+
+
+@pytest.fixture
+def mixed(published: Platform, tmp_path: Path) -> Path:
+    """A copy of it, to remove from."""
+    return copy_home(published, tmp_path / "home").home.root
 
 
 def published_folders(platform: Platform) -> list[str]:

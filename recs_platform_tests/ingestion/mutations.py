@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from recs_platform_tests.ingestion.reference import KINDS
 
-ROWS_A_FILE = 125
+# A file costs an ingestion as much as hundreds of rows. What changes a column of Parquet changes it for a whole file.
+TEXT_ROWS_A_FILE, PARQUET_ROWS_A_FILE = 500, 250
 START = datetime(2024, 1, 1, tzinfo=UTC)
 COLUMNS = [
     "event_id", "user_id", "item_id", "event_type", "occurred_at", "session_id", "value", "dwell_seconds",
@@ -41,15 +42,15 @@ ODD_JSON = [
 
 def jsonl_files(seed, rows):
     """`rows` mutated events as JSONL, content by name."""
-    return _files("jsonl", seed, rows, _jsonl)
+    return _files("jsonl", seed, rows, TEXT_ROWS_A_FILE, _jsonl)
 
 
 def csv_files(seed, rows):
-    return _files("csv", seed, rows, _csv)
+    return _files("csv", seed, rows, TEXT_ROWS_A_FILE, _csv)
 
 
 def parquet_files(seed, rows):
-    return _files("parquet", seed, rows, _parquet)
+    return _files("parquet", seed, rows, PARQUET_ROWS_A_FILE, _parquet)
 
 
 def damaged_files(seed, count):
@@ -64,11 +65,11 @@ def damaged_files(seed, count):
     return found
 
 
-def _files(suffix, seed, rows, write):
+def _files(suffix, seed, rows, rows_a_file, write):
     rng = random.Random(seed)  # noqa: S311 - seeded trials, no secrets
     return {
-        f"contract/{number:03}/events.{suffix}": write(rng, _rows(rng, ROWS_A_FILE))
-        for number in range(rows // ROWS_A_FILE)
+        f"contract/{number:03}/events.{suffix}": write(rng, _rows(rng, rows_a_file))
+        for number in range(rows // rows_a_file)
     }
 
 

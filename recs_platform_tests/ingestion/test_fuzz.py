@@ -72,7 +72,7 @@ def test_every_mutated_row_is_accounted_for(parent, tmp_path, write, seed):
 
 
 def test_damaged_parquet_files_are_read_or_refused_whole(parent, tmp_path):
-    files = damaged_files(11, 200)
+    files = damaged_files(11, 100)
     land(tmp_path, files)
     parent.ingest(tmp_path, NOW)
     ledger = {row[c.SOURCE_FILE]: row for row in rows_of(tmp_path, "ingestions")}

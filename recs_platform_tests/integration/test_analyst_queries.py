@@ -55,10 +55,10 @@ def marts(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [f"marts.{name}" for (name,) in rows]
 
 
-@pytest.mark.parametrize("query", QUERIES, ids=[f"query_{number}" for number in range(1, len(QUERIES) + 1)])
-def test_every_query_runs_and_finds_what_there_is(con: duckdb.DuckDBPyConnection, query: str) -> None:
-    rows = con.execute(query).fetchall()
-    assert rows or any(name in query for name in MAY_BE_EMPTY)
+def test_every_query_runs_and_finds_what_there_is(con: duckdb.DuckDBPyConnection) -> None:
+    found_nothing = [query for query in QUERIES if con.execute(query).fetchall() == []]
+    assert QUERIES
+    assert [query for query in found_nothing if not any(name in query for name in MAY_BE_EMPTY)] == []
 
 
 def test_every_mart_is_described_and_has_three_examples(con: duckdb.DuckDBPyConnection, marts: list[str]) -> None:

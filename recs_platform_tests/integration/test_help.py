@@ -45,15 +45,17 @@ def test_help_shows_the_sections_in_order(recs: CommandLine, built: Built) -> No
     assert "--install-completion" in out
 
 
-@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_every_parameter_is_described(path: tuple[str, ...]) -> None:
-    command = COMMANDS[path]
+def _undescribed(path: tuple[str, ...], command: click.Command) -> Iterator[str]:
+    """Parameters of a command of which its help says next to nothing."""
     ctx = click.Context(command, info_name=" ".join(path))
     for param in command.params:
         record = param.get_help_record(ctx)
-        assert record is not None
-        said = re.sub(r"\[[^\]]*\]", "", record[1]).strip()
-        assert len(said.split()) > 1, f"{' '.join(path)}: {param.opts} is not described"
+        if record is None or len(re.sub(r"\[[^\]]*\]", "", record[1]).split()) <= 1:
+            yield f"{' '.join(path)} {param.opts}"
+
+
+def test_every_parameter_is_described() -> None:
+    assert [found for path, command in COMMANDS.items() for found in _undescribed(path, command)] == []
 
 
 @pytest.mark.parametrize(

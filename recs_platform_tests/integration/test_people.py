@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 
-from recs_platform.defs import launch
-from recs_platform.defs.instance import open_instance
+from recs_platform.defs.assets.releases import RELEASE_KEY
 from recs_platform.lake.artifacts import artifact, sealed_versions
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.data_versions import data_version, known_files
@@ -19,8 +19,8 @@ from recs_platform_tests.homes import (
     Built,
     CommandLine,
     copy_home,
-    ignore,
     land_contract,
+    make,
     make_lists,
     platform_at,
     take_in,
@@ -57,12 +57,12 @@ def withdraw(platform: Platform, person: str) -> None:
 
 @pytest.fixture(scope="module")
 def withdrawn(taken_in: Platform, person: str, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The whole graph after the withdrawal."""
+    """Lists and a release after the withdrawal."""
     platform = copy_home(taken_in, tmp_path_factory.mktemp("withdrawn") / "home")
     withdraw(platform, person)
     known_at = datetime.now(UTC)
-    with open_instance(platform.home) as instance:
-        launch.build(platform, instance, AS_OF, ignore, known_at=known_at)
+    make_lists(platform, AS_OF, known_at)
+    make(platform, AS_OF, dg.AssetSelection.assets(RELEASE_KEY), known_at)
     return Built(platform, AS_OF, known_at)
 
 

@@ -1,6 +1,5 @@
 """What is blocked, or may not be offered where a user is, reaches no window, candidate or list; the rest is full."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -155,11 +154,12 @@ def test_everybody_has_all_that_may_be_offered_up_to_k_and_is_told_what_is_missi
 
 
 def test_a_list_that_holds_a_barred_item_is_found_out(made):
-    assert [name for name, rows in made.violations(K).items() if rows.height] == []
+    assert [name for name, rows in made.violations.items() if rows.height] == []
     first = (pl.col("user_id") == "cold-dane") & (pl.col("rank") == 1)
     item = pl.when(first).then(pl.lit("only-se0")).otherwise("item_id").alias("item_id")
-    broken = replace(made, lists=made.lists.with_columns(item)).violations(K)["only_available"]
-    assert broken.rows() == [("cold-dane", "only-se0", 1)]
+    result = reranking.RerankResult(made.lists.with_columns(item), made.short_lists)
+    broken = reranking.violations(result, made.context, reranking.filters_of(reranking.RULES))
+    assert broken["only_where_offered"].rows() == [("cold-dane", "only-se0", 1)]
 
 
 def test_explaining_says_what_bars_an_item(parted, made, monkeypatch):

@@ -9,22 +9,28 @@ import pytest
 
 from recs_platform.contracts.tables import QUARANTINE
 from recs_platform.pipeline.platform import Platform
-from recs_platform_tests.homes import CommandLine, land_contract, platform_at, take_in
+from recs_platform_tests.homes import CommandLine, copy_home, land_contract, platform_at, take_in
 
 CLICK = {"user_id": "u1", "item_id": "i1", "event_type": "click", "occurred_at": "2024-01-15T00:00:00Z"}
 LATE = [{**CLICK, "item_id": f"i{number}", "occurred_at": "never"} for number in (2, 3, 4)]
 USAGE, COULD_NOT = 2, 1
 
 
-@pytest.fixture
-def platform(tmp_path: Path) -> Platform:
+@pytest.fixture(scope="module")
+def rejected(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     """A home with one accepted click, four rejected ones in two files, and an item rejected for its attributes."""
-    platform = platform_at(tmp_path / "home", landing_settle_seconds=0)
+    platform = platform_at(tmp_path_factory.mktemp("rejected") / "home", landing_settle_seconds=0)
     land_contract(platform, "a/events.jsonl", [CLICK, *LATE])
     land_contract(platform, "b/events.jsonl", [{**CLICK, "item_id": "i5", "event_type": "shrug"}])
     land_contract(platform, "items.jsonl", [{"item_id": "i1", "attributes": "{"}])
     take_in(platform)
     return platform
+
+
+@pytest.fixture
+def platform(rejected: Platform, tmp_path: Path) -> Platform:
+    """A copy of it, to write into."""
+    return copy_home(rejected, tmp_path / "home", landing_settle_seconds=0)
 
 
 def _json(recs: CommandLine, platform: Platform, *arguments: str) -> Any:

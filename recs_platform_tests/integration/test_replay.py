@@ -191,7 +191,7 @@ def test_a_replay_reads_files_in_the_order_in_which_they_were_read(shop):
 ROWS = st.one_of(
     st.integers(0, 5).map(event), st.just("nonsense"), st.integers(0, 5).map(lambda n: event(n, event_type="look"))
 )
-FILES = st.lists(st.lists(ROWS, min_size=1, max_size=5), min_size=1, max_size=4)
+FILES = st.lists(st.lists(ROWS, min_size=1, max_size=5), min_size=1, max_size=3)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -4,8 +4,6 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.instance import open_instance
 from recs_platform.pipeline.plans import plan_build
@@ -13,43 +11,39 @@ from recs_platform.stages.releases import current_release
 from recs_platform_tests.homes import Built, CommandLine, as_of_tables, ask, copy_home
 from recs_platform_tests.integration.test_cli import COULD_NOT, USAGE, _one_line, _seal_older
 
+REFUSED = [
+    (("run", "--as-of", "2024-02-30"), USAGE, "2024-02-30"),
+    (("backfill", "--from", "2024-01-30", "--to", "2024-02-30"), USAGE, "2024-02-30"),
+    (("as-of", "remove", "2024-02-30"), USAGE, "2024-02-30"),
+    *(
+        (arguments, code, says)
+        for day, code, says in (
+            ("2990-01-01", USAGE, "after now"),
+            ("2024-06-01", COULD_NOT, "after the last event"),
+        )
+        for arguments in (
+            ("run", "--as-of", day),
+            ("plan", "--as-of", day),
+            ("evaluate", "--as-of", day),
+            ("backfill", "--from", "2024-01-30", "--to", day),
+            ("sql", "--model", "features.user_features", "--as-of", day),
+        )
+    ),
+    (("as-of", "remove", "2023-01-01"), COULD_NOT, "2024-01-31"),
+    (("releases", "withdraw", "2024-01-31-nope"), COULD_NOT, "2024-01-31-nope"),
+]
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "says"),
-    [
-        (("run", "--as-of", "2024-02-30"), USAGE, "2024-02-30"),
-        (("backfill", "--from", "2024-01-30", "--to", "2024-02-30"), USAGE, "2024-02-30"),
-        (("as-of", "remove", "2024-02-30"), USAGE, "2024-02-30"),
-        *(
-            (arguments, code, says)
-            for day, code, says in (
-                ("2990-01-01", USAGE, "after now"),
-                ("2024-06-01", COULD_NOT, "after the last event"),
-            )
-            for arguments in (
-                ("run", "--as-of", day),
-                ("plan", "--as-of", day),
-                ("evaluate", "--as-of", day),
-                ("backfill", "--from", "2024-01-30", "--to", day),
-                ("sql", "--model", "features.user_features", "--as-of", day),
-            )
-        ),
-        (("as-of", "remove", "2023-01-01"), COULD_NOT, "2024-01-31"),
-        (("releases", "withdraw", "2024-01-31-nope"), COULD_NOT, "2024-01-31-nope"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
-)
-def test_what_cannot_be_is_refused_in_one_line_and_changes_nothing(
-    recs: CommandLine, built: Built, arguments: tuple[str, ...], code: int, says: str
-) -> None:
+
+def test_what_cannot_be_is_refused_in_one_line_and_changes_nothing(recs: CommandLine, built: Built) -> None:
     home = built.platform.home
     before = as_of_tables(built.platform)
-    found, out, err = recs(home.root, *arguments)
-    assert (found, out) == (code, ""), err
-    assert says in _one_line(err)
-    assert as_of_tables(built.platform) == before
-    with open_instance(home) as instance:
-        assert list(instance.get_dynamic_partitions("as_of")) == [as_of_key(built.as_of)]
+    for arguments, code, says in REFUSED:
+        found, out, err = recs(home.root, *arguments)
+        assert (found, out) == (code, ""), (arguments, err)
+        assert says in _one_line(err)
+        assert as_of_tables(built.platform) == before, arguments
+        with open_instance(home) as instance:
+            assert list(instance.get_dynamic_partitions("as_of")) == [as_of_key(built.as_of)], arguments
 
 
 def test_a_withdrawn_release_gives_way_to_the_greatest_that_is_left(

@@ -52,10 +52,11 @@ def _pairs(built: Built, n: int) -> list[tuple[str, str]]:
     ).rows()
 
 
-def test_events_on_or_after_the_as_of_change_nothing_of_it(built: Built, tmp_path: Path) -> None:
-    """Known ones too: everything is learned again, with a fresh known_at."""
+def test_neither_later_events_nor_a_second_thread_change_anything_of_an_as_of(built: Built, tmp_path: Path) -> None:
+    """Everything is made from scratch with events on and after the as-of, known ones too, in the same landing."""
     expected = hashes(built.platform, built.as_of, built.known_at, MADE)
-    platform = copy_home(built.platform, tmp_path / "home", without=LEARNED)
+    platform = platform_at(tmp_path / "home", threads=2)
+    tiny_world(platform.home.landing / "world")
     pairs = _pairs(built, 30)
     land_contract(
         platform,
@@ -84,16 +85,6 @@ def test_events_that_arrive_late_change_nothing_of_what_was_known(built: Built, 
         then = run.frame("features.user_features")
     assert now.height == then.height + 1
     assert now["interaction_count"].sum() == then["interaction_count"].sum() + 30
-
-
-def test_from_scratch_on_one_thread_is_the_same_as_on_two(built: Built, tmp_path: Path) -> None:
-    platform = platform_at(tmp_path / "home", threads=2)
-    tiny_world(platform.home.landing / "world")
-    take_in(platform)
-    make_lists(platform, built.as_of)
-    assert hashes(platform, built.as_of, datetime.now(UTC), MADE) == hashes(
-        built.platform, built.as_of, built.known_at, MADE
-    )
 
 
 def test_a_pair_seen_only_in_the_label_window_changes_no_feature_at_its_cutoff(built: Built, tmp_path: Path) -> None:

@@ -8,18 +8,18 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.tables import LISTS
-from recs_platform.contracts.time import as_of_key
 from recs_platform.pipeline.platform import Platform
-from recs_platform_tests.homes import copy_home, execute, failures, make_lists
+from recs_platform_tests.homes import copy_home, make, make_lists
 from recs_platform_tests.worlds import TINY
 
 DAYS_BETWEEN = 8
 PERFORMANCE = "marts.recommendation_performance"
+CANDIDATE_FEATURES = dg.AssetSelection.assets("features/candidate_features")
 
 
 @dataclass(frozen=True)
 class TwoBuilds:
-    """A home with lists and segments as of two instants; tests only read it."""
+    """A home with lists as of one instant and segments as of two; tests only read it."""
 
     platform: Platform
     first: datetime
@@ -35,11 +35,10 @@ def two_builds(taken_in: Platform, tmp_path_factory: pytest.TempPathFactory) -> 
     platform = copy_home(taken_in, tmp_path_factory.mktemp("two_builds") / "home", evaluation_protocol="per_user")
     second = TINY.start + timedelta(days=TINY.days)
     first = second - timedelta(days=DAYS_BETWEEN)
-    for at in (first, second):
-        make_lists(platform, at)
-    marts = [dg.AssetKey(PERFORMANCE.split("."))]
-    result = execute(platform, "build", key=as_of_key(second), asset_selection=marts)
-    assert result.success, failures(result)
+    make_lists(platform, first)
+    performance = dg.AssetSelection.assets(dg.AssetKey(PERFORMANCE.split(".")))
+    make(platform, second, dg.AssetSelection.groups("features", "segments") - CANDIDATE_FEATURES)
+    make(platform, second, performance)
     return TwoBuilds(platform, first, second)
 
 

@@ -11,6 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WORLD = ["--users", "60", "--items", "40", "--days", "12", "--events", "1500"]
+# The SQL tests and the sources' numbers are tested elsewhere; that their files are there is tested here.
+QUICK = {"RECS_DATA_TESTS": "false", "RECS_EVALUATION_WINDOWS": "1", "RECS_LANDING_SETTLE_SECONDS": "0"}
 
 
 def run(*command: object, **options) -> str:
@@ -34,11 +36,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python.parent
 
 
+def _sql_files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_a_wheel_runs_the_demo_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RECS_", "PYTHON", "DAGSTER_"))}
-    at = {"cwd": tmp_path, "env": {**kept, "RECS_HOME": str(tmp_path / "home"), "DO_NOT_TRACK": "1"}}
+    at = {"cwd": tmp_path, "env": {**kept, "RECS_HOME": str(tmp_path / "home"), "DO_NOT_TRACK": "1", **QUICK}}
     where = run(installed / "python", "-c", "import recs_platform; print(recs_platform.__file__)", **at)
     assert Path(where.strip()).is_relative_to(installed.parent)
+    assert _sql_files(Path(where.strip()).parent / "dbt_like_sql") == _sql_files(ROOT / "dbt_like_sql")
     run(installed / "recs", "simulate", *WORLD, **at)
     shown = run(installed / "recs", "demo", **at)
     assert "release " in shown

@@ -1,14 +1,22 @@
-"""A ranker's version is that of what it learned from."""
+"""How much past a ranker learns from, and that its version is that of what it learned from."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.training.rankers import ranker_key
+from recs_platform.pipeline.training.schedule import training_schedule
+from recs_platform.pipeline.training.splits import Split, global_splits
+from recs_platform.pipeline.training.window_cache import WindowCache
+from recs_platform.settings import TrainingSettings
+from recs_platform_tests.worlds import TINY
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
+SPLITS = global_splits([AT - timedelta(days=days) for days in range(1, 20)], timedelta(days=1))
 
 
 def run_of(platform: Platform) -> AsOfRun:
@@ -22,10 +30,47 @@ def window(version: str) -> Manifest:
 def test_a_ranker_version_follows_windows_and_seed_and_not_their_order(taken_in: Platform) -> None:
     version = ranker_key(run_of(taken_in), [window("a"), window("b")])
     assert ranker_key(run_of(taken_in), [window("b"), window("a")]) == version
-    reseeded = replace(taken_in, settings=taken_in.settings.model_copy(update={"seed": 8}))
+    reseeded, easier = (
+        replace(taken_in, settings=taken_in.settings.model_copy(update=update))
+        for update in ({"seed": 8}, {"training": TrainingSettings(windows_min=1)})
+    )
     others = {
         ranker_key(run_of(taken_in), [window("a")]),
         ranker_key(run_of(taken_in), [window("a"), window("c")]),
         ranker_key(run_of(reseeded), [window("a"), window("b")]),
+        ranker_key(run_of(easier), [window("a"), window("b")]),
     }
-    assert len(others | {version}) == 4
+    assert len(others | {version}) == 5
+
+
+@pytest.mark.parametrize(
+    ("least", "taken"),
+    [
+        ({}, 10),  # 10 windows of 50 positives are 500
+        ({"positives_min": 100}, 8),
+        ({"windows_min": 3, "positives_min": 100}, 3),
+        ({"windows_min": 1, "positives_min": 100}, 2),
+        ({"windows_min": 2, "users_min": 20}, 2),
+        ({"positives_min": 10**9}, len(SPLITS)),
+    ],
+)
+def test_windows_are_added_until_they_hold_what_the_settings_ask_for(
+    taken_in: Platform, monkeypatch: pytest.MonkeyPatch, least: dict[str, int], taken: int
+) -> None:
+    settings = taken_in.settings.model_copy(update={"training": TrainingSettings(**least)})
+    windows = WindowCache(run_of(replace(taken_in, settings=settings)), lambda _: None)
+    held = window("a").model_copy(update={"metrics": {"positives": 50, "users": 20}})
+    monkeypatch.setattr(windows, "take", lambda _: held)
+    assert len(windows.to_learn_from(SPLITS)) == taken
+
+
+def test_what_is_surely_needed_follows_the_least_number_of_windows(taken_in: Platform) -> None:
+    as_of = TINY.start + timedelta(days=TINY.days)
+
+    def needed(least: int) -> list[Split]:
+        settings = taken_in.settings.model_copy(update={"training": TrainingSettings(windows_min=least)})
+        return training_schedule(
+            AsOfRun(replace(taken_in, settings=settings), as_of, datetime.now(UTC))
+        ).surely_needed()
+
+    assert set(needed(1)) < set(needed(3)) <= set(needed(8))

@@ -18,7 +18,7 @@ from recs_platform.contracts.tables import (
 )
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
-from recs_platform.defs.resources import PLATFORM, platform_of
+from recs_platform.defs.resources import HomeResource
 from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.ingestion import quarantine as quarantining
 from recs_platform.pipeline.platform import Platform
@@ -40,7 +40,6 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
 
     @dg.multi_asset(
         name="raw",
-        required_resource_keys={PLATFORM},
         specs=[_spec(table) for table in BATCH_TABLES],
         check_specs=[
             _check_spec(
@@ -61,9 +60,9 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
             ),
         ],
     )
-    def raw(context: dg.AssetExecutionContext) -> Results:
+    def raw(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
         """Ingest every file in landing that was not yet ingested, exactly once; or replay files with rejected rows."""
-        platform = platform_of(context)
+        platform = home.platform
         files = _take_in(context, platform)
         moment = datetime.now(UTC)
         with platform.model_run(moment, moment) as run:

@@ -6,6 +6,7 @@ from recs_platform.contracts.tables import ITEM_VECTORS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
 from recs_platform.defs.partitions import run_of
+from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import sql_assets, upstream_keys
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.partition_writer import write_frames
@@ -41,8 +42,8 @@ def _item_vectors_asset(platform: Platform) -> dg.AssetsDefinition:
             )
         ],
     )
-    def item_vectors(context: dg.AssetExecutionContext) -> Results:
-        run = run_of(context)
+    def item_vectors(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        run = run_of(context, as_of_run)
         with run.models() as models:
             items = models.frame(ITEM_TEXTS, ordered=True)
         found = vectorize_items(items, VectorConfig(), seed=run.platform.settings.seed)

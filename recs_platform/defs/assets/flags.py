@@ -7,7 +7,7 @@ import dagster as dg
 from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
-from recs_platform.defs.resources import PLATFORM, platform_of
+from recs_platform.defs.resources import HomeResource
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.events.flag_updates import bot_like_users, count_flagged_events, count_new_flags, flag_events
 from recs_platform.warehouse.runner import ModelRun
@@ -29,7 +29,6 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
         description=EVENT_FLAGS.description,
         kinds={"sql", "duckdb", "delta"},
         owners=metadata.OWNERS,
-        required_resource_keys={PLATFORM},
         metadata=metadata.contract_metadata(EVENT_FLAGS),
         check_specs=[
             dg.AssetCheckSpec(
@@ -39,8 +38,8 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
             )
         ],
     )
-    def event_flags(context: dg.AssetExecutionContext) -> Results:
-        platform, now = platform_of(context), datetime.now(UTC)
+    def event_flags(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
+        platform, now = home.platform, datetime.now(UTC)
         with platform.model_run(now, now) as run:
             is_judged = flag_events(platform.home, platform.lake, run, now=now, progress=context.log.info)
         with platform.model_run(now, now) as run:

@@ -12,6 +12,7 @@ from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
 from recs_platform.defs.leakage_check import NO_LEAK, NO_LEAK_DESCRIPTION, leak_check
 from recs_platform.defs.partitions import run_of
+from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import raw_upstreams, upstream_keys
 from recs_platform.lake.artifacts import artifact
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS
@@ -58,8 +59,8 @@ def _training_set_asset(platform: Platform) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(NO_LEAK, asset=TRAINING_SET_KEY, blocking=True, description=NO_LEAK_DESCRIPTION)
         ],
     )
-    def training_set(context: dg.AssetExecutionContext) -> Results:
-        run = run_of(context)
+    def training_set(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        run = run_of(context, as_of_run)
         schedule, windows = training_schedule(run), WindowCache(run, context.log.info)
         windows.prefetch(schedule.surely_needed())
         to_serve = windows.to_learn_from(schedule.training_for(None))
@@ -90,8 +91,8 @@ def _ranker_asset(platform: Platform) -> dg.AssetsDefinition:
         kinds=("python", "lightgbm"),
         description="LambdaRank over the labelled windows whose labels end by the as-of: a sealed artifact.",
     )
-    def ranker_asset(context: dg.AssetExecutionContext) -> Results:
-        run = run_of(context)
+    def ranker_asset(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        run = run_of(context, as_of_run)
         windows = WindowCache(run, context.log.info).to_learn_from(training_schedule(run).training_for(None))
         manifest, reused = seal_ranker(run, run.as_of, windows)
         trained = ranking.load_ranker(artifact(run.platform.home.artifacts, ranking.RANKER, manifest.version))
@@ -120,8 +121,8 @@ def _champion_asset(platform: Platform) -> dg.AssetsDefinition:
         description="The ranker that scores this as-of: of those whose labels end by it, the one that knows most.",
         schema=metadata.contract_schema(CHAMPION),
     )
-    def champion(context: dg.AssetExecutionContext) -> Results:
-        run = run_of(context)
+    def champion(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        run = run_of(context, as_of_run)
         choice = choose_champion(run)
         row = champion_row(choice)
         write_frames(run.platform, CHAMPION, [row], run.as_of)
@@ -150,8 +151,8 @@ def _ranked_asset(platform: Platform) -> dg.AssetsDefinition:
         description=RANKED.description,
         schema=metadata.contract_schema(RANKED),
     )
-    def ranked(context: dg.AssetExecutionContext) -> Results:
-        written, version = score_as_of(run_of(context))
+    def ranked(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        written, version = score_as_of(run_of(context, as_of_run))
         yield dg.MaterializeResult(
             metadata=metadata.table_metadata(written.rows, written.preview, users=written.users, ranker=version)
         )

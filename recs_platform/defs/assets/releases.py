@@ -8,6 +8,7 @@ from recs_platform.contracts.tables import LISTS, SHORT_LISTS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
 from recs_platform.defs.partitions import run_of
+from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import upstream_keys
 from recs_platform.pipeline.build_records import record_build
 from recs_platform.pipeline.data_versions import FILES, OMISSIONS
@@ -36,8 +37,8 @@ def _release_asset(platform: Platform) -> dg.AssetsDefinition:
         description="The lists of an as-of, sealed with a manifest once no check blocks. The same lists give the same "
         "release.",
     )
-    def release(context: dg.AssetExecutionContext) -> Results:
-        manifest = release_lists(run_of(context), sealed_at=datetime.now(UTC))
+    def release(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        manifest = release_lists(run_of(context, as_of_run), sealed_at=datetime.now(UTC))
         yield dg.MaterializeResult(
             metadata={
                 "release_id": manifest.version,
@@ -59,8 +60,8 @@ def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
         kinds=("duckdb",),
         description="analytics.duckdb: every table in one file, built aside and moved into place; readers never wait.",
     )
-    def analytics(context: dg.AssetExecutionContext) -> Results:
-        run = run_of(context)
+    def analytics(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        run = run_of(context, as_of_run)
         report = publish(run.platform)
         for sentence in report.set_aside:
             context.log.warning(sentence)

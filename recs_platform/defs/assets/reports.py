@@ -10,6 +10,7 @@ from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
 from recs_platform.defs.partitions import run_of
+from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import raw_upstreams, sql_assets, upstream_keys
 from recs_platform.pipeline.as_of_run import INTERACTIONS
 from recs_platform.pipeline.data_versions import FILES, OMISSIONS
@@ -47,9 +48,9 @@ def _evaluation_asset(platform: Platform) -> dg.AssetsDefinition:
         ],
         kinds=("python", "polars", "delta"),
     )
-    def evaluation(context: dg.AssetExecutionContext) -> Results:
+    def evaluation(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         """Every test window ranked by a ranker that could have existed then, beside each source alone."""
-        run = run_of(context)
+        run = run_of(context, as_of_run)
         schedule = training_schedule(run)
         tuned = tuned_on_tests(run.platform, schedule)
         if tuned is not None:
@@ -93,8 +94,8 @@ def _report_asset(platform: Platform, report: Report) -> dg.AssetsDefinition:
             )
         ],
     )
-    def table(context: dg.AssetExecutionContext) -> Results:
-        run = run_of(context)
+    def table(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        run = run_of(context, as_of_run)
         result, written = run_report(run, report)
         shown = result.verdicts.drop(c.AS_OF, c.REPORT)
         folder = report_folder(run.platform, run.as_of).relative_to(run.platform.home.root)
@@ -142,8 +143,8 @@ def _verdicts_asset(reports: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
             )
         ],
     )
-    def verdicts(context: dg.AssetExecutionContext) -> Results:
-        judged, silent = collect_verdicts(run_of(context))
+    def verdicts(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        judged, silent = collect_verdicts(run_of(context, as_of_run))
         overall = worst(judged[c.VERDICT].to_list())
         yield dg.MaterializeResult(
             metadata=metadata.table_metadata(judged.height, judged, verdict=overall)

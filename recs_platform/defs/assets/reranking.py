@@ -9,11 +9,13 @@ from recs_platform.contracts.tables import ITEM_NEIGHBOURS, LISTS, RANKED, SHORT
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_tables
 from recs_platform.defs.partitions import run_of
+from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import upstream_keys
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS
-from recs_platform.pipeline.lists.lists import Lists, make_lists
+from recs_platform.pipeline.lists.lists import Lists, list_filters, make_lists
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
+from recs_platform.stages.reranking import COMPLETE
 
 GROUP = "reranking"
 LISTS_KEY = metadata.asset_key(LISTS.name)
@@ -21,11 +23,7 @@ READS = (
     *(RANKED.name, ITEM_NEIGHBOURS.name, "segments.user_segments"),
     *(INTERACTIONS, CONSUMED, ITEMS, USERS, USER_PLACES, BARRED_ITEMS),
 )
-CHECKS = {
-    "lists_are_complete": "Every known user has k distinct items at ranks 1 to k, or a row in short_lists",
-    "nothing_consumed": "No list holds an item that its user had consumed before the as-of",
-    "only_available": "No list holds an item that is unavailable as of the instant",
-}
+COMPLETE_LISTS = "Every known user has k distinct items at ranks 1 to k, or a row in short_lists"
 
 
 def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
@@ -39,12 +37,12 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
         kinds=("python", "polars", "delta"),
         check_specs=[
             dg.AssetCheckSpec(name, asset=LISTS_KEY, blocking=True, description=description)
-            for name, description in CHECKS.items()
+            for name, description in _promises(platform).items()
         ],
     )
-    def recommendations(context: dg.AssetExecutionContext) -> Results:
+    def recommendations(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         """Rules applied, everybody served, each row with a reason that is true."""
-        run = run_of(context)
+        run = run_of(context, as_of_run)
         made = make_lists(run)
         lists = write_frames(run.platform, LISTS, [made.lists], run.as_of)
         short = write_frames(run.platform, SHORT_LISTS, [made.short_lists], run.as_of)
@@ -62,13 +60,18 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
             asset_key=metadata.asset_key(SHORT_LISTS.name),
             metadata=metadata.table_metadata(short.rows, made.short_lists),
         )
-        yield from _checks(made, run.platform.settings.k)
+        yield from _checks(made)
 
     return [recommendations]
 
 
-def _checks(made: Lists, k: int) -> Results:
-    for name, failing in made.violations(k).items():
+def _promises(platform: Platform) -> dict[str, str]:
+    """What each check of the lists says, by its name."""
+    return {COMPLETE: COMPLETE_LISTS} | {rule.check_name: rule.promised for rule in list_filters(platform)}
+
+
+def _checks(made: Lists) -> Results:
+    for name, failing in made.violations.items():
         sample = metadata.markdown_table(failing.head(metadata.PREVIEW_ROWS))
         yield dg.AssetCheckResult(
             asset_key=LISTS_KEY,

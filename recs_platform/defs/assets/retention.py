@@ -8,7 +8,7 @@ import dagster as dg
 from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS, QUARANTINE, REMOVALS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
-from recs_platform.defs.resources import PLATFORM, platform_of
+from recs_platform.defs.resources import HomeResource
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish
 from recs_platform.stages.events.removals import is_republish_due, republished
@@ -29,11 +29,10 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
         "tables, landing and the analysts' file; without that setting none does.",
         kinds={"duckdb", "delta"},
         owners=metadata.OWNERS,
-        required_resource_keys={PLATFORM},
         metadata=metadata.contract_metadata(REMOVALS),
     )
-    def removals(context: dg.AssetExecutionContext) -> Results:
-        platform, now = platform_of(context), datetime.now(UTC)
+    def removals(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
+        platform, now = home.platform, datetime.now(UTC)
         days = platform.settings.privacy.retention_days
         facts = {"retention": "off: privacy.retention_days is not set"}
         if days is not None:

@@ -10,6 +10,7 @@ from recs_platform.contracts.tables import CANDIDATES, ITEM_NEIGHBOURS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
 from recs_platform.defs.partitions import run_of
+from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.retrieval_metadata import index_metadata, offer_metadata
 from recs_platform.defs.sql_assets import upstream_keys
 from recs_platform.lake.artifacts import artifact, read_manifest
@@ -48,8 +49,8 @@ def _embeddings_asset(platform: Platform) -> dg.AssetsDefinition:
         kinds=("python", "numpy"),
         description="Users and items as vectors, for each source that has any, as of an instant: a sealed artifact.",
     )
-    def embeddings(context: dg.AssetExecutionContext) -> Results:
-        run = run_of(context)
+    def embeddings(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        run = run_of(context, as_of_run)
         platform, (version, reused) = run.platform, seal_embeddings(run)
         spaces = [
             (name, len(found.user_ids), len(found.item_ids), found.item_factors.shape[1])
@@ -79,8 +80,8 @@ def _index_asset(platform: Platform) -> dg.AssetsDefinition:
         description="FAISS index of each vector space over the items eligible as of an instant: a sealed artifact.",
         check_specs=[dg.AssetCheckSpec(AUDIT, asset=INDEX_KEY, blocking=True, description=AUDIT_DESCRIPTION)],
     )
-    def item_index(context: dg.AssetExecutionContext) -> Results:
-        run = run_of(context)
+    def item_index(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        run = run_of(context, as_of_run)
         version, reused = seal_index(run)
         reports = index_reports(run.platform, version)
         yield dg.MaterializeResult(
@@ -116,9 +117,9 @@ def _candidates_asset(platform: Platform) -> dg.AssetsDefinition:
         deps=[EMBEDDINGS_KEY, INDEX_KEY, *upstream_keys(platform, (*HISTORY, *PROFILES))],
         kinds=("python", "delta"),
     )
-    def candidates(context: dg.AssetExecutionContext) -> Results:
+    def candidates(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         """Every source's best for every known user, merged, and the item neighbours that reasons name."""
-        run = run_of(context)
+        run = run_of(context, as_of_run)
         fit = open_fit(run)
         found = write_frames(run.platform, contract, generate_candidates(fit), run.as_of)
         yield dg.MaterializeResult(

@@ -11,6 +11,7 @@ from recs_platform.contracts.tables import BEHAVIOUR_SEGMENTS, CLUSTER_TRIALS, M
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_tables
 from recs_platform.defs.partitions import run_of
+from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import sql_assets
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
@@ -50,9 +51,9 @@ def _behaviour_asset() -> dg.AssetsDefinition:
             )
         ],
     )
-    def behaviour(context: dg.AssetExecutionContext) -> Results:
+    def behaviour(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         """Users clustered by what they do; ids follow those of the as-of before."""
-        run = run_of(context)
+        run = run_of(context, as_of_run)
         segmented = segment_as_of(run)
         for contract in TABLES:
             written = write_frames(run.platform, contract, [segmented.frame(contract)], run.as_of)

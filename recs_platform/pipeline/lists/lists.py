@@ -1,5 +1,6 @@
 """The lists of an as-of: ranked rows re-ranked, filled, explained. Composes the stage with the lake's tables."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,8 +10,9 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
 from recs_platform.contracts.time import SECOND_MICROSECONDS
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.geo_availability import Places, run_places
+from recs_platform.pipeline.geo_availability import run_places
 from recs_platform.pipeline.lists.context import rerank_context, with_user_counts
+from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages import reranking
 
@@ -19,48 +21,17 @@ REASON_DAYS = 28
 
 @dataclass(frozen=True)
 class Lists:
-    """Lists and short lists of one as-of, beside what they must not break."""
+    """Lists and short lists of one as-of, what they were made under, and by check the rows that break a promise."""
 
     lists: pl.DataFrame
     short_lists: pl.DataFrame
-    consumed: pl.DataFrame
-    items: pl.DataFrame
-    users: pl.Series
-    places: Places
-    allow_repeats: bool
+    context: reranking.RerankContext
+    violations: Mapping[str, pl.DataFrame]
 
-    def violations(self, k: int) -> dict[str, pl.DataFrame]:
-        """Rows that break a promise, by the name of the promise."""
-        shown = [c.USER_ID, c.ITEM_ID, c.RANK]
-        unavailable = self.items.filter(~pl.col("is_available"))
-        consumed = (
-            self.lists.clear()
-            if self.allow_repeats
-            else self.lists.join(self.consumed, on=[c.USER_ID, c.ITEM_ID], how="semi")
-        )
-        return {
-            "lists_are_complete": self._incomplete(k),
-            "nothing_consumed": consumed.select(shown),
-            "only_available": pl.concat(
-                [self.lists.join(unavailable, on=c.ITEM_ID, how="semi").select(shown), self._barred().select(shown)]
-            ),
-        }
 
-    def _barred(self) -> pl.DataFrame:
-        """Rows of items that may not be offered where their user is."""
-        there = reranking.user_places(self.users, self.places.users)
-        return self.lists.join(there, on=c.USER_ID).join(self.places.barred, on=[c.PLACE, c.ITEM_ID], how="semi")
-
-    def _incomplete(self, k: int) -> pl.DataFrame:
-        made = self.lists.group_by(c.USER_ID).agg(
-            pl.len().alias("rows"),
-            pl.col(c.ITEM_ID).n_unique().alias("items"),
-            pl.col(c.RANK).min().alias("first"),
-            pl.col(c.RANK).max().alias("last"),
-        )
-        everyone = self.users.to_frame(c.USER_ID).join(made, on=c.USER_ID, how="left").fill_null(0)
-        is_whole = (pl.col("rows") == k) & (pl.col("items") == k) & (pl.col("first") == 1) & (pl.col("last") == k)
-        return everyone.filter(~is_whole).join(self.short_lists, on=c.USER_ID, how="anti").sort(c.USER_ID)
+def list_filters(platform: Platform) -> tuple[reranking.Filter, ...]:
+    """Every filter that lists obey: those of the package, then those of the home."""
+    return reranking.filters_of((*reranking.RULES, *platform.own_rules.rules))
 
 
 def make_lists(run: AsOfRun) -> Lists:
@@ -97,12 +68,5 @@ def make_lists(run: AsOfRun) -> Lists:
     lists = explained.join(segments, on=c.USER_ID, how="left").with_columns(
         pl.lit(1.0).alias(c.PROPENSITY), pl.lit(version).alias(c.RANKER_VERSION)
     )
-    return Lists(
-        lists=lists.sort(c.USER_ID, c.RANK),
-        short_lists=result.short_lists.sort(c.USER_ID),
-        consumed=consumed,
-        items=items,
-        users=users[c.USER_ID],
-        places=places,
-        allow_repeats=platform.settings.allow_repeats,
-    )
+    made = reranking.RerankResult(lists.sort(c.USER_ID, c.RANK), result.short_lists.sort(c.USER_ID))
+    return Lists(made.lists, made.short_lists, context, reranking.violations(made, context, list_filters(platform)))

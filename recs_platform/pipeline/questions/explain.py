@@ -2,6 +2,7 @@
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
@@ -12,14 +13,19 @@ from recs_platform.contracts.places import BARRED_ITEMS, UNKNOWN_PLACE, USER_PLA
 from recs_platform.contracts.tables import CANDIDATES, RANKED, EventType
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact
+from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS
+from recs_platform.pipeline.geo_availability import read_places
+from recs_platform.pipeline.lists.context import rerank_context, with_user_counts
+from recs_platform.pipeline.lists.lists import list_filters
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
-from recs_platform.stages import ranking
+from recs_platform.stages import ranking, reranking
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
 from recs_platform.stages.releases import current_release, read_release
 from recs_platform.warehouse.runner import ModelRun
 
 CONTRIBUTIONS_SHOWN = 8
+_NO_INTERACTIONS = {c.USER_ID: pl.String(), c.ITEM_ID: pl.String(), c.WEIGHT: pl.Float64()}
 
 
 def explain_pair(platform: Platform, user: str, item: str) -> dict[str, Any]:
@@ -61,6 +67,7 @@ class _Known:
         if self.item.is_empty():
             raise RecsError(f"item {item!r} is not known by {run.as_of:%Y-%m-%d}")
         self.is_blocked = _is_blocked(platform, self.item)
+        self.left_out_by = _left_out_by(platform, run, user, item)
         there = run.frame(USER_PLACES, [c.USER_ID, c.PLACE]).filter(pl.col(c.USER_ID) == user)
         self.barred = run.frame(BARRED_ITEMS).filter(pl.col(c.ITEM_ID) == item).join(there, on=c.PLACE, how="semi")
 
@@ -89,11 +96,9 @@ def _answer(known: _Known, row: pl.DataFrame) -> str:
 
 def _obstacle(known: _Known) -> str:
     """The first thing that kept the item out of the list."""
-    if known.consumed.height:
-        last = known.consumed.row(-1, named=True)
-        return f"the user's {last[c.EVENT_TYPE]} of {last[c.OCCURRED_AT]:%Y-%m-%d %H:%M} consumed it"
-    if not known.item["is_available"][0] or known.barred.height:
-        return _why_not_eligible(known)
+    if known.left_out_by is not None:
+        explain = _EXPLAINED.get(known.left_out_by.name)
+        return known.left_out_by.why if explain is None else explain(known)
     if known.is_opted_out:
         return "without the user's consent the list is of popular items, and others come first"
     if known.candidate.is_empty():
@@ -101,6 +106,22 @@ def _obstacle(known: _Known) -> str:
     if known.ranked.is_empty():
         return "the ranker put it too low"
     return f"rank {known.ranked[c.RANK][0]} before the rules, below what the list holds"
+
+
+def _left_out_by(platform: Platform, run: ModelRun, user: str, item: str) -> reranking.Filter | None:
+    """The first filter of lists that leaves the pair out, None where it passes all."""
+    pair = pl.DataFrame({c.USER_ID: [user], c.ITEM_ID: [item]})
+    counted = run.frame(INTERACTIONS) if platform.own_rules.rules else pl.DataFrame(schema=_NO_INTERACTIONS)
+    consumed = run.frame(CONSUMED).join(pair, on=c.USER_ID, how="semi")
+    context = rerank_context(
+        platform, with_user_counts(run.frame(ITEMS), counted), consumed, pair[c.USER_ID], read_places(run)
+    )
+    return next((rule for rule in list_filters(platform) if rule.apply(pair, context).is_empty()), None)
+
+
+def _why_consumed(known: _Known) -> str:
+    last = known.consumed.row(-1, named=True)
+    return f"the user's {last[c.EVENT_TYPE]} of {last[c.OCCURRED_AT]:%Y-%m-%d %H:%M} consumed it"
 
 
 def _why_not_eligible(known: _Known) -> str:
@@ -132,3 +153,11 @@ def _contributions(platform: Platform, run: ModelRun, user: str, item: str, vers
         ]
     )
     return ranking.explain_score(scorer, rows).head(CONTRIBUTIONS_SHOWN).to_dicts()
+
+
+# What is told of a filter beyond its own sentence.
+_EXPLAINED: Mapping[str, Callable[[_Known], str]] = {
+    "consumed": _why_consumed,
+    "availability": _why_not_eligible,
+    "regions": _why_not_eligible,
+}

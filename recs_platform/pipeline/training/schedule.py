@@ -11,9 +11,6 @@ from recs_platform.evaluation.splits import new_pairs
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.training.splits import Protocol, Split, global_splits, per_user_splits
 
-WINDOWS_MIN = 8
-POOLED_USERS_MIN = 200
-
 
 @dataclass(frozen=True)
 class TrainingSchedule:
@@ -22,6 +19,7 @@ class TrainingSchedule:
     protocol: Protocol
     as_of: datetime
     plan: CutoffPlan
+    windows_min: int
 
     def tests(self) -> list[Split]:
         """Splits to test at, oldest first."""
@@ -33,7 +31,7 @@ class TrainingSchedule:
         """Windows that testing and training ask for however many positives they turn out to hold, oldest first."""
         tests = self.tests()
         learners = [*tests[:1], None]
-        wanted = [split for learner in learners for split in self.training_for(learner)[:WINDOWS_MIN]]
+        wanted = [split for learner in learners for split in self.training_for(learner)[: self.windows_min]]
         return sorted({*tests, *wanted})
 
     def training_for(self, split: Split | None) -> list[Split]:
@@ -62,8 +60,9 @@ def _plan(run: AsOfRun) -> TrainingSchedule:
     )
     protocol = settings.evaluation_protocol
     if protocol == "auto":
-        protocol = "global" if _pooled_users(interactions, plan) >= POOLED_USERS_MIN else "per_user"
-    return TrainingSchedule(protocol, run.as_of, plan)
+        is_enough = _pooled_users(interactions, plan) >= settings.training.pooled_users_min
+        protocol = "global" if is_enough else "per_user"
+    return TrainingSchedule(protocol, run.as_of, plan, settings.training.windows_min)
 
 
 def _pooled_users(interactions: pl.DataFrame, plan: CutoffPlan) -> int:

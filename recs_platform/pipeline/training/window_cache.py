@@ -5,13 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.training.schedule import WINDOWS_MIN
 from recs_platform.pipeline.training.splits import Split
 from recs_platform.pipeline.training.windows import seal_window
+from recs_platform.settings import TrainingSettings
 from recs_platform.stages.retrieval.threads import limited
-
-POSITIVES_MIN = 500
-USERS_MIN = 200
 
 
 class WindowCache:
@@ -48,16 +45,16 @@ class WindowCache:
         return [self._taken[split] for split in sorted(self._taken)]
 
     def to_learn_from(self, splits: Iterable[Split]) -> list[Manifest]:
-        """Windows newest first: at least eight, then on until they hold 500 positives or 200 users."""
+        """Windows newest first: the least number, then on until they hold the least number of positives or users."""
         taken: list[Manifest] = []
         for split in splits:
             taken.append(self.take(split))
-            if len(taken) >= WINDOWS_MIN and _is_enough(taken):
+            if _is_enough(taken, self.run.platform.settings.training):
                 break
         return taken
 
 
-def _is_enough(windows: Sequence[Manifest]) -> bool:
+def _is_enough(windows: Sequence[Manifest], least: TrainingSettings) -> bool:
     positives = sum(manifest.metrics["positives"] for manifest in windows)
     users = max(manifest.metrics["users"] for manifest in windows)
-    return positives >= POSITIVES_MIN or users >= USERS_MIN
+    return len(windows) >= least.windows_min and (positives >= least.positives_min or users >= least.users_min)

@@ -2,18 +2,25 @@
 
 from recs_platform.stages.reranking.context import RerankContext, RerankResult
 from recs_platform.stages.reranking.own_rules import OwnRules, load_own_rules
-from recs_platform.stages.reranking.places import user_places
 from recs_platform.stages.reranking.reasons import add_reasons, group_popularity, item_popularity
 from recs_platform.stages.reranking.rerank import rerank
+from recs_platform.stages.reranking.rules import RULES, filters_of
+from recs_platform.stages.reranking.rules.rule import Filter, Rule
+from recs_platform.stages.reranking.violations import COMPLETE, violations
 
 __all__ = [
+    "COMPLETE",
+    "RULES",
+    "Filter",
     "OwnRules",
     "RerankContext",
     "RerankResult",
+    "Rule",
     "add_reasons",
+    "filters_of",
     "group_popularity",
     "item_popularity",
     "load_own_rules",
     "rerank",
-    "user_places",
+    "violations",
 ]

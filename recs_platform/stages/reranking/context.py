@@ -1,4 +1,4 @@
-"""What re-ranking knows beside the ranked rows, and what it returns. No rule and no computation here."""
+"""What re-ranking knows beside the ranked rows, and what it returns."""
 
 from dataclasses import dataclass, field
 

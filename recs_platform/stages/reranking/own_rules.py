@@ -1,6 +1,6 @@
 """Rules of the home: Python files that the operator keeps, applied after the package's own in the order of names.
 
-A file is tried on a small list before it is used: what is wrong with it is told, and no list is made with it.
+A file is tried on a small list before it is used. One that is wrong is left out and named with its line.
 """
 
 import importlib.util
@@ -15,7 +15,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.reranking.context import RerankContext
 from recs_platform.stages.reranking.rules import RULES
-from recs_platform.stages.reranking.rules.rule import Rule
+from recs_platform.stages.reranking.rules.rule import Filter, Reorder, Rule
 
 _ITEMS = ("i1", "i2", "i3")
 
@@ -44,14 +44,22 @@ def load_own_rules(folder: Path) -> OwnRules:
     return OwnRules(tuple(rules), broken)
 
 
-def apply_own(rule: Rule, ranked: pl.DataFrame, context: RerankContext) -> pl.DataFrame:
-    """What a rule leaves of the rows. Raises ContractError unless they are rows of `ranked`, none twice."""
-    kept = rule.apply(ranked, context)
-    keys = [c.USER_ID, c.ITEM_ID]
-    if kept.columns != ranked.columns or kept.schema != ranked.schema:
-        raise ContractError(f"rule {rule.name!r} returns columns {kept.columns}; it must return {ranked.columns}")
-    if kept.select(keys).is_duplicated().any() or kept.join(ranked, on=keys, how="anti").height:
+def apply_checked(rule: Rule, rows: pl.DataFrame, context: RerankContext) -> pl.DataFrame:
+    """What a rule leaves of the rows; one of the home is held to what a rule may do.
+
+    Raises ContractError unless it gives rows of `rows`, none twice, and, where it is a reorder, all of them.
+    """
+    kept = rule.apply(rows, context)
+    if rule in RULES:
+        return kept
+    keys = [column for column in (c.USER_ID, c.ITEM_ID) if column in rows.columns]
+    if kept.columns != rows.columns or kept.schema != rows.schema:
+        raise ContractError(f"rule {rule.name!r} returns columns {kept.columns}; it must return {rows.columns}")
+    if kept.select(keys).is_duplicated().any() or kept.join(rows, on=keys, how="anti").height:
         raise ContractError(f"rule {rule.name!r} returns rows twice, or rows that it was not given")
+    if isinstance(rule, Reorder) and kept.height != rows.height:
+        left = rows.height - kept.height
+        raise ContractError(f"rule {rule.name!r} is a Reorder and leaves out {left} rows; make it a Filter")
     return kept
 
 
@@ -62,15 +70,17 @@ def _read(path: Path, taken: Collection[str]) -> Rule:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     rule: object = getattr(module, "RULE", None)
-    if not isinstance(rule, Rule):
-        raise ContractError("it defines no RULE; write RULE = Rule(name, function)")
+    if not isinstance(rule, Filter | Reorder):
+        kinds = "RULE = Filter(name, function) where it leaves items out, or RULE = Reorder(name, function)"
+        found = "its RULE is neither a Filter nor a Reorder" if rule is not None else "it defines no RULE"
+        raise ContractError(f"{found}; write {kinds}")
     if rule.name in taken:
         raise ContractError(f"there is a rule {rule.name!r} already; give this one another name")
     return rule
 
 
 def _try(rule: Rule) -> None:
-    """Apply it to nothing, and to two users' lists of three items."""
+    """Apply it to nothing, and to two users' lists of three items. Raises what the rule raises, or ContractError."""
     users = pl.Series(c.USER_ID, ["u1", "u2"])
     ranked = pl.DataFrame(
         {
@@ -80,7 +90,7 @@ def _try(rule: Rule) -> None:
             c.SOURCES: [["popularity"]] * 6,
         }
     )
-    items = pl.DataFrame({c.ITEM_ID: _ITEMS, c.CATEGORY: ["a", "b", None], "is_available": [True] * 3})
+    items = pl.DataFrame({c.ITEM_ID: _ITEMS, c.CATEGORY: ["a", "b", None], c.IS_AVAILABLE: [True] * 3})
     context = RerankContext(
         items=items,
         consumed=ranked.select(c.USER_ID, c.ITEM_ID).clear(),
@@ -89,8 +99,22 @@ def _try(rule: Rule) -> None:
         k=3,
         max_per_category=3,
     )
-    apply_own(rule, ranked.clear(), context)
-    apply_own(rule, ranked, context)
+    apply_checked(rule, ranked.clear(), context)
+    kept = apply_checked(rule, ranked, context)
+    if isinstance(rule, Filter):
+        _require_row_by_row(rule, ranked, kept, context)
+
+
+def _require_row_by_row(rule: Filter, ranked: pl.DataFrame, kept: pl.DataFrame, context: RerankContext) -> None:
+    """Raise ContractError where what a filter says of a row depends on other rows, or needs a column it lacks."""
+    columns = [c.ITEM_ID] if rule.by == "item" else [c.USER_ID, c.ITEM_ID]
+    rows = ranked.select(columns).unique(maintain_order=True)
+    alone = pl.concat([apply_checked(rule, row, context) for row in rows.iter_slices(1)])
+    if not alone.equals(kept.select(columns).unique(maintain_order=True)):
+        raise ContractError(
+            f"rule {rule.name!r} is a Filter and judges a row by other rows; a Filter looks at one pair at a time, a "
+            "Reorder at a user's list"
+        )
 
 
 def _told(path: Path, error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Re-ranking: rules in order, the cut to k, filling, an account of what is short. Rules and places are elsewhere."""
+"""Re-ranking: filters, reorders, the cut to k, the fallback, and why lists are short."""
 
 from collections.abc import Sequence
 
@@ -7,15 +7,15 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.reranking.context import RerankContext, RerankResult
-from recs_platform.stages.reranking.filling import build_shelf, fill_lists
-from recs_platform.stages.reranking.own_rules import apply_own
-from recs_platform.stages.reranking.places import by_place
-from recs_platform.stages.reranking.rules import RULES
+from recs_platform.stages.reranking.fallback import fallback_ranking, fill_lists
+from recs_platform.stages.reranking.own_rules import apply_checked
+from recs_platform.stages.reranking.region_groups import by_place
+from recs_platform.stages.reranking.rules import RULES, filters_of, reorders_of
 from recs_platform.stages.reranking.rules.rule import Rule
+from recs_platform.stages.reranking.short_lists import short_lists
 
 __all__ = ["RerankContext", "RerankResult", "rerank"]
 
-_CONSUMED_COUNT = "_consumed_count"
 _ROW_COLUMNS = (c.USER_ID, c.ITEM_ID, c.SCORE, c.SOURCES)
 
 
@@ -26,12 +26,11 @@ def rerank(ranked: pl.DataFrame, context: RerankContext, own_rules: Sequence[Rul
         ranked: `user_id`, `item_id`, `score`, `rank`, `sources`; one row a user and item, in any order. Users without
             rows are served from the fallback.
         context: Items, users and limits; see RerankContext.
-        own_rules: Rules of the home, applied after `RULES`.
+        own_rules: Rules of the home: their filters come after those of `RULES`, their reorders likewise.
 
     Returns:
-        k distinct items a user, none consumed (unless repeats are allowed), all available and none barred where the
-        user is; fewer only when fewer are eligible, and then `short_lists` says so. Ranked items come before filled
-        ones. The row order of the inputs changes nothing.
+        k distinct items a user, all of which pass every filter; fewer only when fewer do, and then `short_lists` says
+        so. Ranked items come before those of the fallback. The row order of the inputs changes nothing.
 
     Raises:
         ContractError: `ranked` names users that are not to be served, or repeats an item in a list.
@@ -39,7 +38,8 @@ def rerank(ranked: pl.DataFrame, context: RerankContext, own_rules: Sequence[Rul
     strangers = ranked.filter(~pl.col(c.USER_ID).is_in(context.users.implode()))[c.USER_ID].n_unique()
     if strangers:
         raise ContractError(f"{strangers} ranked users are not among the {len(context.users)} to serve; pass them all")
-    results = [_rerank_alike(rows, group, own_rules) for rows, group in by_place(ranked, context)]
+    rules = (*RULES, *own_rules)
+    results = [_rerank_alike(rows, group, rules) for rows, group in by_place(ranked, context)]
     if len(results) == 1:
         return results[0]
     return RerankResult(
@@ -48,21 +48,15 @@ def rerank(ranked: pl.DataFrame, context: RerankContext, own_rules: Sequence[Rul
     )
 
 
-def _rerank_alike(ranked: pl.DataFrame, context: RerankContext, own_rules: Sequence[Rule]) -> RerankResult:
+def _rerank_alike(ranked: pl.DataFrame, context: RerankContext, rules: Sequence[Rule]) -> RerankResult:
     """Lists of users who may all be offered what is available."""
-    kept = _cut(_apply_rules(ranked, context, own_rules), context.k)
-    shelf = build_shelf(context)
-    lists = _number(pl.concat([kept, fill_lists(kept, shelf, context)]))
-    return RerankResult(lists, _short_lists(lists, shelf, context))
-
-
-def _apply_rules(ranked: pl.DataFrame, context: RerankContext, own_rules: Sequence[Rule]) -> pl.DataFrame:
+    filters = filters_of(rules)
     rows = ranked.sort(c.USER_ID, c.RANK, c.ITEM_ID).select(_ROW_COLUMNS)
-    for rule in RULES:
-        rows = rule.apply(rows, context)
-    for rule in own_rules:
-        rows = apply_own(rule, rows, context)
-    return rows
+    for rule in (*filters, *reorders_of(rules)):
+        rows = apply_checked(rule, rows, context)
+    kept, ranking = _cut(rows, context.k), fallback_ranking(context, filters)
+    lists = _number(pl.concat([kept, fill_lists(kept, ranking, context, filters)]))
+    return RerankResult(lists, short_lists(lists, ranking, context, filters))
 
 
 def _cut(rows: pl.DataFrame, k: int) -> pl.DataFrame:
@@ -80,32 +74,4 @@ def _number(rows: pl.DataFrame) -> pl.DataFrame:
         c.ITEM_ID,
         c.SCORE,
         c.SOURCES,
-    )
-
-
-def _short_lists(lists: pl.DataFrame, shelf: pl.DataFrame, context: RerankContext) -> pl.DataFrame:
-    """Counted from what is available and consumed, not from the lists: the two must agree, and tests say so."""
-    lengths = lists.group_by(c.USER_ID).agg(pl.len().cast(pl.Int64).alias(c.LIST_LENGTH))
-    short = (
-        pl.DataFrame({c.USER_ID: context.users})
-        .join(lengths, on=c.USER_ID, how="left")
-        .with_columns(pl.col(c.LIST_LENGTH).fill_null(0))
-        .filter(pl.col(c.LIST_LENGTH) < context.k)
-        .sort(c.USER_ID)
-    )
-    consumed = (
-        context.consumed.join(short, on=c.USER_ID, how="semi")
-        .join(shelf, on=c.ITEM_ID, how="semi")
-        .group_by(c.USER_ID)
-        .agg(pl.col(c.ITEM_ID).n_unique().cast(pl.Int64).alias(_CONSUMED_COUNT))
-    )
-    taken = pl.lit(0, pl.Int64) if context.allow_repeats else pl.col(_CONSUMED_COUNT).fill_null(0)
-    eligible = shelf.height - taken
-    there = f"{shelf.height} are available" + ("" if context.barred.is_empty() else " where the user is")
-    text = f"only {{}} of {context.k} items: {there} and the user has consumed {{}} of them"
-    return short.join(consumed, on=c.USER_ID, how="left", maintain_order="left").select(
-        c.USER_ID,
-        c.LIST_LENGTH,
-        eligible.alias(c.ELIGIBLE_COUNT),
-        pl.format(text, c.LIST_LENGTH, taken).alias(c.REASON),
     )

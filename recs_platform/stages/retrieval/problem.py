@@ -17,7 +17,7 @@ from recs_platform.stages.retrieval.places import offers_by_group
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
 
 OCCURRED_US = "occurred_us"
-IS_AVAILABLE = "is_available"
+c.IS_AVAILABLE = "is_available"
 FIRST_SEEN_AT = "first_seen_at"
 DEVICE = "top_device"
 # What may be known of items and users beyond interactions; a frame that lacks a column has NULL in it.
@@ -179,7 +179,7 @@ def encode(
     """
     user_ids = _sorted_ids(users, interactions, c.USER_ID)
     item_ids = _sorted_ids(items, interactions, c.ITEM_ID)
-    available = items.filter(pl.col(IS_AVAILABLE))[c.ITEM_ID].unique()
+    available = items.filter(pl.col(c.IS_AVAILABLE))[c.ITEM_ID].unique()
     rows = interactions.select(
         _codes(c.USER_ID, user_ids),
         _codes(c.ITEM_ID, item_ids),

@@ -59,7 +59,7 @@ class Trial:
 def try_source(
     source: DataSource, path: Path, con: duckdb.DuckDBPyConnection, *, now: datetime, temporary: Path
 ) -> Trial:
-    """Ingest a folder's files as `source` and keep nothing. Raises UsageError when it reads none of them."""
+    """Ingest a folder's files as `source`, and keep nothing. Raises UsageError when it reads none of them."""
     temporary.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="source-", dir=temporary) as scratch:
         home = Home(Path(scratch))

@@ -1,6 +1,18 @@
-"""The rules, in the order they are applied. What a rule is stands in `rule`, each rule in its own file."""
+"""The rules, in the order they are applied: filters first, then reorders. What each type is stands in `rule`."""
 
-from recs_platform.stages.reranking.rules import availability, category_cap, consumed
-from recs_platform.stages.reranking.rules.rule import Rule
+from collections.abc import Sequence
 
-RULES: tuple[Rule, ...] = (consumed.RULE, availability.RULE, category_cap.RULE)
+from recs_platform.stages.reranking.rules import availability, category_cap, consumed, regions
+from recs_platform.stages.reranking.rules.rule import Filter, Reorder, Rule
+
+RULES: tuple[Rule, ...] = (consumed.RULE, availability.RULE, regions.RULE, category_cap.RULE)
+
+
+def filters_of(rules: Sequence[Rule]) -> tuple[Filter, ...]:
+    """The filters among rules, in their order."""
+    return tuple(rule for rule in rules if isinstance(rule, Filter))
+
+
+def reorders_of(rules: Sequence[Rule]) -> tuple[Reorder, ...]:
+    """The reorders among rules, in their order."""
+    return tuple(rule for rule in rules if isinstance(rule, Reorder))

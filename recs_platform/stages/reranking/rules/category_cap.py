@@ -1,10 +1,10 @@
-"""Rule: at most so many items of one category, while others last. Nothing is dropped, so a list never gets shorter."""
+"""Reorder: at most so many items of one category, while others last."""
 
 import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.stages.reranking.context import RerankContext
-from recs_platform.stages.reranking.rules.rule import Rule
+from recs_platform.stages.reranking.rules.rule import Reorder
 
 _USER = "_user"
 _GROUP = "_group"
@@ -28,4 +28,4 @@ def move_excess_back(ranked: pl.DataFrame, context: RerankContext) -> pl.DataFra
     return ranked.with_columns(order).sort(_MOVED, maintain_order=True).drop(_MOVED)
 
 
-RULE = Rule("category_cap", move_excess_back)
+RULE = Reorder("category_cap", move_excess_back)

@@ -11,7 +11,7 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.evaluation.ties import tie_keys
-from recs_platform.stages.retrieval.problem import IS_AVAILABLE, OCCURRED_US, RetrievalProblem, encode
+from recs_platform.stages.retrieval.problem import OCCURRED_US, RetrievalProblem, encode
 
 VALID_FRACTION = 0.1
 # With fewer, what is chosen on them is chance.
@@ -115,7 +115,7 @@ def are_timed(*paths: Path) -> bool:
 
 def problem_of(events: pl.DataFrame, users: pl.Series) -> RetrievalProblem:
     """All items of `events` may be recommended, a user's own not again; `users` are known beside those of `events`."""
-    items = events.select(c.ITEM_ID).unique().with_columns(pl.lit(value=True).alias(IS_AVAILABLE))
+    items = events.select(c.ITEM_ID).unique().with_columns(pl.lit(value=True).alias(c.IS_AVAILABLE))
     last = events[OCCURRED_US].max()
     as_of = datetime.fromtimestamp((int(last) if isinstance(last, int) else 0) / 1e6 + 1, UTC)
     return encode(events, pl.DataFrame({c.USER_ID: users.unique()}), items, as_of=as_of, allow_repeats=False)

@@ -6,24 +6,31 @@ import pytest
 from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.reranking import load_own_rules, rerank
 from recs_platform.stages.reranking.context import RerankContext
-from recs_platform.stages.reranking.rules.rule import Rule
+from recs_platform.stages.reranking.rules.rule import Reorder
 
-HEAD = "import polars as pl\nfrom recs_platform.stages.reranking.rules.rule import Rule\n"
+HEAD = "import polars as pl\nfrom recs_platform.stages.reranking.rules.rule import Filter, Reorder, Rule\n"
 REVERSED = HEAD + (
     "def turn(ranked, context):\n"
     "    return ranked.reverse().sort('user_id', maintain_order=True)\n"
-    "RULE = Rule('turned', turn)\n"
+    "RULE = Reorder('turned', turn)\n"
 )
 WRONG = {
     "no_rule.py": (HEAD, "defines no RULE"),
     "syntax.py": ("def f(:\n", "syntax.py:1: invalid syntax"),
     "taken.py": (
-        HEAD + "RULE = Rule('consumed', lambda ranked, context: ranked)\n",
+        HEAD + "RULE = Filter('consumed', lambda ranked, context: ranked)\n",
         "there is a rule 'consumed' already",
     ),
-    "raises.py": (HEAD + "RULE = Rule('r', lambda ranked, context: ranked.select('nothing'))\n", "raises.py:3: "),
-    "columns.py": (HEAD + "RULE = Rule('c', lambda ranked, context: ranked.drop('score'))\n", "returns columns"),
-    "twice.py": (HEAD + "RULE = Rule('t', lambda ranked, context: pl.concat([ranked, ranked]))\n", "rows twice"),
+    "raises.py": (HEAD + "RULE = Filter('r', lambda ranked, context: ranked.select('nothing'))\n", "raises.py:3: "),
+    "columns.py": (HEAD + "RULE = Filter('c', lambda ranked, context: ranked.drop('score'))\n", "returns columns"),
+    "untyped.py": (HEAD + "RULE = Rule('u', lambda ranked, context: ranked)\n", "neither a Filter nor a Reorder"),
+    "drops.py": (HEAD + "RULE = Reorder('d', lambda ranked, context: ranked.head(1))\n", "make it a Filter"),
+    "first.py": (HEAD + "RULE = Filter('f', lambda pairs, context: pairs.head(2))\n", "judges a row by other rows"),
+    "by_item.py": (
+        HEAD + "RULE = Filter('b', lambda pairs, context: pairs.filter(pl.col('user_id') > ''), by='item')\n",
+        "by_item.py:3: ",
+    ),
+    "twice.py": (HEAD + "RULE = Filter('t', lambda ranked, context: pl.concat([ranked, ranked]))\n", "rows twice"),
 }
 
 
@@ -73,7 +80,7 @@ def test_a_rule_that_invents_rows_stops_the_lists(tmp_path):
         return ranked.with_columns(pl.lit("x").alias("item_id")) if ranked.height > 2 else ranked
 
     with pytest.raises(ContractError, match="rule 'inventing' returns rows"):
-        rerank(RANKED, context_of(["a", "b", "c"]), [Rule("inventing", invents)])
+        rerank(RANKED, context_of(["a", "b", "c"]), [Reorder("inventing", invents)])
 
 
 def test_a_home_without_rules_has_none(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
-from recs_platform.stages.reranking import filling
+from recs_platform.stages.reranking import fallback
 from recs_platform.stages.reranking.rerank import RerankContext, rerank
 
 PAIRS = {c.USER_ID: pl.String, c.ITEM_ID: pl.String}
@@ -76,10 +76,10 @@ def test_the_cap_gives_way_only_when_nothing_else_is_left():
     assert items_of(result.lists, "b") == "x1 x2 y1 z1 x3"
 
 
-def test_a_category_with_room_is_looked_for_deeper_on_the_shelf(monkeypatch):
-    monkeypatch.setattr(filling, "_FIRST_DEPTH", 1)
-    shelf = {"x1": "x", "x2": "x", "z1": "z", "y1": "y", "y2": "y", "x3": "x", "x4": "x"}
-    context = make_context(shelf, users="a", consumed=[("a", "z1")], k=4)
+def test_a_category_with_room_is_looked_for_deeper_in_the_fallback_ranking(monkeypatch):
+    monkeypatch.setattr(fallback, "_FIRST_DEPTH", 1)
+    catalogue = {"x1": "x", "x2": "x", "z1": "z", "y1": "y", "y2": "y", "x3": "x", "x4": "x"}
+    context = make_context(catalogue, users="a", consumed=[("a", "z1")], k=4)
 
     assert items_of(rerank(ranked_rows(a="x3 x4"), context).lists, "a") == "x3 x4 y1 y2"
 
@@ -197,8 +197,8 @@ def test_row_order_and_looking_in_small_steps_change_nothing(case, seed):
     )
     expected = rerank(ranked, context)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(filling, "_FIRST_DEPTH", 1)
-        patch.setattr(filling, "_OFFERS_AT_ONCE", 1)
+        patch.setattr(fallback, "_FIRST_DEPTH", 1)
+        patch.setattr(fallback, "_OFFERS_AT_ONCE", 1)
         result = rerank(ranked.sample(fraction=1, shuffle=True, seed=seed), shuffled)
 
     assert result.lists.equals(expected.lists)

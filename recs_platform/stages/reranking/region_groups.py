@@ -1,4 +1,4 @@
-"""Places in re-ranking: users parted by what may be offered where they are. How a list is made is not known here."""
+"""Users grouped by what may be offered where they are, so that each group has one fallback ranking."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,9 +6,8 @@ from dataclasses import replace
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.places import UNKNOWN_PLACE
 from recs_platform.stages.reranking.context import RerankContext
-from recs_platform.stages.reranking.rules.availability import IS_AVAILABLE
+from recs_platform.stages.reranking.rules.regions import user_places
 
 _GROUP = "_group"
 _ITEMS = "_items"
@@ -20,7 +19,7 @@ def by_place(ranked: pl.DataFrame, context: RerankContext) -> Iterator[tuple[pl.
     In a group's context nothing that is barred for its users is available, and `barred` holds the reason: the rows of
     one of its places, none where nothing is. Where nothing is barred for anybody, the inputs as they are.
     """
-    barred = context.barred.join(context.items.filter(pl.col(IS_AVAILABLE)), on=c.ITEM_ID, how="semi")
+    barred = context.barred.join(context.items.filter(pl.col(c.IS_AVAILABLE)), on=c.ITEM_ID, how="semi")
     if barred.is_empty() or context.users.is_empty():
         yield ranked, replace(context, barred=barred.clear())
         return
@@ -30,25 +29,17 @@ def by_place(ranked: pl.DataFrame, context: RerankContext) -> Iterator[tuple[pl.
         inside = pl.col(_GROUP) == group
         place = members[c.PLACE][0]
         there = barred.filter(pl.col(c.PLACE) == place)
-        may = pl.col(IS_AVAILABLE) & ~pl.col(c.ITEM_ID).is_in(there[c.ITEM_ID].implode())
+        may = pl.col(c.IS_AVAILABLE) & ~pl.col(c.ITEM_ID).is_in(there[c.ITEM_ID].implode())
         yield (
             rows.filter(inside).select(ranked.columns),
             replace(
                 context,
-                items=context.items.with_columns(may.alias(IS_AVAILABLE)),
+                items=context.items.with_columns(may.alias(c.IS_AVAILABLE)),
                 consumed=consumed.filter(inside).select(context.consumed.columns),
                 users=members[c.USER_ID],
                 barred=there,
             ),
         )
-
-
-def user_places(users: pl.Series, places: pl.DataFrame) -> pl.DataFrame:
-    """`user_id`, `place` of each of `users` (distinct), in their order."""
-    told = pl.DataFrame({c.USER_ID: users}).join(
-        places.select(c.USER_ID, c.PLACE), on=c.USER_ID, how="left", maintain_order="left", validate="m:1"
-    )
-    return told.with_columns(pl.col(c.PLACE).fill_null(UNKNOWN_PLACE))
 
 
 def _grouped(users: pl.DataFrame, barred: pl.DataFrame) -> pl.DataFrame:
