@@ -5,12 +5,11 @@ from typing import Any
 
 import dagster as dg
 
-from recs_platform.contracts.tables import INPUTS, TableContract
+from recs_platform.contracts.tables import TableContract
 from recs_platform.defs import metadata
-from recs_platform.defs.partitions import AS_OF_PARTITIONS
+from recs_platform.defs.partitions import AS_OF_PARTITIONS, INPUTS_KEY
 from recs_platform.defs.resources import AsOfResource
 
-INPUTS_KEY = metadata.asset_key(INPUTS.name)
 Results = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
 RAW = "raw"
 Body = Callable[[dg.AssetExecutionContext, AsOfResource], Results]

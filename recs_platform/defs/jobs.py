@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from recs_platform.defs.as_of_assets import INPUTS_KEY
 from recs_platform.defs.assets import events
+from recs_platform.defs.partitions import INPUTS_KEY
 
 INGEST = "ingest"
 BUILD = "build"

@@ -15,7 +15,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from recs_platform.contracts.manifests import content_key
 from recs_platform.contracts.time import parse_instant
-from recs_platform.defs.as_of_assets import INPUTS_KEY
+from recs_platform.defs.partitions import INPUTS_KEY
 from recs_platform.pipeline.build_records import catalogue_version, files_before, inputs_version, raw_versions
 from recs_platform.pipeline.data_versions import catalogue_contents, known_files
 from recs_platform.pipeline.platform import Platform

@@ -10,7 +10,7 @@ import polars as pl
 import recs_platform
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
-from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS, QUARANTINE, REMOVALS
+from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS, INPUTS, QUARANTINE, REMOVALS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact, library_versions, sealed_versions, write_artifact, write_manifest
 from recs_platform.pipeline.artifact_keys import BUILD, PACKAGE, code_hash, deciding_settings
@@ -149,6 +149,19 @@ def raw_versions(platform: Platform) -> dict[str, int]:
 def run_basis(run: AsOfRun) -> Basis:
     """What a run is made from. Raw tables are read as they were when it started: it does not claim later rows."""
     return run.once("basis", lambda: read_basis(run.platform, run.as_of, run.known_at, run.raw_versions))
+
+
+def changed_inputs(run: AsOfRun) -> str | None:
+    """What to tell where a run reads other files than `events.inputs` holds; None where they are the same."""
+    with run.models() as models:
+        stored = models.frame(INPUTS.name, [*FILE_KEY, ROW_COUNT])
+    read = files_before(run.files, run.as_of)
+    if sorted(stored.rows()) == sorted(read.rows()):
+        return None
+    return (
+        f"events.inputs lists {stored.height} files as of {as_of_key(run.as_of)} and this run reads {read.height}, or "
+        "other rows of them: materialize events/inputs and what follows it, so that all of it is of one state"
+    )
 
 
 def record_build(run: AsOfRun, *, assets: Collection[str], release: str | None, sealed_at: datetime) -> Manifest:

@@ -5,8 +5,8 @@ import dagster as dg
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import INPUTS
 from recs_platform.defs import metadata
-from recs_platform.defs.as_of_assets import INPUTS_KEY, Results, as_of_asset
-from recs_platform.defs.partitions import run_of
+from recs_platform.defs.as_of_assets import Results, as_of_asset
+from recs_platform.defs.partitions import INPUTS_KEY, run_of
 from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import upstream_keys
 from recs_platform.defs.staleness import input_tags
