@@ -29,6 +29,7 @@ RECS_TOML = """\
 # max_per_category = 6          # items of one category in a list, while others last
 # allow_repeats = false         # recommend what the user has consumed already
 # schedule_hour = 3             # hour (UTC) of the daily build
+# release_max_age_days = 2.0    # age of a release that the UI calls overdue; it warns at half of it
 # session_gap_minutes = 30      # pause that ends a session, where the source names none
 # data_tests = true             # run the SQL tests of each table as it is built
 # landing_settle_seconds = 1.0  # a landed file must not have changed for so long before it is read

@@ -32,6 +32,8 @@ def as_of_asset(
     schema: dg.TableSchema | None = None,
     check_specs: Sequence[dg.AssetCheckSpec] = (),
     code_version: str | None = None,
+    freshness: dg.FreshnessPolicy | None = None,
+    retry_policy: dg.RetryPolicy | None = None,
 ) -> Callable[[Body], dg.AssetsDefinition]:
     """An asset of one table or artifact; `schema` is given where it is a table. The body yields its result."""
     return dg.asset(
@@ -44,6 +46,8 @@ def as_of_asset(
         partitions_def=AS_OF_PARTITIONS,
         check_specs=list(check_specs),
         code_version=code_version,
+        freshness_policy=freshness,
+        retry_policy=retry_policy,
         metadata={} if schema is None else metadata.definition_metadata(key, schema),
     )
 

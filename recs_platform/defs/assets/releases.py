@@ -1,6 +1,6 @@
 """Assets of the releases stage: the sealed release, and the file that analysts query."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -11,6 +11,7 @@ from recs_platform.defs.as_of_assets import Results, as_of_asset
 from recs_platform.defs.made_assets import LAST_KEY, RELEASE_ID, RELEASE_KEY
 from recs_platform.defs.partitions import run_of
 from recs_platform.defs.resources import AsOfResource
+from recs_platform.defs.retries import ON_TRANSIENT, transient_only
 from recs_platform.defs.sql_assets import upstream_keys
 from recs_platform.defs.staleness import report_inputs
 from recs_platform.pipeline.data_versions import FILES, OMISSIONS
@@ -30,9 +31,14 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
 
 
 def _release_asset(platform: Platform) -> dg.AssetsDefinition:
+    days = platform.settings.release_max_age_days
+
     @as_of_asset(
         RELEASE_KEY,
         group=GROUP,
+        freshness=dg.FreshnessPolicy.time_window(
+            fail_window=timedelta(days=days), warn_window=timedelta(days=days / 2)
+        ),
         deps=upstream_keys(platform, (LISTS.name, SHORT_LISTS.name, VERDICTS.name, FILES, OMISSIONS)),
         kinds=("python", "parquet"),
         description="The lists of an as-of, sealed with a manifest once no check blocks. The same lists give the same "
@@ -60,13 +66,15 @@ def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
     @as_of_asset(
         LAST_KEY,
         group=GROUP,
+        retry_policy=ON_TRANSIENT,
         deps=[RELEASE_KEY, *tables],
         kinds=("duckdb",),
         description="analytics.duckdb: every table in one file, built aside and moved into place; readers never wait.",
     )
     def analytics(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         run = run_of(context, as_of_run)
-        report = publish(run.platform)
+        with transient_only():
+            report = publish(run.platform)
         for sentence in report.set_aside:
             context.log.warning(sentence)
         release = as_of_run.record_whole(context, run)
