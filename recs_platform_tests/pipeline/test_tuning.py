@@ -184,9 +184,9 @@ def test_an_evaluation_on_what_was_tuned_on_says_so(
     assert tuned_on_tests(platform, schedule) is None
     version = sealed(platform, {"als": {"alpha": 5.0}})
     adopt_config(platform.home.artifacts, version)
-    said = tuned_on_tests(platform, schedule)
-    assert (said is not None) == says
-    assert said is None or version in said
+    warning = tuned_on_tests(platform, schedule)
+    assert (warning is not None) == says
+    assert warning is None or version in warning
 
 
 def test_the_commands_show_adopt_and_reset(recs: CommandLine, new_home: Path) -> None:
@@ -233,15 +233,15 @@ def test_the_command_tunes_seals_and_says_what_came_of_it(
         "2024-01-21",
     )
     assert code == 0, err
-    told = json.loads(out)
-    manifest, changes, by_source = find_config(platform.home.artifacts, told["version"])
+    answer = json.loads(out)
+    manifest, changes, by_source = find_config(platform.home.artifacts, answer["version"])
     assert [manifest] == list_configs(platform.home.artifacts)
-    assert (told["changes"], manifest.as_of) == (changes, TINY.start + timedelta(days=20))
+    assert (answer["changes"], manifest.as_of) == (changes, TINY.start + timedelta(days=20))
     rows = pl.read_parquet(platform.home.artifacts / CONFIGS / manifest.version / "trials.parquet")
     assert rows.filter(pl.col("source") == "trending")["trial"].to_list() == [0, 1]
     assert (
         by_source.filter(pl.col("source") == "trending")["default_value"][0]
         == rows["value"][rows["source"].to_list().index("trending")]
     )
-    assert told["adopted"] == told["gained"] == (adopted_version(platform.home.artifacts) is not None)
-    assert "trending 0: " in err
+    assert answer["adopted"] == answer["gained"] == (adopted_version(platform.home.artifacts) is not None)
+    assert "trending trial 0: " in err

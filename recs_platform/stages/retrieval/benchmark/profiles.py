@@ -44,7 +44,7 @@ PROFILES: Mapping[ProfileName, Profile] = {
             "als": {"iterations": 5},
             "two_step": {"step_rules": 25},
         },
-        trials=4,
+        trials=3,
         trials_few_rows=15,
         factors_max=256,
         validation_users=1_500,

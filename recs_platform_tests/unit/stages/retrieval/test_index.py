@@ -83,7 +83,7 @@ class TestSearch:
         vectors, queries = drawn(600)
         index = build_index(everything(vectors), vectors, config=config, queries=queries)
         items, scores = index.search(queries, 7)
-        alone = [index.search(queries[place : place + 1], 7, threads=2) for place in range(len(queries))]
+        alone = [index.search(queries[position : position + 1], 7, threads=2) for position in range(len(queries))]
         assert np.array_equal(np.concatenate([row for row, _ in alone]), items)
         assert np.concatenate([row for _, row in alone]).tobytes() == scores.tobytes()
 
@@ -163,7 +163,7 @@ class TestBuild:
             build_index(everything(vectors), vectors, config=config, queries=queries, seed=5, threads=threads)
             for threads in (1, 1, 2)
         ]
-        files = [stored(index, tmp_path / str(place)) for place, index in enumerate(built)]
+        files = [stored(index, tmp_path / str(position)) for position, index in enumerate(built)]
         assert files[0] == files[1] == files[2]
         assert len({index.report.model_copy(update={"build_seconds": 0}).model_dump_json() for index in built}) == 1
 
