@@ -66,7 +66,10 @@ class PrivacySettings(SettingGroup):
         tuple[Name, ...], Field(description="keys of users.attributes that are kept; '*' keeps all")
     ] = ()
     item_attributes: Annotated[
-        tuple[Name, ...], Field(description="keys of items.attributes that are kept; '*' keeps all")
+        tuple[Name, ...],
+        Field(
+            description="keys of items.attributes that are kept, offered_in and not_offered_in always; '*' keeps all"
+        ),
     ] = ("*",)
 
 
@@ -123,7 +126,10 @@ class TrainingSettings(SettingGroup):
 
 
 class RetrievalSettings(RetrievalPlan[Name]):
-    """Which candidates are found and kept; what a source may say is checked where retrieval is set up."""
+    """Which candidates are found and kept.
+
+    What a source may say is checked where retrieval is set up.
+    """
 
     vectors: Annotated[
         str | None,
@@ -159,7 +165,7 @@ class Settings(SourceDepth, BaseSettings):
         Path, Field(description="folder that holds everything; named by RECS_HOME alone"), Shapes("nothing")
     ] = DEFAULT_HOME
     k: Annotated[int, Field(ge=1, le=1000, description="items in a list"), Shapes("build")] = 10
-    seed: Annotated[int, Field(ge=0, lt=2**32, description="of everything random"), Shapes("retrieval")] = 7
+    seed: Annotated[int, Field(ge=0, lt=2**32, description="seed of everything random"), Shapes("retrieval")] = 7
     threads: Annotated[
         int,
         Field(ge=1, le=1024, description="cores one run may use; unset, all of the machine", examples=[2]),
@@ -167,7 +173,11 @@ class Settings(SourceDepth, BaseSettings):
     ] = Field(default_factory=_all_cores)
     memory_limit_gb: Annotated[
         float,
-        Field(ge=0.5, le=100_000, description="DuckDB's share; sized for two runs at once; below it queries fail"),
+        Field(
+            ge=0.5,
+            le=100_000,
+            description="DuckDB's share of memory, sized for two runs at once; queries that need more fail",
+        ),
         Shapes("nothing"),
     ] = 6.0
     train_every_days: Annotated[
@@ -180,7 +190,7 @@ class Settings(SourceDepth, BaseSettings):
     evaluation_protocol: Annotated[
         Literal["auto"] | Protocol,
         Field(
-            description="global = rolling windows, per_user = each user's last fifth, auto = what the users suffice for"
+            description="global = rolling windows, per_user = each user's last fifth, auto = global where users suffice"
         ),
         Shapes("ranker"),
     ] = "auto"
