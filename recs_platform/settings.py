@@ -201,6 +201,11 @@ class Settings(SourceDepth, BaseSettings):
         bool, Field(description="recommend what the user has consumed already"), Shapes("retrieval")
     ] = False
     schedule_hour: Annotated[int, Field(ge=0, le=23, description="hour (UTC) of the daily run"), Shapes("nothing")] = 3
+    release_max_age_days: Annotated[
+        float,
+        Field(gt=0, le=365, description="age of a release that the UI calls overdue; it warns at half of it"),
+        Shapes("nothing"),
+    ] = 2.0
     session_gap_minutes: Annotated[
         int, Field(ge=1, le=1440, description="pause that ends a session where the source names none"), Shapes("sql")
     ] = 30

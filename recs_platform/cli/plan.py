@@ -87,6 +87,7 @@ def _as_json(arriving: "IngestReport", build: "BuildPlan", assets: "Sequence[Pla
             "release": build.release,
             "new_rows": [asdict(row) for row in build.new_rows],
             "changed_models": build.changed_models,
+            "built_since": build.built_since,
             "assets": [asdict(asset) for asset in assets],
         },
     }
@@ -102,6 +103,8 @@ def _show(arriving: "IngestReport", build: "BuildPlan", assets: "Sequence[Planne
         typer.echo(f"left for the next time, still being written: {name}")
     for name, reason in arriving.rejected:
         typer.echo(f"not ingested: {name}: {reason}")
+    if build.built_since:
+        typer.echo(f"built apart since the last whole build: {', '.join(build.built_since)}")
     if not build.runs:
         typer.echo(f"build {as_of_key(build.as_of)}: {build.verdict}")
         return

@@ -130,6 +130,7 @@ FOLD = "fold"
 LABELS_END_AT = "labels_end_at"
 TRAINED_AS_OF = "trained_as_of"
 CONSIDERED_COUNT = "considered_count"
+ROW_COUNT = "row_count"
 LIST_LENGTH = "list_length"
 ELIGIBLE_COUNT = "eligible_count"
 

@@ -7,11 +7,19 @@ import dagster as dg
 
 from recs_platform.contracts.tables import TableContract
 from recs_platform.defs import metadata
-from recs_platform.defs.partitions import AS_OF_PARTITIONS
+from recs_platform.defs.partitions import AS_OF_PARTITIONS, INPUTS_KEY
 from recs_platform.defs.resources import AsOfResource
 
 Results = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
+RAW = "raw"
 Body = Callable[[dg.AssetExecutionContext, AsOfResource], Results]
+
+
+def with_inputs(key: dg.AssetKey, deps: Iterable[dg.AssetKey]) -> list[dg.AssetKey]:
+    """Dependencies of an as-of asset: whatever reads raw tables goes by the inputs of its as-of."""
+    given = list(deps)
+    reads_raw = any(dep.path[0] == RAW for dep in given)
+    return [*given, INPUTS_KEY] if reads_raw and key != INPUTS_KEY else given
 
 
 def as_of_asset(
@@ -24,11 +32,13 @@ def as_of_asset(
     schema: dg.TableSchema | None = None,
     check_specs: Sequence[dg.AssetCheckSpec] = (),
     code_version: str | None = None,
+    freshness: dg.FreshnessPolicy | None = None,
+    retry_policy: dg.RetryPolicy | None = None,
 ) -> Callable[[Body], dg.AssetsDefinition]:
     """An asset of one table or artifact; `schema` is given where it is a table. The body yields its result."""
     return dg.asset(
         key=key,
-        deps=list(deps),
+        deps=with_inputs(key, deps),
         description=description,
         group_name=group,
         kinds=set(kinds),
@@ -36,6 +46,8 @@ def as_of_asset(
         partitions_def=AS_OF_PARTITIONS,
         check_specs=list(check_specs),
         code_version=code_version,
+        freshness_policy=freshness,
+        retry_policy=retry_policy,
         metadata={} if schema is None else metadata.definition_metadata(key, schema),
     )
 
@@ -55,7 +67,7 @@ def as_of_tables(
         specs=[
             dg.AssetSpec(
                 metadata.asset_key(contract.name),
-                deps=list(deps),
+                deps=with_inputs(metadata.asset_key(contract.name), deps),
                 group_name=group,
                 owners=metadata.OWNERS,
                 kinds=set(kinds),

@@ -9,6 +9,7 @@ from recs_platform.defs.assets import (
     events,
     features,
     flags,
+    inputs,
     ranking,
     releases,
     reports,
@@ -22,25 +23,41 @@ from recs_platform.defs.jobs import JOBS
 from recs_platform.defs.logs import file_logger
 from recs_platform.defs.resources import build_resources
 from recs_platform.defs.sql_checks import raw_checks
+from recs_platform.pipeline.build_records import code_version
 from recs_platform.pipeline.platform import Platform
 
-STAGES = (events, flags, retention, features, segments, retrieval, ranking, reranking, reports, releases)
+STAGES = (events, flags, retention, inputs, features, segments, retrieval, ranking, reranking, reports, releases)
 
 
 def build_definitions(
     platform: Platform, resources: Mapping[str, dg.ResourceDefinition] | None = None
 ) -> dg.Definitions:
     """The whole graph of a home; `resources` stand in for the ones of the same name (tests do this)."""
+    made = [asset for stage in STAGES for asset in stage.build_assets(platform)]
+    version = code_version(platform)
+    built = [_versioned(asset, version) for asset in made if asset.partitions_def is not None]
     return dg.Definitions(
-        assets=[asset for stage in STAGES for asset in stage.build_assets(platform)],
+        assets=[*(asset for asset in made if asset.partitions_def is None), *built],
         asset_checks=raw_checks(platform),
         jobs=JOBS,
         sensors=build_sensors(platform),
         schedules=build_schedules(platform),
-        resources={**build_resources(platform), **(resources or {})},
+        resources={**build_resources(platform, built), **(resources or {})},
         loggers={"file": file_logger(platform)},
         executor=dg.in_process_executor,
     )
+
+
+def _versioned(asset: dg.AssetsDefinition, version: str) -> dg.AssetsDefinition:
+    """The asset with code, settings and libraries in its code version: another one, and the UI calls it stale."""
+
+    def versioned(spec: dg.AssetSpec) -> dg.AssetSpec:
+        own = [spec.code_version] if spec.code_version else []
+        return spec.replace_attributes(  # pyright: ignore[reportUnknownMemberType]
+            code_version="-".join([*own, version])
+        )
+
+    return asset.map_asset_specs(versioned)
 
 
 @lru_cache(maxsize=4)

@@ -28,6 +28,8 @@ event_log_storage:
   config:
     home:
       env: DAGSTER_HOME
+freshness:
+  enabled: true
 concurrency:
   runs:
     max_concurrent_runs: 2

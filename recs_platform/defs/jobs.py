@@ -1,4 +1,4 @@
-"""The two jobs: `ingest` takes landing in, `build` makes everything of one as-of. Assets are not defined here."""
+"""The two jobs: `ingest` reads landing, `build` makes everything of one as-of. Assets are not defined here."""
 # Dagster leaves parts of its jobs and selections untyped.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
@@ -7,18 +7,19 @@ from typing import Any
 import dagster as dg
 
 from recs_platform.defs.assets import events
+from recs_platform.defs.partitions import INPUTS_KEY
 
 INGEST = "ingest"
 BUILD = "build"
 LOGGING: dict[str, Any] = {"loggers": {"file": {"config": {}}}}
-_TAKEN_IN = dg.AssetSelection.groups(events.GROUP)
+_INGESTED = dg.AssetSelection.groups(events.GROUP) - dg.AssetSelection.assets(INPUTS_KEY)
 
 ingest_job = dg.define_asset_job(
-    INGEST, selection=_TAKEN_IN, config=LOGGING, description="Take in every new file in landing, exactly once."
+    INGEST, selection=_INGESTED, config=LOGGING, description="Ingest every new file in landing, exactly once."
 )
 build_job = dg.define_asset_job(
     BUILD,
-    selection=dg.AssetSelection.all() - _TAKEN_IN,
+    selection=dg.AssetSelection.all() - _INGESTED,
     config=LOGGING,
     description="Everything of one as-of: features, segments, candidates, ranker, lists, reports, release.",
 )

@@ -19,6 +19,7 @@ import dagster as dg
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assembly import definitions_of
+from recs_platform.defs.assets.events import replay_config
 from recs_platform.defs.jobs import BUILD, INGEST, LOGGING
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.defs.resources import FORCED, FORCED_TAG, KNOWN_AT_TAG, as_of_config, process_tags
@@ -77,7 +78,8 @@ def replay(
     platform: Platform, instance: dg.DagsterInstance, which: QuarantineFilter, watch: Callable[[str, str], None]
 ) -> Outcome:
     """Run `ingest` on the chosen files with refused rows in the place of new ones. Raises RunFailed."""
-    return _run(instance, definitions_of(platform), INGEST, {REPLAY_TAG: which.to_tag()}, None, watch)
+    tags, chosen = {REPLAY_TAG: which.to_tag()}, replay_config(which)
+    return _run(instance, definitions_of(platform), INGEST, tags, None, watch, chosen)
 
 
 def planned_assets(platform: Platform, instance: dg.DagsterInstance, plan: BuildPlan) -> list[PlannedAsset]:

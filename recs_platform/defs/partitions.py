@@ -5,21 +5,32 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from recs_platform.contracts.errors import RecsError
+from recs_platform.contracts.tables import INPUTS
 from recs_platform.contracts.time import parse_instant
 from recs_platform.defs.resources import AsOfResource
 from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.build_records import changed_inputs
 from recs_platform.pipeline.event_span import require_possible
 
+INPUTS_KEY = dg.AssetKey(INPUTS.name.split("."))
 AS_OF_PARTITIONS = dg.DynamicPartitionsDefinition(name="as_of")
 
 
 def run_of(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> AsOfRun:
-    """What the steps of this run share. Fails as `as_of` does."""
+    """What the steps of this run share. Fails as `as_of` does.
+
+    Warns where a step goes by inputs that are no longer what `events/inputs` says of the as-of.
+    """
     instant = as_of(context, as_of_run)
     try:
-        return as_of_run.take(instant, as_of_run.known_instant(context.instance, context.run))
+        run = as_of_run.take(instant, as_of_run.known_instant(context.instance, context.run))
+        if any(INPUTS_KEY in context.assets_def.asset_deps[key] for key in context.selected_asset_keys):
+            changed = run.once("inputs compared", lambda: changed_inputs(run))
+            if changed:
+                context.log.warning(changed)
     except RecsError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+    return run
 
 
 def as_of(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> datetime:

@@ -1,7 +1,7 @@
 """Resources of a run: the platform of its home, and the as-of run that its steps share."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.time import parse_instant
+from recs_platform.defs.made_assets import asset_name, record_partial_build, record_whole_build
 from recs_platform.lake.locks import at_work, exclusive
 from recs_platform.lake.processes import process_name
 from recs_platform.pipeline.as_of_run import AsOfRun
@@ -44,9 +45,13 @@ class HomeResource(dg.ConfigurableResource[Any]):
 
 
 class AsOfResource(dg.ConfigurableResource[Any]):
-    """What one build shares, and what an operator may choose for it. One build of a home runs at a time."""
+    """What one build shares, and what an operator may choose for it. One build of a home runs at a time.
+
+    `assets`: names of all that a whole build makes. Whatever a run makes of them is recorded when it ends.
+    """
 
     made: dg.ResourceDependency[Platform]
+    assets: dg.ResourceDependency[frozenset[str]]
     force: bool = Field(
         default=False, description="Build an as-of after now, or long after the last event, all the same."
     )
@@ -57,6 +62,7 @@ class AsOfResource(dg.ConfigurableResource[Any]):
     _runs: dict[tuple[datetime, datetime], AsOfRun] = PrivateAttr(
         default_factory=dict[tuple[datetime, datetime], AsOfRun]
     )
+    _is_recorded: bool = PrivateAttr(default=False)
     _raw_versions: dict[str, int] = PrivateAttr(default_factory=dict[str, int])
 
     @property
@@ -77,8 +83,7 @@ class AsOfResource(dg.ConfigurableResource[Any]):
             try:
                 yield self
             finally:
-                for run in self._runs.values():
-                    run.close()
+                self._end(context)
 
     def take(self, as_of: datetime, known_at: datetime) -> AsOfRun:
         """The run as of an instant, made when the first step asks for it; the same object for the same instants."""
@@ -86,6 +91,18 @@ class AsOfResource(dg.ConfigurableResource[Any]):
         if key not in self._runs:
             self._runs[key] = AsOfRun(self.platform, as_of, known_at, raw_versions=self._raw_versions)
         return self._runs[key]
+
+    def record_whole(self, context: dg.AssetExecutionContext, run: AsOfRun) -> str | None:
+        """Record a whole build, where this run is one; returns its release. The last asset calls it."""
+        release = record_whole_build(context.instance, context.run.run_id, run, self.assets)
+        self._is_recorded = release is not None
+        return release
+
+    def _end(self, context: dg.InitResourceContext) -> None:
+        for run in self._runs.values():
+            if not self._is_recorded and context.instance is not None and context.run is not None:
+                record_partial_build(context.instance, context.run.run_id, run)
+            run.close()
 
     def is_forced(self, run: dg.DagsterRun) -> bool:
         """Whether an as-of that looks like a mistake may be built."""
@@ -133,7 +150,9 @@ def named_work(run: dg.DagsterRun) -> str:
     return f"run {run.run_id[:8]} of {run.job_name}" + (f" as of {key}" if key else "")
 
 
-def build_resources(platform: Platform) -> dict[str, Any]:
-    """Resources by the keys that assets ask for."""
+def build_resources(platform: Platform, assets: Iterable[dg.AssetsDefinition]) -> dict[str, Any]:
+    """Resources by the keys that assets ask for; `assets` are those of a whole build."""
     made = dg.ResourceDefinition.hardcoded_resource(platform)
-    return {HOME: HomeResource(made=made), AS_OF_RUN: AsOfResource(made=made)}
+    names = frozenset(asset_name(key) for asset in assets for key in asset.keys)
+    whole = dg.ResourceDefinition.hardcoded_resource(names)
+    return {HOME: HomeResource(made=made), AS_OF_RUN: AsOfResource(made=made, assets=whole)}

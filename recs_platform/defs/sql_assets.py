@@ -9,7 +9,7 @@ import dagster as dg
 
 from recs_platform.contracts.tables import RAW_TABLES
 from recs_platform.defs import metadata
-from recs_platform.defs.as_of_assets import Results, as_of_asset
+from recs_platform.defs.as_of_assets import Results, as_of_asset, with_inputs
 from recs_platform.defs.partitions import AS_OF_PARTITIONS, run_of
 from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_checks import model_check_results, model_check_specs
@@ -117,7 +117,7 @@ def _spec(platform: Platform, model: Model, group: str) -> dg.AssetSpec:
     key = metadata.asset_key(model.name)
     return dg.AssetSpec(
         key,
-        deps=upstream_keys(platform, model.upstreams),
+        deps=with_inputs(key, upstream_keys(platform, model.upstreams)),
         group_name=group,
         owners=metadata.OWNERS,
         kinds=set(KINDS),
@@ -138,4 +138,5 @@ def _materialize(platform: Platform, model: Model, run: ModelRun) -> dg.Material
         metadata=metadata.table_metadata(written.rows, preview, delta_version=written.version, compute_seconds=seconds)
         | {"dagster/column_lineage": metadata.lineage(_stored_lineage(platform, model), model.name)},
         check_results=model_check_results(platform, run, model),
+        data_version=dg.DataVersion(written.content),
     )

@@ -1,6 +1,6 @@
 """What a build of an as-of is made from, and the record of it that is sealed beside the release."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,11 +10,18 @@ import polars as pl
 import recs_platform
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
+from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS, INPUTS, QUARANTINE, REMOVALS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact, library_versions, sealed_versions, write_artifact, write_manifest
 from recs_platform.pipeline.artifact_keys import BUILD, PACKAGE, code_hash, deciding_settings
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.data_versions import FIRST_OCCURRED_AT, ROW_COUNT, catalogue_contents, known_files
+from recs_platform.pipeline.data_versions import (
+    CATALOGUE_TABLES,
+    FIRST_OCCURRED_AT,
+    ROW_COUNT,
+    catalogue_contents,
+    known_files,
+)
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_version
 from recs_platform.stages.releases import previous_release
@@ -22,8 +29,10 @@ from recs_platform.stages.releases import previous_release
 BUILDS = "builds"
 FILES_FILE = "files.parquet"
 RELEASE, PREVIOUS = "release", "previous"
-MODELS, SETTINGS, CODE, CONTENTS = "models", "settings", "code", "contents"
+MODELS, SETTINGS, CODE, CONTENTS, ASSETS = "models", "settings", "code", "contents", "assets"
 FILE_KEY = [c.CONTRACT_TABLE, c.FILE_HASH]
+# They grow with events, and tell nothing of items and users.
+_NOT_OF_CATALOGUE = {EVENTS.name, EVENT_FLAGS.name, INGESTIONS.name, QUARANTINE.name, REMOVALS.name}
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,16 @@ class Basis:
     libraries: Mapping[str, str]
     previous: str | None
     contents: Mapping[str, str]
+
+    @property
+    def contents_key(self) -> str:
+        """Hash of what is read of items, users, consents and tags."""
+        return content_key(dict(self.contents))
+
+    @property
+    def inputs_version(self) -> str:
+        """Hash of what is read of the lake and of the release before: another one, and the as-of is stale."""
+        return inputs_version(self.files, self.contents_key, self.previous)
 
     @property
     def data_version(self) -> str:
@@ -64,23 +83,56 @@ class Basis:
         return replace(self, files=files.group_by(FILE_KEY).agg(pl.sum(ROW_COUNT)).sort(FILE_KEY))
 
 
+def inputs_version(files: pl.DataFrame, contents_key: str, previous: str | None) -> str:
+    """Version of an as-of's inputs: `files` (FILE_KEY, row_count) before it, the catalogue, the release before.
+
+    Rows of the tables that tell of items and users count by what is read of them, not by their files.
+    """
+    others = files.filter(~pl.col(c.CONTRACT_TABLE).is_in(list(CATALOGUE_TABLES)))
+    return content_key({"files": others.rows(), CONTENTS: contents_key, PREVIOUS: previous})
+
+
+def files_before(files: pl.DataFrame, at: datetime) -> pl.DataFrame:
+    """Of what `known_files` lists, what matters before an instant: FILE_KEY, row_count; by FILE_KEY."""
+    first = pl.col(FIRST_OCCURRED_AT)
+    return files.filter(first.is_null() | (first < at)).select(*FILE_KEY, ROW_COUNT).sort(FILE_KEY)
+
+
+def catalogue_version(versions: Mapping[str, int]) -> str:
+    """Hash of the versions of the raw tables that tell of items and users."""
+    return content_key({name: version for name, version in versions.items() if name not in _NOT_OF_CATALOGUE})
+
+
 def read_basis(platform: Platform, at: datetime, known: datetime, versions: Mapping[str, int] | None = None) -> Basis:
     """What a build as of `at` would be made from; raw tables are read at `versions` where they are named there."""
     files = known_files(platform, known, versions)
     before = previous_release(platform.home, at)
-    first = pl.col(FIRST_OCCURRED_AT)
     return Basis(
-        files=files.filter(first.is_null() | (first < at)).select(*FILE_KEY, ROW_COUNT).sort(FILE_KEY),
+        files=files_before(files, at),
         models={model.name: model.hash for model in platform.models},
-        settings={
-            **deciding_settings(platform.settings, BUILD),
-            "retrieval_config": adopted_version(platform.home.artifacts),
-        },
-        code=f"{recs_platform.__version__}+{code_hash(PACKAGE, BUILD)}{_own_rules(platform)}",
+        settings=build_settings(platform),
+        code=build_code(platform),
         libraries=library_versions(*BUILD.libraries),
         previous=None if before is None else before.version,
         contents=catalogue_contents(platform, at, known, versions),
     )
+
+
+def build_settings(platform: Platform) -> dict[str, Any]:
+    """Settings that decide what a build makes, by dotted name, and the adopted retrieval config."""
+    adopted = {"retrieval_config": adopted_version(platform.home.artifacts)}
+    return {**deciding_settings(platform.settings, BUILD), **adopted}
+
+
+def build_code(platform: Platform) -> str:
+    """The package's version, a hash of its text, and one of the home's rules where there are any."""
+    return f"{recs_platform.__version__}+{code_hash(PACKAGE, BUILD)}{_own_rules(platform)}"
+
+
+def code_version(platform: Platform) -> str:
+    """Hash of all that makes a build beside the data and the SQL models: code, settings, libraries."""
+    libraries = library_versions(*BUILD.libraries)
+    return content_key({CODE: build_code(platform), SETTINGS: build_settings(platform), "libraries": libraries})
 
 
 def _own_rules(platform: Platform) -> str:
@@ -94,28 +146,45 @@ def raw_versions(platform: Platform) -> dict[str, int]:
     return {name: platform.lake.version(name) for name in platform.lake.names() if name.startswith("raw.")}
 
 
-def record_build(run: AsOfRun, *, release: str, sealed_at: datetime) -> Manifest:
-    """Seal the record of a whole build, which made `release`, as `artifacts/builds/<as_of>-<hash>`.
+def run_basis(run: AsOfRun) -> Basis:
+    """What a run is made from. Raw tables are read as they were when it started: it does not claim later rows."""
+    return run.once("basis", lambda: read_basis(run.platform, run.as_of, run.known_at, run.raw_versions))
 
-    Raw tables are read as they were when the run started: rows that came later may be in its lists or not, so the
-    record does not claim them.
+
+def changed_inputs(run: AsOfRun) -> str | None:
+    """What to tell where a run reads other files than `events.inputs` holds; None where they are the same."""
+    with run.models() as models:
+        stored = models.frame(INPUTS.name, [*FILE_KEY, ROW_COUNT])
+    read = files_before(run.files, run.as_of)
+    if sorted(stored.rows()) == sorted(read.rows()):
+        return None
+    return (
+        f"events.inputs lists {stored.height} files as of {as_of_key(run.as_of)} and this run reads {read.height}, or "
+        "other rows of them: materialize events/inputs and what follows it, so that all of it is of one state"
+    )
+
+
+def record_build(run: AsOfRun, *, assets: Collection[str], release: str | None, sealed_at: datetime) -> Manifest:
+    """Seal the record of a build as `artifacts/builds/<as_of>-<hash>`.
+
+    `assets`: names of what it made. `release`: that of a whole build; None where only some assets were chosen.
     """
-    platform, at, known = run.platform, run.as_of, run.known_at
-    basis = read_basis(platform, at, known, run.raw_versions)
+    basis = run_basis(run)
     digest = content_key({"key": basis.key, RELEASE: release, "sealed_at": sealed_at})
+    before = {} if basis.previous is None else {PREVIOUS: basis.previous}
     manifest = Manifest(
         name=BUILDS,
-        version=f"{as_of_key(at).replace(':', '')}-{digest}",
-        as_of=at,
-        known_at=known,
+        version=f"{as_of_key(run.as_of).replace(':', '')}-{digest}",
+        as_of=run.as_of,
+        known_at=run.known_at,
         data_version=basis.data_version,
-        seed=platform.settings.seed,
-        parameters={**basis.parameters, CONTENTS: dict(basis.contents)},
-        inputs={RELEASE: release} | ({} if basis.previous is None else {PREVIOUS: basis.previous}),
+        seed=run.platform.settings.seed,
+        parameters={**basis.parameters, CONTENTS: dict(basis.contents), ASSETS: sorted(assets)},
+        inputs=before if release is None else {RELEASE: release, **before},
         libraries=dict(basis.libraries),
         sealed_at=sealed_at,
     )
-    with write_artifact(platform.home.artifacts, BUILDS, manifest.version) as folder:
+    with write_artifact(run.platform.home.artifacts, BUILDS, manifest.version) as folder:
         basis.files.write_parquet(folder / FILES_FILE)
         write_manifest(folder, manifest)
     return manifest
@@ -123,8 +192,21 @@ def record_build(run: AsOfRun, *, release: str, sealed_at: datetime) -> Manifest
 
 def last_build(platform: Platform, at: datetime) -> Manifest | None:
     """The record of the last whole build of an as-of, None when there is none."""
-    found = [manifest for manifest in sealed_versions(platform.home.artifacts, BUILDS) if manifest.as_of == at]
+    found = [each for each in _records(platform, at) if RELEASE in each.inputs]
     return found[-1] if found else None
+
+
+def partial_builds(platform: Platform, at: datetime) -> list[Manifest]:
+    """Records of builds of some assets since the last whole build of an as-of, oldest first."""
+    since: list[Manifest] = []
+    for record in _records(platform, at):
+        since = [] if RELEASE in record.inputs else [*since, record]
+    return since
+
+
+def _records(platform: Platform, at: datetime) -> list[Manifest]:
+    """Records of an as-of in the order in which they were sealed."""
+    return [manifest for manifest in sealed_versions(platform.home.artifacts, BUILDS) if manifest.as_of == at]
 
 
 def files_of(platform: Platform, record: Manifest) -> pl.DataFrame:

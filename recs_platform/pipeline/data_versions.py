@@ -20,8 +20,10 @@ _READ_OF = {
 }
 # Views that say which files count, and what is left out of them.
 FILES, OMISSIONS = "staging.stg_files", "staging.stg_omissions"
+CATALOGUE_TABLES = tuple(_READ_OF)
+CATALOGUE = tuple(dict.fromkeys(name for names in _READ_OF.values() for name in names))
 FIRST_OCCURRED_AT = "first_occurred_at"
-ROW_COUNT = "row_count"
+ROW_COUNT = c.ROW_COUNT
 OPTED_OUT = "opted_out"
 
 
@@ -46,9 +48,8 @@ def catalogue_contents(
     platform: Platform, at: datetime, known_at: datetime, versions: Mapping[str, int] | None = None
 ) -> dict[str, str]:
     """Hash of what a build as of `at` reads of items, users, consents and tags, by contract table."""
-    names = sorted({name for read in _READ_OF.values() for name in read})
     with platform.model_run(at, known_at, scratch=True, versions=versions) as run:
-        hashes = {name: run.content(name) for name in names}
+        hashes = {name: run.content(name) for name in CATALOGUE}
     return {table: content_key({name: hashes[name] for name in read}) for table, read in _READ_OF.items()}
 
 

@@ -18,6 +18,7 @@ from recs_platform.contracts.tables import EVENTS, INGESTIONS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import is_sealed
 from recs_platform.pipeline.build_records import (
+    ASSETS,
     CODE,
     CONTENTS,
     FILE_KEY,
@@ -28,6 +29,7 @@ from recs_platform.pipeline.build_records import (
     Basis,
     files_of,
     last_build,
+    partial_builds,
     read_basis,
 )
 from recs_platform.pipeline.data_versions import ROW_COUNT
@@ -61,6 +63,7 @@ class BuildPlan:
     One that was withdrawn is no reason to make the same again.
 
     `key` names what the build would be made from. `changed_models` includes models that only read changed ones.
+    `built_since`: assets that runs of a part of the graph made after the last whole build.
     """
 
     as_of: datetime
@@ -70,6 +73,7 @@ class BuildPlan:
     new_rows: tuple[NewRows, ...] = ()
     changed_models: tuple[str, ...] = ()
     is_withdrawn: bool = False
+    built_since: tuple[str, ...] = ()
 
     @property
     def runs(self) -> bool:
@@ -106,7 +110,8 @@ def plan_build(platform: Platform, at: datetime, known: datetime, arriving: Inge
     said = [f"{NEW_ROWS}: {_listed([str(row) for row in fresh])}"] if fresh else []
     reasons = (*said, *_omissions(changes), *_reasons(platform, last, basis, models), *_absent(platform, last))
     release = last.inputs[RELEASE]
-    return BuildPlan(at, reasons, release, basis.key, fresh, models, is_withdrawn(platform.home, release))
+    since = tuple(sorted({name for each in partial_builds(platform, at) for name in each.parameters[ASSETS]}))
+    return BuildPlan(at, reasons, release, basis.key, fresh, models, is_withdrawn(platform.home, release), since)
 
 
 def planned_as_of(platform: Platform, arriving: IngestReport, now: datetime) -> datetime:

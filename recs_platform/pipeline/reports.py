@@ -127,14 +127,17 @@ def run_report(run: AsOfRun, report: Report) -> tuple[ReportResult, Written]:
     return result, written
 
 
-def collect_verdicts(run: AsOfRun) -> tuple[pl.DataFrame, list[str]]:
-    """Write the verdicts of all reports into `reports.verdicts`; returns them and the reports that gave none."""
+def collect_verdicts(run: AsOfRun) -> tuple[pl.DataFrame, list[str], str]:
+    """Write the verdicts of all reports into `reports.verdicts`.
+
+    Returns them, the reports that gave none, and a hash of what was written.
+    """
     files = {report.name: _verdicts_file(run, report.name) for report in REPORTS}
     none = pl.DataFrame(pl.from_arrow(arrow_schema(VERDICTS.columns).empty_table()))
     found = [pl.read_parquet(file.read_bytes()).select(none.columns) for file in files.values() if file.exists()]
     verdicts = pl.concat([none, *found]).sort(c.REPORT, c.SUBJECT)
-    write_frames(run.platform, VERDICTS, [verdicts.drop(c.AS_OF)], run.as_of)
-    return verdicts, sorted(set(files) - set(verdicts[c.REPORT]))
+    written = write_frames(run.platform, VERDICTS, [verdicts.drop(c.AS_OF)], run.as_of)
+    return verdicts, sorted(set(files) - set(verdicts[c.REPORT])), written.content
 
 
 def _verdicts_file(run: AsOfRun, report: str) -> Path:

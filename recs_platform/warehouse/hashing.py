@@ -10,8 +10,32 @@ from recs_platform.warehouse.clauses import quoted
 
 if TYPE_CHECKING:
     import duckdb
+    import polars as pl
 
 _LOWER_HALF = 2**64 - 1
+
+
+class RunningHash:
+    """Hash of the rows that were seen, as a multiset: the same in whatever order and batches they come.
+
+    For the versions of data that Dagster compares; a new version of Polars may give other hashes.
+    """
+
+    def __init__(self) -> None:
+        self._rows, self._sum, self._columns = 0, 0, ()
+
+    def add(self, rows: "pl.DataFrame") -> None:
+        """Count more rows in."""
+        if rows.height:
+            self._columns = tuple(rows.columns)
+            self._rows += rows.height
+            # The sum of 64-bit hashes wraps: so does that of any other order.
+            self._sum = (self._sum + int(rows.hash_rows(seed=0).sum() or 0)) & _LOWER_HALF
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits."""
+        return hashlib.sha256(repr((self._columns, self._rows, self._sum)).encode()).hexdigest()[:16]
 
 
 def content_hash(con: "duckdb.DuckDBPyConnection", relation_sql: str, exclude: Sequence[str] = ()) -> str:

@@ -17,7 +17,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, NotReady, UsageError
 from recs_platform.contracts.tables import TableContract
 from recs_platform.warehouse.clauses import instant_literal, quoted, relation, scan, typed_columns
-from recs_platform.warehouse.hashing import content_hash
+from recs_platform.warehouse.hashing import RunningHash, content_hash
 from recs_platform.warehouse.models import Model, ModelColumn, Models
 from recs_platform.warehouse.sql import bind
 
@@ -33,10 +33,11 @@ BATCH_ROWS = 100_000
 
 @dataclass(frozen=True)
 class Materialized:
-    """What a model wrote: its rows and the table's new version in the lake."""
+    """What a model wrote: its rows, the table's new version in the lake, and a hash of the rows."""
 
     rows: int
     version: int
+    content: str
     columns: tuple[ModelColumn, ...]
 
 
@@ -168,7 +169,7 @@ class ModelRun:
             version = self._lake.overwrite(name, counted.reader())
         self._versions[name] = version
         self._ready.discard(name)
-        return Materialized(counted.rows, version, model.columns)
+        return Materialized(counted.rows, version, counted.content.digest, model.columns)
 
     def _compute(self, model: Model) -> None:
         for upstream in model.upstreams:
@@ -256,10 +257,11 @@ def _stored_columns(files: tuple[str, ...]) -> frozenset[str]:
 
 
 class _Counted:
-    """A reader that counts the rows that pass."""
+    """A reader that counts and hashes the rows that pass."""
 
     def __init__(self, source: "pa.RecordBatchReader") -> None:
         self.rows = 0
+        self.content = RunningHash()
         self._source = source
 
     def reader(self) -> "pa.RecordBatchReader":
@@ -268,6 +270,9 @@ class _Counted:
         return pa.RecordBatchReader.from_batches(self._source.schema, self._batches())
 
     def _batches(self) -> "Iterator[pa.RecordBatch]":
+        import polars as pl
+
         for batch in self._source:
             self.rows += batch.num_rows
+            self.content.add(pl.DataFrame(pl.from_arrow(batch)))
             yield batch

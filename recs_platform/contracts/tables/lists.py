@@ -5,6 +5,19 @@ from dataclasses import replace
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables.table import AS_OF, ITEM, USER, Column, TableContract, count, instant, number, text
 
+INPUTS = TableContract(
+    "events.inputs",
+    "One row a file whose rows count before the as_of, and one a user or file of whom something is left out",
+    (
+        AS_OF,
+        text(c.CONTRACT_TABLE, "Table that the rows are in, or why they are left out", required=True),
+        text(c.FILE_HASH, "The file, or what is left out", required=True),
+        count(c.ROW_COUNT, "Rows of it that count, or are left out"),
+    ),
+    grain=(c.CONTRACT_TABLE, c.FILE_HASH),
+    partition_by=(c.AS_OF,),
+)
+
 # Retrieval adds a rank and a score share for each of its sources.
 CANDIDATES = TableContract(
     "retrieval.candidates",

@@ -1,11 +1,13 @@
 """Assets of the events stage: the raw tables, ingested from landing by one unpartitioned step."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import (
@@ -19,6 +21,8 @@ from recs_platform.contracts.tables import (
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
 from recs_platform.defs.resources import HomeResource
+from recs_platform.defs.retries import ON_TRANSIENT, transient_only
+from recs_platform.defs.staleness import LOG_VERSION
 from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.ingestion import quarantine as quarantining
 from recs_platform.pipeline.platform import Platform
@@ -31,15 +35,41 @@ GROUP = "events"
 BALANCE = "ledger_balances"
 QUARANTINE_RATE = "quarantine_rate_vs_history"
 VOLUME = "volume_vs_weekday"
+RAW_STEP = "raw"
 LAST_FILES = 20
 CHECKED = {BALANCE: INGESTIONS, QUARANTINE_RATE: QUARANTINE, VOLUME: EVENTS}
+
+
+class IngestConfig(dg.Config):
+    """What an operator may choose for an ingestion."""
+
+    replay: bool = Field(default=False, description="Ingest files with rejected rows again, in the place of new files.")
+    file: str = Field(default="", description="Replay this file: its path in landing, or the end of it; empty: any.")
+    source: str = Field(default="", description="Replay files of this source; empty: any.")
+    reason: str = Field(default="", description="Replay files with rows rejected for this reason code; empty: any.")
+    table: str = Field(default="", description="Replay files with rejected rows of this contract table; empty: any.")
+
+    def chosen(self, run: dg.DagsterRun) -> quarantining.QuarantineFilter | None:
+        """Which files to replay; None where new ones are ingested. A run of an earlier version says it by its tag."""
+        if self.replay:
+            names = {"file": self.file, "source": self.source, "reason": self.reason, "table": self.table}
+            return quarantining.QuarantineFilter(**{name: value or None for name, value in names.items()})
+        tag = run.tags.get(quarantining.REPLAY_TAG)
+        return None if tag is None else quarantining.QuarantineFilter.from_tag(tag)
+
+
+def replay_config(which: quarantining.QuarantineFilter) -> dict[str, Any]:
+    """The run config of a replay."""
+    chosen = {name: value or "" for name, value in asdict(which).items()}
+    return {"ops": {RAW_STEP: {"config": {"replay": True, **chosen}}}}
 
 
 def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
     """The raw tables as one multi-asset: a batch is sealed for all of them or for none."""
 
     @dg.multi_asset(
-        name="raw",
+        name=RAW_STEP,
+        retry_policy=ON_TRANSIENT,
         specs=[_spec(table) for table in BATCH_TABLES],
         check_specs=[
             _check_spec(
@@ -60,10 +90,11 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
             ),
         ],
     )
-    def raw(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
+    def raw(context: dg.AssetExecutionContext, config: IngestConfig, home: HomeResource) -> Results:
         """Ingest every file in landing that was not yet ingested, exactly once; or replay files with rejected rows."""
         platform = home.platform
-        files = _take_in(context, platform)
+        with transient_only():
+            files = _ingest(context, platform, config)
         moment = datetime.now(UTC)
         with platform.model_run(moment, moment) as run:
             facts = _Facts(run, files)
@@ -72,6 +103,7 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
                 yield dg.MaterializeResult(
                     asset_key=metadata.asset_key(table.name),
                     metadata=metadata.table_metadata(rows, preview, **facts.numbers(table)) | facts.tables(table),
+                    data_version=LOG_VERSION,
                 )
         yield facts.balance()
         yield facts.quarantine_rate()
@@ -80,15 +112,13 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
     return [raw]
 
 
-def _take_in(context: dg.AssetExecutionContext, platform: Platform) -> Sequence[FileCounts]:
-    """What the run is there for: the files chosen by its tag again, or else all new ones."""
-    chosen = context.run.tags.get(quarantining.REPLAY_TAG)
-    now = datetime.now(UTC)
+def _ingest(context: dg.AssetExecutionContext, platform: Platform, config: IngestConfig) -> Sequence[FileCounts]:
+    """Replay the files that the run's config or its tag names, else ingest all new ones."""
+    which, now = config.chosen(context.run), datetime.now(UTC)
     with platform.connection() as con:
-        if chosen is None:
+        if which is None:
             files = ingestion.ingest_files(platform, con, now=now, progress=context.log.info).files
         else:
-            which = quarantining.QuarantineFilter.from_tag(chosen)
             files = ingestion.replay_files(platform, con, which, now=now, progress=context.log.info).after
         ingestion.settle_ledger(platform, con, now=now, progress=context.log.info)
     return files

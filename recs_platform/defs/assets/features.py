@@ -59,6 +59,7 @@ def _item_vectors_asset(platform: Platform) -> dg.AssetsDefinition:
                 explained_variance=found.explained_variance,
             ),
             check_results=[_unit_length(run)],
+            data_version=dg.DataVersion(written.content),
         )
 
     return item_vectors

@@ -8,6 +8,7 @@ from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
 from recs_platform.defs.resources import HomeResource
+from recs_platform.defs.staleness import LOG_VERSION
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.events.flag_updates import bot_like_users, count_flagged_events, count_new_flags, flag_events
 from recs_platform.warehouse.runner import ModelRun
@@ -50,6 +51,7 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
             preview = run.head(EVENT_FLAGS.name, metadata.PREVIEW_ROWS)
         yield dg.MaterializeResult(
             metadata=metadata.table_metadata(rows, preview, events_flagged=flagged, share_of_events=share) | tables,
+            data_version=LOG_VERSION,
             check_results=[
                 dg.AssetCheckResult(
                     check_name=FLAGGED_SHARE,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 import polars as pl
 
-from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.contracts.places import BARRED_ITEMS, USER_PLACES
 from recs_platform.contracts.tables import CANDIDATES, CHAMPION, RANKED
 from recs_platform.defs import metadata
@@ -76,7 +76,8 @@ def _training_set_asset(platform: Platform) -> dg.AssetsDefinition:
                 "windows_dropped": prune_windows(run.platform, windows.taken),
                 "windows_to_serve": len(to_serve),
                 "preview": dg.MetadataValue.md(metadata.markdown_table(_window_table(windows.taken))),
-            }
+            },
+            data_version=dg.DataVersion(content_key({"windows": [each.version for each in windows.taken]})),
         )
         yield leak_check(TRAINING_SET_KEY, tell_windows(run.platform, windows.taken))
 
@@ -106,7 +107,8 @@ def _ranker_asset(platform: Platform) -> dg.AssetsDefinition:
                 "labels_end": str(manifest.parameters["labels_end"]),
                 **manifest.metrics,
                 "importance": dg.MetadataValue.md(importance),
-            }
+            },
+            data_version=dg.DataVersion(manifest.version),
         )
 
     return ranker_asset
@@ -125,7 +127,7 @@ def _champion_asset(platform: Platform) -> dg.AssetsDefinition:
         run = run_of(context, as_of_run)
         choice = choose_champion(run)
         row = champion_row(choice)
-        write_frames(run.platform, CHAMPION, [row], run.as_of)
+        written = write_frames(run.platform, CHAMPION, [row], run.as_of)
         yield dg.MaterializeResult(
             metadata=metadata.table_metadata(
                 row.height,
@@ -134,7 +136,8 @@ def _champion_asset(platform: Platform) -> dg.AssetsDefinition:
                 reason=choice.reason,
                 labels_end=str(choice.manifest.parameters[ranking.LABELS_END]),
                 trained_as_of=choice.manifest.as_of.isoformat(),
-            )
+            ),
+            data_version=dg.DataVersion(written.content),
         )
 
     return champion
@@ -154,7 +157,8 @@ def _ranked_asset(platform: Platform) -> dg.AssetsDefinition:
     def ranked(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         written, version = score_as_of(run_of(context, as_of_run))
         yield dg.MaterializeResult(
-            metadata=metadata.table_metadata(written.rows, written.preview, users=written.users, ranker=version)
+            metadata=metadata.table_metadata(written.rows, written.preview, users=written.users, ranker=version),
+            data_version=dg.DataVersion(written.content),
         )
 
     return ranked

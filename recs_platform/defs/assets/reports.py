@@ -6,6 +6,7 @@ import dagster as dg
 import polars as pl
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.manifests import content_key
 from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
@@ -64,6 +65,7 @@ def _evaluation_asset(platform: Platform) -> dg.AssetsDefinition:
                     written.rows, _means(frame), protocol=schedule.protocol, windows=len(schedule.tests())
                 )
                 | ({} if tuned is None else {"tuned_on_tests": tuned}),
+                data_version=dg.DataVersion(written.content),
             )
 
     return evaluation
@@ -103,6 +105,7 @@ def _report_asset(platform: Platform, report: Report) -> dg.AssetsDefinition:
         yield dg.MaterializeResult(
             metadata=metadata.table_metadata(written.rows, written.preview, verdict=result.verdict, **result.numbers)
             | {"verdicts": dg.MetadataValue.md(metadata.markdown_table(shown)), **pages},
+            data_version=dg.DataVersion(content_key({"table": written.content, "verdicts": shown.rows()})),
             check_results=[
                 dg.AssetCheckResult(
                     check_name=VERDICT,
@@ -144,11 +147,12 @@ def _verdicts_asset(reports: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         ],
     )
     def verdicts(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
-        judged, silent = collect_verdicts(run_of(context, as_of_run))
+        judged, silent, content = collect_verdicts(run_of(context, as_of_run))
         overall = worst(judged[c.VERDICT].to_list())
         yield dg.MaterializeResult(
             metadata=metadata.table_metadata(judged.height, judged, verdict=overall)
             | {"verdicts": dg.MetadataValue.md(metadata.markdown_table(judged.drop(c.AS_OF)))},
+            data_version=dg.DataVersion(content),
             check_results=[
                 dg.AssetCheckResult(
                     check_name=NO_BLOCK,

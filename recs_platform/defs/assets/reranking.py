@@ -55,10 +55,12 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
                 items=made.lists[c.ITEM_ID].n_unique(),
                 filled_rows=made.lists.filter(pl.col(c.SOURCES).list.contains("fallback")).height,
             ),
+            data_version=dg.DataVersion(lists.content),
         )
         yield dg.MaterializeResult(
             asset_key=metadata.asset_key(SHORT_LISTS.name),
             metadata=metadata.table_metadata(short.rows, made.short_lists),
+            data_version=dg.DataVersion(short.content),
         )
         yield from _checks(made)
 

@@ -9,6 +9,7 @@ from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS, QUAR
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
 from recs_platform.defs.resources import HomeResource
+from recs_platform.defs.staleness import LOG_VERSION, report_inputs
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish
 from recs_platform.stages.events.removals import is_republish_due, republished
@@ -39,7 +40,11 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
             facts = _remove(context, platform, days, now)
         with platform.model_run(now, now) as run:
             rows, preview = run.count(REMOVALS.name), run.head(REMOVALS.name, metadata.PREVIEW_ROWS)
-        yield dg.MaterializeResult(metadata=metadata.table_metadata(rows, preview, **facts))
+        stale = report_inputs(platform, context.instance)
+        yield dg.MaterializeResult(
+            metadata=metadata.table_metadata(rows, preview, stale_as_ofs=", ".join(stale) or "none", **facts),
+            data_version=LOG_VERSION,
+        )
 
     return [removals]
 

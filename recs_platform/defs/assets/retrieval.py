@@ -65,7 +65,8 @@ def _embeddings_asset(platform: Platform) -> dg.AssetsDefinition:
                 "reused": reused,
                 **({} if folded is None else {FOLDED_FROM: dg.MetadataValue.json(folded)}),
                 "spaces": dg.MetadataValue.md(metadata.markdown_table(shown)),
-            }
+            },
+            data_version=dg.DataVersion(version),
         )
 
     return embeddings
@@ -91,6 +92,7 @@ def _index_asset(platform: Platform) -> dg.AssetsDefinition:
                 **index_metadata(reports),
             },
             check_results=[_audit_result(reports)],
+            data_version=dg.DataVersion(version),
         )
 
     return item_index
@@ -128,11 +130,13 @@ def _candidates_asset(platform: Platform) -> dg.AssetsDefinition:
                 found.rows, found.preview, users=found.users, per_user=found.rows / max(1, found.users)
             )
             | offer_metadata(count_offers(run)),
+            data_version=dg.DataVersion(found.content),
         )
         near = write_frames(run.platform, ITEM_NEIGHBOURS, [item_neighbours(fit)], run.as_of)
         yield dg.MaterializeResult(
             asset_key=metadata.asset_key(ITEM_NEIGHBOURS.name),
             metadata=metadata.table_metadata(near.rows, near.preview),
+            data_version=dg.DataVersion(near.content),
         )
 
     return candidates

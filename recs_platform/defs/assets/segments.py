@@ -60,6 +60,7 @@ def _behaviour_asset() -> dg.AssetsDefinition:
             yield dg.MaterializeResult(
                 asset_key=metadata.asset_key(contract.name),
                 metadata=metadata.table_metadata(written.rows, written.preview) | _shown(contract.name, segmented),
+                data_version=dg.DataVersion(written.content),
             )
         with run.models() as models:
             users = models.frame(USER_FEATURES, [c.USER_ID])

@@ -94,7 +94,7 @@ def replay(
     dry_run: bool = False,
     privacy: Privacy = AS_IT_COMES,
 ) -> ReplayReport:
-    """Take files with quarantined rows in again, those that `choose` picks of the ledger's rows, or all.
+    """Replay files with quarantined rows, those that `choose` picks of the ledger's rows, or all.
 
     A file that lies in landing under its old name with another content replaces the old one. `batch` is None where
     there is nothing to replay, and on a dry run. Raises ModelError when a source's SQL is wrong; then nothing changes.

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from recs_platform.cli.settings_text import settings_table, settings_toml
+from recs_platform.contracts.shapes import Shapes
 from recs_platform.settings import Settings, read_settings, setting_fields
 
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 TABLE = re.compile(r"(<!-- settings: begin [^\n]*-->\n).*?(<!-- settings: end -->)", re.DOTALL)
+TOP = Settings.model_fields
 LINES = settings_toml().splitlines()
 DEFAULTS = [line.removeprefix("# ") for line in LINES if re.match(r"# [\w.]+ = ", line)]
 EXAMPLES = [line.removeprefix("# unset: ") for line in LINES if line.startswith("# unset: ")]
@@ -65,3 +67,11 @@ def test_the_table_of_the_docs_is_that_of_the_fields() -> None:
         OPERATIONS.write_text(due)
         text = due
     assert text == due, f"docs/operations.md differs from the settings; paste this between its marks:\n{table}"
+
+
+def test_the_docs_name_the_settings_that_are_no_reason_to_build() -> None:
+    sentence = re.search(r"^(`threads`.*?) are\nno reasons", OPERATIONS.read_text(), re.MULTILINE | re.DOTALL)
+    assert sentence is not None
+    marks = {name: next(mark for mark in field.metadata if isinstance(mark, Shapes)) for name, field in TOP.items()}
+    none = {name for name, mark in marks.items() if mark.first == "nothing"}
+    assert set(re.findall(r"`(\w+)`", sentence[1])) == none - {"home"}

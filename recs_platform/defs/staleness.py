@@ -1,0 +1,69 @@
+"""Staleness in the UI: what it goes by is what `recs plan` goes by, the version of an as-of's inputs.
+
+Raw tables only grow, so one version stands for each for ever: whether new rows matter is said, for each as-of that was
+built, by the version of `events/inputs`, which is reported here once an ingestion or a release may have changed it.
+"""
+# Dagster leaves parts of its records untyped.
+# pyright: reportUnknownMemberType=false
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import dagster as dg
+import polars as pl
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+
+from recs_platform.contracts.manifests import content_key
+from recs_platform.contracts.time import parse_instant
+from recs_platform.defs.partitions import INPUTS_KEY
+from recs_platform.pipeline.build_records import catalogue_version, files_before, inputs_version, raw_versions
+from recs_platform.pipeline.data_versions import catalogue_contents, known_files
+from recs_platform.pipeline.platform import Platform
+from recs_platform.stages.releases import previous_release
+
+LOG_VERSION = dg.DataVersion("log")
+CATALOGUE_TAG, CONTENTS_TAG = "recs/catalogue_version", "recs/contents"
+# Older as-ofs are not looked at: whoever builds one of them again is told by `recs plan`.
+AS_OFS_MAX = 30
+
+
+def input_tags(versions: Mapping[str, int], contents_key: str) -> dict[str, str]:
+    """Tags of a materialization of the inputs: what spares reading the catalogue again while no row of it came."""
+    return {CATALOGUE_TAG: catalogue_version(versions), CONTENTS_TAG: contents_key}
+
+
+def report_inputs(platform: Platform, instance: dg.DagsterInstance) -> list[str]:
+    """Report the inputs of each of the last built as-ofs where they are no longer those it was built from.
+
+    Returns the keys of those as-ofs.
+    """
+    now, versions, changed = datetime.now(UTC), raw_versions(platform), list[str]()
+    keys = sorted(instance.get_materialized_partitions(INPUTS_KEY))[-AS_OFS_MAX:]
+    files = known_files(platform, now) if keys else pl.DataFrame()
+    for key in keys:
+        at, known = parse_instant(key), recorded_tags(instance, key)
+        if known.get(CATALOGUE_TAG) == catalogue_version(versions):
+            contents = known[CONTENTS_TAG]
+        else:
+            contents = content_key(catalogue_contents(platform, at, now))
+        before = previous_release(platform.home, at)
+        version = inputs_version(files_before(files, at), contents, None if before is None else before.version)
+        if version != known.get(DATA_VERSION_TAG):
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(
+                    INPUTS_KEY,
+                    partition=key,
+                    description="What would be read now; nothing is built from it yet.",
+                    tags={DATA_VERSION_TAG: version, **input_tags(versions, contents)},
+                )
+            )
+            changed.append(key)
+    return changed
+
+
+def recorded_tags(instance: dg.DagsterInstance, key: str) -> Mapping[str, str]:
+    """Tags of the inputs of an as-of that were reported last; none where none were."""
+    filters = dg.AssetRecordsFilter(asset_key=INPUTS_KEY, asset_partitions=[key])
+    records = instance.fetch_materializations(filters, limit=1).records
+    found = records[0].asset_materialization if records else None
+    return {} if found is None else found.tags or {}
