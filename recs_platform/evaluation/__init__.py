@@ -1,1 +1,1 @@
-"""Pure numbers: ranking metrics, intervals, splits, distribution shift. Nothing here reads tables or clocks."""
+"""Pure numbers: ranking metrics, intervals, splits, label leakage."""

@@ -78,7 +78,7 @@ def adopted_version(root: Path) -> str | None:
     """Version of the config in force, None where it is the defaults."""
     try:
         return (root / CONFIGS / ADOPTED_FILE).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

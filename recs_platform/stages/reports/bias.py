@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import BIAS
+from recs_platform.pages import Section, write_page
 from recs_platform.stages.reports.exposure import ExposureConfig, exposure_rows
 from recs_platform.stages.reports.offline import chosen_protocol
-from recs_platform.stages.reports.pages import Section, write_page
 from recs_platform.stages.reports.quality import NDCG, QUALITY, QualityConfig, quality_rows
 from recs_platform.stages.reports.verdicts import (
     DIMENSION,

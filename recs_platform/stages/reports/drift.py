@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import DRIFT
-from recs_platform.stages.reports.pages import Section, write_page
+from recs_platform.pages import Section, write_page
 from recs_platform.stages.reports.verdicts import Judgement, ReportInputs, ReportResult, contract_frame, verdict_rows
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import OFFLINE_METRICS
-from recs_platform.stages.reports.pages import Section, write_page
+from recs_platform.pages import Section, write_page
 from recs_platform.stages.reports.verdicts import Judgement, ReportInputs, ReportResult, contract_frame, verdict_rows
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _means(wide: pl.DataFrame, names: Sequence[str]) -> dict[str, float]:
 def _interval_rows(rows: pl.DataFrame, *, seed: int) -> Iterator[dict[str, Any]]:
     import polars as pl
 
-    from recs_platform.stages.reports.intervals import cluster_intervals
+    from recs_platform.evaluation.bootstrap import cluster_intervals
 
     names = [name for name in rows.columns if _SEPARATOR in name]
     codes = rows[c.USER_ID].rank("dense").cast(pl.Int64).to_numpy()

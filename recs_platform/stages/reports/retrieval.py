@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import RETRIEVAL
 from recs_platform.evaluation.metrics import CANDIDATE_RECALL
+from recs_platform.pages import write_page
 from recs_platform.stages.reports.offers import (
     ALL,
     COVERAGE,
@@ -25,7 +26,6 @@ from recs_platform.stages.reports.offers import (
     offer_rows,
 )
 from recs_platform.stages.reports.offline import EVERYONE, chosen_protocol, summarize_metrics
-from recs_platform.stages.reports.pages import write_page
 from recs_platform.stages.reports.retrieval_page import sections
 from recs_platform.stages.reports.verdicts import Judgement, ReportInputs, ReportResult, contract_frame, verdict_rows
 

@@ -1,4 +1,4 @@
-"""The page of the retrieval report: what it shows and in which order. Nothing is measured or judged here."""
+"""The page of the retrieval report: what it shows and in which order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.evaluation.metrics import CANDIDATE_RECALL
-from recs_platform.stages.reports.charts import Line, line_chart
+from recs_platform.pages import Format, Line, Section, amount, bar_table, heat_table, line_chart, percent
 from recs_platform.stages.reports.offers import (
     ALL,
     AUDIT_RECALL,
@@ -23,8 +23,6 @@ from recs_platform.stages.reports.offers import (
     RetrievalFacts,
 )
 from recs_platform.stages.reports.offline import EVERYONE
-from recs_platform.stages.reports.pages import Section
-from recs_platform.stages.reports.shading import Format, amount, bar_table, heat_table, percent
 
 if TYPE_CHECKING:
     import polars as pl
@@ -134,7 +132,23 @@ def _time_section(retrieval: pl.DataFrame, facts: RetrievalFacts) -> Section:
     ]
     n = least[c.AS_OF].n_unique()
     said = f"The last {n} as-ofs, this one included." if n > 1 else "This as-of is the first that was measured."
-    return Section("Over time", said, figure="\n".join(charts))
+    return Section("Over time", said, _over_time(least.filter(source=ALL)), figure="\n".join(charts))
+
+
+def _over_time(rows: pl.DataFrame) -> pl.DataFrame:
+    """What the dark lines show, as text: a row an as-of, the last first, a column a metric."""
+    import polars as pl
+
+    columns = [
+        rows.filter(metric=metric).select(
+            c.AS_OF, pl.col(c.VALUE).map_elements(form, return_dtype=pl.String).alias(title)
+        )
+        for metric, title, form in _OVER_TIME
+    ]
+    table = rows.select(c.AS_OF).unique()
+    for column in columns:
+        table = table.join(column, on=c.AS_OF, how="left")
+    return table.sort(c.AS_OF, descending=True)
 
 
 def _lines(rows: pl.DataFrame, sources: Sequence[str]) -> list[Line]:

@@ -1,14 +1,14 @@
-"""The page on segments: one HTML file with its pictures inside, no script. What it says is decided elsewhere."""
+"""The page on segments: how the clusters were chosen, pictures, profiles, trials and explanations."""
 
 from __future__ import annotations
 
-import base64
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from recs_platform import pages
 from recs_platform.contracts import columns as c
+from recs_platform.pages import Section
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,16 +18,8 @@ if TYPE_CHECKING:
 
     from recs_platform.stages.segments.factors import Explanation
 
+TITLE = "Segments"
 FEATURES_SHOWN = 5
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #1c2733; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; } h3 { font-size: 1rem; }
-table { border-collapse: collapse; margin: .5rem 0; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid #dde3ea; }
-th { text-align: left; font-weight: 600; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
-pre { background: #f4f6f8; padding: .7rem; overflow-x: auto; } img { max-width: 100%; }
-"""
 
 
 @dataclass(frozen=True)
@@ -45,64 +37,34 @@ class SegmentsPage:
 
 def write_page(path: Path, page: SegmentsPage) -> None:
     """Write the page, creating its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render_page(page), encoding="utf-8")
+    pages.write_page(path, TITLE, page.as_of, _sections(page))
 
 
 def render_page(page: SegmentsPage) -> str:
-    """One complete HTML document; every value is escaped."""
+    """One complete HTML document with its pictures inside; every value is escaped."""
+    return pages.render_page(TITLE, page.as_of, _sections(page))
+
+
+def _sections(page: SegmentsPage) -> list[Section]:
     import polars as pl
 
-    told = page.profiles.filter(pl.col(c.RANK) <= FEATURES_SHOWN)
-    sections = (
-        _section("Segments", f"How the clusters were chosen: {page.reason}.", _table(page.sizes)),
-        _section("Pictures", "A user is a dot; colours are segments.", "\n".join(map(_image, page.plots.items()))),
-        _section(
-            "What sets them apart", f"The {FEATURES_SHOWN} features that differ most from all users.", _table(told)
-        ),
-        _section("What was tried", "Every way of clustering, with the numbers it was judged by.", _table(page.trials)),
-        _section(
-            "What tells them apart",
+    profiles = page.profiles.filter(pl.col(c.RANK) <= FEATURES_SHOWN)
+    return [
+        Section("Segments", f"How the clusters were chosen: {page.reason}.", page.sizes),
+        Section("Pictures", "A user is a dot; colours are segments.", pictures=page.plots),
+        Section("Profiles", f"The {FEATURES_SHOWN} features in which a segment differs most from all users.", profiles),
+        Section("Trials", "Every way of clustering that was tried, with the numbers it was judged by.", page.trials),
+        Section(
+            "Explanations",
             "A small decision tree for each target. It describes these users; it says nothing of causes.",
-            "\n".join(map(_explanation, page.explanations)),
+            texts=[_explanation(each) for each in page.explanations],
         ),
-    )
-    body = "\n".join(sections)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>Segments</title>\n'
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n<h1>Segments</h1>\n"
-        f"<p>As of {html.escape(page.as_of.isoformat())}.</p>\n{body}\n</body>\n</html>\n"
-    )
+    ]
 
 
-def _section(heading: str, text: str, content: str) -> str:
-    return f"<h2>{html.escape(heading)}</h2>\n<p>{html.escape(text)}</p>\n{content or '<p>Nothing.</p>'}"
-
-
-def _image(picture: tuple[str, bytes]) -> str:
-    name, png = picture
-    return f'<p><img alt="{html.escape(name)}" src="data:image/png;base64,{base64.b64encode(png).decode()}"></p>'
-
-
-def _explanation(told: Explanation) -> str:
+def _explanation(found: Explanation) -> tuple[str, str, str]:
     text = (
-        f"{told.accuracy:.0%} of {told.user_count} users are placed rightly; always naming the commonest value would"
-        f" place {told.commonest_share:.0%}."
+        f"{found.accuracy:.0%} of {found.user_count} users are classified correctly; always naming the commonest value "
+        f"would classify {found.commonest_share:.0%}."
     )
-    return f"<h3>{html.escape(told.target)}</h3>\n<p>{text}</p>\n<pre>{html.escape(told.rules)}</pre>"
-
-
-def _table(frame: pl.DataFrame) -> str:
-    if frame.is_empty():
-        return "<p>No rows.</p>"
-    header = "".join(f"<th>{html.escape(name)}</th>" for name in frame.columns)
-    rows = "\n".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in frame.iter_rows())
-    return f"<table>\n<tr>{header}</tr>\n{rows}\n</table>"
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, bool) or value is None:
-        return f"<td>{'–' if value is None else 'yes' if value else 'no'}</td>"  # noqa: RUF001  a dash, as tables write it
-    text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    kind = ' class="number"' if isinstance(value, int | float) else ""
-    return f"<td{kind}>{html.escape(text)}</td>"
+    return found.target, text, found.rules

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import VERDICTS
-from recs_platform.stages.reports.pages import Section, render_page
+from recs_platform.pages import Section, render_page
 from recs_platform.stages.reports.verdicts import SEVERITY, Judgement, contract_frame, verdict_rows, worst
 
 AS_OF = datetime(2020, 1, 5, tzinfo=UTC)

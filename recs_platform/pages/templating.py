@@ -1,0 +1,51 @@
+"""The Jinja2 environment of the pages: every value is escaped, and one that is missing is an error."""
+
+from datetime import datetime
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("recs_platform.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["shown"] = shown
+    environment.tests["a_number"] = is_number
+    return environment
+
+
+def render(template: str, **values: object) -> Markup:
+    """The text of a template of this room, safe to put into a page."""
+    return Markup(_environment().get_template(template).render(**values))  # noqa: S704  the template escapes its values
+
+
+def shown(value: object) -> str:
+    """A value as tables write it.
+
+    >>> shown(None), shown(True), shown(0.123456), shown(7)
+    ('–', 'yes', '0.1235', '7')
+    """  # noqa: RUF002  a dash, as tables write it
+    match value:
+        case None:
+            return "–"  # noqa: RUF001
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.4f}"
+        case datetime():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+def is_number(value: object) -> bool:
+    """Whether a cell is set to the right."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
