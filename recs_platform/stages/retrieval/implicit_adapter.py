@@ -7,8 +7,8 @@ Nothing else calls it. Which weights go in, and what is made of the result, is d
 import numpy as np
 from numpy.typing import NDArray
 
+from recs_platform.contracts.threads import limited
 from recs_platform.stages.retrieval.sparse import SparseRows, to_scipy
-from recs_platform.stages.retrieval.threads import limited
 
 # Of the mean diagonal of a Gram matrix: what float32 can still tell from nothing.
 _LEAST_REGULARIZATION = 1e-5
