@@ -12,6 +12,7 @@ import pytest
 
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.shared_settings import Protocol
 from recs_platform.contracts.tables import EVENTS
 from recs_platform.evaluation.cutoffs import CutoffPlan
 from recs_platform.evaluation.splits import per_user_holdout
@@ -31,7 +32,7 @@ from recs_platform.pipeline.retrieval.tuned_configs import (
 )
 from recs_platform.pipeline.training.evaluation import tuned_on_tests
 from recs_platform.pipeline.training.schedule import TrainingSchedule, training_schedule
-from recs_platform.pipeline.training.splits import INTERACTIONS, LAST_FOLD, Protocol, Split, per_user_splits
+from recs_platform.pipeline.training.splits import INTERACTIONS, LAST_FOLD, Split, per_user_splits
 from recs_platform.pipeline.tuning.validation_sets import validation_set, validation_splits
 from recs_platform.stages.retrieval.tuning.source_variants import ValidationSet
 from recs_platform_tests.homes import CommandLine, copy_home, platform_at

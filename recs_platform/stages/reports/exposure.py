@@ -85,7 +85,7 @@ def exposure_rows(
     lacks have no interactions. The verdict needs the whole interval beyond the limit; a tier with an empty reference
     is not judged. No lists: one row of `no_data`.
     """
-    from recs_platform.stages.reports.intervals import cluster_intervals
+    from recs_platform.evaluation.bootstrap import cluster_intervals
 
     if lists.is_empty():
         return [_row(VS_INTERACTIONS, "no_data", "no_data")]

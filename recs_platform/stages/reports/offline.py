@@ -170,7 +170,7 @@ def _means(wide: pl.DataFrame, names: Sequence[str]) -> dict[str, float]:
 def _interval_rows(rows: pl.DataFrame, *, seed: int) -> Iterator[dict[str, Any]]:
     import polars as pl
 
-    from recs_platform.stages.reports.intervals import cluster_intervals
+    from recs_platform.evaluation.bootstrap import cluster_intervals
 
     names = [name for name in rows.columns if _SEPARATOR in name]
     codes = rows[c.USER_ID].rank("dense").cast(pl.Int64).to_numpy()

@@ -59,7 +59,7 @@ def _attribute_rows(
     import numpy as np
     import polars as pl
 
-    from recs_platform.stages.reports.intervals import cluster_intervals
+    from recs_platform.evaluation.bootstrap import cluster_intervals
 
     if joined.is_empty():
         yield _row(attribute, NO_GROUP, "no_data", sample_size=0)

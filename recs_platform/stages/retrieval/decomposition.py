@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from recs_platform.contracts.threads import limited
 from recs_platform.stages.retrieval.sparse import SparseRows, times, transposed
-from recs_platform.stages.retrieval.threads import limited
 
 # Directions sought beyond those asked for: they take the error of the iteration upon themselves.
 _OVERSAMPLING = 16

@@ -7,8 +7,8 @@ No other module imports it.
 import numpy as np
 from numpy.typing import NDArray
 
+from recs_platform.contracts.threads import limited
 from recs_platform.stages.retrieval.sparse import SparseRows, to_scipy
-from recs_platform.stages.retrieval.threads import limited
 
 # Of the mean diagonal of a Gram matrix: the least that float32 distinguishes from 0.
 _LEAST_REGULARIZATION = 1e-5

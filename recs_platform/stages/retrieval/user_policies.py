@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
-from recs_platform.stages.retrieval.config import RetrievalConfig, SegmentPlan
+from recs_platform.contracts.shared_settings import SegmentPlan
+from recs_platform.stages.retrieval.config import RetrievalConfig, SourceName
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import SourceLists
 
@@ -48,7 +49,9 @@ def tiers_by_user(problem: RetrievalProblem, config: RetrievalConfig) -> dict[st
     return {name: cold * np.int8(tier) for tier, group in enumerate(config.cold.order) for name in group}
 
 
-def _members(problem: RetrievalProblem, config: RetrievalConfig) -> Iterator[tuple[NDArray[np.bool_], SegmentPlan]]:
+def _members(
+    problem: RetrievalProblem, config: RetrievalConfig
+) -> Iterator[tuple[NDArray[np.bool_], SegmentPlan[SourceName]]]:
     segments = problem.profiles[c.SEGMENT_ID]
     for segment, plan in config.segments.items():
         yield (segments == segment).fill_null(value=False).to_numpy(), plan

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recs_platform.stages.retrieval.threads import limited
+from recs_platform.contracts.threads import limited
 
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]

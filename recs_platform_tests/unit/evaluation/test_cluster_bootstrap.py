@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recs_platform.stages.reports.intervals import cluster_intervals
+from recs_platform.evaluation.bootstrap import cluster_intervals
 
 
 def test_the_mean_is_over_rows_and_lies_in_its_interval():
