@@ -26,7 +26,7 @@ from recs_platform.pipeline.platform import Platform, sql_folder
 from recs_platform.settings import Settings
 from recs_platform.stages import events
 from recs_platform.stages.retrieval.benchmark.benchmark import MERGED, run_benchmark
-from recs_platform.stages.retrieval.tuning.search_space import Profile
+from recs_platform.stages.retrieval.benchmark.profiles import ProfileName
 from recs_platform.world import WorldConfig, simulate, write_landing
 
 TEST_SHARE, WINDOW, WINDOWS = 0.2, timedelta(days=14), 12
@@ -125,7 +125,7 @@ def ease(train: Pairs, test: Pairs, k: int) -> pl.DataFrame:
     return pl.DataFrame(rows).with_columns(pl.int_range(1, pl.len() + 1).over(c.USER_ID).alias(c.RANK))
 
 
-def measure(splits: list[Split], k: int, profile: Profile, threads: int) -> pl.DataFrame:
+def measure(splits: list[Split], k: int, profile: ProfileName, threads: int) -> pl.DataFrame:
     """model, user_id, metric, value of all splits; a user counts once a split."""
     found: list[pl.DataFrame] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -34,7 +34,7 @@ from recs_platform.pipeline.training.evaluation import tuned_on_tests
 from recs_platform.pipeline.training.schedule import TrainingSchedule, training_schedule
 from recs_platform.pipeline.training.splits import INTERACTIONS, LAST_FOLD, Split, per_user_splits
 from recs_platform.pipeline.tuning.validation_sets import validation_set, validation_splits
-from recs_platform.stages.retrieval.tuning.source_trials import ValidationSet
+from recs_platform.stages.retrieval.tuning.source_variants import ValidationSet
 from recs_platform_tests.homes import CommandLine, copy_home, platform_at
 from recs_platform_tests.worlds import TINY
 
@@ -47,14 +47,14 @@ def test_nothing_from_the_first_test_on_matters(taken_in: Platform, tmp_path: Pa
     split = validation_splits(schedule, TINY.start)[-1]
     assert split.labels_end == schedule.tests()[0].cutoff
 
-    def exam_without_events_from(instant: datetime) -> ValidationSet:
+    def validation_set_without_events_from(instant: datetime) -> ValidationSet:
         cut = copy_home(taken_in, tmp_path / instant.strftime("%d"))
         cut.lake.delete(EVENTS.name, f"occurred_at >= '{instant:%Y-%m-%d %H:%M}:00+00:00'")
         return validation_set(AsOfRun(cut, AS_OF, KNOWN_AT), split, users_max=1000)
 
     whole = validation_set(AsOfRun(taken_in, AS_OF, KNOWN_AT), split, users_max=1000)
     assert len(whole.held_out.users) > 10
-    later, earlier = (exam_without_events_from(split.labels_end - timedelta(days=days)) for days in (0, 2))
+    later, earlier = (validation_set_without_events_from(split.labels_end - timedelta(days=days)) for days in (0, 2))
     assert content(later) == content(whole)
     assert content(earlier) != content(whole)
 

@@ -39,7 +39,7 @@ def count_offers(run: AsOfRun) -> Offers:
             items=_counted(models, _united(rows, c.ITEM_ID)),
             enabled=tuple(source.name for source in run_config(run).configured_sources()),
             known_users=with_consent(run.users).height,
-            eligible_items=run.items.filter("is_available").height,
+            eligible_items=run.items.filter(c.IS_AVAILABLE).height,
         )
 
 

@@ -13,7 +13,7 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.shared_settings import KEPT_OF_EACH
 from recs_platform.contracts.validation_errors import sentence
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.geo_availability import Places, run_places
+from recs_platform.pipeline.geo_availability import GeoAvailability, run_geo_availability
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_changes
 from recs_platform.settings import setting_place
@@ -56,7 +56,7 @@ def config_with(platform: Platform, tuned: Mapping[str, Mapping[str, Any]]) -> r
 def _fault(error: ValidationError) -> tuple[tuple[str, ...], str]:
     """The dotted name, and the field with its value and range; a source's own config describes its fields."""
     first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    # Places in a tuple and pydantic's mark of a key are no names of the file.
+    # Positions in a tuple and pydantic's mark of a key are no names of the file.
     names = tuple(part for part in first["loc"] if isinstance(part, str) and part != "[key]")
     config: type[BaseModel] = retrieval.RetrievalConfig
     above: tuple[str, ...] = ("retrieval",)
@@ -72,7 +72,7 @@ def check_retrieval_settings(platform: Platform) -> None:
 
 
 def encode(
-    run: AsOfRun, interactions: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame, places: Places
+    run: AsOfRun, interactions: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame, geo: GeoAvailability
 ) -> retrieval.RetrievalProblem:
     """Interactions, users with consent and items as codes, as of the run's instant, under the home's settings."""
     return retrieval.encode(
@@ -82,8 +82,8 @@ def encode(
         as_of=run.as_of,
         allow_repeats=run.platform.settings.allow_repeats,
         vectors=run.known.once("item vectors", lambda: item_vectors(run.platform)),
-        places=places.users,
-        barred=places.barred,
+        user_regions=geo.user_regions,
+        exclusions=geo.exclusions,
     )
 
 
@@ -91,7 +91,7 @@ def history_problem(run: AsOfRun) -> retrieval.RetrievalProblem:
     """What vectors are fitted on and indexed by: no features, no segments, so that the as-of need not be built."""
 
     def make() -> retrieval.RetrievalProblem:
-        return encode(run, run.interactions, with_consent(run.users), run.items, run_places(run))
+        return encode(run, run.interactions, with_consent(run.users), run.items, run_geo_availability(run))
 
     return run.once("retrieval problem", make)
 
@@ -130,7 +130,7 @@ def with_consent(users: pl.DataFrame) -> pl.DataFrame:
 
 def with_profiles(models: ModelRun, users: pl.DataFrame) -> pl.DataFrame:
     """Users with the device and region they use most and their lifecycle segment."""
-    features = models.frame("features.user_features", [c.USER_ID, c.REGION, "top_device"])
+    features = models.frame("features.user_features", [c.USER_ID, c.REGION, c.TOP_DEVICE])
     segments = models.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID])
     return (
         users.drop(c.REGION)

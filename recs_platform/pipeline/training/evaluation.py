@@ -23,7 +23,7 @@ from recs_platform.evaluation.metrics import (
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.geo_availability import Places
+from recs_platform.pipeline.geo_availability import GeoAvailability
 from recs_platform.pipeline.lists.context import RANKED_PER_USER, USER_COUNT, rerank_context
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import run_config
@@ -123,8 +123,8 @@ def final_lists(platform: Platform, tested: Window, trained: Manifest) -> pl.Dat
     scorer = ranking.load_ranker(artifact(platform.home.artifacts, ranking.RANKER, trained.version))
     ranked = ranking.rank_candidates([tested.rows], scorer, top_n=RANKED_PER_USER, threads=platform.settings.threads)
     users = pl.concat([tested.rows[c.USER_ID], tested.held_out[c.USER_ID]]).unique().sort()
-    places = Places(tested.places, tested.barred)
-    context = rerank_context(platform, tested.items, tested.consumed, users, places)
+    geo = GeoAvailability(tested.user_regions, tested.exclusions)
+    context = rerank_context(platform, tested.items, tested.consumed, users, geo)
     return reranking.rerank(pl.concat(list(ranked)), context, platform.own_rules.rules).lists
 
 

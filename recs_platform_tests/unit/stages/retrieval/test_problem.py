@@ -58,10 +58,10 @@ def test_matrices_hold_what_the_rows_say(rows):
     assert set(stored(encoded.consumed)) == consumed
     assert stored(encoded.preferences) == liked
     for user in range(4):
-        places = {pair: place for pair, place in stored(encoded.recent).items() if pair[0] == user}
-        in_order = sorted(places, key=places.get)
-        assert [places[pair] for pair in in_order] == list(range(len(in_order)))
-        assert set(places) == {pair for pair in latest if pair[0] == user}
+        positions = {pair: position for pair, position in stored(encoded.recent).items() if pair[0] == user}
+        in_order = sorted(positions, key=positions.get)
+        assert [positions[pair] for pair in in_order] == list(range(len(in_order)))
+        assert set(positions) == {pair for pair in latest if pair[0] == user}
         times = [latest[pair] for pair in in_order]
         assert times == sorted(times, reverse=True)
 

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from recs_platform.stages.retrieval.asking import joined_by_user, source_lists
 from recs_platform.stages.retrieval.candidates import generate_candidates
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.fit import fit_embeddings, fit_retrieval
+from recs_platform.stages.retrieval.retrieve import joined_by_user, retrieve_lists
 from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform.stages.retrieval.sources.base import SourceLists
 
@@ -41,7 +41,7 @@ def fit_of(problem, config):
 def offered(problem, config, n, user):
     """Items by source, best first, of the sources that offer the user any."""
     target = np.flatnonzero(problem.user_ids == user).astype(np.int32)
-    lists = source_lists(fit_of(problem, config), target, n)
+    lists = retrieve_lists(fit_of(problem, config), target, n)
     return {name: "".join(problem.item_ids[found.items]) for name, found in lists.items() if len(found.items)}
 
 

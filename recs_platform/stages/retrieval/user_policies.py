@@ -1,4 +1,4 @@
-"""What plans say of a user: sources left out, items that stay, who is cold. Nothing is asked or scored here."""
+"""What the config says of each user: sources left out, items that stay candidates, who is cold."""
 
 from collections.abc import Iterator, Mapping
 
@@ -42,11 +42,11 @@ def is_cold(problem: RetrievalProblem, config: RetrievalConfig) -> NDArray[np.bo
 
 
 def tiers_by_user(problem: RetrievalProblem, config: RetrievalConfig) -> dict[str, NDArray[np.int8]]:
-    """Place of a source's group in the order of the ColdPlan, by source: int8 (n_users,), 0 for users who are warm."""
+    """Index of a source's group in the order of the ColdPlan, by source: int8 (n_users,), 0 for users who are warm."""
     cold = is_cold(problem, config)
     if not cold.any():
         return {}
-    return {name: cold * np.int8(place) for place, group in enumerate(config.cold.order) for name in group}
+    return {name: cold * np.int8(tier) for tier, group in enumerate(config.cold.order) for name in group}
 
 
 def _members(
