@@ -205,8 +205,8 @@ def _exposures(lists: pl.DataFrame, k: int) -> pl.DataFrame:
 class Shown:
     """Lists of everybody, and the catalogue they were chosen from: what a metric of lists is computed from.
 
-    `lists`: user_id, item_id, rank. `user_counts`: item_id, user_count of the whole catalogue. `n_users`: those who were
-    evaluated.
+    `lists`: user_id, item_id, rank. `user_counts`: item_id, user_count of the whole catalogue.
+    `n_users`: how many were evaluated.
     """
 
     lists: pl.DataFrame
