@@ -13,13 +13,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, TableContract
 from recs_platform.contracts.time import as_of_key, parse_instant
-from recs_platform.evaluation.metrics import (
-    candidate_recall,
-    catalogue_coverage,
-    gini_exposure,
-    novelty,
-    user_metrics,
-)
+from recs_platform.evaluation.metrics import PER_LIST, Shown, candidate_recall, user_metrics
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
@@ -149,13 +143,9 @@ def _offered(config: retrieval.RetrievalConfig, tested: Window) -> dict[str, tup
 def _list_metrics(
     lists: pl.DataFrame, tested: Window, k: int, protocol: str, cutoff: datetime, model: str
 ) -> pl.DataFrame:
-    n_users = tested.held_out[c.USER_ID].n_unique()
-    counts = tested.items.select(c.ITEM_ID, pl.col(USER_COUNT).alias("user_count"))
-    values = {
-        "coverage": catalogue_coverage(lists, tested.items.height, k),
-        "gini": gini_exposure(lists, tested.items.height, k),
-        "novelty": novelty(lists, counts, max(n_users, int(counts["user_count"].max() or 0)), k),  # pyright: ignore[reportArgumentType]
-    }
+    counts = tested.items.select(c.ITEM_ID, pl.col(USER_COUNT).cast(pl.Int64))
+    shown = Shown(lists, counts, tested.held_out[c.USER_ID].n_unique(), k)
+    values = {name: measure(shown) for name, measure in PER_LIST}
     frame = pl.DataFrame(
         {c.METRIC: list(values), c.VALUE: list(values.values())}, schema_overrides={c.VALUE: pl.Float64}
     )

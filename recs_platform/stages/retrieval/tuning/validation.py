@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
+from recs_platform.evaluation.metrics import Hits, ndcg, recall
 from recs_platform.stages.retrieval.merge import distinct_pairs, normalized, pair_keys
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import SourceLists
@@ -76,23 +77,20 @@ class Pool:
 
         Recall over all that was held out; NDCG with gain 1, its ideal over min(k, held out).
         """
-        users, ranks = self._hits(weights, k)
-        n, counts = len(self.held_out.users), self.held_out.counts
-        gains = np.bincount(users, weights=1 / np.log2(ranks + 1.0), minlength=n)
-        ideals = np.cumsum(1 / np.log2(np.arange(k) + 2.0))[np.minimum(counts, k) - 1]
-        return (np.bincount(users, minlength=n) / counts + gains / ideals) / 2
+        hits = self._hits(weights, k)
+        return (recall(hits) + ndcg(hits)) / 2
 
     def recalls(self, weights: Mapping[str, float], k: int) -> NDArray[np.float64]:
         """Recall@k of each user (n_users,) of all that was held out, lists as for `values`."""
-        users, _ = self._hits(weights, k)
-        return np.bincount(users, minlength=len(self.held_out.users)) / self.held_out.counts
+        return recall(self._hits(weights, k))
 
-    def _hits(self, weights: Mapping[str, float], k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Position of the user and rank from 1 of each hit among the first `k`."""
+    def _hits(self, weights: Mapping[str, float], k: int) -> Hits:
+        """The held-out items among the first `k`."""
         fused = self.scores @ np.array([weights.get(name, 0.0) for name in self.names], dtype=np.float32)
         hits = np.flatnonzero(self.is_hit & (fused > 0))
         ranks = self._ranks(fused, hits)
-        return self.user_positions[hits][ranks <= k], ranks[ranks <= k]
+        found = ranks <= k
+        return Hits(self.user_positions[hits][found], ranks[found].astype(np.float64), self.held_out.counts, k)
 
     def _ranks(self, fused: NDArray[np.float32], hits: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rank of each hit among its user's entries, from 1."""
