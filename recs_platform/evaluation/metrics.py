@@ -1,4 +1,6 @@
-"""Metrics of ranked lists: per user (ndcg, recall, hit_rate, mrr, map) and of a whole catalogue. Averaging is left out.
+"""Metrics of ranked lists: per user (ndcg, recall, hit_rate, mrr, map) and of a whole catalogue.
+
+Confidence intervals of their means are in `bootstrap`.
 
 Sums run in one order (bincount over sorted rows), so that the numbers do not depend on the number of threads.
 """
@@ -119,8 +121,8 @@ def gini_exposure(lists: pl.DataFrame, n_items: int, k: int) -> float:
     shown = np.sort(_exposures(lists, k)["len"].to_numpy().astype(np.int64))
     if not len(shown):
         return 0.0
-    places = np.arange(n_items - len(shown) + 1, n_items + 1)
-    return float(2 * (places * shown).sum() / (n_items * shown.sum()) - (n_items + 1) / n_items)
+    ranks = np.arange(n_items - len(shown) + 1, n_items + 1)
+    return float(2 * (ranks * shown).sum() / (n_items * shown.sum()) - (n_items + 1) / n_items)
 
 
 def novelty(lists: pl.DataFrame, user_counts: pl.DataFrame, n_users: int, k: int) -> float:

@@ -1,4 +1,4 @@
-"""Releases: sealed lists, which of them is in force, pinning and comparing them. How lists are made is not known here.
+"""Releases: sealed lists, which of them is in force, pinning and comparing them. Lists are made in `reranking`.
 
 A release is an artifact that never changes; what is in force follows from the releases there are and from the pin.
 """
@@ -53,7 +53,7 @@ _HASH_LENGTH = 12
 class ReleaseDiff:
     """How release `b` differs from `a`.
 
-    `users_added` and `users_removed` are sorted ids. Over users in both: `changed_share` is the share of b's places
+    `users_added` and `users_removed` are sorted ids. Over users in both: `changed_share` is the share of b's positions
     whose item was not in the user's list in a, `mean_overlap` the mean over users of common items over the longer
     list's length; both None when no user is in both. `movers` (item_id, lists_before, lists_after, change) are the
     items whose number of lists changed most, at most ten, ties by item_id.
@@ -233,7 +233,7 @@ def diff_releases(home: Home, a: str, b: str) -> ReleaseDiff:
     users_before, users_after = (set(frame[c.USER_ID].to_list()) for frame in (before, after))
     both = pl.DataFrame({c.USER_ID: sorted(users_before & users_after)}, schema={c.USER_ID: pl.String()})
     lengths = _lengths(before, after, both)
-    kept, places = int(lengths["common"].sum()), int(lengths["after"].sum())
+    kept, positions = int(lengths["common"].sum()), int(lengths["after"].sum())
     overlap = (lengths["common"] / lengths.select(pl.max_horizontal("before", "after")).to_series()).to_list()
     return ReleaseDiff(
         a,
@@ -241,7 +241,7 @@ def diff_releases(home: Home, a: str, b: str) -> ReleaseDiff:
         users_added=tuple(sorted(users_after - users_before)),
         users_removed=tuple(sorted(users_before - users_after)),
         users_in_both=both.height,
-        changed_share=1.0 - kept / places if places else None,
+        changed_share=1.0 - kept / positions if positions else None,
         mean_overlap=sum(overlap) / len(overlap) if overlap else None,
         movers=_movers(before, after),
     )

@@ -39,7 +39,7 @@ class DriftConfig(BaseModel):
     sample_rows: Annotated[int, Field(ge=100, le=100_000, description="rows compared a side: Evidently is slow")] = (
         5_000
     )
-    rows_min: Annotated[int, Field(ge=2, description="fewer values on either side say nothing: no_data")] = 30
+    rows_min: Annotated[int, Field(ge=2, description="fewer values on either side: no_data")] = 30
     distance: Annotated[float, Field(gt=0, description="drift of a feature, in standard deviations or as distance")] = (
         0.1
     )
@@ -104,8 +104,8 @@ def sample_rows(frame: pl.DataFrame, n: int, *, seed: int, columns: Sequence[str
     keys = [name for name in _KEYS if name in frame.columns]
     if not keys:
         raise ContractError(f"a sample needs one of the keys {list(_KEYS)}; the frame has {frame.columns}")
-    place = pl.struct(keys).hash(seed)
-    chosen = frame.select(*keys, *columns).sort(place, *keys).head(n)
+    order = pl.struct(keys).hash(seed)
+    chosen = frame.select(*keys, *columns).sort(order, *keys).head(n)
     floats = [name for name in columns if chosen.schema[name].is_float()]
     finite = [pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in floats]
     return chosen.with_columns(finite).select(columns)
@@ -159,11 +159,11 @@ def judge_drift(drift: pl.DataFrame, table: str, config: DriftConfig) -> Judgeme
     sample = int(measured.select(pl.col(c.SAMPLE_SIZE).min()).item())
     counted = " and ".join(f"{scope}s" for scope in measured[c.SCOPE].unique().sort())
     far = f"{broken} by {config.block_distance:g} or more"
-    said = f"{drifted} of {total} features drifted, {far}, over {sample} {counted}."
+    message = f"{drifted} of {total} features drifted, {far}, over {sample} {counted}."
     if broken / total > config.block_share:
-        return Judgement(table, "block", said, broken / total, config.block_share, sample)
+        return Judgement(table, "block", message, broken / total, config.block_share, sample)
     verdict = "warn" if drifted / total > config.warn_share else "pass"
-    return Judgement(table, verdict, said, drifted / total, config.warn_share, sample)
+    return Judgement(table, verdict, message, drifted / total, config.warn_share, sample)
 
 
 def _by_hand(left: pl.Series, right: pl.Series, config: DriftConfig) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Evidence: for each recommended item the most personal true fact. It is put in words in `reasons`."""
+"""Evidence: for each recommended item the most personal true fact. Its wording is in `reasons`."""
 
 from dataclasses import dataclass
 

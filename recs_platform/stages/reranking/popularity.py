@@ -1,4 +1,4 @@
-"""Counting: how many users of a group chose an item. What is made of the counts (a reason, a list) is elsewhere."""
+"""Counting: how many users of a group chose an item. `reasons` and `fallback` use the counts."""
 
 import polars as pl
 

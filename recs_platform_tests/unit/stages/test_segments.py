@@ -166,8 +166,8 @@ def test_the_sealed_segmenter_assigns_as_it_did(tmp_path):
     save_segmenter(tmp_path, found.segmenter)
     read = load_segmenter(tmp_path)
     assert read == found.segmenter
-    places = assign_users(read, found.values).places
-    assert [read.clusters[place].segment_id for place in places] == ids(found)
+    labels = assign_users(read, found.values).labels
+    assert [read.clusters[label].segment_id for label in labels] == ids(found)
 
 
 def test_scales_fills_and_weights():

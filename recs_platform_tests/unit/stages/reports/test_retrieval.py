@@ -173,7 +173,7 @@ def test_an_enabled_source_that_fell_silent_warns_by_name(before, expected):
     silent = facts(offers(enabled=("als", "knn", "new", "trending")), earlier=contract_frame(rows, RETRIEVAL))
     judged = {row.subject: row for row in judge_retrieval(measure(silent), silent, CONFIG)}
     assert judged["enabled sources"].verdict == expected
-    assert "1 of 4 offer nobody anything: trending" in judged["enabled sources"].message
+    assert "1 of 4 offer no candidates: trending" in judged["enabled sources"].message
 
 
 @pytest.mark.parametrize(
