@@ -40,11 +40,8 @@ RELEASES_ARTIFACT = "releases"
 WITHDRAWN_ARTIFACT = "withdrawn"
 LISTS_FILE = "recommendations.parquet"
 SHORT_LISTS_FILE = "short_lists.parquet"
-CONTENT_HASH = "content_hash"
 N_ROWS = "n_rows"
 PREVIOUS = "previous"
-PREVIOUS_RELEASE_ID = "previous_release_id"
-IS_CURRENT, IS_PINNED, IS_STALE = "is_current", "is_pinned", "is_stale"
 MOVERS_MAX = 10
 _HASH_LENGTH = 12
 
@@ -98,9 +95,9 @@ def seal_release(
     """Seal `lists` (columns of recommendations.lists) and `short_lists` as the release `<as_of>-<hash>`.
 
     Sealing content that is sealed already returns its manifest and writes nothing; to go back to it once something
-    else was sealed for that as_of, pin it. Content that was withdrawn is sealed anew, and is withdrawn no more. Raises
+    else was sealed for that as_of, pin it. Withdrawn content is sealed again, and no longer withdrawn. Raises
     ContractError when there are neither lists nor short ones, when a column lacks or when a row is of another as_of:
-    where nobody has anything left to be offered, a release of empty lists with their reasons is the truth.
+    where no user has an eligible item left, a release of empty lists with their reasons is correct.
     """
     release_id = f"{as_of_key(as_of).replace(':', '')}-{content_hash[:_HASH_LENGTH]}"
     if is_sealed(home.artifacts, RELEASES_ARTIFACT, release_id):
@@ -117,7 +114,7 @@ def seal_release(
         known_at=known_at,
         data_version=data_version,
         seed=seed,
-        parameters={c.RANKER_VERSION: ranker_version, CONTENT_HASH: content_hash},
+        parameters={c.RANKER_VERSION: ranker_version, c.CONTENT_HASH: content_hash},
         inputs={} if previous is None else {PREVIOUS: previous.version},
         metrics={c.N_USERS: lists[c.USER_ID].n_unique(), N_ROWS: lists.height},
         libraries=library_versions("polars"),
@@ -147,11 +144,11 @@ def list_releases(home: Home) -> pl.DataFrame:
             c.RANKER_VERSION: manifest.parameters[c.RANKER_VERSION],
             c.N_USERS: int(manifest.metrics[c.N_USERS]),
             N_ROWS: int(manifest.metrics[N_ROWS]),
-            CONTENT_HASH: manifest.parameters[CONTENT_HASH],
-            PREVIOUS_RELEASE_ID: manifest.inputs.get(PREVIOUS),
-            IS_CURRENT: manifest.version == current,
-            IS_PINNED: manifest.version == pinned,
-            IS_STALE: _is_stale(manifest, sealed),
+            c.CONTENT_HASH: manifest.parameters[c.CONTENT_HASH],
+            c.PREVIOUS_RELEASE_ID: manifest.inputs.get(PREVIOUS),
+            c.IS_CURRENT: manifest.version == current,
+            c.IS_PINNED: manifest.version == pinned,
+            c.IS_STALE: _is_stale(manifest, sealed),
         }
         for manifest in sealed
     ]

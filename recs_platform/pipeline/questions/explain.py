@@ -128,7 +128,7 @@ def _why_not_eligible(known: _Known) -> str:
     """Blocked by the settings, not available at the as-of, or not to be offered where the user is."""
     if known.is_blocked:
         return "the settings block the item or its creator (retrieval.blocked_items, retrieval.blocked_creators)"
-    if not known.item["is_available"][0]:
+    if not known.item[c.IS_AVAILABLE][0]:
         return "the item is not available as of the instant"
     offered, not_offered = (known.item[name][0] for name in (c.OFFERED_IN, c.NOT_OFFERED_IN))
     if offered is not None and offered.is_empty():
@@ -136,8 +136,8 @@ def _why_not_eligible(known: _Known) -> str:
     place = known.barred[c.PLACE][0]
     where = {UNKNOWN_PLACE: "not known", "": "named by no item"}.get(place, place.replace("|", ", "))
     limits = (("only for", offered), ("not for", not_offered))
-    said = " and ".join(f"{word} {', '.join(names)}" for word, names in limits if names is not None)
-    return f"the item may not be offered where the user is ({where}): it is {said}"
+    restriction = " and ".join(f"{word} {', '.join(names)}" for word, names in limits if names is not None)
+    return f"the item may not be offered where the user is ({where}): it is {restriction}"
 
 
 def _contributions(platform: Platform, run: ModelRun, user: str, item: str, version: str) -> list[dict[str, Any]]:
@@ -155,7 +155,7 @@ def _contributions(platform: Platform, run: ModelRun, user: str, item: str, vers
     return ranking.explain_score(scorer, rows).head(CONTRIBUTIONS_SHOWN).to_dicts()
 
 
-# What is told of a filter beyond its own sentence.
+# Details of a filter beyond its own sentence.
 _EXPLAINED: Mapping[str, Callable[[_Known], str]] = {
     "consumed": _why_consumed,
     "availability": _why_not_eligible,

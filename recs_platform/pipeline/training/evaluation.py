@@ -24,7 +24,7 @@ from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.geo_availability import Places
-from recs_platform.pipeline.lists.context import RANKED_PER_USER, USER_COUNT, rerank_context
+from recs_platform.pipeline.lists.context import RANKED_PER_USER, rerank_context
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import run_config
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_manifest
@@ -84,10 +84,10 @@ def tuned_on_tests(platform: Platform, schedule: TrainingSchedule) -> str | None
         if schedule.protocol == "per_user"
         else any(split.cutoff < until for split in schedule.tests())
     )
-    said = (
+    message = (
         f"the adopted retrieval config {adopted.version} was tuned on events until {as_of_key(until)}, tests included"
     )
-    return said if seen else None
+    return message if seen else None
 
 
 def _no_metrics(contract: TableContract) -> pl.DataFrame:
@@ -150,11 +150,11 @@ def _list_metrics(
     lists: pl.DataFrame, tested: Window, k: int, protocol: str, cutoff: datetime, model: str
 ) -> pl.DataFrame:
     n_users = tested.held_out[c.USER_ID].n_unique()
-    counts = tested.items.select(c.ITEM_ID, pl.col(USER_COUNT).alias("user_count"))
+    counts = tested.items.select(c.ITEM_ID, c.USER_COUNT)
     values = {
         "coverage": catalogue_coverage(lists, tested.items.height, k),
         "gini": gini_exposure(lists, tested.items.height, k),
-        "novelty": novelty(lists, counts, max(n_users, int(counts["user_count"].max() or 0)), k),  # pyright: ignore[reportArgumentType]
+        "novelty": novelty(lists, counts, max(n_users, int(counts[c.USER_COUNT].max() or 0)), k),  # pyright: ignore[reportArgumentType]
     }
     frame = pl.DataFrame(
         {c.METRIC: list(values), c.VALUE: list(values.values())}, schema_overrides={c.VALUE: pl.Float64}

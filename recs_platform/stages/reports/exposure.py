@@ -19,7 +19,6 @@ VS_INTERACTIONS = "exposure_share_vs_interactions"
 VS_CATALOGUE = "exposure_share_vs_catalogue"
 HEAD, TORSO, TAIL, UNSEEN = "head", "torso", "tail", "never_interacted"
 TIERS = (HEAD, TORSO, TAIL, UNSEEN)
-INTERACTION_COUNT = "interaction_count"
 TIER = "tier"
 _ITEMS = "items"
 
@@ -60,8 +59,8 @@ def assign_tiers(item_counts: pl.DataFrame, config: ExposureConfig) -> pl.DataFr
     """
     import polars as pl
 
-    ordered = item_counts.sort([INTERACTION_COUNT, c.ITEM_ID], descending=[True, False])
-    count = pl.col(INTERACTION_COUNT).cast(pl.Int64)
+    ordered = item_counts.sort([c.INTERACTION_COUNT, c.ITEM_ID], descending=[True, False])
+    count = pl.col(c.INTERACTION_COUNT).cast(pl.Int64)
     before = (count.cum_sum() - count) / count.sum()
     tier = (
         pl.when(count == 0)
@@ -117,9 +116,9 @@ def _judged(
 def _whole_catalogue(lists: pl.DataFrame, item_counts: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
-    counted = item_counts.select(c.ITEM_ID, pl.col(INTERACTION_COUNT).cast(pl.Int64))
+    counted = item_counts.select(c.ITEM_ID, pl.col(c.INTERACTION_COUNT).cast(pl.Int64))
     uncounted = lists.select(c.ITEM_ID).unique().join(counted, on=c.ITEM_ID, how="anti")
-    return pl.concat([counted, uncounted.with_columns(pl.lit(0, pl.Int64).alias(INTERACTION_COUNT))])
+    return pl.concat([counted, uncounted.with_columns(pl.lit(0, pl.Int64).alias(c.INTERACTION_COUNT))])
 
 
 def _positions(lists: pl.DataFrame, tiers: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
@@ -135,8 +134,8 @@ def _references(tiers: pl.DataFrame) -> dict[str, dict[str, tuple[float, int]]]:
     """Metric to tier to (fair share, items in the tier)."""
     import polars as pl
 
-    counted = tiers.group_by(TIER).agg(pl.col(INTERACTION_COUNT).sum(), pl.len().alias(_ITEMS))
-    found = {row[TIER]: (int(row[INTERACTION_COUNT]), int(row[_ITEMS])) for row in counted.iter_rows(named=True)}
+    counted = tiers.group_by(TIER).agg(pl.col(c.INTERACTION_COUNT).sum(), pl.len().alias(_ITEMS))
+    found = {row[TIER]: (int(row[c.INTERACTION_COUNT]), int(row[_ITEMS])) for row in counted.iter_rows(named=True)}
     pairs = {tier: found.get(tier, (0, 0)) for tier in TIERS}
     interactions, items = (max(1, sum(pair[j] for pair in pairs.values())) for j in (0, 1))
     return {

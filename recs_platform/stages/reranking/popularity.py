@@ -4,8 +4,6 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 
-USER_COUNT = "user_count"
-
 
 def item_popularity(history: pl.DataFrame, since_us: int | None = None) -> pl.DataFrame:
     """`item_id`, `user_count` Int64: distinct users with a positive interaction (weight > 0), sorted by item.
@@ -32,4 +30,4 @@ def _positives(history: pl.DataFrame, since_us: int | None) -> pl.DataFrame:
 
 
 def _count(pairs: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    return pairs.group_by(keys).agg(pl.len().cast(pl.Int64).alias(USER_COUNT)).sort(keys)
+    return pairs.group_by(keys).agg(pl.len().cast(pl.Int64).alias(c.USER_COUNT)).sort(keys)

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from recs_platform.stages.segments.config import SegmentConfig
     from recs_platform.stages.segments.scaling import FittedMeasure
 
-EVENT_COUNT = "event_count"
-
 
 @dataclass(frozen=True)
 class Sampled:
@@ -73,7 +71,7 @@ def segment_users(
 
     with one_thread():
         ordered = features.sort(c.USER_ID)
-        active = ordered.filter(pl.col(EVENT_COUNT) > 0)
+        active = ordered.filter(pl.col(c.EVENT_COUNT) > 0)
         values = read_matrix(active, [measure.name for measure in measures])
         fit = _fit(values, measures, config, seed)
         segmenter, labels = _numbered(fit, values, active[c.USER_ID], previous)

@@ -75,7 +75,7 @@ def segment_id(number: int) -> str:
 
 
 def assign_users(segmenter: Segmenter, values: Matrix) -> Assigned:
-    """Cluster of each user: rows of `values`, whose columns are `segmenter.names`. Nothing is fitted anew."""
+    """Cluster of each user: rows of `values`, whose columns are `segmenter.names`. Nothing is fitted."""
     points = segmenter.space.project(scale(values, segmenter.measures))
     labels = segmenter.components.assign(points)
     return Assigned(labels, segmenter.components.is_noise(points, labels))

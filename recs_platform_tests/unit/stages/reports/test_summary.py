@@ -1,4 +1,4 @@
-"""A release in a line: what is told is what was measured, with how much it rests on, or why there is nothing."""
+"""A release in a line: what is reported is what was measured, with how much it rests on, or why there is nothing."""
 
 from datetime import UTC, datetime
 
