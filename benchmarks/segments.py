@@ -15,7 +15,7 @@ import polars as pl
 from benchmarks.homes import kept_or_temporary, print_table
 from recs_platform.contracts import columns as c
 from recs_platform.pipeline.platform import Platform, sql_folder
-from recs_platform.pipeline.segments import EVENT_COUNT, USER_FEATURES, measures
+from recs_platform.pipeline.segments import USER_FEATURES, measures
 from recs_platform.settings import Settings
 from recs_platform.stages import segments
 from recs_platform.stages.events import ingest
@@ -57,12 +57,14 @@ def recover(home: Path, world: World) -> Recovery:
     as_of = world.config.start + timedelta(days=world.config.days)
     measured = measures(platform)
     with platform.model_run(as_of, datetime.now(UTC), scratch=True) as run:
-        features = run.frame(USER_FEATURES, list(dict.fromkeys([c.USER_ID, EVENT_COUNT, *(m.name for m in measured)])))
+        features = run.frame(
+            USER_FEATURES, list(dict.fromkeys([c.USER_ID, c.EVENT_COUNT, *(m.name for m in measured)]))
+        )
     config = segments.SegmentConfig(**platform.settings.segments.model_dump())
     found = segments.segment_users(features, measured, config, seed=platform.settings.seed)
     groups = pl.DataFrame({c.USER_ID: world.truth.user_ids, "group": world.truth.group})
     active = found.members.join(groups, on=c.USER_ID).join(
-        features.filter(pl.col(EVENT_COUNT) > 0).select(c.USER_ID, EVENT_COUNT), on=c.USER_ID
+        features.filter(pl.col(c.EVENT_COUNT) > 0).select(c.USER_ID, c.EVENT_COUNT), on=c.USER_ID
     )
     return _compare(active, found)
 
@@ -78,7 +80,7 @@ def _take_in(platform: Platform, world: World) -> None:
 
 
 def _compare(active: pl.DataFrame, found: segments.Segmentation) -> Recovery:
-    known = active.filter(pl.col(EVENT_COUNT) >= EVENTS_ENOUGH)
+    known = active.filter(pl.col(c.EVENT_COUNT) >= EVENTS_ENOUGH)
     chosen = found.choice.chosen
     is_planted = known["group"] == GROUP_NAMES.index(NIGHT)
     is_night = known.select(pl.all_horizontal(_says(word) for word in NIGHT_WORDS)).to_series()

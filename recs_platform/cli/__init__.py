@@ -1,4 +1,4 @@
-"""The `recs` command: parses, calls downstairs, prints. Heavy libraries are imported inside commands."""
+"""The `recs` command: parses, calls the layers below, prints. Heavy libraries are imported inside commands."""
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
@@ -53,7 +53,7 @@ app.add_typer(tune.app, name="tune")
 
 @app.callback(invoke_without_command=True)
 def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
 ) -> None:
     """From raw events to released recommendations, on one machine."""
     if version:
@@ -71,7 +71,7 @@ def _require_text(arguments: list[str]) -> None:
         except UnicodeEncodeError:
             raise UsageError(f"the argument {argument!a} is not UTF-8") from None
         if "\0" in argument:
-            raise UsageError(f"the argument {argument!a} holds a NUL byte; no id, path or query does")
+            raise UsageError(f"the argument {argument!a} contains a NUL byte, which no id, path or query may have")
 
 
 def main() -> None:
@@ -89,5 +89,5 @@ def main() -> None:
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        say_error(f"{str(error.filename)[:_NAME_SHOWN]!r}… is too long a name for a file; write a shorter path")
+        say_error(f"{str(error.filename)[:_NAME_SHOWN]!r}… is too long for a file name; use a shorter path")
         sys.exit(UsageError.exit_code)

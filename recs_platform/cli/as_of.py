@@ -1,4 +1,4 @@
-"""Commands about as-ofs: which there are, and taking one back with all that was made for it."""
+"""Commands about as-ofs: list them, and remove one with everything built for it."""
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
@@ -11,18 +11,18 @@ from recs_platform.cli.house import find_dagster, find_platform, open_dagster
 from recs_platform.cli.show import put_json, put_table, say
 
 app = typer.Typer(
-    help="List as-ofs, and take one back.", no_args_is_help=True, rich_markup_mode=None, suggest_commands=False
+    help="List as-ofs, and remove one.", no_args_is_help=True, rich_markup_mode=None, suggest_commands=False
 )
 
 
 @app.command("list")
 def list_all(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
-    """Every as-of in order of time: its release, and what is wrong with it.
+    """Every as-of in order of time: its release, and any problem with it.
 
     Example: recs as-of list
     """
     platform = find_platform()
-    from recs_platform.defs.taking_back import list_as_ofs
+    from recs_platform.defs.withdrawal import list_as_ofs
 
     with find_dagster(platform) as instance:
         rows = list_as_ofs(platform, instance, datetime.now(UTC))
@@ -35,13 +35,13 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="One JSON obje
 
 
 @app.command("remove")
-def remove(date: Annotated[str, typer.Argument(help="The as-of, as `recs as-of list` writes it.")]) -> None:
-    """Take an as-of back: its releases are withdrawn, its rows and pages go, and the published file is written anew.
+def remove(date: Annotated[str, typer.Argument(help="The as-of, as `recs as-of list` shows it.")]) -> None:
+    """Remove an as-of: its releases are withdrawn, its rows and pages deleted, and the published file is rebuilt.
 
     Example: recs as-of remove 2031-02-20
     """
     platform = find_platform()
-    from recs_platform.defs.taking_back import remove_as_of
+    from recs_platform.defs.withdrawal import remove_as_of
 
     with open_dagster(platform) as instance:
         removed = remove_as_of(platform, instance, date, say)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recs_platform.cli.format import human
 from recs_platform.cli.house import find_platform, make_home, open_dagster, open_platform
 from recs_platform.cli.progress import Progress
 from recs_platform.cli.show import put_json, put_table, say
-from recs_platform.cli.told import told
 from recs_platform.contracts.errors import RecsError, UsageError
 from recs_platform.settings import read_settings
 
@@ -30,10 +30,10 @@ def init() -> None:
 
 
 def simulate(
-    users: Annotated[int, typer.Option(min=1, help="Users of the world.")] = 2000,
-    items: Annotated[int, typer.Option(min=1, help="Items of its catalogue.")] = 1000,
-    days: Annotated[int, typer.Option(min=1, help="Days that its events span.")] = 60,
-    events: Annotated[int, typer.Option(min=1, help="About how many events.")] = 200_000,
+    users: Annotated[int, typer.Option(min=1, help="Number of users.")] = 2000,
+    items: Annotated[int, typer.Option(min=1, help="Number of items.")] = 1000,
+    days: Annotated[int, typer.Option(min=1, help="Days of events.")] = 60,
+    events: Annotated[int, typer.Option(min=1, help="Approximate number of events.")] = 200_000,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 7,
 ) -> None:
     """Add files of a seeded synthetic world to landing.
@@ -61,7 +61,7 @@ def simulate(
 def land(
     source: Annotated[str, typer.Argument(help="Name of the source; see `recs source list`.")],
     path: Annotated[Path, typer.Argument(help="A file, or a folder of files.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be copied.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be copied.")] = False,
 ) -> None:
     """Copy a raw data set into landing, as it is; the source's SQL reads it at ingestion.
 
@@ -83,7 +83,7 @@ def land(
 
 
 def ingest() -> None:
-    """Ingest every new file in landing, and do nothing else.
+    """Ingest every new file in landing, without building anything.
 
     Example: recs ingest
     """
@@ -133,19 +133,19 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
     if as_json:
         put_json(found.exact())
         return
-    put_table(["what", "value"], [[name, told(value)] for name, value in found.facts.items()])
+    put_table(["what", "value"], [[name, human(value)] for name, value in found.facts.items()])
     for line in found.lines:
         typer.echo(line)
 
 
 def forget(user: Annotated[str, typer.Argument(help="The user's id.")]) -> None:
-    """Erase a user everywhere. Not offered yet: it says so and leaves with exit code 1.
+    """Erase a user everywhere. Not available yet: it exits with code 1.
 
     Example: recs forget u42
     """
     raise RecsError(
-        f"forgetting {user!r} is not possible yet: erasing rows from every table, artifact and published file is still "
-        "to be built; nothing was changed"
+        f"`recs forget` is not available yet: user {user!r} cannot be erased from tables, artifacts and the published "
+        "file; nothing was changed"
     )
 
 

@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 AsOf = Annotated[str | None, typer.Option("--as-of", help="A date (midnight UTC) or 2017-02-20T15.")]
 Force = Annotated[
     bool,
-    typer.Option("--force", help="Build also what is up to date, after now, or long after the last event."),
+    typer.Option("--force", help="Also build what is up to date, after now, or long after the last event."),
 ]
 
 
 def run(as_of: AsOf = None, force: Force = False) -> None:
-    """Take in landing, then build everything of one as-of: features to released recommendations.
+    """Ingest landing, then build one as-of: features to released recommendations.
 
-    The default as-of is midnight after the last event. What was built from exactly this already is not built again;
-    `recs plan` tells beforehand. Example: recs run --as-of 2017-02-20
+    The default as-of is midnight after the last event. A build whose inputs did not change is skipped;
+    `recs plan` shows it beforehand. Example: recs run --as-of 2017-02-20
     """
     instant = None if as_of is None else read_as_of(as_of, force=force)
     platform = open_platform()
@@ -45,7 +45,7 @@ def run(as_of: AsOf = None, force: Force = False) -> None:
 
     with open_dagster(platform) as instance:
         for stuck in fail_stuck_runs(instance):
-            say(f"run {stuck.run_id[:8]} ({stuck.job}) is marked failed: {stuck.reason}")
+            say(f"run {stuck.run_id[:8]} ({stuck.job}) is marked as failed: {stuck.reason}")
         _step("ingest", lambda watch: launch.ingest(platform, instance, watch))
         at = default_as_of(platform) if instant is None else instant
         _build(platform, instance, at, force=force)
@@ -72,7 +72,7 @@ def _build(platform: "Platform", instance: "dg.DagsterInstance", at: datetime, *
     require_possible(platform, at, now, forced=force)
     plan = plan_build(platform, at, now)
     if plan.runs or force:
-        say(plan.verdict if plan.runs else f"{plan.verdict}; built again, as asked")
+        say(plan.verdict if plan.runs else f"{plan.verdict}; built again (--force)")
         _step(f"build {as_of_key(at)}", partial(launch.build, platform, instance, at, forced=force))
     else:
         typer.echo(f"{as_of_key(at)} is {plan.verdict}; --force builds it again")
@@ -95,7 +95,7 @@ def _say_release(platform: "Platform") -> None:
     users, without = int(current.metrics.get("n_users", 0)), users_without_items(platform, current)
     typer.echo(f"release {current.version} as of {as_of_key(current.as_of)}: lists for {users:,} users")
     if without:
-        typer.echo(f"{without:,} users are left with an empty list; recommendations.short_lists says why")
+        typer.echo(f"{without:,} users have an empty list; recommendations.short_lists has the reasons")
     for line in summarize_release(platform, current).lines:
         typer.echo(line)
     typer.echo(f"analysts' file: {platform.home.analytics}")
@@ -107,7 +107,7 @@ def backfill(
     every: Annotated[str, typer.Option(help="Step: 1d, 7d, 12h.")] = "1d",
     force: Force = False,
 ) -> None:
-    """Build several as-ofs in order, less those up to date; the release in force stays the greatest one.
+    """Build several as-ofs in order, except those up to date; the release of the latest as-of is the current one.
 
     Example: recs backfill --from 2017-02-14 --to 2017-02-20 --every 1d
     """
@@ -137,7 +137,7 @@ def _parse_step(text: str) -> timedelta:
 
 
 def evaluate(
-    as_of: Annotated[str, typer.Option("--as-of", help="Everything is rebuilt from events before it.")],
+    as_of: Annotated[str, typer.Option("--as-of", help="Candidates and ranker are rebuilt from events before it.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also after now, or long after the last event.")] = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The command that says what `recs run` would do. What it prints is decided by what `recs run` asks as well."""
+"""The command that shows what `recs run` would do. Both use the decision of `pipeline.plans`."""
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
@@ -33,7 +33,7 @@ def plan(
 ) -> None:
     """What `recs run` would ingest and build, why, and how many rows; nothing is changed.
 
-    New files are read and every row is decided, so it takes as long as taking them in. Example: recs plan
+    New files are read and every row is validated, so it takes as long as ingesting them. Example: recs plan
     """
     instant = None if as_of is None else read_as_of(as_of, force=force)
     platform = find_platform()
@@ -58,7 +58,7 @@ def plan(
 def _planned(
     platform: "Platform", arriving: "IngestReport", instant: datetime | None, now: datetime, *, force: bool
 ) -> datetime:
-    """The as-of to plan for: the one asked for, rejected where `recs run` would refuse it, or the default."""
+    """The as-of to plan for: the one given, rejected where `recs run` rejects it, or the default."""
     from recs_platform.pipeline.event_span import require_not_late
     from recs_platform.pipeline.plans import planned_as_of
 
@@ -100,11 +100,11 @@ def _show(arriving: "IngestReport", build: "BuildPlan", assets: "Sequence[Planne
     else:
         typer.echo("ingest: nothing new in landing")
     for name in arriving.settling:
-        typer.echo(f"left for the next time, still being written: {name}")
+        typer.echo(f"still being written, ingested next time: {name}")
     for name, reason in arriving.rejected:
         typer.echo(f"not ingested: {name}: {reason}")
     if build.built_since:
-        typer.echo(f"built apart since the last whole build: {', '.join(build.built_since)}")
+        typer.echo(f"built separately since the last whole build: {', '.join(build.built_since)}")
     if not build.runs:
         typer.echo(f"build {as_of_key(build.as_of)}: {build.verdict}")
         return

@@ -1,4 +1,4 @@
-"""How a run is followed at the terminal: one living line for people, plain lines where there is no terminal."""
+"""Progress of a run: one live line in a terminal, plain lines elsewhere."""
 
 import json
 import os
@@ -88,7 +88,7 @@ class Progress:
                 self._is_living = False
 
     def watch(self, kind: str, text: str) -> None:
-        """What `defs.launch` tells: the steps to come, an event of a step, or a log line."""
+        """What `defs.launch` reports: the steps to come, an event of a step, or a log line."""
         if kind == "PLAN":
             self._run.expected = json.loads(text)
         elif kind == "STEP_START":

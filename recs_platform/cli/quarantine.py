@@ -1,4 +1,4 @@
-"""Commands about rejected rows: what was rejected and why, and replaying files once they or the SQL are repaired."""
+"""Commands about rejected rows: list them with the reasons, and replay files once they or the SQL are repaired."""
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
@@ -62,7 +62,7 @@ def list_rows(
     limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Rejected rows with file, line, reason and what came, by file and line.
+    """Rejected rows with file, line, reason and payload, by file and line.
 
     Example: recs quarantine list --reason bad_occurred_at --limit 5
     """
@@ -106,11 +106,11 @@ def export(
 def replay(
     file: File = None,
     source: Annotated[str | None, typer.Option("--source", help="All files of one source.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide every row, keep nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate every row, store nothing.")] = False,
 ) -> None:
     """Replay files with rejected rows, with today's source SQL and what the files in landing hold today.
 
-    Mend the SQL in the folder that `recs source list` names, or the file itself, then replay.
+    Repair the SQL in the folder that `recs source list` names, or the file itself, then replay.
 
     Example: recs quarantine replay --source world --dry-run
     """
@@ -126,7 +126,7 @@ def replay(
     if found.is_empty() and file is not None:
         raise RecsError(f"no rejected row of a file {file!r}; `recs quarantine summary` names the files that have some")
     for name in found.filter(~found["in_landing"])[c.SOURCE_FILE]:
-        say(f"not in landing any more, land it again to replay it: {name}")
+        say(f"no longer in landing, land it again to replay it: {name}")
     if found.is_empty() or not found["in_landing"].any():
         typer.echo("nothing to replay")
     elif dry_run:

@@ -1,4 +1,4 @@
-"""Commands that read what was made: recommend, explain, releases, sql, publish, export."""
+"""Commands that read results: recommend, explain, releases, sql, publish, export."""
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import typer
 
+from recs_platform.cli.format import human, share, titled
 from recs_platform.cli.house import find_platform
 from recs_platform.cli.show import put_frame, put_json, put_rows, put_table, say
-from recs_platform.cli.told import share, titled, told
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.time import as_of_key, parse_instant
@@ -47,10 +47,10 @@ releases = typer.Typer(
 
 def recommend(
     user: User,
-    k: Annotated[int | None, typer.Option("-k", min=1, help="The first so many items; all when absent.")] = None,
+    k: Annotated[int | None, typer.Option("-k", min=1, help="Number of items; all when absent.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """A user's list in the release now in force; a pseudonym or an anonymous id names the user too.
+    """A user's list in the current release; USER may also be a pseudonym or an anonymous id.
 
     Example: recs recommend u00042 -k 5 --json
     """
@@ -80,7 +80,7 @@ def _put_items(platform: "Platform", found: "UserList", columns: "Sequence[str]"
 
 
 def _as_read(value: object) -> object:
-    return value if isinstance(value, int) else told(value)
+    return value if isinstance(value, int) else human(value)
 
 
 def _user_list(platform: "Platform", user: str, k: int | None) -> "UserList":
@@ -132,10 +132,10 @@ def explain(user: User, item: Annotated[str, typer.Argument(help="The item's id.
     contributions = found.pop("contributions", None)
     found[c.ITEM_ID] = titled(item, item_titles(platform, [item]).get(item))
     for name, value in found.items():
-        typer.echo(f"{name}: {told(value)}")
+        typer.echo(f"{name}: {human(value)}")
     if contributions:
-        typer.echo("what moved the ranker's score most:")
-        put_table([*contributions[0]], [[told(value) for value in row.values()] for row in contributions])
+        typer.echo("largest contributions to the ranker's score:")
+        put_table([*contributions[0]], [[human(value) for value in row.values()] for row in contributions])
 
 
 @releases.command("list")
@@ -151,8 +151,8 @@ def list_all(as_json: AsJson = False) -> None:
     if as_json:
         put_json({"releases": found.to_dicts()})
     else:
-        rows = found.drop("content_hash", c.KNOWN_AT, "previous_release_id")
-        put_table(rows.columns, [[told(value) for value in row] for row in rows.rows()])
+        rows = found.drop(c.CONTENT_HASH, c.KNOWN_AT, c.PREVIOUS_RELEASE_ID)
+        put_table(rows.columns, [[human(value) for value in row] for row in rows.rows()])
 
 
 @releases.command("show")
@@ -169,8 +169,8 @@ def show(release_id: ReleaseId) -> None:
 
 @releases.command("diff")
 def diff(
-    a: Annotated[str, typer.Argument(help="The release before.")],
-    b: Annotated[str, typer.Argument(help="The release after.")],
+    a: Annotated[str, typer.Argument(help="The earlier release.")],
+    b: Annotated[str, typer.Argument(help="The later release.")],
     as_json: AsJson = False,
 ) -> None:
     """What changed from release A to release B.
@@ -194,9 +194,9 @@ def _put_diff(platform: "Platform", found: dict[str, Any]) -> None:
     movers = found.pop("movers")
     for name in ("changed_share", "mean_overlap"):
         found[name] = share(found[name])
-    put_table(["what", "value"], [[name, told(value)] for name, value in found.items()])
+    put_table(["what", "value"], [[name, human(value)] for name, value in found.items()])
     if not movers:
-        typer.echo("every item is in as many lists as before")
+        typer.echo("no item is in more or fewer lists than before")
         return
     titles = item_titles(platform, [row[c.ITEM_ID] for row in movers])
     typer.echo("\nitems whose number of lists changed most:")
@@ -206,9 +206,9 @@ def _put_diff(platform: "Platform", found: dict[str, Any]) -> None:
 
 @releases.command("rollback")
 def rollback(
-    release_id: Annotated[str, typer.Argument(help="A release, or `latest` to take the pin away.")],
+    release_id: Annotated[str, typer.Argument(help="A release, or `latest` to remove the pin.")],
 ) -> None:
-    """Pin a release as the current one; `latest` takes the pin away.
+    """Pin a release as the current one; `latest` removes the pin.
 
     Example: recs releases rollback 2017-02-19-0a1b2c3d4e5f
     """
@@ -226,16 +226,16 @@ def rollback(
 
 @releases.command("withdraw")
 def withdraw(release_id: ReleaseId) -> None:
-    """Take a release back for good: it is listed no more, and the greatest as-of that is left comes into force.
+    """Withdraw a release for good; the release of the latest remaining as-of becomes current.
 
     Example: recs releases withdraw 2017-02-20-1a2b3c4d5e6f
     """
     platform = find_platform()
-    from recs_platform.defs.taking_back import withdraw
+    from recs_platform.defs.withdrawal import withdraw
 
     current = withdraw(platform, release_id, say)
     typer.echo(f"withdrawn: {release_id}")
-    typer.echo(f"current release: {'none is left' if current is None else current.version}")
+    typer.echo(f"current release: {'none' if current is None else current.version}")
 
 
 def sql(

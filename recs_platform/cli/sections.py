@@ -1,4 +1,4 @@
-"""How `recs --help` is divided, and what the parser's own errors say. What a command does is told in its room."""
+"""Sections of `recs --help`, and hints in the parser's errors. Each command is described where it is defined."""
 
 import inspect
 from typing import Any
@@ -28,8 +28,8 @@ class SectionedGroup(TyperGroup):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One list a section, in the order of SECTIONS; a command of none comes last."""
         del ctx
-        placed = {name for names in SECTIONS.values() for name in names}
-        others = tuple(name for name in self.commands if name not in placed)
+        listed = {name for names in SECTIONS.values() for name in names}
+        others = tuple(name for name in self.commands if name not in listed)
         for title, names in (*SECTIONS.items(), ("Other", others)):
             rows = [(name, _first_sentence(self.commands[name])) for name in names if name in self.commands]
             if rows:

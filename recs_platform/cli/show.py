@@ -1,4 +1,4 @@
-"""How commands print: results on stdout, progress and errors on stderr. Decides nothing."""
+"""How commands print: results on stdout, progress and errors on stderr. Values are formatted in `values`."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ def say(message: str) -> None:
 
 
 def say_error(message: str) -> None:
-    """What went wrong, in one line."""
+    """An error in one line."""
     typer.echo(f"recs: {message}", err=True)
 
 

@@ -1,4 +1,4 @@
-"""Commands about sources: write one for files of one's own, check it on them, list what there is."""
+"""Commands about sources: write one for your own files, check it on them, list all."""
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
@@ -32,12 +32,12 @@ app = typer.Typer(
 
 @app.command("new")
 def new(
-    name: Annotated[str, typer.Argument(help="Name of the source: small letters, digits and _.")],
+    name: Annotated[str, typer.Argument(help="Name of the source: lower-case letters, digits and _.")],
     folder: Annotated[Path, typer.Argument(help="A file, a zip, or a folder of the files.")],
     time_zone: Annotated[
-        str, typer.Option("--time-zone", help="Zone of instants that name none, such as Europe/Berlin.")
+        str, typer.Option("--time-zone", help="Zone of timestamps without one, such as Europe/Berlin.")
     ] = "UTC",
-    force: Annotated[bool, typer.Option("--force", help="Write over the source of that name in the home.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the source of that name in the home.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a source for files of your own into the home, from their headers and first rows, and check it on them.
@@ -47,7 +47,7 @@ def new(
     Example: recs source new shop exports --time-zone Europe/Berlin
     """
     if not name.isidentifier() or name != name.lower() or name.startswith("_"):
-        raise UsageError(f"{name!r} is no name of a source; write small letters, digits and _, such as my_shop")
+        raise UsageError(f"{name!r} is not a source name; use lower-case letters, digits and _, such as my_shop")
     platform = open_platform()
     from recs_platform.stages.events.profiling.proposal import propose, write_source
 
@@ -64,17 +64,17 @@ def new(
         typer.echo(str(target / file))
     _put_proposal(proposal)
     _put_trial(trial)
-    say(f"repair {target} where a guess is wrong and try it: `recs source check {name} {folder}`")
+    say(f"edit {target} where a guess is wrong, then check it: `recs source check {name} {folder}`")
     say(f"then `recs land {name} {folder}` and `recs run`")
 
 
 @app.command("check")
 def check(
     name: Annotated[str, typer.Argument(help="Name of the source.")],
-    folder: Annotated[Path | None, typer.Argument(help="Its files; what lies in landing where none is given.")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="Its files; those in landing when absent.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what would become of a source's files: rows accepted and rejected, by reason with an example. Keeps nothing.
+    """Dry run of a source's files: rows accepted and rejected, by reason with an example. Stores nothing.
 
     Example: recs source check shop exports
     """
@@ -88,7 +88,7 @@ def check(
 
 @app.command("list")
 def list_sources(as_json: AsJson = False) -> None:
-    """Sources there are, with the files they read and the tables they feed; those left out, with the reason.
+    """All sources with the files they read and the tables they feed; invalid ones with the reason.
 
     Example: recs source list
     """
@@ -108,7 +108,7 @@ def list_sources(as_json: AsJson = False) -> None:
 def _try(platform: "Platform", name: str, folder: Path) -> "Trial":
     from recs_platform.stages.events.profiling.trial import try_source
 
-    # Read anew: the source may have been written a moment ago.
+    # Read again: the source may have been written a moment ago.
     source = platform.read_sources()[name]
     with platform.connection() as con:
         return try_source(source, folder, con, now=datetime.now(UTC), temporary=platform.home.temporary)

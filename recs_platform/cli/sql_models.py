@@ -1,4 +1,4 @@
-"""Commands about the SQL models: sql-test holds them against their yml, lineage says what a column is made of."""
+"""Commands about the SQL models: sql-test runs their tests, lineage shows what a column is computed from."""
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
@@ -28,7 +28,7 @@ def sql_test(
 ) -> None:
     """Run the tests of one SQL model, or of all: given/expect, data tests of the stored rows, assert_*.sql.
 
-    What is not materialized has no rows to test; given/expect tests need no data at all.
+    A model that is not materialized has no rows to test; given/expect tests need no data at all.
     Example: recs sql-test features.user_features --as-of 2017-02-20
     """
     instant = None if as_of is None else parse_instant(as_of)
@@ -112,8 +112,8 @@ def lineage(
 
 
 def _branches(node: "LineageNode", indent: str) -> Iterator[str]:
-    for place, below in enumerate(node.upstream, start=1):
-        is_last = place == len(node.upstream)
+    for number, below in enumerate(node.upstream, start=1):
+        is_last = number == len(node.upstream)
         yield f"{indent}{'└─' if is_last else '├─'} {below.name}  ({_remark(below)})"
         yield from _branches(below, indent + ("   " if is_last else "│  "))
 

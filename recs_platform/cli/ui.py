@@ -1,4 +1,4 @@
-"""The command that opens the Dagster UI, and what keeps it from starting: a taken port, another one on the home."""
+"""The command that opens the Dagster UI, and its preconditions: a free port, no other UI on the home."""
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
@@ -35,7 +35,7 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="The port on 127
                 _serve(home.root, port, lock)
         except Busy as error:
             raise Busy(
-                f"this home has a UI and its daemon already, which may outlive a killed `recs ui`: {error}"
+                f"this home already has a UI and its daemon, which may outlive a killed `recs ui`: {error}"
             ) from error
 
 

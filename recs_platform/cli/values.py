@@ -1,4 +1,4 @@
-"""How a value is written: as strict JSON, as a cell of CSV, as a cell of a table. What is printed is `show`'s work."""
+"""Values as strict JSON, as a cell of CSV and as a cell of a table. Printing is in `show`."""
 
 import json
 import math

@@ -1,1 +1,1 @@
-"""The only room, with `definitions`, that imports Dagster. Assets read, call one stage function and write."""
+"""The only package, with `definitions`, that imports Dagster. Assets read, call one stage function and write."""

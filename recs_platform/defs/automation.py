@@ -1,6 +1,6 @@
-"""What acts without a person: a landing sensor, a build after each ingestion, a daily schedule.
+"""Automation: a landing sensor, a build after each ingestion, a daily schedule.
 
-All are off until an operator switches them on. What a run does is said by the jobs, whether to build by `planning`.
+All are off until an operator switches them on. Jobs are in `jobs`, the decision to build is in `pipeline.plans`.
 """
 # Dagster leaves parts of its decorators untyped.
 # pyright: reportUnknownMemberType=false
@@ -37,8 +37,8 @@ def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
         name="landing_sensor",
         job_name=INGEST,
         minimum_interval_seconds=LANDING_SECONDS,
-        description="Starts one `ingest` for all files in landing that were not yet taken in; after a failed one tries "
-        f"{ATTEMPTS_MAX} times in all.",
+        description="Starts one `ingest` for all files in landing that were not ingested yet; after a failure, up to "
+        f"{ATTEMPTS_MAX} attempts.",
     )
     def landing_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         waiting = ingestion.find_waiting(platform, datetime.now(UTC))
@@ -47,7 +47,7 @@ def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
         if not waiting.files:
             return dg.SkipReason("; ".join(part for part in ("nothing new in landing", waiting.aside) if part))
         key = content_key({"files": sorted((file.file_hash, file.kind.tables) for file in waiting.files)})
-        request, attempts = _ask(context.instance, INGEST, key, _names(waiting.files))
+        request, attempts = _request(context.instance, INGEST, key, _names(waiting.files))
         context.update_cursor(json.dumps({"key": key, "attempts": attempts}))
         return request
 
@@ -56,7 +56,7 @@ def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
         run_status=dg.DagsterRunStatus.SUCCESS,
         monitored_jobs=[ingest_job],
         request_job=build_job,
-        description="Starts `build` as of midnight after the last event once an ingestion changed what is known of it.",
+        description="Starts `build` as of midnight after the last event after an ingestion that changed its inputs.",
     )
     def new_events_sensor(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
         try:
@@ -75,8 +75,8 @@ def build_schedules(platform: Platform) -> list[dg.ScheduleDefinition]:
         job_name=BUILD,
         cron_schedule=f"0 {platform.settings.schedule_hour} * * *",
         execution_timezone="UTC",
-        description="Builds as of the last midnight, or of midnight after the last event if that is earlier; leaves "
-        "out what is up to date.",
+        description="Builds as of the last midnight, or of midnight after the last event if that is earlier; skips "
+        "it when up to date.",
     )
     def daily_build(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         midnight = context.scheduled_execution_time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -95,31 +95,33 @@ def _build_request(platform: Platform, instance: dg.DagsterInstance, at: datetim
         return dg.SkipReason(plan.verdict)
     key = as_of_key(at)
     instance.add_dynamic_partitions(str(AS_OF_PARTITIONS.name), [key])
-    request, _ = _ask(instance, BUILD, f"{key}:{plan.key}", plan.verdict, partition_key=key)
+    request, _ = _request(instance, BUILD, f"{key}:{plan.key}", plan.verdict, partition_key=key)
     return request
 
 
-def _ask(
+def _request(
     instance: dg.DagsterInstance, job: str, key: str, what: str, partition_key: str | None = None
 ) -> tuple[dg.RunRequest | dg.SkipReason, int]:
     """A run for `key`, unless one may still do the work or enough were tried; beside it, the number of runs so far.
 
-    The run key carries the attempt, so the same ask twice is one run, and a failed run is asked for again.
+    The run key carries the attempt, so the same request twice is one run, and a failed run is requested again.
     """
     fail_stuck_runs(instance)
     tried = _runs(instance, job, tags={ASKED_TAG: key})
     for run in _runs(instance, job, statuses=UNDER_WAY):
         if job == INGEST or run.tags.get(ASKED_TAG) == key:
-            said = f"run {run.run_id[:8]} ({run.status.value.lower()}) is under way; looked at again after it: {what}"
-            return dg.SkipReason(said), len(tried)
+            message = (
+                f"run {run.run_id[:8]} ({run.status.value.lower()}) is in progress; checked again after it: {what}"
+            )
+            return dg.SkipReason(message), len(tried)
     # An ingestion that succeeded and left the files counts too; a build that succeeded did its work.
     in_vain = [run for run in tried if job == INGEST or run.status is not dg.DagsterRunStatus.SUCCESS]
     if len(in_vain) >= ATTEMPTS_MAX:
-        said = (
-            f"{len(in_vain)} runs in vain, no more are started for {what}. The last was {in_vain[0].run_id}: read its "
-            f"error in the UI, mend what it names, then run `recs {'ingest' if job == INGEST else 'run'}`"
+        message = (
+            f"{len(in_vain)} runs failed, no more are started for {what}. The last was {in_vain[0].run_id}: read its "
+            f"error in the UI, repair the cause, then run `recs {'ingest' if job == INGEST else 'run'}`"
         )
-        return dg.SkipReason(said), len(tried)
+        return dg.SkipReason(message), len(tried)
     attempt = len(tried) + 1
     return dg.RunRequest(f"{key}:{attempt}", partition_key=partition_key, tags={ASKED_TAG: key}), attempt
 

@@ -1,4 +1,4 @@
-"""Where a home's instance keeps its events: Dagster's SQLite files, with connections that stay open. No run is started.
+"""Where a home's instance keeps its events: Dagster's SQLite files, with connections that stay open.
 
 Dagster opens and closes a connection for each statement, and every close writes the whole log ahead into the file and
 waits for the disk: 10 ms an event. See `docs/decisions/0003-one-check-a-test.md`.

@@ -50,7 +50,7 @@ retention:
 UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
 # One that was created and never started may be carried by a process that died between the two.
 CARRIED = [*UNFINISHED, dg.DagsterRunStatus.NOT_STARTED]
-# A process needs seconds to load the definitions; one that has said nothing for so long is not coming.
+# A process needs seconds to load the definitions; one that has logged nothing for so long is gone.
 START_SECONDS = 600
 
 

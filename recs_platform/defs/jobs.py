@@ -1,4 +1,4 @@
-"""The two jobs: `ingest` reads landing, `build` makes everything of one as-of. Assets are not defined here."""
+"""The two jobs: `ingest` reads landing, `build` makes everything of one as-of. Assets are in `assets`."""
 # Dagster leaves parts of its jobs and selections untyped.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 

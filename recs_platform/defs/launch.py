@@ -1,6 +1,6 @@
-"""Starts runs in this process, from the command line, and says how they went, or what they would do.
+"""Starts runs in this process, from the command line, and returns their outcome, or what they would do.
 
-What runs is said by the jobs, whether to build by `planning`.
+Jobs are in `jobs`, the decision to build is in `pipeline.plans`.
 """
 # Dagster leaves parts of its metadata untyped.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -77,7 +77,7 @@ def ingest(platform: Platform, instance: dg.DagsterInstance, watch: Callable[[st
 def replay(
     platform: Platform, instance: dg.DagsterInstance, which: QuarantineFilter, watch: Callable[[str, str], None]
 ) -> Outcome:
-    """Run `ingest` on the chosen files with refused rows in the place of new ones. Raises RunFailed."""
+    """Run `ingest` on the chosen files with rejected rows instead of on new files. Raises RunFailed."""
     tags, chosen = {REPLAY_TAG: which.to_tag()}, replay_config(which)
     return _run(instance, definitions_of(platform), INGEST, tags, None, watch, chosen)
 
@@ -100,7 +100,7 @@ def _why(name: str, plan: BuildPlan) -> str:
     if name in plan.changed_models:
         return "its SQL, or that of a model it reads, changed"
     heads = [reason.partition(":")[0] for reason in plan.reasons]
-    return ", ".join(head for head in heads if head != MODELS_CHANGED) or "made again with the changed SQL models"
+    return ", ".join(head for head in heads if head != MODELS_CHANGED) or "rebuilt with the changed SQL models"
 
 
 def _last_rows(instance: dg.DagsterInstance, key: dg.AssetKey) -> int | None:
@@ -122,7 +122,7 @@ def build(
 ) -> Outcome:
     """Register the as-of, then run `build` for it.
 
-    Raises NotReady or UsageError, and registers nothing, for an as-of that is a mistake (`forced` lets those pass that
+    Raises NotReady or UsageError, and registers nothing, for an as-of that is a mistake (`forced` allows those that
     can be built); RunFailed.
     """
     require_possible(platform, as_of, datetime.now(UTC), forced=forced)
@@ -165,7 +165,7 @@ def _run(
 def _watching(
     instance: dg.DagsterInstance, run_id: str, watch: Callable[[str, str], None]
 ) -> Generator[None, None, None]:
-    """Tell `watch` (kind, step or message) what happens while the run goes on.
+    """Call `watch` (kind, step or message) with each event of the run.
 
     First comes the PLAN: JSON of the steps to come, each with the seconds it took last time, or null.
     """
@@ -173,12 +173,12 @@ def _watching(
 
     def follow() -> None:
         cursor: str | None = None
-        told = False
+        is_planned = False
         while True:
             last_round = done.wait(POLL_SECONDS)
-            if not told:
+            if not is_planned:
                 expected = _expected_seconds(instance, run_id)
-                told = expected is not None
+                is_planned = expected is not None
                 if expected is not None:
                     watch("PLAN", json.dumps(expected))
             connection = instance.get_records_for_run(run_id, cursor=cursor)
@@ -228,10 +228,10 @@ def _outcome(run_id: str, ok: bool, events: Sequence[dg.DagsterEvent]) -> Outcom
             check = event.asset_check_evaluation_data
             if not check.passed:
                 stops = check.blocking and check.severity is dg.AssetCheckSeverity.ERROR
-                told = f": {check.description}" if check.description else ""
+                reason = f": {check.description}" if check.description else ""
                 head = f"check {check.check_name} on {check.asset_key.to_user_string()}"
-                said = f"{head} {'failed' if stops else 'warns'}{told}"
-                (outcome.failures if stops else outcome.warnings).append(said)
+                message = f"{head} {'failed' if stops else 'warns'}{reason}"
+                (outcome.failures if stops else outcome.warnings).append(message)
         elif event.event_type_value in {"PIPELINE_FAILURE", "PIPELINE_INIT_FAILURE"} and not outcome.failures:
             data = event.job_failure_data
             outcome.failures.append(_first_cause(data.error) if data.error else event.message or "")
@@ -244,5 +244,5 @@ def _first_cause(error: object) -> str:
     while getattr(current, "cause", None) is not None:
         current = getattr(current, "cause")  # noqa: B009
     message = str(getattr(current, "message", current)).strip().splitlines()[0]
-    _, _, said = message.partition(": ")
-    return said or message
+    _, _, text = message.partition(": ")
+    return text or message

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON line a message in `<home>/logs`. What is worth saying is decided where it happens."""
+"""Structured logs: one JSON line a message in `<home>/logs`."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Metadata that every asset shows: row count, schema, table name, a preview. No asset is defined here."""
+"""Metadata that every asset shows: row count, schema, table name, a preview."""
 
 from collections.abc import Sequence
 from typing import Any

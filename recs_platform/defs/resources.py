@@ -25,7 +25,7 @@ PID_TAG = "recs/pid"
 PROCESS_TAG = "recs/process"
 PARTITION_TAG = "dagster/partition"
 KNOWN_AT_TAG = "recs/known_at"
-# A run with this tag may be as of an instant that would be refused as a mistake.
+# A run with this tag may be as of an instant that would be rejected as a mistake.
 FORCED_TAG, FORCED = "recs/forced", "true"
 
 
@@ -52,9 +52,7 @@ class AsOfResource(dg.ConfigurableResource[Any]):
 
     made: dg.ResourceDependency[Platform]
     assets: dg.ResourceDependency[frozenset[str]]
-    force: bool = Field(
-        default=False, description="Build an as-of after now, or long after the last event, all the same."
-    )
+    force: bool = Field(default=False, description="Allow an as-of after now or long after the last event.")
     known_at: str = Field(
         default="",
         description="Use only rows ingested by this instant, such as 2017-02-20T15; empty: the run's start.",
@@ -109,10 +107,10 @@ class AsOfResource(dg.ConfigurableResource[Any]):
         return self.force or run.tags.get(FORCED_TAG) == FORCED
 
     def known_instant(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:
-        """Up to when the run knows: what its config or its tag says, else its creation; the same for all its steps."""
-        said = self.known_at or run.tags.get(KNOWN_AT_TAG)
-        if said:
-            return parse_instant(said)
+        """The run's `known_at`: from its config or tag, else its creation; the same for all its steps."""
+        known_at = self.known_at or run.tags.get(KNOWN_AT_TAG)
+        if known_at:
+            return parse_instant(known_at)
         record = instance.get_run_record_by_id(run.run_id)
         if record is None:
             raise UsageError(f"run {run.run_id} is not recorded in this instance")

@@ -1,4 +1,4 @@
-"""Retries: what may go well a moment later is tried again, and nothing else is."""
+"""Retries of transient errors; no other error is retried."""
 
 import errno
 from collections.abc import Generator

@@ -24,16 +24,16 @@ def offer_metadata(offers: Offers) -> dict[str, Any]:
     rows = list(offer_rows(offers))
     shown = pl.DataFrame(_wide(rows), infer_schema_length=None)
     values = {(row[c.SOURCE], row[c.METRIC]): float(row[c.VALUE]) for row in rows if OTHER_SOURCE not in row}
-    told = {ROWS_PER_USER, ONLY_HERE}
+    charted = {ROWS_PER_USER, ONLY_HERE}
     return {
         "sources": dg.MetadataValue.md(metadata.markdown_table(shown)),
         **({COVERAGE: values[ALL, COVERAGE]} if (ALL, COVERAGE) in values else {}),
-        **{f"{source}/{name}": value for (source, name), value in values.items() if name in told and source != ALL},
+        **{f"{source}/{name}": value for (source, name), value in values.items() if name in charted and source != ALL},
     }
 
 
 def _wide(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One row a source, one entry a metric that is not told of pairs."""
+    """One row a source, one entry a metric that is not measured of pairs."""
     wide: dict[str, dict[str, Any]] = {}
     for row in rows:
         if OTHER_SOURCE not in row:

@@ -1,4 +1,4 @@
-"""One asset and its checks for each SQL model, read from the model's yml. Knows no model by name."""
+"""One asset and its checks for each SQL model, read from the model's yml."""
 
 import time
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def upstream_keys(platform: Platform, names: Sequence[str]) -> list[dg.AssetKey]
 
 
 def raw_upstreams(platform: Platform, names: Sequence[str]) -> list[str]:
-    """Raw tables below the given ones: what computing them anew reads."""
+    """Raw tables below the given ones: what computing them again reads."""
     raw = {table.name for table in RAW_TABLES}
     histories = _histories(platform)
     below = (histories.get(table, table) for name in names for table in platform.models.upstreams(name))
@@ -128,7 +128,7 @@ def _spec(platform: Platform, model: Model, group: str) -> dg.AssetSpec:
 
 
 def _materialize(platform: Platform, model: Model, run: ModelRun) -> dg.MaterializeResult[Any]:
-    """Write the table; told of it are its checks on what its readers will find."""
+    """Write the table and return its metadata and checks."""
     started = time.monotonic()
     written = run.materialize(model.name)
     seconds = round(time.monotonic() - started, 2)

@@ -1,7 +1,7 @@
 """SQL tests as asset checks: one a data test, one of a model's given/expect tests, one a singular test.
 
-What is tested is said in `warehouse.sql_tests` and `warehouse.unit_tests`; running them for a person is `sql_testing`'s
-work.
+The tests are read and run in `warehouse.sql_tests` and `warehouse.unit_tests`; `recs sql-test` uses
+`pipeline.questions.sql_tests`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -141,7 +141,7 @@ def _spec(key: dg.AssetKey, name: str, description: str, severity: Severity = "e
 
 
 def _result(key: dg.AssetKey, test: SqlTest, result: TestResult) -> dg.AssetCheckResult:
-    """A check that says how many rows fail what, and shows some of them as a table."""
+    """A check result with the number of failing rows and a sample of them."""
     shown: Mapping[str, Any] = {}
     if result.failures:
         shown = {"failing_rows": result.failures, "rows": dg.MetadataValue.md(_rows(result.sample))}

@@ -1,7 +1,7 @@
-"""Staleness in the UI: what it goes by is what `recs plan` goes by, the version of an as-of's inputs.
+"""Staleness in the UI, by the same rule as `recs plan`: the version of an as-of's inputs.
 
-Raw tables only grow, so one version stands for each for ever: whether new rows matter is said, for each as-of that was
-built, by the version of `events/inputs`, which is reported here once an ingestion or a release may have changed it.
+Raw tables only grow and keep one data version for ever. Whether new rows matter to an as-of that was built follows from
+the version of `events/inputs`, which is reported here after an ingestion or a release that may have changed it.
 """
 # Dagster leaves parts of its records untyped.
 # pyright: reportUnknownMemberType=false
@@ -23,7 +23,7 @@ from recs_platform.stages.releases import previous_release
 
 LOG_VERSION = dg.DataVersion("log")
 CATALOGUE_TAG, CONTENTS_TAG = "recs/catalogue_version", "recs/contents"
-# Older as-ofs are not looked at: whoever builds one of them again is told by `recs plan`.
+# Older as-ofs are not checked here; `recs plan` does when one of them is built again.
 AS_OFS_MAX = 30
 
 
@@ -53,7 +53,7 @@ def report_inputs(platform: Platform, instance: dg.DagsterInstance) -> list[str]
                 dg.AssetMaterialization(
                     INPUTS_KEY,
                     partition=key,
-                    description="What would be read now; nothing is built from it yet.",
+                    description="The inputs as they are now; nothing is built from them yet.",
                     tags={DATA_VERSION_TAG: version, **input_tags(versions, contents)},
                 )
             )

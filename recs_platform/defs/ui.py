@@ -1,4 +1,4 @@
-"""The Dagster UI of a home, with its daemon: one at a time. What it shows is defined elsewhere.
+"""The Dagster UI of a home, with its daemon: one at a time. Its definitions are in `assembly`.
 
 It is Dagster's development command without the command line around it, which asks its users to take another tool.
 """

@@ -1,1 +1,1 @@
-"""Pure numbers: ranking metrics, intervals, splits, label leakage."""
+"""Evaluation: ranking metrics, intervals, splits, label leakage."""

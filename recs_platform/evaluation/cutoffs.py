@@ -1,4 +1,4 @@
-"""Which past instants to train on and test at, from dates alone. Looks at no events and builds nothing."""
+"""Cutoffs to train on and to test at, from dates alone. Their windows are built in `pipeline.training`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""Which features know the label: one feature's power to sort, against what honest ones reach. Rows are made elsewhere.
+"""Label leakage: the AUC of each feature alone, against what features without leakage reach.
 
-A feature that sorts nearly as well as the label itself was made from the label: nothing known before a cutoff does.
+A feature that ranks nearly as well as the label itself was made from the label: nothing known before a cutoff does.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-# Measured: the best honest feature reaches 0.66 in a world of 800 users, 0.67 in MovieLens, 0.80 in Deskdrop's news
-# (popularity of the last day, within users); the label under noise of a tenth of it, 1.
+# Measured: the best feature without leakage reaches 0.66 in a world of 800 users, 0.67 in MovieLens, 0.80 in
+# Deskdrop's news (popularity of the last day, within users); the label under noise of a tenth of it, 1.
 AUC_MAX = 0.98
-# With fewer positives, or fewer rows beside them, an honest feature may sort all of them by luck.
+# With fewer positives, or fewer rows beside them, a feature may rank all of them right by luck.
 ROWS_MIN = 50
 # Equality needs less: by luck it is as likely as naming that many rows among all.
 EQUAL_ROWS_MIN = 10
@@ -47,10 +47,10 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Telling:
-    """How much one feature alone tells of the label, `within` windows or their users, whichever tells more.
+class FeatureLeakage:
+    """AUC of one feature alone against the label, `within` windows or users, whichever is further from 0.5.
 
-    `auc` below 0.5 tells as much as above. `positives` and `negatives` are the rows it was reckoned from.
+    `positives` and `negatives` are the rows it was computed from.
     """
 
     feature: str
@@ -62,7 +62,7 @@ class Telling:
 
     @property
     def power(self) -> float:
-        """From 0.5 (tells nothing) to 1 (tells everything)."""
+        """The AUC of the feature or of its negative, whichever is higher: 0.5 (no information) to 1."""
         return max(self.auc, 1 - self.auc)
 
     @property
@@ -107,7 +107,7 @@ def count_pairs(values: NDArray[np.float64], labels: NDArray[np.bool_], groups: 
 
 
 def _mean_ranks(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Rank from 1 within each group, equal values at the mean of their places."""
+    """Rank from 1 within each group, equal values at the mean of their ranks."""
     ranks = np.empty(len(values))
     if not len(values):
         return ranks
@@ -122,10 +122,10 @@ def _mean_ranks(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArr
     return ranks
 
 
-def tell_labels(
+def measure_leakage(
     windows: Iterable[pl.DataFrame], features: Sequence[str], *, label: str, user: str
-) -> tuple[Telling, ...]:
-    """Each feature's telling over all windows, the most telling first, ties by name.
+) -> tuple[FeatureLeakage, ...]:
+    """Leakage of each feature over all windows, highest power first, ties by name.
 
     Args:
         windows: Labelled rows of one cutoff each, read one after another; only pairs within a window are compared.
@@ -144,8 +144,8 @@ def tell_labels(
             tally.by_window += count_pairs(values, labels, np.zeros(len(values), np.int64))
             tally.by_user += count_pairs(values, labels, users)
             tally.is_label &= bool((values == labels).all())
-    told = [_telling(feature, tally, positives, negatives) for feature, tally in tallies.items()]
-    return tuple(sorted(told, key=lambda telling: (-telling.power, telling.feature)))
+    measured = [_feature_leakage(feature, tally, positives, negatives) for feature, tally in tallies.items()]
+    return tuple(sorted(measured, key=lambda leakage: (-leakage.power, leakage.feature)))
 
 
 def _columns(rows: pl.DataFrame, features: Sequence[str]) -> Iterator[tuple[str, NDArray[np.float64]]]:
@@ -153,7 +153,8 @@ def _columns(rows: pl.DataFrame, features: Sequence[str]) -> Iterator[tuple[str,
         yield feature, rows[feature].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _telling(feature: str, tally: _Tally, positives: int, negatives: int) -> Telling:
+def _feature_leakage(feature: str, tally: _Tally, positives: int, negatives: int) -> FeatureLeakage:
     aucs = {"windows": tally.by_window.auc, "users": tally.by_user.auc}
     within = max(aucs, key=lambda name: abs(aucs[name] - 0.5))
-    return Telling(feature, aucs[within], within, positives, negatives, tally.is_label and positives + negatives > 0)
+    is_label = tally.is_label and positives + negatives > 0
+    return FeatureLeakage(feature, aucs[within], within, positives, negatives, is_label)

@@ -1,4 +1,6 @@
-"""Metrics of ranked lists: per user (ndcg, recall, hit_rate, mrr, map) and of a whole catalogue. Averaging is left out.
+"""Metrics of ranked lists: per user (ndcg, recall, hit_rate, mrr, map) and of a whole catalogue.
+
+Confidence intervals of their means are in `bootstrap`.
 
 Sums run in one order (bincount over sorted rows), so that the numbers do not depend on the number of threads.
 """
@@ -13,7 +15,6 @@ from numpy.typing import NDArray
 from recs_platform.contracts import columns as c
 
 CANDIDATE_RECALL = "candidate_recall"
-USER_COUNT = "user_count"
 
 _CODE = "user_code"
 _HIT = pl.lit(1).alias("hit")
@@ -174,8 +175,8 @@ def gini_exposure(lists: pl.DataFrame, n_items: int, k: int) -> float:
     shown = np.sort(_exposures(lists, k)["len"].to_numpy().astype(np.int64))
     if not len(shown):
         return 0.0
-    places = np.arange(n_items - len(shown) + 1, n_items + 1)
-    return float(2 * (places * shown).sum() / (n_items * shown.sum()) - (n_items + 1) / n_items)
+    ranks = np.arange(n_items - len(shown) + 1, n_items + 1)
+    return float(2 * (ranks * shown).sum() / (n_items * shown.sum()) - (n_items + 1) / n_items)
 
 
 def novelty(lists: pl.DataFrame, user_counts: pl.DataFrame, n_users: int, k: int) -> float:
@@ -192,7 +193,7 @@ def novelty(lists: pl.DataFrame, user_counts: pl.DataFrame, n_users: int, k: int
     shown = _exposures(lists, k).join(user_counts, on=c.ITEM_ID, how="left").sort(c.ITEM_ID)
     if not len(shown):
         return 0.0
-    used = np.maximum(shown[USER_COUNT].fill_null(1).to_numpy().astype(np.float64), 1.0)
+    used = np.maximum(shown[c.USER_COUNT].fill_null(1).to_numpy().astype(np.float64), 1.0)
     times = shown["len"].to_numpy().astype(np.float64)
     return float((times * np.log2(n_users / used)).sum() / times.sum())
 
@@ -221,7 +222,7 @@ class Shown:
     @property
     def users_of_all(self) -> int:
         """The evaluated users, or those of the item with most where it has more."""
-        most = self.user_counts[USER_COUNT].max()
+        most = self.user_counts[c.USER_COUNT].max()
         return max(self.n_users, most if isinstance(most, int) else 0)
 
 

@@ -1,4 +1,4 @@
-"""Which rows are held out to be predicted. Fitting on what is kept, and measuring, are done elsewhere."""
+"""Which rows are held out to be predicted. Metrics of predictions are in `metrics`."""
 
 import polars as pl
 
@@ -9,7 +9,7 @@ OCCURRED_US = "occurred_us"
 MIN_ITEMS = 5
 
 _FIRST_US = "first_us"
-_PLACE = "place"
+_ORDER = "order"
 _ITEM_COUNT = "item_count"
 
 
@@ -35,8 +35,8 @@ def per_user_holdout(interactions: pl.DataFrame, fraction: float) -> tuple[pl.Da
     last_items = (
         firsts.with_columns(ties)
         .sort(c.USER_ID, _FIRST_US, ties.name, c.ITEM_ID)
-        .with_columns(pl.int_range(pl.len()).over(c.USER_ID).alias(_PLACE), pl.len().over(c.USER_ID).alias(_ITEM_COUNT))
-        .filter((pl.col(_ITEM_COUNT) >= MIN_ITEMS) & (pl.col(_PLACE) >= pl.col(_ITEM_COUNT) - held_count))
+        .with_columns(pl.int_range(pl.len()).over(c.USER_ID).alias(_ORDER), pl.len().over(c.USER_ID).alias(_ITEM_COUNT))
+        .filter((pl.col(_ITEM_COUNT) >= MIN_ITEMS) & (pl.col(_ORDER) >= pl.col(_ITEM_COUNT) - held_count))
     )
     keys = [c.USER_ID, c.ITEM_ID]
     return (

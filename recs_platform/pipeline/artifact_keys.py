@@ -109,7 +109,7 @@ def marked_settings(settings: BaseModel, prefix: str = "", above: Shapes | None 
 
 @cache
 def code_hash(package: Path, kind: Kind) -> str:
-    """Hash of the source files of a kind's rooms below `package`; a mended line is another hash."""
+    """Hash of the source files of a kind's rooms below `package`; a changed line changes the hash."""
     digest = hashlib.sha256()
     for path in source_files(package, kind):
         digest.update(f"{path.relative_to(package).as_posix()}\n".encode() + path.read_bytes())

@@ -1,4 +1,4 @@
-"""One run as of an instant: what its steps ask for again and again is read or computed when first asked, and once."""
+"""One run as of an instant: the inputs that its steps share, each read or computed once, on first use."""
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 

@@ -31,7 +31,7 @@ FILES_FILE = "files.parquet"
 RELEASE, PREVIOUS = "release", "previous"
 MODELS, SETTINGS, CODE, CONTENTS, ASSETS = "models", "settings", "code", "contents", "assets"
 FILE_KEY = [c.CONTRACT_TABLE, c.FILE_HASH]
-# They grow with events, and tell nothing of items and users.
+# They grow with events, and hold nothing about items and users.
 _NOT_OF_CATALOGUE = {EVENTS.name, EVENT_FLAGS.name, INGESTIONS.name, QUARANTINE.name, REMOVALS.name}
 
 
@@ -41,7 +41,7 @@ class Basis:
 
     `files` (contract_table, file_hash, row_count) are those whose rows matter before it, and what is left out of them,
     as `known_files` lists it; `models` are hashes by name; `code` is the package's version and a hash of its text;
-    `previous` is the release of the as-of before; `contents` says what is read of items and users, by contract table.
+    `previous` is the release of the as-of before; `contents` is what is read of items and users, by contract table.
     """
 
     files: pl.DataFrame
@@ -78,7 +78,7 @@ class Basis:
         return content_key({**inputs, **self.parameters})
 
     def with_files(self, arriving: pl.DataFrame) -> "Basis":
-        """The same with more files, as it will be once they are taken in."""
+        """The same with more files, as it will be once they are ingested."""
         files = pl.concat([self.files, arriving.select(*FILE_KEY, ROW_COUNT)], how="vertical_relaxed")
         return replace(self, files=files.group_by(FILE_KEY).agg(pl.sum(ROW_COUNT)).sort(FILE_KEY))
 
@@ -86,7 +86,7 @@ class Basis:
 def inputs_version(files: pl.DataFrame, contents_key: str, previous: str | None) -> str:
     """Version of an as-of's inputs: `files` (FILE_KEY, row_count) before it, the catalogue, the release before.
 
-    Rows of the tables that tell of items and users count by what is read of them, not by their files.
+    Rows of the tables of items and users count by what is read of them, not by their files.
     """
     others = files.filter(~pl.col(c.CONTRACT_TABLE).is_in(list(CATALOGUE_TABLES)))
     return content_key({"files": others.rows(), CONTENTS: contents_key, PREVIOUS: previous})
@@ -99,7 +99,7 @@ def files_before(files: pl.DataFrame, at: datetime) -> pl.DataFrame:
 
 
 def catalogue_version(versions: Mapping[str, int]) -> str:
-    """Hash of the versions of the raw tables that tell of items and users."""
+    """Hash of the versions of the raw tables of items and users."""
     return content_key({name: version for name, version in versions.items() if name not in _NOT_OF_CATALOGUE})
 
 
@@ -152,7 +152,7 @@ def run_basis(run: AsOfRun) -> Basis:
 
 
 def changed_inputs(run: AsOfRun) -> str | None:
-    """What to tell where a run reads other files than `events.inputs` holds; None where they are the same."""
+    """The message where a run reads other files than `events.inputs` holds; None where they are the same."""
     with run.models() as models:
         stored = models.frame(INPUTS.name, [*FILE_KEY, ROW_COUNT])
     read = files_before(run.files, run.as_of)

@@ -1,4 +1,4 @@
-"""Which files an as-of is made from, and one hash of them. What is made of them is not known here."""
+"""Which files an as-of is made from, and one hash of them. Builds made from them are in `build_records`."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,7 +10,7 @@ from recs_platform.contracts.manifests import content_key
 from recs_platform.contracts.tables import CONSENTS, ITEM_TAGS, ITEMS, USERS
 from recs_platform.pipeline.platform import Platform
 
-# What is read of the tables that tell of items and users: other rows of them that leave it alone change nothing.
+# What is read of the tables of items and users: other rows of them that leave it alone change nothing.
 # Tags reach the analysts' file and no model.
 _READ_OF = {
     ITEMS.table: ("staging.stg_items", "staging.stg_item_texts"),
@@ -18,7 +18,7 @@ _READ_OF = {
     CONSENTS.table: ("staging.stg_users",),
     ITEM_TAGS.table: (),
 }
-# Views that say which files count, and what is left out of them.
+# Views of the files that count, and of what is left out of them.
 FILES, OMISSIONS = "staging.stg_files", "staging.stg_omissions"
 CATALOGUE_TABLES = tuple(_READ_OF)
 CATALOGUE = tuple(dict.fromkeys(name for names in _READ_OF.values() for name in names))
@@ -38,7 +38,7 @@ def known_files(platform: Platform, known_at: datetime, versions: Mapping[str, i
     left_out = omissions.select(
         pl.col("omission").alias(c.CONTRACT_TABLE),
         pl.col("subject").alias(c.FILE_HASH),
-        pl.col("event_count").alias(ROW_COUNT),
+        pl.col(c.EVENT_COUNT).alias(ROW_COUNT),
         FIRST_OCCURRED_AT,
     )
     return pl.concat([files.select(left_out.columns), left_out]).sort(c.CONTRACT_TABLE, c.FILE_HASH)

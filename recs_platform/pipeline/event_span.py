@@ -1,4 +1,4 @@
-"""Which instants the lake's events cover, and the as-of that follows from them. Runs nothing."""
+"""Which instants the lake's events cover, and the default as-of that follows from them."""
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -65,7 +65,7 @@ def require_events_before(platform: Platform, as_of: datetime) -> None:
 
 
 def require_possible(platform: Platform, as_of: datetime, now: datetime, *, forced: bool = False) -> None:
-    """Refuse an as-of that is a mistake: after now, before the first event or long after the last one.
+    """Reject an as-of that is a mistake: after now, before the first event or long after the last one.
 
     Raises UsageError or NotReady; `forced` lets pass what can be built all the same.
     """
@@ -81,7 +81,7 @@ def require_not_after(as_of: datetime, now: datetime) -> None:
     if as_of > midnight_after(now):
         raise UsageError(
             f"as-of {as_of_key(as_of)} is after now ({now:%Y-%m-%d %H:%M} UTC); the latest is "
-            f"{as_of_key(midnight_after(now))}, or give --force to build it all the same"
+            f"{as_of_key(midnight_after(now))}, or use --force to build it anyway"
         )
 
 
@@ -92,5 +92,5 @@ def require_not_late(as_of: datetime, default: datetime) -> None:
         raise NotReady(
             f"as-of {as_of_key(as_of)} is {late.days:,} days after the last event, of the day before "
             f"{as_of_key(default)}: nothing in it would be recent; choose {as_of_key(default)}, land newer events, or "
-            "give --force to build it all the same"
+            "use --force to build it anyway"
         )

@@ -1,6 +1,6 @@
-"""Whether an as-of has to be built, and why: what it would be made from, held against what the last one was made from.
+"""Whether an as-of has to be built, and why: its inputs now, compared with those of the last build.
 
-The one place that decides it; commands, sensors and the schedule ask here. Runs nothing, knows no Dagster.
+Commands, sensors and the schedule all use this decision. Runs are started in `defs.launch`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,7 +60,7 @@ class NewRows:
 class BuildPlan:
     """Whether `build` has to run for an as-of, and every reason; `release` is what the last build of it made.
 
-    One that was withdrawn is no reason to make the same again.
+    A withdrawn one is no reason to build the same again.
 
     `key` names what the build would be made from. `changed_models` includes models that only read changed ones.
     `built_since`: assets that runs of a part of the graph made after the last whole build.
@@ -86,18 +86,18 @@ class BuildPlan:
         if self.runs:
             return f"builds {as_of_key(self.as_of)}: {'; '.join(self.reasons)}"
         withdrawn = ", and was withdrawn" if self.is_withdrawn else ""
-        return f"up to date: release {self.release} has exactly this{withdrawn}"
+        return f"up to date: release {self.release} has the same inputs{withdrawn}"
 
 
 def plan_build(platform: Platform, at: datetime, known: datetime, arriving: IngestReport | None = None) -> BuildPlan:
-    """Decide whether `build` runs as of `at`, from what was ingested by `known` and what a rehearsal says will arrive.
+    """Decide whether `build` runs as of `at`, from what was ingested by `known` and what a dry run would ingest.
 
-    It runs unless the last build of this as-of was made from exactly this, and its release and the analysts' file are
-    there. Raises NotReady when no event lies before `at`.
+    It runs unless the last build of this as-of was made from exactly this, and its release and analytics.duckdb
+    exist. Raises NotReady when no event lies before `at`.
     """
     basis = read_basis(platform, at, known)
     if arriving is not None:
-        basis = basis.with_files(_mattering(arriving, at))
+        basis = basis.with_files(_relevant_files(arriving, at))
     if EVENTS.table not in basis.files[c.CONTRACT_TABLE]:
         require_events_before(platform, at)
     last = last_build(platform, at)
@@ -107,15 +107,15 @@ def plan_build(platform: Platform, at: datetime, known: datetime, arriving: Inge
     if last is None:
         return BuildPlan(at, (f"first build as of {as_of_key(at)}",), None, basis.key, fresh)
     models = _different(last.parameters[MODELS], basis.models)
-    said = [f"{NEW_ROWS}: {_listed([str(row) for row in fresh])}"] if fresh else []
-    reasons = (*said, *_omissions(changes), *_reasons(platform, last, basis, models), *_absent(platform, last))
+    new = [f"{NEW_ROWS}: {_listed([str(row) for row in fresh])}"] if fresh else []
+    reasons = (*new, *_omissions(changes), *_reasons(platform, last, basis, models), *_absent(platform, last))
     release = last.inputs[RELEASE]
     since = tuple(sorted({name for each in partial_builds(platform, at) for name in each.parameters[ASSETS]}))
     return BuildPlan(at, reasons, release, basis.key, fresh, models, is_withdrawn(platform.home, release), since)
 
 
 def planned_as_of(platform: Platform, arriving: IngestReport, now: datetime) -> datetime:
-    """The default as-of once the rehearsed files are taken in. Raises NotReady when there is no event."""
+    """The default as-of once the files of the dry run are ingested. Raises NotReady when there is no event."""
     spans = arriving.event_spans.values()
     if not spans:
         return default_as_of(platform, now)
@@ -125,8 +125,8 @@ def planned_as_of(platform: Platform, arriving: IngestReport, now: datetime) -> 
     return midnight_after(max(last, default=now))
 
 
-def _mattering(arriving: IngestReport, at: datetime) -> pl.DataFrame:
-    """Files about to be taken in, as they will count; events that all come later do not matter before `at`."""
+def _relevant_files(arriving: IngestReport, at: datetime) -> pl.DataFrame:
+    """Files about to be ingested, as they will count; files whose events all come later are irrelevant before `at`."""
     spans = arriving.event_spans
     rows = [
         (file.contract_table, file.file_hash, file.rows_accepted)
@@ -150,8 +150,12 @@ def _changed_rows(files: pl.DataFrame, before: pl.DataFrame | None) -> pl.DataFr
 def _unchanged(basis: Basis, last: Manifest | None, arriving: IngestReport | None) -> list[str]:
     """Tables of which a build would read just what the last one read, whatever rows came; none that rows arrive for."""
     before: Mapping[str, str] = {} if last is None else last.parameters.get(CONTENTS, {})
-    awaited = set[str]() if arriving is None else {file.contract_table for file in arriving.files if file.rows_accepted}
-    return [table for table, content in basis.contents.items() if before.get(table) == content and table not in awaited]
+    expected = (
+        set[str]() if arriving is None else {file.contract_table for file in arriving.files if file.rows_accepted}
+    )
+    return [
+        table for table, content in basis.contents.items() if before.get(table) == content and table not in expected
+    ]
 
 
 def _new_rows(platform: Platform, changes: pl.DataFrame, arriving: IngestReport | None) -> tuple[NewRows, ...]:
@@ -185,28 +189,28 @@ def _file_names(platform: Platform) -> dict[tuple[str, str], str]:
 
 def _reasons(platform: Platform, last: Manifest, basis: Basis, models: Sequence[str]) -> list[str]:
     """One sentence for each thing beside the data that differs."""
-    said: list[str] = []
+    sentences: list[str] = []
     if models:
         roots = [name for name in models if not _reads(platform, name, models)]
-        said.append(f"{MODELS_CHANGED}: {_listed(roots or models)}")
-    said += _changes("settings changed", _flat(last.parameters[SETTINGS]), _flat(basis.settings))
-    said += _changes("code changed", {"recs_platform": last.parameters[CODE]}, {"recs_platform": basis.code})
-    said += _changes("libraries changed", last.libraries, basis.libraries)
+        sentences.append(f"{MODELS_CHANGED}: {_listed(roots or models)}")
+    sentences += _changes("settings changed", _flat(last.parameters[SETTINGS]), _flat(basis.settings))
+    sentences += _changes("code changed", {"recs_platform": last.parameters[CODE]}, {"recs_platform": basis.code})
+    sentences += _changes("libraries changed", last.libraries, basis.libraries)
     previous = last.inputs.get(PREVIOUS)
     if basis.previous != previous:
-        said.append(f"the release before it is now {basis.previous or 'none'}, and was {previous or 'none'}")
-    return said
+        sentences.append(f"the release before it is {basis.previous or 'none'}, was {previous or 'none'}")
+    return sentences
 
 
 def _absent(platform: Platform, last: Manifest) -> list[str]:
-    """What the last build made and is gone."""
-    said: list[str] = []
+    """Results of the last build that are missing now."""
+    sentences: list[str] = []
     release = last.inputs[RELEASE]
     if not is_sealed(platform.home.artifacts, RELEASES_ARTIFACT, release) and not is_withdrawn(platform.home, release):
-        said.append(f"its release {last.inputs[RELEASE]} is gone")
+        sentences.append(f"its release {last.inputs[RELEASE]} is missing")
     if not platform.home.analytics.exists():
-        said.append("the analysts' file is gone")
-    return said
+        sentences.append("analytics.duckdb is missing")
+    return sentences
 
 
 def _reads(platform: Platform, name: str, models: Sequence[str]) -> bool:

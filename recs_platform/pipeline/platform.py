@@ -1,4 +1,4 @@
-"""What every asset needs of one home: settings, lake, models, connections. No stage logic and no Dagster types."""
+"""The platform of one home: settings, lake, models, connections. Its Dagster resource is in `defs.resources`."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -84,7 +84,7 @@ class Platform:
         return self.read_sources()
 
     def read_sources(self) -> Sources:
-        """The same, read anew."""
+        """The same, read again."""
         return load_sources(self.sql / "sources", self.home.sources, source_fault)
 
     @cached_property

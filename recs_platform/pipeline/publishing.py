@@ -1,4 +1,4 @@
-"""Which tables the analysts' file holds. Building the file is the warehouse's work."""
+"""Which tables the analysts' file holds. The file is built in `warehouse.publish`."""
 # pyright: reportUnknownParameterType=false
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 

@@ -1,4 +1,4 @@
-"""Sealing the lists of an as-of as a release. What a release is belongs to the stage."""
+"""Sealing the lists of an as-of as a release. Releases themselves are in `stages.releases`."""
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
@@ -48,7 +48,7 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
 def _require_release_allowed(models: ModelRun) -> None:
     judged = models.frame(VERDICTS.name, [c.REPORT, c.SUBJECT, c.VERDICT], ordered=False)
     if judged.is_empty():
-        raise NotReady(f"no report has judged {as_of_key(models.as_of)}; materialize reports/verdicts first")
+        raise NotReady(f"no report has a verdict for {as_of_key(models.as_of)}; materialize reports/verdicts first")
     blocking = judged.filter(pl.col(c.VERDICT) == "block").sort(c.REPORT, c.SUBJECT)
     if blocking.height:
         named = ", ".join(f"{report} ({subject})" for report, subject, _ in blocking.iter_rows())

@@ -22,7 +22,6 @@ from recs_platform.pipeline.retrieval.facts import retrieval_facts
 from recs_platform.stages.features import feature_scopes
 from recs_platform.stages.reports import DRIFT_TABLES, REPORTS, Report, ReportResult, RetrievalFacts
 
-INTERACTION_COUNT = "interaction_count"
 _WINDOW_MEANS = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]
 
 
@@ -62,7 +61,7 @@ class RunInputs:
 
     @property
     def item_counts(self) -> pl.DataFrame:
-        return self._frame("features.item_features", [c.ITEM_ID, INTERACTION_COUNT])
+        return self._frame("features.item_features", [c.ITEM_ID, c.INTERACTION_COUNT])
 
     @property
     def current_features(self) -> Mapping[str, pl.DataFrame]:

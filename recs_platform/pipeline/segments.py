@@ -1,6 +1,6 @@
 """The behavioural segments of an as-of: features and the as-of before in, tables, pictures and page out.
 
-Composes the stage with the lake and the artifacts; how users are clustered is the stage's affair.
+Composes the stage with the lake and the artifacts; clustering itself is in `stages.segments`.
 """
 
 import hashlib
@@ -30,7 +30,6 @@ from recs_platform.stages import segments
 
 USER_FEATURES = "features.user_features"
 LIFECYCLE_TABLE = "segments.user_segments"
-EVENT_COUNT, TOP_CATEGORY = "event_count", "top_category"
 BEHAVIOUR, LIFECYCLE = "behaviour", "lifecycle"
 MEMBER = [c.USER_ID, c.SEGMENT_ID]
 USER_SHARE = "user_share"
@@ -64,7 +63,7 @@ class Before:
 
 
 def measures(platform: Platform) -> list[segments.Measure]:
-    """The user features whose yml says how they are scaled, in its order."""
+    """The user features whose yml has a scaling, in its order."""
     return [
         segments.Measure(column.name, column.missing, column.scaling)
         for column in platform.models.get(USER_FEATURES).columns
@@ -78,7 +77,7 @@ def segment_as_of(run: AsOfRun) -> Segmented:
     settings, measured = platform.settings, measures(platform)
     config = segments.SegmentConfig(**settings.segments.model_dump())
     with run.models() as models:
-        wanted = dict.fromkeys([c.USER_ID, EVENT_COUNT, TOP_CATEGORY, *(measure.name for measure in measured)])
+        wanted = dict.fromkeys([c.USER_ID, c.EVENT_COUNT, c.TOP_CATEGORY, *(measure.name for measure in measured)])
         features = models.frame(USER_FEATURES, list(wanted))
         lifecycle = models.frame(LIFECYCLE_TABLE, MEMBER)
     before = previous_segments(run)
@@ -129,15 +128,15 @@ def previous_segments(run: AsOfRun) -> Before | None:
 def _explain(
     found: segments.Segmentation, lifecycle: pl.DataFrame, *, seed: int, users_max: int
 ) -> tuple[pl.DataFrame, list[segments.Explanation]]:
-    """What tells the clustered users' segments and favourite categories apart."""
-    of_active = found.active.select(c.USER_ID, TOP_CATEGORY).join(
+    """Explanations of the clustered users' segments and favourite categories."""
+    of_active = found.active.select(c.USER_ID, c.TOP_CATEGORY).join(
         lifecycle.rename({c.SEGMENT_ID: LIFECYCLE}), on=c.USER_ID, how="left", maintain_order="left"
     )
     behaviour = found.active.select(c.USER_ID).join(found.members, on=c.USER_ID, how="left", maintain_order="left")
     targets = {
         BEHAVIOUR: behaviour[c.SEGMENT_ID],
         LIFECYCLE: of_active[LIFECYCLE],
-        TOP_CATEGORY: of_active[TOP_CATEGORY],
+        c.TOP_CATEGORY: of_active[c.TOP_CATEGORY],
     }
     values = segments.filled_values(found.segmenter, found.values)
     return segments.explain_targets(values, found.segmenter.names, targets, users_max=users_max, seed=seed)

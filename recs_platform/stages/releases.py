@@ -1,4 +1,4 @@
-"""Releases: sealed lists, which of them is in force, pinning and comparing them. How lists are made is not known here.
+"""Releases: sealed lists, which of them is in force, pinning and comparing them. Lists are made in `reranking`.
 
 A release is an artifact that never changes; what is in force follows from the releases there are and from the pin.
 """
@@ -40,11 +40,8 @@ RELEASES_ARTIFACT = "releases"
 WITHDRAWN_ARTIFACT = "withdrawn"
 LISTS_FILE = "recommendations.parquet"
 SHORT_LISTS_FILE = "short_lists.parquet"
-CONTENT_HASH = "content_hash"
 N_ROWS = "n_rows"
 PREVIOUS = "previous"
-PREVIOUS_RELEASE_ID = "previous_release_id"
-IS_CURRENT, IS_PINNED, IS_STALE = "is_current", "is_pinned", "is_stale"
 MOVERS_MAX = 10
 _HASH_LENGTH = 12
 
@@ -53,7 +50,7 @@ _HASH_LENGTH = 12
 class ReleaseDiff:
     """How release `b` differs from `a`.
 
-    `users_added` and `users_removed` are sorted ids. Over users in both: `changed_share` is the share of b's places
+    `users_added` and `users_removed` are sorted ids. Over users in both: `changed_share` is the share of b's positions
     whose item was not in the user's list in a, `mean_overlap` the mean over users of common items over the longer
     list's length; both None when no user is in both. `movers` (item_id, lists_before, lists_after, change) are the
     items whose number of lists changed most, at most ten, ties by item_id.
@@ -98,9 +95,9 @@ def seal_release(
     """Seal `lists` (columns of recommendations.lists) and `short_lists` as the release `<as_of>-<hash>`.
 
     Sealing content that is sealed already returns its manifest and writes nothing; to go back to it once something
-    else was sealed for that as_of, pin it. Content that was withdrawn is sealed anew, and is withdrawn no more. Raises
+    else was sealed for that as_of, pin it. Withdrawn content is sealed again, and no longer withdrawn. Raises
     ContractError when there are neither lists nor short ones, when a column lacks or when a row is of another as_of:
-    where nobody has anything left to be offered, a release of empty lists with their reasons is the truth.
+    where no user has an eligible item left, a release of empty lists with their reasons is correct.
     """
     release_id = f"{as_of_key(as_of).replace(':', '')}-{content_hash[:_HASH_LENGTH]}"
     if is_sealed(home.artifacts, RELEASES_ARTIFACT, release_id):
@@ -117,7 +114,7 @@ def seal_release(
         known_at=known_at,
         data_version=data_version,
         seed=seed,
-        parameters={c.RANKER_VERSION: ranker_version, CONTENT_HASH: content_hash},
+        parameters={c.RANKER_VERSION: ranker_version, c.CONTENT_HASH: content_hash},
         inputs={} if previous is None else {PREVIOUS: previous.version},
         metrics={c.N_USERS: lists[c.USER_ID].n_unique(), N_ROWS: lists.height},
         libraries=library_versions("polars"),
@@ -147,11 +144,11 @@ def list_releases(home: Home) -> pl.DataFrame:
             c.RANKER_VERSION: manifest.parameters[c.RANKER_VERSION],
             c.N_USERS: int(manifest.metrics[c.N_USERS]),
             N_ROWS: int(manifest.metrics[N_ROWS]),
-            CONTENT_HASH: manifest.parameters[CONTENT_HASH],
-            PREVIOUS_RELEASE_ID: manifest.inputs.get(PREVIOUS),
-            IS_CURRENT: manifest.version == current,
-            IS_PINNED: manifest.version == pinned,
-            IS_STALE: _is_stale(manifest, sealed),
+            c.CONTENT_HASH: manifest.parameters[c.CONTENT_HASH],
+            c.PREVIOUS_RELEASE_ID: manifest.inputs.get(PREVIOUS),
+            c.IS_CURRENT: manifest.version == current,
+            c.IS_PINNED: manifest.version == pinned,
+            c.IS_STALE: _is_stale(manifest, sealed),
         }
         for manifest in sealed
     ]
@@ -233,7 +230,7 @@ def diff_releases(home: Home, a: str, b: str) -> ReleaseDiff:
     users_before, users_after = (set(frame[c.USER_ID].to_list()) for frame in (before, after))
     both = pl.DataFrame({c.USER_ID: sorted(users_before & users_after)}, schema={c.USER_ID: pl.String()})
     lengths = _lengths(before, after, both)
-    kept, places = int(lengths["common"].sum()), int(lengths["after"].sum())
+    kept, positions = int(lengths["common"].sum()), int(lengths["after"].sum())
     overlap = (lengths["common"] / lengths.select(pl.max_horizontal("before", "after")).to_series()).to_list()
     return ReleaseDiff(
         a,
@@ -241,7 +238,7 @@ def diff_releases(home: Home, a: str, b: str) -> ReleaseDiff:
         users_added=tuple(sorted(users_after - users_before)),
         users_removed=tuple(sorted(users_before - users_after)),
         users_in_both=both.height,
-        changed_share=1.0 - kept / places if places else None,
+        changed_share=1.0 - kept / positions if positions else None,
         mean_overlap=sum(overlap) / len(overlap) if overlap else None,
         movers=_movers(before, after),
     )

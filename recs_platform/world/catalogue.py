@@ -99,5 +99,5 @@ def popularity_by_day(config: WorldConfig, catalogue: Catalogue) -> Floats:
 
 
 def item_ids(config: WorldConfig, catalogue: Catalogue) -> pl.Series:
-    """Public ids by code; String (items,). Numbers are shuffled, so that an id does not tell the category."""
+    """Public ids by code; String (items,). Numbers are shuffled, so that an id does not reveal the category."""
     return numbered(f"i{config.tag}-", catalogue.number)

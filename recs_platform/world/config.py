@@ -1,4 +1,4 @@
-"""What a world is made of: sizes, rates, and its seed with the streams of chance. No drawing happens here."""
+"""What a world is made of: sizes, rates, and its seed with the streams of chance."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Self
@@ -45,7 +45,7 @@ class WorldConfig(BaseModel):
     random_share: Annotated[float, Field(gt=0, le=1, description="draws blind to all; bounds propensity below")] = 0.10
     popular_share: Annotated[Share, Field(description="draws by popularity of the day over all categories")] = 0.15
     click_rate: Annotated[float, Field(gt=0, lt=0.5, description="clicks an impression, on average")] = 0.20
-    position_decay: Annotated[float, Field(ge=0, le=3, description="place p is looked at with chance p^-decay")] = 0.6
+    position_decay: Annotated[float, Field(ge=0, le=3, description="position p is seen with chance p^-decay")] = 0.6
     taste_sharpness: Annotated[float, Field(ge=0, le=20, description="how much taste decides a click")] = 6.0
     broken_share: Annotated[float, Field(ge=0, le=0.1, description="rows no platform should accept")] = 0.001
     duplicate_share: Annotated[float, Field(ge=0, le=0.1, description="rows delivered twice")] = 0.0002

@@ -1,4 +1,4 @@
-"""Ways to draw many choices at once, free of BLAS: threads cannot change a bit. What is drawn is decided elsewhere."""
+"""Ways to draw many choices at once, free of BLAS: threads cannot change a bit."""
 
 import numpy as np
 from numpy.typing import NDArray

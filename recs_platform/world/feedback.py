@@ -35,7 +35,7 @@ _CALIBRATION_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Appeal:
-    """Truth of each impression: chance of a click = `examination` (place) x `attraction` (item, user, visit)."""
+    """Truth of each impression: chance of a click = `examination` (position) x `attraction` (item, user, visit)."""
 
     affinity: Vectors
     attraction: Floats
@@ -72,7 +72,7 @@ class Actions:
 
 
 def examination_by_position(config: WorldConfig) -> Floats:
-    """Chance that a place of the list is looked at; float64 (draws_per_list,), first place 1."""
+    """Probability that a position of the list is looked at; float64 (draws_per_list,), 1 at the first."""
     return np.arange(1, config.draws_per_list + 1, dtype=np.float64) ** -config.position_decay
 
 

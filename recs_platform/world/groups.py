@@ -1,4 +1,4 @@
-"""Groups of users who live alike: by hour, weekday, device, length of visit, dwell, buying. What they like is no part.
+"""Groups of users who live alike: by hour, weekday, device, length of visit, dwell, buying. Tastes are in `population`.
 
 A group leans away from what all would do: a choice with weight w has w x exp(group_separation x lean) for its users. So
 0 is a world without groups, and twice the separation doubles every lean.

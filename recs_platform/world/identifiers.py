@@ -1,4 +1,4 @@
-"""Codes and arrays to the columns a tracker shows. Which codes there are is decided elsewhere."""
+"""Codes and arrays to the columns a tracker shows."""
 
 from collections.abc import Sequence
 

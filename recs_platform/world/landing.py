@@ -1,4 +1,4 @@
-"""A world's files for landing, whole or not at all, named by the world's key. The truth has no way in here."""
+"""A world's files for landing, whole or not at all, named by the world's key. The truth stays in `truth`."""
 
 import os
 from collections.abc import Callable

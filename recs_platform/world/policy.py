@@ -5,7 +5,7 @@ A list comes of `n` draws with replacement; an item drawn again is shown once. O
     q_i = random_share / available + popular_share * p_i / sum(p) + focus_share * p_i / sum(p in the focus category)
 
 where p is the day's popularity and the last term counts in the visit's focus category only. So i is in the list, at any
-place, with probability 1 - (1 - q_i)^n: the logged propensity, exact given the day and the focus of the visit. The
+position, with probability 1 - (1 - q_i)^n: the logged propensity, exact given the day and the focus of the visit. The
 order within the list is drawn after that and leans to large q.
 """
 
@@ -21,7 +21,7 @@ from recs_platform.world.sessions import Visits
 
 @dataclass(frozen=True)
 class Impressions:
-    """Items shown, by list and place; a row number is an impression's code. `position` counts from 1."""
+    """Items shown, by list and position; a row number is an impression's code. `position` counts from 1."""
 
     visit: Codes
     request: Codes
@@ -83,13 +83,13 @@ def show_lists(policy: LoggingPolicy, visits: Visits) -> Impressions:
     is_repeat = _is_repeat(items)
     lateness = np.log(rng.standard_exponential(items.shape)) - 0.5 * np.log(q)
     order: Instants = np.argsort(np.where(is_repeat, np.inf, lateness), axis=1, kind="stable")
-    request, place = np.nonzero(~np.sort(is_repeat, axis=1))
-    chosen = order[request, place]
+    request, index = np.nonzero(~np.sort(is_repeat, axis=1))
+    chosen = order[request, index]
     return Impressions(
         visit=visit[request],
         request=request.astype(np.int32),
         item=items[request, chosen],
-        position=(place + 1).astype(np.int32),
+        position=(index + 1).astype(np.int32),
         propensity=policy.propensity(q[request, chosen]),
         shown_ms=shown_ms[request],
     )
@@ -130,6 +130,6 @@ def _search(cumulative: Floats, rows: Codes, targets: Floats) -> Codes:
 def _is_repeat(items: Codes) -> Flags:
     """Whether the same list drew the item before; bool, shape of `items`."""
     repeat = np.zeros(items.shape, dtype=np.bool_)
-    for place in range(1, items.shape[1]):
-        repeat[:, place] = (items[:, place, None] == items[:, :place]).any(axis=1)
+    for index in range(1, items.shape[1]):
+        repeat[:, index] = (items[:, index, None] == items[:, :index]).any(axis=1)
     return repeat

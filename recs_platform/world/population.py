@@ -24,7 +24,7 @@ _CONSENT_SHARE = 0.92
 
 @dataclass(frozen=True)
 class Population:
-    """All users; a row number is a user's code. Codes index the tuples above; -1 where the profile does not tell."""
+    """All users; a row number is a user's code. Codes index the tuples above; -1 where the profile lacks it."""
 
     taste: Vectors
     category_weights: Floats
@@ -38,7 +38,7 @@ class Population:
     plan: Codes
     has_consent: Flags
     device: Codes
-    told: Flags  # (users, 4): whether the profile tells region, age band, gender, plan
+    is_known: Flags  # (users, 4): whether the profile has region, age band, gender, plan
 
 
 def draw_population(config: WorldConfig, catalogue: Catalogue) -> Population:
@@ -64,7 +64,7 @@ def draw_population(config: WorldConfig, catalogue: Catalogue) -> Population:
         plan=choose(rng, np.array([0.7, 0.2, 0.1]), n),
         has_consent=rng.random(n) < _CONSENT_SHARE,
         device=choose_in_rows(group, rng.random(n), device_tilts(config, DEVICES) * _DEVICE_SHARES),
-        told=rng.random((n, 4)) >= config.missing_share,
+        is_known=rng.random((n, 4)) >= config.missing_share,
     )
 
 
@@ -96,7 +96,7 @@ def user_ids(config: WorldConfig) -> pl.Series:
 
 def users_table(config: WorldConfig, population: Population) -> pl.DataFrame:
     """One row a user as the tracker exports it: uid, joined_ms, geo, profile, consent; in order of code."""
-    region = np.where(population.told[:, 0], population.region, -1)
+    region = np.where(population.is_known[:, 0], population.region, -1)
     return pl.DataFrame(
         {
             "uid": user_ids(config),
@@ -109,9 +109,9 @@ def users_table(config: WorldConfig, population: Population) -> pl.DataFrame:
             ).to_struct(),
             "profile": pl.DataFrame(
                 {
-                    "age": named(AGE_BANDS, np.where(population.told[:, 1], population.age_band, -1)),
-                    "sex": named(GENDERS, np.where(population.told[:, 2], population.gender, -1)),
-                    "plan": named(PLANS, np.where(population.told[:, 3], population.plan, -1)),
+                    "age": named(AGE_BANDS, np.where(population.is_known[:, 1], population.age_band, -1)),
+                    "sex": named(GENDERS, np.where(population.is_known[:, 2], population.gender, -1)),
+                    "plan": named(PLANS, np.where(population.is_known[:, 3], population.plan, -1)),
                 }
             ).to_struct(),
             "consent": pl.DataFrame({"personalization": population.has_consent}).to_struct(),

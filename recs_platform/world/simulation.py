@@ -1,4 +1,4 @@
-"""One world from one config: who is there, what they see and do, what the tracker logs. Files are not written here."""
+"""One world from one config: who is there, what they see and do, what the tracker logs. Files are in `landing`."""
 
 from dataclasses import dataclass
 from math import ceil, sqrt

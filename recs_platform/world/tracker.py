@@ -55,12 +55,12 @@ def deliver(config: WorldConfig, shown: Impressions, actions: Actions, bots: Bot
     again = rng.choice(np.flatnonzero(damage < 0), n_again, replace=False)
     again_ms = delivered_ms[again] + rng.integers(MINUTE_MS, DAY_MS, n_again)
     again, again_ms = again[np.argsort(again_ms, kind="stable")], np.sort(again_ms)
-    place = np.searchsorted(delivered_ms, again_ms)
+    index = np.searchsorted(delivered_ms, again_ms)
     return Delivery(
-        source=np.insert(source, place, source[again]),
-        number=np.insert(np.arange(len(source)), place, again),
-        damage=np.insert(damage, place, damage[again]),
-        delivered_ms=np.insert(delivered_ms, place, again_ms),
+        source=np.insert(source, index, source[again]),
+        number=np.insert(np.arange(len(source)), index, again),
+        damage=np.insert(damage, index, damage[again]),
+        delivered_ms=np.insert(delivered_ms, index, again_ms),
     )
 
 

@@ -53,7 +53,7 @@ class Truth:
 
     @cached_property
     def examination(self) -> Floats:
-        """Position bias: chance that a place is looked at; float64, from place 1."""
+        """Position bias: probability that a position is looked at; float64, from position 1."""
         return examination_by_position(self.config)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What items say: words with meanings near the categories, titles, texts, tags, names. The rest is in `catalogue`."""
+"""Texts of items: words with meanings near the categories, titles, texts, tags, names. The rest is in `catalogue`."""
 
 import numpy as np
 import polars as pl

@@ -87,7 +87,7 @@ def test_the_shell_can_ask_for_completions(recs: CommandLine, built: Built, monk
     assert (code, out.split()) == (0, ["recommend", "releases"])
 
 
-@pytest.mark.parametrize(("argument", "what"), [("a\0b", "holds a NUL byte"), ("a\udcffb", "is not UTF-8")])
+@pytest.mark.parametrize(("argument", "what"), [("a\0b", "contains a NUL byte"), ("a\udcffb", "is not UTF-8")])
 def test_what_no_id_can_be_is_refused_in_one_line(recs: CommandLine, built: Built, argument: str, what: str) -> None:
     for path, arguments in WITH_ARGUMENTS.items():
         code, out, err = recs(built.platform.home.root, *path, *(argument for _ in arguments))

@@ -32,7 +32,7 @@ def test_an_unchanged_landing_builds_nothing_and_says_so(recs: CommandLine, buil
     assert plan["build"]["assets"] == []
     code, out, err = recs(platform.home.root, "run")
     assert code == 0, err
-    assert f"up to date: release {release} has exactly this" in out
+    assert f"up to date: release {release} has the same inputs" in out
     assert as_of_tables(platform) == tables
     assert f"up to date: release {release}" in recs(platform.home.root, "plan")[1]
     assert recs(platform.home.root, "backfill", "--from", "2024-01-31", "--to", "2024-01-31")[0] == 0

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts import columns as c
-from recs_platform.pipeline.segments import EVENT_COUNT, USER_FEATURES, measures
+from recs_platform.pipeline.segments import USER_FEATURES, measures
 from recs_platform.stages import segments
 from recs_platform.stages.events import ingest
 from recs_platform.stages.segments.sklearn_adapter import adjusted_rand
@@ -29,10 +29,10 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
         ingest(platform.home, platform.lake, platform.sources, con, now=now, progress=lambda _: None)
     as_of, measured = BUSY.start + timedelta(days=BUSY.days), measures(platform)
     with platform.model_run(as_of, datetime.now(UTC), scratch=True) as run:
-        features = run.frame(USER_FEATURES, [c.USER_ID, EVENT_COUNT, *(measure.name for measure in measured)])
+        features = run.frame(USER_FEATURES, [c.USER_ID, c.EVENT_COUNT, *(measure.name for measure in measured)])
     found = segments.segment_users(features, measured, segments.SegmentConfig(), seed=7)
     planted = pl.DataFrame({c.USER_ID: world.truth.user_ids, GROUP: world.truth.group})
-    busy = features.filter(pl.col(EVENT_COUNT) >= EVENTS_ENOUGH, ~pl.col(c.USER_ID).is_in(world.truth.bot_users))
+    busy = features.filter(pl.col(c.EVENT_COUNT) >= EVENTS_ENOUGH, ~pl.col(c.USER_ID).is_in(world.truth.bot_users))
     return busy.select(c.USER_ID).join(found.members, on=c.USER_ID).join(planted, on=c.USER_ID)
 
 

@@ -59,7 +59,7 @@ def test_where_everybody_consumed_everything_the_release_is_of_empty_lists_with_
         assert recs(home, "land", "contract", str(tmp_path / f"{name}.csv"))[0] == 0
     code, out, err = recs(home, "run")
     assert code == 0, err
-    assert "lists for 0 users\n3 users are left with an empty list; recommendations.short_lists says why\n" in out
+    assert "lists for 0 users\n3 users have an empty list; recommendations.short_lists has the reasons\n" in out
     code, out, _ = recs(home, "sql", "from recommendations.short_lists order by user_id", "--format", "json")
     short = json.loads(out)["rows"]
     assert [(row["user_id"], row["list_length"], row["eligible_count"]) for row in short] == [

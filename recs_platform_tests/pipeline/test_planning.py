@@ -143,10 +143,10 @@ def test_changed_code_is_a_reason(built: Built, monkeypatch: pytest.MonkeyPatch)
 
 def test_what_is_gone_is_made_again(home: Platform, built: Built) -> None:
     home.home.analytics.unlink()
-    assert _plan(home, built.as_of).reasons == ("the analysts' file is gone",)
+    assert _plan(home, built.as_of).reasons == ("analytics.duckdb is missing",)
     release = _plan(home, built.as_of).release
     shutil.rmtree(home.home.artifacts / "releases" / str(release))
-    assert f"its release {release} is gone" in _plan(home, built.as_of).reasons
+    assert f"its release {release} is missing" in _plan(home, built.as_of).reasons
 
 
 def test_rows_that_came_while_a_build_went_on_are_new_to_the_next(home: Platform, built: Built) -> None:

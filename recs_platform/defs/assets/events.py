@@ -43,14 +43,14 @@ CHECKED = {BALANCE: INGESTIONS, QUARANTINE_RATE: QUARANTINE, VOLUME: EVENTS}
 class IngestConfig(dg.Config):
     """What an operator may choose for an ingestion."""
 
-    replay: bool = Field(default=False, description="Ingest files with rejected rows again, in the place of new files.")
+    replay: bool = Field(default=False, description="Ingest files with rejected rows again, instead of new files.")
     file: str = Field(default="", description="Replay this file: its path in landing, or the end of it; empty: any.")
     source: str = Field(default="", description="Replay files of this source; empty: any.")
     reason: str = Field(default="", description="Replay files with rows rejected for this reason code; empty: any.")
     table: str = Field(default="", description="Replay files with rejected rows of this contract table; empty: any.")
 
     def chosen(self, run: dg.DagsterRun) -> quarantining.QuarantineFilter | None:
-        """Which files to replay; None where new ones are ingested. A run of an earlier version says it by its tag."""
+        """Which files to replay; None where new ones are ingested. A run of an earlier version has it in its tag."""
         if self.replay:
             names = {"file": self.file, "source": self.source, "reason": self.reason, "table": self.table}
             return quarantining.QuarantineFilter(**{name: value or None for name, value in names.items()})

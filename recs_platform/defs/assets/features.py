@@ -1,4 +1,4 @@
-"""Assets of the features stage: one a SQL model in `models/features`, and item vectors. No feature is known by name."""
+"""Assets of the features stage: one a SQL model in `models/features`, and item vectors."""
 
 import dagster as dg
 
@@ -38,7 +38,7 @@ def _item_vectors_asset(platform: Platform) -> dg.AssetsDefinition:
                 UNIT_LENGTH,
                 asset=VECTORS_KEY,
                 blocking=True,
-                description="Every vector is finite, as long as the others and of length 1: inner products are cosines",
+                description="Every vector is finite, of the same dimension and of norm 1 (inner products are cosines)",
             )
         ],
     )

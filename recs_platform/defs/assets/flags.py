@@ -1,4 +1,4 @@
-"""The asset raw.event_flags: events unlike the others of their type, and those of bots. Part of the events stage."""
+"""The asset raw.event_flags: outliers among the events of a type, and events of bots. Part of the events stage."""
 
 from datetime import UTC, datetime
 
@@ -35,7 +35,7 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
             dg.AssetCheckSpec(
                 FLAGGED_SHARE,
                 asset=KEY,
-                description=f"At most {FLAGGED_SHARE_WARN:.0%} of all events are flagged: more are no outliers",
+                description=f"At most {FLAGGED_SHARE_WARN:.0%} of all events are flagged; more are not outliers",
             )
         ],
     )

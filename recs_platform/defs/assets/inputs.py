@@ -1,4 +1,4 @@
-"""The asset events/inputs: what counts as of an instant. Everything of an as-of is stale once it is another."""
+"""The asset events/inputs: the input files of an as-of. Everything built from them is stale once they change."""
 
 import dagster as dg
 
@@ -26,8 +26,7 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
         group=GROUP,
         deps=upstream_keys(platform, (FILES, OMISSIONS, *CATALOGUE)),
         kinds=("duckdb", "delta"),
-        description=f"{INPUTS.description}. Later events do not count: they leave this, and all that is made from it, "
-        "as it is.",
+        description=f"{INPUTS.description}. Later events are not part of it, so they make nothing of this as-of stale.",
         schema=metadata.contract_schema(INPUTS),
     )
     def inputs(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:

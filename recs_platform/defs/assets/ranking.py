@@ -10,7 +10,7 @@ from recs_platform.contracts.regions import REGION_EXCLUSIONS, USER_REGIONS
 from recs_platform.contracts.tables import CANDIDATES, CHAMPION, RANKED
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
-from recs_platform.defs.leakage_check import NO_LEAK, NO_LEAK_DESCRIPTION, leak_check
+from recs_platform.defs.leakage_check import NO_LABEL_LEAKAGE, NO_LABEL_LEAKAGE_DESCRIPTION, label_leakage_check
 from recs_platform.defs.partitions import run_of
 from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import raw_upstreams, upstream_keys
@@ -21,7 +21,7 @@ from recs_platform.pipeline.lists.scoring import score_as_of
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.training.champion import champion_row, choose_champion
-from recs_platform.pipeline.training.label_leakage import tell_windows
+from recs_platform.pipeline.training.label_leakage import measure_window_leakage
 from recs_platform.pipeline.training.rankers import seal_ranker
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.window_cache import WindowCache
@@ -56,7 +56,9 @@ def _training_set_asset(platform: Platform) -> dg.AssetsDefinition:
         description="Labelled windows: candidates and features rebuilt at past cutoffs, with what users chose next. "
         "Each is a sealed artifact, shared by every as-of that needs it.",
         check_specs=[
-            dg.AssetCheckSpec(NO_LEAK, asset=TRAINING_SET_KEY, blocking=True, description=NO_LEAK_DESCRIPTION)
+            dg.AssetCheckSpec(
+                NO_LABEL_LEAKAGE, asset=TRAINING_SET_KEY, blocking=True, description=NO_LABEL_LEAKAGE_DESCRIPTION
+            )
         ],
     )
     def training_set(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
@@ -79,7 +81,7 @@ def _training_set_asset(platform: Platform) -> dg.AssetsDefinition:
             },
             data_version=dg.DataVersion(content_key({"windows": [each.version for each in windows.taken]})),
         )
-        yield leak_check(TRAINING_SET_KEY, tell_windows(run.platform, windows.taken))
+        yield label_leakage_check(TRAINING_SET_KEY, measure_window_leakage(run.platform, windows.taken))
 
     return training_set
 
@@ -120,7 +122,7 @@ def _champion_asset(platform: Platform) -> dg.AssetsDefinition:
         group=GROUP,
         deps=[RANKER_KEY, *upstream_keys(platform, (FILES, OMISSIONS))],
         kinds=("python", "delta"),
-        description="The ranker that scores this as-of: of those whose labels end by it, the one that knows most.",
+        description="The ranker that scores this as-of: of those whose labels end by it, the one with the latest.",
         schema=metadata.contract_schema(CHAMPION),
     )
     def champion(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:

@@ -41,7 +41,7 @@ def _release_asset(platform: Platform) -> dg.AssetsDefinition:
         ),
         deps=upstream_keys(platform, (LISTS.name, SHORT_LISTS.name, VERDICTS.name, FILES, OMISSIONS)),
         kinds=("python", "parquet"),
-        description="The lists of an as-of, sealed with a manifest once no check blocks. The same lists give the same "
+        description="The lists of an as-of, sealed with a manifest once no check blocks. Identical lists give the same "
         "release.",
     )
     def release(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
@@ -69,7 +69,7 @@ def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
         retry_policy=ON_TRANSIENT,
         deps=[RELEASE_KEY, *tables],
         kinds=("duckdb",),
-        description="analytics.duckdb: every table in one file, built aside and moved into place; readers never wait.",
+        description="analytics.duckdb: every table in one file, replaced atomically; readers never wait.",
     )
     def analytics(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         run = run_of(context, as_of_run)

@@ -55,7 +55,7 @@ def _evaluation_asset(platform: Platform) -> dg.AssetsDefinition:
         schedule = training_schedule(run)
         tuned = tuned_on_tests(run.platform, schedule)
         if tuned is not None:
-            context.log.warning(f"{tuned}: these metrics flatter it")
+            context.log.warning(f"{tuned}: these metrics are too optimistic")
         per_user, per_list = evaluate(WindowCache(run, context.log.info), schedule, context.log.info)
         for contract, frame in ((USER_METRICS, per_user), (LIST_METRICS, per_list)):
             written = write_frames(run.platform, contract, [frame], run.as_of)
@@ -92,7 +92,7 @@ def _report_asset(platform: Platform, report: Report) -> dg.AssetsDefinition:
                 VERDICT,
                 asset=key,
                 blocking=True,
-                description=f"{report.title}: block stops the release, warn and no_data are said and do not",
+                description=f"{report.title}: block stops the release; warn and no_data are reported only",
             )
         ],
     )
@@ -111,7 +111,7 @@ def _report_asset(platform: Platform, report: Report) -> dg.AssetsDefinition:
                     check_name=VERDICT,
                     passed=result.verdict == "pass",
                     severity=_severity(result.verdict),
-                    description=_told(result.verdict, shown),
+                    description=_description(result.verdict, shown),
                     metadata={VERDICT: result.verdict, **result.numbers},
                 )
             ],
@@ -120,8 +120,8 @@ def _report_asset(platform: Platform, report: Report) -> dg.AssetsDefinition:
     return table
 
 
-def _told(verdict: str, judged: pl.DataFrame) -> str:
-    """The verdict, and what it was given for: the subjects of the rows that say it."""
+def _description(verdict: str, judged: pl.DataFrame) -> str:
+    """The verdict, with the subjects that have it."""
     subjects = judged.filter(pl.col(c.VERDICT) == verdict)[c.SUBJECT].unique(maintain_order=True).to_list()
     shown = ", ".join(subjects[:SUBJECTS_SHOWN]) + (" …" if len(subjects) > SUBJECTS_SHOWN else "")
     return f"{verdict}: {shown}" if verdict != "pass" and shown else verdict
@@ -142,12 +142,12 @@ def _verdicts_asset(reports: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         schema=metadata.contract_schema(VERDICTS),
         check_specs=[
             dg.AssetCheckSpec(
-                NO_BLOCK, asset=VERDICTS_KEY, blocking=True, description="Every report spoke and none blocks"
+                NO_BLOCK, asset=VERDICTS_KEY, blocking=True, description="Every report has a verdict and none blocks"
             )
         ],
     )
     def verdicts(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
-        judged, silent, content = collect_verdicts(run_of(context, as_of_run))
+        judged, missing, content = collect_verdicts(run_of(context, as_of_run))
         overall = worst(judged[c.VERDICT].to_list())
         yield dg.MaterializeResult(
             metadata=metadata.table_metadata(judged.height, judged, verdict=overall)
@@ -156,9 +156,11 @@ def _verdicts_asset(reports: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
             check_results=[
                 dg.AssetCheckResult(
                     check_name=NO_BLOCK,
-                    passed=not silent and overall != "block",
-                    description=f"without a verdict: {', '.join(silent)}" if silent else _told(overall, judged),
-                    metadata={"silent": ", ".join(silent), VERDICT: overall},
+                    passed=not missing and overall != "block",
+                    description=f"reports without a verdict: {', '.join(missing)}"
+                    if missing
+                    else _description(overall, judged),
+                    metadata={"without_verdict": ", ".join(missing), VERDICT: overall},
                 )
             ],
         )

@@ -1,4 +1,4 @@
-"""Assets of the reranking stage: the lists of an as-of, complete and with reasons. Rules are the stage's."""
+"""Assets of the reranking stage: the lists of an as-of, complete and with reasons. Rules are in `stages.reranking`."""
 
 import dagster as dg
 import polars as pl

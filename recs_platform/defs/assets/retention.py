@@ -1,4 +1,4 @@
-"""The asset raw.removals: what the retention took out of the raw tables again. How it does so is the stage's."""
+"""The asset raw.removals: what retention removed from the raw tables. The removal is in `stages.events.retention`."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
         deps=[metadata.asset_key(table.name) for table in (EVENTS, QUARANTINE, INGESTIONS, EVENT_FLAGS)],
         group_name=GROUP,
         description=f"{REMOVALS.description}. Events older than privacy.retention_days leave every version of the "
-        "tables, landing and the analysts' file; without that setting none does.",
+        "tables, landing and the analysts' file; without that setting nothing is removed.",
         kinds={"duckdb", "delta"},
         owners=metadata.OWNERS,
         metadata=metadata.contract_metadata(REMOVALS),

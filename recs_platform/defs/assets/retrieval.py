@@ -104,7 +104,7 @@ def _audit_result(reports: Mapping[str, IndexReport]) -> dg.AssetCheckResult:
         check_name=AUDIT,
         asset_key=INDEX_KEY,
         passed=not failures,
-        description="; ".join(failures) or "every index finds what exact search finds",
+        description="; ".join(failures) or "every index returns what exact search returns",
         metadata={"failures": failures, **index_metadata(reports)},
     )
 

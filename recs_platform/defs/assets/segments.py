@@ -1,4 +1,4 @@
-"""Assets of the segments stage: one a SQL model in `models/segments`, and one step for what is learned of behaviour."""
+"""Assets of the segments stage: one a SQL model in `models/segments`, and one step for the behavioural clusters."""
 
 import base64
 from typing import Any
@@ -47,7 +47,7 @@ def _behaviour_asset() -> dg.AssetsDefinition:
                 EVERY_USER_ONCE,
                 asset=BEHAVIOUR_KEY,
                 blocking=True,
-                description="Every user of features.user_features has exactly one behavioural segment, nobody else has",
+                description="Every user of features.user_features has exactly one behavioural segment, no one else has",
             )
         ],
     )
@@ -89,8 +89,8 @@ def _shown(table: str, segmented: Segmented) -> dict[str, Any]:
 def _choice(segmented: Segmented) -> dict[str, Any]:
     """The trial the segments are made by."""
     chosen = segmented.frame(CLUSTER_TRIALS).filter(pl.col(c.IS_CHOSEN)).row(0, named=True)
-    told = (c.TRIAL, c.ALGORITHM, c.PARAMETERS, c.SILHOUETTE, c.DAVIES_BOULDIN, c.STABILITY, c.REASON)
-    return {"page": str(segmented.page)} | {name: chosen[name] for name in told if chosen[name] is not None}
+    shown = (c.TRIAL, c.ALGORITHM, c.PARAMETERS, c.SILHOUETTE, c.DAVIES_BOULDIN, c.STABILITY, c.REASON)
+    return {"page": str(segmented.page)} | {name: chosen[name] for name in shown if chosen[name] is not None}
 
 
 def _pictures(plots: dict[str, bytes]) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _every_user_once(users: pl.DataFrame, members: pl.DataFrame) -> dg.AssetChec
         asset_key=BEHAVIOUR_KEY,
         check_name=EVERY_USER_ONCE,
         passed=wrong.is_empty(),
-        description=f"{wrong.height} of {users.height} users have no segment, or several",
+        description=f"{wrong.height} of {users.height} users have no segment or more than one",
         metadata={"users": users.height, "failing_users": wrong.height, **sample},
     )
 

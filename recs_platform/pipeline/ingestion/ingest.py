@@ -1,4 +1,4 @@
-"""Ingestion of one home with its settings: ingest, replay, a dry run of either, and what waits in landing.
+"""Ingestion of one home with its settings: ingest, replay, a dry run of either, and the files waiting in landing.
 
 The work itself is in `stages.events`.
 """

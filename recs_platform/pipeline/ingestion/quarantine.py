@@ -1,4 +1,4 @@
-"""What was rejected, counted and listed, and which files to replay. A replay itself is in `stages.events.replay`."""
+"""Rejected rows, counted and listed, and the files to replay. The replay itself is in `stages.events.replay`."""
 # ruff: noqa: S608 - identifiers come from the contracts; what an operator typed is a literal built by text_literal
 
 import json
@@ -80,7 +80,7 @@ class QuarantineFilter:
 def reasons(run: ModelRun) -> pl.DataFrame:
     """Rejected rows by source, contract_table and reason_code.
 
-    Adds rows, files, first and last ingested_at, a sentence and where it was said (`file:line`); most rows first.
+    Adds rows, files, first and last ingested_at, an example and where it is (`file:line`); most rows first.
     """
     return _query(
         run,

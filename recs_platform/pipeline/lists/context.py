@@ -1,4 +1,4 @@
-"""What re-ranking is given: the catalogue with how many users liked each item, and the settings of lists."""
+"""The context of re-ranking: the catalogue with how many users liked each item, and the settings of lists."""
 
 import polars as pl
 
@@ -9,7 +9,6 @@ from recs_platform.stages import reranking
 
 # Rows of a user that re-ranking chooses from.
 RANKED_PER_USER = 50
-USER_COUNT = "user_count"
 
 
 def with_user_counts(items: pl.DataFrame, interactions: pl.DataFrame) -> pl.DataFrame:
@@ -17,9 +16,9 @@ def with_user_counts(items: pl.DataFrame, interactions: pl.DataFrame) -> pl.Data
     counts = (
         interactions.filter(pl.col(c.WEIGHT) > 0)
         .group_by(c.ITEM_ID)
-        .agg(pl.col(c.USER_ID).n_unique().alias(USER_COUNT))
+        .agg(pl.col(c.USER_ID).n_unique().alias(c.USER_COUNT))
     )
-    return items.join(counts, on=c.ITEM_ID, how="left").with_columns(pl.col(USER_COUNT).fill_null(0)).sort(c.ITEM_ID)
+    return items.join(counts, on=c.ITEM_ID, how="left").with_columns(pl.col(c.USER_COUNT).fill_null(0)).sort(c.ITEM_ID)
 
 
 def rerank_context(
@@ -31,7 +30,7 @@ def rerank_context(
         items=items,
         consumed=consumed,
         users=users,
-        fallback=items.select(c.ITEM_ID, pl.col(USER_COUNT).cast(pl.Float64).alias(c.SCORE)),
+        fallback=items.select(c.ITEM_ID, pl.col(c.USER_COUNT).cast(pl.Float64).alias(c.SCORE)),
         k=settings.k,
         max_per_category=settings.max_per_category,
         allow_repeats=settings.allow_repeats,

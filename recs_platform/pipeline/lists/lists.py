@@ -1,4 +1,4 @@
-"""The lists of an as-of: ranked rows re-ranked, filled, explained. Composes the stage with the lake's tables."""
+"""The lists of an as-of: ranked rows re-ranked, filled, explained. The stage is `stages.reranking`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def list_filters(platform: Platform) -> tuple[reranking.Filter, ...]:
 def make_lists(run: AsOfRun) -> Lists:
     """Re-rank the champion's order, serve everybody, give each row its reason, segment and propensity.
 
-    Users without consent are served from the fallback, whatever was ranked, and get no reason that tells of them.
+    Users without consent are served from the fallback, whatever was ranked, and get no personal reason.
     """
     platform, interactions, consumed = run.platform, run.interactions, run.consumed
     with run.models() as models:
@@ -50,8 +50,8 @@ def make_lists(run: AsOfRun) -> Lists:
     context = rerank_context(platform, items, consumed, users[c.USER_ID], run_geo_availability(run))
     rows = ranked.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
     result = reranking.rerank(rows, context, platform.own_rules.rules)
-    telling = segments.join(opted_out, on=c.USER_ID, how="anti")
-    profiles = users.join(telling, on=c.USER_ID, how="left")
+    consented = segments.join(opted_out, on=c.USER_ID, how="anti")
+    profiles = users.join(consented, on=c.USER_ID, how="left")
     since_us = round((run.as_of - timedelta(days=REASON_DAYS)).timestamp() * SECOND_MICROSECONDS)
     explained = reranking.add_reasons(
         result.lists,

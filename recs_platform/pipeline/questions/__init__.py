@@ -1,1 +1,1 @@
-"""Questions of people at a terminal: why an item is in a list, who a user is, how the home stands. Read-only."""
+"""Read-only queries of the command line: why an item is in a list, who a user is, the status of the home."""

@@ -140,8 +140,8 @@ def _why_not_eligible(known: _Known) -> str:
     region = known.exclusions[c.AVAILABILITY_REGION][0]
     where = {UNKNOWN_REGION: "not known", "": "named by no item"}.get(region, region.replace("|", ", "))
     limits = (("only for", offered), ("not for", not_offered))
-    said = " and ".join(f"{word} {', '.join(names)}" for word, names in limits if names is not None)
-    return f"the item may not be offered where the user is ({where}): it is {said}"
+    restriction = " and ".join(f"{word} {', '.join(names)}" for word, names in limits if names is not None)
+    return f"the item may not be offered where the user is ({where}): it is {restriction}"
 
 
 def _contributions(platform: Platform, run: ModelRun, user: str, item: str, version: str) -> list[dict[str, Any]]:
@@ -159,7 +159,7 @@ def _contributions(platform: Platform, run: ModelRun, user: str, item: str, vers
     return ranking.explain_score(scorer, rows).head(CONTRIBUTIONS_SHOWN).to_dicts()
 
 
-# What is told of a filter beyond its own sentence.
+# Details of a filter beyond its own sentence.
 _EXPLAINED: Mapping[str, Callable[[_Known], str]] = {
     "consumed": _why_consumed,
     "availability": _why_not_eligible,

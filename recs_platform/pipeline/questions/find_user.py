@@ -1,4 +1,4 @@
-"""Finds the id under which a release holds the user whom people name: as is, a pseudonym, or one logged in from it."""
+"""Finds a user's id in a release, given the id itself, its pseudonym or an anonymous id."""
 
 from collections.abc import Collection
 

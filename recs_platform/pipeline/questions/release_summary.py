@@ -1,4 +1,4 @@
-"""The release in force in three lines: how good its lists are, the verdicts, the warnings. Reads only, no Dagster."""
+"""The release in force in three lines: quality of its lists, verdicts, warnings."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ WARNINGS_SHOWN = 5
 
 @dataclass(frozen=True)
 class ReleaseSummary:
-    """What the reports and checks of a release's as-of say; None and empty where there are none."""
+    """Results of the reports and checks of a release's as-of; None and empty where there are none."""
 
     as_of: datetime
     quality: dict[str, Any] | None
@@ -33,8 +33,8 @@ class ReleaseSummary:
         """A line each on the lists, the verdicts and the warnings."""
         measured = self.why_not_measured if self.quality is None else summary.quality_sentence(self.quality)
         judged = summary.verdict_sentence(self.verdicts) if self.verdicts.height else f"none as of {self._key}"
-        told = summary.shortened([check.sentence for check in self.checks], WARNINGS_SHOWN, "; ")
-        return f"quality: {measured}", f"verdicts: {judged}", f"warnings: {told or 'none'}"
+        warnings = summary.shortened([check.sentence for check in self.checks], WARNINGS_SHOWN, "; ")
+        return f"quality: {measured}", f"verdicts: {judged}", f"warnings: {warnings or 'none'}"
 
     def numbers(self) -> dict[str, Any]:
         """The same as exact values."""
@@ -56,7 +56,7 @@ def no_numbers(why: str) -> dict[str, Any]:
 
 
 def summarize_release(platform: Platform, release: Manifest) -> ReleaseSummary:
-    """Read what the reports and checks say as of a release."""
+    """Read the results of reports and checks as of a release."""
     key, metrics = as_of_key(release.as_of), _rows(platform, OFFLINE_METRICS.name, release.as_of)
     verdicts = _rows(platform, VERDICTS.name, release.as_of)
     found = None if metrics is None else summary.quality(metrics)

@@ -1,4 +1,4 @@
-"""Questions to Dagster's SQLite files that need no import of Dagster, which takes seconds. Nothing is written.
+"""Read-only queries of Dagster's SQLite files without importing Dagster, which takes seconds.
 
 The files and tables are those of `event_log` and `instance`; a test holds the answers against Dagster's own.
 """

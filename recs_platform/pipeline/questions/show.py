@@ -1,4 +1,4 @@
-"""Reads for people at the terminal: example users, a model computed without storing it. Writes nothing."""
+"""Reads for the command line: example users, item titles, a model computed without storing it."""
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 

@@ -1,4 +1,4 @@
-"""SQL tests for a person at the terminal, of one model or of all, on stored and on given rows. Writes nothing."""
+"""SQL tests for `recs sql-test`: of one model or all, on stored and on given rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

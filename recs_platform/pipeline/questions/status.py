@@ -1,4 +1,4 @@
-"""What `recs status` says of a home. Reads only, and loads Dagster nowhere: it is asked often."""
+"""The status of a home for `recs status`. It imports no Dagster, because it is called often."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ NOT_RELEASED = "nothing has been released yet; `recs run` makes the first releas
 
 @dataclass(frozen=True)
 class Status:
-    """Facts of the home by name, and what the reports say of the release in force, where there is one."""
+    """Facts of the home by name, and the report summary of the current release, where there is one."""
 
     facts: dict[str, Any]
     release: ReleaseSummary | None
@@ -52,7 +52,7 @@ class Status:
 
 
 def read_status(platform: Platform, read_stuck_runs: Callable[[], list[str]]) -> Status:
-    """Home, versions, disk, last release, waiting files, stuck runs, and what the reports say of the release.
+    """Home, versions, disk, last release, waiting files, stuck runs, and the report summary of the release.
 
     `read_stuck_runs` asks Dagster, and is called only where a run calls itself unfinished.
     """

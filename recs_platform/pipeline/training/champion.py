@@ -17,7 +17,7 @@ _NOBODY = content_key({OPTED_OUT: []})
 def choose_champion(run: AsOfRun) -> ranking.ChampionChoice:
     """The ranker for an as-of among those made under today's settings and code, from what was known.
 
-    One that learned from somebody who has opted out since is passed over. Raises NotReady where there is none.
+    One trained on a user who has opted out since is skipped. Raises NotReady where there is none.
     """
     basis = ranker_basis(run)
     return ranking.choose_champion(

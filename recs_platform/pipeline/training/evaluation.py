@@ -18,7 +18,7 @@ from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.geo_availability import GeoAvailability
-from recs_platform.pipeline.lists.context import RANKED_PER_USER, USER_COUNT, rerank_context
+from recs_platform.pipeline.lists.context import RANKED_PER_USER, rerank_context
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import run_config
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_manifest
@@ -78,10 +78,10 @@ def tuned_on_tests(platform: Platform, schedule: TrainingSchedule) -> str | None
         if schedule.protocol == "per_user"
         else any(split.cutoff < until for split in schedule.tests())
     )
-    said = (
+    message = (
         f"the adopted retrieval config {adopted.version} was tuned on events until {as_of_key(until)}, tests included"
     )
-    return said if seen else None
+    return message if seen else None
 
 
 def _no_metrics(contract: TableContract) -> pl.DataFrame:
@@ -143,7 +143,7 @@ def _offered(config: retrieval.RetrievalConfig, tested: Window) -> dict[str, tup
 def _list_metrics(
     lists: pl.DataFrame, tested: Window, k: int, protocol: str, cutoff: datetime, model: str
 ) -> pl.DataFrame:
-    counts = tested.items.select(c.ITEM_ID, pl.col(USER_COUNT).cast(pl.Int64))
+    counts = tested.items.select(c.ITEM_ID, pl.col(c.USER_COUNT).cast(pl.Int64))
     shown = Shown(lists, counts, tested.held_out[c.USER_ID].n_unique(), k)
     values = {name: measure(shown) for name, measure in PER_LIST}
     frame = pl.DataFrame(

@@ -1,8 +1,8 @@
 # sklearn and scipy have no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-"""Items as vectors of what they say of themselves: TF-IDF of words and tags, then its main directions.
+"""Content vectors of items: TF-IDF of words and tags, then its principal components.
 
-Who consumed an item is not asked here: a new item has a vector from its first day.
+They need no interactions: a new item has a vector from its first day.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Ranking: labelled rows, the ranker, its champion, scored candidates. Candidates and lists are made elsewhere."""
+"""Ranking: labelled rows, the ranker, its champion, scored candidates. Lists are made in `reranking`."""
 
 from recs_platform.stages.ranking.champion import LABELS_END, ChampionChoice, choose_champion
 from recs_platform.stages.ranking.ranker import (

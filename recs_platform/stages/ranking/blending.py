@@ -1,4 +1,4 @@
-"""Blending: two orders of a user's candidates into one score. Where the orders come from is not known here."""
+"""Blending: two orders of a user's candidates into one score. They are the ranker's and the fused score's."""
 
 import numpy as np
 import polars as pl
@@ -20,17 +20,17 @@ def blend_with_fusion(rows: pl.DataFrame, scores: NDArray[np.float64], weight: f
         weight: Share of `fused_score` in [0, 1].
 
     Returns:
-        float64 (n,) in the order of `rows`: (1-weight)/(60+p) + weight/(60+q) with p, q the row's places in its group
-        by model and by `fused_score`; rows that tie share the better place.
+        float64 (n,) in the order of `rows`: (1-weight)/(60+p) + weight/(60+q) with p, q the row's ranks in its group
+        by model and by `fused_score`; rows that tie share the better rank.
     """
     keys = [key for key in (c.CUTOFF, c.FOLD, c.USER_ID) if key in rows.columns]
     blended = rows.select(*keys, c.FUSED_SCORE, pl.Series(_MODEL_SCORE, scores)).select(
-        ((1 - weight) * _reciprocal_place(_MODEL_SCORE, keys) + weight * _reciprocal_place(c.FUSED_SCORE, keys)).alias(
+        ((1 - weight) * _reciprocal_rank(_MODEL_SCORE, keys) + weight * _reciprocal_rank(c.FUSED_SCORE, keys)).alias(
             c.SCORE
         )
     )
     return blended[c.SCORE].to_numpy()
 
 
-def _reciprocal_place(column: str, keys: list[str]) -> pl.Expr:
+def _reciprocal_rank(column: str, keys: list[str]) -> pl.Expr:
     return 1.0 / (RECIPROCAL_OFFSET + pl.col(column).rank("min", descending=True).over(keys))

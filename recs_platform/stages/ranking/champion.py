@@ -31,7 +31,7 @@ class ChampionChoice:
 
 
 def choose_champion(manifests: Sequence[Manifest], as_of: datetime) -> ChampionChoice:
-    """Choose the ranker that knows most without knowing the future.
+    """Choose the ranker with the latest labels that end by the as-of.
 
     Only rankers whose `parameters["labels_end"]` (an instant or its ISO text) is at most `as_of`; of those the
     greatest `labels_end`, then the latest `fold` of users' histories, then the latest `known_at`, then the greatest

@@ -1,4 +1,4 @@
-"""LightGBM's only door: matrices and plain values in, a model text or scores out. No column names, no frames."""
+"""The adapter of LightGBM: matrices and plain values in, a model text or scores out. Frames are in `ranker`."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import lightgbm
 
-MAX_GROUP_ROWS = 10_000  # LightGBM refuses longer queries
+MAX_GROUP_ROWS = 10_000  # the most that LightGBM allows in a query
 
 _FIXED = {
     "objective": "lambdarank",

@@ -1,4 +1,4 @@
-"""The ranker: what it is told, how it is trained, what it says of rows. LightGBM itself is behind `forest`."""
+"""The ranker: its config, training and scoring of rows. LightGBM itself is behind `forest`."""
 
 import json
 from dataclasses import asdict, dataclass, field, replace
@@ -79,8 +79,8 @@ class Ranker:
     def score(self, rows: pl.DataFrame, threads: int) -> NDArray[np.float64]:
         """Score (n,) of each row in the order of `rows`; higher is better, comparable within a user only.
 
-        With a `fusion_weight` w the score is (1-w)/(60+p) + w/(60+q), p and q the row's places among its user's rows
-        by the forest and by `fused_score` (ties share the better place): `rows` must then hold whole users.
+        With a `fusion_weight` w the score is (1-w)/(60+p) + w/(60+q), p and q the row's ranks among its user's rows
+        by the forest and by `fused_score` (ties share the better rank): `rows` must then hold whole users.
         Raises FeatureMismatch when a feature is absent.
         """
         if self.kind == "fusion":
@@ -124,7 +124,7 @@ def train_ranker(
     )
     if not forest_gains(text).any():
         raise NotReady(
-            f"no feature tells positives from the rest in {rows.height} rows; rank by fusion until more come"
+            f"no feature separates the positives in {rows.height} rows; rank by fused score until there are more"
         )
     ranker = Ranker("lightgbm", feature_set, text, config.fusion_weight, _row_counts(rows))
     return ranker if validation is None else _validated(ranker, validation, threads)
@@ -209,9 +209,9 @@ def _row_counts(rows: pl.DataFrame) -> Metrics:
 
 
 def _require_trainable(rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig) -> None:
-    leaks = sorted(_NOT_FEATURES.intersection(feature_set.names))
-    if leaks:
-        raise ContractError(f"the feature set names {leaks}, which identify or label a row; take them out of it")
+    not_features = sorted(_NOT_FEATURES.intersection(feature_set.names))
+    if not_features:
+        raise ContractError(f"the feature set names {not_features}, which identify or label a row; take them out of it")
     counts = _row_counts(rows)
     if counts["positives"] < config.min_positives or counts["groups_with_positive"] < config.min_groups:
         raise NotReady(

@@ -1,4 +1,4 @@
-"""Scoring: candidates with features in, each user's best in order out. Rankers are trained and chosen elsewhere."""
+"""Scoring: candidates with features in, each user's best in order out. Rankers are trained in `ranker`."""
 
 from collections.abc import Iterable, Iterator
 

@@ -47,7 +47,7 @@ def sample_rows(rows: pl.DataFrame, negatives_per_user: int, seed: int) -> pl.Da
         fold, user).
     """
     is_negative = pl.col(c.LABEL) == 0
-    # An earlier fold counts as a microsecond before its cutoff: all that tells its draws from those of the last.
+    # An earlier fold counts as a microsecond before its cutoff, so that its draws differ from the last's.
     group = pl.col(c.CUTOFF).dt.epoch("us") + pl.col(c.FOLD) - LAST_FOLD
     identity = pl.concat_str(group, c.USER_ID, c.ITEM_ID, separator=_SEPARATOR)
     return (

@@ -100,7 +100,7 @@ def final_ndcg(user_metrics: pl.DataFrame) -> pl.DataFrame:
 def judge_bias(bias: pl.DataFrame, config: BiasConfig) -> list[Judgement]:
     """One judgement for exposure and one for each user attribute: that of the worst group, with its ratio.
 
-    An attribute is `no_data` when too few evaluated users are in groups that could be judged, whatever those say.
+    An attribute is `no_data` when too few evaluated users are in groups that could be judged, whatever their verdicts.
     """
     import polars as pl
 
@@ -143,7 +143,7 @@ def _sections(bias: pl.DataFrame, verdicts: pl.DataFrame) -> list[Section]:
     is_quality = pl.col(DIMENSION) == QUALITY
     return [
         Section("Verdicts", "What the numbers below come to.", verdicts.drop(c.AS_OF, c.REPORT)),
-        Section("Exposure of items", "Share of places in lists by popularity tier.", shown.filter(~is_quality)),
+        Section("Exposure of items", "Share of list positions by popularity tier.", shown.filter(~is_quality)),
         Section(
             "Quality by user group", "Mean ndcg of the final lists; intervals draw users.", shown.filter(is_quality)
         ),

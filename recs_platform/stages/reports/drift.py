@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from recs_platform.stages.reports.evidently_adapter import Distance
 
 NAME = "drift"
-IS_DRIFTED = "is_drifted"
-REFERENCE_AS_OF = "reference_as_of"
 _DRIFTED_SHARE = "drifted_share"
 _KEYS = (c.USER_ID, c.ITEM_ID)
 
@@ -39,7 +37,7 @@ class DriftConfig(BaseModel):
     sample_rows: Annotated[int, Field(ge=100, le=100_000, description="rows compared a side: Evidently is slow")] = (
         5_000
     )
-    rows_min: Annotated[int, Field(ge=2, description="fewer values on either side say nothing: no_data")] = 30
+    rows_min: Annotated[int, Field(ge=2, description="fewer values on either side: no_data")] = 30
     distance: Annotated[float, Field(gt=0, description="drift of a feature, in standard deviations or as distance")] = (
         0.1
     )
@@ -88,7 +86,7 @@ def measure_drift(
         or _row(methods[name], distances[name], thresholds[name], min(_filled(left[name]), _filled(right[name])))
         for name in columns
     ]
-    shared = {c.AS_OF: as_of, c.TABLE_NAME: table, REFERENCE_AS_OF: reference_as_of}
+    shared = {c.AS_OF: as_of, c.TABLE_NAME: table, c.REFERENCE_AS_OF: reference_as_of}
     named = zip(columns.items(), measured, strict=True)
     found = [{**shared, c.COLUMN_NAME: name, c.SCOPE: scope, **row} for (name, scope), row in named]
     return contract_frame(found, DRIFT)
@@ -104,8 +102,8 @@ def sample_rows(frame: pl.DataFrame, n: int, *, seed: int, columns: Sequence[str
     keys = [name for name in _KEYS if name in frame.columns]
     if not keys:
         raise ContractError(f"a sample needs one of the keys {list(_KEYS)}; the frame has {frame.columns}")
-    place = pl.struct(keys).hash(seed)
-    chosen = frame.select(*keys, *columns).sort(place, *keys).head(n)
+    order = pl.struct(keys).hash(seed)
+    chosen = frame.select(*keys, *columns).sort(order, *keys).head(n)
     floats = [name for name in columns if chosen.schema[name].is_float()]
     finite = [pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in floats]
     return chosen.with_columns(finite).select(columns)
@@ -150,20 +148,20 @@ def judge_drift(drift: pl.DataFrame, table: str, config: DriftConfig) -> Judgeme
     if measured.is_empty():
         return Judgement(table, "no_data", "No feature could be compared.")
     total = measured.height
-    drifted = measured.filter(IS_DRIFTED).height
+    drifted = measured.filter(c.IS_DRIFTED).height
     broken = measured.filter(
-        IS_DRIFTED,
+        c.IS_DRIFTED,
         pl.col(c.VALUE) >= config.block_distance,
         pl.col(c.SAMPLE_SIZE) >= config.block_rows_min,
     ).height
     sample = int(measured.select(pl.col(c.SAMPLE_SIZE).min()).item())
     counted = " and ".join(f"{scope}s" for scope in measured[c.SCOPE].unique().sort())
     far = f"{broken} by {config.block_distance:g} or more"
-    said = f"{drifted} of {total} features drifted, {far}, over {sample} {counted}."
+    message = f"{drifted} of {total} features drifted, {far}, over {sample} {counted}."
     if broken / total > config.block_share:
-        return Judgement(table, "block", said, broken / total, config.block_share, sample)
+        return Judgement(table, "block", message, broken / total, config.block_share, sample)
     verdict = "warn" if drifted / total > config.warn_share else "pass"
-    return Judgement(table, verdict, said, drifted / total, config.warn_share, sample)
+    return Judgement(table, verdict, message, drifted / total, config.warn_share, sample)
 
 
 def _by_hand(left: pl.Series, right: pl.Series, config: DriftConfig) -> dict[str, Any] | None:
@@ -213,11 +211,11 @@ def _method(values: pl.Series) -> Distance:
 
 def _row(method: str, value: float, threshold: float, sample_size: int) -> dict[str, Any]:
     drifted = value >= threshold
-    return {c.METHOD: method, c.VALUE: value, c.THRESHOLD: threshold, IS_DRIFTED: drifted, c.SAMPLE_SIZE: sample_size}
+    return {c.METHOD: method, c.VALUE: value, c.THRESHOLD: threshold, c.IS_DRIFTED: drifted, c.SAMPLE_SIZE: sample_size}
 
 
 def _no_data(sample_size: int) -> dict[str, Any]:
-    return {c.METHOD: "no_data", c.VALUE: None, c.THRESHOLD: None, IS_DRIFTED: False, c.SAMPLE_SIZE: sample_size}
+    return {c.METHOD: "no_data", c.VALUE: None, c.THRESHOLD: None, c.IS_DRIFTED: False, c.SAMPLE_SIZE: sample_size}
 
 
 def _page(table: str) -> str:
@@ -230,5 +228,5 @@ def _sections(inputs: ReportInputs, drift: pl.DataFrame, verdicts: pl.DataFrame)
     since = inputs.reference_as_of.isoformat() if inputs.reference_as_of else "nothing: this is the first"
     return [
         Section("Verdicts", f"Compared with {since}.", verdicts.drop(c.AS_OF, c.REPORT), links=written),
-        Section("Features", "Distances over a hashed sample.", drift.drop(c.AS_OF, REFERENCE_AS_OF)),
+        Section("Features", "Distances over a hashed sample.", drift.drop(c.AS_OF, c.REFERENCE_AS_OF)),
     ]

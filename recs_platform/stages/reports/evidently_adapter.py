@@ -1,4 +1,4 @@
-"""The only module that imports Evidently and the only one that makes pandas frames. Thresholds are set elsewhere."""
+"""The only module that imports Evidently and the only one that makes pandas frames. Thresholds are in `drift`."""
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false

@@ -1,4 +1,4 @@
-"""Exposure of items: which share of the places in lists each popularity tier gets. Service to users is in `quality`."""
+"""Exposure of items: the share of list positions that each popularity tier gets. Service to users is in `quality`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ VS_INTERACTIONS = "exposure_share_vs_interactions"
 VS_CATALOGUE = "exposure_share_vs_catalogue"
 HEAD, TORSO, TAIL, UNSEEN = "head", "torso", "tail", "never_interacted"
 TIERS = (HEAD, TORSO, TAIL, UNSEEN)
-INTERACTION_COUNT = "interaction_count"
 TIER = "tier"
 _ITEMS = "items"
 
@@ -35,21 +34,21 @@ class ExposureConfig(BaseModel):
     tail_share: Annotated[float, Field(gt=0, lt=1, description="share of interactions that the tail's items make")] = (
         0.2
     )
-    head_ratio_max: Annotated[float, Field(gt=0, description="places over interactions of the head: warn above")] = 2.0
-    tail_ratio_min: Annotated[float, Field(ge=0, description="places over interactions of the tail: warn below")] = 0.5
+    head_ratio_max: Annotated[float, Field(gt=0, description="positions per interaction, head: warn above")] = 2.0
+    tail_ratio_min: Annotated[float, Field(ge=0, description="positions per interaction, tail: warn below")] = 0.5
     unseen_ratio_min: Annotated[
-        float, Field(ge=0, description="places over catalogue share of items without interactions: warn below")
+        float, Field(ge=0, description="positions over catalogue share of items without interactions: warn below")
     ] = 0.05
-    users_min: Annotated[int, Field(ge=2, description="fewer lists say nothing: no_data")] = 30
+    users_min: Annotated[int, Field(ge=2, description="fewer lists: no_data")] = 30
 
     def limits(self, metric: str, tier: str) -> tuple[float, float]:
-        """Least and greatest ratio of exposure to its reference; (0, inf) where nothing is asked."""
-        asked = {
+        """Least and greatest ratio of exposure to its reference; (0, inf) where there is no limit."""
+        limits = {
             (VS_INTERACTIONS, HEAD): (0.0, self.head_ratio_max),
             (VS_INTERACTIONS, TAIL): (self.tail_ratio_min, float("inf")),
             (VS_CATALOGUE, UNSEEN): (self.unseen_ratio_min, float("inf")),
         }
-        return asked.get((metric, tier), (0.0, float("inf")))
+        return limits.get((metric, tier), (0.0, float("inf")))
 
 
 def assign_tiers(item_counts: pl.DataFrame, config: ExposureConfig) -> pl.DataFrame:
@@ -60,8 +59,8 @@ def assign_tiers(item_counts: pl.DataFrame, config: ExposureConfig) -> pl.DataFr
     """
     import polars as pl
 
-    ordered = item_counts.sort([INTERACTION_COUNT, c.ITEM_ID], descending=[True, False])
-    count = pl.col(INTERACTION_COUNT).cast(pl.Int64)
+    ordered = item_counts.sort([c.INTERACTION_COUNT, c.ITEM_ID], descending=[True, False])
+    count = pl.col(c.INTERACTION_COUNT).cast(pl.Int64)
     before = (count.cum_sum() - count) / count.sum()
     tier = (
         pl.when(count == 0)
@@ -78,10 +77,10 @@ def assign_tiers(item_counts: pl.DataFrame, config: ExposureConfig) -> pl.DataFr
 def exposure_rows(
     lists: pl.DataFrame, item_counts: pl.DataFrame, *, seed: int, config: ExposureConfig
 ) -> list[dict[str, Any]]:
-    """Rows of `reports.bias`, dimension `exposure`: each tier's share of places, held against two references.
+    """Rows of `reports.bias`, dimension `exposure`: each tier's share of list positions, held against two references.
 
     One metric compares with the tier's share of interactions, the other with its share of the catalogue; within each
-    the values sum to 1, and so do the references. Every place counts the same. Items in lists that `item_counts`
+    the values sum to 1, and so do the references. Every position counts the same. Items in lists that `item_counts`
     lacks have no interactions. The verdict needs the whole interval beyond the limit; a tier with an empty reference
     is not judged. No lists: one row of `no_data`.
     """
@@ -90,8 +89,8 @@ def exposure_rows(
     if lists.is_empty():
         return [_row(VS_INTERACTIONS, "no_data", "no_data")]
     tiers = assign_tiers(_whole_catalogue(lists, item_counts), config)
-    users, places = _places(lists, tiers)
-    found = cluster_intervals(users.to_numpy(), places.to_numpy(), seed=seed)
+    users, positions = _positions(lists, tiers)
+    found = cluster_intervals(users.to_numpy(), positions.to_numpy(), seed=seed)
     measured = {
         tier: (float(found.value[j]), float(found.low[j]), float(found.high[j])) for j, tier in enumerate(TIERS)
     }
@@ -117,13 +116,13 @@ def _judged(
 def _whole_catalogue(lists: pl.DataFrame, item_counts: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
-    counted = item_counts.select(c.ITEM_ID, pl.col(INTERACTION_COUNT).cast(pl.Int64))
+    counted = item_counts.select(c.ITEM_ID, pl.col(c.INTERACTION_COUNT).cast(pl.Int64))
     uncounted = lists.select(c.ITEM_ID).unique().join(counted, on=c.ITEM_ID, how="anti")
-    return pl.concat([counted, uncounted.with_columns(pl.lit(0, pl.Int64).alias(INTERACTION_COUNT))])
+    return pl.concat([counted, uncounted.with_columns(pl.lit(0, pl.Int64).alias(c.INTERACTION_COUNT))])
 
 
-def _places(lists: pl.DataFrame, tiers: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
-    """A code of the user and a 0/1 column a tier, one row a place in a list."""
+def _positions(lists: pl.DataFrame, tiers: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+    """A code of the user and a 0/1 column a tier, one row per position of a list."""
     import polars as pl
 
     joined = lists.select(c.USER_ID, c.ITEM_ID).join(tiers, on=c.ITEM_ID, how="left").sort(c.USER_ID, c.ITEM_ID)
@@ -135,8 +134,8 @@ def _references(tiers: pl.DataFrame) -> dict[str, dict[str, tuple[float, int]]]:
     """Metric to tier to (fair share, items in the tier)."""
     import polars as pl
 
-    counted = tiers.group_by(TIER).agg(pl.col(INTERACTION_COUNT).sum(), pl.len().alias(_ITEMS))
-    found = {row[TIER]: (int(row[INTERACTION_COUNT]), int(row[_ITEMS])) for row in counted.iter_rows(named=True)}
+    counted = tiers.group_by(TIER).agg(pl.col(c.INTERACTION_COUNT).sum(), pl.len().alias(_ITEMS))
+    found = {row[TIER]: (int(row[c.INTERACTION_COUNT]), int(row[_ITEMS])) for row in counted.iter_rows(named=True)}
     pairs = {tier: found.get(tier, (0, 0)) for tier in TIERS}
     interactions, items = (max(1, sum(pair[j] for pair in pairs.values())) for j in (0, 1))
     return {

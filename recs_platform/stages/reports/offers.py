@@ -1,4 +1,4 @@
-"""What candidate sources offer, counted: overlap, coverage, users served; and indexes in figures. Judges nothing.
+"""What candidate sources offer, counted: overlap, coverage, users served; and index sizes. Verdicts are in `retrieval`.
 
 Counts come by the set of sources that offered a row, of which there are few, however many rows there are.
 """
@@ -91,11 +91,11 @@ def offer_rows(offers: Offers) -> Iterator[dict[str, Any]]:
     """
     sources = offers.sources
     rows, users, items = (_totals(frame, sources) for frame in (offers.rows, offers.users, offers.items))
-    for place, source in enumerate((ALL, *sources)):
-        served = int(users[place])
-        yield _row(ROWS_PER_USER, source, int(rows[place]) / served if served else 0.0, served)
+    for position, source in enumerate((ALL, *sources)):
+        served = int(users[position])
+        yield _row(ROWS_PER_USER, source, int(rows[position]) / served if served else 0.0, served)
         if offers.eligible_items:
-            yield _row(COVERAGE, source, int(items[place]) / offers.eligible_items, offers.eligible_items)
+            yield _row(COVERAGE, source, int(items[position]) / offers.eligible_items, offers.eligible_items)
         if offers.known_users:
             yield _row(USERS_SERVED, source, served / offers.known_users, offers.known_users)
     yield from _shared_rows(offers, sources)

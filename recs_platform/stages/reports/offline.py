@@ -1,6 +1,6 @@
 """Offline metrics: means and intervals over held-out users, and whether the final lists beat what they are made from.
 
-Scoring lists against held-out events is not done here: it comes in as one value a user and window.
+The input is one value per user and window, scored in `pipeline.training.evaluation`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class OfflineConfig(BaseModel):
     best_source_margin: Annotated[
         float, Field(ge=0, le=1, description="share of the best source's ndcg that the final lists may lack")
     ] = 0.05
-    users_min: Annotated[int, Field(ge=2, description="fewer held-out users say nothing: no_data")] = 30
+    users_min: Annotated[int, Field(ge=2, description="fewer held-out users: no_data")] = 30
 
 
 def summarize_metrics(
@@ -198,7 +198,7 @@ def _list_rows(lists: pl.DataFrame, user_metrics: pl.DataFrame, *, horizon_days:
 
 
 def chosen_protocol(user_metrics: pl.DataFrame) -> str | None:
-    """The protocol that a report of one number tells: `global`, else `per_user`, else the first by name; None if none.
+    """The protocol of reports that show one number: `global`, else `per_user`, else the first by name; None if none.
 
     `user_metrics` has a column protocol.
     """

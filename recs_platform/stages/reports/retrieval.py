@@ -45,7 +45,7 @@ class RetrievalReportConfig(BaseModel):
     recall_fall: Annotated[
         float, Field(gt=0, le=1, description="warn when the whole interval is below this share of the last recall")
     ] = 0.8
-    users_min: Annotated[int, Field(ge=2, description="fewer held-out user windows say nothing: no_data")] = 30
+    users_min: Annotated[int, Field(ge=2, description="fewer held-out user windows: no_data")] = 30
     coverage_min: Annotated[
         float, Field(ge=0, le=1, description="least share of the items that so many candidates could cover at most")
     ] = 0.1
@@ -63,8 +63,8 @@ def measure_retrieval(
     """Rows of `reports.retrieval`, ordered by metric, source, segment, other_source, share.
 
     `user_metrics` has the columns of `reports.user_metrics`, `user_segments` user_id, segment_name, one row a user.
-    candidate_recall is told of one protocol, see `chosen_protocol`, with intervals that draw users. There are no rows
-    of what was not measured.
+    candidate_recall is reported for one protocol, see `chosen_protocol`; its intervals resample users. What was not
+    measured has no rows.
     """
     counted = [*offer_rows(facts.offers), *index_rows(facts.indexes)]
     recall = _recall_rows(user_metrics, user_segments, as_of=as_of, horizon_days=horizon_days, seed=seed)
@@ -123,34 +123,34 @@ def _judge_recall(found: dict[str, dict[str, Any]], earlier: pl.DataFrame, confi
 
 
 def _judge_sources(found: dict[str, dict[str, Any]], facts: RetrievalFacts) -> Judgement:
-    """A source that never had anything to go by is named; one that has fallen silent is worth a look."""
+    """Sources without any candidate are named; one that had candidates in the previous as-of is a warning."""
     offers = facts.offers
     if not (offers.enabled and offers.known_users and offers.eligible_items):
-        return Judgement(SOURCES_SUBJECT, "no_data", f"{len(offers.enabled)} sources, {_said(offers)}.")
-    silent = [source for source in offers.enabled if not found[source][c.VALUE]]
-    fallen = sorted(set(silent) & _spoke(facts.earlier))
+        return Judgement(SOURCES_SUBJECT, "no_data", f"{len(offers.enabled)} sources, {_describe(offers)}.")
+    empty = [source for source in offers.enabled if not found[source][c.VALUE]]
+    emptied = sorted(set(empty) & _had_candidates(facts.earlier))
     text = (
-        f"{len(silent)} of {len(offers.enabled)} offer nobody anything{': ' if silent else ''}{', '.join(silent)}; "
-        f"{len(fallen)} of them did as of the instant before{': ' if fallen else ''}{', '.join(fallen)}."
+        f"{len(empty)} of {len(offers.enabled)} offer no candidates{': ' if empty else ''}{', '.join(empty)}; "
+        f"{len(emptied)} of them did at the previous as-of{': ' if emptied else ''}{', '.join(emptied)}."
     )
-    return Judgement(SOURCES_SUBJECT, "warn" if fallen else "pass", text, float(len(fallen)), 0.0, offers.known_users)
+    return Judgement(SOURCES_SUBJECT, "warn" if emptied else "pass", text, float(len(emptied)), 0.0, offers.known_users)
 
 
-def _spoke(earlier: pl.DataFrame) -> set[str]:
-    """Sources that offered something as of the last instant before."""
+def _had_candidates(earlier: pl.DataFrame) -> set[str]:
+    """Sources that offered candidates at the previous as-of."""
     import polars as pl
 
     rows = earlier.filter(pl.col(c.AS_OF) == pl.col(c.AS_OF).max(), metric=ROWS_PER_USER, segment=EVERYONE)
     return set(rows.filter(pl.col(c.VALUE) > 0)[c.SOURCE])
 
 
-def _said(offers: Offers) -> str:
+def _describe(offers: Offers) -> str:
     return f"{offers.known_users} known users and {offers.eligible_items} eligible items"
 
 
 def _judge_coverage(found: dict[str, dict[str, Any]], offers: Offers, config: RetrievalReportConfig) -> Judgement:
     if not (offers.known_users and offers.eligible_items):
-        return Judgement(COVERAGE, "no_data", f"{_said(offers)}.")
+        return Judgement(COVERAGE, "no_data", f"{_describe(offers)}.")
     value = float(found[ALL][c.VALUE])
     limit = config.coverage_min * min(offers.eligible_items, offers.row_count) / offers.eligible_items
     passed = value >= limit and offers.row_count > 0

@@ -61,14 +61,14 @@ def sections(retrieval: pl.DataFrame, facts: RetrievalFacts, verdicts: pl.DataFr
 def _recall_section(retrieval: pl.DataFrame, sources: Sequence[str]) -> Section:
     found = retrieval.filter(metric=CANDIDATE_RECALL)
     everyone = found.filter(source=ALL, segment=EVERYONE)
-    said = "Nobody's events were held out."
+    text = "No events were held out."
     for row in everyone.iter_rows(named=True):
-        said = (
+        text = (
             f"Share of what {row[c.SAMPLE_SIZE]} held-out user windows went on to consume that is among their "
-            f"candidates; protocol {row[c.PROTOCOL]}. A source is told with those of its candidates that were kept."
+            f"candidates; protocol {row[c.PROTOCOL]}. A source is measured by those of its candidates that were kept."
         )
     return Section(
-        "Recall by source and segment", said, figure=_pairs(found, c.SOURCE, c.SEGMENT, [ALL, *sources], "source")
+        "Recall by source and segment", text, figure=_pairs(found, c.SOURCE, c.SEGMENT, [ALL, *sources], "source")
     )
 
 
@@ -83,8 +83,8 @@ def _pairs(found: pl.DataFrame, row: str, column: str, order: Sequence[str], cor
 
 def _ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
     """Names in `order`, then the others by name."""
-    places = {name: place for place, name in reversed([*enumerate(order)])}
-    return sorted(set(names), key=lambda name: (places.get(name, len(places)), name))
+    positions = {name: position for position, name in reversed([*enumerate(order)])}
+    return sorted(set(names), key=lambda name: (positions.get(name, len(positions)), name))
 
 
 def _offers_section(retrieval: pl.DataFrame, facts: RetrievalFacts) -> Section:
@@ -94,13 +94,13 @@ def _offers_section(retrieval: pl.DataFrame, facts: RetrievalFacts) -> Section:
     cells = {
         (source, metrics[metric]): value for source, metric, value in found.select(c.SOURCE, c.METRIC, c.VALUE).rows()
     }
-    said = (
+    text = (
         f"{offered.row_count:,} candidates for {offered.known_users:,} known users, of {offered.eligible_items:,} "
         "eligible items. Only from here: candidates that no other source offers."
     )
     columns = [(name, form) for _, name, form in _OFFERS]
     figure = bar_table([ALL, *offered.sources], columns, cells, corner="source") if cells else ""
-    return Section("Coverage and reach", said, figure=figure)
+    return Section("Coverage and reach", text, figure=figure)
 
 
 def _index_section(retrieval: pl.DataFrame) -> Section:
@@ -111,9 +111,9 @@ def _index_section(retrieval: pl.DataFrame) -> Section:
         return Section("Indexes", "No source has vectors.")
     audited = pl.concat_str(pl.lit("recall at "), (100 * pl.col(SHARE)).round(2).cast(pl.String), pl.lit(" % of items"))
     names = {INDEX_ITEMS: "items", INDEX_MEGABYTES: "megabytes"}
-    told = pl.when(pl.col(SHARE).is_null()).then(pl.col(c.METRIC).replace(names)).otherwise(audited)
+    labels = pl.when(pl.col(SHARE).is_null()).then(pl.col(c.METRIC).replace(names)).otherwise(audited)
     ordered = found.sort(pl.col(SHARE).fill_null(2.0), c.METRIC, descending=[True, False])
-    table = ordered.with_columns(told.alias(c.METRIC)).pivot(on=c.METRIC, index=c.SOURCE, values=c.VALUE)
+    table = ordered.with_columns(labels.alias(c.METRIC)).pivot(on=c.METRIC, index=c.SOURCE, values=c.VALUE)
     return Section(
         "Indexes",
         "Size of each vector index, and what its searches find of the true best with a share of the items allowed.",
@@ -131,8 +131,8 @@ def _time_section(retrieval: pl.DataFrame, facts: RetrievalFacts) -> Section:
         for metric, title, form in _OVER_TIME
     ]
     n = least[c.AS_OF].n_unique()
-    said = f"The last {n} as-ofs, this one included." if n > 1 else "This as-of is the first that was measured."
-    return Section("Over time", said, _over_time(least.filter(source=ALL)), figure="\n".join(charts))
+    text = f"The last {n} as-ofs, this one included." if n > 1 else "This as-of is the first that was measured."
+    return Section("Over time", text, _over_time(least.filter(source=ALL)), figure="\n".join(charts))
 
 
 def _over_time(rows: pl.DataFrame) -> pl.DataFrame:

@@ -1,7 +1,4 @@
-"""A release's reports in a line each: how good the lists are beside popularity and the best source, and the verdicts.
-
-What is measured and judged is the reports' work.
-"""
+"""A release's reports in one line each: quality against popularity and the best source, and the verdicts."""
 
 from __future__ import annotations
 
@@ -24,15 +21,15 @@ _NAMES_SHOWN = 4
 def quality(metrics: pl.DataFrame) -> dict[str, Any] | None:
     """NDCG of the final lists, of popularity and of the best source, with intervals; None where nothing was measured.
 
-    `metrics` are rows of reports.offline_metrics of one as-of. The protocol is the one that a report of one number
-    tells. A model that was not measured is None; the best source is the highest mean, ties by name.
+    `metrics` are rows of reports.offline_metrics of one as-of. The protocol is that of reports with one
+    number. A model that was not measured is None; the best source is the highest mean, ties by name.
     """
     import polars as pl
 
     ndcg = metrics.filter((pl.col(c.METRIC) == NDCG) & (pl.col(c.SEGMENT) == EVERYONE) & pl.col(c.VALUE).is_not_null())
-    is_told = pl.col(c.PROTOCOL).is_in([chosen_protocol(ndcg)])
-    told = ndcg.filter(is_told).sort(c.VALUE, c.MODEL, descending=[True, False])
-    by_model = {row[c.MODEL]: row for row in told.iter_rows(named=True)}
+    is_reported = pl.col(c.PROTOCOL).is_in([chosen_protocol(ndcg)])
+    reported = ndcg.filter(is_reported).sort(c.VALUE, c.MODEL, descending=[True, False])
+    by_model = {row[c.MODEL]: row for row in reported.iter_rows(named=True)}
     final = by_model.get(FINAL)
     if final is None:
         return None
@@ -50,7 +47,7 @@ def _measured(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def quality_sentence(found: Mapping[str, Any], users_min: int = OfflineConfig().users_min) -> str:
-    """The same in words; fewer held-out user windows than `users_min` are said to be too few."""
+    """The same in words; fewer held-out user windows than `users_min` are named as too few."""
     final, popularity, best = (found[name] for name in (FINAL, POPULARITY, BEST_SOURCE))
     parts = [f"NDCG@{found[c.K]} of the final lists {_number(final)}"]
     parts += [f"popularity {_beside(popularity, final)}"] if popularity else []
@@ -60,12 +57,12 @@ def quality_sentence(found: Mapping[str, Any], users_min: int = OfflineConfig().
         parts.append(f"best source {best[c.MODEL]} {_beside(best, final)}")
     protocol: str = found[c.PROTOCOL]
     how = _HELD_OUT.get(protocol, protocol).format(found[c.HORIZON_DAYS])
-    few = f", fewer than the {users_min} that say something" if found[c.N_USERS] < users_min else ""
+    few = f", fewer than {users_min}, too few to compare" if found[c.N_USERS] < users_min else ""
     return f"{', '.join(parts)}; {found[c.N_USERS]} user windows{few}, held out: {how}"
 
 
 def verdict_counts(verdicts: pl.DataFrame) -> dict[str, int]:
-    """How many judgements came to each verdict, gravest last; rows of reports.verdicts of one as-of."""
+    """How many judgements came to each verdict, most severe last; rows of reports.verdicts of one as-of."""
     given: Sequence[str] = verdicts[c.VERDICT].to_list()
     return {verdict: given.count(verdict) for verdict in SEVERITY}
 

@@ -1,4 +1,4 @@
-"""What re-ranking knows beside the ranked rows, and what it returns."""
+"""The input of re-ranking beside the ranked rows, and its result."""
 
 from dataclasses import dataclass, field
 

@@ -1,11 +1,10 @@
-"""Evidence: for each recommended item the most personal true fact. It is put in words in `reasons`."""
+"""Evidence: for each recommended item the most personal true fact. Its wording is in `reasons`."""
 
 from dataclasses import dataclass
 
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.stages.reranking.popularity import USER_COUNT
 
 KIND = "reason_kind"
 BASIS_ITEM_ID = "basis_item_id"
@@ -32,7 +31,7 @@ _IS_MOST = "_is_tied"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What may be said, all of it before the as-of.
+    """What a reason may use, all of it before the as-of.
 
     Attributes:
         history: `user_id`, `item_id`, `event_type`, `occurred_us`, `weight`: interactions of the lists' users.
@@ -67,14 +66,14 @@ def find_evidence(lists: pl.DataFrame, evidence: Evidence, users_min: int = USER
     counts = (
         (evidence.segment_popularity, [c.SEGMENT_ID, c.ITEM_ID], SEGMENT_COUNT),
         (evidence.country_popularity, [c.COUNTRY, c.ITEM_ID], COUNTRY_COUNT),
-        (evidence.popularity, [c.ITEM_ID], USER_COUNT),
+        (evidence.popularity, [c.ITEM_ID], c.USER_COUNT),
     )
     rows = _left(lists, items, [c.ITEM_ID])
     rows = _left(rows, users.select(c.USER_ID, c.COUNTRY, c.SEGMENT_ID), [c.USER_ID])
     rows = _left(rows, _nearest_chosen(lists, chosen, evidence.neighbours, codes), [c.USER_ID, c.ITEM_ID])
     rows = _left(rows, _tastes(chosen, items, codes), [c.USER_ID, c.CATEGORY])
     for frame, keys, name in counts:
-        rows = _left(rows, frame.select(*keys, pl.col(USER_COUNT).alias(name)), keys)
+        rows = _left(rows, frame.select(*keys, pl.col(c.USER_COUNT).alias(name)), keys)
     return rows.with_columns(
         pl.when(pl.col(BASIS_ITEM_ID).is_not_null())
         .then(pl.lit("neighbour"))
@@ -84,9 +83,9 @@ def find_evidence(lists: pl.DataFrame, evidence: Evidence, users_min: int = USER
         .then(pl.lit("segment"))
         .when(pl.col(COUNTRY_COUNT) >= users_min)
         .then(pl.lit("country"))
-        .when(pl.col(USER_COUNT) >= users_min)
+        .when(pl.col(c.USER_COUNT) >= users_min)
         .then(pl.lit("popularity"))
-        .when(pl.col(USER_COUNT) > 0)
+        .when(pl.col(c.USER_COUNT) > 0)
         .then(pl.lit("few"))
         .otherwise(pl.lit("new"))
         .alias(KIND)

@@ -36,8 +36,8 @@ def load_own_rules(folder: Path) -> OwnRules:
         try:
             rule = _read(path, taken)
             _try(rule)
-        except Exception as error:  # noqa: BLE001 - the code is the operator's: whatever it raises is told, not raised
-            broken[path.name] = _told(path, error)
+        except Exception as error:  # noqa: BLE001 - the code is the operator's: whatever it raises is reported, not raised
+            broken[path.name] = _message(path, error)
             continue
         taken.add(rule.name)
         rules.append(rule)
@@ -117,7 +117,7 @@ def _require_row_by_row(rule: Filter, ranked: pl.DataFrame, kept: pl.DataFrame, 
         )
 
 
-def _told(path: Path, error: Exception) -> str:
+def _message(path: Path, error: Exception) -> str:
     """The fault with the line of the file at which it arose, where there is one."""
     if isinstance(error, SyntaxError):
         return f"{path}:{error.lineno}: {error.msg}"

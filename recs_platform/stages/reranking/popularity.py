@@ -1,10 +1,8 @@
-"""Counting: how many users of a group chose an item. What is made of the counts (a reason, a list) is elsewhere."""
+"""Counting: how many users of a group chose an item. `reasons` and `fallback` use the counts."""
 
 import polars as pl
 
 from recs_platform.contracts import columns as c
-
-USER_COUNT = "user_count"
 
 
 def item_popularity(history: pl.DataFrame, since_us: int | None = None) -> pl.DataFrame:
@@ -32,4 +30,4 @@ def _positives(history: pl.DataFrame, since_us: int | None) -> pl.DataFrame:
 
 
 def _count(pairs: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    return pairs.group_by(keys).agg(pl.len().cast(pl.Int64).alias(USER_COUNT)).sort(keys)
+    return pairs.group_by(keys).agg(pl.len().cast(pl.Int64).alias(c.USER_COUNT)).sort(keys)

@@ -6,7 +6,7 @@ import recs_platform.stages.reranking.evidence as e
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import EventType
 from recs_platform.stages.reranking.evidence import Evidence, find_evidence
-from recs_platform.stages.reranking.popularity import USER_COUNT, group_popularity, item_popularity
+from recs_platform.stages.reranking.popularity import group_popularity, item_popularity
 
 __all__ = ["add_reasons", "group_popularity", "item_popularity"]
 
@@ -96,7 +96,7 @@ def _sentence(window_days: int) -> pl.Expr:
         .when(pl.col(e.KIND) == "country")
         .then(pl.format(f"popular in {{}}: {{}} {window}", c.COUNTRY, _users(e.COUNTRY_COUNT)))
         .when(pl.col(e.KIND) == "popularity")
-        .then(pl.format("popular: {} so far", _users(USER_COUNT)))
+        .then(pl.format("popular: {} so far", _users(c.USER_COUNT)))
         .when(pl.col(e.KIND) == "few")
         .then(_published("chosen by few so far: published {}", "chosen by few so far"))
         .otherwise(

@@ -1,4 +1,4 @@
-"""Violations: rows of lists that break a promise, and lists that are not complete."""
+"""Violations: rows of lists that break a rule, and incomplete lists."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def violations(result: RerankResult, context: RerankContext, filters: Sequence[F
 
 
 def incomplete_lists(result: RerankResult, context: RerankContext) -> pl.DataFrame:
-    """Users without k distinct items at ranks 1 to k of whom short_lists says nothing."""
+    """Users without k distinct items at ranks 1 to k who are not in short_lists."""
     made = result.lists.group_by(c.USER_ID).agg(
         pl.len().alias("rows"),
         pl.col(c.ITEM_ID).n_unique().alias("items"),

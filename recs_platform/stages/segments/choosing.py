@@ -1,4 +1,4 @@
-"""Which trial the segments are made by, and a sentence on each that was tried. Nothing is fitted here but refits."""
+"""The choice of one clustering trial, with a reason for each. The trials themselves are in `trials`."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ SCORE_DECIMALS = 2  # smaller differences than this are the sample's, not the tr
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The trial taken, None where one cluster is all that can be told apart, with the rows of cluster_trials."""
+class ClusteringChoice:
+    """The chosen trial, None where all users are one cluster, with the rows of cluster_trials."""
 
     chosen: Scored | None
     reason: str
     rows: pl.DataFrame
 
 
-def choose_trial(scored: Sequence[Scored], config: SegmentConfig, stability_of: Callable[[Scored], float]) -> Choice:
+def choose_trial(
+    scored: Sequence[Scored], config: SegmentConfig, stability_of: Callable[[Scored], float]
+) -> ClusteringChoice:
     """Of the trials that qualify, the one with the best silhouette, ties by Davies-Bouldin, then fewest clusters.
 
     A trial qualifies with 2 to `clusters_max` clusters, noise at most `noise_max`, no cluster under `min_share` and a
-    stability of at least `stability_min`. Stability is dear: it is measured in that order until a trial has enough of
-    it, for at most `stability_trials`. Where none qualifies, everybody is one cluster.
+    stability of at least `stability_min`. Stability is expensive: it is measured in that order until a trial has
+    enough of it, for at most `stability_trials`. Where none qualifies, everybody is one cluster.
     """
     faults = {each.number: _fault(each, config) for each in scored}
     ordered = sorted((each for each in scored if not faults[each.number]), key=_order)
@@ -55,12 +57,13 @@ def choose_trial(scored: Sequence[Scored], config: SegmentConfig, stability_of: 
         for each in scored
     ]
     one = _one_cluster_row(is_chosen=chosen is None, reason=_why_not_one(chosen) if chosen else reason)
-    return Choice(chosen, reason, _frame([one, *rows]))
+    return ClusteringChoice(chosen, reason, _frame([one, *rows]))
 
 
-def choose_one_cluster(reason: str, *, cluster_count: int = 1) -> Choice:
+def choose_one_cluster(reason: str, *, cluster_count: int = 1) -> ClusteringChoice:
     """The choice where nothing can be tried."""
-    return Choice(None, reason, _frame([_one_cluster_row(is_chosen=True, reason=reason, cluster_count=cluster_count)]))
+    row = _one_cluster_row(is_chosen=True, reason=reason, cluster_count=cluster_count)
+    return ClusteringChoice(None, reason, _frame([row]))
 
 
 def _fault(scored: Scored, config: SegmentConfig) -> str:
@@ -90,7 +93,7 @@ def _why_not(scored: Scored, faults: dict[int, str], chosen: Scored | None) -> s
 
 
 def _why_not_one(chosen: Scored) -> str:
-    return f"trial {chosen.number} tells users apart"
+    return f"trial {chosen.number} separates users"
 
 
 def _row(scored: Scored, stability: float | None, is_chosen: bool, reason: str) -> dict[str, object]:

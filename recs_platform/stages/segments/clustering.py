@@ -1,4 +1,4 @@
-"""Users into behavioural segments: features in; members, trials and the fitted segmenter out. Writes nothing."""
+"""Users into behavioural segments: features in; members, trials and the fitted segmenter out."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.threads import limited
-from recs_platform.stages.segments.choosing import Choice, choose_one_cluster, choose_trial
+from recs_platform.stages.segments.choosing import ClusteringChoice, choose_one_cluster, choose_trial
 from recs_platform.stages.segments.components import Components, Labels, Vector
 from recs_platform.stages.segments.naming import name_clusters
 from recs_platform.stages.segments.profiles import Profiles, profile_clusters
 from recs_platform.stages.segments.scaling import Matrix, Measure, fit_measures, read_matrix, scale
 from recs_platform.stages.segments.segmenter import NO_SEGMENT, NO_SEGMENT_NAME, Cluster, Segmenter
 from recs_platform.stages.segments.sklearn_adapter import CLUSTERING_LIBRARY
-from recs_platform.stages.segments.space import Space, fit_space
+from recs_platform.stages.segments.space import FeatureSpace, fit_space
 from recs_platform.stages.segments.stability import Previous, canonical_order, first_numbers, match_numbers
 from recs_platform.stages.segments.trials import one_cluster, plan_trials, score_trials, stability
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from recs_platform.stages.segments.config import SegmentConfig
     from recs_platform.stages.segments.scaling import FittedMeasure
-
-EVENT_COUNT = "event_count"
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Segmentation:
     """
 
     members: pl.DataFrame
-    choice: Choice
+    choice: ClusteringChoice
     profiles: Profiles
     segmenter: Segmenter
     active: pl.DataFrame
@@ -74,16 +72,16 @@ def segment_users(
 
     with limited(1, CLUSTERING_LIBRARY):
         ordered = features.sort(c.USER_ID)
-        active = ordered.filter(pl.col(EVENT_COUNT) > 0)
+        active = ordered.filter(pl.col(c.EVENT_COUNT) > 0)
         values = read_matrix(active, [measure.name for measure in measures])
         fit = _fit(values, measures, config, seed)
-        segmenter, places = _numbered(fit, values, active[c.USER_ID], previous)
+        segmenter, labels = _numbered(fit, values, active[c.USER_ID], previous)
         ids = [cluster.segment_id for cluster in segmenter.clusters]
-        profiles = profile_clusters(values, segmenter.names, places, ids)
+        profiles = profile_clusters(values, segmenter.names, labels, ids)
         names = name_clusters(profiles.z, ids, segmenter.names)
-        noise = segmenter.components.is_noise(fit.points, places)
+        noise = segmenter.components.is_noise(fit.points, labels)
         return Segmentation(
-            members=_members(ordered, active, places, noise, ids, names),
+            members=_members(ordered, active, labels, noise, ids, names),
             choice=fit.choice,
             profiles=profiles,
             segmenter=segmenter,
@@ -91,7 +89,7 @@ def segment_users(
             values=values,
             sampled=Sampled(
                 fit.points[fit.sample],
-                [ids[place] for place in places[fit.sample]],
+                [ids[label] for label in labels[fit.sample]],
                 None if fit.choice.chosen is None else fit.choice.chosen.silhouettes,
             ),
         )
@@ -102,8 +100,8 @@ class _Fit:
     """What was fitted, before clusters have numbers: `points` and `scaled` of all active users, rows of the sample."""
 
     measures: list[FittedMeasure]
-    space: Space
-    choice: Choice
+    space: FeatureSpace
+    choice: ClusteringChoice
     components: Components
     scaled: Matrix
     points: Matrix
@@ -123,7 +121,7 @@ def _fit(values: Matrix, measures: Sequence[Measure], config: SegmentConfig, see
     return _Fit(fitted, space, choice, components, scaled, points, sample, config)
 
 
-def _choose(fit_points: Matrix, sample: Matrix, config: SegmentConfig, seed: int) -> Choice:
+def _choose(fit_points: Matrix, sample: Matrix, config: SegmentConfig, seed: int) -> ClusteringChoice:
     """The trial to take, or why there is nothing to try."""
     if not len(sample):
         return choose_one_cluster("no user has events: no cluster", cluster_count=0)
@@ -136,7 +134,7 @@ def _choose(fit_points: Matrix, sample: Matrix, config: SegmentConfig, seed: int
 
 
 def _numbered(fit: _Fit, values: Matrix, users: pl.Series, previous: Previous | None) -> tuple[Segmenter, Labels]:
-    """The segmenter, clusters in the order of their numbers, with each active user's place in it."""
+    """The segmenter, clusters in the order of their numbers, with each active user's index among them."""
     components = _without_small(fit.components, fit.points, fit.config.min_share)
     labels = components.assign(fit.points) if len(components) else np.empty(0, dtype=np.int64)
     centers = _means(fit.scaled, labels, len(components))
@@ -145,17 +143,17 @@ def _numbered(fit: _Fit, values: Matrix, users: pl.Series, previous: Previous | 
     if previous is None:
         numbers, last = first_numbers(len(order)), len(order)
     else:
-        columns = {measure.name: values[:, place] for place, measure in enumerate(fit.measures)}
+        columns = {measure.name: values[:, index] for index, measure in enumerate(fit.measures)}
         numbers = match_numbers(previous, users, columns, labels)
         last = max([previous.segmenter.last_number, *numbers])
     clusters = [
-        _cluster(number, components, place, centers[place]) for number, place in zip(numbers, order, strict=True)
+        _cluster(number, components, index, centers[index]) for number, index in zip(numbers, order, strict=True)
     ]
-    by_number = sorted(range(len(clusters)), key=lambda place: numbers[place])
+    by_number = sorted(range(len(clusters)), key=lambda index: numbers[index])
     segmenter = Segmenter(
         measures=tuple(fit.measures),
         space=fit.space,
-        clusters=tuple(clusters[place] for place in by_number),
+        clusters=tuple(clusters[index] for index in by_number),
         last_number=last,
     )
     return segmenter, np.argsort(by_number)[labels] if by_number else labels
@@ -168,7 +166,7 @@ def _without_small(components: Components, points: Matrix, min_share: float) -> 
         smallest = int(np.argmin(sizes))
         if sizes[smallest] >= min_share * len(points):
             break
-        components = components.kept([place for place in range(len(components)) if place != smallest])
+        components = components.kept([index for index in range(len(components)) if index != smallest])
     return components
 
 
@@ -176,30 +174,30 @@ def _means(scaled: Matrix, labels: Labels, count: int) -> Matrix:
     return np.array([scaled[labels == label].mean(axis=0) for label in range(count)]).reshape(count, scaled.shape[1])
 
 
-def _cluster(number: int, components: Components, place: int, center: Vector) -> Cluster:
-    radius = float(components.radii[place])
+def _cluster(number: int, components: Components, index: int, center: Vector) -> Cluster:
+    radius = float(components.radii[index])
     return Cluster(
         number=number,
-        mean=tuple(components.means[place].tolist()),
-        precision=tuple(components.precisions[place].tolist()),
-        log_weight=float(components.log_weights[place]),
+        mean=tuple(components.means[index].tolist()),
+        precision=tuple(components.precisions[index].tolist()),
+        log_weight=float(components.log_weights[index]),
         radius=radius if np.isfinite(radius) else None,
         center=tuple(center.tolist()),
     )
 
 
 def _members(
-    users: pl.DataFrame, active: pl.DataFrame, places: Labels, noise: object, ids: list[str], names: list[str]
+    users: pl.DataFrame, active: pl.DataFrame, labels: Labels, noise: object, ids: list[str], names: list[str]
 ) -> pl.DataFrame:
     """Every user once, by user_id."""
     import polars as pl
 
     clusters = pl.DataFrame(
-        {"place": range(len(ids)), c.SEGMENT_ID: ids, c.SEGMENT_NAME: names},
-        schema={"place": pl.Int64(), c.SEGMENT_ID: pl.String(), c.SEGMENT_NAME: pl.String()},
+        {"label": range(len(ids)), c.SEGMENT_ID: ids, c.SEGMENT_NAME: names},
+        schema={"label": pl.Int64(), c.SEGMENT_ID: pl.String(), c.SEGMENT_NAME: pl.String()},
     )
-    clustered = pl.DataFrame({c.USER_ID: active[c.USER_ID], "place": places, c.IS_NOISE: noise})
-    found = users.select(c.USER_ID).join(clustered, on=c.USER_ID, how="left").join(clusters, on="place", how="left")
+    clustered = pl.DataFrame({c.USER_ID: active[c.USER_ID], "label": labels, c.IS_NOISE: noise})
+    found = users.select(c.USER_ID).join(clustered, on=c.USER_ID, how="left").join(clusters, on="label", how="left")
     return found.select(
         c.USER_ID,
         pl.col(c.SEGMENT_ID).fill_null(NO_SEGMENT),

@@ -1,4 +1,4 @@
-"""Clusters as they assign users: centres, precisions, reach. How they were found is not known here."""
+"""Cluster components that assign users: centres, precisions, radii. They are fitted in `trials`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,9 +41,9 @@ class Components:
             return np.zeros(len(points), dtype=np.bool_)
         return np.sqrt(((points - self.means[labels]) ** 2).sum(axis=1)) > self.radii[labels]
 
-    def kept(self, places: list[int]) -> "Components":
-        """Only the components at these places, in this order."""
-        return Components(self.means[places], self.precisions[places], self.log_weights[places], self.radii[places])
+    def kept(self, indexes: list[int]) -> "Components":
+        """Only the components at these indexes, in this order."""
+        return Components(self.means[indexes], self.precisions[indexes], self.log_weights[indexes], self.radii[indexes])
 
     def _best(self, points: Matrix) -> Labels:
         linear = points @ (self.precisions * self.means).T

@@ -1,4 +1,4 @@
-"""Parameters of the clustering, with their ranges and reasons. What an operator decides comes from the settings."""
+"""Parameters of the clustering, with their ranges and reasons. Operator choices are in `settings`."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ class SegmentConfig(SegmentSettings):
     fit_users: Annotated[int, Field(ge=2, description="users that statistics and centres are fitted on")] = 20_000
     scored_users: Annotated[int, Field(ge=2, description="users trials are scored on: distances of all pairs")] = 4_000
     variance_kept: Annotated[_Share, Field(description="of the scaled features, by the principal components")] = 0.9
-    noise_max: Annotated[_Share, Field(description="a trial that places fewer users does not describe them")] = 0.3
+    noise_max: Annotated[_Share, Field(description="a trial with more noise does not describe the users")] = 0.3
     stability_min: Annotated[
         float, Field(ge=-1, le=1, description="adjusted Rand below which a cut through one cloud is no finding")
     ] = 0.75

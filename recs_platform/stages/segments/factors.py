@@ -1,4 +1,4 @@
-"""Which features tell segments and tastes apart: a small decision tree a target. It explains; it predicts nothing."""
+"""Explanations of segments and favourite categories: one small decision tree per target."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEAF_SHARE, LEAF_MIN = 0.01, 5
 
 @dataclass(frozen=True)
 class Explanation:
-    """A tree: its rules over the features, the share of users it places rightly, and that of the commonest value."""
+    """A tree: its rules over the features, its accuracy, and the share of the commonest value."""
 
     target: str
     rules: str
@@ -38,7 +38,7 @@ def explain_targets(
 ) -> tuple[pl.DataFrame, list[Explanation]]:
     """Rows of segments.segment_factors, and each tree in words.
 
-    `values` (users, features) has no missing value; `targets` have one value a user, null = not asked. At most
+    `values` (users, features) has no missing value; `targets` have one value a user, null = left out. At most
     `users_max` users, drawn by the seed, make a tree; values beyond the twelve commonest are `other`. A target with one
     value only has no tree and no row.
     """
@@ -46,7 +46,7 @@ def explain_targets(
 
     drawn = np.sort(np.random.default_rng(seed).permutation(len(values))[:users_max])
     rows: list[tuple[str, str, float, int]] = []
-    told: list[Explanation] = []
+    explanations: list[Explanation] = []
     with limited(1, CLUSTERING_LIBRARY):
         for target, all_values in targets.items():
             is_known = all_values[drawn].is_not_null().to_numpy()
@@ -57,9 +57,9 @@ def explain_targets(
             tree = grow_tree(values[drawn[is_known]], features, classes.to_list(), leaf_min=leaf_min, seed=seed)
             rows += _importances(target, features, tree)
             commonest = int(classes.value_counts()["count"].max() or 0)  # pyright: ignore[reportArgumentType]
-            told.append(Explanation(target, tree.rules, tree.accuracy, commonest / len(classes), len(classes)))
+            explanations.append(Explanation(target, tree.rules, tree.accuracy, commonest / len(classes), len(classes)))
     schema = {c.TARGET: pl.String(), c.FEATURE: pl.String(), c.IMPORTANCE: pl.Float64(), c.RANK: pl.Int32()}
-    return pl.DataFrame(rows, schema=schema, orient="row"), told
+    return pl.DataFrame(rows, schema=schema, orient="row"), explanations
 
 
 def _classes(values: pl.Series) -> pl.Series:

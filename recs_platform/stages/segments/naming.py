@@ -12,7 +12,7 @@ EVERYBODY, AVERAGE = "All active users", "Average"
 
 @dataclass(frozen=True)
 class Words:
-    """How a high and a low value are said; features of one topic say the same thing, so a name has one of them."""
+    """Phrases for a high and a low value; features of one topic mean the same, so a name has one of them."""
 
     high: str
     low: str
@@ -70,7 +70,7 @@ _WORDS = {
 
 
 def name_clusters(z: Matrix, ids: Sequence[str], features: Sequence[str]) -> list[str]:
-    """A name a cluster, each used once: the two features with the largest |z| that say different things.
+    """A name a cluster, each used once: the two features with the largest |z| of different topics.
 
     `z` is (clusters, features). A name that is taken gets a further feature, and where that does not help, the id.
     """
@@ -86,13 +86,13 @@ def name_clusters(z: Matrix, ids: Sequence[str], features: Sequence[str]) -> lis
 
 
 def _phrases(z: Matrix, features: Sequence[str]) -> list[str]:
-    """What to say of a cluster, most distinctive first, one phrase a topic."""
-    said: dict[str, str] = {}
-    for place in sorted(range(len(features)), key=lambda at: (-abs(round(float(z[at]), 6)), features[at])):
-        words = _words(features[place])
-        if abs(z[place]) >= Z_MIN and words.topic not in said:
-            said[words.topic] = words.high if z[place] > 0 else words.low
-    return list(said.values())
+    """Phrases for a cluster, most distinctive first, one per topic."""
+    phrases: dict[str, str] = {}
+    for index in sorted(range(len(features)), key=lambda at: (-abs(round(float(z[at]), 6)), features[at])):
+        words = _words(features[index])
+        if abs(z[index]) >= Z_MIN and words.topic not in phrases:
+            phrases[words.topic] = words.high if z[index] > 0 else words.low
+    return list(phrases.values())
 
 
 def _words(feature: str) -> Words:

@@ -56,7 +56,7 @@ def _sections(page: SegmentsPage) -> list[Section]:
         Section("Trials", "Every way of clustering that was tried, with the numbers it was judged by.", page.trials),
         Section(
             "Explanations",
-            "A small decision tree for each target. It describes these users; it says nothing of causes.",
+            "A small decision tree for each target. It describes these users, not causes.",
             texts=[_explanation(each) for each in page.explanations],
         ),
     ]

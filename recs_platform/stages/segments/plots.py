@@ -1,4 +1,4 @@
-"""Pictures of the segments as PNG: map, profiles, silhouettes, migrations. What they show is made elsewhere."""
+"""Pictures of the segments as PNG: map, profiles, silhouettes, migrations. The page around them is in `page`."""
 
 # matplotlib's signatures are partly untyped.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -46,8 +46,8 @@ def draw_plots(sampled: Sampled, profiles: pl.DataFrame, moves: Mapping[str, pl.
 def _map(sampled: Sampled) -> bytes:
     """The first two principal components, a colour a segment."""
     figure, axes = _figure(5.6, 4.0)
-    places = sampled.points[:POINTS_MAX]
-    across, up = places[:, 0], places[:, 1] if places.shape[1] > 1 else np.zeros(len(places))
+    points = sampled.points[:POINTS_MAX]
+    across, up = points[:, 0], points[:, 1] if points.shape[1] > 1 else np.zeros(len(points))
     ids = np.array(sampled.segment_ids[:POINTS_MAX])
     for colour, segment_id in enumerate(_ordered(set(sampled.segment_ids))):
         of_it = ids == segment_id

@@ -1,4 +1,4 @@
-"""What clusters are like, and who moved between segments since the as-of before. Pure counting."""
+"""What clusters are like, and who moved between segments since the as-of before."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class Profiles:
     rows: pl.DataFrame
 
 
-def profile_clusters(values: Matrix, features: Sequence[str], places: Labels, ids: Sequence[str]) -> Profiles:
+def profile_clusters(values: Matrix, features: Sequence[str], labels: Labels, ids: Sequence[str]) -> Profiles:
     """Mean of each feature (column of `values`, NaN where missing) over each cluster, against that over all users.
 
     Features without a known value have no row.
     """
     overall, deviation = _mean_and_deviation(values)
-    means = [_mean_and_deviation(values[places == place])[0] for place in range(len(ids))]
+    means = [_mean_and_deviation(values[labels == label])[0] for label in range(len(ids))]
     of_clusters = np.array(means).reshape(len(ids), len(features))
     differences = of_clusters - overall
     z = np.divide(differences, deviation, out=np.zeros_like(differences), where=deviation > 0)
-    sizes = np.bincount(places, minlength=len(ids))
+    sizes = np.bincount(labels, minlength=len(ids))
     return Profiles(np.nan_to_num(z), _rows(features, ids, sizes, of_clusters, overall, z))
 
 
@@ -59,13 +59,13 @@ def _rows(
     import polars as pl
 
     rows: list[tuple[object, ...]] = []
-    for place, segment_id in enumerate(ids):
-        sized: Vector = np.nan_to_num(np.abs(z[place]))
+    for label, segment_id in enumerate(ids):
+        sized: Vector = np.nan_to_num(np.abs(z[label]))
         known = [at for at in range(len(features)) if not np.isnan(overall[at])]
         for rank, at in enumerate(sorted(known, key=lambda at: (-round(float(sized[at]), 9), features[at])), start=1):
-            mean = None if np.isnan(means[place, at]) else float(means[place, at])
-            score = None if mean is None else float(z[place, at])
-            rows.append((segment_id, features[at], mean, float(overall[at]), score, rank, int(sizes[place])))
+            mean = None if np.isnan(means[label, at]) else float(means[label, at])
+            score = None if mean is None else float(z[label, at])
+            rows.append((segment_id, features[at], mean, float(overall[at]), score, rank, int(sizes[label])))
     schema = {
         c.SEGMENT_ID: pl.String(), c.FEATURE: pl.String(), c.MEAN: pl.Float64(), c.OVERALL_MEAN: pl.Float64(),
         c.Z: pl.Float64(), c.RANK: pl.Int32(), c.USER_COUNT: pl.Int64(),

@@ -1,4 +1,4 @@
-"""User features as one scaled matrix: missing values, heavy tails, scales, weights. What is near what is not here."""
+"""User features as one scaled matrix: missing values, heavy tails, scales, weights. Distances are in `space`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Measure:
 
 
 class FittedMeasure(BaseModel):
-    """What scales one feature: fill, clip to [low, high], log1p, minus centre, times factor (0 = says nothing)."""
+    """What scales one feature: fill, clip to [low, high], log1p, minus centre, times factor (0 = constant feature)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,7 +60,7 @@ def read_matrix(frame: pl.DataFrame, names: Sequence[str]) -> Matrix:
 
 def fit_measures(values: Matrix, measures: Sequence[Measure], weights: Mapping[str, float]) -> list[FittedMeasure]:
     """Statistics of each column of `values`; a column without a known value or with one value only gets factor 0."""
-    return [_fit(values[:, place], measure, weights.get(measure.name, 1.0)) for place, measure in enumerate(measures)]
+    return [_fit(values[:, index], measure, weights.get(measure.name, 1.0)) for index, measure in enumerate(measures)]
 
 
 def _fit(column: NDArray[np.float64], measure: Measure, weight: float) -> FittedMeasure:
@@ -103,7 +103,7 @@ def filled(values: Matrix, fitted: Sequence[FittedMeasure]) -> Matrix:
 def scale(values: Matrix, fitted: Sequence[FittedMeasure]) -> Matrix:
     """Scaled and weighted copy of `values`, whose columns are those of `fitted`; no value is missing in it."""
     scaled = filled(values, fitted)
-    for place, each in enumerate(fitted):
-        column = np.clip(scaled[:, place], each.low, each.high)
-        scaled[:, place] = ((np.log1p(column) if each.is_logged else column) - each.center) * each.factor
+    for index, each in enumerate(fitted):
+        column = np.clip(scaled[:, index], each.low, each.high)
+        scaled[:, index] = ((np.log1p(column) if each.is_logged else column) - each.center) * each.factor
     return scaled

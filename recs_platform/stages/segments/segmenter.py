@@ -1,4 +1,4 @@
-"""The fitted segmenter: all that turns user features into segment ids, as it is sealed. Holds no user.
+"""The fitted segmenter: all that turns user features into segment ids, as it is sealed.
 
 Fitting it is the work of `clustering`; keeping ids from one as-of to the next that of `stability`.
 """
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from recs_platform.stages.segments.components import Components, Labels
 from recs_platform.stages.segments.scaling import FittedMeasure, Matrix, filled, scale
-from recs_platform.stages.segments.space import Space
+from recs_platform.stages.segments.space import FeatureSpace
 
 SEGMENTER = "segmenter"
 SEGMENTER_FILE = "segmenter.json"
@@ -42,7 +42,7 @@ class Segmenter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     measures: tuple[FittedMeasure, ...]
-    space: Space
+    space: FeatureSpace
     clusters: tuple[Cluster, ...]
     last_number: int
 
@@ -63,9 +63,9 @@ class Segmenter(BaseModel):
 
 @dataclass(frozen=True)
 class Assigned:
-    """Places in `Segmenter.clusters` of some users, and who of them is noise."""
+    """Indexes in `Segmenter.clusters` of some users, and who of them is noise."""
 
-    places: Labels
+    labels: Labels
     is_noise: NDArray[np.bool_]
 
 
@@ -75,10 +75,10 @@ def segment_id(number: int) -> str:
 
 
 def assign_users(segmenter: Segmenter, values: Matrix) -> Assigned:
-    """Cluster of each user: rows of `values`, whose columns are `segmenter.names`. Nothing is fitted anew."""
+    """Cluster of each user: rows of `values`, whose columns are `segmenter.names`. Nothing is fitted."""
     points = segmenter.space.project(scale(values, segmenter.measures))
-    places = segmenter.components.assign(points)
-    return Assigned(places, segmenter.components.is_noise(points, places))
+    labels = segmenter.components.assign(points)
+    return Assigned(labels, segmenter.components.is_noise(points, labels))
 
 
 def filled_values(segmenter: Segmenter, values: Matrix) -> Matrix:

@@ -1,4 +1,4 @@
-"""The door to scikit-learn and scipy: points in, labels and plain arrays out. Chooses nothing."""
+"""The adapter of scikit-learn and scipy: points in, labels and plain arrays out. Trials are chosen in `choosing`."""
 
 # The types that scikit-learn's signatures are guessed to have are wrong.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -18,7 +18,7 @@ from recs_platform.stages.segments.scaling import Matrix
 CLUSTERING_LIBRARY = "sklearn.cluster"
 STARTS = 3
 TREE_DEPTH = 4
-PRUNED_BELOW = 0.002  # of Gini impurity: a question that gains less is not asked
+PRUNED_BELOW = 0.002  # of Gini impurity: a split that gains less is pruned
 
 
 def k_means(points: Matrix, clusters: int, seed: int) -> Labels:
@@ -46,7 +46,7 @@ def gaussian_mixture(points: Matrix, clusters: int, seed: int) -> Components:
 
 @contextmanager
 def _without_convergence_warnings() -> Generator[None]:
-    """A trial is scored as it is, so nobody needs to be told that it stopped early or found less."""
+    """A trial is scored as it is, so warnings that it stopped early or found less are ignored."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
@@ -116,7 +116,7 @@ def least_cost_pairs(cost: Matrix) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Tree:
-    """A small decision tree: importances by feature, its rules as text, and how many users it places rightly."""
+    """A small decision tree: importances by feature, its rules as text, and its accuracy."""
 
     importances: Vector
     rules: str

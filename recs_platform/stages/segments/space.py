@@ -1,4 +1,4 @@
-"""Principal components of the scaled features: fewer coordinates, nearly the same distances. No clusters here."""
+"""Principal components of the scaled features: fewer coordinates, nearly the same distances."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from recs_platform.stages.segments.scaling import Matrix
 DECIMALS = 6  # what lies behind them is rounding, and may differ between machines
 
 
-class Space(BaseModel):
+class FeatureSpace(BaseModel):
     """The components: `mean` (features), `axes` (components, features), of unit length, `shares` of the variance."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,7 +28,7 @@ class Space(BaseModel):
         return np.round((scaled - np.asarray(self.mean)) @ axes.T, DECIMALS)
 
 
-def fit_space(scaled: Matrix, variance_kept: float) -> Space:
+def fit_space(scaled: Matrix, variance_kept: float) -> FeatureSpace:
     """The fewest components that keep that share of the variance; none where all users are alike.
 
     The largest entry of each axis is positive, so that an axis does not point the other way in another run.
@@ -36,11 +36,11 @@ def fit_space(scaled: Matrix, variance_kept: float) -> Space:
     features = scaled.shape[1]
     mean = scaled.mean(axis=0) if len(scaled) else np.zeros(features)
     if not len(scaled) or not np.any(np.ptp(scaled, axis=0) > 0):
-        return Space(mean=tuple(mean.tolist()), axes=(), shares=())
+        return FeatureSpace(mean=tuple(mean.tolist()), axes=(), shares=())
     variances, axes = _axes(scaled - mean)
     shares = variances / variances.sum()
     kept = min(int(np.searchsorted(np.cumsum(shares), variance_kept)) + 1, len(shares))
-    return Space(
+    return FeatureSpace(
         mean=tuple(mean.tolist()),
         axes=tuple(tuple(axis.tolist()) for axis in axes[:kept]),
         shares=tuple(shares[:kept].tolist()),

@@ -1,4 +1,4 @@
-"""The ways of clustering that are tried, each scored as it would assign users. Which is taken is decided elsewhere."""
+"""Clustering trials: algorithms with parameters, each scored as it would assign users. The choice is in `choosing`."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -74,8 +74,8 @@ def test_at_a_terminal_the_line_lives_to_the_last_step(tmp_path: Path) -> None:
     os.close(ours)
     assert child.wait(timeout=60) == 0
     frames = [frame.strip() for frame in re.split(r"[\r\n]+", CONTROL.sub("", seen.decode())) if "so far" in frame]
-    places = [tuple(map(int, found.groups())) for frame in frames if (found := re.search(r"(\d+) of (\d+)", frame))]
-    assert places == sorted(places)
-    assert places[-1][0] == places[-1][1] > 2
+    numbers = [tuple(map(int, found.groups())) for frame in frames if (found := re.search(r"(\d+) of (\d+)", frame))]
+    assert numbers == sorted(numbers)
+    assert numbers[-1][0] == numbers[-1][1] > 2
     assert any(re.search(r"raw \d+ s  \d+ s so far  \d+ left", frame) for frame in frames)
     assert "%" not in seen.decode(), "another bar leaks in"

@@ -6,9 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recs_platform.evaluation.leakage import AUC_MAX, EQUAL_ROWS_MIN, ROWS_MIN, Telling, count_pairs, tell_labels
+from recs_platform.evaluation.leakage import (
+    AUC_MAX,
+    EQUAL_ROWS_MIN,
+    ROWS_MIN,
+    FeatureLeakage,
+    count_pairs,
+    measure_leakage,
+)
 
-FEATURES = ("telling", "honest")
+FEATURES = ("leaking", "honest")
 rows_of = st.lists(
     st.tuples(st.sampled_from([None, -2.0, 0.0, 0.5, 3.0]), st.booleans(), st.integers(0, 2)), min_size=1, max_size=30
 )
@@ -54,8 +61,8 @@ def window(seed: int, positives: int = 100, negatives: int = 900) -> pl.DataFram
     )
 
 
-def tell(*windows: pl.DataFrame) -> dict[str, Telling]:
-    return {told.feature: told for told in tell_labels(windows, FEATURES, label="label", user="user")}
+def measure(*windows: pl.DataFrame) -> dict[str, FeatureLeakage]:
+    return {leakage.feature: leakage for leakage in measure_leakage(windows, FEATURES, label="label", user="user")}
 
 
 LABEL = pl.col("label").cast(pl.Float32)
@@ -72,30 +79,30 @@ DISGUISES = {
 
 @pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES.keys())
 def test_the_label_is_found_in_every_disguise(disguise: pl.Expr):
-    told = tell(*(window(seed).with_columns(disguise.alias("telling")) for seed in (1, 2)))
-    assert told["telling"].is_suspect
-    assert told["telling"].power > AUC_MAX
-    assert not told["honest"].is_suspect
-    assert 0.7 < told["honest"].auc < 0.82
-    assert list(told) == ["telling", "honest"], "the most telling comes first"
+    measured = measure(*(window(seed).with_columns(disguise.alias("leaking")) for seed in (1, 2)))
+    assert measured["leaking"].is_suspect
+    assert measured["leaking"].power > AUC_MAX
+    assert not measured["honest"].is_suspect
+    assert 0.7 < measured["honest"].auc < 0.82
+    assert list(measured) == ["leaking", "honest"], "the highest power comes first"
 
 
 def test_what_is_higher_for_some_users_is_compared_within_each():
     level = pl.col("user").str.slice(1).cast(pl.Float32) * 10
-    told = tell(window(1).with_columns((level + LABEL).alias("telling")))
-    assert (told["telling"].within, told["telling"].auc) == ("users", 1.0)
+    measured = measure(window(1).with_columns((level + LABEL).alias("leaking")))
+    assert (measured["leaking"].within, measured["leaking"].auc) == ("users", 1.0)
 
 
 def test_few_rows_prove_nothing_but_equality_does():
     few = ROWS_MIN - 1
-    assert not tell(window(1, positives=few).with_columns((LABEL * 2).alias("telling")))["telling"].is_suspect
-    assert tell(window(1, positives=few).with_columns(LABEL.alias("telling")))["telling"].is_suspect
-    fewer = window(1, positives=EQUAL_ROWS_MIN - 1).with_columns(LABEL.alias("telling"))
-    assert not tell(fewer)["telling"].is_suspect
+    assert not measure(window(1, positives=few).with_columns((LABEL * 2).alias("leaking")))["leaking"].is_suspect
+    assert measure(window(1, positives=few).with_columns(LABEL.alias("leaking")))["leaking"].is_suspect
+    fewer = window(1, positives=EQUAL_ROWS_MIN - 1).with_columns(LABEL.alias("leaking"))
+    assert not measure(fewer)["leaking"].is_suspect
 
 
-def test_nothing_to_compare_is_nothing_told():
-    assert not any(told.is_suspect for told in tell().values())
-    constant = window(1, positives=0).with_columns(LABEL.alias("telling"))
-    assert tell(constant)["telling"].auc == 0.5
-    assert not tell(constant)["telling"].is_suspect
+def test_nothing_to_compare_is_no_leakage():
+    assert not any(leakage.is_suspect for leakage in measure().values())
+    constant = window(1, positives=0).with_columns(LABEL.alias("leaking"))
+    assert measure(constant)["leaking"].auc == 0.5
+    assert not measure(constant)["leaking"].is_suspect

@@ -204,8 +204,8 @@ def test_releases_without_a_common_user_have_no_overlap_to_speak_of(home):
 @given(order=st.permutations([(1, "a"), (2, "b"), (3, "c"), (3, "d")]))
 def test_whatever_the_order_of_sealing_the_greatest_as_of_is_current(order, tmp_path_factory):
     home = Home(tmp_path_factory.mktemp("home"))
-    for place, (number, digest) in enumerate(order):
-        seal(home, day(number), digest, day(10, place))
+    for hour, (number, digest) in enumerate(order):
+        seal(home, day(number), digest, day(10, hour))
     last = [digest for number, digest in order if number == 3][-1]
     assert r.current_release(home).version == "2020-01-03-" + last * 12
     listed = r.list_releases(home)

@@ -31,7 +31,7 @@ def users(values, names=FEATURES, events=None) -> pl.DataFrame:
         {
             "user_id": [f"u{number:04d}" for number in range(len(rows))],
             "event_count": [1] * len(rows) if events is None else events,
-            **{name: rows[:, place] for place, name in enumerate(names)},
+            **{name: rows[:, index] for index, name in enumerate(names)},
         }
     )
 
@@ -58,7 +58,7 @@ def test_planted_groups_are_found_and_told_apart():
     chosen = found.choice.rows.filter(pl.col("is_chosen"))
     assert chosen.height == 1
     assert chosen["stability"].item() >= 0.9
-    of_night_owls = found.members["segment_name"].gather([place for place, each in enumerate(group) if each == 2])
+    of_night_owls = found.members["segment_name"].gather([index for index, each in enumerate(group) if each == 2])
     assert set(of_night_owls) == {"Night-time, mobile"}
 
 
@@ -111,20 +111,20 @@ def test_without_users_there_is_no_cluster():
     empty = users(np.empty((0, 3)))
     assert cluster(empty).members.height == 0
     assert cluster(empty).choice.rows["cluster_count"].to_list() == [0]
-    silent = cluster(users([[0.0, 0.0, 0.0]] * 3, events=[0, 0, 0]))
-    assert ids(silent) == ["none"] * 3
-    assert silent.segmenter.clusters == ()
+    inactive = cluster(users([[0.0, 0.0, 0.0]] * 3, events=[0, 0, 0]))
+    assert ids(inactive) == ["none"] * 3
+    assert inactive.segmenter.clusters == ()
 
 
 def test_users_without_events_have_no_behaviour_and_shape_none():
     frame, _ = blobs()
-    silent = frame.with_columns(
-        event_count=pl.lit(0, pl.Int64), user_id="silent-" + pl.col("user_id"), recency_days=pl.lit(1e6)
+    inactive = frame.with_columns(
+        event_count=pl.lit(0, pl.Int64), user_id="inactive-" + pl.col("user_id"), recency_days=pl.lit(1e6)
     )
-    found = cluster(pl.concat([frame, silent]))
-    told = found.members.filter(pl.col("user_id").str.starts_with("silent"))
-    assert set(told["segment_id"]) == {"none"}
-    assert set(told["segment_name"]) == {"No behaviour yet"}
+    found = cluster(pl.concat([frame, inactive]))
+    members = found.members.filter(pl.col("user_id").str.starts_with("inactive"))
+    assert set(members["segment_id"]) == {"none"}
+    assert set(members["segment_name"]) == {"No behaviour yet"}
     assert found.segmenter == cluster(frame).segmenter
 
 
@@ -166,8 +166,8 @@ def test_the_sealed_segmenter_assigns_as_it_did(tmp_path):
     save_segmenter(tmp_path, found.segmenter)
     read = load_segmenter(tmp_path)
     assert read == found.segmenter
-    places = assign_users(read, found.values).places
-    assert [read.clusters[place].segment_id for place in places] == ids(found)
+    labels = assign_users(read, found.values).labels
+    assert [read.clusters[label].segment_id for label in labels] == ids(found)
 
 
 def test_scales_fills_and_weights():

@@ -1,4 +1,4 @@
-"""Clicks follow taste and place; everything else follows a click."""
+"""Clicks follow taste and position; everything else follows a click."""
 
 import numpy as np
 import pytest
@@ -20,8 +20,8 @@ def rows_of(truth: Truth, action: str) -> np.ndarray:
 
 def test_position_bias_is_recovered_from_clicks_and_attraction(truth: Truth) -> None:
     clicked, attraction = is_clicked(truth), truth.appeal.attraction
-    for place, examination in enumerate(truth.examination, start=1):
-        there = truth.shown.position == place
+    for position, examination in enumerate(truth.examination, start=1):
+        there = truth.shown.position == position
         expected = examination * attraction[there].sum()
         assert abs(clicked[there].sum() - expected) < 5 * np.sqrt(expected) + 1
     assert truth.examination[0] == 1

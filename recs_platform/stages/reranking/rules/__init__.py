@@ -1,4 +1,4 @@
-"""The rules, in the order they are applied: filters first, then reorders. What each type is stands in `rule`."""
+"""The rules, in the order they are applied: filters first, then reorders. The two types are in `rule`."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a re-ranking rule is: a filter of what may be shown, or a reorder of it. `RULES` says which there are."""
+"""The two types of re-ranking rule: a filter of what may be shown, or a reorder of it. `RULES` lists them."""
 
 import re
 from collections.abc import Callable
@@ -48,7 +48,7 @@ class Filter(Rule):
 
     @property
     def promised(self) -> str:
-        """What its asset check says."""
+        """The description of its asset check."""
         return self.promise or f"No list holds an item that the rule {self.name!r} leaves out"
 
 

@@ -138,7 +138,7 @@ def test_the_most_frequent_terms_are_kept():
     assert found.frame.rows() == [("i000", [1.0], 1), ("i001", [1.0], 1)]
 
 
-def test_what_directions_leave_out_is_told():
+def test_what_directions_leave_out_is_reported():
     found = vectors(titled("a", "a", "a", "b"), VectorConfig(dimensions=1))
     assert found.explained_variance == pytest.approx(3 / 4)
     assert found.frame[c.ITEM_ID].to_list() == ["i000", "i001", "i002"]  # the direction of a holds nothing of b

@@ -49,7 +49,7 @@ def test_of_equals_the_one_that_knew_most_then_the_greatest_version_wins():
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=6), st.integers(0, 20), st.randoms(use_true_random=False))
 def test_the_champion_is_the_latest_of_the_past_in_any_order(ends, as_of, random):
-    manifests = [sealed(f"v{place}", end) for place, end in enumerate(ends)]
+    manifests = [sealed(f"v{number}", end) for number, end in enumerate(ends)]
     past = [end for end in ends if end <= as_of]
     if not past:
         with pytest.raises(NotReady, match=f"{len(ends)} end later"):

@@ -155,7 +155,7 @@ def test_an_empty_folder_holds_no_ranker(tmp_path):
 
 
 @pytest.mark.parametrize("weight", [0.5, 1.0])
-def test_a_blend_is_the_weighted_sum_of_reciprocal_places(ranker, weight):
+def test_a_blend_is_the_weighted_sum_of_reciprocal_ranks(ranker, weight):
     frame = rows(users=2, items=6)
     blended = train(rows(), CONFIG.model_copy(update={"fusion_weight": weight})).score(frame, 1)
 

@@ -15,7 +15,7 @@ CUTOFF = datetime(2020, 1, 8, tzinfo=UTC)
 def candidates(users: int, items: int) -> pl.DataFrame:
     pairs = [(f"u{user}", f"i{item}") for user in range(users) for item in range(items)]
     return pl.DataFrame(pairs, schema=[c.USER_ID, c.ITEM_ID], orient="row").with_columns(
-        pl.Series(c.FUSED_SCORE, [1.0 / (1 + place % items) for place in range(len(pairs))], pl.Float32)
+        pl.Series(c.FUSED_SCORE, [1.0 / (1 + row % items) for row in range(len(pairs))], pl.Float32)
     )
 
 

@@ -58,15 +58,15 @@ def test_tiers_follow_the_share_of_interactions():
 
 def test_exposure_is_held_against_interactions_and_catalogue():
     frame = measure({f"u{i}": "ab" for i in range(40)} | {"v": "fz"})
-    places = 82
+    positions = 82
     against = groups(frame, "popularity_tier", "exposure_share_vs_interactions")
-    assert against["head"]["value"] == pytest.approx(40 / places)
+    assert against["head"]["value"] == pytest.approx(40 / positions)
     assert against["head"]["reference"] == pytest.approx(0.4)
-    assert against["head"]["ratio"] == pytest.approx(40 / places / 0.4)
+    assert against["head"]["ratio"] == pytest.approx(40 / positions / 0.4)
     assert against["tail"]["value"] == 0.0
     catalogue = groups(frame, "popularity_tier", "exposure_share_vs_catalogue")
     # z is recommended and in no catalogue: it counts as an eighth item without interactions.
-    assert catalogue["never_interacted"]["value"] == pytest.approx(2 / places)
+    assert catalogue["never_interacted"]["value"] == pytest.approx(2 / positions)
     assert catalogue["never_interacted"]["reference"] == pytest.approx(3 / 8)
     assert catalogue["never_interacted"]["sample_size"] == 3
 

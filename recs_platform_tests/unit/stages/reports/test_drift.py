@@ -123,15 +123,15 @@ def test_infinite_values_count_as_missing():
 
 
 def test_the_sample_is_the_same_users_on_both_sides_whatever_the_order_of_rows():
-    rows = frame(1).with_columns(pl.int_range(N).alias("place"))
-    sample = sample_rows(rows, 100, seed=4, columns=["place"])
+    rows = frame(1).with_columns(pl.int_range(N).alias("row"))
+    sample = sample_rows(rows, 100, seed=4, columns=["row"])
     assert sample.height == 100
-    assert sample_rows(rows.reverse(), 100, seed=4, columns=["place"]).equals(sample)
-    assert not sample_rows(rows, 100, seed=5, columns=["place"]).equals(sample)
+    assert sample_rows(rows.reverse(), 100, seed=4, columns=["row"]).equals(sample)
+    assert not sample_rows(rows, 100, seed=5, columns=["row"]).equals(sample)
     # A sample of a sample: the smallest hashes stay the smallest.
-    assert sample_rows(rows, 50, seed=4, columns=["place"]).equals(sample.head(50))
+    assert sample_rows(rows, 50, seed=4, columns=["row"]).equals(sample.head(50))
     with pytest.raises(ContractError, match="key"):
-        sample_rows(rows.drop("user_id"), 10, seed=4, columns=["place"])
+        sample_rows(rows.drop("user_id"), 10, seed=4, columns=["row"])
 
 
 def judged(distances: list[float | None], sample: int = 5_000) -> tuple[str, float | None]:

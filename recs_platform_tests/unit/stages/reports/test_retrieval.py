@@ -53,7 +53,7 @@ def measure(given: RetrievalFacts, metrics: pl.DataFrame | None = None, segments
     return measure_retrieval(given, metrics, segments, as_of=AS_OF, horizon_days=14, seed=1)
 
 
-def told(frame: pl.DataFrame, metric: str) -> dict[tuple[str, str | None], float]:
+def values_of(frame: pl.DataFrame, metric: str) -> dict[tuple[str, str | None], float]:
     return {
         (source, other): value
         for source, other, value in frame.filter(metric=metric).select("source", "other_source", "value").rows()
@@ -71,7 +71,7 @@ def earlier(value: float, *, at: datetime = AS_OF - WEEK, protocol: str = "globa
 
 
 def test_overlap_is_the_share_of_a_sources_rows_that_the_other_offers_too():
-    assert told(measure(facts()), "overlap") == {
+    assert values_of(measure(facts()), "overlap") == {
         ("als", "knn"): (3 + 2) / (4 + 3 + 2),
         ("als", "new"): 2 / (4 + 3 + 2),
         ("knn", "als"): (3 + 2) / (3 + 2),
@@ -82,25 +82,25 @@ def test_overlap_is_the_share_of_a_sources_rows_that_the_other_offers_too():
 
 
 def test_only_here_is_the_share_that_no_other_source_offers():
-    assert told(measure(facts()), "only_here") == {("als", None): 4 / 9, ("knn", None): 0.0, ("new", None): 1 / 3}
+    assert values_of(measure(facts()), "only_here") == {("als", None): 4 / 9, ("knn", None): 0.0, ("new", None): 1 / 3}
 
 
 def test_coverage_users_and_rows_are_told_of_each_source_and_of_all_together():
     frame = measure(facts())
-    assert told(frame, "coverage") == {
+    assert values_of(frame, "coverage") == {
         ("all", None): 6 / 8, ("als", None): (3 + 2) / 8, ("knn", None): 2 / 8, ("new", None): (2 + 1) / 8,
     }  # fmt: skip
-    assert told(frame, "users_served") == {
+    assert values_of(frame, "users_served") == {
         ("all", None): 4 / 5, ("als", None): (1 + 2) / 5, ("knn", None): (1 + 2) / 5, ("new", None): (2 + 1) / 5,
     }  # fmt: skip
-    assert told(frame, "rows_per_user") == {
+    assert values_of(frame, "rows_per_user") == {
         ("all", None): 10 / 4, ("als", None): 9 / 3, ("knn", None): 5 / 3, ("new", None): 3 / 3,
     }  # fmt: skip
 
 
 def test_a_source_that_is_off_is_told_of_where_it_offered_something():
     frame = measure(facts(offers(enabled=("als", "knn"))))
-    assert told(frame, "coverage")["new", None] == 3 / 8
+    assert values_of(frame, "coverage")["new", None] == 3 / 8
 
 
 def test_recall_is_told_by_source_and_segment_with_all_for_every_candidate():
@@ -123,8 +123,8 @@ def test_one_protocol_is_told_where_there_are_two():
 def test_indexes_are_told_with_the_recall_of_each_share():
     index = IndexFacts("als", 90, 100, 0.25, ((1.0, 1.0, 50), (0.05, 0.97, 50)))
     frame = measure(facts(indexes=[index])).filter(source="als").drop_nulls("value")
-    assert told(frame, "index_items") == {("als", None): 90.0}
-    assert told(frame, "index_megabytes") == {("als", None): 0.25}
+    assert values_of(frame, "index_items") == {("als", None): 90.0}
+    assert values_of(frame, "index_megabytes") == {("als", None): 0.25}
     audit = frame.filter(metric="audit_recall").select("share", "value", "sample_size")
     assert audit.rows() == [(0.05, 0.97, 50), (1.0, 1.0, 50)]
 
@@ -161,19 +161,19 @@ def test_few_users_say_nothing_of_recall():
         ([("als", 3.0, WEEK)], "pass"),
         ([("trending", 0.0, WEEK)], "pass"),
         ([("trending", 2.0, WEEK)], "warn"),
-        ([("trending", 2.0, 2 * WEEK), ("als", 3.0, WEEK)], "pass"),  # it fell silent before the last one
+        ([("trending", 2.0, 2 * WEEK), ("als", 3.0, WEEK)], "pass"),  # it lost its candidates before the last one
     ],
 )
-def test_an_enabled_source_that_fell_silent_warns_by_name(before, expected):
+def test_an_enabled_source_that_lost_its_candidates_warns_by_name(before, expected):
     rows = [
         {"as_of": AS_OF - age, "metric": "rows_per_user", "source": source, "segment": "all", "value": value}
         | {"sample_size": 5}
         for source, value, age in before
     ]
-    silent = facts(offers(enabled=("als", "knn", "new", "trending")), earlier=contract_frame(rows, RETRIEVAL))
-    judged = {row.subject: row for row in judge_retrieval(measure(silent), silent, CONFIG)}
+    empty = facts(offers(enabled=("als", "knn", "new", "trending")), earlier=contract_frame(rows, RETRIEVAL))
+    judged = {row.subject: row for row in judge_retrieval(measure(empty), empty, CONFIG)}
     assert judged["enabled sources"].verdict == expected
-    assert "1 of 4 offer nobody anything: trending" in judged["enabled sources"].message
+    assert "1 of 4 offer no candidates: trending" in judged["enabled sources"].message
 
 
 @pytest.mark.parametrize(
@@ -200,9 +200,9 @@ def test_nothing_at_all_is_no_data():
 
 
 def test_users_without_a_candidate_warn_and_are_no_error():
-    silent = facts(Offers(counts({}), counts({}), counts({}), ("als",), 5, 8))
-    assert told(measure(silent), "users_served") == {("all", None): 0.0, ("als", None): 0.0}
-    assert verdict(silent, "coverage") == "warn"
+    empty = facts(Offers(counts({}), counts({}), counts({}), ("als",), 5, 8))
+    assert values_of(measure(empty), "users_served") == {("all", None): 0.0, ("als", None): 0.0}
+    assert verdict(empty, "coverage") == "warn"
 
 
 def test_the_page_draws_what_was_measured_before_and_now():

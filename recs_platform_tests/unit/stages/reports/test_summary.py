@@ -1,4 +1,4 @@
-"""A release in a line: what is told is what was measured, with how much it rests on, or why there is nothing."""
+"""A release in a line: what is reported is what was measured, with how much it rests on, or why there is nothing."""
 
 from datetime import UTC, datetime
 
@@ -41,14 +41,14 @@ def test_popularity_that_is_the_best_source_is_named_once() -> None:
     assert "popularity .200 [.190, .210] (0.5 times), which is the best source;" in said
 
 
-def test_a_rival_that_found_nothing_is_no_divisor_and_one_not_measured_is_not_told() -> None:
+def test_a_rival_that_found_nothing_is_no_divisor_and_one_not_measured_is_left_out() -> None:
     assert "popularity .000" in sentence(measured({"final": 0.1, "popularity": 0.0}))
     assert "times" not in sentence(measured({"final": 0.1, "popularity": 0.0, "als": 0.0}))
     assert "popularity" not in sentence(measured({"final": 0.1, "als": 0.05}))
 
 
 def test_few_windows_are_said_to_be_few() -> None:
-    assert "12 user windows, fewer than the 30 that say something, held out" in sentence(
+    assert "12 user windows, fewer than 30, too few to compare, held out" in sentence(
         measured({"final": 0.1}, users=12)
     )
 

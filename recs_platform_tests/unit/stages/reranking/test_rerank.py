@@ -1,4 +1,4 @@
-"""Truths about lists: everybody gets k distinct items never consumed before, or is told why not."""
+"""Truths about lists: everybody gets k distinct items never consumed before, or a reason why not."""
 
 from collections import Counter
 from dataclasses import replace
@@ -19,9 +19,9 @@ RANKED = {**PAIRS, c.SCORE: pl.Float64, c.RANK: pl.Int32, c.SOURCES: pl.List(pl.
 
 def ranked_rows(**lists: str) -> pl.DataFrame:
     rows = [
-        (user, item, 1.0 / place, place, ["als"])
+        (user, item, 1.0 / rank, rank, ["als"])
         for user, items in lists.items()
-        for place, item in enumerate(items.split(), start=1)
+        for rank, item in enumerate(items.split(), start=1)
     ]
     return pl.DataFrame(rows, schema=RANKED, orient="row")
 

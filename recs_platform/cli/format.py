@@ -1,4 +1,4 @@
-"""Values as people read them in answers about lists and releases; JSON stays exact, a query's table is of `values`."""
+"""Values formatted for people in output about lists and releases. JSON, CSV and query tables are in `values`."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,24 +7,24 @@ from typing import cast
 
 from recs_platform.cli.values import shown
 
-# Fractions of larger numbers say nothing.
+# Fractions of larger numbers are noise.
 _LARGE = 1000.0
 
 
-def told(value: object) -> str:
-    """A value in words: no brackets, no microseconds; instants in UTC. Text stays: an id may look like an instant.
+def human(value: object) -> str:
+    """A value as text: no brackets, no microseconds; instants in UTC. Text stays: an id may look like an instant.
 
-    >>> told(["a", "b"]), told({"x": 1}), told([]), told(None), told(True), told(0.123456789), told(1234567)
+    >>> human(["a", "b"]), human({"x": 1}), human([]), human(None), human(True), human(0.123456789), human(1234567)
     ('a, b', 'x 1', 'none', 'none', 'yes', '0.123', '1,234,567')
-    >>> told(datetime(2017, 2, 20, 15, 30, 1, 5, tzinfo=UTC)), told("2017-02-20T15:30:01Z")
+    >>> human(datetime(2017, 2, 20, 15, 30, 1, 5, tzinfo=UTC)), human("2017-02-20T15:30:01Z")
     ('2017-02-20 15:30', '2017-02-20T15:30:01Z')
     """
     match value:
         case Mapping():
             pairs = cast("Mapping[str, object]", value).items()
-            return ", ".join(f"{shown(name)} {told(part)}" for name, part in pairs) or "none"
+            return ", ".join(f"{shown(name)} {human(part)}" for name, part in pairs) or "none"
         case list() | tuple():
-            return ", ".join(map(told, cast("Sequence[object]", value))) or "none"
+            return ", ".join(map(human, cast("Sequence[object]", value))) or "none"
         case _:
             return _scalar(value)
 
@@ -54,7 +54,7 @@ def minute(instant: datetime) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count, no exponent.
+    """Three significant digits, no exponent.
 
     >>> number(12345.6789), number(0.0123456), number(-7.0), number(0.00001234), number(float("nan"))
     ('12,346', '0.0123', '-7', '0.0000123', 'unknown')
@@ -71,7 +71,7 @@ def number(value: float) -> str:
 
 
 def share(value: float | None) -> str:
-    """A share in per cent; nothing known where it is None.
+    """A share in per cent; `unknown` where it is None.
 
     >>> share(0.1234), share(1.0), share(None)
     ('12.3 %', '100.0 %', 'unknown')
@@ -80,7 +80,7 @@ def share(value: float | None) -> str:
 
 
 def titled(item_id: str, title: object) -> str:
-    """An item as people know it: its title, with the id to type.
+    """An item's title with its id.
 
     >>> titled("i1", "The Thing"), titled("i1", None)
     ('The Thing (i1)', 'i1')

@@ -1,4 +1,4 @@
-"""Taking mistakes back: a release withdrawn, an as-of removed with all that was made for it. `launch` makes them."""
+"""Withdrawal of a release, and removal of an as-of with everything built for it. Builds are in `launch`."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -48,13 +48,13 @@ def withdraw(platform: Platform, release_id: str, say: Say) -> Manifest | None:
         was_pinned = releases.pinned_release(platform.home) == release_id
         releases.withdraw_release(platform.home, release_id)
         if was_pinned:
-            say(f"{release_id} was pinned: the pin is gone with it")
+            say(f"{release_id} was pinned; the pin is removed")
         _publish(platform, say)
     return _in_force(platform)
 
 
 def list_as_ofs(platform: Platform, instance: dg.DagsterInstance, now: datetime) -> list[dict[str, Any]]:
-    """Every as-of that is registered, released or in the lake, by time: its last release, and what is wrong with it."""
+    """Every as-of that is registered, released or in the lake, by time: its last release, and any problem with it."""
     sealed = {manifest.as_of: manifest.version for manifest in _sealed(platform)}
     current = _in_force(platform)
     keys = instance.get_dynamic_partitions(str(AS_OF_PARTITIONS.name))
@@ -65,21 +65,21 @@ def list_as_ofs(platform: Platform, instance: dg.DagsterInstance, now: datetime)
             c.AS_OF: as_of_key(instant),
             "is_registered": as_of_key(instant) in keys,
             c.RELEASE_ID: sealed.get(instant),
-            "is_current": current is not None and sealed.get(instant) == current.version,
+            c.IS_CURRENT: current is not None and sealed.get(instant) == current.version,
             "remark": _remark(platform, instant, now),
         }
         for instant in sorted(instants)
     ]
     strays = [key for key in keys if _instant(key) is None]
-    empty = {"is_registered": True, c.RELEASE_ID: None, "is_current": False, "remark": "no date: remove it"}
+    empty = {"is_registered": True, c.RELEASE_ID: None, c.IS_CURRENT: False, "remark": "not a date: remove it"}
     return [*rows, *({c.AS_OF: key, **empty} for key in strays)]
 
 
 def remove_as_of(platform: Platform, instance: dg.DagsterInstance, text: str, say: Say) -> Removed:
-    """Remove an as-of: its releases are withdrawn, its rows, pages, build records and partition go; published anew.
+    """Remove an as-of: its releases are withdrawn, its rows, pages, build records and partition go; then publish.
 
     `text` is a registered key as it stands, or any way to write the instant. Raises UsageError for what is neither,
-    RecsError where there is nothing of it. What was learned (rankers, vectors) is named by its content, and stays.
+    RecsError where there is nothing of it. Rankers and vectors are keyed by their inputs, and stay.
     """
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         found = _found(platform, instance, text)
@@ -150,7 +150,7 @@ def _instant(key: str) -> datetime | None:
 
 
 def _remark(platform: Platform, instant: datetime, now: datetime) -> str:
-    """Why a run of it would be refused, nothing where it would not."""
+    """Why a run of it would be rejected; empty where it would not."""
     try:
         require_possible(platform, instant, now)
     except (NotReady, UsageError) as error:

@@ -1,4 +1,4 @@
-"""A window whose feature holds what happened after its cutoff stops the build before a ranker learns from it."""
+"""A window whose feature holds what happened after its cutoff stops the build before a ranker is trained on it."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assets.ranking import RANKER_KEY, TRAINING_SET_KEY
-from recs_platform.defs.leakage_check import NO_LEAK
+from recs_platform.defs.leakage_check import NO_LABEL_LEAKAGE
 from recs_platform.defs.resources import KNOWN_AT_TAG
 from recs_platform.lake.artifacts import artifact, sealed_versions
 from recs_platform.pipeline.platform import Platform
@@ -19,7 +19,7 @@ from recs_platform_tests.homes import Built, copy_home, execute
 PLANTED = "item_rating_mean"
 
 
-def learn(platform: Platform, built: Built) -> dg.ExecuteInProcessResult:
+def train(platform: Platform, built: Built) -> dg.ExecuteInProcessResult:
     return execute(
         platform,
         "build",
@@ -31,7 +31,7 @@ def learn(platform: Platform, built: Built) -> dg.ExecuteInProcessResult:
 
 def verdict(result: dg.ExecuteInProcessResult) -> Any:
     (check,) = result.get_asset_check_evaluations()
-    assert (check.asset_key, check.check_name) == (TRAINING_SET_KEY, NO_LEAK)
+    assert (check.asset_key, check.check_name) == (TRAINING_SET_KEY, NO_LABEL_LEAKAGE)
     return check
 
 
@@ -54,7 +54,7 @@ def home(built: Built, tmp_path: Path) -> Platform:
 
 def test_a_planted_label_stops_the_build_before_the_ranker(home: Platform, built: Built):
     assert plant(home)
-    result = learn(home, built)
+    result = train(home, built)
     check = verdict(result)
     assert check.blocking
     assert not check.passed
@@ -65,8 +65,8 @@ def test_a_planted_label_stops_the_build_before_the_ranker(home: Platform, built
     assert not sealed_versions(home.home.artifacts, "ranker")
 
 
-def test_windows_as_they_are_tell_nothing(home: Platform, built: Built):
-    result = learn(home, built)
+def test_windows_as_built_have_no_label_leakage(home: Platform, built: Built):
+    result = train(home, built)
     check = verdict(result)
     assert result.success
     assert check.passed

@@ -1,4 +1,4 @@
-"""What is said of segments: names, profiles, moves, factors, pictures, the page."""
+"""Descriptions of segments: names, profiles, moves, factors, pictures, the page."""
 
 from datetime import UTC, datetime
 
@@ -86,26 +86,26 @@ def test_a_tree_finds_the_feature_that_decides():
     decided = pl.Series(np.where(values[:, 1] > 0, "été ☀", "hiver"))
     same, unknown = pl.Series(["x"] * 200), pl.Series([None] * 200, dtype=pl.String)
     targets = {"behaviour": decided, "lifecycle": same, "top_category": unknown}
-    rows, told = explain_targets(values, ["a", "b", "c"], targets, users_max=1000, seed=1)
+    rows, explanations = explain_targets(values, ["a", "b", "c"], targets, users_max=1000, seed=1)
     assert rows.columns == columns_but_as_of(SEGMENT_FACTORS)
     assert rows.rows() == [("behaviour", "b", 1.0, 1)]
-    assert [each.target for each in told] == ["behaviour"]
-    assert told[0].accuracy == 1.0
-    assert "été ☀" in told[0].rules
+    assert [each.target for each in explanations] == ["behaviour"]
+    assert explanations[0].accuracy == 1.0
+    assert "été ☀" in explanations[0].rules
 
 
 def test_a_target_with_thousands_of_values_keeps_the_commonest():
     names = pl.Series([f"category {number % 1000}" for number in range(2000)] + ["big"] * 1000)
     values = (names == "big").cast(pl.Float64).to_numpy()[:, None]
-    rows, told = explain_targets(values, ["is_big"], {"top_category": names}, users_max=5000, seed=1)
+    rows, explanations = explain_targets(values, ["is_big"], {"top_category": names}, users_max=5000, seed=1)
     assert rows.rows() == [("top_category", "is_big", 1.0, 1)]
-    assert told[0].commonest_share == pytest.approx((2000 - 2 * 11) / 3000)
+    assert explanations[0].commonest_share == pytest.approx((2000 - 2 * 11) / 3000)
 
 
 def test_nobody_is_explained_by_nothing():
     nobody = pl.Series([], dtype=pl.String)
-    rows, told = explain_targets(np.empty((0, 2)), ["a", "b"], {"behaviour": nobody}, users_max=10, seed=1)
-    assert (rows.height, told) == (0, [])
+    rows, explanations = explain_targets(np.empty((0, 2)), ["a", "b"], {"behaviour": nobody}, users_max=10, seed=1)
+    assert (rows.height, explanations) == (0, [])
 
 
 def test_pictures_and_a_page_that_stands_alone():
