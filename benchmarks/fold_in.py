@@ -24,9 +24,9 @@ from recs_platform.evaluation.bootstrap import paired_difference
 from recs_platform.evaluation.metrics import user_metrics
 from recs_platform.evaluation.splits import new_pairs
 from recs_platform.stages.retrieval.benchmark.split_files import problem_of
-from recs_platform.stages.retrieval.embeddings import Embeddings, index_embeddings, places_of, rows_at
+from recs_platform.stages.retrieval.embeddings import Embeddings, index_embeddings, positions_of, rows_at
 from recs_platform.stages.retrieval.fit import RetrievalFit
-from recs_platform.stages.retrieval.problem import OCCURRED_US, RetrievalProblem
+from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.als import ALS
 from recs_platform.stages.retrieval.sources.base import FoldingSource
 from recs_platform.stages.retrieval.sources.spectral import Spectral
@@ -105,9 +105,9 @@ def _ways(
 
 def _stale(now: RetrievalProblem, old: Embeddings) -> Embeddings:
     """The old vectors under today's codes; whom they do not know has none."""
-    users = rows_at(old.user_factors, places_of(now.user_ids, old.user_ids))
+    users = rows_at(old.user_factors, positions_of(now.user_ids, old.user_ids))
     return Embeddings(
-        now.user_ids, now.item_ids, users, rows_at(old.item_factors, places_of(now.item_ids, old.item_ids))
+        now.user_ids, now.item_ids, users, rows_at(old.item_factors, positions_of(now.item_ids, old.item_ids))
     )
 
 
@@ -115,7 +115,7 @@ def _recalls(
     source: FoldingSource, problem: RetrievalProblem, made: Embeddings, test: pl.DataFrame, threads: int
 ) -> dict[int, NDArray[np.float64]]:
     fit = RetrievalFit(problem, {source.name: index_embeddings(problem, made, threads=threads)}, threads=threads)
-    wanted = np.sort(places_of(np.array(sorted(set(test[c.USER_ID])), dtype=np.object_), problem.user_ids))
+    wanted = np.sort(positions_of(np.array(sorted(set(test[c.USER_ID])), dtype=np.object_), problem.user_ids))
     lists = source.retrieve(fit, wanted, max(DEPTHS))
     first = np.searchsorted(lists.users, lists.users)
     frame = pl.DataFrame(
@@ -136,7 +136,7 @@ def _timed(pairs: pl.DataFrame) -> pl.DataFrame:
     return pairs.select(
         c.USER_ID,
         c.ITEM_ID,
-        pl.col(c.OCCURRED_AT).cast(pl.Datetime("us", "UTC")).dt.epoch("us").alias(OCCURRED_US),
+        pl.col(c.OCCURRED_AT).cast(pl.Datetime("us", "UTC")).dt.epoch("us").alias(c.OCCURRED_US),
         pl.lit(1.0).alias(c.WEIGHT),
     )
 

@@ -9,7 +9,7 @@ from benchmarks.peers.als import als_lists
 from benchmarks.promises import RETRIEVAL_BEST, RETRIEVAL_FAST
 from benchmarks.timing import Row, apart
 from recs_platform.cli.house import open_platform
-from recs_platform.stages.retrieval.tuning.search_space import Profile
+from recs_platform.stages.retrieval.benchmark.profiles import ProfileName
 
 K = 20
 
@@ -22,7 +22,7 @@ def retrieval_best(folder: Path, scale: float) -> list[Row]:
     return [_command(RETRIEVAL_BEST, "best", folder, scale)]
 
 
-def _command(what: str, profile: Profile, folder: Path, scale: float) -> Row:
+def _command(what: str, profile: ProfileName, folder: Path, scale: float) -> Row:
     """The whole command in a fresh process; the split is drawn, and the peer run, in others."""
     train, test = (folder / f"drawn_{name}.parquet" for name in ("train", "test"))
     pairs = apart(write_split, train, test, scale)

@@ -26,7 +26,7 @@ from recs_platform.pipeline.platform import Platform, sql_folder
 from recs_platform.settings import Settings
 from recs_platform.stages import events
 from recs_platform.stages.retrieval.benchmark.benchmark import MERGED, run_benchmark
-from recs_platform.stages.retrieval.tuning.search_space import Profile
+from recs_platform.stages.retrieval.benchmark.profiles import ProfileName
 from recs_platform.world import WorldConfig, simulate, write_landing
 
 TEST_SHARE, WINDOW, WINDOWS = 0.2, timedelta(days=14), 12
@@ -95,8 +95,8 @@ def _rolling(interactions: pl.DataFrame, windows: int) -> Iterator[Split]:
     at = pl.col(c.OCCURRED_AT)
     last = interactions.select(at.dt.truncate("1d").max()).item()
     end = last + timedelta(days=1)
-    for place in reversed(range(windows)):
-        cutoff = end - WINDOW - timedelta(days=7 * place)
+    for weeks in reversed(range(windows)):
+        cutoff = end - WINDOW - timedelta(days=7 * weeks)
         known = interactions.filter(at < cutoff)
         liked = known.filter(pl.col(c.WEIGHT) > 0)
         later = interactions.filter((at >= cutoff) & (at < cutoff + WINDOW))
@@ -125,11 +125,11 @@ def ease(train: Pairs, test: Pairs, k: int) -> pl.DataFrame:
     return pl.DataFrame(rows).with_columns(pl.int_range(1, pl.len() + 1).over(c.USER_ID).alias(c.RANK))
 
 
-def measure(splits: list[Split], k: int, profile: Profile, threads: int) -> pl.DataFrame:
+def measure(splits: list[Split], k: int, profile: ProfileName, threads: int) -> pl.DataFrame:
     """model, user_id, metric, value of all splits; a user counts once a split."""
     found: list[pl.DataFrame] = []
     with tempfile.TemporaryDirectory() as folder:
-        for place, split in enumerate(splits):
+        for number, split in enumerate(splits):
             files = [Path(folder) / f"{name}.parquet" for name in ("train", "test")]
             for frame, file in zip((split.train, split.test), files, strict=True):
                 frame.write_parquet(file)
@@ -139,8 +139,8 @@ def measure(splits: list[Split], k: int, profile: Profile, threads: int) -> pl.D
             held_out = split.test.select(c.USER_ID, c.ITEM_ID).unique()
             peer = user_metrics(ease(split.train, split.test, k), held_out, k).with_columns(pl.lit(EASE).alias(c.MODEL))
             both = [result.by_user, peer.select(result.by_user.columns)]
-            found.append(pl.concat(both).with_columns(pl.format("{} {}", pl.lit(place), c.USER_ID).alias(c.USER_ID)))
-            print(f"  split {place + 1} of {len(splits)}: weights {result.weights}", file=sys.stderr, flush=True)
+            found.append(pl.concat(both).with_columns(pl.format("{} {}", pl.lit(number), c.USER_ID).alias(c.USER_ID)))
+            print(f"  split {number + 1} of {len(splits)}: weights {result.weights}", file=sys.stderr, flush=True)
     return pl.concat(found)
 
 

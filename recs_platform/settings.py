@@ -4,15 +4,16 @@ Parameters of an algorithm sit beside the algorithm; here is what an operator de
 """
 
 import os
-import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -22,7 +23,17 @@ from pydantic_settings import (
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.shapes import Shapes
+from recs_platform.contracts.shared_settings import (
+    Name,
+    Protocol,
+    RetrievalPlan,
+    SegmentSettings,
+    SettingGroup,
+    SourceDepth,
+    Weight,
+)
 from recs_platform.contracts.spelling import did_you_mean
+from recs_platform.contracts.toml_lines import depth, line_of_key
 from recs_platform.contracts.validation_errors import first_fault
 
 HOME_VARIABLE = "RECS_HOME"
@@ -32,43 +43,38 @@ _NO_SETTINGS = frozenset({"RECS_RENEW_GOLDEN"})
 DEFAULT_HOME = Path("data")
 
 
-_Weight = Annotated[float, Field(ge=0, le=1000)]
-_Quota = Annotated[int, Field(ge=0, le=1000)]
-_Name = Annotated[str, Field(min_length=1)]
-
-
-class PublishSettings(BaseModel):
+class PublishSettings(SettingGroup):
     """What goes into analytics.duckdb."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    events_as_table_max_rows: Annotated[int, Field(ge=0, le=10**12)] = 5_000_000
+    events_as_table_max_rows: Annotated[
+        int, Field(ge=0, le=10**12, description="above it raw.events is a view over linked files")
+    ] = 5_000_000
     as_ofs_max: Annotated[int, Field(ge=1, le=10_000, description="as_of partitions kept in the published file")] = 30
 
 
-class PrivacySettings(BaseModel):
+class PrivacySettings(SettingGroup):
     """What is kept of people, in what form, and for how long."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     pseudonymize: Annotated[
         bool, Field(description="store keyed hashes in the place of user ids; decide before the first ingestion")
     ] = False
-    retention_days: Annotated[int | None, Field(ge=1, le=36_500, description="days after which events are removed")] = (
-        None
-    )
+    retention_days: Annotated[
+        int | None,
+        Field(ge=1, le=36_500, description="days after which events are removed; unset, never", examples=[365]),
+    ] = None
     user_attributes: Annotated[
-        tuple[_Name, ...], Field(description="keys of users.attributes that are kept; '*' keeps all")
+        tuple[Name, ...], Field(description="keys of users.attributes that are kept; '*' keeps all")
     ] = ()
     item_attributes: Annotated[
-        tuple[_Name, ...], Field(description="keys of items.attributes that are kept; '*' keeps all")
+        tuple[Name, ...],
+        Field(
+            description="keys of items.attributes that are kept, offered_in and not_offered_in always; '*' keeps all"
+        ),
     ] = ("*",)
 
 
-class OutlierSettings(BaseModel):
+class OutlierSettings(SettingGroup):
     """Which events are unlike the others of their type; each day is judged by the days before it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     exclude: Annotated[bool, Field(description="leave flagged events out of features and training")] = True
     z_max: Annotated[float, Field(gt=0, le=1000, description="robust z-score beyond which an event is flagged")] = 6.0
@@ -81,33 +87,31 @@ class OutlierSettings(BaseModel):
     ] = 200
 
 
-class EventWeightSettings(BaseModel):
+class EventWeightSettings(SettingGroup):
     """How strongly one event of a type speaks for its item; 0 = consumed or seen, but no sign of liking."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    impression: Annotated[Weight, Field(description="weight of an impression")] = 0.0
+    view: Annotated[Weight, Field(description="weight of a view")] = 1.0
+    click: Annotated[Weight, Field(description="weight of a click")] = 1.0
+    scroll: Annotated[Weight, Field(description="weight of scrolling through")] = 0.5
+    play: Annotated[Weight, Field(description="weight of a play")] = 1.0
+    like: Annotated[Weight, Field(description="weight of a like")] = 3.0
+    share: Annotated[Weight, Field(description="weight of a share")] = 3.0
+    comment: Annotated[Weight, Field(description="weight of a comment")] = 3.0
+    bookmark: Annotated[Weight, Field(description="weight of a bookmark")] = 3.0
+    follow: Annotated[Weight, Field(description="weight of a follow")] = 2.0
+    download: Annotated[Weight, Field(description="weight of a download")] = 2.0
+    rating: Annotated[
+        Weight, Field(description="weight of a rating of five; a lower one counts its share, one below three nothing")
+    ] = 1.0
+    cart_add: Annotated[Weight, Field(description="weight of putting into the cart")] = 3.0
+    purchase: Annotated[Weight, Field(description="weight of a purchase")] = 5.0
+    subscribe: Annotated[Weight, Field(description="weight of a subscription")] = 3.0
+    dismiss: Annotated[Weight, Field(description="weight of a dismissal")] = 0.0
 
-    impression: _Weight = 0.0
-    view: _Weight = 1.0
-    click: _Weight = 1.0
-    scroll: _Weight = 0.5
-    play: _Weight = 1.0
-    like: _Weight = 3.0
-    share: _Weight = 3.0
-    comment: _Weight = 3.0
-    bookmark: _Weight = 3.0
-    follow: _Weight = 2.0
-    download: _Weight = 2.0
-    rating: _Weight = 1.0
-    cart_add: _Weight = 3.0
-    purchase: _Weight = 5.0
-    subscribe: _Weight = 3.0
-    dismiss: _Weight = 0.0
 
-
-class TrainingSettings(BaseModel):
+class TrainingSettings(SettingGroup):
     """How much past a ranker learns from: windows are added, newest first, until they are and hold enough."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     windows_min: Annotated[
         int, Field(ge=1, le=1000, description="windows a ranker learns from, while the history has so many")
@@ -121,70 +125,59 @@ class TrainingSettings(BaseModel):
     ] = 200
 
 
-class SegmentSettings(BaseModel):
-    """How users are grouped by what they do."""
+class RetrievalSettings(RetrievalPlan[Name]):
+    """Which candidates are found and kept.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    What a source may say is checked where retrieval is set up.
+    """
 
-    clusters_max: Annotated[int, Field(ge=2, le=20, description="greatest number of behavioural clusters tried")] = 8
-    min_share: Annotated[float, Field(gt=0, lt=0.5, description="smaller clusters join their nearest")] = 0.02
-    weights: Annotated[
-        dict[_Name, _Weight], Field(description="weight of a feature in the distance between users; 1 where not named")
-    ] = {}
-
-    def __hash__(self) -> int:
-        """A dictionary has no hash; settings are looked up by theirs."""
-        return hash((self.clusters_max, self.min_share, tuple(sorted(self.weights.items()))))
-
-
-class RetrievalSettings(BaseModel):
-    """Which candidates are found and kept; what a source or a segment may say is checked where retrieval is set up."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    candidates: Annotated[int, Field(ge=1, le=10_000, description="best of the merge that a user keeps")] = 200
     vectors: Annotated[
         str | None,
-        Field(min_length=1, description="Parquet with item_id and vector, relative to the home: your own item vectors"),
+        Field(
+            min_length=1,
+            description="Parquet with item_id and vector, relative to the home: your own item vectors; unset, none",
+            examples=["vectors.parquet"],
+        ),
     ] = None
-    blocked_items: Annotated[tuple[_Name, ...], Field(description="item_ids that nobody is offered")] = ()
-    blocked_creators: Annotated[tuple[_Name, ...], Field(description="creators whose items nobody is offered")] = ()
-    refit_every_days: Annotated[
-        int | None,
-        Field(ge=1, le=90, description="days between full fits of vectors; None = each as_of is fitted in full"),
-    ] = None
-    cold: Annotated[
-        dict[str, Any], Field(description="who is cold, and which sources such users are offered items of, in order")
-    ] = {}
-    quotas: Annotated[
-        dict[_Name, _Quota], Field(description="best items of a source that stay candidates in any case")
-    ] = {}
-    segments: Annotated[
-        dict[str, dict[str, Any]], Field(description="by segment_id: sources that are off, and quotas of its own")
-    ] = {}
-    sources: Annotated[dict[str, dict[str, Any]], Field(description="parameters of a source by its name")] = {}
-
-    def __hash__(self) -> int:
-        """Dictionaries have no hash; settings are looked up by theirs."""
-        return hash(self.model_dump_json())
+    blocked_items: Annotated[tuple[Name, ...], Field(description="item_ids that nobody is offered")] = ()
+    blocked_creators: Annotated[tuple[Name, ...], Field(description="creators whose items nobody is offered")] = ()
+    sources: Annotated[
+        dict[str, dict[str, Any]],
+        Field(
+            description="parameters of a source by its name; every source has `enabled` and `weight`",
+            examples=[{"trending": {"half_life_days": 3.0}}],
+        ),
+    ] = {}  # noqa: RUF012 - a pydantic model copies its defaults
 
 
-class Settings(BaseSettings):
-    """Frozen settings; each field says its range and its reason."""
+def _all_cores() -> int:
+    return os.cpu_count() or 1
+
+
+class Settings(SourceDepth, BaseSettings):
+    """Frozen settings; each field says its type, range, default and reason, and what it shapes."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, env_prefix=_PREFIX, env_nested_delimiter=_NESTED
     )
 
-    home: Annotated[Path, Shapes("nothing")] = DEFAULT_HOME
+    home: Annotated[
+        Path, Field(description="folder that holds everything; named by RECS_HOME alone"), Shapes("nothing")
+    ] = DEFAULT_HOME
     k: Annotated[int, Field(ge=1, le=1000, description="items in a list"), Shapes("build")] = 10
-    seed: Annotated[int, Field(ge=0, lt=2**32, description="of everything random"), Shapes("retrieval")] = 7
-    threads: Annotated[int, Field(ge=1, le=1024, description="cores one run may use"), Shapes("nothing")] = (
-        os.cpu_count() or 1
-    )
+    seed: Annotated[int, Field(ge=0, lt=2**32, description="seed of everything random"), Shapes("retrieval")] = 7
+    threads: Annotated[
+        int,
+        Field(ge=1, le=1024, description="cores one run may use; unset, all of the machine", examples=[2]),
+        Shapes("nothing"),
+    ] = Field(default_factory=_all_cores)
     memory_limit_gb: Annotated[
         float,
-        Field(ge=0.5, le=100_000, description="DuckDB's share; sized for two runs at once; below it queries fail"),
+        Field(
+            ge=0.5,
+            le=100_000,
+            description="DuckDB's share of memory, sized for two runs at once; queries that need more fail",
+        ),
         Shapes("nothing"),
     ] = 6.0
     train_every_days: Annotated[
@@ -194,8 +187,13 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=90, description="length of a label or test window"), Shapes("ranker")
     ] = 14
     evaluation_windows: Annotated[int, Field(ge=1, le=100, description="test windows pooled"), Shapes("build")] = 12
-    evaluation_protocol: Annotated[Literal["auto", "global", "per_user"], Shapes("ranker")] = "auto"
-    candidates_per_source: Annotated[int, Field(ge=1, le=1000), Shapes("retrieval_config")] = 40
+    evaluation_protocol: Annotated[
+        Literal["auto"] | Protocol,
+        Field(
+            description="global = rolling windows, per_user = each user's last fifth, auto = global where users suffice"
+        ),
+        Shapes("ranker"),
+    ] = "auto"
     max_per_category: Annotated[
         int, Field(ge=1, le=1000, description="items of one category in a list, while others last"), Shapes("build")
     ] = 6
@@ -261,24 +259,55 @@ def read_settings() -> Settings:
         return Settings(home=home_folder())
     except ValidationError as error:
         loc, fault = first_fault(error, Settings)
-        raise UsageError(f"{_place(file, loc)}: {fault}") from None
+        raise UsageError(f"{setting_place(file, loc)}: {fault}") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not TOML: {error}") from None
     except (OSError, UnicodeDecodeError, SettingsError) as error:
         raise UsageError(f"the settings cannot be read: {error}") from None
 
 
-def _place(file: Path, loc: Sequence[int | str]) -> str:
-    """Where a setting was given: the variable of the environment that names it, else the file, with its line."""
-    names = [str(part) for part in loc]
-    for depth in range(len(names), 0, -1):
-        variable = f"{_PREFIX}{_NESTED.join(names[:depth])}".upper()
-        if variable in os.environ:
-            return f"the environment's {variable}"
-    wanted = re.compile(rf"^\s*(\[.*)?\b{re.escape(names[-1])}\b")
-    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
-    line = next((place for place, text in enumerate(lines, start=1) if wanted.match(text)), None)
-    return str(file) if line is None else f"{file}:{line}"
+def setting_fields(model: type[BaseModel] = Settings, above: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Each setting by its dotted name, those of a group after it."""
+    for name, field in model.model_fields.items():
+        group = field.annotation
+        if isinstance(group, type) and issubclass(group, BaseModel):
+            yield from setting_fields(group, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", field
+
+
+class SettingOrigins:
+    """Who gives a setting: a variable of the environment, which goes first, or a line of the home's `recs.toml`."""
+
+    def __init__(self, file: Path) -> None:
+        self._environment = EnvSettingsSource(Settings)()
+        self._text = file.read_text("utf-8") if file.is_file() else ""
+        self._toml = tomllib.loads(self._text)
+
+    def origin(self, names: Sequence[str]) -> str | int | None:
+        """The variable, or the line, that gives just this setting; None where neither does."""
+        if depth(self._environment, names) == len(names):
+            return self._variable(names)
+        return line_of_key(self._text, names) if depth(self._toml, names) == len(names) else None
+
+    def nearest(self, names: Sequence[str]) -> str | int | None:
+        """The same, or of what comes nearest to it: a fault may lie beside what was given."""
+        if depth(self._environment, names) >= max(1, depth(self._toml, names)):
+            return self._variable(names)
+        return line_of_key(self._text, names)
+
+    def _variable(self, names: Sequence[str]) -> str | None:
+        given = {name.upper() for name in os.environ}
+        variables = (f"{_PREFIX}{_NESTED.join(names[:n])}".upper() for n in range(len(names), 0, -1))
+        return next((name for name in variables if name in given), None)
+
+
+def setting_place(file: Path, loc: Sequence[int | str]) -> str:
+    """Where a setting was given, for a message: the variable of the environment that names it, else file and line."""
+    place = SettingOrigins(file).nearest([str(part) for part in loc])
+    if isinstance(place, str):
+        return f"the environment's {place}"
+    return str(file) if place is None else f"{file}:{place}"
 
 
 def _refuse_unknown_variables() -> None:

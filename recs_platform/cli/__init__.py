@@ -9,7 +9,20 @@ from typing import Annotated
 
 import typer
 
-from recs_platform.cli import as_of, benchmark, data, graph, plan, quarantine, results, source, sql_models, tune, ui
+from recs_platform.cli import (
+    as_of,
+    benchmark,
+    config,
+    data,
+    graph,
+    plan,
+    quarantine,
+    results,
+    source,
+    sql_models,
+    tune,
+    ui,
+)
 from recs_platform.cli.sections import SectionedGroup
 from recs_platform.cli.show import say_error
 from recs_platform.contracts.errors import RecsError, UsageError
@@ -29,6 +42,7 @@ app = typer.Typer(
 )
 for room in (data, graph, plan, results, sql_models, ui):
     room.add_commands(app)
+app.add_typer(config.app, name="config")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(source.app, name="source")
 app.add_typer(results.releases, name="releases")

@@ -8,7 +8,7 @@ from typer.core import TyperArgument, TyperGroup
 from typer.models import ArgumentInfo
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Start": ("demo", "init", "simulate", "status"),
+    "Start": ("demo", "init", "config", "simulate", "status"),
     "Data": ("land", "ingest", "source", "quarantine", "forget"),
     "Run": ("plan", "run", "backfill", "evaluate", "tune", "benchmark"),
     "Results": ("recommend", "explain", "sql", "lineage", "sql-test", "publish", "export"),

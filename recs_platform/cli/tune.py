@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from recs_platform.contracts.manifests import Manifest
     from recs_platform.pipeline.platform import Platform
     from recs_platform.pipeline.tuning.tune import Tuned
-    from recs_platform.stages.retrieval.tuning.budget import Watched
 
 app = typer.Typer(
     help="Tune parts of the platform on the home's own data.",
@@ -28,7 +27,6 @@ app = typer.Typer(
 Version = Annotated[str, typer.Argument(help="The config, as `recs tune list` names it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 MINUTES = 10.0
-_SAY_SECONDS = 5.0
 
 
 @app.callback()
@@ -58,15 +56,16 @@ def retrieval(
     platform = find_platform()
     from recs_platform.pipeline.tuning.tune import tune
     from recs_platform.stages.retrieval.tuning.budget import Budget
+    from recs_platform.stages.retrieval.tuning.progress import TrialProgress
 
     limit = MINUTES if minutes is None and trials is None else minutes
     until = None if limit is None else started + limit * 60
     budget = Budget(time.monotonic, until, trials)
-    found = tune(platform, instant, datetime.now(UTC), sources=names, budget=budget, watch=_Watching(), say=say)
+    found = tune(platform, instant, datetime.now(UTC), sources=names, budget=budget, watch=TrialProgress(say), say=say)
     if adopts and found.tuning.is_gained:
         _put_in_force(platform, found.manifest.version)
     elif adopts:
-        say("not adopted, for nothing was gained; `recs tune adopt` does it all the same")
+        say("not adopted: the gain may be chance; `recs tune adopt` puts it in force all the same")
     if as_json:
         put_json({**_summary(platform, found.manifest.version), "gained": found.tuning.is_gained})
     else:
@@ -74,29 +73,13 @@ def retrieval(
     say(_verdict(found))
 
 
-class _Watching:
-    """Says a trial that is the best of its source, and any other every few seconds."""
-
-    def __init__(self) -> None:
-        self._best: dict[str, float] = {}
-        self._said = 0.0
-
-    def __call__(self, seen: "Watched") -> None:
-        trial = seen.trial
-        is_new = seen.best > self._best.get(trial.source, -1.0)
-        if is_new or seen.seconds - self._said > _SAY_SECONDS:
-            self._best[trial.source], self._said = seen.best, seen.seconds
-            what = f"{trial.source} {trial.number}: {trial.value:.4f}, best {seen.best:.4f}"
-            say(f"{seen.seconds:6.1f} s  {what}")
-
-
 def _verdict(found: "Tuned") -> str:
     tuning = found.tuning
     gain = f"{tuning.gain.value:+.4f} [{tuning.gain.low:+.4f}, {tuning.gain.high:+.4f}]"
-    said = f"{found.manifest.version}: merge {tuning.default:.4f} by default, {tuning.tuned:.4f} tuned: {gain}"
+    summary = f"{found.manifest.version}: merge {tuning.default:.4f} by default, {tuning.tuned:.4f} tuned: {gain}"
     if not tuning.changes:
-        return f"nothing was gained: no parameter and no weight beats the defaults by more than chance ({said})"
-    return said if tuning.is_gained else f"nothing was gained that is more than chance ({said})"
+        return f"nothing was gained: no parameter and no weight beats the defaults by more than chance ({summary})"
+    return summary if tuning.is_gained else f"nothing was gained that is more than chance ({summary})"
 
 
 @app.command("list")

@@ -11,6 +11,7 @@ RELEASE_ID = "release_id"
 # Time, in UTC
 AS_OF = "as_of"
 OCCURRED_AT = "occurred_at"
+OCCURRED_US = "occurred_us"
 INGESTED_AT = "ingested_at"
 EVENT_DATE = "event_date"
 VALID_FROM = "valid_from"
@@ -60,7 +61,8 @@ GENDER = "gender"
 SUBSCRIPTION = "subscription"
 CONSENT_PERSONALIZATION = "consent_personalization"
 ANONYMOUS_ID = "anonymous_id"
-PLACE = "place"
+TOP_DEVICE = "top_device"
+AVAILABILITY_REGION = "availability_region"
 PURPOSE = "purpose"
 GRANTED = "granted"
 
@@ -141,6 +143,15 @@ IS_PINNED = "is_pinned"
 IS_STALE = "is_stale"
 LIST_LENGTH = "list_length"
 ELIGIBLE_COUNT = "eligible_count"
+
+# Tuning
+SECONDS = "seconds"
+TRIALS = "trials"
+DEFAULT_VALUE = "default_value"
+TUNED_VALUE = "tuned_value"
+GAIN_LOW = "gain_low"
+IS_KEPT = "is_kept"
+DEFAULT_WEIGHT = "default_weight"
 
 # Evaluation and reports
 MODEL = "model"

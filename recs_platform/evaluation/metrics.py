@@ -5,13 +5,15 @@ Confidence intervals of their means are in `bootstrap`.
 Sums run in one order (bincount over sorted rows), so that the numbers do not depend on the number of threads.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 
-USER_METRICS = ("ndcg", "recall", "hit_rate", "mrr", "map")
 CANDIDATE_RECALL = "candidate_recall"
 USER_COUNT = "user_count"
 
@@ -43,12 +45,13 @@ def user_metrics(lists: pl.DataFrame, held_out: pl.DataFrame, k: int) -> pl.Data
         .join(users.select(c.USER_ID, _CODE), on=c.USER_ID)
         .sort(_CODE, c.RANK)
     )
-    values = _values(
+    found = Hits(
         hits[_CODE].to_numpy().astype(np.int64),
         hits[c.RANK].to_numpy().astype(np.float64),
         users["len"].to_numpy().astype(np.int64),
         k,
     )
+    values = np.column_stack([measure(found) for _, measure in PER_USER])
     return pl.DataFrame(
         {
             c.USER_ID: users[c.USER_ID].gather(np.repeat(np.arange(len(users)), len(USER_METRICS))),
@@ -58,28 +61,80 @@ def user_metrics(lists: pl.DataFrame, held_out: pl.DataFrame, k: int) -> pl.Data
     )
 
 
-def _values(
-    users: NDArray[np.int64], ranks: NDArray[np.float64], held_out: NDArray[np.int64], k: int
-) -> NDArray[np.float64]:
-    """Metrics (n_users, 5) from the hits, which are sorted by user and rank."""
-    n = len(held_out)
+@dataclass(frozen=True)
+class Hits:
+    """Held-out items among users' first `k`: what a metric of users is computed from.
 
-    def total(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(users, weights=weights, minlength=n).astype(np.float64)
+    `users`, `ranks`: one entry a hit, code of the user and rank from 1, sorted by both. `held_out`: (n_users,) how many
+    items each user has to find, at least 1.
+    """
 
-    hits = np.bincount(users, minlength=n).astype(np.float64)
-    nth_hit = np.arange(len(users)) - np.searchsorted(users, users) + 1
-    best = np.minimum(k, held_out)
-    ideal = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(1, k + 1) + 1.0))])
-    return np.column_stack(
-        [
-            total(1 / np.log2(ranks + 1)) / ideal[best],
-            hits / held_out,
-            (hits > 0).astype(np.float64),
-            total(np.where(nth_hit == 1, 1 / ranks, 0.0)),
-            total(nth_hit / ranks) / best,
-        ]
-    )
+    users: NDArray[np.int64]
+    ranks: NDArray[np.float64]
+    held_out: NDArray[np.int64]
+    k: int
+
+    def total(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of one number a hit, by user (n_users,)."""
+        return np.bincount(self.users, weights=weights, minlength=len(self.held_out)).astype(np.float64)
+
+    @property
+    def counts(self) -> NDArray[np.float64]:
+        """Hits of each user."""
+        return np.bincount(self.users, minlength=len(self.held_out)).astype(np.float64)
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Which of its user's hits each hit is, from 1."""
+        return np.arange(len(self.users)) - np.searchsorted(self.users, self.users) + 1
+
+    @property
+    def findable(self) -> NDArray[np.int64]:
+        """How many hits each user could have."""
+        return np.minimum(self.k, self.held_out)
+
+
+def discounts(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a hit at each rank (from 1) adds to DCG: 1 / log2(rank + 1), as in Järvelin and Kekäläinen 2002."""
+    return 1 / np.log2(ranks + 1)
+
+
+def ideal_dcg(k: int) -> NDArray[np.float64]:
+    """(k + 1,) DCG of a list whose first 0, 1, … k items are hits."""
+    return np.concatenate([[0.0], np.cumsum(discounts(np.arange(1.0, k + 1)))])
+
+
+def ndcg(hits: Hits) -> NDArray[np.float64]:
+    """NDCG@k of each user with gain 1, its ideal over min(k, held out) (Järvelin and Kekäläinen 2002)."""
+    return hits.total(discounts(hits.ranks)) / ideal_dcg(hits.k)[hits.findable]
+
+
+def recall(hits: Hits) -> NDArray[np.float64]:
+    """Recall@k of each user over all that was held out."""
+    return hits.counts / hits.held_out
+
+
+def _hit_rate(hits: Hits) -> NDArray[np.float64]:
+    return (hits.counts > 0).astype(np.float64)
+
+
+def _mrr(hits: Hits) -> NDArray[np.float64]:
+    return hits.total(np.where(hits.numbers == 1, 1 / hits.ranks, 0.0))
+
+
+def _map(hits: Hits) -> NDArray[np.float64]:
+    return hits.total(hits.numbers / hits.ranks) / hits.findable
+
+
+# One function a metric: another line here, and evaluation, benchmark and reports have it too.
+PER_USER: tuple[tuple[str, Callable[[Hits], NDArray[np.float64]]], ...] = (
+    ("ndcg", ndcg),
+    ("recall", recall),
+    ("hit_rate", _hit_rate),
+    ("mrr", _mrr),
+    ("map", _map),
+)
+USER_METRICS = tuple(name for name, _ in PER_USER)
 
 
 def candidate_recall(offered: pl.DataFrame, held_out: pl.DataFrame) -> pl.DataFrame:
@@ -146,3 +201,35 @@ def novelty(lists: pl.DataFrame, user_counts: pl.DataFrame, n_users: int, k: int
 
 def _exposures(lists: pl.DataFrame, k: int) -> pl.DataFrame:
     return lists.filter(pl.col(c.RANK) <= k).group_by(c.ITEM_ID).len()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Lists of everybody, and the catalogue they were chosen from: what a metric of lists is computed from.
+
+    `lists`: user_id, item_id, rank. `user_counts`: item_id, user_count of the whole catalogue.
+    `n_users`: how many were evaluated.
+    """
+
+    lists: pl.DataFrame
+    user_counts: pl.DataFrame
+    n_users: int
+    k: int
+
+    @property
+    def n_items(self) -> int:
+        return self.user_counts.height
+
+    @property
+    def users_of_all(self) -> int:
+        """The evaluated users, or those of the item with most where it has more."""
+        most = self.user_counts[USER_COUNT].max()
+        return max(self.n_users, most if isinstance(most, int) else 0)
+
+
+# One function a metric, as PER_USER.
+PER_LIST: tuple[tuple[str, Callable[[Shown], float]], ...] = (
+    ("coverage", lambda shown: catalogue_coverage(shown.lists, shown.n_items, shown.k)),
+    ("gini", lambda shown: gini_exposure(shown.lists, shown.n_items, shown.k)),
+    ("novelty", lambda shown: novelty(shown.lists, shown.user_counts, shown.users_of_all, shown.k)),
+)

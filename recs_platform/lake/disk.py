@@ -25,13 +25,18 @@ def flush_tree(folder: Path) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
+    """Write a small UTF-8 file as `replace_bytes` does."""
+    replace_bytes(path, text.encode("utf-8"))
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
     """Write a small file whole or not at all, and flush it; what dead processes left half-written beside it goes."""
     mark = f"{path.name}.tmp-"
     for leftover in path.parent.glob(f"{mark}*"):
         if is_abandoned(leftover.name.removeprefix(mark)):
             leftover.unlink(missing_ok=True)
     aside = path.with_name(f"{mark}{process_name()}-{threading.get_ident()}")
-    aside.write_text(text, encoding="utf-8")
+    aside.write_bytes(content)
     flush((aside,))
     aside.replace(path)
     flush((path.parent,))

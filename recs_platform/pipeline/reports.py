@@ -5,6 +5,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +14,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import LIST_METRICS, LISTS, USER_METRICS, VERDICTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.column_types import arrow_schema
+from recs_platform.lake.disk import replace_bytes
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.partition_writer import Written, write_frames
 from recs_platform.pipeline.platform import Platform
@@ -120,9 +122,9 @@ def run_report(run: AsOfRun, report: Report) -> tuple[ReportResult, Written]:
     written = write_frames(run.platform, report.table, [result.frame], run.as_of)
     file = _verdicts_file(run, report.name)
     file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_suffix(".tmp")
-    result.verdicts.write_parquet(aside)
-    aside.replace(file)
+    verdicts = BytesIO()
+    result.verdicts.write_parquet(verdicts)
+    replace_bytes(file, verdicts.getvalue())
     return result, written
 
 

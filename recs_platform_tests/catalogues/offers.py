@@ -1,4 +1,4 @@
-"""A random log, catalogue and places through all sources, and what is wrong with the candidates. Indexes are not."""
+"""A random log, catalogue and regions through all sources, and what is wrong with the candidates. Indexes are not."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.places import UNKNOWN_PLACE
+from recs_platform.contracts.regions import UNKNOWN_REGION
 from recs_platform.stages.retrieval.candidates import generate_candidates
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.fit import fit_retrieval
-from recs_platform.stages.retrieval.problem import DEVICE, FIRST_SEEN_AT, OCCURRED_US, encode
+from recs_platform.stages.retrieval.problem import encode
 from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform_tests.catalogues.searches import KINDS
 
@@ -24,20 +24,20 @@ SMALL: dict[str, dict[str, Any]] = {
     "spectral": {"factors": 4},
     "content": {"dimensions": 4},
 }
-PLACES = ("AA", "BB", UNKNOWN_PLACE)
+REGIONS = ("AA", "BB", UNKNOWN_REGION)
 DAYS, SEEN_MAX = 40, 25
 Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
 class Log:
-    """Frames as staging has them. `barred`: place and item_id; `are_repeats`: consumed items may be offered again."""
+    """Frames as staging has them; `are_repeats`: consumed items may be offered again."""
 
     interactions: pl.DataFrame
     users: pl.DataFrame
     items: pl.DataFrame
-    places: pl.DataFrame
-    barred: pl.DataFrame
+    user_regions: pl.DataFrame
+    exclusions: pl.DataFrame
     vectors: pl.DataFrame | None
     are_repeats: bool
 
@@ -62,8 +62,8 @@ def try_offers(seed: int) -> Offered:
         as_of=AS_OF,
         allow_repeats=log.are_repeats,
         vectors=log.vectors,
-        places=log.places,
-        barred=log.barred,
+        user_regions=log.user_regions,
+        exclusions=log.exclusions,
     )
     fit = fit_retrieval(problem, config, seed=seed, threads=1)
     made = pl.concat(generate_candidates(fit, chunk_users=int(rng.choice([20, 8192]))))
@@ -85,19 +85,19 @@ def draw_log(rng: Rng) -> Log:
         {
             c.USER_ID: users.gather(who),
             c.ITEM_ID: items.gather(met),
-            OCCURRED_US: int(at.timestamp() * 1e6) + rng.integers(DAYS * 86_400, size=len(who)) * 1_000_000,
+            c.OCCURRED_US: int(at.timestamp() * 1e6) + rng.integers(DAYS * 86_400, size=len(who)) * 1_000_000,
             c.WEIGHT: rng.choice([0, 0.5, 1, 2], len(who)),
         }
     )
     named = items.filter(pl.Series(rng.random(len(items)) < rng.choice([0.8, 1])))
     with_vector = items.filter(pl.Series(rng.random(len(items)) < rng.choice([0, 0.5, 1])))
-    place = pl.Series(rng.choice([*PLACES[:2], ""], len(users))).replace("", None)
+    region = pl.Series(rng.choice([*REGIONS[:2], ""], len(users))).replace("", None)
     return Log(
         interactions,
         _users(users.filter(pl.Series(rng.random(len(users)) < rng.choice([0.8, 1]))), rng),
         _items(named, rng),
-        pl.DataFrame({c.USER_ID: users, c.PLACE: place}).filter(pl.Series(rng.random(len(users)) < 0.9)),
-        _barred(items, rng),
+        pl.DataFrame({c.USER_ID: users, c.AVAILABILITY_REGION: region}).filter(pl.Series(rng.random(len(users)) < 0.9)),
+        _exclusions(items, rng),
         pl.DataFrame({c.ITEM_ID: with_vector, c.VECTOR: rng.standard_normal((len(with_vector), 3)).round().tolist()}),
         bool(rng.random() < 0.3),
     )
@@ -110,10 +110,10 @@ def known_users(log: Log) -> pl.Series:
 
 def allowed_pairs(log: Log) -> pl.DataFrame:
     """user_id, item_id of all that may be offered."""
-    places = pl.DataFrame({c.USER_ID: known_users(log)}).join(log.places, on=c.USER_ID, how="left")
+    regions = pl.DataFrame({c.USER_ID: known_users(log)}).join(log.user_regions, on=c.USER_ID, how="left")
     available = log.items.filter(c.IS_AVAILABLE).select(c.ITEM_ID)
-    pairs = places.with_columns(pl.col(c.PLACE).fill_null(UNKNOWN_PLACE)).join(available, how="cross")
-    offered = pairs.join(log.barred, on=[c.PLACE, c.ITEM_ID], how="anti").select(c.USER_ID, c.ITEM_ID)
+    pairs = regions.with_columns(pl.col(c.AVAILABILITY_REGION).fill_null(UNKNOWN_REGION)).join(available, how="cross")
+    offered = pairs.join(log.exclusions, on=[c.AVAILABILITY_REGION, c.ITEM_ID], how="anti").select(c.USER_ID, c.ITEM_ID)
     return offered if log.are_repeats else offered.join(log.interactions, on=[c.USER_ID, c.ITEM_ID], how="anti")
 
 
@@ -135,7 +135,7 @@ def _users(ids: pl.Series, rng: Rng) -> pl.DataFrame:
             c.USER_ID: ids,
             c.COUNTRY: rng.choice(["AA", "BB"], len(ids)),
             c.AGE_BAND: rng.choice(["18-24", "25-34"], len(ids)),
-            DEVICE: rng.choice(["phone", "desktop"], len(ids)),
+            c.TOP_DEVICE: rng.choice(["phone", "desktop"], len(ids)),
             c.SEGMENT_ID: rng.choice(["new", "loyal"], len(ids)),
         }
     )
@@ -151,18 +151,19 @@ def _items(ids: pl.Series, rng: Rng) -> pl.DataFrame:
             c.CATEGORY: rng.choice(["tea", "coffee"], len(ids)),
             c.CREATOR: rng.choice(["ann", "bob", "eve"], len(ids)),
             c.TAGS: rng.choice(["hot", "cold"], (len(ids), 2)).tolist(),
-            FIRST_SEEN_AT: [AS_OF - timedelta(days=int(day)) for day in days],
+            c.FIRST_SEEN_AT: [AS_OF - timedelta(days=int(day)) for day in days],
         },
-        schema_overrides={c.TAGS: pl.List(pl.String), FIRST_SEEN_AT: pl.Datetime("us", "UTC")},
+        schema_overrides={c.TAGS: pl.List(pl.String), c.FIRST_SEEN_AT: pl.Datetime("us", "UTC")},
     )
 
 
-def _barred(items: pl.Series, rng: Rng) -> pl.DataFrame:
-    """At each place none, some or all of the items."""
-    shares = rng.choice([0, 0, 0.1, 0.1, 0.5, 1], len(PLACES))
+def _exclusions(items: pl.Series, rng: Rng) -> pl.DataFrame:
+    """In each region none, some or all of the items."""
+    shares = rng.choice([0, 0, 0.1, 0.1, 0.5, 1], len(REGIONS))
     rows = [pl.DataFrame({c.ITEM_ID: items.filter(pl.Series(rng.random(len(items)) < share))}) for share in shares]
     return pl.concat(
-        frame.select(pl.lit(place).alias(c.PLACE), c.ITEM_ID) for place, frame in zip(PLACES, rows, strict=True)
+        frame.select(pl.lit(region).alias(c.AVAILABILITY_REGION), c.ITEM_ID)
+        for region, frame in zip(REGIONS, rows, strict=True)
     )
 
 

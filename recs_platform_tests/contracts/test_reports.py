@@ -1,5 +1,6 @@
 """What every report owes, run over each entry of REPORTS."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -7,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recs_platform.contracts.tables import AS_OF_TABLES, RETRIEVAL, USER_METRICS, VERDICTS
+from recs_platform.contracts.errors import ContractError
+from recs_platform.contracts.tables import AS_OF_TABLES, BIAS, RETRIEVAL, USER_METRICS, VERDICTS
 from recs_platform.stages.reports import REPORTS, IndexFacts, Offers, RetrievalFacts
 from recs_platform.stages.reports.verdicts import SEVERITY, contract_frame
 
@@ -118,3 +120,19 @@ def test_the_same_inputs_give_the_same_rows_and_are_left_alone(report, tmp_path)
     assert first.frame.equals(second.frame)
     assert first.verdicts.equals(second.verdicts)
     assert given.user_metrics.equals(before)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"name": "my report"}, "report 'my report': name = 'my report': "),
+        ({"title": " "}, "title: "),
+        ({"table": replace(BIAS, name="reports.mine")}, "table = 'reports.mine': it is not in AS_OF_TABLES"),
+        ({"reads": ()}, "reads: "),
+        ({"recomputes": ("features.other",)}, "recomputes = ['features.other']: name them in reads too"),
+    ],
+)
+def test_an_entry_written_wrongly_fails_when_it_is_made_and_names_its_field(wrong, says):
+    with pytest.raises(ContractError) as refused:
+        replace(REPORTS[0], **wrong)
+    assert says in str(refused.value)

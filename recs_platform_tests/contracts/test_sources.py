@@ -63,20 +63,20 @@ def problem_of(world, *, repeats=False):
     rows = WORLDS[world]
     users = pl.concat([rows["user_id"].unique(), pl.Series(["u00", "zz-new"] if len(rows) else [], dtype=pl.String)])
     items = pl.concat([rows["item_id"].unique(), pl.Series(["zz-unused"] if len(rows) else [], dtype=pl.String)])
-    place = pl.int_range(pl.len())
+    position = pl.int_range(pl.len())
     catalogue = pl.DataFrame({"item_id": items.sort()}).with_columns(
-        (place % 5 != 1).alias("is_available"),
-        pl.format("word{} both", place % 3).alias("title"),
-        pl.when(place % 4 != 0).then(pl.format("c{}", place % 2)).alias("category"),
-        pl.concat_list(pl.format("t{}", place % 4)).alias("tags"),
-        pl.lit(AS_OF).dt.offset_by(pl.format("-{}d", place)).alias("published_at"),
+        (position % 5 != 1).alias("is_available"),
+        pl.format("word{} both", position % 3).alias("title"),
+        pl.when(position % 4 != 0).then(pl.format("c{}", position % 2)).alias("category"),
+        pl.concat_list(pl.format("t{}", position % 4)).alias("tags"),
+        pl.lit(AS_OF).dt.offset_by(pl.format("-{}d", position)).alias("published_at"),
     )
     people = pl.DataFrame({"user_id": users.unique().sort()})
     people = people.with_columns(
-        segment_id=pl.Series([SEGMENTS[place % 3] for place in range(len(people))], dtype=pl.String)
+        segment_id=pl.Series([SEGMENTS[position % 3] for position in range(len(people))], dtype=pl.String)
     )
-    vectors = catalogue.filter(place % 6 != 0).select(
-        "item_id", vector=pl.concat_list((place % 3 + 1).cast(pl.Float32), pl.lit(1.0, pl.Float32))
+    vectors = catalogue.filter(position % 6 != 0).select(
+        "item_id", vector=pl.concat_list((position % 3 + 1).cast(pl.Float32), pl.lit(1.0, pl.Float32))
     )
     return encode(rows, people, catalogue, as_of=AS_OF, allow_repeats=repeats, vectors=vectors)
 
@@ -126,7 +126,7 @@ def faults_of_asking(source, world, repeats):
     promises = {
         "its user alone": rows_of(again) == [row for row in rows if row[0] in some],
         "fewer are the head of more": short
-        == [row for place, row in enumerate(rows) if sum(o[0] == row[0] for o in rows[:place]) < 2],
+        == [row for position, row in enumerate(rows) if sum(o[0] == row[0] for o in rows[:position]) < 2],
         "nobody, nothing": len(nothing.users) == len(nothing.items) == len(nothing.scores) == 0,
     }
     return [promise for promise, is_kept in promises.items() if not is_kept]

@@ -83,10 +83,10 @@ def test_folded_artifacts_are_the_same_bytes_in_a_fresh_home_and_in_one_with_a_p
     assert "folded_from" not in base.parameters
     older, newer = (sealed_embeddings(fresh, manifest.version) for manifest in (base, made))
     for name in ("als", "spectral"):
-        places = retrieval.places_of(older[name].item_ids, newer[name].item_ids)
+        positions = retrieval.positions_of(older[name].item_ids, newer[name].item_ids)
         kept = older[name].item_factors
         assert kept.any()
-        np.testing.assert_array_equal(newer[name].item_factors[places][kept.any(axis=1)], kept[kept.any(axis=1)])
+        np.testing.assert_array_equal(newer[name].item_factors[positions][kept.any(axis=1)], kept[kept.any(axis=1)])
         assert newer[name].item_factors.any(axis=1).sum() > kept.any(axis=1).sum()
     seal_index(AsOfRun(fresh, AT, NOW))
     # Search is exact here: an older index would be of no use.

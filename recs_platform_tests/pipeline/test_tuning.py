@@ -12,6 +12,7 @@ import pytest
 
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.shared_settings import Protocol
 from recs_platform.contracts.tables import EVENTS
 from recs_platform.evaluation.cutoffs import CutoffPlan
 from recs_platform.evaluation.splits import per_user_holdout
@@ -31,9 +32,9 @@ from recs_platform.pipeline.retrieval.tuned_configs import (
 )
 from recs_platform.pipeline.training.evaluation import tuned_on_tests
 from recs_platform.pipeline.training.schedule import TrainingSchedule, training_schedule
-from recs_platform.pipeline.training.splits import INTERACTIONS, LAST_FOLD, Protocol, Split, per_user_splits
+from recs_platform.pipeline.training.splits import INTERACTIONS, LAST_FOLD, Split, per_user_splits
 from recs_platform.pipeline.tuning.validation_sets import validation_set, validation_splits
-from recs_platform.stages.retrieval.tuning.source_trials import ValidationSet
+from recs_platform.stages.retrieval.tuning.source_variants import ValidationSet
 from recs_platform_tests.homes import CommandLine, copy_home, platform_at
 from recs_platform_tests.worlds import TINY
 
@@ -46,14 +47,14 @@ def test_nothing_from_the_first_test_on_matters(taken_in: Platform, tmp_path: Pa
     split = validation_splits(schedule, TINY.start)[-1]
     assert split.labels_end == schedule.tests()[0].cutoff
 
-    def exam_without_events_from(instant: datetime) -> ValidationSet:
+    def validation_set_without_events_from(instant: datetime) -> ValidationSet:
         cut = copy_home(taken_in, tmp_path / instant.strftime("%d"))
         cut.lake.delete(EVENTS.name, f"occurred_at >= '{instant:%Y-%m-%d %H:%M}:00+00:00'")
         return validation_set(AsOfRun(cut, AS_OF, KNOWN_AT), split, users_max=1000)
 
     whole = validation_set(AsOfRun(taken_in, AS_OF, KNOWN_AT), split, users_max=1000)
     assert len(whole.held_out.users) > 10
-    later, earlier = (exam_without_events_from(split.labels_end - timedelta(days=days)) for days in (0, 2))
+    later, earlier = (validation_set_without_events_from(split.labels_end - timedelta(days=days)) for days in (0, 2))
     assert content(later) == content(whole)
     assert content(earlier) != content(whole)
 
@@ -184,9 +185,9 @@ def test_an_evaluation_on_what_was_tuned_on_says_so(
     assert tuned_on_tests(platform, schedule) is None
     version = sealed(platform, {"als": {"alpha": 5.0}})
     adopt_config(platform.home.artifacts, version)
-    said = tuned_on_tests(platform, schedule)
-    assert (said is not None) == says
-    assert said is None or version in said
+    warning = tuned_on_tests(platform, schedule)
+    assert (warning is not None) == says
+    assert warning is None or version in warning
 
 
 def test_the_commands_show_adopt_and_reset(recs: CommandLine, new_home: Path) -> None:
@@ -233,15 +234,15 @@ def test_the_command_tunes_seals_and_says_what_came_of_it(
         "2024-01-21",
     )
     assert code == 0, err
-    told = json.loads(out)
-    manifest, changes, by_source = find_config(platform.home.artifacts, told["version"])
+    answer = json.loads(out)
+    manifest, changes, by_source = find_config(platform.home.artifacts, answer["version"])
     assert [manifest] == list_configs(platform.home.artifacts)
-    assert (told["changes"], manifest.as_of) == (changes, TINY.start + timedelta(days=20))
+    assert (answer["changes"], manifest.as_of) == (changes, TINY.start + timedelta(days=20))
     rows = pl.read_parquet(platform.home.artifacts / CONFIGS / manifest.version / "trials.parquet")
     assert rows.filter(pl.col("source") == "trending")["trial"].to_list() == [0, 1]
     assert (
         by_source.filter(pl.col("source") == "trending")["default_value"][0]
         == rows["value"][rows["source"].to_list().index("trending")]
     )
-    assert told["adopted"] == told["gained"] == (adopted_version(platform.home.artifacts) is not None)
-    assert "trending 0: " in err
+    assert answer["adopted"] == answer["gained"] == (adopted_version(platform.home.artifacts) is not None)
+    assert "trending trial 0: " in err

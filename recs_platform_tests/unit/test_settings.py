@@ -1,15 +1,13 @@
 """Settings come from the home they are of, then from the environment, and a wrong one is named."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from recs_platform.contracts.errors import UsageError
-from recs_platform.settings import Settings, read_settings
+from recs_platform.settings import Settings, read_settings, setting_fields
 from recs_platform.stages.retrieval import SOURCES
 
 
@@ -38,15 +36,6 @@ def test_a_wrong_setting_is_a_usage_error(tmp_path: Path, monkeypatch: pytest.Mo
         read_settings()
 
 
-def _fields(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    for name, field in model.model_fields.items():
-        nested = field.annotation
-        if isinstance(nested, type) and issubclass(nested, BaseModel):
-            yield from _fields(nested, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", field
-
-
 def _is_without_an_end(field: FieldInfo) -> bool:
     """Whether a number has no least or no greatest value."""
     if not {field.annotation, *get_args(field.annotation)} & {int, float}:
@@ -57,10 +46,18 @@ def _is_without_an_end(field: FieldInfo) -> bool:
     return not rules & {"ge", "gt"} or not rules & {"le", "lt"}
 
 
+def test_every_setting_has_a_reason() -> None:
+    assert [name for name, field in setting_fields() if not field.description] == []
+
+
 def test_every_number_has_a_least_and_a_greatest_value():
     fields = [
-        *_fields(Settings),
-        *(pair for source in SOURCES for pair in _fields(type(source.config), f"retrieval.sources.{source.name}.")),
+        *setting_fields(),
+        *(
+            pair
+            for source in SOURCES
+            for pair in setting_fields(type(source.config), f"retrieval.sources.{source.name}.")
+        ),
     ]
     assert [name for name, field in fields if _is_without_an_end(field)] == []
 
@@ -76,6 +73,13 @@ def test_every_number_has_a_least_and_a_greatest_value():
         ("[outliers]\nz_mx = 4", "recs.toml:2: outliers.z_mx is no such field; did you mean 'z_max'?"),
         ("[privacy]\nretention_days = 0", "privacy.retention_days = 0"),
         ("[retrieval]\nquotas = {als = -1}", "retrieval.quotas.als = -1"),
+        ("[retrieval.cold]\norder = [['als']]\npositives_max = -1", "recs.toml:3: retrieval.cold.positives_max = -1: "),
+        ("[retrieval]\ncold.order = [['content'], ['als', 'content']]", "more than once: ['content']"),
+        ("[retrieval]\ncold.order = ['content']", "recs.toml:2: retrieval.cold.order.0 = 'content': "),
+        ("[retrieval.segments.new]\nquotas = {als = -1}", "recs.toml:2: retrieval.segments.new.quotas.als = -1: "),
+        ("[retrieval.segments.new]\non = ['als']", "recs.toml:2: retrieval.segments.new.on is no such field; "),
+        ("[publish]\nas_ofs_max = 3\n[segments]\nmin_share = 3", "recs.toml:4: segments.min_share = 3: "),
+        ("k = 3\nseed = 1\nretrieval.quotas.k = -3", "recs.toml:3: retrieval.quotas.k = -3: "),
         ("k = [", "is not TOML"),
     ],
 )

@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 
 from recs_platform.contracts.manifests import Manifest, content_key
-from recs_platform.contracts.places import BARRED_ITEMS, USER_PLACES
+from recs_platform.contracts.regions import REGION_EXCLUSIONS, USER_REGIONS
 from recs_platform.contracts.tables import CANDIDATES, CHAMPION, RANKED
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
@@ -35,7 +35,7 @@ RANKER_KEY = dg.AssetKey([GROUP, ranking.RANKER])
 CHAMPION_KEY = metadata.asset_key(CHAMPION.name)
 # What a schedule and the keys of artifacts are made from, and what windows read as of past cutoffs.
 SCHEDULE = (INTERACTIONS, FILES, OMISSIONS)
-PAST = (*SCHEDULE, ITEMS, USERS, CONSUMED, USER_PLACES, BARRED_ITEMS)
+PAST = (*SCHEDULE, ITEMS, USERS, CONSUMED, USER_REGIONS, REGION_EXCLUSIONS)
 IMPORTANCE_ROWS = 15
 
 

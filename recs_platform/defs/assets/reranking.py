@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.places import BARRED_ITEMS, USER_PLACES
+from recs_platform.contracts.regions import REGION_EXCLUSIONS, USER_REGIONS
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, LISTS, RANKED, SHORT_LISTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_tables
@@ -21,7 +21,7 @@ GROUP = "reranking"
 LISTS_KEY = metadata.asset_key(LISTS.name)
 READS = (
     *(RANKED.name, ITEM_NEIGHBOURS.name, "segments.user_segments"),
-    *(INTERACTIONS, CONSUMED, ITEMS, USERS, USER_PLACES, BARRED_ITEMS),
+    *(INTERACTIONS, CONSUMED, ITEMS, USERS, USER_REGIONS, REGION_EXCLUSIONS),
 )
 COMPLETE_LISTS = "Every known user has k distinct items at ranks 1 to k, or a row in short_lists"
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 import polars as pl
 
-from recs_platform.contracts.places import BARRED_ITEMS, USER_PLACES
+from recs_platform.contracts.regions import REGION_EXCLUSIONS, USER_REGIONS
 from recs_platform.contracts.tables import CANDIDATES, ITEM_NEIGHBOURS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
@@ -32,7 +32,7 @@ AUDIT_DESCRIPTION = (
 EMBEDDINGS_KEY = dg.AssetKey([GROUP, EMBEDDINGS])
 INDEX_KEY = dg.AssetKey([GROUP, ITEM_INDEX])
 # Views and tables of SQL models that the steps read.
-HISTORY = (INTERACTIONS, USERS, ITEMS, USER_PLACES, BARRED_ITEMS, FILES, OMISSIONS)
+HISTORY = (INTERACTIONS, USERS, ITEMS, USER_REGIONS, REGION_EXCLUSIONS, FILES, OMISSIONS)
 PROFILES = ("features.user_features", "segments.user_segments")
 
 

@@ -3,7 +3,7 @@
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.pipeline.geo_availability import Places
+from recs_platform.pipeline.geo_availability import GeoAvailability
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages import reranking
 
@@ -22,7 +22,7 @@ def with_user_counts(items: pl.DataFrame, interactions: pl.DataFrame) -> pl.Data
 
 
 def rerank_context(
-    platform: Platform, items: pl.DataFrame, consumed: pl.DataFrame, users: pl.Series, places: Places
+    platform: Platform, items: pl.DataFrame, consumed: pl.DataFrame, users: pl.Series, geo: GeoAvailability
 ) -> reranking.RerankContext:
     """What rules and fallback look at; `items` come with user counts, which order the fallback ranking."""
     settings = platform.settings
@@ -34,6 +34,6 @@ def rerank_context(
         k=settings.k,
         max_per_category=settings.max_per_category,
         allow_repeats=settings.allow_repeats,
-        places=places.users,
-        barred=places.barred,
+        user_regions=geo.user_regions,
+        exclusions=geo.exclusions,
     )

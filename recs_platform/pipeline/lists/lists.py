@@ -10,7 +10,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
 from recs_platform.contracts.time import SECOND_MICROSECONDS
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.geo_availability import run_places
+from recs_platform.pipeline.geo_availability import run_geo_availability
 from recs_platform.pipeline.lists.context import rerank_context, with_user_counts
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
@@ -39,7 +39,7 @@ def make_lists(run: AsOfRun) -> Lists:
 
     Users without consent are served from the fallback, whatever was ranked, and get no personal reason.
     """
-    platform, interactions, consumed, places = run.platform, run.interactions, run.consumed, run_places(run)
+    platform, interactions, consumed = run.platform, run.interactions, run.consumed
     with run.models() as models:
         ranked = models.frame(RANKED.name)
         segments = models.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID, c.SEGMENT_NAME])
@@ -47,7 +47,7 @@ def make_lists(run: AsOfRun) -> Lists:
     items, users = with_user_counts(run.items, interactions), run.users.sort(c.USER_ID)
     opted_out = users.filter(pl.col(IS_OPTED_OUT)).select(c.USER_ID)
     ranked = ranked.join(opted_out, on=c.USER_ID, how="anti")
-    context = rerank_context(platform, items, consumed, users[c.USER_ID], places)
+    context = rerank_context(platform, items, consumed, users[c.USER_ID], run_geo_availability(run))
     rows = ranked.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
     result = reranking.rerank(rows, context, platform.own_rules.rules)
     consented = segments.join(opted_out, on=c.USER_ID, how="anti")

@@ -9,12 +9,12 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import RecsError
-from recs_platform.contracts.places import BARRED_ITEMS, UNKNOWN_PLACE, USER_PLACES
+from recs_platform.contracts.regions import REGION_EXCLUSIONS, UNKNOWN_REGION, USER_REGIONS
 from recs_platform.contracts.tables import CANDIDATES, RANKED, EventType
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS
-from recs_platform.pipeline.geo_availability import read_places
+from recs_platform.pipeline.geo_availability import read_geo_availability
 from recs_platform.pipeline.lists.context import rerank_context, with_user_counts
 from recs_platform.pipeline.lists.lists import list_filters
 from recs_platform.pipeline.platform import Platform
@@ -68,8 +68,12 @@ class _Known:
             raise RecsError(f"item {item!r} is not known by {run.as_of:%Y-%m-%d}")
         self.is_blocked = _is_blocked(platform, self.item)
         self.left_out_by = _left_out_by(platform, run, user, item)
-        there = run.frame(USER_PLACES, [c.USER_ID, c.PLACE]).filter(pl.col(c.USER_ID) == user)
-        self.barred = run.frame(BARRED_ITEMS).filter(pl.col(c.ITEM_ID) == item).join(there, on=c.PLACE, how="semi")
+        regions = run.frame(USER_REGIONS, [c.USER_ID, c.AVAILABILITY_REGION]).filter(pl.col(c.USER_ID) == user)
+        self.exclusions = (
+            run.frame(REGION_EXCLUSIONS)
+            .filter(pl.col(c.ITEM_ID) == item)
+            .join(regions, on=c.AVAILABILITY_REGION, how="semi")
+        )
 
 
 def _is_blocked(platform: Platform, item: pl.DataFrame) -> bool:
@@ -114,7 +118,7 @@ def _left_out_by(platform: Platform, run: ModelRun, user: str, item: str) -> rer
     counted = run.frame(INTERACTIONS) if platform.own_rules.rules else pl.DataFrame(schema=_NO_INTERACTIONS)
     consumed = run.frame(CONSUMED).join(pair, on=c.USER_ID, how="semi")
     context = rerank_context(
-        platform, with_user_counts(run.frame(ITEMS), counted), consumed, pair[c.USER_ID], read_places(run)
+        platform, with_user_counts(run.frame(ITEMS), counted), consumed, pair[c.USER_ID], read_geo_availability(run)
     )
     return next((rule for rule in list_filters(platform) if rule.apply(pair, context).is_empty()), None)
 
@@ -133,8 +137,8 @@ def _why_not_eligible(known: _Known) -> str:
     offered, not_offered = (known.item[name][0] for name in (c.OFFERED_IN, c.NOT_OFFERED_IN))
     if offered is not None and offered.is_empty():
         return "the item's attributes let it be offered nowhere"
-    place = known.barred[c.PLACE][0]
-    where = {UNKNOWN_PLACE: "not known", "": "named by no item"}.get(place, place.replace("|", ", "))
+    region = known.exclusions[c.AVAILABILITY_REGION][0]
+    where = {UNKNOWN_REGION: "not known", "": "named by no item"}.get(region, region.replace("|", ", "))
     limits = (("only for", offered), ("not for", not_offered))
     restriction = " and ".join(f"{word} {', '.join(names)}" for word, names in limits if names is not None)
     return f"the item may not be offered where the user is ({where}): it is {restriction}"

@@ -8,7 +8,7 @@ from recs_platform.lake.artifacts import artifact, is_sealed, library_versions, 
 from recs_platform.lake.locks import exclusive
 from recs_platform.pipeline.artifact_keys import RETRIEVAL, artifact_key
 from recs_platform.pipeline.as_of_run import INTERACTIONS, ITEMS, USERS, AsOfRun
-from recs_platform.pipeline.geo_availability import place_hashes
+from recs_platform.pipeline.geo_availability import geo_model_hashes
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import history_problem, run_config, vectors_version
 from recs_platform.stages import retrieval
@@ -29,7 +29,7 @@ def embeddings_key(run: AsOfRun) -> str:
         inputs = {
             "as_of": run.as_of,
             "data": run.data_version(),
-            "models": [*models, *place_hashes(platform)],
+            "models": [*models, *geo_model_hashes(platform)],
             "config": run_config(run).model_dump(),
             "vectors": vectors_version(platform),
         }

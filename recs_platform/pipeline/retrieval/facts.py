@@ -39,7 +39,7 @@ def count_offers(run: AsOfRun) -> Offers:
             items=_counted(models, _united(rows, c.ITEM_ID)),
             enabled=tuple(source.name for source in run_config(run).configured_sources()),
             known_users=with_consent(run.users).height,
-            eligible_items=run.items.filter("is_available").height,
+            eligible_items=run.items.filter(c.IS_AVAILABLE).height,
         )
 
 
@@ -60,8 +60,8 @@ def index_facts(reports: Mapping[str, retrieval.IndexReport]) -> list[IndexFacts
 def _offered(models: ModelRun) -> str:
     """Candidates with a bit set for each source, in registry order, that offered the row."""
     bits = (
-        f"({quoted(c.source_rank(source.name))} is not null)::bigint * {1 << place}"
-        for place, source in enumerate(retrieval.SOURCES)
+        f"({quoted(c.source_rank(source.name))} is not null)::bigint * {1 << bit}"
+        for bit, source in enumerate(retrieval.SOURCES)
     )
     table = relation(models.require(CANDIDATES.name))
     return f"select {c.USER_ID}, {c.ITEM_ID}, {' + '.join(bits)} as {OFFERED} from {table}"
@@ -79,7 +79,7 @@ def _counted(models: ModelRun, rows: str) -> pl.DataFrame:
 
 
 def _named(bits: int) -> Iterable[str]:
-    return (source.name for place, source in enumerate(retrieval.SOURCES) if bits >> place & 1)
+    return (source.name for bit, source in enumerate(retrieval.SOURCES) if bits >> bit & 1)
 
 
 def _earlier(run: AsOfRun) -> pl.DataFrame:

@@ -10,18 +10,18 @@ from pydantic import BaseModel, ValidationError
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.shared_settings import KEPT_OF_EACH
 from recs_platform.contracts.validation_errors import sentence
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.geo_availability import Places, run_places
+from recs_platform.pipeline.geo_availability import GeoAvailability, run_geo_availability
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_changes
+from recs_platform.settings import setting_place
 from recs_platform.stages import retrieval
 from recs_platform.warehouse.runner import ModelRun
 
 IS_OPTED_OUT = "is_opted_out"
 VECTORS = "vectors"
-# The best of each source stay candidates: the ranker sees them, and evaluation can tell what the source alone does.
-KEPT_OF_EACH = 10
 
 
 def run_config(run: AsOfRun) -> retrieval.RetrievalConfig:
@@ -49,20 +49,21 @@ def config_with(platform: Platform, tuned: Mapping[str, Mapping[str, Any]]) -> r
     try:
         return retrieval.RetrievalConfig(candidates_per_source=settings.candidates_per_source, **asked)
     except ValidationError as error:
-        raise UsageError(f"{platform.home.settings_file}: {_fault(error)}") from None
+        names, fault = _fault(error)
+        raise UsageError(f"{setting_place(platform.home.settings_file, names)}: {fault}") from None
 
 
-def _fault(error: ValidationError) -> str:
-    """The field with its value and range; a field of a source is told by the source's own config."""
+def _fault(error: ValidationError) -> tuple[tuple[str, ...], str]:
+    """The dotted name, and the field with its value and range; a source's own config describes its fields."""
     first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    # Places in a tuple and pydantic's mark of a key are no names of the file.
+    # Positions in a tuple and pydantic's mark of a key are no names of the file.
     names = tuple(part for part in first["loc"] if isinstance(part, str) and part != "[key]")
     config: type[BaseModel] = retrieval.RetrievalConfig
     above: tuple[str, ...] = ("retrieval",)
     by_name = {source.name: type(source.config) for source in retrieval.SOURCES}
     if len(names) > 1 and names[0] == "sources" and names[1] in by_name:
         config, above, names = by_name[names[1]], (*above, *names[:2]), names[2:]
-    return ".".join(above) + "." + sentence({**first, "loc": names}, config)
+    return (*above, *names), ".".join(above) + "." + sentence({**first, "loc": names}, config)
 
 
 def check_retrieval_settings(platform: Platform) -> None:
@@ -71,7 +72,7 @@ def check_retrieval_settings(platform: Platform) -> None:
 
 
 def encode(
-    run: AsOfRun, interactions: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame, places: Places
+    run: AsOfRun, interactions: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame, geo: GeoAvailability
 ) -> retrieval.RetrievalProblem:
     """Interactions, users with consent and items as codes, as of the run's instant, under the home's settings."""
     return retrieval.encode(
@@ -81,8 +82,8 @@ def encode(
         as_of=run.as_of,
         allow_repeats=run.platform.settings.allow_repeats,
         vectors=run.known.once("item vectors", lambda: item_vectors(run.platform)),
-        places=places.users,
-        barred=places.barred,
+        user_regions=geo.user_regions,
+        exclusions=geo.exclusions,
     )
 
 
@@ -90,7 +91,7 @@ def history_problem(run: AsOfRun) -> retrieval.RetrievalProblem:
     """What vectors are fitted on and indexed by: no features, no segments, so that the as-of need not be built."""
 
     def make() -> retrieval.RetrievalProblem:
-        return encode(run, run.interactions, with_consent(run.users), run.items, run_places(run))
+        return encode(run, run.interactions, with_consent(run.users), run.items, run_geo_availability(run))
 
     return run.once("retrieval problem", make)
 
@@ -129,7 +130,7 @@ def with_consent(users: pl.DataFrame) -> pl.DataFrame:
 
 def with_profiles(models: ModelRun, users: pl.DataFrame) -> pl.DataFrame:
     """Users with the device and region they use most and their lifecycle segment."""
-    features = models.frame("features.user_features", [c.USER_ID, c.REGION, "top_device"])
+    features = models.frame("features.user_features", [c.USER_ID, c.REGION, c.TOP_DEVICE])
     segments = models.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID])
     return (
         users.drop(c.REGION)

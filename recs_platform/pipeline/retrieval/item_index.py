@@ -62,13 +62,13 @@ def index_reports(platform: Platform, version: str) -> dict[str, retrieval.Index
     return {path.name: retrieval.load_report(path) for path in sorted(folder.iterdir()) if path.is_dir()}
 
 
-def _sealed_spaces(platform: Platform, version: str) -> dict[str, retrieval.Space]:
+def _sealed_spaces(platform: Platform, version: str) -> dict[str, retrieval.VectorSpace]:
     embeddings = sealed_embeddings(platform, version)
     indexes = sealed_indexes(platform, version, embeddings)
-    return {name: retrieval.Space(found, indexes[name]) for name, found in embeddings.items()}
+    return {name: retrieval.VectorSpace(found, indexes[name]) for name, found in embeddings.items()}
 
 
-def _older_spaces(run: AsOfRun) -> dict[str, retrieval.Space]:
+def _older_spaces(run: AsOfRun) -> dict[str, retrieval.VectorSpace]:
     """What the vectors were folded in from, with its indexes; nothing where those would be built anew in any case."""
     base_at = base_as_of(run)
     eligible = int(history_problem(run).eligible.sum())
@@ -81,12 +81,12 @@ def _older_spaces(run: AsOfRun) -> dict[str, retrieval.Space]:
 
 
 def _audited_index(
-    run: AsOfRun, embeddings: retrieval.Embeddings, older: retrieval.Space | None
+    run: AsOfRun, embeddings: retrieval.Embeddings, older: retrieval.VectorSpace | None
 ) -> retrieval.ItemIndex:
     """Brought up to date from `older`; built anew without one, or where the refreshed one fails the audit."""
     problem, settings = history_problem(run), run.platform.settings
     if older is not None:
-        index = _audited(run, retrieval.refresh_space(problem, embeddings, older, threads=settings.threads))
+        index = _audited(run, retrieval.refresh_vector_space(problem, embeddings, older, threads=settings.threads))
         if not retrieval.audit_failures(index.report.recall):
             return index
     config = run_config(run).index
@@ -94,7 +94,7 @@ def _audited_index(
     return _audited(run, built)
 
 
-def _audited(run: AsOfRun, space: retrieval.Space) -> retrieval.ItemIndex:
+def _audited(run: AsOfRun, space: retrieval.VectorSpace) -> retrieval.ItemIndex:
     return retrieval.audited(
         space.index,
         space.embeddings.item_factors,

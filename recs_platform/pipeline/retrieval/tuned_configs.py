@@ -1,4 +1,4 @@
-"""Tuned retrieval configs: sealed, listed, and the one that is adopted. Tuning them, and using one, is done elsewhere.
+"""Tuned retrieval configs: sealed, listed, and the one that is adopted. `pipeline.tuning` makes them.
 
 `artifacts/retrieval_config/<version>/` holds one, `artifacts/retrieval_config/adopted` the version in force, if any.
 """
@@ -107,9 +107,9 @@ def _read_changes(folder: Path) -> Changes:
         changes: Changes = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         retrieval.RetrievalConfig(sources=changes)  # pyright: ignore[reportArgumentType] - it fills in the rest
     except (OSError, ValueError) as error:
-        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise NotReady(
-            f"the retrieval config in {folder} cannot be used: {said}; `recs tune retrieval` makes another, "
+            f"the retrieval config in {folder} cannot be used: {reason}; `recs tune retrieval` makes another, "
             "`recs tune reset` goes back to the defaults"
         ) from error
     return changes

@@ -13,17 +13,11 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, TableContract
 from recs_platform.contracts.time import as_of_key, parse_instant
-from recs_platform.evaluation.metrics import (
-    candidate_recall,
-    catalogue_coverage,
-    gini_exposure,
-    novelty,
-    user_metrics,
-)
+from recs_platform.evaluation.metrics import PER_LIST, Shown, candidate_recall, user_metrics
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.geo_availability import Places
+from recs_platform.pipeline.geo_availability import GeoAvailability
 from recs_platform.pipeline.lists.context import RANKED_PER_USER, rerank_context
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import run_config
@@ -123,8 +117,8 @@ def final_lists(platform: Platform, tested: Window, trained: Manifest) -> pl.Dat
     scorer = ranking.load_ranker(artifact(platform.home.artifacts, ranking.RANKER, trained.version))
     ranked = ranking.rank_candidates([tested.rows], scorer, top_n=RANKED_PER_USER, threads=platform.settings.threads)
     users = pl.concat([tested.rows[c.USER_ID], tested.held_out[c.USER_ID]]).unique().sort()
-    places = Places(tested.places, tested.barred)
-    context = rerank_context(platform, tested.items, tested.consumed, users, places)
+    geo = GeoAvailability(tested.user_regions, tested.exclusions)
+    context = rerank_context(platform, tested.items, tested.consumed, users, geo)
     return reranking.rerank(pl.concat(list(ranked)), context, platform.own_rules.rules).lists
 
 
@@ -149,13 +143,9 @@ def _offered(config: retrieval.RetrievalConfig, tested: Window) -> dict[str, tup
 def _list_metrics(
     lists: pl.DataFrame, tested: Window, k: int, protocol: str, cutoff: datetime, model: str
 ) -> pl.DataFrame:
-    n_users = tested.held_out[c.USER_ID].n_unique()
-    counts = tested.items.select(c.ITEM_ID, c.USER_COUNT)
-    values = {
-        "coverage": catalogue_coverage(lists, tested.items.height, k),
-        "gini": gini_exposure(lists, tested.items.height, k),
-        "novelty": novelty(lists, counts, max(n_users, int(counts[c.USER_COUNT].max() or 0)), k),  # pyright: ignore[reportArgumentType]
-    }
+    counts = tested.items.select(c.ITEM_ID, pl.col(c.USER_COUNT).cast(pl.Int64))
+    shown = Shown(lists, counts, tested.held_out[c.USER_ID].n_unique(), k)
+    values = {name: measure(shown) for name, measure in PER_LIST}
     frame = pl.DataFrame(
         {c.METRIC: list(values), c.VALUE: list(values.values())}, schema_overrides={c.VALUE: pl.Float64}
     )

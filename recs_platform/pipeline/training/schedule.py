@@ -6,10 +6,11 @@ from datetime import datetime
 import polars as pl
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.shared_settings import Protocol
 from recs_platform.evaluation.cutoffs import CutoffPlan, plan_cutoffs
 from recs_platform.evaluation.splits import new_pairs
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.training.splits import Protocol, Split, global_splits, per_user_splits
+from recs_platform.pipeline.training.splits import Split, global_splits, per_user_splits
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
 import polars as pl
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.shared_settings import Protocol
 from recs_platform.contracts.tables import EVENTS
 from recs_platform.evaluation.splits import new_pairs, per_user_holdout
 from recs_platform.pipeline.as_of_run import INTERACTIONS, AsOfRun
@@ -20,7 +20,6 @@ HELD_OUT_FRACTION = 0.2
 PAIR = [c.USER_ID, c.ITEM_ID]
 # Folds of a user's history, in time order: the last fifth of it, and the fifth of the rest that comes before.
 EARLIER_FOLD, LAST_FOLD = 0, 1
-Protocol = Literal["global", "per_user"]
 
 
 @dataclass(frozen=True, order=True)

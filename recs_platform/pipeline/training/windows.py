@@ -29,7 +29,7 @@ from recs_platform.lake.artifacts import (
 from recs_platform.pipeline.artifact_keys import WINDOWS as WINDOWS_KIND
 from recs_platform.pipeline.artifact_keys import artifact_key
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun
-from recs_platform.pipeline.geo_availability import place_hashes, read_places
+from recs_platform.pipeline.geo_availability import geo_model_hashes, read_geo_availability
 from recs_platform.pipeline.lists.context import with_user_counts
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.embeddings import window_embeddings
@@ -50,15 +50,15 @@ class Window:
 
     `rows`: keys, sources, features, label, cutoff, fold. `held_out`: positives, with whether the item was known by the
     cutoff. `items`: catalogue as of the cutoff with the count of users. `consumed`: what the users had consumed.
-    `places`: where the users are. `barred`: what may not be offered there.
+    `user_regions`: the availability region of the users. `exclusions`: what may not be offered there.
     """
 
     rows: pl.DataFrame
     held_out: pl.DataFrame
     items: pl.DataFrame
     consumed: pl.DataFrame
-    places: pl.DataFrame
-    barred: pl.DataFrame
+    user_regions: pl.DataFrame
+    exclusions: pl.DataFrame
 
 
 def seal_window(run: AsOfRun, split: Split) -> tuple[Manifest, bool]:
@@ -109,7 +109,7 @@ def window_basis(run: AsOfRun) -> dict[str, object]:
         platform = run.platform
         tables = [*feature_tables(platform.feature_set), INTERACTIONS, ITEMS, USERS, CONSUMED]
         return {
-            "models": [*(platform.models.get(table).hash for table in tables), *place_hashes(platform)],
+            "models": [*(platform.models.get(table).hash for table in tables), *geo_model_hashes(platform)],
             "users_max": USERS_MAX,
             "retrieval": run_config(run).model_dump(),
             "vectors": vectors_version(platform),
@@ -133,17 +133,17 @@ def build_window(run: AsOfRun, split: Split) -> Window:
         positives = positives.join(consumed, on=PAIR, how="anti").join(users, on=c.USER_ID, how="semi")
         positives = _sample_users(positives, run.platform.settings.seed)
         targets = positives.select(c.USER_ID).unique()
-        places = read_places(models)
-        problem = encode(then, known, with_profiles(models, users), items, places)
+        geo = read_geo_availability(models)
+        problem = encode(then, known, with_profiles(models, users), items, geo)
         rows = _rows_to_rank(models, _fit(then, problem, split), targets, run.platform)
-    theirs = places.of(targets)
+    theirs = geo.of(targets)
     return Window(
         rows=ranking.label_rows(rows, positives, cutoff=split.cutoff, fold=split.fold),
         held_out=_mark_known(positives, items),
         items=with_user_counts(items, known),
         consumed=consumed.select(PAIR).join(targets, on=c.USER_ID, how="semi").sort(pl.all()),
-        places=theirs.users,
-        barred=theirs.barred,
+        user_regions=theirs.user_regions,
+        exclusions=theirs.exclusions,
     )
 
 

@@ -1,6 +1,6 @@
 """`recs tune retrieval`: parameters of the sources and weights of their merge, tuned on what lies before every test.
 
-Composes stages. The search itself is the retrieval stage's.
+The search itself is in `stages.retrieval.tuning`.
 """
 
 import json
@@ -24,15 +24,11 @@ from recs_platform.pipeline.tuning.validation_sets import read_validation_sets, 
 from recs_platform.stages import retrieval
 from recs_platform.stages.retrieval.benchmark.benchmark import source_names
 from recs_platform.stages.retrieval.tuning.budget import Budget, Watched
-from recs_platform.stages.retrieval.tuning.source_trials import ValidationSet
+from recs_platform.stages.retrieval.tuning.source_variants import ValidationSet
 from recs_platform.stages.retrieval.tuning.tune import Tuning, tune_retrieval
 
 K_MIN = 20
 _LIBRARIES = ("optuna", "implicit", "numpy", "scipy")
-# Columns of the two tables that a tuned config keeps beside its changes.
-TRIAL, PARAMETERS, SECONDS = "trial", "parameters", "seconds"
-DEFAULT_VALUE, TUNED_VALUE, GAIN_LOW, IS_KEPT, TRIALS = "default_value", "tuned_value", "gain_low", "is_kept", "trials"
-DEFAULT_WEIGHT = "default_weight"
 
 
 @dataclass(frozen=True)
@@ -64,11 +60,11 @@ def tune(
     require_possible(platform, run.as_of, known_at)
     try:
         splits = validation_splits(training_schedule(run), event_span(platform)[0])
-        validations = read_validation_sets(run, splits, say)
+        validation_sets = read_validation_sets(run, splits, say)
     finally:
         run.close()
     tuning = tune_retrieval(
-        validations,
+        validation_sets,
         config,
         names,
         budget,
@@ -78,7 +74,7 @@ def tune(
         threads=platform.settings.threads,
         watch=watch,
     )
-    manifest = _manifest(run, splits, validations, tuning)
+    manifest = _manifest(run, splits, validation_sets, tuning)
     known = seal_config(
         platform.home.artifacts, manifest, tuning.changes, trial_rows(tuning), source_rows(config, tuning)
     )
@@ -92,7 +88,9 @@ def _named(platform: Platform, sources: Sequence[str] | None) -> list[str]:
     return source_names(sources, everything)
 
 
-def _manifest(run: AsOfRun, splits: Sequence[Split], validations: Sequence[ValidationSet], tuning: Tuning) -> Manifest:
+def _manifest(
+    run: AsOfRun, splits: Sequence[Split], validation_sets: Sequence[ValidationSet], tuning: Tuning
+) -> Manifest:
     until = splits[-1].labels_end
     return Manifest(
         name=CONFIGS,
@@ -109,15 +107,15 @@ def _manifest(run: AsOfRun, splits: Sequence[Split], validations: Sequence[Valid
             "k": tuning.k,
         },
         metrics={
-            DEFAULT_VALUE: tuning.default,
-            TUNED_VALUE: tuning.tuned,
+            c.DEFAULT_VALUE: tuning.default,
+            c.TUNED_VALUE: tuning.tuned,
             "gain": tuning.gain.value,
-            GAIN_LOW: tuning.gain.low,
+            c.GAIN_LOW: tuning.gain.low,
             "gain_high": tuning.gain.high,
             "default_recall": tuning.default_recall,
             "tuned_recall": tuning.tuned_recall,
-            "users": sum(len(each.held_out.users) for each in validations),
-            TRIALS: sum(len(search.trials) for search in tuning.searches.values()),
+            "users": sum(len(each.held_out.users) for each in validation_sets),
+            c.TRIALS: sum(len(search.trials) for search in tuning.searches.values()),
         },
         libraries=library_versions(*_LIBRARIES),
         sealed_at=datetime.now(UTC),
@@ -131,8 +129,8 @@ def trial_rows(tuning: Tuning) -> pl.DataFrame:
         for search in tuning.searches.values()
         for trial in search.trials
     ]
-    columns = {c.SOURCE: pl.String(), TRIAL: pl.Int64(), c.VALUE: pl.Float64()}
-    return pl.DataFrame(rows, schema={**columns, PARAMETERS: pl.String(), SECONDS: pl.Float64()}, orient="row")
+    columns = {c.SOURCE: pl.String(), c.TRIAL: pl.Int64(), c.VALUE: pl.Float64()}
+    return pl.DataFrame(rows, schema={**columns, c.PARAMETERS: pl.String(), c.SECONDS: pl.Float64()}, orient="row")
 
 
 def source_rows(config: retrieval.RetrievalConfig, tuning: Tuning) -> pl.DataFrame:
@@ -150,6 +148,11 @@ def source_rows(config: retrieval.RetrievalConfig, tuning: Tuning) -> pl.DataFra
         )
         for name, search in tuning.searches.items()
     ]
-    values = {DEFAULT_VALUE: pl.Float64(), TUNED_VALUE: pl.Float64(), GAIN_LOW: pl.Float64(), IS_KEPT: pl.Boolean()}
-    weights = {DEFAULT_WEIGHT: pl.Float64(), c.WEIGHT: pl.Float64()}
-    return pl.DataFrame(rows, schema={c.SOURCE: pl.String(), TRIALS: pl.Int64(), **values, **weights}, orient="row")
+    values = {
+        c.DEFAULT_VALUE: pl.Float64(),
+        c.TUNED_VALUE: pl.Float64(),
+        c.GAIN_LOW: pl.Float64(),
+        c.IS_KEPT: pl.Boolean(),
+    }
+    weights = {c.DEFAULT_WEIGHT: pl.Float64(), c.WEIGHT: pl.Float64()}
+    return pl.DataFrame(rows, schema={c.SOURCE: pl.String(), c.TRIALS: pl.Int64(), **values, **weights}, orient="row")

@@ -11,7 +11,7 @@ from recs_platform.contracts.tables import EVENTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.evaluation.cutoffs import WARM_UP_DAYS
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun
-from recs_platform.pipeline.geo_availability import read_places
+from recs_platform.pipeline.geo_availability import read_geo_availability
 from recs_platform.pipeline.retrieval.inputs import encode, with_consent, with_profiles
 from recs_platform.pipeline.training.schedule import TrainingSchedule
 from recs_platform.pipeline.training.splits import (
@@ -23,7 +23,7 @@ from recs_platform.pipeline.training.splits import (
     per_user_splits,
     without_held_out,
 )
-from recs_platform.stages.retrieval.tuning.source_trials import ValidationSet
+from recs_platform.stages.retrieval.tuning.source_variants import ValidationSet
 from recs_platform.stages.retrieval.tuning.validation import held_out_of
 
 WINDOWS_MAX = 3
@@ -72,6 +72,6 @@ def validation_set(run: AsOfRun, split: Split, *, users_max: int) -> ValidationS
             models.register(EVENTS.name, without_held_out(models, known))
         users = with_consent(models.frame(USERS))
         wanted = wanted.join(models.frame(CONSUMED, PAIR), on=PAIR, how="anti")
-        problem = encode(then, known, with_profiles(models, users), models.frame(ITEMS), read_places(models))
+        problem = encode(then, known, with_profiles(models, users), models.frame(ITEMS), read_geo_availability(models))
     wanted = wanted.join(users, on=c.USER_ID, how="semi").sort(PAIR)
     return ValidationSet(problem, held_out_of(problem, wanted, users_max=users_max, seed=run.platform.settings.seed))

@@ -6,7 +6,7 @@ Here are the decisions and the SQL of the allow-list; the SQL of pseudonyms and 
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from recs_platform.contracts.places import PLACE_ATTRIBUTES
+from recs_platform.contracts.regions import AVAILABILITY_ATTRIBUTES
 from recs_platform.contracts.tables import ITEMS, USERS
 from recs_platform.warehouse.clauses import text_literal
 
@@ -30,7 +30,7 @@ class Privacy:
 
         Those that say where an item may be offered are always kept.
         """
-        items = (*self.item_attributes, *PLACE_ATTRIBUTES)
+        items = (*self.item_attributes, *AVAILABILITY_ATTRIBUTES)
         return {USERS.name: self.user_attributes, ITEMS.name: items}.get(table, (ALL,))
 
 

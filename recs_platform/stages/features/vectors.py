@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.threads import limited
 
 TEXTS = (c.TITLE, c.BODY)
 WHOLE = ((c.CATEGORY, "category"), (c.CREATOR, "creator"))
@@ -125,11 +126,10 @@ def _main_directions(weights: _Matrix, dimensions: int, sweeps: int, seed: int) 
     A direction points to where its greatest loading is positive, the first of equal ones, so that no sign is chance.
     """
     from sklearn.utils.extmath import randomized_svd
-    from threadpoolctl import threadpool_limits
 
     # TruncatedSVD calls it too, then divides by a variance that one item does not have. Its types are its defaults'.
     decompose = cast("Any", randomized_svd)
-    with threadpool_limits({"blas": 1, "openmp": 1}):  # sums of two threads differ from those of one
+    with limited(1):  # sums of two threads differ from those of one
         left, lengths, right = decompose(weights, dimensions, n_iter=sweeps, random_state=seed, flip_sign=False)
     signs = _signs(right)
     return np.asarray(left * (lengths * signs), dtype=np.float64)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
-from recs_platform.contracts.tables import VERDICTS, TableContract
+from recs_platform.contracts.tables import AS_OF_TABLES, VERDICTS, TableContract
 from recs_platform.lake.column_types import polars_schema
 
 if TYPE_CHECKING:
@@ -147,6 +147,20 @@ class Report:
     run: Callable[[ReportInputs], ReportResult]
     reads: tuple[str, ...]
     recomputes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ContractError naming the entry and the field that is wrong."""
+        missing = sorted(set(self.recomputes) - set(self.reads))
+        faults = {
+            f"name = {self.name!r}: it names files and checks; write letters, digits and _": self.name.isidentifier(),
+            "title: say in a few words what is measured": self.title.strip(),
+            f"table = {self.table.name!r}: it is not in AS_OF_TABLES of contracts/tables": self.table in AS_OF_TABLES,
+            "reads: name the tables that it reads": self.reads,
+            f"recomputes = {missing}: name them in reads too": not missing,
+        }
+        for fault, is_right in faults.items():
+            if not is_right:
+                raise ContractError(f"stages/reports, report {self.name!r}: {fault}")
 
 
 def worst(verdicts: Iterable[str]) -> Verdict:

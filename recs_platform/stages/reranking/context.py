@@ -7,12 +7,12 @@ import polars as pl
 from recs_platform.contracts import columns as c
 
 
-def _no_places() -> pl.DataFrame:
-    return pl.DataFrame(schema={c.USER_ID: pl.String, c.PLACE: pl.String})
+def _no_regions() -> pl.DataFrame:
+    return pl.DataFrame(schema={c.USER_ID: pl.String, c.AVAILABILITY_REGION: pl.String})
 
 
-def _nothing_barred() -> pl.DataFrame:
-    return pl.DataFrame(schema={c.PLACE: pl.String, c.ITEM_ID: pl.String})
+def _no_exclusions() -> pl.DataFrame:
+    return pl.DataFrame(schema={c.AVAILABILITY_REGION: pl.String, c.ITEM_ID: pl.String})
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,9 @@ class RerankContext:
         k: Length of a list.
         max_per_category: Items of one category in a list, while others last.
         allow_repeats: Whether consumed items may be recommended.
-        places: `user_id` (distinct), `place`; a user without a row is at UNKNOWN_PLACE.
-        barred: `place`, `item_id` of what may not be recommended there; without rows nothing is restricted.
+        user_regions: `user_id` (distinct), `availability_region`; a user without a row is in UNKNOWN_REGION.
+        exclusions: `availability_region`, `item_id` of what may not be recommended there; without rows nothing is
+            restricted.
     """
 
     items: pl.DataFrame
@@ -39,8 +40,8 @@ class RerankContext:
     k: int
     max_per_category: int
     allow_repeats: bool = False
-    places: pl.DataFrame = field(default_factory=_no_places)
-    barred: pl.DataFrame = field(default_factory=_nothing_barred)
+    user_regions: pl.DataFrame = field(default_factory=_no_regions)
+    exclusions: pl.DataFrame = field(default_factory=_no_exclusions)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.reranking.context import RerankContext, RerankResult
 from recs_platform.stages.reranking.fallback import fallback_ranking, fill_lists
 from recs_platform.stages.reranking.own_rules import apply_checked
-from recs_platform.stages.reranking.region_groups import by_place
+from recs_platform.stages.reranking.region_groups import by_region_group
 from recs_platform.stages.reranking.rules import RULES, filters_of, reorders_of
 from recs_platform.stages.reranking.rules.rule import Rule
 from recs_platform.stages.reranking.short_lists import short_lists
@@ -39,7 +39,7 @@ def rerank(ranked: pl.DataFrame, context: RerankContext, own_rules: Sequence[Rul
     if strangers:
         raise ContractError(f"{strangers} ranked users are not among the {len(context.users)} to serve; pass them all")
     rules = (*RULES, *own_rules)
-    results = [_rerank_alike(rows, group, rules) for rows, group in by_place(ranked, context)]
+    results = [_rerank_alike(rows, group, rules) for rows, group in by_region_group(ranked, context)]
     if len(results) == 1:
         return results[0]
     return RerankResult(

@@ -58,7 +58,7 @@ def _reason(
 ) -> pl.Expr:
     """One sentence: how many items there are, and what the user's filters leave out of them."""
     own = [rule for rule in filters if rule not in RULES]
-    where = "" if context.barred.is_empty() else " where the user is"
+    where = "" if context.exclusions.is_empty() else " where the user is"
     names = [f"{rule.name!r}" for rule in own if rule.by == "item"]
     passed = f" and pass the rules {', '.join(names)}" if names else ""
     there = f"{ranking.height} are available{where}{passed}"

@@ -1,4 +1,4 @@
-"""Retrieval: from interactions as of an instant to a few hundred candidates a user. Ranking them is not done here."""
+"""Retrieval: from interactions as of an instant to a few hundred candidates a user. `stages.ranking` orders them."""
 
 from recs_platform.stages.retrieval.candidates import (
     candidates_contract,
@@ -9,11 +9,11 @@ from recs_platform.stages.retrieval.candidates import (
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.embeddings import (
     Embeddings,
-    Space,
+    VectorSpace,
     index_embeddings,
     load_embeddings,
-    places_of,
-    refresh_space,
+    positions_of,
+    refresh_vector_space,
     save_embeddings,
 )
 from recs_platform.stages.retrieval.fit import RetrievalFit, fit_embeddings, fit_retrieval
@@ -40,7 +40,7 @@ __all__ = [
     "RetrievalConfig",
     "RetrievalFit",
     "RetrievalProblem",
-    "Space",
+    "VectorSpace",
     "audit_failures",
     "audited",
     "candidates_contract",
@@ -56,9 +56,9 @@ __all__ = [
     "load_embeddings",
     "load_index",
     "load_report",
-    "places_of",
+    "positions_of",
     "read_vectors",
-    "refresh_space",
+    "refresh_vector_space",
     "save_embeddings",
     "save_index",
     "source_features",

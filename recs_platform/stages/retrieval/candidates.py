@@ -1,4 +1,4 @@
-"""The table of candidates: what sources offer each user, merged and kept. Ranking them is another stage's work."""
+"""The table of candidates: what sources offer each user, merged and kept."""
 
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -11,14 +11,14 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.features import Feature
 from recs_platform.contracts.tables import CANDIDATES, Column, TableContract
-from recs_platform.stages.retrieval.asking import source_lists
 from recs_platform.stages.retrieval.fit import RetrievalFit
 from recs_platform.stages.retrieval.merge import MergeRule, candidates_frame, merge_lists
-from recs_platform.stages.retrieval.plans import quotas_by_user, tiers_by_user
 from recs_platform.stages.retrieval.problem import RetrievalProblem
+from recs_platform.stages.retrieval.retrieve import retrieve_lists
 from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform.stages.retrieval.sources.item_knn import ItemKnn, ItemKnnConfig
 from recs_platform.stages.retrieval.top_n import best_of_matrix, unpack
+from recs_platform.stages.retrieval.user_policies import quotas_by_user, tiers_by_user
 
 DEFAULT_CHUNK_USERS = 8192
 
@@ -35,7 +35,7 @@ def generate_candidates(
     columns = [column.name for column in candidates_contract().columns if column.name != c.AS_OF]
     rule = merge_rule(fit)
     for start in range(0, max(len(codes), 1), chunk_users):
-        lists = source_lists(fit, codes[start : start + chunk_users], fit.config.candidates_per_source)
+        lists = retrieve_lists(fit, codes[start : start + chunk_users], fit.config.candidates_per_source)
         frame = candidates_frame(fit.problem, merge_lists(fit.problem, lists, rule))
         yield _with_disabled(frame).select(columns)
 
@@ -78,7 +78,7 @@ def candidates_contract() -> TableContract:
             column
             for source in SOURCES
             for column in (
-                Column(c.source_rank(source.name), "INTEGER", f"Place in the list of {source.name}, from 1"),
+                Column(c.source_rank(source.name), "INTEGER", f"Rank in the list of {source.name}, from 1"),
                 Column(
                     c.source_score_share(source.name),
                     "FLOAT",

@@ -1,12 +1,15 @@
-"""What an operator may choose about retrieval as a whole. Parameters of one source sit beside that source."""
+"""What an operator may choose about retrieval as a whole. Parameters of one source sit beside that source.
 
-from collections import Counter
+The fields that are settings of the home stand in `contracts.shared_settings`; here is what only retrieval can check.
+"""
+
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, create_model, field_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, create_model, field_validator
 
+from recs_platform.contracts.shared_settings import RetrievalPlan, SourceDepth
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.stages.retrieval.index import IndexConfig
 from recs_platform.stages.retrieval.sources import SOURCES
@@ -31,81 +34,17 @@ def _known_name(name: str) -> str:
     return name
 
 
-Quota = Annotated[int, Field(ge=0, le=1000)]
 SourceName = Annotated[str, AfterValidator(_known_name)]
 
 
-class SegmentPlan(BaseModel):
-    """What is different for the users of one segment."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    off: Annotated[tuple[SourceName, ...], Field(description="sources these users are not offered items of")] = ()
-    quotas: Annotated[
-        dict[SourceName, Quota],
-        Field(description="best items of a source that stay candidates wherever the merge puts them"),
-    ] = {}
-
-
-class ColdPlan(BaseModel):
-    """A switching hybrid (Burke 2002) for users of whom little is known: the first sources that fill a list are taken.
-
-    `order`: groups of sources. A later group is asked only for users whom the earlier ones offer fewer items together
-    than a source is asked for, and its items come after theirs; sources that are off for the others are asked here.
-    Without a group nothing switches.
-
-    The defaults were measured on users whose history was hidden, before any day that is tested. Without a positive,
-    demographic and popular sources together found what the popular found and more; the demographic alone lost a tenth
-    to a sixth of recall@40. With one or two positives left, these sources in the place of all enabled ones lost up to
-    three quarters of it on two of three data sets, and won a tenth on news: such users are not cold.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    positives_max: Annotated[
-        int | None, Field(ge=0, le=1000, description="users with at most so many positives are cold; None = nobody is")
-    ] = 0
-    order: Annotated[
-        tuple[tuple[SourceName, ...], ...], Field(description="groups of sources, the first that is asked")
-    ] = (
-        ("content", "profiles", "vectors"),
-        ("group_popularity", "popularity", "trending", "trending_1d", "new_items"),
-    )
-
-    @field_validator("order")
-    @classmethod
-    def _refuse_repeats(cls, order: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
-        counts = Counter(name for group in order for name in group)
-        repeated = sorted(name for name, count in counts.items() if count > 1)
-        if repeated:
-            raise ValueError(f"each source belongs to one group; named more than once: {repeated}")
-        return order
-
-
-class RetrievalConfig(BaseModel):
-    """Groups what retrieval is configured by; `sources` holds one config a registered source, defaults filled in.
+class RetrievalConfig(RetrievalPlan[SourceName], SourceDepth):
+    """The operator's plan with known sources; `sources` holds one config a registered source, defaults filled in.
 
     `RetrievalConfig(sources={"trending": {"half_life_days": 1}})` changes one field of one source.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    candidates_per_source: Annotated[int, Field(ge=1, le=1000, description="items a source offers a user")] = 40
-    candidates: Annotated[
-        int | None, Field(ge=1, le=10_000, description="best of the merge that a user keeps; None = all")
-    ] = 200
-    quotas: Annotated[
-        dict[SourceName, Quota],
-        Field(description="best items of a source that stay candidates wherever the merge puts them"),
-    ] = {}
-    segments: Annotated[dict[str, SegmentPlan], Field(description="plans by segment_id of the lifecycle segments")] = {}
-    cold: ColdPlan = ColdPlan()
-    refit_every_days: Annotated[
-        int | None,
-        Field(ge=1, le=90, description="days between full fits of vectors; between them new events are folded in"),
-    ] = None
     index: IndexConfig = IndexConfig()
-    sources: Annotated[dict[str, SerializeAsAny[SourceConfig]], Field(validate_default=True)] = {}
+    sources: Annotated[dict[str, SerializeAsAny[SourceConfig]], Field(validate_default=True)] = {}  # noqa: RUF012
 
     @field_validator("sources", mode="before")
     @classmethod

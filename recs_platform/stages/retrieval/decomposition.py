@@ -1,16 +1,16 @@
-"""The leading directions of a sparse matrix. What its rows and columns mean is not known here."""
+"""The leading directions of a sparse matrix."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recs_platform.contracts.threads import limited
 from recs_platform.stages.retrieval.sparse import SparseRows, times, transposed
-from recs_platform.stages.retrieval.threads import limited
 
 # Directions sought beyond those asked for: they take the error of the iteration upon themselves.
 _OVERSAMPLING = 16
 # What is below this share of the greatest singular value is rounding in float32.
 _LEAST_SHARE = 1e-3
-# Eigenvalues of a Gram matrix below this share of the greatest cannot be told from rounding of its float32 factor.
+# Eigenvalues of a Gram matrix below this share of the greatest may be rounding of its float32 factor alone.
 _LEAST_EIGENVALUE = 1e-10
 # Rows summed in float64 at once: 25 MB at 784 columns.
 _BLOCK_ROWS = 4096

@@ -1,4 +1,4 @@
-"""Users and items as vectors whose inner product says how well they match. Fitting them is the sources' work."""
+"""Users and items as vectors whose inner product says how well they match. Vector sources fit them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Embeddings:
 
 
 @dataclass(frozen=True, eq=False)
-class Space:
+class VectorSpace:
     """Vectors of one source and the index over those of the items that may be recommended."""
 
     embeddings: Embeddings
@@ -47,7 +47,7 @@ def index_embeddings(
     config: IndexConfig | None = None,
     seed: int = 0,
     threads: int = 1,
-) -> Space:
+) -> VectorSpace:
     """Index the eligible items that have a vector; an approximate index is tuned on the users' vectors."""
     index = build_index(
         problem.eligible,
@@ -58,43 +58,45 @@ def index_embeddings(
         seed=seed,
         threads=threads,
     )
-    return Space(embeddings, index)
+    return VectorSpace(embeddings, index)
 
 
-def refresh_space(problem: RetrievalProblem, embeddings: Embeddings, older: Space, *, threads: int = 1) -> Space:
+def refresh_vector_space(
+    problem: RetrievalProblem, embeddings: Embeddings, older: VectorSpace, *, threads: int = 1
+) -> VectorSpace:
     """Index the same items as `index_embeddings`, from the index of older vectors with other ids: see refresh_index."""
     index = refresh_index(
         older.index,
         embeddings.item_factors,
         problem.eligible,
-        codes=places_of(older.embeddings.item_ids, embeddings.item_ids),
+        codes=positions_of(older.embeddings.item_ids, embeddings.item_ids),
         queries=embeddings.user_factors,
         ids=embeddings.item_ids,
         threads=threads,
     )
-    return Space(embeddings, index)
+    return VectorSpace(embeddings, index)
 
 
-def places_of(ids: NDArray[np.object_], among: NDArray[np.object_]) -> NDArray[np.int32]:
-    """Place of each of `ids` in `among`, -1 where it is not there: int32 (len(ids),). Both ascend, none is twice.
+def positions_of(ids: NDArray[np.object_], among: NDArray[np.object_]) -> NDArray[np.int32]:
+    """Position of each of `ids` in `among`, -1 where it is not there: int32 (len(ids),). Both ascend, none is twice.
 
-    >>> places_of(np.array(["a", "b", "d"], dtype=object), np.array(["b", "c", "d"], dtype=object))
+    >>> positions_of(np.array(["a", "b", "d"], dtype=object), np.array(["b", "c", "d"], dtype=object))
     array([-1,  0,  2], dtype=int32)
     """
     if not len(among):
         return np.full(len(ids), -1, dtype=np.int32)
-    places = np.minimum(np.searchsorted(among, ids), len(among) - 1)
-    return np.where(among[places] == ids, places, -1).astype(np.int32)
+    positions = np.minimum(np.searchsorted(among, ids), len(among) - 1)
+    return np.where(among[positions] == ids, positions, -1).astype(np.int32)
 
 
-def rows_at(values: NDArray[np.float32], places: NDArray[np.int32]) -> NDArray[np.float32]:
-    """A copy of the rows at `places`, zero for place -1.
+def rows_at(values: NDArray[np.float32], positions: NDArray[np.int32]) -> NDArray[np.float32]:
+    """A copy of the rows at `positions`, zero for position -1.
 
     >>> rows_at(np.array([[1.0], [2.0]], dtype=np.float32), np.array([1, -1], dtype=np.int32)).tolist()
     [[2.0], [0.0]]
     """
-    found = np.zeros((len(places), *values.shape[1:]), dtype=np.float32)
-    found[places >= 0] = values[places[places >= 0]]
+    found = np.zeros((len(positions), *values.shape[1:]), dtype=np.float32)
+    found[positions >= 0] = values[positions[positions >= 0]]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Everything retrieval fits for one as-of. Which items come of it for whom is not decided here."""
+"""Everything retrieval fits for one as-of: the vector spaces, and what sources prepare when first asked."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.retrieval.config import RetrievalConfig
-from recs_platform.stages.retrieval.embeddings import Embeddings, Space, check_ids, index_embeddings
+from recs_platform.stages.retrieval.embeddings import Embeddings, VectorSpace, check_ids, index_embeddings
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Source, VectorSource
 
@@ -21,12 +21,12 @@ Parts = dict[tuple[str, str], object]
 class RetrievalFit:
     """One problem with the vector spaces of its sources. Raises ContractError where their ids are not the problem's.
 
-    `by_place` gives views of it. They share spaces and indexes, and what sources prepare without a look at what is
-    eligible.
+    `by_region_group` gives views of it. They share spaces and indexes, and what sources prepare without a look at what
+    is eligible.
     """
 
     problem: RetrievalProblem
-    spaces: Mapping[str, Space]
+    spaces: Mapping[str, VectorSpace]
     config: RetrievalConfig = field(default_factory=RetrievalConfig)
     seed: int = 0
     threads: int = 1
@@ -38,7 +38,7 @@ class RetrievalFit:
         for space in self.spaces.values():
             check_ids(self.problem, space.embeddings)
 
-    def space(self, name: str) -> Space:
+    def space(self, name: str) -> VectorSpace:
         """Vectors and index of a source. Raises ContractError for one that was not fitted."""
         if name not in self.spaces:
             raise ContractError(f"no vectors of {name}; there are those of {sorted(self.spaces)}")
@@ -47,7 +47,7 @@ class RetrievalFit:
     def prepared(self, source: Source, build: Callable[[], T]) -> T:
         """What `build` gives, computed once for all configs of the source that fit alike, and kept with this fit.
 
-        Views of other places share it, unless the source's config `looks_at_eligibility`.
+        Views of other region groups share it, unless the source's config `looks_at_eligibility`.
         """
         parts = self._own if source.config.looks_at_eligibility else self._shared
         key = (source.name, source.config.fit_key())
@@ -55,22 +55,22 @@ class RetrievalFit:
             parts[key] = build()
         return cast("T", parts[key])
 
-    def by_place(self, targets: NDArray[np.int32]) -> Iterator[tuple["RetrievalFit", NDArray[np.int32]]]:
-        """For each group of places, this fit as the group sees it, and those of `targets` in it, in their order.
+    def by_region_group(self, targets: NDArray[np.int32]) -> Iterator[tuple["RetrievalFit", NDArray[np.int32]]]:
+        """For each region group, this fit as the group sees it, and those of `targets` in it, in their order.
 
         This fit and all targets where everybody may be recommended the same, or where there are no targets. Views are
         made once a fit.
         """
-        groups = self.problem.place_of
+        groups = self.problem.region_group_of
         if groups is None or not len(targets):
             yield self, targets
             return
         for group in np.unique(groups[targets]).tolist():
-            yield self._at_place(group), targets[groups[targets] == group]
+            yield self._at_region_group(group), targets[groups[targets] == group]
 
-    def _at_place(self, group: int) -> "RetrievalFit":
+    def _at_region_group(self, group: int) -> "RetrievalFit":
         if group not in self._views:
-            problem = self.problem.at_place(group)
+            problem = self.problem.at_region_group(group)
             self._views[group] = replace(self, problem=problem, _own={}, _views={})
         return self._views[group]
 

@@ -1,6 +1,6 @@
 """Vectors between full fits: when the last full fit was, and what happened since folded into its vectors.
 
-How a source folds in is the source's work; where sealed vectors lie is not known here.
+Each folding source says in its own module how.
 """
 
 from collections.abc import Mapping

@@ -1,16 +1,16 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 """What is taken from implicit: alternating least squares, one half of a sweep alone, and all-pairs neighbours.
 
-Nothing else calls it. Which weights go in, and what is made of the result, is decided by the callers.
+No other module imports it.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recs_platform.contracts.threads import limited
 from recs_platform.stages.retrieval.sparse import SparseRows, to_scipy
-from recs_platform.stages.retrieval.threads import limited
 
-# Of the mean diagonal of a Gram matrix: what float32 can still tell from nothing.
+# Of the mean diagonal of a Gram matrix: the least that float32 distinguishes from 0.
 _LEAST_REGULARIZATION = 1e-5
 
 

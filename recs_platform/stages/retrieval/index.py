@@ -1,4 +1,4 @@
-"""The door to searching item vectors. Nothing is computed here: see the modules of `search`."""
+"""What the stage uses of `ann`: indexes over item vectors, their configs, files and audits."""
 
 from recs_platform.stages.retrieval.ann.audit import audit_failures, audit_recall, audited
 from recs_platform.stages.retrieval.ann.building import build_index, kind_for

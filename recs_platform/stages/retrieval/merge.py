@@ -1,4 +1,4 @@
-"""Lists of several sources made into one frame of candidates. Which sources there are is not known here."""
+"""Lists of several sources merged into one frame of candidates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -68,11 +68,11 @@ def merge_lists(problem: RetrievalProblem, lists: Mapping[str, SourceLists], rul
     fused = np.zeros(len(pairs), dtype=np.float32)
     tiers = np.full(len(pairs), np.iinfo(np.int8).max, dtype=np.int8)
     for row, (name, given) in enumerate(lists.items()):
-        places = np.searchsorted(pairs, pair_keys(problem, given))
-        ranks[row, places], shares[row, places] = _ranks_and_shares(given)
-        fused[places] += np.float32(rule.weights.get(name, 1.0)) * normalized(given)
+        positions = np.searchsorted(pairs, pair_keys(problem, given))
+        ranks[row, positions], shares[row, positions] = _ranks_and_shares(given)
+        fused[positions] += np.float32(rule.weights.get(name, 1.0)) * normalized(given)
         of_source = rule.tiers[name][given.users] if name in rule.tiers else np.int8(0)
-        tiers[places] = np.minimum(tiers[places], of_source)
+        tiers[positions] = np.minimum(tiers[positions], of_source)
     n_items = max(problem.n_items, 1)
     users, items = (pairs // n_items).astype(np.int32), (pairs % n_items).astype(np.int32)
     fused = lifted(users, tiers, fused)
@@ -168,14 +168,14 @@ def _kept(merged: MergedLists, keep: int, quotas: Mapping[str, NDArray[np.int32]
     left = keep - np.bincount(merged.users[kept], minlength=int(merged.users.max(initial=0)) + 1)
     free = np.flatnonzero(~kept)
     users = merged.users[free]
-    place = np.arange(len(free)) - np.searchsorted(users, users)
-    kept[free[place < left[users]]] = True
+    rank = np.arange(len(free)) - np.searchsorted(users, users)
+    kept[free[rank < left[users]]] = True
     return kept
 
 
 def _source_lists(names: tuple[str, ...], offered: NDArray[np.bool_]) -> pl.Series:
     """Names of the sources that offer each pair: one list for each pattern of `offered` (n_sources, n_pairs)."""
     bits = (offered.astype(np.int64) << np.arange(len(names))[:, None]).sum(axis=0)
-    patterns, places = np.unique(bits, return_inverse=True)
+    patterns, pattern_of = np.unique(bits, return_inverse=True)
     chosen = [[name for bit, name in enumerate(names) if int(pattern) >> bit & 1] for pattern in patterns]
-    return pl.Series(chosen, dtype=pl.List(pl.String)).gather(places)
+    return pl.Series(chosen, dtype=pl.List(pl.String)).gather(pattern_of)

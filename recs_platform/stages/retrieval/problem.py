@@ -1,4 +1,4 @@
-"""One as-of's interactions as dense codes: what every source is fitted on. Nothing is fitted or read here."""
+"""One as-of's interactions as dense codes: what every source is fitted on. `fit` holds what they made of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,13 +13,9 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.time import SECOND_MICROSECONDS
 from recs_platform.evaluation.ties import tie_keys
-from recs_platform.stages.retrieval.places import offers_by_group
+from recs_platform.stages.retrieval.regional_eligibility import offers_by_region_group
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
 
-OCCURRED_US = "occurred_us"
-c.IS_AVAILABLE = "is_available"
-FIRST_SEEN_AT = "first_seen_at"
-DEVICE = "top_device"
 # What may be known of items and users beyond interactions; a frame that lacks a column has NULL in it.
 CATALOGUE_COLUMNS = {
     c.TITLE: pl.String(),
@@ -29,32 +25,32 @@ CATALOGUE_COLUMNS = {
     c.LANGUAGE: pl.String(),
     c.PUBLISHED_AT: pl.Datetime("us", "UTC"),
     c.AVAILABLE_FROM: pl.Datetime("us", "UTC"),
-    FIRST_SEEN_AT: pl.Datetime("us", "UTC"),
+    c.FIRST_SEEN_AT: pl.Datetime("us", "UTC"),
 }
 PROFILE_COLUMNS = {
     c.COUNTRY: pl.String(),
     c.REGION: pl.String(),
     c.AGE_BAND: pl.String(),
-    DEVICE: pl.String(),
+    c.TOP_DEVICE: pl.String(),
     c.SEGMENT_ID: pl.String(),
 }
 
 _TIE = "tie_key"
 # Cached properties that depend neither on what is eligible nor on profiles.
-_OF_ALL_PLACES = ("user_series", "item_series", "preferences", "consumed", "excluded", "recent")
+_OF_ALL_REGIONS = ("user_series", "item_series", "preferences", "consumed", "excluded", "recent")
 
 
 @dataclass(frozen=True, eq=False)
 class RetrievalProblem:
-    """Users and items as codes (places in the sorted ids); one entry an interaction.
+    """Users and items as codes (positions in the sorted ids); one entry an interaction.
 
     `user_ids`, `item_ids`: str, ascending. `users`, `items`: int32, `occurred_us`: int64, `weights`: float32, all of
     one length, sorted by user, time, and within an instant without a pattern (`tie_keys`).
     `eligible`: bool (n_items,), what may be recommended to anybody.
     `catalogue`: CATALOGUE_COLUMNS, a row an item in the order of the codes; `profiles`: PROFILE_COLUMNS, a row a user.
     `vectors`: float32 (n_items, d) that the operator brought, zero where there is none; d = 0 without any.
-    `place_of`: int32 (n_users,), the group of each user; `offered`: bool (n_groups, n_items), what may be recommended
-    to a group, rows distinct; both None where everybody may be recommended all that is eligible.
+    `region_group_of`: int32 (n_users,), the region group of each user; `offered`: bool (n_groups, n_items), what may
+    be recommended to a group, rows distinct; both None where everybody may be recommended all that is eligible.
     """
 
     as_of_us: int
@@ -69,27 +65,27 @@ class RetrievalProblem:
     catalogue: pl.DataFrame
     profiles: pl.DataFrame
     vectors: NDArray[np.float32]
-    place_of: NDArray[np.int32] | None = None
+    region_group_of: NDArray[np.int32] | None = None
     offered: NDArray[np.bool_] | None = None
 
     def with_profiles(self, users: pl.DataFrame) -> "RetrievalProblem":
         """The same with other profiles: `user_id` and PROFILE_COLUMNS of `users`, NULL where a user or column lacks."""
         profiles = _aligned(users, c.USER_ID, self.user_series.alias(c.USER_ID), PROFILE_COLUMNS)
         view = replace(self, profiles=profiles)
-        for name in _OF_ALL_PLACES:
+        for name in _OF_ALL_REGIONS:
             if name in vars(self):
                 vars(view)[name] = getattr(self, name)
         return view
 
-    def at_place(self, group: int) -> "RetrievalProblem":
+    def at_region_group(self, group: int) -> "RetrievalProblem":
         """The same where only what may be recommended to the group is eligible.
 
         What follows from interactions alone is computed here, once for all groups, and shared.
         """
         if self.offered is None:
             return self
-        view = replace(self, eligible=self.eligible & self.offered[group], place_of=None, offered=None)
-        for name in _OF_ALL_PLACES:
+        view = replace(self, eligible=self.eligible & self.offered[group], region_group_of=None, offered=None)
+        for name in _OF_ALL_REGIONS:
             # Where a cached property keeps its value.
             vars(view)[name] = getattr(self, name)
         return view
@@ -137,21 +133,21 @@ class RetrievalProblem:
 
     @cached_property
     def recent(self) -> SparseRows:
-        """Users by items: place of each positive item in the user's history, 0 = the latest."""
+        """Users by items: position of each positive item in the user's history, 0 = the latest."""
         pairs = np.flatnonzero(self.weights > 0)[::-1]
         _, latest = np.unique(self._pair_keys(pairs), return_index=True)
         # Back in time within a user: entries are sorted by user and time, so a later entry has the greater index.
         kept = pairs[latest]
         users = self.users[kept]
         order = np.lexsort((-kept, users))
-        places = np.empty(len(kept), dtype=np.int64)
-        places[order] = np.arange(len(kept)) - np.searchsorted(users[order], users[order])
-        return from_sorted_pairs(users, self.items[kept], places.astype(np.float32), self.shape)
+        positions = np.empty(len(kept), dtype=np.int64)
+        positions[order] = np.arange(len(kept)) - np.searchsorted(users[order], users[order])
+        return from_sorted_pairs(users, self.items[kept], positions.astype(np.float32), self.shape)
 
     def _sum_weights(self, chosen: NDArray[np.bool_]) -> SparseRows:
         pairs = np.flatnonzero(chosen)
-        keys, places = np.unique(self._pair_keys(pairs), return_inverse=True)
-        sums = np.bincount(places, weights=self.weights[pairs], minlength=len(keys)).astype(np.float32)
+        keys, inverse = np.unique(self._pair_keys(pairs), return_inverse=True)
+        sums = np.bincount(inverse, weights=self.weights[pairs], minlength=len(keys)).astype(np.float32)
         n_items = max(self.n_items, 1)
         return from_sorted_pairs(keys // n_items, (keys % n_items).astype(np.int32), sums, self.shape)
 
@@ -167,15 +163,16 @@ def encode(
     as_of: datetime,
     allow_repeats: bool,
     vectors: pl.DataFrame | None = None,
-    places: pl.DataFrame | None = None,
-    barred: pl.DataFrame | None = None,
+    user_regions: pl.DataFrame | None = None,
+    exclusions: pl.DataFrame | None = None,
 ) -> RetrievalProblem:
     """Map ids to codes. Frames of staging.stg_interactions, stg_users and stg_items as of `as_of`, rows in any order.
 
     Reads user_id, item_id, occurred_us, weight of `interactions`; user_id and PROFILE_COLUMNS of `users`; item_id,
     is_available and CATALOGUE_COLUMNS of `items`; item_id and vector of `vectors`, see `aligned_vectors`. Users and
-    items that only occur in interactions get codes too; such items are not eligible. `places`: user_id and place;
-    `barred`: place and item_id of what may not be recommended there, see `offers_by_group`.
+    items that only occur in interactions get codes too; such items are not eligible. `user_regions`: user_id and
+    availability_region; `exclusions`: availability_region and item_id of what may not be recommended there, see
+    `offers_by_region_group`.
     """
     user_ids = _sorted_ids(users, interactions, c.USER_ID)
     item_ids = _sorted_ids(items, interactions, c.ITEM_ID)
@@ -183,26 +180,26 @@ def encode(
     rows = interactions.select(
         _codes(c.USER_ID, user_ids),
         _codes(c.ITEM_ID, item_ids),
-        pl.col(OCCURRED_US),
+        pl.col(c.OCCURRED_US),
         pl.col(c.WEIGHT),
         tie_keys(interactions[c.USER_ID], interactions[c.ITEM_ID]).alias(_TIE),
-    ).sort(c.USER_ID, OCCURRED_US, _TIE, c.ITEM_ID, c.WEIGHT)
+    ).sort(c.USER_ID, c.OCCURRED_US, _TIE, c.ITEM_ID, c.WEIGHT)
     is_available = item_ids.is_in(available.implode()).to_numpy().astype(np.bool_)
-    place_of, offered = offers_by_group(user_ids, item_ids, is_available, places, barred)
+    region_group_of, offered = offers_by_region_group(user_ids, item_ids, is_available, user_regions, exclusions)
     return RetrievalProblem(
         as_of_us=round(as_of.timestamp() * SECOND_MICROSECONDS),
         user_ids=user_ids.to_numpy().astype(np.object_),
         item_ids=item_ids.to_numpy().astype(np.object_),
         users=rows[c.USER_ID].to_numpy().astype(np.int32),
         items=rows[c.ITEM_ID].to_numpy().astype(np.int32),
-        occurred_us=rows[OCCURRED_US].to_numpy().astype(np.int64),
+        occurred_us=rows[c.OCCURRED_US].to_numpy().astype(np.int64),
         weights=rows[c.WEIGHT].to_numpy().astype(np.float32),
         eligible=np.logical_or.reduce(offered),
         allow_repeats=allow_repeats,
         catalogue=_aligned(items, c.ITEM_ID, item_ids, CATALOGUE_COLUMNS),
         profiles=_aligned(users, c.USER_ID, user_ids, PROFILE_COLUMNS),
         vectors=aligned_vectors(vectors, item_ids),
-        place_of=place_of if len(offered) > 1 else None,
+        region_group_of=region_group_of if len(offered) > 1 else None,
         offered=offered if len(offered) > 1 else None,
     )
 

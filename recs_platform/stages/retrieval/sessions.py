@@ -1,4 +1,4 @@
-"""A user's positives cut into sessions at long pauses. What continues a session is for the sources to say."""
+"""A user's positives cut into sessions at long pauses."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class Sessions:
         return np.diff(self.starts)
 
     @property
-    def places(self) -> NDArray[np.int64]:
+    def session_of(self) -> NDArray[np.int64]:
         """Session of each step (n_steps,)."""
         return np.repeat(np.arange(len(self.users)), self.lengths)
 
@@ -46,7 +46,7 @@ class Sessions:
 def split_sessions(problem: RetrievalProblem, *, gap_minutes: float | None, length: int | None = None) -> Sessions:
     """Sessions of the positives: a pause of more than `gap_minutes` ends one; only its latest `length` steps are kept.
 
-    A user is one session where `gap_minutes` is None, and where times cannot tell a pause: whole days against a gap
+    A user is one session where `gap_minutes` is None, and where times show no pauses: whole days against a gap
     below one day. Where all pauses are shorter, as those of row numbers are, a user is one session as well.
     """
     liked = problem.weights > 0
@@ -55,13 +55,13 @@ def split_sessions(problem: RetrievalProblem, *, gap_minutes: float | None, leng
     firsts = np.flatnonzero(begins)
     moved = begins.copy()
     moved[1:] |= items[1:] != items[:-1]
-    places = (np.cumsum(begins) - 1)[moved]
+    session_of = (np.cumsum(begins) - 1)[moved]
     items = items[moved]
     if length is not None:
-        ends = np.cumsum(np.bincount(places, minlength=len(firsts)))
-        kept = np.arange(len(items)) >= ends[places] - length
-        places, items = places[kept], items[kept]
-    starts = np.concatenate([[0], np.cumsum(np.bincount(places, minlength=len(firsts)))]).astype(np.int64)
+        ends = np.cumsum(np.bincount(session_of, minlength=len(firsts)))
+        kept = np.arange(len(items)) >= ends[session_of] - length
+        session_of, items = session_of[kept], items[kept]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(session_of, minlength=len(firsts)))]).astype(np.int64)
     lasts = np.append(firsts[1:], len(users)) - 1 if len(firsts) else firsts
     return Sessions(users[firsts], starts, items, times[lasts])
 
@@ -71,11 +71,11 @@ def last_steps(sessions: Sessions, n_items: int) -> SparseRows:
 
     Columns of a row are in order of time. One empty row more at the end, which is what `latest` finds for nobody.
     """
-    places = sessions.places
-    order = np.lexsort((sessions.items, places))
-    keys = places[order] * n_items + sessions.items[order]
+    session_of = sessions.session_of
+    order = np.lexsort((sessions.items, session_of))
+    keys = session_of[order] * n_items + sessions.items[order]
     steps = np.sort(order[np.diff(keys, append=-1) != 0])
-    rows = places[steps]
+    rows = session_of[steps]
     after = sessions.starts[rows + 1] - 1 - steps
     shape = (len(sessions.users) + 1, n_items)
     return from_sorted_pairs(rows, sessions.items[steps], after.astype(np.float32), shape)

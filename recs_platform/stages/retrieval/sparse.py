@@ -1,9 +1,6 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false, reportAttributeAccessIssue=false
-"""Sparse matrices as plain arrays, and the few operations retrieval needs of them: the only reader of scipy here.
-
-What the rows and columns mean is not known here.
-"""
+"""Sparse matrices as plain arrays, and the few operations retrieval needs of them: the only reader of scipy here."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,8 +43,8 @@ class SparseRows:
         """Those rows, in that order."""
         lengths = self.lengths[rows]
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        places = np.repeat(self.starts[rows] - starts[:-1], lengths) + np.arange(starts[-1])
-        return SparseRows(starts, self.columns[places], self.values[places], self.n_columns)
+        positions = np.repeat(self.starts[rows] - starts[:-1], lengths) + np.arange(starts[-1])
+        return SparseRows(starts, self.columns[positions], self.values[positions], self.n_columns)
 
 
 def from_sorted_pairs(
@@ -63,8 +60,8 @@ def sum_pairs(
 ) -> SparseRows:
     """Build from pairs in any order, adding up the values of equal pairs in the order given."""
     keys = rows.astype(np.int64) * shape[1] + columns
-    distinct, places = np.unique(keys, return_inverse=True)
-    totals = np.bincount(places, weights=values, minlength=len(distinct))
+    distinct, inverse = np.unique(keys, return_inverse=True)
+    totals = np.bincount(inverse, weights=values, minlength=len(distinct))
     return from_sorted_pairs(
         distinct // max(shape[1], 1), (distinct % max(shape[1], 1)).astype(np.int32), totals.astype(np.float32), shape
     )

@@ -1,4 +1,4 @@
-"""The best n items of many users at once, ties by item code. Where scores come from is the sources' work.
+"""The best n items of many users at once, ties by item code.
 
 A score and its item are packed into one integer (the bits of a positive float32 rise with its value), so that one
 partition and one sort give an order that is total: the same whatever the number of threads or the size of a block.
@@ -60,9 +60,9 @@ def best_of_rows(scores: SparseRows, keep: NDArray[np.bool_], n: int) -> Keys:
 def best_of_matrix(scores: SparseRows, n: int) -> Keys:
     """The `n` best stored values of each row of a large matrix, whose rows may differ much in length."""
     keys = np.zeros((scores.n_rows, n), dtype=np.int64)
-    for places in blocks_by_cost(scores.lengths, scores.n_columns, _BLOCK_VALUES):
-        part = scores.take(places)
-        keys[places] = best_of_rows(part, np.ones(len(part.columns), dtype=np.bool_), n)
+    for positions in blocks_by_cost(scores.lengths, scores.n_columns, _BLOCK_VALUES):
+        part = scores.take(positions)
+        keys[positions] = best_of_rows(part, np.ones(len(part.columns), dtype=np.bool_), n)
     return keys
 
 
@@ -83,7 +83,7 @@ def is_excluded(problem: RetrievalProblem, targets: NDArray[np.int32], items: ND
 
 
 def blocks_by_cost(costs: NDArray[np.int64], n_items: int, limit: int) -> Iterator[NDArray[np.int64]]:
-    """Places of `costs` in blocks whose costs sum to about `limit`, and whose masks stay small; dear ones together."""
+    """Positions of `costs` in blocks of about `limit` in sum, and whose masks stay small; costly ones together."""
     order = np.argsort(-costs, kind="stable")
     rows = max(1, _MASK_CELLS // max(n_items, 1))
     budget = np.cumsum(costs[order]) // limit
@@ -96,14 +96,14 @@ def blocks_by_cost(costs: NDArray[np.int64], n_items: int, limit: int) -> Iterat
 def blocks_by_width(
     problem: RetrievalProblem, targets: NDArray[np.int32], n: int, *, rows_max: int | None = None
 ) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Places of `targets` in blocks, each with a width: so many of the best are enough to find `n` not excluded.
+    """Positions of `targets` in blocks, each with a width: so many of the best are enough to find `n` not excluded.
 
     A block has `rows_max` targets, or as many as keep a mask of it small.
     """
     needed = n + problem.excluded.lengths[targets]
     widths = 2 ** np.ceil(np.log2(np.maximum(needed, 1))).astype(np.int64)
     for width in np.unique(widths):
-        places = np.flatnonzero(widths == width)
+        positions = np.flatnonzero(widths == width)
         rows = rows_max or max(1, _MASK_CELLS // max(problem.n_items, int(width)))
-        for start in range(0, len(places), rows):
-            yield places[start : start + rows], int(width)
+        for start in range(0, len(positions), rows):
+            yield positions[start : start + rows], int(width)

@@ -1,4 +1,4 @@
-"""Item vectors that an operator brings as a file, made into one frame. Which items exist is not known here."""
+"""Item vectors that an operator brings as a file, made into one frame."""
 
 from pathlib import Path
 
@@ -52,6 +52,6 @@ def _vectors(rows: pl.DataFrame, path: Path) -> pl.Expr:
     others = [name for name in rows.columns if name != c.ITEM_ID]
     unfit = [name for name in others if not rows.schema[name].is_numeric()]
     if unfit or not others:
-        told = f"{len(unfit)} columns are not numeric: {unfit[:5]}" if unfit else "there is no other column"
-        raise ContractError(f"{path} lacks {c.VECTOR}, or numeric columns beside {c.ITEM_ID}; {told}")
+        found = f"{len(unfit)} columns are not numeric: {unfit[:5]}" if unfit else "there is no other column"
+        raise ContractError(f"{path} lacks {c.VECTOR}, or numeric columns beside {c.ITEM_ID}; {found}")
     return pl.concat_list(pl.col(name).cast(pl.Float32) for name in others).alias(c.VECTOR)

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.threads import limited
 from recs_platform.stages.segments.choosing import ClusteringChoice, choose_one_cluster, choose_trial
 from recs_platform.stages.segments.components import Components, Labels, Vector
 from recs_platform.stages.segments.naming import name_clusters
 from recs_platform.stages.segments.profiles import Profiles, profile_clusters
 from recs_platform.stages.segments.scaling import Matrix, Measure, fit_measures, read_matrix, scale
 from recs_platform.stages.segments.segmenter import NO_SEGMENT, NO_SEGMENT_NAME, Cluster, Segmenter
+from recs_platform.stages.segments.sklearn_adapter import CLUSTERING_LIBRARY
 from recs_platform.stages.segments.space import FeatureSpace, fit_space
 from recs_platform.stages.segments.stability import Previous, canonical_order, first_numbers, match_numbers
-from recs_platform.stages.segments.threads import one_thread
 from recs_platform.stages.segments.trials import one_cluster, plan_trials, score_trials, stability
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def segment_users(
     """
     import polars as pl
 
-    with one_thread():
+    with limited(1, CLUSTERING_LIBRARY):
         ordered = features.sort(c.USER_ID)
         active = ordered.filter(pl.col(c.EVENT_COUNT) > 0)
         values = read_matrix(active, [measure.name for measure in measures])

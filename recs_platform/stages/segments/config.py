@@ -1,21 +1,16 @@
 """Parameters of the clustering, with their ranges and reasons. Operator choices are in `settings`."""
 
-from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from recs_platform.contracts.shared_settings import SegmentSettings
 
 _Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-class SegmentConfig(BaseModel):
-    """How users are clustered; the first three are settings of the home, the rest is fixed by what was measured."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    clusters_max: Annotated[int, Field(ge=2, description="more clusters than people can keep apart are of no use")] = 8
-    min_share: Annotated[_Share, Field(description="smaller clusters join their nearest")] = 0.02
-    weights: Annotated[Mapping[str, float], Field(description="weight of a feature in distances; 1 where absent")] = {}
+class SegmentConfig(SegmentSettings):
+    """How users are clustered: the settings of the home, and what is fixed by what was measured."""
 
     users_min: Annotated[int, Field(ge=2, description="fewer users with events are one cluster")] = 20
     fit_users: Annotated[int, Field(ge=2, description="users that statistics and centres are fitted on")] = 20_000

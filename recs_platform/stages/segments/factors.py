@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recs_platform.contracts import columns as c
-from recs_platform.stages.segments.sklearn_adapter import Tree, grow_tree
-from recs_platform.stages.segments.threads import one_thread
+from recs_platform.contracts.threads import limited
+from recs_platform.stages.segments.sklearn_adapter import CLUSTERING_LIBRARY, Tree, grow_tree
 
 if TYPE_CHECKING:
     import polars as pl
@@ -47,7 +47,7 @@ def explain_targets(
     drawn = np.sort(np.random.default_rng(seed).permutation(len(values))[:users_max])
     rows: list[tuple[str, str, float, int]] = []
     explanations: list[Explanation] = []
-    with one_thread():
+    with limited(1, CLUSTERING_LIBRARY):
         for target, all_values in targets.items():
             is_known = all_values[drawn].is_not_null().to_numpy()
             classes = _classes(all_values[drawn[is_known]])

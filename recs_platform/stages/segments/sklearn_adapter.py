@@ -14,6 +14,8 @@ import numpy as np
 from recs_platform.stages.segments.components import Components, Labels, Vector
 from recs_platform.stages.segments.scaling import Matrix
 
+# Brings an OpenMP of its own.
+CLUSTERING_LIBRARY = "sklearn.cluster"
 STARTS = 3
 TREE_DEPTH = 4
 PRUNED_BELOW = 0.002  # of Gini impurity: a split that gains less is pruned

@@ -1,4 +1,4 @@
-"""What an index finds against multiplying everything, at several shares of eligible items. It repairs nothing."""
+"""What an index finds against multiplying everything, at several shares of eligible items."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ MIN_RECALL = 0.95
 _QUERIES = 200
 # Products held at once: 64 MB, and as much for their partition.
 _BLOCK_CELLS = 16_000_000
-# Two products this close, relative to the longest vectors, count as tied: rounding tells them apart.
+# Two products this close, relative to the longest vectors, count as tied: they differ by rounding.
 _TIE = 1e-5
 
 
@@ -35,7 +35,7 @@ def audit_recall(
 
     `vectors` (n_items, d) are those that the index should hold, `eligible` (n_items,) those of the items that it
     should find, by default what it says it holds. Whatever scores as high as the n-th best counts as found, once.
-    At most half of the drawn items are asked for, since asking for all of them would tell nothing. Zero queries are
+    At most half of the drawn items are asked for, since asking for all of them would measure nothing. Zero queries are
     not asked. Without queries or items recall is 1.
     """
     wanted = index.items if eligible is None else indexable(eligible, vectors)

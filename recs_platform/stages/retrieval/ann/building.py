@@ -1,4 +1,4 @@
-"""Which items go into an index, and what it is made of. Searching it, and renewing it, are not done here."""
+"""Which items go into an index, and what it is made of. It is searched in `item_index`, renewed in `refresh`."""
 
 from time import perf_counter
 
@@ -55,11 +55,13 @@ def build_index(
 def indexable(eligible: NDArray[np.bool_], vectors: NDArray[np.float32]) -> NDArray[np.int32]:
     """Codes of the eligible items with a vector that is not zero. Raises ContractError for values not finite."""
     if len(eligible) != len(vectors):
-        raise ContractError(f"eligibility is told of {len(eligible)} items, there are vectors of {len(vectors)}")
+        raise ContractError(
+            f"eligibility covers {len(eligible)} items, there are vectors of {len(vectors)}; pass a flag for each"
+        )
     unsound = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(unsound):
         raise ContractError(
-            f"{len(unsound)} of {len(vectors)} item vectors hold values that are not finite, the first at places "
+            f"{len(unsound)} of {len(vectors)} item vectors hold values that are not finite, the first at positions "
             f"{unsound[:5].tolist()}; fit them again or repair the file they come from"
         )
     return np.flatnonzero(eligible & vectors.any(axis=1)).astype(np.int32)

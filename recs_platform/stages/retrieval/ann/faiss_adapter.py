@@ -1,9 +1,6 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportCallIssue=false, reportAttributeAccessIssue=false
-"""What is taken from faiss: exact search, inverted lists, navigable small worlds. Nothing else calls it.
-
-Which items may be found, and how much effort a search is worth, is decided by the callers.
-"""
+"""What is taken from faiss: exact search, inverted lists, navigable small worlds. No other module imports it."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recs_platform.stages.retrieval.threads import limited
+from recs_platform.contracts.threads import limited
 
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -37,8 +34,8 @@ def nearest(queries: Vectors, vectors: Vectors, n: int) -> Labels:
     """Rows of `vectors` with the `n` greatest inner products, (n_queries, n); n at most len(vectors)."""
     from faiss import METRIC_INNER_PRODUCT, knn
 
-    _, places = knn(queries, vectors, n, metric=METRIC_INNER_PRODUCT)
-    return places
+    _, positions = knn(queries, vectors, n, metric=METRIC_INNER_PRODUCT)
+    return positions
 
 
 def into_lists(vectors: Vectors, labels: Labels, lists: int, seed: int) -> FaissIndex:

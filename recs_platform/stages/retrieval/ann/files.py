@@ -1,4 +1,4 @@
-"""An index in a folder: vectors, items, structure and report. What is found in it is not known here."""
+"""An index in a folder: vectors, items, structure and report."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def load_index(
     labelled = report.items if structure is None else len(structure.labels)
     if {len(items), labelled} != {report.items} or held.shape != (report.items, report.dimensions):
         raise ContractError(
-            f"the index in {folder.name} tells of {report.items} items of {report.dimensions} dimensions and holds "
+            f"the index in {folder.name} reports {report.items} items of {report.dimensions} dimensions and holds "
             f"{len(items)} items and vectors of shape {held.shape}; materialize `item_index` again"
         )
     return ItemIndex(items, held, report, structure)

@@ -1,4 +1,4 @@
-"""The index of one vector space, and finding the best eligible items in it. Building it is not done here."""
+"""The index of one vector space, and finding the best eligible items in it. It is built in `building`."""
 
 from dataclasses import dataclass
 
@@ -51,35 +51,37 @@ class ItemIndex:
         """
         checked = checked_queries(queries, self.vectors.shape[1])
         if groups is None:
-            return self._codes(*self._search(checked, n, self._eligible_places(eligible), exact, threads))
+            return self._codes(*self._search(checked, n, self._eligible_positions(eligible), exact, threads))
         flags = np.zeros((0, 0), dtype=np.bool_) if eligible is None else eligible
-        places = [self._eligible_places(flags[group]) for group in range(len(flags))]
-        width = min(n, max((len(self.items) if some is None else len(some) for some in places), default=0))
+        positions = [self._eligible_positions(flags[group]) for group in range(len(flags))]
+        width = min(n, max((len(self.items) if some is None else len(some) for some in positions), default=0))
         found = np.full((len(checked), width), -1, dtype=np.int64)
         scores = np.full((len(checked), width), -np.inf, dtype=np.float32)
         for group in range(len(flags)):
             members = np.flatnonzero(groups == group)
-            part, part_scores = self._search(checked[members], n, places[group], exact, threads)
+            part, part_scores = self._search(checked[members], n, positions[group], exact, threads)
             found[members, : part.shape[1]], scores[members, : part.shape[1]] = part, part_scores
         return self._codes(found, scores)
 
-    def _codes(self, places: NDArray[np.int64], scores: NDArray[np.float32]) -> Found:
-        codes = np.append(self.items, np.int32(-1))  # place -1 reads the last
-        return codes[places], scores
+    def _codes(self, positions: NDArray[np.int64], scores: NDArray[np.float32]) -> Found:
+        codes = np.append(self.items, np.int32(-1))  # position -1 reads the last
+        return codes[positions], scores
 
-    def _eligible_places(self, eligible: NDArray[np.bool_] | None) -> NDArray[np.int64] | None:
-        """Places in the index that may be offered, None for all of them."""
+    def _eligible_positions(self, eligible: NDArray[np.bool_] | None) -> NDArray[np.int64] | None:
+        """Positions in the index that may be offered, None for all of them."""
         if eligible is None:
             return None
         if len(eligible) <= self.items.max(initial=-1):
-            raise ContractError(f"eligibility is told of {len(eligible)} items, the index holds code {self.items[-1]}")
+            raise ContractError(
+                f"eligibility covers {len(eligible)} items, the index holds code {self.items[-1]}; pass a flag for each"
+            )
         flags = eligible[self.items]
         return None if flags.all() else np.flatnonzero(flags)
 
     def _search(
-        self, queries: NDArray[np.float32], n: int, places: NDArray[np.int64] | None, exact: bool, threads: int
+        self, queries: NDArray[np.float32], n: int, positions: NDArray[np.int64] | None, exact: bool, threads: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        pool = Pool(self.vectors, places)
+        pool = Pool(self.vectors, positions)
         width = min(n, pool.size)
         found = np.zeros((len(queries), width), dtype=np.int64)
         scores = np.zeros((len(queries), width), dtype=np.float32)
@@ -119,7 +121,7 @@ def checked_queries(queries: NDArray[np.float32], dimensions: int) -> NDArray[np
     unsound = np.flatnonzero(~np.isfinite(queries).all(axis=1))
     if len(unsound):
         raise ContractError(
-            f"{len(unsound)} of {len(queries)} query vectors hold values that are not finite, the first at places "
+            f"{len(unsound)} of {len(queries)} query vectors hold values that are not finite, the first at positions "
             f"{unsound[:5].tolist()}; fit them again"
         )
     return np.ascontiguousarray(queries, dtype=np.float32)

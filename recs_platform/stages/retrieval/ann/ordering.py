@@ -1,4 +1,4 @@
-"""Found items scored again, pair by pair, and put in one total order. How they were found is not known here.
+"""Found items scored again, pair by pair, and put in one total order.
 
 Libraries multiply in blocks, whose last bits vary with the block: only scores of single pairs are the same in any
 company and at any number of threads.
@@ -20,7 +20,7 @@ def ordered(
 
     Greatest first, ties by row; where `found` is -1 nothing was, which goes last as row -1 and minus infinity.
     """
-    places = np.empty((len(queries), n), dtype=np.int64)
+    positions = np.empty((len(queries), n), dtype=np.int64)
     scores = np.empty((len(queries), n), dtype=np.float32)
     step = max(1, _BLOCK_CELLS // max(1, found.shape[1] * vectors.shape[1]))
     for start in range(0, len(queries), step):
@@ -28,20 +28,20 @@ def ordered(
         products = np.einsum("ud,uwd->uw", queries[block], vectors[found[block]])
         keys = np.where(found[block] < 0, _NOTHING, _keys(products, found[block]))
         keys = np.sort(keys, axis=1)[:, ::-1][:, :n]
-        places[block], scores[block] = _unkeyed(keys)
-    return places, scores
+        positions[block], scores[block] = _unkeyed(keys)
+    return positions, scores
 
 
-def _keys(scores: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Integers that order by score, then by lower place: bits of a float32 rise with it, and fall below zero."""
+def _keys(scores: NDArray[np.float32], positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Integers that order by score, then by lower position: bits of a float32 rise with it, and fall below zero."""
     bits = scores.view(np.int32).astype(np.int64)
     rising = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
-    return (rising << 32) | (_LOW - places)
+    return (rising << 32) | (_LOW - positions)
 
 
 def _unkeyed(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     rising = keys >> 32
     bits = np.where(rising < 0, 0x80000000 | -rising, rising).astype(np.uint32)
     nothing = keys == _NOTHING
-    places = np.where(nothing, -1, _LOW - (keys & _LOW))
-    return places, np.where(nothing, np.float32(-np.inf), bits.view(np.float32))
+    positions = np.where(nothing, -1, _LOW - (keys & _LOW))
+    return positions, np.where(nothing, np.float32(-np.inf), bits.view(np.float32))

@@ -1,4 +1,4 @@
-"""An index brought up to date where few items changed, without training it again. Building anew is not done here."""
+"""An index brought up to date where few items changed, without training it again. `building` builds one anew."""
 
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -15,9 +15,9 @@ from recs_platform.stages.retrieval.ann.structure import Structure, fits_sphere,
 
 @dataclass(frozen=True, eq=False)
 class _Change:
-    """`items`: codes to hold from now on, ascending; `source`: int64, place each had in the index, -1 where it is new.
+    """`items`: codes to hold from now on, ascending; `source`: int64, position of each in the old index, -1 if new.
 
-    `gone`: places whose vector is to be removed. A vector that moved is gone and new.
+    `gone`: positions whose vector is to be removed. A vector that moved is gone and new.
     """
 
     items: NDArray[np.int32]

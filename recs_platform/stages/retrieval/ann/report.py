@@ -34,7 +34,7 @@ class IndexReport(BaseModel):
 
     `effort`: lists probed or items kept open by a search, 0 where exact. `radius`: greatest norm a vector may have
     (hnsw). `changed`: items added, moved or removed since the last full build. `catalogue`: items there were,
-    indexed or not. `vectors_sha256`: of all their vectors; `ids_sha256`: of their ids, where they were told.
+    indexed or not. `vectors_sha256`: of all their vectors; `ids_sha256`: of their ids, where they were given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,7 +60,7 @@ class IndexReport(BaseModel):
         return hashlib.sha256(f"{self.vectors_sha256} {self.ids_sha256}".encode()).hexdigest()
 
     def check_same(self, vectors: NDArray[np.float32], ids: NDArray[np.object_] | None = None) -> None:
-        """Raise ContractError unless the index was made of these vectors, and of these ids where both are told."""
+        """Raise ContractError unless the index was made of these vectors, and of these ids where both are given."""
         if vectors.shape != (self.catalogue, self.dimensions):
             raise ContractError(
                 f"the index was built for {self.catalogue} items of {self.dimensions} dimensions, there are vectors of "

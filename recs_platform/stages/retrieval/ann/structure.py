@@ -1,4 +1,4 @@
-"""An approximate index and how hard it must be searched. Where exact search is the better way is not decided here."""
+"""An approximate index and how hard it must be searched. `item_index` decides between it and exact search."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +19,7 @@ _SPREAD = 1.5
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """What faiss made of vectors; it knows the vector at each place by a label of its own, int64 (n_places,).
+    """What faiss made of vectors; it knows the vector at each position by a label of its own, int64 (n_positions,).
 
     `effort` finds `target_n` items of all; from the effort `most` on, exact search is quicker. `lists` is 0 and
     `radius` above 0 for a small world.
@@ -35,11 +35,11 @@ class Structure:
     target_n: int
 
     @cached_property
-    def places(self) -> NDArray[np.int64]:
-        """Place of each label, -1 where its vector is gone; one more for "not found"."""
-        places = np.full(int(self.labels.max(initial=-1)) + 2, -1, dtype=np.int64)
-        places[self.labels] = np.arange(len(self.labels))
-        return places
+    def positions(self) -> NDArray[np.int64]:
+        """Position of each label, -1 where its vector is gone; one more for "not found"."""
+        positions = np.full(int(self.labels.max(initial=-1)) + 2, -1, dtype=np.int64)
+        positions[self.labels] = np.arange(len(self.labels))
+        return positions
 
     def effort_for(self, n: int, share: float) -> int | None:
         """Effort to find `n` items where a share is eligible; None where exact search is quicker."""
@@ -50,21 +50,21 @@ class Structure:
     def find(
         self, queries: NDArray[np.float32], n: int, effort: int, eligible: NDArray[np.bool_] | None
     ) -> NDArray[np.int64]:
-        """Places (n_queries, n) of items found, -1 where fewer were; `eligible`: flags by place."""
+        """Positions (n_queries, n) of items found, -1 where fewer were; `eligible`: flags by position."""
         allowed = self._by_label(eligible)
         if self.kind == "hnsw":
             flat = np.pad(queries, ((0, 0), (0, 1)))
             labels = faiss_adapter.search_links(self.faiss, flat, n, effort, allowed)
         else:
             labels = faiss_adapter.search_lists(self.faiss, queries, n, effort, allowed)
-        # Label -1 reads the last entry, which is no place.
-        return self.places[labels]
+        # Label -1 reads the last entry, which is no position.
+        return self.positions[labels]
 
     def _by_label(self, eligible: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
         held = faiss_adapter.count(self.faiss)
         if eligible is None and held == len(self.labels):
             return None
-        allowed = np.zeros(max(held, len(self.places) - 1), dtype=np.bool_)
+        allowed = np.zeros(max(held, len(self.positions) - 1), dtype=np.bool_)
         allowed[self.labels] = True if eligible is None else eligible
         return allowed
 

@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.spelling import did_you_mean
-from recs_platform.evaluation.metrics import USER_COUNT, catalogue_coverage, novelty, user_metrics
+from recs_platform.evaluation.metrics import catalogue_coverage, novelty, user_metrics
+from recs_platform.stages.retrieval.benchmark.profiles import PROFILES, ProfileName
 from recs_platform.stages.retrieval.benchmark.split_files import are_timed, carve, carving_of, problem_of, read_split
 from recs_platform.stages.retrieval.benchmark.split_keys import count_findable, findable_sentence, require_same_keys
+from recs_platform.stages.retrieval.benchmark.tuned_merge import tune_merge
 from recs_platform.stages.retrieval.config import RetrievalConfig
-from recs_platform.stages.retrieval.embeddings import Space, index_embeddings
+from recs_platform.stages.retrieval.embeddings import VectorSpace, index_embeddings
 from recs_platform.stages.retrieval.fit import RetrievalFit
 from recs_platform.stages.retrieval.merge import best_merged
 from recs_platform.stages.retrieval.problem import RetrievalProblem
@@ -31,8 +33,8 @@ from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform.stages.retrieval.sources.base import Source, SourceLists, VectorSource
 from recs_platform.stages.retrieval.sources.popularity import Popularity
 from recs_platform.stages.retrieval.threads import side_by_side
-from recs_platform.stages.retrieval.tuning.choosing import Trials, choose
-from recs_platform.stages.retrieval.tuning.search_space import Profile, plan_for
+from recs_platform.stages.retrieval.tuning.budget import Budget
+from recs_platform.stages.retrieval.tuning.source_variants import ValidationSet
 from recs_platform.stages.retrieval.tuning.validation import held_out_of
 
 MERGED = "merged"
@@ -52,7 +54,7 @@ class BenchmarkResult:
     """
 
     k: int
-    profile: Profile
+    profile: ProfileName
     scores: dict[str, dict[str, float]]
     weights: dict[str, float]
     parameters: dict[str, dict[str, Any]]
@@ -78,7 +80,7 @@ class BenchmarkResult:
         rows: list[list[object]] = [
             [model, self.weights.get(model, ""), *(self.scores[model][name] for name in names)] for model in ranked
         ]
-        return [c.MODEL, "weight", *(f"{name}@{self.k}" for name in names)], rows
+        return [c.MODEL, c.WEIGHT, *(f"{name}@{self.k}" for name in names)], rows
 
 
 def run_benchmark(
@@ -88,7 +90,7 @@ def run_benchmark(
     valid: Path | None,
     k: int,
     sources: Sequence[str] | None,
-    profile: Profile,
+    profile: ProfileName,
     seed: int,
     threads: int,
     progress: Callable[[str], None],
@@ -99,9 +101,9 @@ def run_benchmark(
     """
     events, held_out = read_split(train), read_split(test)
     require_same_keys(train, events, test, held_out)
-    plan, carving = plan_for(profile, events.height), carving_of(events, held_out, are_timed=are_timed(train, test))
-    default = plan.sources + (plan.ahead if carving.kind == "later" else ())
-    config = _only(source_names(sources, default)).with_sources(plan.start)
+    chosen, carving = PROFILES[profile], carving_of(events, held_out, are_timed=are_timed(train, test))
+    default = chosen.sources + (chosen.ahead if carving.kind == "later" else ())
+    config = _only(source_names(sources, default)).with_sources(chosen.start)
     clock = _Clock()
     if valid is None:
         kept, tuning = carve(events, carving, seed=seed)
@@ -109,17 +111,28 @@ def run_benchmark(
         kept, tuning = events, read_split(valid).select(c.USER_ID, c.ITEM_ID).unique()
         require_same_keys(train, events, valid, tuning)
     problem = problem_of(kept, held_out[c.USER_ID])
-    held = held_out_of(problem, tuning, users_max=plan.validation_users, seed=seed)
-    said = f"choosing on {len(held.users):,} users of the validation part"
-    progress(said if len(held.users) else "nobody to choose on: all weigh 1")
-    trials = Trials(problem, held, k=k, depth=_depth(k), seed=seed, threads=threads, sweeps=plan.sweeps)
-    choice = choose(trials, config, plan.space, progress)
+    held = held_out_of(problem, tuning, users_max=chosen.validation_users, seed=seed)
+    progress(
+        f"tuning on {len(held.users):,} users of the validation part"
+        if len(held.users)
+        else "the validation part holds no user with history: parameters stay as they are, all weights are 1"
+    )
+    tuned = tune_merge(
+        ValidationSet(problem, held),
+        config,
+        Budget(time.monotonic, trials=chosen.trials_for(events.height), factors_max=chosen.factors_max),
+        k=k,
+        depth=_depth(k),
+        seed=seed,
+        threads=threads,
+        report=progress,
+    )
     clock.lap("choose")
-    progress(f"fitting on all of train with weights {choice.weighting.weights}")
+    progress(f"fitting on all of train with weights {tuned.weighting.weights}")
     problem = problem_of(events, held_out[c.USER_ID])
     targets = _targets(problem, held_out)
     with side_by_side(threads) as pool:
-        fit = _fit(problem, choice.config, targets, pool, seed=seed)
+        fit = _fit(problem, tuned.config, targets, pool, seed=seed)
         clock.lap("fit")
         lists = {name: _frame(problem, given) for name, given in _all_lists(fit, targets, pool, k).items()}
     clock.lap("recommend")
@@ -128,9 +141,9 @@ def run_benchmark(
         k=k,
         profile=profile,
         scores=_scores(problem, lists, by_user, k),
-        weights=choice.weighting.weights,
-        parameters=choice.parameters,
-        validation={**choice.weighting.alone, MERGED: choice.weighting.merged},
+        weights=tuned.weighting.weights,
+        parameters=tuned.parameters,
+        validation={**tuned.weighting.alone, MERGED: tuned.weighting.merged},
         seconds=clock.laps,
         peak_gib=_peak_gib(),
         held_out=count_findable(events, held_out),
@@ -178,7 +191,7 @@ def _fit(
     problem: RetrievalProblem, config: RetrievalConfig, targets: NDArray[np.int32], pool: Executor, *, seed: int
 ) -> RetrievalFit:
     """All sources fitted side by side; those that fit when first asked are asked for one list."""
-    spaces: dict[str, Space] = {}
+    spaces: dict[str, VectorSpace] = {}
     fit = RetrievalFit(problem, spaces, config, seed, threads=1)
 
     def prepare(source: Source) -> None:
@@ -249,7 +262,7 @@ def _scores(
 ) -> dict[str, dict[str, float]]:
     """Means over all users of the test, coverage of the catalogue and novelty in bits, by model."""
     users = np.bincount(problem.preferences.columns, minlength=problem.n_items)
-    counts = pl.DataFrame({c.ITEM_ID: problem.item_series, USER_COUNT: users})
+    counts = pl.DataFrame({c.ITEM_ID: problem.item_series, c.USER_COUNT: users})
     means = {row[:2]: row[2] for row in by_user.group_by(c.MODEL, c.METRIC).agg(pl.col(c.VALUE).mean()).rows()}
     return {
         model: {metric: means[model, metric] for metric in METRICS}

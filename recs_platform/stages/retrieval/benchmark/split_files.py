@@ -1,4 +1,4 @@
-"""Files of a user's own split, read and carved. What is fitted on them is not known here."""
+"""Files of a user's own split, read, and train divided into a part to fit on and a part to validate on."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.evaluation.ties import tie_keys
-from recs_platform.stages.retrieval.problem import OCCURRED_US, RetrievalProblem, encode
+from recs_platform.stages.retrieval.problem import RetrievalProblem, encode
 
 VALID_FRACTION = 0.1
 # With fewer, what is chosen on them is chance.
@@ -48,7 +48,7 @@ def read_split(path: Path) -> pl.DataFrame:
     return frame.select(
         pl.col(c.USER_ID).cast(pl.String),
         pl.col(c.ITEM_ID).cast(pl.String),
-        _instants(path, frame).alias(OCCURRED_US),
+        _instants(path, frame).alias(c.OCCURRED_US),
         pl.lit(1.0).alias(c.WEIGHT),
     )
 
@@ -68,15 +68,15 @@ def _instants(path: Path, frame: pl.DataFrame) -> pl.Expr:
 
 
 def carving_of(train: pl.DataFrame, test: pl.DataFrame, *, are_timed: bool) -> Carving:
-    """How to hold out of `train` as `test` was held out: `are_timed` says that both files tell instants.
+    """How to hold out of `train` as `test` was held out: `are_timed` says that both files have instants.
 
     `last_items` where the test is one item a user, `later` where all of it comes after train, else `random`.
     """
     per_user = test.group_by(c.USER_ID).agg(pl.col(c.ITEM_ID).n_unique())[c.ITEM_ID]
     if are_timed and not (per_user > 1).any():
         return Carving("last_items")
-    ends = train[OCCURRED_US].to_numpy().max()
-    ahead_us = test[OCCURRED_US].to_numpy() - ends
+    ends = train[c.OCCURRED_US].to_numpy().max()
+    ahead_us = test[c.OCCURRED_US].to_numpy() - ends
     return Carving("later", int(ahead_us.max())) if are_timed and ahead_us.min() >= 0 else Carving("random")
 
 
@@ -87,16 +87,16 @@ def carve(train: pl.DataFrame, carving: Carving, *, seed: int) -> tuple[pl.DataF
     must look, so no more than the span's, or 500 where those are fewer; `random` draws a tenth. A user keeps at least
     one item; whoever has only one is not chosen on.
     """
-    pairs = train.group_by(PAIR).agg(pl.col(OCCURRED_US).min())
+    pairs = train.group_by(PAIR).agg(pl.col(c.OCCURRED_US).min())
     ties = tie_keys(pairs[c.USER_ID], pairs[c.ITEM_ID])
-    pairs = pairs.with_columns(ties).sort(c.USER_ID, OCCURRED_US, ties.name, c.ITEM_ID)
-    place, count = pl.int_range(pl.len()).over(c.USER_ID), pl.len().over(c.USER_ID)
+    pairs = pairs.with_columns(ties).sort(c.USER_ID, c.OCCURRED_US, ties.name, c.ITEM_ID)
+    position, count = pl.int_range(pl.len()).over(c.USER_ID), pl.len().over(c.USER_ID)
     if carving.kind == "last_items":
-        chosen = (place == count - 1) & (count > 1)
+        chosen = (position == count - 1) & (count > 1)
     elif carving.kind == "later":
-        chosen = (pl.col(OCCURRED_US) > _since(pairs[OCCURRED_US], carving.span_us)) & (place > 0)
+        chosen = (pl.col(c.OCCURRED_US) > _since(pairs[c.OCCURRED_US], carving.span_us)) & (position > 0)
     else:
-        chosen = pl.Series(np.random.default_rng(seed).random(len(pairs)) < VALID_FRACTION) & (place > 0)
+        chosen = pl.Series(np.random.default_rng(seed).random(len(pairs)) < VALID_FRACTION) & (position > 0)
     held_out = pairs.filter(chosen).select(PAIR)
     return train.join(held_out, on=PAIR, how="anti", maintain_order="left"), held_out
 
@@ -109,13 +109,13 @@ def _since(occurred_us: pl.Series, span_us: int) -> int:
 
 
 def are_timed(*paths: Path) -> bool:
-    """Whether all the files tell when."""
+    """Whether all the files have instants."""
     return all(c.OCCURRED_AT in pl.read_parquet_schema(path) for path in paths)
 
 
 def problem_of(events: pl.DataFrame, users: pl.Series) -> RetrievalProblem:
     """All items of `events` may be recommended, a user's own not again; `users` are known beside those of `events`."""
     items = events.select(c.ITEM_ID).unique().with_columns(pl.lit(value=True).alias(c.IS_AVAILABLE))
-    last = events[OCCURRED_US].max()
+    last = events[c.OCCURRED_US].max()
     as_of = datetime.fromtimestamp((int(last) if isinstance(last, int) else 0) / 1e6 + 1, UTC)
     return encode(events, pl.DataFrame({c.USER_ID: users.unique()}), items, as_of=as_of, allow_repeats=False)

@@ -1,6 +1,6 @@
-"""Whether the files of a split speak of the same users and items, and how much of the test no model could find.
+"""Whether the files of a split name the same users and items, and how much of the test no model could find.
 
-Reading the files is the work of `split_files`.
+The files are read in `split_files`.
 """
 
 from pathlib import Path
@@ -27,7 +27,8 @@ def require_same_keys(train: Path, events: pl.DataFrame, other: Path, rows: pl.D
         means_the_same = _plain(asked).is_in(_plain(known).implode()).any()
         if means_the_same or name == c.ITEM_ID:
             raise UsageError(
-                f"no {name} of {other} ({_told(other, name, asked)}) is in {train} ({_told(train, name, known)}); "
+                f"no {name} of {other} ({_described(other, name, asked)}) is in {train} "
+                f"({_described(train, name, known)}); "
                 f"write {name} in one type and form in all files"
             )
 
@@ -35,7 +36,7 @@ def require_same_keys(train: Path, events: pl.DataFrame, other: Path, rows: pl.D
 def count_findable(events: pl.DataFrame, held_out: pl.DataFrame) -> dict[str, int]:
     """Distinct held-out pairs, and how many no model can find: their item is not in train, or they are in train.
 
-    Pairs of users without a row in train are told apart: only what needs no history can find them.
+    Pairs of users without a row in train are counted apart: only what needs no history can find them.
     """
     pairs = held_out.select(PAIR).unique()
     new_item = ~pl.col(c.ITEM_ID).is_in(events[c.ITEM_ID].unique().implode())
@@ -54,9 +55,9 @@ def count_findable(events: pl.DataFrame, held_out: pl.DataFrame) -> dict[str, in
 def findable_sentence(counts: dict[str, int]) -> str:
     """The same in a line.
 
-    >>> said = findable_sentence({"pairs": 10, "pairs_nobody_can_find": 3, "pairs_of_items_not_in_train": 2,
+    >>> sentence = findable_sentence({"pairs": 10, "pairs_nobody_can_find": 3, "pairs_of_items_not_in_train": 2,
     ...                    "pairs_already_in_train": 1, "pairs_of_users_not_in_train": 4})
-    >>> print(said.partition("; ")[0])
+    >>> print(sentence.partition("; ")[0])
     3 of 10 held-out pairs no model can find (2 of items not in train, 1 in train already)
     """
     return (
@@ -71,6 +72,6 @@ def _plain(ids: pl.Series) -> pl.Series:
     return ids.str.replace(_WHOLE, "${1}")
 
 
-def _told(path: Path, name: str, ids: pl.Series) -> str:
+def _described(path: Path, name: str, ids: pl.Series) -> str:
     """The column's type and an id of it."""
     return f"{pl.read_parquet_schema(path)[name]}, such as {ids.sort()[0]!r}"

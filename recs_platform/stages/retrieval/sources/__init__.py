@@ -1,4 +1,4 @@
-"""The registry of candidate sources: one module and one line each. Merging their lists is not done here."""
+"""The registry of candidate sources: one module and one line each. `merge` merges their lists."""
 
 from recs_platform.stages.retrieval.sources.als import ALS
 from recs_platform.stages.retrieval.sources.base import Source

@@ -1,4 +1,4 @@
-"""Items whose ALS vector points where the user's does: implicit-feedback factorization. Searching is not done here."""
+"""Items whose ALS vector points where the user's does: implicit-feedback factorization."""
 
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recs_platform.stages.retrieval.embeddings import Embeddings, places_of, rows_at
+from recs_platform.stages.retrieval.embeddings import Embeddings, positions_of, rows_at
 from recs_platform.stages.retrieval.implicit_adapter import alternating_least_squares, solve_rows
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
-from recs_platform.stages.retrieval.sources.search import search_space
+from recs_platform.stages.retrieval.sources.nearest_items import nearest_items
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, sum_pairs
 
 # At 10 a few dozen positives are crushed to zero; at 0.1 a root of their number, no world tried was.
@@ -52,7 +52,7 @@ class ALS:
 
     def retrieve(self, fit: Fitted, targets: NDArray[np.int32], n: int) -> SourceLists:
         """See Source. Users without a positive get no entry; nor do items whose product is not above 0."""
-        return search_space(fit, self.name, targets, n)
+        return nearest_items(fit, self.name, targets, n)
 
 
 def fit_factors(problem: RetrievalProblem, config: ALSConfig, *, seed: int, threads: int) -> Embeddings:
@@ -137,17 +137,17 @@ class _Task:
 
     def vectors_of(self, base: Embeddings) -> NDArray[np.float32]:
         """Item factors of `base`, a row each of `items`, zero where it has none."""
-        return rows_at(base.item_factors, places_of(self.problem.item_ids[self.items], base.item_ids))
+        return rows_at(base.item_factors, positions_of(self.problem.item_ids[self.items], base.item_ids))
 
-    def by_item(self, places: NDArray[np.int64]) -> SparseRows:
-        """The confidences across: a row each of the `items` at `places`, a column a user."""
+    def by_item(self, positions: NDArray[np.int64]) -> SparseRows:
+        """The confidences across: a row each of the `items` at `positions`, a column a user."""
         rows, columns = self.confidence.rows, self.confidence.columns
-        chosen = np.isin(columns, places)
+        chosen = np.isin(columns, positions)
         return sum_pairs(
-            np.searchsorted(places, columns[chosen]),
+            np.searchsorted(positions, columns[chosen]),
             rows[chosen],
             self.confidence.values[chosen].astype(np.float64),
-            (len(places), len(self.users)),
+            (len(positions), len(self.users)),
         )
 
     def solve(self, confidence: SparseRows, columns: NDArray[np.float32], threads: int) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What a candidate source is: the protocol, its lists, and the fit it reads. No source itself lives here."""
+"""What a candidate source is: the protocol, its lists, and the fit it reads. The registered ones are in `sources`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from recs_platform.stages.retrieval.embeddings import Embeddings, Space
+from recs_platform.stages.retrieval.embeddings import Embeddings, VectorSpace
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.top_n import Keys, unpack
 
@@ -34,7 +34,7 @@ class SourceConfig(BaseModel):
 
     @property
     def looks_at_eligibility(self) -> bool:
-        """Whether what the source prepares depends on which items are eligible: then each place has its own."""
+        """Whether what the source prepares depends on which items are eligible: then each region group has its own."""
         return False
 
 
@@ -64,14 +64,14 @@ class Fitted(Protocol):
     @property
     def threads(self) -> int: ...
 
-    def space(self, name: str) -> Space:
+    def space(self, name: str) -> VectorSpace:
         """Vectors and index of a VectorSource."""
         ...
 
     def prepared(self, source: "Source", build: Callable[[], T]) -> T:
         """What `build` gives, computed once a fit for all configs of the source with the same `fit_key`.
 
-        Once for all places, unless the config `looks_at_eligibility`.
+        Once for all region groups, unless the config `looks_at_eligibility`.
         """
         ...
 

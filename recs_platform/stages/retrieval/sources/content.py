@@ -1,6 +1,6 @@
 """Items that say of themselves what the user's latest ones say: TF-IDF of words and tags, then its main directions.
 
-Who else consumed an item is not asked, so a new one is found from its first day.
+It does not depend on who else consumed an item, so a new one is found from its first day.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from recs_platform.stages.retrieval.decomposition import right_directions
 from recs_platform.stages.retrieval.embeddings import Embeddings
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
-from recs_platform.stages.retrieval.sources.search import search_space
+from recs_platform.stages.retrieval.sources.nearest_items import nearest_items
 from recs_platform.stages.retrieval.sources.vectors import mean_of_history, unit_rows
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, times
 
@@ -54,7 +54,7 @@ class Content:
 
     def retrieve(self, fit: Fitted, targets: NDArray[np.int32], n: int) -> SourceLists:
         """See Source. Users without a positive that says anything of itself get no entry."""
-        return search_space(fit, self.name, targets, n)
+        return nearest_items(fit, self.name, targets, n)
 
 
 def text_vectors(catalogue: pl.DataFrame, config: ContentConfig, *, seed: int, threads: int) -> NDArray[np.float32]:
@@ -75,7 +75,7 @@ def text_vectors(catalogue: pl.DataFrame, config: ContentConfig, *, seed: int, t
 
 
 def item_terms(catalogue: pl.DataFrame) -> pl.DataFrame:
-    """item_id = place in the catalogue (Int64), term, count (Int64 from 1); sorted by place and term, none twice.
+    """item_id = position in the catalogue (Int64), term, count (Int64 from 1); sorted by position and term, none twice.
 
     Terms are the words of the title, and category, creator, language and each tag as a whole, which no word can be
     ("category:home"). Letters are composed, widths and cases made one.

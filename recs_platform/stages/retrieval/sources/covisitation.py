@@ -1,4 +1,4 @@
-"""Items met in the same sessions as the user's latest items. Which of two came first does not matter here."""
+"""Items met in the same sessions as the user's latest items. In either order; `transitions` looks at the order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class CovisitationConfig(SourceConfig):
     """Shrunken cosine similarity of items over sessions that fade with age."""
 
     gap_minutes: Annotated[float, Field(gt=0, le=43200, description="a longer pause ends a session")] = 1440.0
-    window: Annotated[int, Field(ge=1, le=50, description="places on either side that an item is paired with")] = 10
+    window: Annotated[int, Field(ge=1, le=50, description="positions on either side that an item is paired with")] = 10
     half_life_days: Annotated[float, Field(gt=0, le=1e6, description="age at which a session counts half")] = 365.0
     shrinkage: Annotated[
         float, Field(ge=0, le=1e6, description="added to an item's sessions: rare items are less sure")
@@ -49,7 +49,7 @@ class Visits:
 
 @dataclass(frozen=True)
 class Covisitation:
-    """Sum over the user's latest items of decay ** place * similarity."""
+    """Sum over the user's latest items of decay ** position * similarity."""
 
     name: str = "covisitation"
     config: CovisitationConfig = field(default_factory=CovisitationConfig)
@@ -64,10 +64,10 @@ class Covisitation:
 def fit_covisitation(problem: RetrievalProblem, config: CovisitationConfig) -> SparseRows:
     """Items by items: c_ij / sqrt((c_i + shrinkage)(c_j + shrinkage)), at most `neighbours` a row, the greatest first.
 
-    c_i counts the sessions with i, c_ij those with i and j at most `window` places apart, each session as half_life /
-    (half_life + age), age the days between its end and that of the latest one: a hyperbola, unlike a power of 2, leaves
-    something of what is many half-lives old. Where times tell no pause, a user is one session, see `split_sessions`,
-    and the window alone decides.
+    c_i counts the sessions with i, c_ij those with i and j at most `window` positions apart, each session as
+    half_life / (half_life + age), age the days between its end and that of the latest one: a hyperbola, unlike a power
+    of 2, leaves something of what is many half-lives old. Where times show no pauses, a user is one session, see
+    `split_sessions`, and the window alone decides.
     """
     visits = _visits(problem, config)
     counts = np.bincount(visits.items, weights=visits.parts, minlength=problem.n_items) / _PARTS
@@ -78,12 +78,12 @@ def fit_covisitation(problem: RetrievalProblem, config: CovisitationConfig) -> S
 
 def _visits(problem: RetrievalProblem, config: CovisitationConfig) -> Visits:
     sessions = split_sessions(problem, gap_minutes=config.gap_minutes)
-    _, firsts = np.unique(sessions.places * max(problem.n_items, 1) + sessions.items, return_index=True)
+    _, firsts = np.unique(sessions.session_of * max(problem.n_items, 1) + sessions.items, return_index=True)
     firsts = np.sort(firsts)
-    places = sessions.places[firsts]
+    visits = sessions.session_of[firsts]
     age_days = (sessions.ended_us.max(initial=0) - sessions.ended_us) / DAY_MICROSECONDS
     parts = np.rint(_PARTS * config.half_life_days / (config.half_life_days + age_days)).astype(np.int64)
-    return Visits(places, sessions.items[firsts], parts[places])
+    return Visits(visits, sessions.items[firsts], parts[visits])
 
 
 def _counted(visits: Visits, n_items: int, window: int) -> Iterator[tuple[int, SparseRows]]:

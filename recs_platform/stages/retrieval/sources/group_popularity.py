@@ -1,4 +1,4 @@
-"""What users like the user is like, by segment, place, age and device, like lately. One's own history is not looked at.
+"""What users like the user is like, by segment, region, age and device, like lately, whatever the user's own history.
 
 Users of the same groups share one list, so the cost grows with the number of combinations of groups.
 """
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recs_platform.contracts import columns as c
-from recs_platform.stages.retrieval.problem import DEVICE, RetrievalProblem
+from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists, lists_of
 from recs_platform.stages.retrieval.sources.group_shares import GroupShares, best_of_groups
 from recs_platform.stages.retrieval.sources.trending import faded_positives
@@ -44,7 +44,7 @@ class GroupPopularityConfig(SourceConfig):
             (c.COUNTRY, self.country_weight),
             (c.REGION, self.region_weight),
             (c.AGE_BAND, self.age_band_weight),
-            (DEVICE, self.device_weight),
+            (c.TOP_DEVICE, self.device_weight),
         )
         return tuple((column, weight) for column, weight in weights if weight > 0)
 
@@ -72,8 +72,8 @@ class GroupPopularity:
         order = np.argsort(combinations, kind="stable")
         known = order[groups.combinations[combinations[order]].any(axis=1)]
         keys = np.zeros((len(targets), n), dtype=np.int64)
-        for places, width in blocks_by_width(problem, targets[known], n):
-            block = known[places]
+        for positions, width in blocks_by_width(problem, targets[known], n):
+            block = known[positions]
             shared, rows = np.unique(combinations[block], return_inverse=True)
             offered = best_of_groups(groups, groups.combinations[shared], width)[rows]
             excluded = excluded_mask(problem, targets[block])
@@ -104,7 +104,7 @@ def fit_group_shares(problem: RetrievalProblem, config: GroupPopularityConfig) -
 
 
 def codes_of(values: pl.Series, known: pl.Series) -> NDArray[np.int64]:
-    """Place of each of `values` in `known` (distinct), len(known) where it is NULL or not among them."""
+    """Position of each of `values` in `known` (distinct), len(known) where it is NULL or not among them."""
     codes = values.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64)
     return codes.fill_null(len(known)).to_numpy()
 
@@ -124,11 +124,11 @@ def _groups(
 
 
 def _descending(table: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Places of each row by value descending, ties by place; packed, because argsort takes ten times as long."""
+    """Positions of each row by value descending, ties by position; packed, because argsort takes ten times as long."""
     n_items: int = table.shape[1]
     above_zero = np.maximum(table, np.finfo(np.float32).smallest_subnormal)
-    places, _ = unpack(np.sort(pack(above_zero, np.arange(n_items)), axis=1)[:, ::-1])
-    return places
+    positions, _ = unpack(np.sort(pack(above_zero, np.arange(n_items)), axis=1)[:, ::-1])
+    return positions
 
 
 def _sums(

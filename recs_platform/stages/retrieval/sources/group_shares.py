@@ -1,4 +1,4 @@
-"""Shares of items in groups of users, and the best items of users in several groups. Who is in a group is not known."""
+"""Shares of items in groups of users, and the best items of users in several groups."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class GroupShares:
     """What groups like. Row 0 of `shares` and `order` is the group of users who have none: all zero.
 
     `items`: int32 (n_kept,), eligible items that anybody likes, ascending. `shares`: float32 (n_groups + 1, n_kept),
-    the kind's weight * smoothed share. `order`: int32 (n_groups + 1, n_kept), places in `items` by share descending.
+    the kind's weight * smoothed share. `order`: int32 (n_groups + 1, n_kept), positions in `items` by share descending.
     `combinations`: int32 (n_combinations, kinds), rows of `shares`; `combination_of`: int32 (n_users,).
     """
 
@@ -51,28 +51,30 @@ def best_of_groups(groups: GroupShares, combinations: NDArray[np.int32], width: 
 
 
 def _head_keys(groups: GroupShares, combinations: NDArray[np.int32], depth: int) -> Keys:
-    """Keys of the items among the first `depth` of any of a combination's groups, each once; 0 in other places."""
+    """Keys of the items among the first `depth` of any of a combination's groups, each once; 0 elsewhere."""
     rows, kinds = combinations.shape
     if depth * kinds < len(groups.items):
         # Sorted, so that shares are read in the order of memory, and what is there twice stands together.
-        places = np.sort(groups.order[combinations, :depth].reshape(rows, -1), axis=1)
+        positions = np.sort(groups.order[combinations, :depth].reshape(rows, -1), axis=1)
     else:
-        places = np.broadcast_to(np.arange(len(groups.items), dtype=np.int32), (rows, len(groups.items)))
-    scores = _summed(groups.shares, combinations, np.broadcast_to(places[:, None, :], (rows, kinds, places.shape[1])))
-    return np.where(np.diff(places, axis=1, prepend=-1) > 0, pack(scores, groups.items[places]), 0)
+        positions = np.broadcast_to(np.arange(len(groups.items), dtype=np.int32), (rows, len(groups.items)))
+    scores = _summed(
+        groups.shares, combinations, np.broadcast_to(positions[:, None, :], (rows, kinds, positions.shape[1]))
+    )
+    return np.where(np.diff(positions, axis=1, prepend=-1) > 0, pack(scores, groups.items[positions]), 0)
 
 
 def _summed(
-    shares: NDArray[np.float32], combinations: NDArray[np.int32], places: NDArray[np.int32]
+    shares: NDArray[np.float32], combinations: NDArray[np.int32], positions: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """Sums over the groups (rows, n) of their shares at `places` (rows, kinds, n).
+    """Sums over the groups (rows, n) of their shares at `positions` (rows, kinds, n).
 
     Always first to last: a bound and what it bounds must round alike.
     """
-    total = np.zeros((places.shape[0], places.shape[2]), dtype=np.float32)
+    total = np.zeros((positions.shape[0], positions.shape[2]), dtype=np.float32)
     for kind in range(combinations.shape[1]):
-        # One flat place a value: numpy reads it faster than a pair of row and column.
-        total += shares.reshape(-1).take(combinations[:, kind, None] * np.int64(shares.shape[1]) + places[:, kind])
+        # One flat index a value: numpy reads it faster than a pair of row and column.
+        total += shares.reshape(-1).take(combinations[:, kind, None] * np.int64(shares.shape[1]) + positions[:, kind])
     return total
 
 

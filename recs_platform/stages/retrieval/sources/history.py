@@ -1,6 +1,6 @@
 """Item-to-item matrices: pruned to the best of each row, and scores from a user's latest items through them.
 
-Fitting such a matrix is each source's work.
+Each source fits its own matrix.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ _BLOCK_COST = 8_000_000
 
 
 def latest_items(problem: RetrievalProblem, targets: NDArray[np.int32], length: int, decay: float) -> SparseRows:
-    """Targets by items: decay ** place for the last `length` positive items of each target, 0 = the latest."""
+    """Targets by items: decay ** position for the last `length` positive items of each target, 0 = the latest."""
     recent = problem.recent.take(targets)
     kept = recent.values < length
     weights = np.power(decay, recent.values[kept].astype(np.float64)).astype(np.float32)
@@ -33,10 +33,10 @@ def retrieve_through(
     keys = np.zeros((len(targets), n), dtype=np.int64)
     cumulated = np.concatenate([[0], np.cumsum(item_to_item.lengths[history.columns])])
     costs = cumulated[history.starts[1:]] - cumulated[history.starts[:-1]]
-    for places in blocks_by_cost(costs, problem.n_items, _BLOCK_COST):
-        scores = product(history.take(places), item_to_item)
-        excluded = excluded_mask(problem, targets[places])
-        keys[places] = best_of_rows(scores, ~excluded[scores.rows, scores.columns], n)
+    for positions in blocks_by_cost(costs, problem.n_items, _BLOCK_COST):
+        scores = product(history.take(positions), item_to_item)
+        excluded = excluded_mask(problem, targets[positions])
+        keys[positions] = best_of_rows(scores, ~excluded[scores.rows, scores.columns], n)
     return lists_of(targets, keys)
 
 
@@ -59,6 +59,6 @@ def strongest(blocks: Iterable[SparseRows], n: int, n_columns: int) -> SparseRow
 
 
 def row_ranges(costs: NDArray[np.int64], limit: int) -> list[tuple[int, int]]:
-    """Ranges [low, high) that together cover the places of `costs`, each of about `limit` in sum; at least one."""
+    """Ranges [low, high) that together cover the positions of `costs`, each of about `limit` in sum; at least one."""
     cuts = np.flatnonzero(np.diff(np.cumsum(costs) // limit)) + 1
     return list(pairwise([0, *cuts.tolist(), len(costs)]))

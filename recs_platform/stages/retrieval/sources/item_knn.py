@@ -1,6 +1,6 @@
 """Items liked by the same users as the user's latest items, or like them in what the catalogue says, where that is on.
 
-Users are not compared with each other here.
+`user_knn` compares users instead.
 """
 
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ class ItemKnnConfig(SourceConfig):
 
 @dataclass(frozen=True)
 class ItemKnn:
-    """Sum over the user's latest items of decay ** place * similarity."""
+    """Sum over the user's latest items of decay ** position * similarity."""
 
     name: str = "item_knn"
     config: ItemKnnConfig = field(default_factory=ItemKnnConfig)

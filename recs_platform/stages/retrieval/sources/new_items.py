@@ -1,4 +1,4 @@
-"""What came out lately, so that it can be found at all. How many have liked an item so far is not looked at."""
+"""What came out lately, so that it can be found at all, however many have liked it so far."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.time import DAY_MICROSECONDS
-from recs_platform.stages.retrieval.problem import FIRST_SEEN_AT, RetrievalProblem
+from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists, lists_of
 from recs_platform.stages.retrieval.sources.group_popularity import codes_of
 from recs_platform.stages.retrieval.top_n import best, blocks_by_width, excluded_mask, pack, unpack
@@ -60,13 +60,13 @@ class NewItems:
         """See Source. Every target gets a list, whatever is known: without dates and history the first items by id."""
         newest = fit.prepared(self, lambda: fit_newest(fit.problem, self.config))
         keys = np.zeros((len(targets), n), dtype=np.int64)
-        for places, width in _blocks(fit.problem, targets, n, self.config.pool):
+        for positions, width in _blocks(fit.problem, targets, n, self.config.pool):
             items = newest.items[:width]
-            scores = np.tile(newest.freshness[:width], (len(places), 1))
+            scores = np.tile(newest.freshness[:width], (len(positions), 1))
             pool = slice(0, min(self.config.pool, len(items)))
-            scores[:, pool] *= _gains(fit.problem, newest, targets[places], items[pool])
-            excluded = excluded_mask(fit.problem, targets[places])[:, items]
-            keys[places] = best(np.where(excluded, 0, pack(scores, items)), n)
+            scores[:, pool] *= _gains(fit.problem, newest, targets[positions], items[pool])
+            excluded = excluded_mask(fit.problem, targets[positions])[:, items]
+            keys[positions] = best(np.where(excluded, 0, pack(scores, items)), n)
         return lists_of(targets, keys)
 
 
@@ -83,11 +83,11 @@ def fit_newest(problem: RetrievalProblem, config: NewItemsConfig) -> Newest:
 
 def _ages_days(problem: RetrievalProblem) -> NDArray[np.float64]:
     """Age of each item (n_items,); at least 0; of those without any date, more than that of all others."""
-    dates = problem.catalogue.select(pl.coalesce(c.PUBLISHED_AT, c.AVAILABLE_FROM, FIRST_SEEN_AT)).to_series()
+    dates = problem.catalogue.select(pl.coalesce(c.PUBLISHED_AT, c.AVAILABLE_FROM, c.FIRST_SEEN_AT)).to_series()
     came_us = dates.dt.epoch("us").cast(pl.Float64).fill_null(float("nan")).to_numpy()
     ages = np.maximum((problem.as_of_us - came_us) / DAY_MICROSECONDS, 0)
     dated = ~np.isnan(ages)
-    # A hundredth more is told apart in float32 at any age.
+    # A hundredth more is distinguished in float32 at any age.
     return np.where(dated, ages, 1 + 1.01 * ages[dated].max(initial=0))
 
 
@@ -106,7 +106,7 @@ def _gains(
         cells = liked.rows * (n_labels + 1) + label_of[liked.columns]
         counts = np.bincount(cells, minlength=len(targets) * (n_labels + 1)).reshape(len(targets), n_labels + 1)
         shares = boost * counts / np.maximum(liked.lengths, 1)[:, None]
-        # The last place counts what carries no label of the pool: nobody's favourite.
+        # The last position counts what carries no label of the pool: nobody's favourite.
         shares[:, n_labels] = 0
         gains += shares.astype(np.float32)[:, label_of[items]]
     return gains
@@ -116,8 +116,8 @@ def _blocks(
     problem: RetrievalProblem, targets: NDArray[np.int32], n: int, pool: int
 ) -> Iterator[tuple[NDArray[np.int64], int]]:
     """As `blocks_by_width`, never narrower than the pool, in blocks whose scores stay small."""
-    for places, narrow in blocks_by_width(problem, targets, n):
+    for positions, narrow in blocks_by_width(problem, targets, n):
         width = max(narrow, pool)
         rows = max(1, _BLOCK_CELLS // width)
-        for start in range(0, len(places), rows):
-            yield places[start : start + rows], width
+        for start in range(0, len(positions), rows):
+            yield positions[start : start + rows], width

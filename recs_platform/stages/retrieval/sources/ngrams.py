@@ -1,4 +1,4 @@
-"""What came next after the user's last two items, or the last one. Whole sessions are not compared here."""
+"""What came next after the user's last two items, or the last one. `vs_knn` compares whole sessions."""
 
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -45,7 +45,7 @@ class NGramModel:
 
 @dataclass(frozen=True)
 class NGrams:
-    """Sum over the user's latest items of decay ** place * P(item | the two items there), see `fit_ngrams`."""
+    """Sum over the user's latest items of decay ** position * P(item | the two items there), see `fit_ngrams`."""
 
     name: str = "ngrams"
     config: NGramsConfig = field(default_factory=NGramsConfig)
@@ -64,10 +64,10 @@ def fit_ngrams(problem: RetrievalProblem, config: NGramsConfig) -> NGramModel:
     weight of P(z | y). Memory and time grow with the interactions, not with the items.
     """
     sessions = split_sessions(problem, gap_minutes=config.gap_minutes)
-    steps, places, n_items = sessions.items.astype(np.int64), sessions.places, problem.n_items
-    two = np.flatnonzero(places[1:] == places[:-1])
+    steps, session_of, n_items = sessions.items.astype(np.int64), sessions.session_of, problem.n_items
+    two = np.flatnonzero(session_of[1:] == session_of[:-1])
     singles = _shares(steps[two], steps[two + 1], n_items, n_items, config)
-    three = np.flatnonzero(places[2:] == places[:-2])
+    three = np.flatnonzero(session_of[2:] == session_of[:-2])
     keys = steps[three] * n_items + steps[three + 1]
     pairs, totals = _counted(keys)
     doubles = _shares(np.searchsorted(pairs, keys), steps[three + 2], len(pairs), n_items, config)
@@ -76,14 +76,14 @@ def fit_ngrams(problem: RetrievalProblem, config: NGramsConfig) -> NGramModel:
 
 
 def latest_contexts(model: NGramModel, targets: NDArray[np.int32], config: NGramsConfig) -> SparseRows:
-    """Targets by contexts: decay ** place, 0 = the latest, for the last `history` steps of each target.
+    """Targets by contexts: decay ** position, 0 = the latest, for the last `history` steps of each target.
 
     Where the pair that ends at a step is known, its own row and the item's share that weight.
     """
     n_items = model.rules.n_columns
     rows, ends, weights = _latest_steps(model.sessions, targets, config)
-    items, places = model.sessions.items.astype(np.int64), model.sessions.places
-    paired = (ends > 0) & (places[ends - 1] == places[ends])
+    items, session_of = model.sessions.items.astype(np.int64), model.sessions.session_of
+    paired = (ends > 0) & (session_of[ends - 1] == session_of[ends])
     keys = np.where(paired, items[ends - 1] * n_items + items[ends], -1)
     codes = np.searchsorted(model.pairs, keys)
     known = np.append(model.pairs, -2)[codes] == keys
@@ -99,7 +99,7 @@ def latest_contexts(model: NGramModel, targets: NDArray[np.int32], config: NGram
 def _latest_steps(
     sessions: Sessions, targets: NDArray[np.int32], config: NGramsConfig
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Row of `targets`, place among all steps and weight of the last `history` steps of each."""
+    """Row of `targets`, position among all steps and weight of the last `history` steps of each."""
     firsts, ends = (sessions.starts[np.searchsorted(sessions.users, targets, side=side)] for side in ("left", "right"))
     lengths = np.minimum(ends - firsts, config.history)
     chosen = spans(ends - lengths, lengths)

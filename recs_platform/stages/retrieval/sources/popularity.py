@@ -1,4 +1,4 @@
-"""What most users liked, ever. The same order for everybody, less what each has consumed; time is not looked at."""
+"""What most users liked, ever: one order for everybody, less what each has consumed. `trending` fades with time."""
 
 from dataclasses import dataclass, field
 
@@ -35,7 +35,7 @@ def retrieve_global(
     head = head[head > 0]
     order, _ = unpack(head)
     keys = np.zeros((len(targets), n), dtype=np.int64)
-    for places, width in blocks_by_width(problem, targets, n):
-        excluded = excluded_mask(problem, targets[places])[:, order[:width]]
-        keys[places] = best(np.where(excluded, 0, head[:width]), n)
+    for positions, width in blocks_by_width(problem, targets, n):
+        excluded = excluded_mask(problem, targets[positions])[:, order[:width]]
+        keys[positions] = best(np.where(excluded, 0, head[:width]), n)
     return lists_of(targets, keys)

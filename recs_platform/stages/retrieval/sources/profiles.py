@@ -1,4 +1,4 @@
-"""Items of the creators, categories and tags that the user has had of late. What titles say is not read here."""
+"""Items of the creators, categories and tags that the user has had of late. `content` reads titles."""
 
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -10,14 +10,14 @@ from pydantic import Field
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.time import DAY_MICROSECONDS
-from recs_platform.stages.retrieval.problem import FIRST_SEEN_AT, RetrievalProblem
+from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
 from recs_platform.stages.retrieval.sources.history import latest_items, retrieve_through
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, product
 from recs_platform.stages.retrieval.top_n import best_of_matrix, unpack
 
 # The first of these that is known dates an item.
-_DATES = (c.PUBLISHED_AT, c.AVAILABLE_FROM, FIRST_SEEN_AT)
+_DATES = (c.PUBLISHED_AT, c.AVAILABLE_FROM, c.FIRST_SEEN_AT)
 _KINDS = (c.CREATOR, c.CATEGORY, c.TAGS)
 _BLOCK_USERS = 16_384
 _KIND, _VALUE = "kind", "value"
@@ -46,7 +46,7 @@ class ProfilesConfig(SourceConfig):
 
 @dataclass(frozen=True, eq=False)
 class Attributes:
-    """Values of creator, category and tags as codes; `kinds`: place in (creator, category, tags) of each value.
+    """Values of creator, category and tags as codes; `kinds`: position in (creator, category, tags) of each value.
 
     `of_items`: items by values, 1 where the item has the value. `offers`: values by items, what a value adds to the
     score of an item: only the eligible items of greatest prior of each value, greatest first.
@@ -100,7 +100,7 @@ def fit_attributes(problem: RetrievalProblem, config: ProfilesConfig) -> Attribu
 def user_shares(
     problem: RetrievalProblem, attributes: Attributes, targets: NDArray[np.int32], config: ProfilesConfig
 ) -> SparseRows:
-    """Targets by values: sum of decay ** place over the latest items with the value, as a share of its kind's.
+    """Targets by values: sum of decay ** position over the latest items with the value, as a share of its kind's.
 
     Only the `values_per_user` greatest, greatest first.
     """
@@ -129,7 +129,7 @@ def item_priors(problem: RetrievalProblem, config: ProfilesConfig) -> NDArray[np
 
 
 def _pairs(catalogue: pl.DataFrame) -> pl.DataFrame:
-    """kind, item_id = place in the catalogue, value; none twice, none missing or empty."""
+    """kind, item_id = position in the catalogue, value; none twice, none missing or empty."""
     rows = catalogue.select(pl.int_range(pl.len()).alias(c.ITEM_ID), *_KINDS)
     kinds = [
         (rows.explode(name) if name == c.TAGS else rows).select(

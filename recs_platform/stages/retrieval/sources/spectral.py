@@ -1,4 +1,4 @@
-"""Items that a history points to in the leading directions of users by items. Searching them is not done here.
+"""Items that a history points to in the leading directions of users by items.
 
 One decomposition serves every strength of the filter, every number of factors up to its own and every decay.
 """
@@ -12,11 +12,11 @@ from pydantic import Field
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.retrieval.decomposition import right_directions
-from recs_platform.stages.retrieval.embeddings import Embeddings, places_of, rows_at
+from recs_platform.stages.retrieval.embeddings import Embeddings, positions_of, rows_at
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
 from recs_platform.stages.retrieval.sources.history import latest_items
-from recs_platform.stages.retrieval.sources.search import search_space
+from recs_platform.stages.retrieval.sources.nearest_items import nearest_items
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, times, transposed
 
 # What a full fit leaves to those who fold in: its singular values, and item degrees ** item_exponent.
@@ -57,7 +57,7 @@ class Spectral:
 
     def retrieve(self, fit: Fitted, targets: NDArray[np.int32], n: int) -> SourceLists:
         """See Source. Users without a positive get no entry; nor do items whose product is not above 0."""
-        return search_space(fit, self.name, targets, n)
+        return nearest_items(fit, self.name, targets, n)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class Spectrum:
     item_vectors: NDArray[np.float32]
 
     def embeddings(self, config: SpectralConfig) -> Embeddings:
-        """Vectors whose product is h_u Di^-b V g(S) V^T Di^b, h_u = decay ** place of the user's positives, 0 = latest.
+        """Vectors whose product is h_u Di^-b V g(S) V^T Di^b, h_u = decay ** position of the positives, 0 = latest.
 
         Users hold h_u Di^-b V g(S), items Di^b V: variants of filter and decay share their items' vectors. Both are
         (rows, min(config.factors, d)) and zero where there is no positive. Raises ContractError where `config`
@@ -151,13 +151,15 @@ def fold_spectrum(problem: RetrievalProblem, base: Embeddings, config: SpectralC
     preferences = problem.preferences
     liked = np.bincount(preferences.columns, minlength=problem.n_items) > 0
     allowed = min(config.factors, int((preferences.lengths > 0).sum()), int(liked.sum()))
-    places = places_of(problem.item_ids, base.item_ids)
-    items = rows_at(base.item_factors, places) * liked[:, None]
+    positions = positions_of(problem.item_ids, base.item_ids)
+    items = rows_at(base.item_factors, positions) * liked[:, None]
     if items.shape[1] != allowed or not items.any() or not {_VALUES, _ITEM_SCALES} <= set(base.kept):
         return None
     known, values = items.any(axis=1), base.kept[_VALUES]
     by_user, by_item = _counts(preferences)
-    scales = np.where(known, rows_at(base.kept[_ITEM_SCALES], places), by_item**config.item_exponent).astype(np.float32)
+    scales = np.where(known, rows_at(base.kept[_ITEM_SCALES], positions), by_item**config.item_exponent).astype(
+        np.float32
+    )
     through = items / scales[:, None] ** 2
     unknown = np.flatnonzero(liked & ~known)
     if len(unknown):

@@ -20,8 +20,8 @@ _BLOCK_RULES = 16_000_000
 class TransitionsConfig(SourceConfig):
     """Gap-decayed rules from one item to those that follow it."""
 
-    window: Annotated[int, Field(ge=1, le=50, description="how many places ahead a rule looks")] = 10
-    gap_decay: Annotated[float, Field(gt=0, le=1, description="weight of a place against the one before it")] = 0.9
+    window: Annotated[int, Field(ge=1, le=50, description="how many positions ahead a rule looks")] = 10
+    gap_decay: Annotated[float, Field(gt=0, le=1, description="weight of a position against the one before it")] = 0.9
     normalization: Annotated[
         Literal["row", "plain"], Field(description="row: share of all that followed the item; plain: counts")
     ] = "row"
@@ -38,7 +38,7 @@ class TransitionsConfig(SourceConfig):
 
 @dataclass(frozen=True)
 class Transitions:
-    """Sum over the user's latest items of decay ** place * weight of the rule from the item."""
+    """Sum over the user's latest items of decay ** position * weight of the rule from the item."""
 
     name: str = "transitions"
     config: TransitionsConfig = field(default_factory=TransitionsConfig)
@@ -53,9 +53,9 @@ class Transitions:
 def fit_transitions(problem: RetrievalProblem, config: TransitionsConfig) -> SparseRows:
     """Items by items: w_ij / (w_i. + smoothing) / w_.j ** popularity_damping, or without the first division if plain.
 
-    w_ij is the weight of j coming after i: the sum of gap_decay ** (places - 1) over pairs of positives of one user, at
-    most `window` places apart once repeats in a row are one. w_i. and w_.j are its totals over rows and columns. Only
-    the `rules` greatest of a row are kept, the greatest first.
+    w_ij is the weight of j coming after i: the sum of gap_decay ** (positions - 1) over pairs of positives of one user,
+    at most `window` positions apart once repeats in a row are one. w_i. and w_.j are its totals over rows and columns.
+    Only the `rules` greatest of a row are kept, the greatest first.
     """
     users, items = _steps(problem)
     fades = np.power(config.gap_decay, np.arange(config.window, dtype=np.float64))
@@ -102,7 +102,7 @@ def _count_rules(
 def _pairs(
     users: NDArray[np.int32], items: NDArray[np.int32], starts: NDArray[np.int64], window: int
 ) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Each gap up to `window`, with those of `starts` from which as many places on another item of the user comes."""
+    """Each gap up to `window`, with those of `starts` that many positions before another item of the same user."""
     for gap in range(1, window + 1):
         starts = starts[starts + gap < len(items)]
         starts = starts[users[starts + gap] == users[starts]]

@@ -1,4 +1,4 @@
-"""Items two transitions away from the user's latest items, beside those one away. Longer walks are not taken here."""
+"""Items two transitions away from the user's latest items, beside those one away."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class TwoStepConfig(TransitionsConfig):
 
 @dataclass(frozen=True)
 class TwoStep:
-    """Sum over the user's latest items of decay ** place * (T + theta T T), T the rules of `transitions`."""
+    """Sum over the user's latest items of decay ** position * (T + theta T T), T the rules of `transitions`."""
 
     name: str = "two_step"
     config: TwoStepConfig = field(default_factory=TwoStepConfig)

@@ -1,4 +1,4 @@
-"""Items liked by the users most like the target. Items are not compared with each other here."""
+"""Items liked by the users most like the target. `item_knn` compares items instead."""
 
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -29,10 +29,10 @@ class UserKnnConfig(SourceConfig):
     ] = 3.0
     power: Annotated[float, Field(gt=0, le=10, description="of the similarity; above 1 the nearest count more")] = 1.5
     own_fading: Annotated[
-        float, Field(ge=0, le=5, description="a shared item counts (1 + place in the target's history) ** -this")
+        float, Field(ge=0, le=5, description="a shared item counts (1 + position in the target's history) ** -this")
     ] = 0.25
     fading: Annotated[
-        float, Field(ge=0, le=5, description="an offer counts (1 + place in the neighbour's history) ** -this")
+        float, Field(ge=0, le=5, description="an offer counts (1 + position in the neighbour's history) ** -this")
     ] = 0.5
     fit_history: Annotated[
         int, Field(ge=1, le=10_000_000, description="latest items of a user that are compared and offered")
@@ -57,7 +57,7 @@ class Neighbourhood:
 
 @dataclass(frozen=True)
 class UserKnn:
-    """Sum over the user's neighbours of similarity ** power * (1 + place of the item with the neighbour) ** -fading."""
+    """Sum over the user's neighbours of similarity ** power * (1 + the item's position there) ** -fading."""
 
     name: str = "user_knn"
     config: UserKnnConfig = field(default_factory=UserKnnConfig)
@@ -72,12 +72,12 @@ class UserKnn:
 def fit_neighbourhood(problem: RetrievalProblem, config: UserKnnConfig) -> Neighbourhood:
     """Similarity of a target u to v: sum over shared items of weight * fading / sqrt((|x_u|² + s)(|x_v|² + s)).
 
-    The weight is (item's users) ** -popularity_damping, the fading (1 + place with u) ** -own_fading; |x|² sums the
+    The weight is (item's users) ** -popularity_damping, the fading (1 + position with u) ** -own_fading; |x|² sums the
     weights of all a user's items, without fading; s is the shrinkage. Both count the latest `fit_history` items.
     """
     recent = problem.recent
     kept = recent.values < config.fit_history
-    users, items, places = recent.rows[kept], recent.columns[kept], recent.values[kept].astype(np.float64)
+    users, items, positions = recent.rows[kept], recent.columns[kept], recent.values[kept].astype(np.float64)
     weights = np.bincount(recent.columns, minlength=problem.n_items)[items] ** -config.popularity_damping
     norms = np.bincount(users, weights=weights, minlength=problem.n_users)
     scaled = np.sqrt(weights / (norms[users] + config.shrinkage))
@@ -86,9 +86,9 @@ def fit_neighbourhood(problem: RetrievalProblem, config: UserKnnConfig) -> Neigh
         return from_sorted_pairs(users, items, values.astype(np.float32), problem.shape)
 
     return Neighbourhood(
-        queries=by_user(scaled * (1 + places) ** -config.own_fading),
+        queries=by_user(scaled * (1 + positions) ** -config.own_fading),
         audiences=_audiences(problem, by_user(scaled), _latest_times(problem)[kept], config.audience),
-        offers=by_user((1 + places) ** -config.fading),
+        offers=by_user((1 + positions) ** -config.fading),
     )
 
 
@@ -99,10 +99,10 @@ def nearest_users(everybody: Neighbourhood, targets: NDArray[np.int32], config: 
     """
     queries, audiences = everybody.queries.take(targets), everybody.audiences
     keys = np.zeros((len(targets), config.neighbours), dtype=np.int64)
-    for places in blocks_by_cost(_costs(queries, audiences), audiences.n_columns, _BLOCK_COST):
-        similar = product(queries.take(places), audiences)
-        others = similar.columns != targets[places][similar.rows]
-        keys[places] = best_of_rows(similar, others, config.neighbours)
+    for positions in blocks_by_cost(_costs(queries, audiences), audiences.n_columns, _BLOCK_COST):
+        similar = product(queries.take(positions), audiences)
+        others = similar.columns != targets[positions][similar.rows]
+        keys[positions] = best_of_rows(similar, others, config.neighbours)
     users, similarity = unpack(keys[keys > 0])
     shape = (len(targets), audiences.n_columns)
     return from_sorted_pairs(np.nonzero(keys > 0)[0], users, similarity**config.power, shape)

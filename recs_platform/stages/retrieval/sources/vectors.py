@@ -1,4 +1,4 @@
-"""Items near the user's latest ones by vectors that the operator brought. No file is read here."""
+"""Items near the user's latest ones by vectors that the operator brought. `vector_files` reads them."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
@@ -11,7 +11,7 @@ from recs_platform.stages.retrieval.embeddings import Embeddings
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
 from recs_platform.stages.retrieval.sources.history import latest_items
-from recs_platform.stages.retrieval.sources.search import search_space
+from recs_platform.stages.retrieval.sources.nearest_items import nearest_items
 from recs_platform.stages.retrieval.sparse import to_scipy
 
 # Numbers of the histories' vectors held at once: 64 MB of doubles.
@@ -44,7 +44,7 @@ class Vectors:
 
     def retrieve(self, fit: Fitted, targets: NDArray[np.int32], n: int) -> SourceLists:
         """See Source. Items without a vector are never offered; users without one in their history get no entry."""
-        return search_space(fit, self.name, targets, n)
+        return nearest_items(fit, self.name, targets, n)
 
 
 def scaled(vectors: NDArray[np.float32], *, normalize: bool) -> NDArray[np.float32]:
@@ -63,10 +63,10 @@ def scaled(vectors: NDArray[np.float32], *, normalize: bool) -> NDArray[np.float
 def mean_of_history(
     problem: RetrievalProblem, vectors: NDArray[np.float32], *, length: int, decay: float
 ) -> NDArray[np.float64]:
-    """Float64 (n_users, d): mean of the vectors of each user's latest positives, weighted by decay ** place.
+    """Float64 (n_users, d): mean of the vectors of each user's latest positives, weighted by decay ** position.
 
-    `place` counts back from the latest = 0 up to `length` - 1; items whose vector is zero have a place but no part in
-    the mean. Zero for users without any.
+    `position` counts back from the latest = 0 up to `length` - 1; items whose vector is zero have a position but no
+    part in the mean. Zero for users without any.
     """
     means = np.zeros((problem.n_users, vectors.shape[1]), dtype=np.float64)
     known = np.any(vectors, axis=1, keepdims=True).astype(np.float64)

@@ -1,4 +1,4 @@
-"""What other users went on to after sessions like the user's latest. Cutting into sessions is not done here."""
+"""What other users went on to after sessions like the user's latest. `sessions` cuts them."""
 
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -23,7 +23,7 @@ _NOWHERE = np.int16(np.iinfo(np.int16).max)
 
 
 class VSKnnConfig(SourceConfig):
-    """Vector session-kNN (Ludewig & Jannach 2018), with places in the neighbour as in STAN (Garg et al. 2019)."""
+    """Vector session-kNN (Ludewig & Jannach 2018), with positions in the neighbour as in STAN (Garg et al. 2019)."""
 
     gap_minutes: Annotated[
         float | None, Field(gt=0, le=1e6, description="a longer pause ends a session; none: a user is one session")
@@ -39,9 +39,9 @@ class VSKnnConfig(SourceConfig):
     half_life_days: Annotated[
         float | None, Field(gt=0, le=3650, description="age at which a past session counts half; none: never")
     ] = None
-    reach: Annotated[int, Field(ge=1, le=5000, description="places around the shared item that are offered")] = 30
-    nearness: Annotated[float, Field(gt=0, le=1, description="weight of a place against one nearer to it")] = 0.9
-    backward: Annotated[float, Field(ge=0, le=1, description="weight of places before the shared item")] = 0.2
+    reach: Annotated[int, Field(ge=1, le=5000, description="positions around the shared item that are offered")] = 30
+    nearness: Annotated[float, Field(gt=0, le=1, description="weight of a position against one nearer to it")] = 0.9
+    backward: Annotated[float, Field(ge=0, le=1, description="weight of positions before the shared item")] = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +64,12 @@ class SessionMemory:
 class Neighbours:
     """One entry a target and past session: `rows` of the targets and `sessions`, both int64; `weights` float32.
 
-    `places`: int64, where in the session the item is that the target met last. Sorted by row.
+    `positions`: int64, where in the session the item is that the target met last. Sorted by row.
     """
 
     rows: NDArray[np.int64]
     sessions: NDArray[np.int64]
-    places: NDArray[np.int64]
+    positions: NDArray[np.int64]
     weights: NDArray[np.float32]
 
 
@@ -89,11 +89,11 @@ class VSKnn:
         memory = fit.prepared(self, lambda: remember_sessions(fit.problem, self.config))
         current = current_sessions(memory, targets, self.config)
         keys = np.zeros((len(targets), n), dtype=np.int64)
-        for places in blocks_by_cost(_costs(memory, current, self.config), fit.problem.n_items, _BLOCK_COST):
-            neighbours = find_neighbours(memory, current.take(places), targets[places], self.config)
-            scores = _continuations(memory, neighbours, len(places), self.config)
-            excluded = excluded_mask(fit.problem, targets[places])
-            keys[places] = best_of_rows(scores, ~excluded[scores.rows, scores.columns], n)
+        for positions in blocks_by_cost(_costs(memory, current, self.config), fit.problem.n_items, _BLOCK_COST):
+            neighbours = find_neighbours(memory, current.take(positions), targets[positions], self.config)
+            scores = _continuations(memory, neighbours, len(positions), self.config)
+            excluded = excluded_mask(fit.problem, targets[positions])
+            keys[positions] = best_of_rows(scores, ~excluded[scores.rows, scores.columns], n)
         return lists_of(targets, keys)
 
 
@@ -128,10 +128,10 @@ def find_neighbours(
     keys = best_of_rows(similar, memory.users[similar.columns] != targets[similar.rows], config.sessions)
     rows, _ = np.nonzero(keys)
     sessions, similarity = unpack(keys[keys > 0])
-    places, steps_after = _last_shared(memory.past.take(sessions), current, rows)
+    positions, steps_after = _last_shared(memory.past.take(sessions), current, rows)
     met = np.power(config.decay, steps_after.astype(np.float64))
     weights = (similarity * met * memory.fading[sessions]).astype(np.float32)
-    return Neighbours(rows, sessions.astype(np.int64), places, weights)
+    return Neighbours(rows, sessions.astype(np.int64), positions, weights)
 
 
 def _index(past: SparseRows, config: VSKnnConfig) -> SparseRows:
@@ -156,7 +156,7 @@ def _costs(memory: SessionMemory, current: SparseRows, config: VSKnnConfig) -> N
 def _last_shared(
     sessions: SparseRows, current: SparseRows, rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Place in each session of the item that its target (`rows` of `current`) met last, and the steps after it."""
+    """Position in each session of the item that its target (`rows` of `current`) met last, and the steps after it."""
     met = np.full((current.n_rows, current.n_columns), _NOWHERE)
     met[current.rows, current.columns] = current.values
     found = met.ravel()[np.repeat(rows * current.n_columns, sessions.lengths) + sessions.columns]
@@ -169,11 +169,11 @@ def _last_shared(
 def _continuations(memory: SessionMemory, neighbours: Neighbours, n_rows: int, config: VSKnnConfig) -> SparseRows:
     """Targets by items: what stands within `reach` of the shared item in each neighbour, summed."""
     starts = memory.past.starts[neighbours.sessions]
-    before = np.minimum(neighbours.places, config.reach)
-    after = np.minimum(memory.past.lengths[neighbours.sessions] - 1 - neighbours.places, config.reach)
+    before = np.minimum(neighbours.positions, config.reach)
+    after = np.minimum(memory.past.lengths[neighbours.sessions] - 1 - neighbours.positions, config.reach)
     lengths = before + after + 1
-    steps = spans(starts + neighbours.places - before, lengths)
-    distances = steps - np.repeat(starts + neighbours.places, lengths)
+    steps = spans(starts + neighbours.positions - before, lengths)
+    distances = steps - np.repeat(starts + neighbours.positions, lengths)
     around = SparseRows(
         np.concatenate([[0], np.cumsum(lengths)]),
         memory.past.columns[steps],
@@ -186,6 +186,6 @@ def _continuations(memory: SessionMemory, neighbours: Neighbours, n_rows: int, c
 
 
 def _worth_by_distance(config: VSKnnConfig) -> NDArray[np.float32]:
-    """Worth of places from `reach` before the shared item to `reach` after it; the item itself is worth nothing."""
+    """Worth of positions from `reach` before the shared item to `reach` after it; the item itself is worth nothing."""
     falling = np.power(config.nearness, np.arange(config.reach, dtype=np.float64))
     return np.concatenate([config.backward * falling[::-1], [0.0], falling]).astype(np.float32)

@@ -1,1 +1,1 @@
-"""Tuning of retrieval: what may be searched, trials of one source on validation sets, and the search itself."""
+"""Tuning of retrieval: the search space, trials of one source on validation sets, and the search within a budget."""

@@ -1,4 +1,4 @@
-"""How many trials and how much time each source is searched for. What a trial is, is the search's own affair."""
+"""How many trials and how much time the search of each source may take. The search is in `parameter_search`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from threading import Lock
 
 from recs_platform.stages.retrieval.tuning.parameter_search import SourceStudy, Trial
 
-# Of each source, where only time limits them: more of them find what is peculiar to the validations.
+# Of each source, where only time limits them: more of them find what is peculiar to the validation sets.
 TRIALS_PER_PARAMETER, TRIALS_MAX = 15, 90
 # Of the time: choosing weights takes the rest.
 _SEARCH_SHARE = 0.9
@@ -14,11 +14,15 @@ _SEARCH_SHARE = 0.9
 
 @dataclass(frozen=True)
 class Budget:
-    """At most `trials` a source, and all of it over when `clock` (seconds) reads `until`; None = no such limit."""
+    """At most `trials` a source, and all of it over when `clock` (seconds) reads `until`; None = no such limit.
+
+    No trial fits vectors longer than `factors_max`, unless a source has longer ones to begin with.
+    """
 
     clock: Callable[[], float]
     until: float | None = None
     trials: int | None = None
+    factors_max: int = 512
 
 
 @dataclass(frozen=True)

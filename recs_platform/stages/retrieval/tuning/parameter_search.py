@@ -1,6 +1,6 @@
 """The parameters of one source searched by trial: a seeded Tree-structured Parzen Estimator (Bergstra et al. 2011).
 
-Which sources are searched, and what comes of them together, is decided elsewhere.
+Several sources within one budget are in `source_searches`, the weights of their merge in `weighting`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from recs_platform.evaluation.bootstrap import Interval, paired_difference
 from recs_platform.stages.retrieval.sources.base import Source, SourceLists
-from recs_platform.stages.retrieval.tuning.ranges import Range, Span
-from recs_platform.stages.retrieval.tuning.source_trials import (
-    FACTORS,
-    SourceBench,
+from recs_platform.stages.retrieval.tuning.ranges import FACTORS, Range, Span, first_trials
+from recs_platform.stages.retrieval.tuning.source_variants import (
+    SourceVariants,
     ValidationSet,
     values_alone,
     with_parameters,
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 Parameters = dict[str, Any]
 # The share of resamples in which a gain must be above 0 is .9: one end of an interval that holds .8.
 LEVEL = 0.8
-# Variants that fit alike share what they prepare where they are tried one after the other.
-_REMEMBERED = 1
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Trial:
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """A source with its lists by validation and the value of each user of all validations."""
+    """A source with its lists by validation and the value of each user of all validation sets."""
 
     source: Source
     lists: list[SourceLists]
@@ -53,11 +50,11 @@ class Variant:
 
     @property
     def value(self) -> float:
-        """Mean over users."""
-        return float(self.values.mean())
+        """Mean over users; 0 where there are none."""
+        return float(self.values.mean()) if len(self.values) else 0.0
 
     @property
-    def speaks(self) -> bool:
+    def offers_anything(self) -> bool:
         """Whether it offers anybody anything."""
         return any(len(found.users) for found in self.lists)
 
@@ -83,17 +80,25 @@ class SourceSearch:
 
 
 class SourceStudy:
-    """Searches `ranges` for what gives a source the best mean of recall@k and NDCG@k, lists being `k` long.
+    """Searches `ranges` for what gives a source the best mean of recall@k and NDCG@k; its lists are `depth` long.
 
     The source as it is goes first. The same validation sets and seed give the same trials, in however many calls.
     """
 
     def __init__(
-        self, validations: Sequence[ValidationSet], source: Source, ranges: Mapping[str, Range], *, k: int, seed: int
+        self,
+        validation_sets: Sequence[ValidationSet],
+        source: Source,
+        ranges: Mapping[str, Range],
+        *,
+        k: int,
+        depth: int,
+        seed: int,
     ) -> None:
         self.source, self.trials = source, list[Trial]()
-        self._validations, self._has_ranges, self._k, self._seed = validations, bool(ranges), k, seed
-        self._bench = SourceBench(validations, factors=_most_factors(source, ranges), seed=seed, remembered=_REMEMBERED)
+        self._validation_sets, self._has_ranges, self._seed = validation_sets, bool(ranges), seed
+        self._k, self._depth = k, depth
+        self._fitted = SourceVariants(validation_sets, factors=_most_factors(source, ranges), seed=seed)
         self._suggested = _suggestions(source, ranges, seed)
         self._known = dict[str, float]()
         self._variants = list[Variant]()  # the default and the best
@@ -101,7 +106,7 @@ class SourceStudy:
     @property
     def is_open(self) -> bool:
         """Whether another trial may find anything: not without ranges, nor where nobody is offered anything."""
-        return not self.trials or (self._has_ranges and self._variants[0].speaks)
+        return not self.trials or (self._has_ranges and self._variants[0].offers_anything)
 
     @property
     def best(self) -> float:
@@ -111,9 +116,9 @@ class SourceStudy:
     def try_next(self, clock: Callable[[], float]) -> Trial:
         """One more trial; `clock` reads seconds."""
         started = clock()
-        parameters, tell = next(self._suggested)
+        parameters, report = next(self._suggested)
         value = self._value(with_parameters(self.source, parameters))
-        tell(value)
+        report(value)
         self.trials.append(Trial(self.source.name, len(self.trials), value, parameters, clock() - started))
         return self.trials[-1]
 
@@ -125,8 +130,8 @@ class SourceStudy:
         """Where few values are left to try, those known come again and cost nothing."""
         key = tried.config.model_dump_json()
         if key not in self._known:
-            lists = self._bench.lists(tried, self._k)
-            variant = Variant(tried, lists, values_alone(self._validations, lists, self._k))
+            lists = self._fitted.lists(tried, self._depth)
+            variant = Variant(tried, lists, values_alone(self._validation_sets, lists, self._k))
             self._known[key] = variant.value
             if not self._variants or variant.value > self.best:
                 self._variants = [*self._variants[:1], variant]
@@ -143,12 +148,13 @@ _Suggestion = tuple[Parameters, Callable[[float], object]]
 
 
 def _suggestions(source: Source, ranges: Mapping[str, Range], seed: int) -> Iterator[_Suggestion]:
-    """Parameters to try, the source's own first, each with what is to be told its value."""
+    """Parameters to try, the source's own first, each with the function that takes its value."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    study.enqueue_trial({name: getattr(source.config, name) for name in ranges})
+    for point in first_trials(source, ranges):
+        study.enqueue_trial(point)
     distributions = {name: _distribution(found) for name, found in ranges.items()}
     while True:
         trial = study.ask(distributions)

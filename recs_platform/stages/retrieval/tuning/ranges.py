@@ -1,8 +1,15 @@
-"""Which values of a source's parameters are worth searching on one's own data. Searching them is not done here."""
+"""The search space of tuning: which values of each source's parameters are worth trying on one's own data.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+`recs tune retrieval` and `recs benchmark retrieval` search it, by `parameter_search`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
+
+from recs_platform.stages.retrieval.sources.base import Source
+
+FACTORS = "factors"
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,11 @@ _RULES: dict[str, Range] = {
     "decay": _DECAY,
     "history": _HISTORY,
 }
+_RULE_STARTS: tuple[Mapping[str, Any], ...] = (
+    {"decay": 1.0, "history": 200, "gap_decay": 1.0},
+    {"decay": 0.6},
+    {"decay": 0.95, "smoothing": 100.0},
+)
 _FADING: dict[str, Range] = {"half_life_days": Span(0.02, 120.0, is_log=True)}
 
 # By source, then parameter: the tuple of all values, or a span. Defaults lie within. A source that is not here has
@@ -51,7 +63,7 @@ RANGES: Mapping[str, Mapping[str, Range]] = {
     },
     # A step, so that trials that differ in the filter alone share their decomposition.
     "spectral": {
-        "factors": Span(16, 512, is_log=True),
+        "factors": Span(16, 768, is_log=True),
         "item_exponent": Span(0.0, 1.0, step=0.1),
         "filter_power": Span(0.0, 4.0),
         "sharpening": Span(0.0, 0.98),
@@ -128,3 +140,57 @@ RANGES: Mapping[str, Mapping[str, Range]] = {
         "creator_boost": _BOOST,
     },
 }
+
+# By source: what did well on data tried before, where it differs from the source's own fields. These are the first
+# trials after the source's own, so that a short search starts from them: some suit data in which the order of a
+# history matters, some data in which it does not.
+STARTING_POINTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "als": (
+        {"alpha": 0.5},
+        {"alpha": 10.0, "regularization": 100.0},
+        {"factors": 256, "iterations": 15},
+    ),
+    "spectral": (
+        {"item_exponent": 0.3, "sharpening": 0.9},
+        {"item_exponent": 0.3, "sharpening": 0.9, "filter_power": 1.0, "factors": 128, "decay": 0.8},
+        {"filter_power": 1.0, "decay": 0.95},
+    ),
+    "item_knn": (
+        {"decay": 1.0, "history": 200, "activity_damping": 1.0},
+        {"decay": 1.0, "history": 200, "neighbours": 300, "shrinkage": 1.0},
+        {"decay": 0.6},
+    ),
+    "transitions": _RULE_STARTS,
+    "two_step": _RULE_STARTS,
+    "covisitation": ({"decay": 1.0}, {"decay": 0.6}),
+    "user_knn": ({"fading": 0.0, "own_fading": 0.0}, {"fading": 1.0, "neighbours": 300}),
+    "vs_knn": ({"decay": 1.0, "sessions": 300}, {"decay": 0.8}),
+    "ngrams": ({"decay": 1.0}, {"decay": 0.6}),
+}
+
+
+def searched_ranges(source: Source, *, fixed: Collection[str] = (), factors_max: int) -> dict[str, Range]:
+    """What is searched of a source: all but its `fixed` fields, vectors no longer than `factors_max`.
+
+    A source whose own vectors are longer than that is tried with its own length at most.
+    """
+    ranges = {field: found for field, found in RANGES.get(source.name, {}).items() if field not in fixed}
+    factors = ranges.get(FACTORS)
+    if isinstance(factors, Span):
+        most = max(factors_max, getattr(source.config, FACTORS))
+        ranges[FACTORS] = replace(factors, high=min(int(factors.high), most))
+    return ranges
+
+
+def first_trials(source: Source, ranges: Mapping[str, Range]) -> list[dict[str, Any]]:
+    """The source's own fields, then with those of each of its starting points, as far as `ranges` allow."""
+    own = {field: getattr(source.config, field) for field in ranges}
+    points = [_capped(own | dict(point), ranges) for point in STARTING_POINTS.get(source.name, ())]
+    return [own, *(point for number, point in enumerate(points) if point not in [own, *points[:number]])]
+
+
+def _capped(point: Mapping[str, Any], ranges: Mapping[str, Range]) -> dict[str, Any]:
+    """The fields that are searched, vectors no longer than the longest searched."""
+    kept = {field: value for field, value in point.items() if field in ranges}
+    factors = ranges.get(FACTORS)
+    return kept | {FACTORS: min(kept[FACTORS], int(factors.high))} if isinstance(factors, Span) else kept

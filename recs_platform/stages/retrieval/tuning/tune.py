@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from recs_platform.evaluation.bootstrap import Interval, paired_difference
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.sources.base import Source
-from recs_platform.stages.retrieval.threads import side_by_side
-from recs_platform.stages.retrieval.tuning.budget import Budget, Shares, Watched
-from recs_platform.stages.retrieval.tuning.parameter_search import LEVEL, Parameters, SourceSearch, SourceStudy
-from recs_platform.stages.retrieval.tuning.ranges import RANGES, Range
-from recs_platform.stages.retrieval.tuning.source_trials import ValidationSet, pool_validation_sets
+from recs_platform.stages.retrieval.tuning.budget import Budget, Watched
+from recs_platform.stages.retrieval.tuning.parameter_search import LEVEL, Parameters, SourceSearch
+from recs_platform.stages.retrieval.tuning.ranges import Range, searched_ranges
+from recs_platform.stages.retrieval.tuning.source_searches import search_sources
+from recs_platform.stages.retrieval.tuning.source_variants import ValidationSet, pool_validation_sets
 from recs_platform.stages.retrieval.tuning.validation import Pool
 from recs_platform.stages.retrieval.tuning.weighting import choose_weights
 
@@ -52,7 +52,7 @@ class Tuning:
 
 
 def tune_retrieval(
-    validations: Sequence[ValidationSet],
+    validation_sets: Sequence[ValidationSet],
     config: RetrievalConfig,
     names: Collection[str],
     budget: Budget,
@@ -67,46 +67,41 @@ def tune_retrieval(
 
     `fixed` fields of a source stay as the config has them. A source's parameters are changed where they beat those at
     hand by more than chance (see `SourceSearch.kept`), and so are the weights; one that is off is switched on where it
-    adds to the merge of the others by more than chance. Without `until` the same validations and seed give the same
+    adds to the merge of the others by more than chance. Without `until` the same validation sets and seed give the same
     changes at any number of threads.
     """
     depth = config.candidates_per_source
-    studies = [
-        SourceStudy(validations, source, ranges, k=depth, seed=seed) for source, ranges in _plan(config, names, fixed)
-    ]
-    shares = Shares(budget, threads, watch)
-    with side_by_side(threads) as pool:
-        try:
-            list(pool.map(shares.step, studies))
-            waiting = sorted((study for study in studies if study.is_open), key=_seconds)
-            shares.waiting = len(waiting)
-            list(pool.map(shares.search, waiting))
-        finally:
-            shares.stop()
-    return _compose(
-        validations, config, {study.source.name: study.result() for study in studies}, fixed, k=k, seed=seed
+    searches = search_sources(
+        validation_sets,
+        _searched(config, names, fixed, budget.factors_max),
+        budget,
+        k=depth,
+        depth=depth,
+        seed=seed,
+        threads=threads,
+        watch=watch,
     )
+    return _compose(validation_sets, config, searches, fixed, k=k, seed=seed)
 
 
-def _seconds(study: SourceStudy) -> float:
-    return study.trials[0].seconds
-
-
-def _plan(
-    config: RetrievalConfig, names: Collection[str], fixed: Mapping[str, Collection[str]]
+def _searched(
+    config: RetrievalConfig, names: Collection[str], fixed: Mapping[str, Collection[str]], factors_max: int
 ) -> list[tuple[Source, Mapping[str, Range]]]:
     """Sources to try, the enabled ones and those asked for, and what to search of each."""
     everything = config.with_sources({name: {ENABLED: True} for name in names}).configured_sources()
-    return [(source, _searched(source.name, fixed) if source.name in names else {}) for source in everything]
-
-
-def _searched(name: str, fixed: Mapping[str, Collection[str]]) -> Mapping[str, Range]:
-    ranges: Mapping[str, Range] = RANGES.get(name, {})
-    return {field: found for field, found in ranges.items() if field not in fixed.get(name, ())}
+    return [
+        (
+            source,
+            searched_ranges(source, fixed=fixed.get(source.name, ()), factors_max=factors_max)
+            if source.name in names
+            else {},
+        )
+        for source in everything
+    ]
 
 
 def _compose(
-    validations: Sequence[ValidationSet],
+    validation_sets: Sequence[ValidationSet],
     config: RetrievalConfig,
     searches: Mapping[str, SourceSearch],
     fixed: Mapping[str, Collection[str]],
@@ -115,9 +110,9 @@ def _compose(
     seed: int,
 ) -> Tuning:
     enabled = [name for name in searches if config.sources[name].enabled]
-    before = pool_validation_sets(validations, {name: searches[name].default.lists for name in enabled})
+    before = pool_validation_sets(validation_sets, {name: searches[name].default.lists for name in enabled})
     after = pool_validation_sets(
-        validations, {name: search.kept.lists for name, search in searches.items() if search.kept.speaks}
+        validation_sets, {name: search.kept.lists for name, search in searches.items() if search.kept.offers_anything}
     )
     at_hand = {name: config.sources[name].weight for name in enabled}
     pinned = {name: weight for name, weight in at_hand.items() if WEIGHT in fixed.get(name, ())}
@@ -126,7 +121,7 @@ def _compose(
         wanted = [name for name in after.names if name in names]
         if not wanted:
             continue
-        pool = pool_validation_sets(validations, {name: searches[name].kept.lists for name in wanted})
+        pool = pool_validation_sets(validation_sets, {name: searches[name].kept.lists for name in wanted})
         found = at_hand | choose_weights(pool, k, seed=seed, fixed=pinned).weights
         if _is_better(after, found, weights, k, config.candidates, seed):
             weights = {name: weight for name, weight in found.items() if name in enabled or weight > 0}
@@ -153,7 +148,7 @@ def _is_better(pool: Pool, found: Weights, at_hand: Weights, k: int, kept: int |
 
 def _recalls(pool: Pool, weights: Weights, kept: int | None) -> NDArray[np.float64]:
     offered = {name: max(weight, _LEAST_WEIGHT) for name, weight in weights.items()}
-    return pool.recalls(offered, kept or len(pool.places) + 1)
+    return pool.recalls(offered, kept or len(pool.user_positions) + 1)
 
 
 def _changes(

@@ -1,6 +1,6 @@
 """Lists of several sources measured, under any weights, against what was held out of users' histories.
 
-What is held out, and which weights are tried, is decided elsewhere.
+`weighting` chooses weights by it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
+from recs_platform.evaluation.metrics import Hits, ndcg, recall
 from recs_platform.stages.retrieval.merge import distinct_pairs, normalized, pair_keys
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import SourceLists
 
-# Comparisons of hits with their user's candidates held at once: 32 MB of places.
+# Comparisons of hits with their user's candidates held at once: 32 MB of indices.
 _BLOCK_COMPARISONS = 4_000_000
 
 
@@ -48,62 +49,59 @@ def held_out_of(problem: RetrievalProblem, pairs: pl.DataFrame, *, users_max: in
 
 
 def _codes(ids: pl.Series, known: pl.Series) -> pl.Series:
-    """Place of each id in `known`, NULL where it is not there."""
-    places = pl.DataFrame({"id": known, "code": pl.int_range(len(known), dtype=pl.Int64, eager=True)})
-    return pl.DataFrame({"id": ids.cast(pl.String)}).join(places, on="id", how="left", maintain_order="left")["code"]
+    """Position of each id in `known`, NULL where it is not there."""
+    positions = pl.DataFrame({"id": known, "code": pl.int_range(len(known), dtype=pl.Int64, eager=True)})
+    return pl.DataFrame({"id": ids.cast(pl.String)}).join(positions, on="id", how="left", maintain_order="left")["code"]
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
     """Everything that any source offers to the held-out users: one entry a user and item, sorted by user and item.
 
-    `scores`: float32 (n, n_sources), normalized by user, 0 where the source does not offer it. `places`: each entry's
-    user as place in `held_out.users`.
+    `scores`: float32 (n, n_sources), normalized by user, 0 where the source does not offer it. `user_positions`:
+    each entry's user as position in `held_out.users`.
     """
 
     held_out: HeldOut
     names: tuple[str, ...]
-    places: NDArray[np.int64]
+    user_positions: NDArray[np.int64]
     scores: NDArray[np.float32]
     is_hit: NDArray[np.bool_]
 
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
-        return np.searchsorted(self.places, np.arange(len(self.held_out.users) + 1))
+        return np.searchsorted(self.user_positions, np.arange(len(self.held_out.users) + 1))
 
     def values(self, weights: Mapping[str, float], k: int) -> NDArray[np.float64]:
         """Mean of recall@k and NDCG@k of each user (n_users,), lists by weighted score, ties by item.
 
         Recall over all that was held out; NDCG with gain 1, its ideal over min(k, held out).
         """
-        users, ranks = self._hits(weights, k)
-        n, counts = len(self.held_out.users), self.held_out.counts
-        gains = np.bincount(users, weights=1 / np.log2(ranks + 1.0), minlength=n)
-        ideals = np.cumsum(1 / np.log2(np.arange(k) + 2.0))[np.minimum(counts, k) - 1]
-        return (np.bincount(users, minlength=n) / counts + gains / ideals) / 2
+        hits = self._hits(weights, k)
+        return (recall(hits) + ndcg(hits)) / 2
 
     def recalls(self, weights: Mapping[str, float], k: int) -> NDArray[np.float64]:
         """Recall@k of each user (n_users,) of all that was held out, lists as for `values`."""
-        users, _ = self._hits(weights, k)
-        return np.bincount(users, minlength=len(self.held_out.users)) / self.held_out.counts
+        return recall(self._hits(weights, k))
 
-    def _hits(self, weights: Mapping[str, float], k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Place of the user and rank from 1 of each hit among the first `k`."""
+    def _hits(self, weights: Mapping[str, float], k: int) -> Hits:
+        """The held-out items among the first `k`."""
         fused = self.scores @ np.array([weights.get(name, 0.0) for name in self.names], dtype=np.float32)
         hits = np.flatnonzero(self.is_hit & (fused > 0))
         ranks = self._ranks(fused, hits)
-        return self.places[hits][ranks <= k], ranks[ranks <= k]
+        found = ranks <= k
+        return Hits(self.user_positions[hits][found], ranks[found].astype(np.float64), self.held_out.counts, k)
 
     def _ranks(self, fused: NDArray[np.float32], hits: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rank of each hit among its user's entries, from 1."""
-        lengths = np.diff(self._starts)[self.places[hits]]
+        lengths = np.diff(self._starts)[self.user_positions[hits]]
         blocks = np.flatnonzero(np.diff(np.cumsum(lengths) // _BLOCK_COMPARISONS)) + 1
         ranks = [self._block_ranks(fused, part) for part in np.split(hits, blocks)]
         return np.concatenate(ranks)
 
     def _block_ranks(self, fused: NDArray[np.float32], hits: NDArray[np.int64]) -> NDArray[np.int64]:
-        begins = self._starts[self.places[hits]]
-        lengths = self._starts[self.places[hits] + 1] - begins
+        begins = self._starts[self.user_positions[hits]]
+        lengths = self._starts[self.user_positions[hits] + 1] - begins
         row = np.repeat(np.arange(len(hits)), lengths)
         others = np.arange(len(row)) - (np.cumsum(lengths) - lengths - begins)[row]
         hit = hits[row]
@@ -117,8 +115,8 @@ def pool_lists(problem: RetrievalProblem, held_out: HeldOut, lists: Mapping[str,
     scores = np.zeros((len(pairs), len(lists)), dtype=np.float32)
     for column, given in enumerate(lists.values()):
         scores[np.searchsorted(pairs, pair_keys(problem, given)), column] = normalized(given)
-    places = np.searchsorted(held_out.users, pairs // max(problem.n_items, 1))
-    return Pool(held_out, tuple(lists), places, scores, np.isin(pairs, held_out.pairs, assume_unique=True))
+    positions = np.searchsorted(held_out.users, pairs // max(problem.n_items, 1))
+    return Pool(held_out, tuple(lists), positions, scores, np.isin(pairs, held_out.pairs, assume_unique=True))
 
 
 def join_pools(pools: Sequence[Pool]) -> Pool:
@@ -131,7 +129,7 @@ def join_pools(pools: Sequence[Pool]) -> Pool:
     return Pool(
         HeldOut(np.arange(len(counts), dtype=np.int32), np.empty(0, dtype=np.int64), counts),
         pools[0].names,
-        np.concatenate([pool.places + start for pool, start in zip(pools, starts, strict=True)]),
+        np.concatenate([pool.user_positions + start for pool, start in zip(pools, starts, strict=True)]),
         np.concatenate([pool.scores for pool in pools]),
         np.concatenate([pool.is_hit for pool in pools]),
     )

@@ -1,4 +1,4 @@
-"""Weights of a merge, chosen on what was held out. Parameters of single sources are not chosen here."""
+"""Weights of a merge, chosen on what was held out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

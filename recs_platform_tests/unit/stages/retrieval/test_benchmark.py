@@ -8,17 +8,17 @@ import pytest
 from recs_platform.contracts.errors import UsageError
 from recs_platform.stages.retrieval.benchmark import benchmark
 from recs_platform.stages.retrieval.benchmark.benchmark import MERGED, run_benchmark
+from recs_platform.stages.retrieval.benchmark.profiles import FEW_ROWS, PROFILES
 from recs_platform.stages.retrieval.sources import SOURCES
-from recs_platform.stages.retrieval.tuning.search_space import PROFILES, plan_for
-
-SMALL = {"als": {"factors": (4,)}, "item_knn": {"decay": (0.85, 1.0)}}
+from recs_platform.stages.retrieval.tuning.ranges import RANGES, Span, first_trials, searched_ranges
+from recs_platform.stages.retrieval.tuning.source_variants import with_parameters
 
 
 @pytest.fixture
 def split(tmp_path, two_tastes, monkeypatch):
-    """Files of the world of two tastes, whose test is the one item that each user misses, and a small plan."""
-    small = replace(PROFILES["fast"], sources=("als", "item_knn", "popularity"), start={}, space=SMALL)
-    monkeypatch.setattr(benchmark, "plan_for", lambda _profile, _rows: small)
+    """Files of the world of two tastes, whose test is the one item that each user misses, and a small profile."""
+    small = replace(PROFILES["fast"], sources=("als", "item_knn", "popularity"), start={}, trials_few_rows=3)
+    monkeypatch.setattr(benchmark, "PROFILES", {"fast": small})
     rows, withheld = two_tastes
     train = pl.DataFrame({"user_id": [row[0] for row in rows], "item_id": [row[1] for row in rows]})
     train.write_parquet(tmp_path / "train.parquet")
@@ -27,7 +27,8 @@ def split(tmp_path, two_tastes, monkeypatch):
 
     def run(**options):
         asked = {"valid": None, "k": 3, "sources": None, "profile": "fast", "seed": 7, "threads": 1, **options}
-        return run_benchmark(tmp_path / "train.parquet", tmp_path / "test.parquet", progress=lambda _: None, **asked)
+        asked.setdefault("progress", lambda _: None)
+        return run_benchmark(tmp_path / "train.parquet", tmp_path / "test.parquet", **asked)
 
     return run, train, tmp_path
 
@@ -92,17 +93,47 @@ def test_only_the_sources_named_are_measured(split):
         run(sources=["oracle"])
 
 
-def test_on_few_rows_the_fast_profile_searches_as_long_as_the_best():
-    assert plan_for("fast", 1_000_000) == PROFILES["fast"]
-    assert plan_for("fast", 1_000) == replace(PROFILES["best"], sources=PROFILES["fast"].sources, sweeps=2)
-    assert plan_for("best", 1_000) == replace(PROFILES["best"], sweeps=2)
+def test_the_search_is_within_the_trials_of_the_profile_and_finds_no_less_than_the_start(split):
+    run, _, _ = split
+    reported = []
+    result = run(progress=reported.append)
+    numbers = [int(line.split(" trial ")[1].split(":")[0]) for line in reported if " trial " in line]
+    assert max(numbers) < 3
+    assert result.parameters.keys() == {"als", "item_knn", "popularity"}
+    assert result.parameters["item_knn"].keys() == RANGES["item_knn"].keys()
+    assert result.parameters["popularity"] == {}
+    assert {"recall", "ndcg"} <= result.scores[MERGED].keys()
+
+
+def test_small_splits_and_the_best_profile_are_searched_longer():
+    fast, best = PROFILES["fast"], PROFILES["best"]
+    for profile in (fast, best):
+        assert profile.trials_for(FEW_ROWS + 1) == profile.trials < profile.trials_for(FEW_ROWS)
+    assert fast.trials < best.trials
+    assert fast.trials_for(1) < best.trials_for(1)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda each: each.name)
+@pytest.mark.parametrize("factors_max", [8, 256])
+def test_first_trials_start_with_the_source_itself_and_lie_within_what_is_searched(source, factors_max):
+    ranges = searched_ranges(source, factors_max=factors_max)
+    points = first_trials(source, ranges)
+    assert points[0] == {field: getattr(source.config, field) for field in ranges}
+    for point in points:
+        assert point.keys() == ranges.keys()
+        assert with_parameters(source, point).config
+        for field, searched in ranges.items():
+            inside = (
+                searched.low <= point[field] <= searched.high
+                if isinstance(searched, Span)
+                else point[field] in searched
+            )
+            assert inside, field
 
 
 def test_profiles_name_what_is_registered():
-    registered = {source.name: source.config for source in SOURCES}
-    for plan in PROFILES.values():
-        assert set(plan.space) <= set(plan.sources) <= set(registered)
-        for name, axes in plan.space.items():
-            for field, values in axes.items():
-                for value in values:
-                    type(registered[name]).model_validate({**registered[name].model_dump(), field: value})
+    registered = {source.name: source for source in SOURCES}
+    for profile in PROFILES.values():
+        assert {*profile.sources, *profile.ahead} <= set(registered)
+        for name, fields in profile.start.items():
+            assert with_parameters(registered[name], fields).config

@@ -57,7 +57,7 @@ def test_no_vectors_have_no_dimensions(vectors):
 
 
 @pytest.mark.parametrize(
-    ("ids", "vectors", "told"),
+    ("ids", "vectors", "message"),
     [
         (["a", "b"], [[1], [1, 2]], r"there are \[1, 2\]"),
         (["a", "b"], [[], []], r"there are \[0\]"),
@@ -67,6 +67,6 @@ def test_no_vectors_have_no_dimensions(vectors):
         (["a", "b"], [[None], [1]], r"1 item vectors .* missing .*: \['a'\]"),
     ],
 )
-def test_unsound_vectors_are_refused(ids, vectors, told):
-    with pytest.raises(ContractError, match=told):
+def test_unsound_vectors_are_refused(ids, vectors, message):
+    with pytest.raises(ContractError, match=message):
         aligned_vectors(frame(ids, vectors), IDS)

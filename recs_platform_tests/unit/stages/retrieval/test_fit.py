@@ -106,7 +106,7 @@ def test_the_merge_keeps_as_many_as_asked_and_each_quota(problem_of, two_tastes)
 
 def test_a_segments_plan_is_for_its_users_only(problem_of, two_tastes):
     problem = problem_of(two_tastes[0])
-    segments = ["night" if place % 2 else "day" for place in range(problem.n_users)]
+    segments = ["night" if position % 2 else "day" for position in range(problem.n_users)]
     problem = replace(problem, profiles=problem.profiles.with_columns(segment_id=pl.Series(segments)))
     plan = {"off": ["als"], "quotas": {"popularity": 1}}
     config = RetrievalConfig.model_validate({**CONFIG.model_dump(), "candidates": 1, "segments": {"night": plan}})

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recs_platform.stages.retrieval.config import RetrievalConfig
-from recs_platform.stages.retrieval.embeddings import Embeddings, index_embeddings, places_of, refresh_space
+from recs_platform.stages.retrieval.embeddings import Embeddings, index_embeddings, positions_of, refresh_vector_space
 from recs_platform.stages.retrieval.fit import RetrievalFit, fit_embeddings
 from recs_platform.stages.retrieval.folding import fold_embeddings, last_full_fit
 from recs_platform.stages.retrieval.index import IndexConfig
@@ -92,7 +92,7 @@ def test_new_spectral_users_and_items_are_those_of_the_formulas(now, then):
     users = np.maximum(liked.sum(axis=1), 1) ** -config.user_exponent
     degrees = np.maximum(liked.sum(axis=0), 1) ** config.item_exponent
     new = now.item_ids.tolist().index("i-new")
-    old = places_of(base.item_ids, now.item_ids)
+    old = positions_of(base.item_ids, now.item_ids)
     degrees[old] = base.kept["item_scales"]
     directions = np.zeros((now.n_items, FACTORS))
     directions[old] = base.item_factors / degrees[old, None]
@@ -109,9 +109,9 @@ def test_new_spectral_users_and_items_are_those_of_the_formulas(now, then):
 def test_old_items_keep_their_bytes_wherever_their_codes_move(source, now, then):
     base = embedded(source, then)
     made = folded(source, now, base)
-    places = places_of(then.item_ids, now.item_ids)
-    assert (places != np.arange(len(places))).any()
-    assert made.item_factors[places].tobytes() == base.item_factors.tobytes()
+    positions = positions_of(then.item_ids, now.item_ids)
+    assert (positions != np.arange(len(positions))).any()
+    assert made.item_factors[positions].tobytes() == base.item_factors.tobytes()
     assert made.item_ids is now.item_ids
     assert made.user_ids is now.user_ids
     unknown = [now.item_ids.tolist().index("y"), now.user_ids.tolist().index("z")]
@@ -161,8 +161,12 @@ def test_each_sweep_after_folding_in_lowers_the_loss(now, then):
     ]
     losses = [loss(now, each) for each in made]
     assert losses == sorted(losses, reverse=True)
-    places = places_of(then.item_ids, now.item_ids)
-    assert [each.item_factors[places].tobytes() == base.item_factors.tobytes() for each in made] == [True, False, False]
+    positions = positions_of(then.item_ids, now.item_ids)
+    assert [each.item_factors[positions].tobytes() == base.item_factors.tobytes() for each in made] == [
+        True,
+        False,
+        False,
+    ]
 
 
 @by_source
@@ -207,7 +211,7 @@ def test_an_index_is_refreshed_for_the_new_item_alone(now, then):
     config = IndexConfig(kind="ivf", lists=2, rebuild_share=0.5)
     older = index_embeddings(then, base, config=config)
     made = folded(ALS4, now, base)
-    space = refresh_space(now, made, older)
+    space = refresh_vector_space(now, made, older)
     assert space.index.report.changed == 1
     assert space.index.items.tolist() == np.flatnonzero(made.item_factors.any(axis=1)).tolist()
     space.index.report.check_same(made.item_factors, now.item_ids)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.retrieval.ann import faiss_adapter
 from recs_platform.stages.retrieval.config import RetrievalConfig
-from recs_platform.stages.retrieval.embeddings import Embeddings, Space, index_embeddings
+from recs_platform.stages.retrieval.embeddings import Embeddings, VectorSpace, index_embeddings
 from recs_platform.stages.retrieval.fit import RetrievalFit
 from recs_platform.stages.retrieval.index import IndexConfig, build_index, load_index, refresh_index, save_index
-from recs_platform.stages.retrieval.sources.search import search_space
+from recs_platform.stages.retrieval.sources.nearest_items import nearest_items
 
 # Efforts so small that searches do miss and fall short.
 IVF = IndexConfig(kind="ivf", exact_max_share=0, target_recall=0.5, target_n=5, lists=24)
@@ -83,7 +83,7 @@ class TestSearch:
         vectors, queries = drawn(600)
         index = build_index(everything(vectors), vectors, config=config, queries=queries)
         items, scores = index.search(queries, 7)
-        alone = [index.search(queries[place : place + 1], 7, threads=2) for place in range(len(queries))]
+        alone = [index.search(queries[position : position + 1], 7, threads=2) for position in range(len(queries))]
         assert np.array_equal(np.concatenate([row for row, _ in alone]), items)
         assert np.concatenate([row for _, row in alone]).tobytes() == scores.tobytes()
 
@@ -163,7 +163,7 @@ class TestBuild:
             build_index(everything(vectors), vectors, config=config, queries=queries, seed=5, threads=threads)
             for threads in (1, 1, 2)
         ]
-        files = [stored(index, tmp_path / str(place)) for place, index in enumerate(built)]
+        files = [stored(index, tmp_path / str(position)) for position, index in enumerate(built)]
         assert files[0] == files[1] == files[2]
         assert len({index.report.model_copy(update={"build_seconds": 0}).model_dump_json() for index in built}) == 1
 
@@ -225,9 +225,9 @@ class TestBuild:
             index.search(vectors, 3)
         with pytest.raises(ContractError, match="vectors of 6 values"):
             index.search(queries[:, :5], 3)
-        with pytest.raises(ContractError, match="told of 5 items"):
+        with pytest.raises(ContractError, match="covers 5 items"):
             index.search(queries, 3, eligible=np.ones(5, dtype=np.bool_))
-        with pytest.raises(ContractError, match="told of 9 items"):
+        with pytest.raises(ContractError, match="covers 9 items"):
             build_index(np.ones(9, dtype=np.bool_), vectors)
 
 
@@ -348,8 +348,8 @@ def test_lists_are_full_where_enough_items_are_eligible_and_score_above_0(config
         index_embeddings(problem, embeddings, config=config).index,
         build_index(everything(vectors), vectors),
     ):
-        fit = RetrievalFit(problem, {"als": Space(embeddings, index)}, RetrievalConfig())
-        lists = search_space(fit, "als", np.arange(20, dtype=np.int32), 10)
+        fit = RetrievalFit(problem, {"als": VectorSpace(embeddings, index)}, RetrievalConfig())
+        lists = nearest_items(fit, "als", np.arange(20, dtype=np.int32), 10)
         offered = [lists.items[lists.users == user].tolist() for user in range(20)]
         free = [[item for item in order[u, counts[u] - 4 - u : counts[u]] if not gone[item]] for u in range(20)]
         assert [len(row) for row in offered] == [min(10, len(row)) for row in free]
@@ -368,6 +368,6 @@ def test_a_full_answer_of_items_that_match_nobody_is_searched_again(problem_of):
     index = next(one for one in hurried if (one.search(query, 30)[1] > 0).sum() == 20)
     names = [f"i{code:02d}" for code in range(80)]
     problem = problem_of([], users="u", items=names)
-    space = Space(Embeddings(problem.user_ids, problem.item_ids, query, vectors), index)
-    lists = search_space(RetrievalFit(problem, {"als": space}), "als", np.zeros(1, dtype=np.int32), 30)
+    space = VectorSpace(Embeddings(problem.user_ids, problem.item_ids, query, vectors), index)
+    lists = nearest_items(RetrievalFit(problem, {"als": space}), "als", np.zeros(1, dtype=np.int32), 30)
     assert lists.items.tolist() == plain(query, vectors, 30)[0].tolist()

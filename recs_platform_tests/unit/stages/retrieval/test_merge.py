@@ -33,7 +33,7 @@ def problem():
 
 def source_lists(lists):
     users = [user for user, items in enumerate(lists) for _ in items]
-    scores = [1 / (place + 1) for items in lists for place in range(len(items))]
+    scores = [1 / (position + 1) for items in lists for position in range(len(items))]
     flat = [item for items in lists for item in items]
     return SourceLists(np.array(users, np.int32), np.array(flat, np.int32), np.array(scores, np.float32))
 
@@ -43,8 +43,8 @@ def source_lists(lists):
 def test_the_best_alone_are_the_heads_of_the_whole_merge(first, second, weight, n):
     lists = {"one": source_lists(first), "two": source_lists(second)}
     whole = merge_lists(problem(), lists, MergeRule({"two": weight}))
-    place = np.arange(len(whole.users)) - np.searchsorted(whole.users, whole.users)
-    head = whole.take(place < n)
+    position = np.arange(len(whole.users)) - np.searchsorted(whole.users, whole.users)
+    head = whole.take(position < n)
     best = best_merged(problem(), lists, {"two": weight}, n)
     assert best.users.tolist() == head.users.tolist()
     assert best.items.tolist() == head.items.tolist()
@@ -53,7 +53,7 @@ def test_the_best_alone_are_the_heads_of_the_whole_merge(first, second, weight, 
 
 def rms(items):
     """Root mean square of 1, 1/2, 1/3 …, as many as there are items."""
-    return np.sqrt(sum((1 / (place + 1)) ** 2 for place in range(len(items))) / len(items))
+    return np.sqrt(sum((1 / (position + 1)) ** 2 for position in range(len(items))) / len(items))
 
 
 @settings(max_examples=80, deadline=None)
@@ -74,10 +74,12 @@ def test_fusion_follows_its_formula(first, second, weight):
             shares = [np.float32(1 / rank) if rank else None for rank in ranks]
             row = (USERS[user], ITEMS[item], names, len(names), ranks[0], shares[0], ranks[1], shares[1])
             expected.append((sum(scores), row))
-    told = {row[:2]: fused for row, fused in zip(merged.drop("fused_score").rows(), merged["fused_score"], strict=True)}
+    fused_of = {
+        row[:2]: fused for row, fused in zip(merged.drop("fused_score").rows(), merged["fused_score"], strict=True)
+    }
     assert sorted(merged.drop("fused_score").rows()) == sorted(row for _, row in expected)
     for fused, row in expected:
-        np.testing.assert_allclose(told[row[:2]], fused, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(fused_of[row[:2]], fused, rtol=1e-5, atol=1e-7)
     assert merged.equals(merged.sort("user_id", "fused_score", "item_id", descending=[False, True, False]))
     assert merged.schema == {
         "user_id": pl.String,
@@ -112,8 +114,8 @@ def test_what_a_lower_tier_offers_comes_first_for_those_who_have_tiers():
         ("u", "a"), ("u", "f"), ("u", "b"), ("u", "c"), ("v", "a"), ("v", "b"), ("v", "c"), ("v", "f"),
     ]  # fmt: skip
     by_pair = np.lexsort((merged.items, merged.users)), np.lexsort((plain.items, plain.users))
-    for told, expected in ((merged.ranks, plain.ranks), (merged.shares, plain.shares)):
-        np.testing.assert_array_equal(told[:, by_pair[0]], expected[:, by_pair[1]])
+    for merged_values, expected in ((merged.ranks, plain.ranks), (merged.shares, plain.shares)):
+        np.testing.assert_array_equal(merged_values[:, by_pair[0]], expected[:, by_pair[1]])
     lift = 1 + 1 / 2 / rms([0, 1, 2])  # the best that only tier 1 offers u is b, the second of three
     added = merged.fused[by_pair[0]] - plain.fused[by_pair[1]]
     np.testing.assert_allclose(added, [lift, 0, 0, lift, 0, 0, 0, 0], rtol=1e-5)

@@ -58,10 +58,10 @@ def test_matrices_hold_what_the_rows_say(rows):
     assert set(stored(encoded.consumed)) == consumed
     assert stored(encoded.preferences) == liked
     for user in range(4):
-        places = {pair: place for pair, place in stored(encoded.recent).items() if pair[0] == user}
-        in_order = sorted(places, key=places.get)
-        assert [places[pair] for pair in in_order] == list(range(len(in_order)))
-        assert set(places) == {pair for pair in latest if pair[0] == user}
+        positions = {pair: position for pair, position in stored(encoded.recent).items() if pair[0] == user}
+        in_order = sorted(positions, key=positions.get)
+        assert [positions[pair] for pair in in_order] == list(range(len(in_order)))
+        assert set(positions) == {pair for pair in latest if pair[0] == user}
         times = [latest[pair] for pair in in_order]
         assert times == sorted(times, reverse=True)
 
@@ -72,7 +72,7 @@ def test_of_one_instant_the_latest_item_is_not_the_same_for_everybody(names):
     users = pl.DataFrame({"user_id": sorted({row[0] for row in rows})})
     items = pl.DataFrame({"item_id": [names(item) for item in range(5)]}).with_columns(is_available=True)
     encoded = encode(frame(rows), users, items, as_of=AS_OF, allow_repeats=False)
-    latest = [item for (_, item), place in stored(encoded.recent).items() if place == 0]
+    latest = [item for (_, item), position in stored(encoded.recent).items() if position == 0]
     # Each of five items is the latest of a fifth of 200 users; 60 is 3.5 deviations of the binomial away.
     assert max(latest.count(item) for item in range(5)) < 60
 

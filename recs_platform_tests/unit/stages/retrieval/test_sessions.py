@@ -39,7 +39,7 @@ def test_the_same_item_begins_the_next_session_again(problem_of):
 
 
 def test_only_the_latest_steps_are_kept(problem_of):
-    rows = visits("u", *((item, 99 - place) for place, item in enumerate("abcdd"))) + visits("v", ("a", 1))
+    rows = visits("u", *((item, 99 - position) for position, item in enumerate("abcdd"))) + visits("v", ("a", 1))
     assert cut(problem_of(rows), length=2) == [("u", "cd"), ("v", "a")]
 
 
@@ -51,7 +51,7 @@ def test_a_session_ended_at_its_last_positive(problem_of):
 
 @pytest.mark.parametrize("unit", [1 / 86_400e6, 1.0], ids=["row_numbers", "whole_days"])
 def test_times_that_tell_no_pause_make_a_user_one_session(problem_of, unit):
-    rows = [("u", item, (9 - 2 * place) * unit, 1.0) for place, item in enumerate("abc")]
+    rows = [("u", item, (9 - 2 * position) * unit, 1.0) for position, item in enumerate("abc")]
     assert cut(problem_of(rows)) == [("u", "abc")]
 
 

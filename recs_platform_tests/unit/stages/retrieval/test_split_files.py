@@ -84,7 +84,7 @@ def test_a_tenth_of_the_pairs_is_carved_at_random_and_nobody_is_left_empty(tmp_p
 
 
 def test_the_latest_tenth_is_carved_where_the_test_comes_later(tmp_path):
-    frame = pl.DataFrame({"user_id": [place % 4 for place in range(100)], "item_id": list(range(100))})
+    frame = pl.DataFrame({"user_id": [position % 4 for position in range(100)], "item_id": list(range(100))})
     kept, held_out = carve(read_split(written(tmp_path, frame)), Carving("later", 50), seed=0)
     assert sorted(int(item) for item in held_out["item_id"]) == list(range(90, 100))
     assert kept.height == 90
@@ -92,7 +92,7 @@ def test_the_latest_tenth_is_carved_where_the_test_comes_later(tmp_path):
 
 def test_no_more_is_carved_than_lies_as_far_back_as_the_test_reaches_on(tmp_path):
     """Of 20,000 pairs, one a microsecond: a tenth are 2,000, the span's 800, and of the 100 of a short span too few."""
-    frame = pl.DataFrame({"user_id": [place % 4 for place in range(20_000)], "item_id": list(range(20_000))})
+    frame = pl.DataFrame({"user_id": [position % 4 for position in range(20_000)], "item_id": list(range(20_000))})
     train = read_split(written(tmp_path, frame))
     sizes = {span: carve(train, Carving("later", span), seed=0)[1].height for span in (100, 800, 9_000)}
     assert sizes == {100: 500, 800: 800, 9_000: 2_000}

@@ -46,8 +46,8 @@ def test_sparse_rows(scores, n, allowed):
 @given(st.lists(st.integers(0, 50), max_size=30), st.integers(1, 60))
 def test_blocks_hold_every_place_once(costs, limit):
     blocks = list(blocks_by_cost(np.array(costs, dtype=np.int64), n_items=10, limit=limit))
-    assert sorted(place for block in blocks for place in block.tolist()) == list(range(len(costs)))
-    assert all(sum(costs[place] for place in block) < limit + max(costs) for block in blocks)
+    assert sorted(position for block in blocks for position in block.tolist()) == list(range(len(costs)))
+    assert all(sum(costs[position] for position in block) < limit + max(costs) for block in blocks)
 
 
 def test_what_was_consumed_is_excluded(problem_of):

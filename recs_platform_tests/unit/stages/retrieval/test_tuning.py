@@ -12,7 +12,7 @@ from recs_platform.stages.retrieval.sources.base import SourceLists
 from recs_platform.stages.retrieval.tuning.budget import Budget
 from recs_platform.stages.retrieval.tuning.parameter_search import SourceSearch, Variant
 from recs_platform.stages.retrieval.tuning.ranges import RANGES, Span
-from recs_platform.stages.retrieval.tuning.source_trials import ValidationSet, pool_validation_sets, with_parameters
+from recs_platform.stages.retrieval.tuning.source_variants import ValidationSet, pool_validation_sets, with_parameters
 from recs_platform.stages.retrieval.tuning.tune import tune_retrieval
 from recs_platform.stages.retrieval.tuning.validation import HeldOut, held_out_of, join_pools, pool_lists
 
@@ -168,7 +168,7 @@ def test_pools_of_two_instants_are_worth_what_each_is():
     assert joined.recalls({"one": 1.0}, 2).tolist() == [1, 1 / 2, 0, 0]
 
 
-def test_no_users_of_an_exam_are_no_rows(validation_of):
+def test_a_validation_set_without_users_has_no_rows(validation_of):
     validation = validation_of(EVERGREENS)
     nothing = SourceLists(*(np.empty(0, dtype) for dtype in (np.int32, np.int32, np.float32)))
     pool = pool_validation_sets([validation], {"one": [nothing]})

@@ -38,8 +38,8 @@ def test_values_are_recall_and_ndcg_of_the_weighted_lists(first, second, held_ou
     pool = pool_lists(_Sized(), held, lists)
     fused = pool.scores @ np.array([1.0, weight], dtype=np.float32)
     rows = sorted(
-        (int(place), -float(score), item)
-        for place, score, item in zip(pool.places, fused, _items(lists), strict=True)
+        (int(position), -float(score), item)
+        for position, score, item in zip(pool.user_positions, fused, _items(lists), strict=True)
         if score > 0
     )
     ranked = pl.DataFrame(
@@ -51,8 +51,8 @@ def test_values_are_recall_and_ndcg_of_the_weighted_lists(first, second, held_ou
         schema={"user_id": pl.String, "item_id": pl.String},
         orient="row",
     )
-    told = user_metrics(ranked, truth, k).filter(pl.col("metric").is_in(["recall", "ndcg"]))
-    expected = told.group_by("user_id").agg(pl.col("value").mean()).sort("user_id")["value"]
+    measured = user_metrics(ranked, truth, k).filter(pl.col("metric").is_in(["recall", "ndcg"]))
+    expected = measured.group_by("user_id").agg(pl.col("value").mean()).sort("user_id")["value"]
     np.testing.assert_allclose(pool.values({"one": 1.0, "two": weight}, k), expected, atol=1e-9)
 
 

@@ -53,7 +53,7 @@ def test_a_file_of_another_kind_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "message"),
     [
         ({"id": ["a"], "vector": [[1.0]]}, r"lacks item_id; its columns are \['id', 'vector'\]"),
         ({"item_id": ["a"]}, "lacks vector, or numeric columns beside item_id; there is no other column"),
@@ -70,7 +70,7 @@ def test_a_file_of_another_kind_is_named(tmp_path):
         ({"item_id": ["a"], "vector": [[1e39]]}, r"1 item vectors hold .* not finite: \['a'\]"),
     ],
 )
-def test_what_is_wrong_is_told_with_the_file_and_how_many(tmp_path, columns, told):
+def test_what_is_wrong_is_reported_with_the_file_and_how_many(tmp_path, columns, message):
     path = written(tmp_path, columns)
-    with pytest.raises(ContractError, match=rf"vectors\.parquet.*{told}"):
+    with pytest.raises(ContractError, match=rf"vectors\.parquet.*{message}"):
         read_vectors(path)

@@ -8,7 +8,7 @@ from recs_platform.stages.retrieval.sources import covisitation
 from recs_platform.stages.retrieval.sources.covisitation import Covisitation, CovisitationConfig, fit_covisitation
 
 MINUTE = 1 / 1440
-# Minutes that are no whole days, so that pauses are told from them.
+# Minutes that are no whole days, so that they show pauses.
 START = 40 + MINUTE
 
 

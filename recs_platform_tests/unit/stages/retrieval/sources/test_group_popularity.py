@@ -46,8 +46,8 @@ def offered(problem, source, n=5):
 @pytest.fixture
 def two_regions(problem_of):
     problem = problem_of(NORTH + SOUTH, users="xyz")
-    places = {user: user[0] for user, *_ in NORTH + SOUTH}
-    return with_profiles(problem, region={**places, "x": "n", "y": "s"})
+    regions = {user: user[0] for user, *_ in NORTH + SOUTH}
+    return with_profiles(problem, region={**regions, "x": "n", "y": "s"})
 
 
 def test_shares_are_smoothed_towards_everybodys(two_regions):

@@ -55,7 +55,7 @@ def test_later_items_of_the_history_weigh_more(problem_of):
 def test_transitions_go_forward_only_and_fade_with_the_gap(problem_of):
     problem = problem_of([("u", item, 10 - day, 1.0) for day, item in enumerate("abbc")])
     rules = dense(fit_transitions(problem, TransitionsConfig(smoothing=1.0, gap_decay=0.5)))
-    # b b counts as one step: a is followed by b at 1 place and by c at 2; b by c at 1.
+    # b b counts as one step: a is followed by b at 1 position and by c at 2; b by c at 1.
     np.testing.assert_allclose(rules, [[0, 1 / 2.5, 0.5 / 2.5], [0, 0, 1 / 2], [0, 0, 0]], rtol=1e-6)
 
 

@@ -24,9 +24,9 @@ def with_catalogue(problem, **columns):
     """A catalogue from {item: value} of each column; whole numbers are days before the instant."""
     frame = problem.catalogue
     for name, values in columns.items():
-        told = [values.get(item) for item in problem.item_ids.tolist()]
-        told = [AS_OF - timedelta(days=value) if isinstance(value, int) else value for value in told]
-        frame = frame.with_columns(pl.Series(name, told, dtype=frame.schema[name]))
+        given = [values.get(item) for item in problem.item_ids.tolist()]
+        given = [AS_OF - timedelta(days=value) if isinstance(value, int) else value for value in given]
+        frame = frame.with_columns(pl.Series(name, given, dtype=frame.schema[name]))
     return replace(problem, catalogue=frame)
 
 

@@ -13,7 +13,9 @@ LATEST = {"history": 1, "decay": 1.0}
 
 def walks(**users):
     """Rows of users who walk through the items of a word, a day a step, all in one session."""
-    return [(user, item, len(word) - place, 1.0) for user, word in users.items() for place, item in enumerate(word)]
+    return [
+        (user, item, len(word) - position, 1.0) for user, word in users.items() for position, item in enumerate(word)
+    ]
 
 
 def lists(problem, config, *, n=5, targets=None, threads=1):
@@ -49,7 +51,7 @@ def test_without_smoothing_a_known_pair_leaves_nothing_to_the_shorter_context(pr
 
 def test_earlier_contexts_fade(problem_of):
     problem = problem_of(walks(u="ac", v="bd", t="ab"))
-    # Nothing was ever seen after a b, so both items count alone, b at place 0 and a at place 1; a also led to b.
+    # Nothing was ever seen after a b, so both items count alone, b at position 0 and a at position 1; a also led to b.
     assert offered(problem, "t", smoothing=0, history=2, decay=0.5) == {"d": 1.0, "c": 0.5 * 1 / 2}
 
 

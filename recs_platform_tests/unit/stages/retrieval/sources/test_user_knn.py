@@ -65,7 +65,7 @@ def test_popular_items_say_less_of_a_taste(problem_of):
 
 def test_the_targets_own_older_items_count_less(small):
     found = similarities(small, config_of(own_fading=1.0))
-    # u: b is the latest, a one place before it. v: c, b, a.
+    # u: b is the latest, a one position before it. v: c, b, a.
     assert found[0, 1] == pytest.approx((1 + 1 / 2) / np.sqrt(2 * 3))
     assert found[1, 0] == pytest.approx((1 / 2 + 1 / 3) / np.sqrt(2 * 3))
 

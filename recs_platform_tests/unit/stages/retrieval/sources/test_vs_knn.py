@@ -13,7 +13,9 @@ PLAIN = {"decay": 1.0, "nearness": 1.0, "backward": 1.0, "idf": False}
 
 def walks(**users):
     """Rows of users who walk through the items of a word, a day a step, all in one session."""
-    return [(user, item, len(word) - place, 1.0) for user, word in users.items() for place, item in enumerate(word)]
+    return [
+        (user, item, len(word) - position, 1.0) for user, word in users.items() for position, item in enumerate(word)
+    ]
 
 
 def lists(problem, config, *, n=5, targets=None, threads=1):

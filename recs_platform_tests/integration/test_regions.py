@@ -8,7 +8,7 @@ import pytest
 
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.geo_availability import Places
+from recs_platform.pipeline.geo_availability import GeoAvailability
 from recs_platform.pipeline.lists import lists
 from recs_platform.pipeline.lists.context import rerank_context
 from recs_platform.pipeline.partition_writer import write_frames
@@ -56,10 +56,10 @@ def item_row(item):
 
 def event_rows():
     """Each warm user clicks two items, one every nine days, whatever may be offered there now."""
-    for place, user in enumerate(user for user in COUNTRIES if user[-1].isdigit()):
+    for number, user in enumerate(user for user in COUNTRIES if user[-1].isdigit()):
         for step in range(2):
-            at = START + timedelta(days=9 * step + place % 8, hours=place)
-            item = ITEMS[(3 * place + 5 * step) % len(ITEMS)]
+            at = START + timedelta(days=9 * step + number % 8, hours=number)
+            item = ITEMS[(3 * number + 5 * step) % len(ITEMS)]
             yield {"user_id": user, "item_id": item, "event_type": "click", "occurred_at": at.isoformat()}
 
 
@@ -129,31 +129,33 @@ def test_no_candidate_and_no_row_of_a_window_may_not_be_offered(parted, window):
         assert [user for user, items in by_user(frame).items() if items - allowed(user)] == []
 
 
-def test_lists_of_a_window_keep_to_places_too(parted, window):
+def test_lists_of_a_window_keep_to_regions_too(parted, window):
     users = window.rows["user_id"].unique().sort()
-    places = Places(window.places, window.barred)
-    context = rerank_context(parted.platform, window.items, window.consumed, users, places)
+    geo = GeoAvailability(window.user_regions, window.exclusions)
+    context = rerank_context(parted.platform, window.items, window.consumed, users, geo)
     found = by_user(reranking.rerank(everything_ranked(users), context).lists)
     assert set(found) == set(users)
     assert [user for user, items in found.items() if items - allowed(user)] == []
 
 
-def test_everybody_has_all_that_may_be_offered_up_to_k_and_is_told_what_is_missing(made):
-    told = {row["user_id"]: row for row in made.short_lists.rows(named=True)}
+def test_everybody_has_all_that_may_be_offered_up_to_k_and_what_is_missing_is_reported(made):
+    reported = {row["user_id"]: row for row in made.short_lists.rows(named=True)}
     consumed, found = by_user(pl.DataFrame(list(event_rows()))), by_user(made.lists)
     for user in COUNTRIES:
         eligible = allowed(user) - consumed.get(user, set())
         assert found[user] <= eligible, user
         assert len(found[user]) == min(K, len(eligible)), user
-        assert (user in told) == (len(eligible) < K), user
-        if user in told:
+        assert (user in reported) == (len(eligible) < K), user
+        if user in reported:
             there = f"only {len(eligible)} of {K} items: {len(allowed(user))} are available where the user is"
-            assert told[user]["reason"] == f"{there} and the user has consumed {len(allowed(user) - eligible)} of them"
-    assert {"nomad", "hidden"} <= set(told)
-    assert not set(told) & {"cold-swede", "cold-dane"}
+            assert (
+                reported[user]["reason"] == f"{there} and the user has consumed {len(allowed(user) - eligible)} of them"
+            )
+    assert {"nomad", "hidden"} <= set(reported)
+    assert not set(reported) & {"cold-swede", "cold-dane"}
 
 
-def test_a_list_that_holds_a_barred_item_is_found_out(made):
+def test_a_list_that_holds_an_excluded_item_is_found_out(made):
     assert [name for name, rows in made.violations.items() if rows.height] == []
     first = (pl.col("user_id") == "cold-dane") & (pl.col("rank") == 1)
     item = pl.when(first).then(pl.lit("only-se0")).otherwise("item_id").alias("item_id")
@@ -162,19 +164,19 @@ def test_a_list_that_holds_a_barred_item_is_found_out(made):
     assert broken["only_where_offered"].rows() == [("cold-dane", "only-se0", 1)]
 
 
-def test_explaining_says_what_bars_an_item(parted, made, monkeypatch):
+def test_explaining_says_what_excludes_an_item(parted, made, monkeypatch):
     release = SimpleNamespace(version="r", as_of=parted.as_of, known_at=parted.known_at, parameters={})
     monkeypatch.setattr(explaining, "current_release", lambda _home: release)
     monkeypatch.setattr(explaining, "read_release", lambda _home, _version: made.lists)
     write_frames(parted.platform, parted.platform.contract("retrieval.candidates"), [], AS_OF)
-    place, blocked = "the item may not be offered where the user is", "the settings block the item or its creator"
-    for user, item, said in (
-        ("cold-dane", "only-se0", f"{place} (named by no item): it is only for SE"),
-        ("cold-swede", "not-se0", f"{place} (SE): it is not for SE"),
-        ("nomad", "not-se0", f"{place} (not known): it is not for SE"),
-        ("hidden", "only-se0", f"{place} (not known): it is only for SE"),
+    region, blocked = "the item may not be offered where the user is", "the settings block the item or its creator"
+    for user, item, reason in (
+        ("cold-dane", "only-se0", f"{region} (named by no item): it is only for SE"),
+        ("cold-swede", "not-se0", f"{region} (SE): it is not for SE"),
+        ("nomad", "not-se0", f"{region} (not known): it is not for SE"),
+        ("hidden", "only-se0", f"{region} (not known): it is only for SE"),
         ("cold-dane", "blocked0", blocked),
         ("cold-dane", "blocked1", blocked),
     ):
         answer = explaining.explain_pair(parted.platform, user, item)["answer"]
-        assert answer.startswith(f"not recommended: {said}"), (user, item)
+        assert answer.startswith(f"not recommended: {reason}"), (user, item)

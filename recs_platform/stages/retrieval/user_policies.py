@@ -1,4 +1,4 @@
-"""What plans say of a user: sources left out, items that stay, who is cold. Nothing is asked or scored here."""
+"""What the config says of each user: sources left out, items that stay candidates, who is cold."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
-from recs_platform.stages.retrieval.config import RetrievalConfig, SegmentPlan
+from recs_platform.contracts.shared_settings import SegmentPlan
+from recs_platform.stages.retrieval.config import RetrievalConfig, SourceName
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import SourceLists
 
@@ -41,14 +42,16 @@ def is_cold(problem: RetrievalProblem, config: RetrievalConfig) -> NDArray[np.bo
 
 
 def tiers_by_user(problem: RetrievalProblem, config: RetrievalConfig) -> dict[str, NDArray[np.int8]]:
-    """Place of a source's group in the order of the ColdPlan, by source: int8 (n_users,), 0 for users who are warm."""
+    """Index of a source's group in the order of the ColdPlan, by source: int8 (n_users,), 0 for users who are warm."""
     cold = is_cold(problem, config)
     if not cold.any():
         return {}
-    return {name: cold * np.int8(place) for place, group in enumerate(config.cold.order) for name in group}
+    return {name: cold * np.int8(tier) for tier, group in enumerate(config.cold.order) for name in group}
 
 
-def _members(problem: RetrievalProblem, config: RetrievalConfig) -> Iterator[tuple[NDArray[np.bool_], SegmentPlan]]:
+def _members(
+    problem: RetrievalProblem, config: RetrievalConfig
+) -> Iterator[tuple[NDArray[np.bool_], SegmentPlan[SourceName]]]:
     segments = problem.profiles[c.SEGMENT_ID]
     for segment, plan in config.segments.items():
         yield (segments == segment).fill_null(value=False).to_numpy(), plan

@@ -1,9 +1,9 @@
-"""Lists by inner product through an index, one way for all vector sources. What the vectors mean is theirs to know."""
+"""Lists by inner product through an index, one way for all vector sources."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recs_platform.stages.retrieval.embeddings import Space
+from recs_platform.stages.retrieval.embeddings import VectorSpace
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceLists, lists_of
 from recs_platform.stages.retrieval.top_n import Keys, best, blocks_by_width, is_excluded, pack
 
@@ -11,7 +11,7 @@ from recs_platform.stages.retrieval.top_n import Keys, best, blocks_by_width, is
 _BLOCK_QUERIES = 4096
 
 
-def search_space(fit: Fitted, name: str, targets: NDArray[np.int32], n: int) -> SourceLists:
+def nearest_items(fit: Fitted, name: str, targets: NDArray[np.int32], n: int) -> SourceLists:
     """The `n` greatest inner products of each target above 0 in the space of the source `name`.
 
     Users whose vector is zero get no entry. What may not be offered to anyone is left out inside the search; beyond
@@ -21,8 +21,8 @@ def search_space(fit: Fitted, name: str, targets: NDArray[np.int32], n: int) -> 
     space = fit.space(name)
     keys = np.zeros((len(targets), n), dtype=np.int64)
     known = np.flatnonzero(space.embeddings.user_factors[targets].any(axis=1))
-    for places, width in blocks_by_width(fit.problem, targets[known], n, rows_max=_BLOCK_QUERIES):
-        rows = known[places]
+    for positions, width in blocks_by_width(fit.problem, targets[known], n, rows_max=_BLOCK_QUERIES):
+        rows = known[positions]
         keys[rows] = _search(fit, space, targets[rows], width, n)
         if space.index.structure is not None and n:
             short = rows[keys[rows, n - 1] == 0]
@@ -30,7 +30,9 @@ def search_space(fit: Fitted, name: str, targets: NDArray[np.int32], n: int) -> 
     return lists_of(targets, keys)
 
 
-def _search(fit: Fitted, space: Space, targets: NDArray[np.int32], width: int, n: int, *, exact: bool = False) -> Keys:
+def _search(
+    fit: Fitted, space: VectorSpace, targets: NDArray[np.int32], width: int, n: int, *, exact: bool = False
+) -> Keys:
     queries = space.embeddings.user_factors[targets]
     items, scores = space.index.search(queries, width, eligible=fit.problem.eligible, exact=exact, threads=fit.threads)
     return best(np.where(is_excluded(fit.problem, targets, items), 0, pack(scores, items)), n)

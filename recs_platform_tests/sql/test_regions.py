@@ -1,4 +1,4 @@
-"""What may not be offered, from raw rows: items and creators that settings block, and places that attributes name."""
+"""What may not be offered, from raw rows: items and creators that settings block, and regions that attributes name."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ import pytest
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts import tables
-from recs_platform.contracts.places import BARRED_ITEMS, UNKNOWN_PLACE, USER_PLACES
+from recs_platform.contracts.regions import REGION_EXCLUSIONS, UNKNOWN_REGION, USER_REGIONS
 from recs_platform.lake.tables import Lake
 from recs_platform.warehouse.connection import connect
 from recs_platform.warehouse.models import load_models
@@ -34,7 +34,7 @@ SCHEMA = {c.ITEM_ID: pl.String, c.CREATOR: pl.String, c.ATTRIBUTES: pl.String}
 
 @pytest.fixture(scope="module")
 def blocking(sql_folder):
-    """Models with blocked items and creators in the place of their parameters."""
+    """Models with blocked items and creators instead of the default parameters."""
     contracts = [value for value in vars(tables).values() if isinstance(value, tables.TableContract)]
     blocked = {"blocked_items": (ODD, "seen", "no such item"), "blocked_creators": (ODD,)}
     return load_models(sql_folder / "models", contracts, {**DEFAULT_PARAMETERS, **blocked})
@@ -45,8 +45,8 @@ def run_over(models):
     con = connect(memory_limit_gb=1, threads=1)
     run = ModelRun(con, Lake(Path("no-lake")), models, (), as_of=AS_OF, known_at=AS_OF, scratch=True)
     items = [
-        (item, told.get("creator"), json.dumps(told["attributes"]) if "attributes" in told else None)
-        for item, told in ITEMS.items()
+        (item, given.get("creator"), json.dumps(given["attributes"]) if "attributes" in given else None)
+        for item, given in ITEMS.items()
     ]
     since = pl.lit(BEFORE).alias(c.VALID_FROM)
     run.register("raw.item_history", pl.DataFrame(items, SCHEMA, orient="row").with_columns(since))
@@ -72,15 +72,15 @@ def test_blocked_items_and_creators_are_available_to_nobody_whatever_their_names
 
 def test_what_is_blocked_is_part_of_the_identity_of_all_that_looks_at_it(models, blocking):
     changed = {model.name for model in blocking if model.hash != models.get(model.name).hash}
-    assert {"staging.stg_items", BARRED_ITEMS, "features.item_features"} <= changed
+    assert {"staging.stg_items", REGION_EXCLUSIONS, "features.item_features"} <= changed
     assert "staging.stg_users" not in changed
 
 
-def test_a_user_is_barred_from_what_may_not_be_offered_there(models):
+def test_what_may_not_be_offered_in_a_region_is_excluded_there(models):
     run = run_over(models)
-    places = dict(run.frame(USER_PLACES, [c.USER_ID, c.PLACE]).rows())
-    assert places == {"swede": "SE", "dane": "DK", "finn": "", "nomad": UNKNOWN_PLACE, "hidden": UNKNOWN_PLACE}
-    barred = run.frame(BARRED_ITEMS).group_by(c.PLACE).agg(pl.col(c.ITEM_ID).sort())
-    assert dict(barred.rows()) == {
-        "DK": ["not_dk", "only_se"], "": ["only_se"], UNKNOWN_PLACE: ["not_dk", "only_se"],
+    regions = dict(run.frame(USER_REGIONS, [c.USER_ID, c.AVAILABILITY_REGION]).rows())
+    assert regions == {"swede": "SE", "dane": "DK", "finn": "", "nomad": UNKNOWN_REGION, "hidden": UNKNOWN_REGION}
+    excluded = run.frame(REGION_EXCLUSIONS).group_by(c.AVAILABILITY_REGION).agg(pl.col(c.ITEM_ID).sort())
+    assert dict(excluded.rows()) == {
+        "DK": ["not_dk", "only_se"], "": ["only_se"], UNKNOWN_REGION: ["not_dk", "only_se"],
     }  # fmt: skip

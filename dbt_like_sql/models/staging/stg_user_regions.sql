@@ -1,4 +1,4 @@
--- Few places: only what some item names tells users apart.
+-- Few regions: only what some item names tells users apart.
 with restrictions as (
     select
         offered_in,
@@ -49,6 +49,6 @@ found as (
 
 select
     user_id,
-    case when is_unknown then 'unknown' else array_to_string(names, '|') end as place,
+    case when is_unknown then 'unknown' else array_to_string(names, '|') end as availability_region,
     names,
 from found

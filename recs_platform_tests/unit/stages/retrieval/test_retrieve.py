@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from recs_platform.stages.retrieval.asking import joined_by_user, source_lists
 from recs_platform.stages.retrieval.candidates import generate_candidates
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.fit import fit_embeddings, fit_retrieval
+from recs_platform.stages.retrieval.retrieve import joined_by_user, retrieve_lists
 from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform.stages.retrieval.sources.base import SourceLists
 
@@ -41,7 +41,7 @@ def fit_of(problem, config):
 def offered(problem, config, n, user):
     """Items by source, best first, of the sources that offer the user any."""
     target = np.flatnonzero(problem.user_ids == user).astype(np.int32)
-    lists = source_lists(fit_of(problem, config), target, n)
+    lists = retrieve_lists(fit_of(problem, config), target, n)
     return {name: "".join(problem.item_ids[found.items]) for name, found in lists.items() if len(found.items)}
 
 
@@ -49,7 +49,7 @@ def test_later_groups_are_asked_only_while_a_list_is_not_full(problem):
     config = config_of(["popularity"], ["trending"])
     assert offered(problem, config, 3, "y") == {"popularity": "abc"}
     assert offered(problem, config, 5, "y") == {"popularity": "abcd", "trending": "abcd"}
-    # a was seen by z: of the three others, the fourth place stays empty
+    # a was seen by z: of the three others, the fourth position stays empty
     assert offered(problem, config, 3, "z") == {"popularity": "bcd"}
     assert offered(problem, config, 4, "z") == {"popularity": "bcd", "trending": "bcd"}
 
@@ -74,7 +74,7 @@ def test_what_a_segment_has_off_stays_off_and_the_next_group_is_asked(problem):
     assert offered(problem, config, 3, "y") == {"trending": "abc"}
 
 
-def test_who_is_cold_is_told_by_positives(problem):
+def test_who_is_cold_depends_on_positives(problem):
     order = (["popularity"], ["trending"])
     warm = config_of(*order, positives_max=None)
     for positives_max, cold in ((None, ()), (0, ("y", "z")), (1, ("y", "z", "one")), (2, ("y", "z", "one", "two"))):
@@ -87,9 +87,12 @@ def test_who_is_cold_is_told_by_positives(problem):
 
 
 def test_a_list_depends_on_its_user_alone(problem_of, two_tastes):
-    rows = [*two_tastes[0], *((f"w{place}", f"i{place:02d}", 1, float(place % 3 > 0)) for place in range(9))]
+    rows = [
+        *two_tastes[0],
+        *((f"w{position}", f"i{position:02d}", 1, float(position % 3 > 0)) for position in range(9)),
+    ]
     problem = problem_of(rows, users="xyz")
-    groups = [["night", "day", None][place % 3] for place in range(problem.n_users)]
+    groups = [["night", "day", None][position % 3] for position in range(problem.n_users)]
     problem = replace(problem, profiles=problem.profiles.with_columns(segment_id=pl.Series(groups, dtype=pl.String)))
     config = config_of(["item_knn"], ["group_popularity"], ["popularity"], positives_max=1, candidates_per_source=6)
     fit = fit_of(problem, config)

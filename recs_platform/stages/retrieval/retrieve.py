@@ -1,4 +1,4 @@
-"""Sources asked for the lists of some users, as the config says of them. Merging the lists is not done here."""
+"""Lists of each source for some users, warm and cold, as the config says of them. They are merged in `merge`."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,20 +7,20 @@ from numpy.typing import NDArray
 
 from recs_platform.stages.retrieval.fit import RetrievalFit
 from recs_platform.stages.retrieval.merge import distinct_pairs
-from recs_platform.stages.retrieval.plans import is_cold, leave_out
 from recs_platform.stages.retrieval.sources.base import Source, SourceLists
+from recs_platform.stages.retrieval.user_policies import is_cold, leave_out
 
 _NO_LISTS = SourceLists(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
 
 
-def source_lists(fit: RetrievalFit, targets: NDArray[np.int32], n: int) -> dict[str, SourceLists]:
+def retrieve_lists(fit: RetrievalFit, targets: NDArray[np.int32], n: int) -> dict[str, SourceLists]:
     """At most `n` items of a source for each of `targets` (distinct user codes, ascending), by source.
 
     Warm users are offered items of the enabled sources, cold ones as the ColdPlan says; nobody is offered what the plan
-    of the user's segment leaves out, nor what may not be offered where the user is. Every source that either could be
-    offered has lists, if empty ones. The lists of a user depend on that user alone, and on `n`.
+    of the user's segment leaves out, nor what may not be offered in the user's region. Every source that either could
+    be offered has lists, if empty ones. The lists of a user depend on that user alone, and on `n`.
     """
-    parts = [_lists_at_place(view, members, n) for view, members in fit.by_place(targets)]
+    parts = [_lists_in_region(view, members, n) for view, members in fit.by_region_group(targets)]
     if len(parts) == 1:
         return parts[0]
     return {name: joined_by_user([part[name] for part in parts]) for name in parts[0]}
@@ -35,20 +35,20 @@ def joined_by_user(parts: Sequence[SourceLists]) -> SourceLists:
     return SourceLists(users[order], items[order], scores[order])
 
 
-def _lists_at_place(fit: RetrievalFit, targets: NDArray[np.int32], n: int) -> dict[str, SourceLists]:
+def _lists_in_region(fit: RetrievalFit, targets: NDArray[np.int32], n: int) -> dict[str, SourceLists]:
     cold = is_cold(fit.problem, fit.config)[targets]
-    warm = _asked(fit, fit.config.configured_sources(), targets[~cold], n)
-    switched = _switched(fit, targets[cold], n)
-    names = [name for name in fit.config.sources if name in warm or name in switched]
-    return {name: joined_by_user([part[name] for part in (warm, switched) if name in part]) for name in names}
+    warm = _retrieved(fit, fit.config.configured_sources(), targets[~cold], n)
+    cold_lists = _for_cold_users(fit, targets[cold], n)
+    names = [name for name in fit.config.sources if name in warm or name in cold_lists]
+    return {name: joined_by_user([part[name] for part in (warm, cold_lists) if name in part]) for name in names}
 
 
-def _switched(fit: RetrievalFit, targets: NDArray[np.int32], n: int) -> dict[str, SourceLists]:
+def _for_cold_users(fit: RetrievalFit, targets: NDArray[np.int32], n: int) -> dict[str, SourceLists]:
     """Lists of cold users: those of a group only where the groups before it offer fewer than `n` distinct items."""
     lists: dict[str, SourceLists] = {}
     pending = targets
     for group in fit.config.cold_groups(own_vectors=fit.problem.vectors.shape[1] > 0):
-        lists |= _asked(fit, group, pending, n)
+        lists |= _retrieved(fit, group, pending, n)
         offered = np.bincount(
             distinct_pairs(fit.problem, lists) // max(fit.problem.n_items, 1), minlength=fit.problem.n_users
         )
@@ -56,7 +56,9 @@ def _switched(fit: RetrievalFit, targets: NDArray[np.int32], n: int) -> dict[str
     return lists
 
 
-def _asked(fit: RetrievalFit, sources: Iterable[Source], targets: NDArray[np.int32], n: int) -> dict[str, SourceLists]:
+def _retrieved(
+    fit: RetrievalFit, sources: Iterable[Source], targets: NDArray[np.int32], n: int
+) -> dict[str, SourceLists]:
     if not len(targets):  # spares what sources fit when first asked
         return {source.name: _NO_LISTS for source in sources}
     lists = {source.name: source.retrieve(fit, targets, n) for source in sources}
