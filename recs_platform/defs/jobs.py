@@ -7,12 +7,11 @@ from typing import Any
 import dagster as dg
 
 from recs_platform.defs.assets import events
-from recs_platform.defs.partitions import INPUTS_KEY
 
 INGEST = "ingest"
 BUILD = "build"
 LOGGING: dict[str, Any] = {"loggers": {"file": {"config": {}}}}
-_INGESTED = dg.AssetSelection.groups(events.GROUP) - dg.AssetSelection.assets(INPUTS_KEY)
+_INGESTED = dg.AssetSelection.groups(events.GROUP)
 
 ingest_job = dg.define_asset_job(
     INGEST, selection=_INGESTED, config=LOGGING, description="Ingest every new file in landing, exactly once."

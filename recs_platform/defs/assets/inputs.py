@@ -15,7 +15,7 @@ from recs_platform.pipeline.data_versions import CATALOGUE, FILES, OMISSIONS
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 
-GROUP = "events"
+GROUP = "features"
 
 
 def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:

@@ -70,7 +70,7 @@ def test_the_table_of_the_docs_is_that_of_the_fields() -> None:
 
 
 def test_the_docs_name_the_settings_that_are_no_reason_to_build() -> None:
-    sentence = re.search(r"^(`threads`.*?) are\nno reasons", OPERATIONS.read_text(), re.MULTILINE | re.DOTALL)
+    sentence = re.search(r"^(`threads`.*?) are\nnot reasons", OPERATIONS.read_text(), re.MULTILINE | re.DOTALL)
     assert sentence is not None
     marks = {name: next(mark for mark in field.metadata if isinstance(mark, Shapes)) for name, field in TOP.items()}
     none = {name for name, mark in marks.items() if mark.first == "nothing"}
