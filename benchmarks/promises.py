@@ -1,4 +1,4 @@
-"""What is known of the real data, what every published file promises, as SQL, and how fast the door must be.
+"""What is known of the real data, what every published file promises, as SQL, and how fast ingestion must be.
 
 Running it is the work of `real_data` and `run`.
 """

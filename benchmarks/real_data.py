@@ -1,6 +1,6 @@
 """Real data through the real CLI, then checks of what was published. The data stays where it lies.
 
-Two sets go through the whole graph, two through the door alone. `python -m benchmarks.real_data FOLDER [--keep
+Two sets go through the whole graph, two through ingestion alone. `python -m benchmarks.real_data FOLDER [--keep
 HOME_PARENT]`; a check that fails ends it with exit code 1, an NDCG criterion that does not hold is said aloud and does
 not.
 """
@@ -84,7 +84,7 @@ def try_data_set(data: DataSet, folder: Path, home: Path, tally: Tally) -> None:
             verify(data, con, tally)
 
 
-def try_door(data: DataSet, folder: Path, home: Path, tally: Tally) -> None:
+def try_ingestion(data: DataSet, folder: Path, home: Path, tally: Tally) -> None:
     """Land and take in one data set in a home of its own; verify counts and ledger, and make no list."""
     if _done(data, folder, home, tally, ["ingest"], ["publish"]):
         with reading(home) as con:
@@ -165,7 +165,7 @@ def main() -> None:
         for data in (*DATA_SETS, *TAKEN_IN_ALONE):
             folder = options.folder / data.folder
             if folder.is_dir():
-                try_it = try_door if data in TAKEN_IN_ALONE else try_data_set
+                try_it = try_ingestion if data in TAKEN_IN_ALONE else try_data_set
                 try_it(data, folder, parent / data.source, tally)
             else:
                 tally.check(f"{data.source}: data", ok=False, detail=f"no folder {folder}")

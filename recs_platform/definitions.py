@@ -1,4 +1,4 @@
-"""The one door for Dagster: `workspace.yaml` and `dg dev` load `defs` from here. What it holds is built in `defs`."""
+"""What Dagster loads: `workspace.yaml` and `dg dev` find `defs` here, which `recs_platform.defs` builds."""
 
 from recs_platform.defs.assembly import build_definitions
 from recs_platform.pipeline.platform import Platform, sql_folder

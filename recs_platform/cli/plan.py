@@ -49,6 +49,8 @@ def plan(
         assets = launch.planned_assets(platform, instance, build)
     for name, fault in platform.models.broken.items():
         say(f"model left out: {name}: {fault}")
+    for fault in platform.own_rules.broken.values():
+        say(f"rule that cannot be used, so that no list can be made: {fault}")
     if as_json:
         put_json(_as_json(arriving, build, assets))
     else:

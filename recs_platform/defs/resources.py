@@ -97,10 +97,16 @@ class AsOfResource(dg.ConfigurableResource[Any]):
         return release
 
     def _end(self, context: dg.InitResourceContext) -> None:
-        for run in self._runs.values():
-            if not self._is_recorded and context.instance is not None and context.run is not None:
-                record_partial_build(context.instance, context.run.run_id, run)
-            run.close()
+        """Record what was made apart, and remove what runs kept on disk."""
+        runs, is_recorded = list(self._runs.values()), self._is_recorded
+        self._runs, self._is_recorded = {}, False
+        try:
+            for run in runs:
+                if not is_recorded and context.instance is not None and context.run is not None:
+                    record_partial_build(context.instance, context.run.run_id, run)
+        finally:
+            for run in runs:
+                run.close()
 
     def is_forced(self, run: dg.DagsterRun) -> bool:
         """Whether an as-of that looks like a mistake may be built."""

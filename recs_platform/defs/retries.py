@@ -1,4 +1,7 @@
-"""Retries of transient errors; no other error is retried."""
+"""Retries of transient errors; no other error is retried.
+
+Nor is an ingestion: a second attempt would check only the files that the first one left. The landing sensor asks again.
+"""
 
 import errno
 from collections.abc import Generator

@@ -15,9 +15,10 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from recs_platform.contracts.manifests import content_key
 from recs_platform.contracts.time import parse_instant
-from recs_platform.defs.partitions import INPUTS_KEY
+from recs_platform.defs.partitions import AS_OF_PARTITIONS, INPUTS_KEY
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.build_records import catalogue_version, files_before, inputs_version, raw_versions
-from recs_platform.pipeline.data_versions import catalogue_contents, known_files
+from recs_platform.pipeline.data_versions import catalogue_contents, known_files, last_ingestion
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.releases import previous_release
 
@@ -27,8 +28,17 @@ CATALOGUE_TAG, CONTENTS_TAG = "recs/catalogue_version", "recs/contents"
 AS_OFS_MAX = 30
 
 
-def input_tags(versions: Mapping[str, int], contents_key: str) -> dict[str, str]:
-    """Tags of a materialization of the inputs: what spares reading the catalogue again while no row of it came."""
+def input_tags(run: AsOfRun, contents_key: str) -> dict[str, str]:
+    """Tags of a materialization of the inputs: what spares reading the catalogue again while no row of it came.
+
+    None where rows came that the run does not know: its contents are not those of the versions it found.
+    """
+    if last_ingestion(run.platform) > run.known_at:
+        return {}
+    return _tags(run.raw_versions, contents_key)
+
+
+def _tags(versions: Mapping[str, int], contents_key: str) -> dict[str, str]:
     return {CATALOGUE_TAG: catalogue_version(versions), CONTENTS_TAG: contents_key}
 
 
@@ -38,7 +48,8 @@ def report_inputs(platform: Platform, instance: dg.DagsterInstance) -> list[str]
     Returns the keys of those as-ofs.
     """
     now, versions, changed = datetime.now(UTC), raw_versions(platform), list[str]()
-    keys = sorted(instance.get_materialized_partitions(INPUTS_KEY))[-AS_OFS_MAX:]
+    registered = set(instance.get_dynamic_partitions(str(AS_OF_PARTITIONS.name)))
+    keys = sorted(registered & instance.get_materialized_partitions(INPUTS_KEY))[-AS_OFS_MAX:]
     files = known_files(platform, now) if keys else pl.DataFrame()
     for key in keys:
         at, known = parse_instant(key), recorded_tags(instance, key)
@@ -54,7 +65,7 @@ def report_inputs(platform: Platform, instance: dg.DagsterInstance) -> list[str]
                     INPUTS_KEY,
                     partition=key,
                     description="The inputs as they are now; nothing is built from them yet.",
-                    tags={DATA_VERSION_TAG: version, **input_tags(versions, contents)},
+                    tags={DATA_VERSION_TAG: version, **_tags(versions, contents)},
                 )
             )
             changed.append(key)

@@ -20,6 +20,7 @@ PACKAGE = Path(recs_platform.__file__).parent
 # Rooms that every artifact is read and written through.
 _GROUND = ("contracts", "evaluation", "lake", "warehouse", "pipeline")
 _NOT_IN_A_BUILD = ("cli", "world")
+_SUFFIXES = (".py", ".html", ".css")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ BUILD = Kind(
     "build",
     rooms=("",),
     but=_NOT_IN_A_BUILD,
-    libraries=("duckdb", "faiss-cpu", "implicit", "lightgbm", "numpy", "polars", "scikit-learn", "scipy"),
+    libraries=(*RANKER.libraries, "evidently", "jinja2", "matplotlib"),
     settings=("sql", "retrieval_config", "retrieval", "windows", "ranker", "build"),
 )
 KINDS = (RETRIEVAL, WINDOWS, RANKER, BUILD)
@@ -119,7 +120,7 @@ def code_hash(package: Path, kind: Kind) -> str:
 def source_files(package: Path, kind: Kind) -> list[Path]:
     """Source files of a kind's rooms, ascending."""
     inside = (package / room for room in kind.rooms)
-    files = {file for room in inside for file in (room.rglob("*.py") if room.is_dir() else [room])}
+    files = {file for room in inside for suffix in _SUFFIXES for file in room.rglob(f"*{suffix}")}
     return sorted(file for file in files if not _is_below(file, (package / room for room in kind.but)))
 
 

@@ -71,7 +71,12 @@ class AsOfRun:
 
     def at(self, as_of: datetime) -> "AsOfRun":
         """The run as of another instant, with the same knowledge."""
-        return self if as_of == self.as_of else AsOfRun(self.platform, as_of, self.known_at, known=self.known)
+        if as_of == self.as_of:
+            return self
+        return self.known.once(f"run as of {as_of.isoformat()}", lambda: self._derived(as_of))
+
+    def _derived(self, as_of: datetime) -> "AsOfRun":
+        return AsOfRun(self.platform, as_of, self.known_at, raw_versions=self.raw_versions, known=self.known)
 
     def once(self, name: str, make: Callable[[], T]) -> T:
         """What `make` gives, made once in this run; everybody who asks for `name` gets the same object."""
@@ -128,9 +133,10 @@ class AsOfRun:
         file = self._folder / f"{name}-{self.as_of:%Y%m%dT%H%M%S%f}.arrow"
         with self.models(scratch=True) as models:
             rows = models.arrow(f"from {models.require(name)}")
-            with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
+            with pa.OSFile(f"{file}.tmp", "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
                 for batch in rows:
                     writer.write_batch(batch)
+        Path(f"{file}.tmp").replace(file)
         return file
 
     @property

@@ -1,13 +1,13 @@
 """Which files an as-of is made from, and one hash of them. Builds made from them are in `build_records`."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import content_key
-from recs_platform.contracts.tables import CONSENTS, ITEM_TAGS, ITEMS, USERS
+from recs_platform.contracts.tables import CONSENTS, INGESTIONS, ITEM_TAGS, ITEMS, USERS
 from recs_platform.pipeline.platform import Platform
 
 # What is read of the tables of items and users: other rows of them that leave it alone change nothing.
@@ -66,3 +66,10 @@ def opted_out_version(files: pl.DataFrame, before: datetime) -> str:
     """Hash of the users with events before an instant that nothing may be learned from."""
     opted_out = files.filter((pl.col(c.CONTRACT_TABLE) == OPTED_OUT) & (pl.col(FIRST_OCCURRED_AT) < before))
     return content_key({OPTED_OUT: opted_out[c.FILE_HASH].sort().to_list()})
+
+
+def last_ingestion(platform: Platform) -> datetime:
+    """When a file was ingested last; the first instant of 1970 where none was."""
+    files = platform.lake.files(INGESTIONS.name) if platform.lake.exists(INGESTIONS.name) else []
+    last = pl.read_parquet(files, columns=[c.INGESTED_AT])[c.INGESTED_AT].max() if files else None
+    return last if isinstance(last, datetime) else datetime.fromtimestamp(0, UTC)

@@ -1,11 +1,13 @@
 """A filter that a home adds in one file is obeyed by lists, fallback, checks, short lists, explanations, evaluation."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError
 from recs_platform.defs.assembly import build_definitions
 from recs_platform.lake.artifacts import sealed_versions
 from recs_platform.pipeline.as_of_run import AsOfRun
@@ -100,6 +102,14 @@ def test_evaluation_obeys_it(platform: Platform, category: str) -> None:
     left_out = window.items.filter(pl.col(c.CATEGORY) == category)
     assert lists.height
     assert lists.join(left_out, on=c.ITEM_ID, how="semi").is_empty()
+
+
+def test_no_list_is_made_without_a_rule_that_is_broken(platform: Platform, built: Built) -> None:
+    broken = platform.home.rules / "broken.py"
+    broken.write_text("RULE = 1\n")
+    with pytest.raises(ContractError, match=r"no list is made without them: .*broken\.py"):
+        make_lists(AsOfRun(replace(platform), built.as_of, built.known_at))
+    broken.unlink()
 
 
 def test_a_rule_of_no_type_is_named_with_its_file(platform: Platform, tmp_path: Path) -> None:

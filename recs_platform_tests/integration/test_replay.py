@@ -153,9 +153,9 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(shop):
     shop.ingest()
     shop.put("contract/events.jsonl", [event(1), event(2)])
     before = shop.content()
-    rehearsed = shop.replay(dry_run=True)
-    assert (rehearsed.batch, shop.content()) == (None, before)
-    assert shop.replay().after == rehearsed.after
+    tried = shop.replay(dry_run=True)
+    assert (tried.batch, shop.content()) == (None, before)
+    assert shop.replay().after == tried.after
 
 
 def test_only_what_is_chosen_is_taken_in_again(shop):

@@ -115,6 +115,29 @@ def test_rooms_and_libraries_hold_all_that_the_stages_code_imports(kind: Kind) -
     assert "lightgbm" in RANKER.libraries
 
 
+SEALED_BY = {
+    RETRIEVAL: ("pipeline.retrieval.embeddings", "pipeline.retrieval.item_index"),
+    WINDOWS: ("pipeline.training.windows",),
+    RANKER: ("pipeline.training.rankers",),
+}
+
+
+@pytest.mark.parametrize("kind", SEALED_BY, ids=lambda kind: kind.name)
+def test_whatever_the_makers_of_an_artifact_import_is_in_its_key(kind: Kind) -> None:
+    """Of the pipeline: the platform of a home, which every module imports, reads files and makes no content."""
+    files, todo = set(source_files(PACKAGE, kind)), [f"recs_platform.{name}" for name in SEALED_BY[kind]]
+    seen: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name in seen or not name.startswith("recs_platform.pipeline") or name.endswith(".platform"):
+            continue
+        seen.add(name)
+        if module_file(name).exists():
+            assert module_file(name) in files, name
+            todo += imported(module_file(name))
+    assert len(seen) > 5
+
+
 def imported(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):

@@ -32,8 +32,8 @@ def _plan(platform: Platform, at: datetime, arriving: Any = None) -> BuildPlan:
     return plan_build(platform, at, datetime.now(UTC), arriving)
 
 
-def _rehearsed(*counts: FileCounts, **spans: tuple[datetime, datetime]) -> Any:
-    """A rehearsal's report: what the files will bring, and when their events happened."""
+def _dry_run(*counts: FileCounts, **spans: tuple[datetime, datetime]) -> Any:
+    """The report of a dry run: what the files will bring, and when their events happened."""
     return SimpleNamespace(files=counts, event_spans=spans)
 
 
@@ -88,9 +88,9 @@ def test_what_is_about_to_arrive_is_planned_as_it_will_be_once_it_is_there(home:
     file_hash = _hash_of(home, "events.jsonl")
     arriving = FileCounts("contract", "contract/events.jsonl", file_hash, "events", rows_accepted=1)
     early, late = built.as_of - DAY, built.as_of + DAY
-    planned = _plan(home, built.as_of, _rehearsed(arriving, **{file_hash: (early, early)}))
+    planned = _plan(home, built.as_of, _dry_run(arriving, **{file_hash: (early, early)}))
     assert planned.reasons == ("new rows: +1 events of contract/events.jsonl",)
-    assert not _plan(home, built.as_of, _rehearsed(arriving, **{file_hash: (late, late)})).runs
+    assert not _plan(home, built.as_of, _dry_run(arriving, **{file_hash: (late, late)})).runs
     take_in(home)
     assert _plan(home, built.as_of) == planned
 
@@ -105,15 +105,15 @@ def _hash_of(platform: Platform, name: str) -> str:
 
 def test_the_as_of_follows_the_last_event_that_will_be_there(taken_in: Platform, built: Built, tmp_path: Path) -> None:
     noon, now = built.as_of + timedelta(hours=12), datetime.now(UTC)
-    assert planned_as_of(taken_in, _rehearsed(), now) == built.as_of
-    assert planned_as_of(taken_in, _rehearsed(x=(noon - 9 * DAY, noon - 5 * DAY)), now) == built.as_of
-    assert planned_as_of(taken_in, _rehearsed(x=(noon - 9 * DAY, noon)), now) == built.as_of + DAY
+    assert planned_as_of(taken_in, _dry_run(), now) == built.as_of
+    assert planned_as_of(taken_in, _dry_run(x=(noon - 9 * DAY, noon - 5 * DAY)), now) == built.as_of
+    assert planned_as_of(taken_in, _dry_run(x=(noon - 9 * DAY, noon)), now) == built.as_of + DAY
     empty = platform_at(tmp_path / "empty")
-    assert planned_as_of(empty, _rehearsed(x=(noon, noon)), now) == built.as_of + DAY
-    assert planned_as_of(taken_in, _rehearsed(x=(noon, now + 9 * DAY)), now) == built.as_of
-    assert planned_as_of(empty, _rehearsed(x=(now + DAY, now + 9 * DAY)), now) == midnight_after(now)
+    assert planned_as_of(empty, _dry_run(x=(noon, noon)), now) == built.as_of + DAY
+    assert planned_as_of(taken_in, _dry_run(x=(noon, now + 9 * DAY)), now) == built.as_of
+    assert planned_as_of(empty, _dry_run(x=(now + DAY, now + 9 * DAY)), now) == midnight_after(now)
     with pytest.raises(NotReady, match="no event"):
-        planned_as_of(empty, _rehearsed(), now)
+        planned_as_of(empty, _dry_run(), now)
 
 
 def test_settings_that_decide_the_lists_are_a_reason_and_others_are_none(built: Built) -> None:

@@ -21,7 +21,6 @@ from recs_platform.contracts.tables import (
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
 from recs_platform.defs.resources import HomeResource
-from recs_platform.defs.retries import ON_TRANSIENT, transient_only
 from recs_platform.defs.staleness import LOG_VERSION
 from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.ingestion import quarantine as quarantining
@@ -69,7 +68,6 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
 
     @dg.multi_asset(
         name=RAW_STEP,
-        retry_policy=ON_TRANSIENT,
         specs=[_spec(table) for table in BATCH_TABLES],
         check_specs=[
             _check_spec(
@@ -93,8 +91,7 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
     def raw(context: dg.AssetExecutionContext, config: IngestConfig, home: HomeResource) -> Results:
         """Ingest every file in landing that was not yet ingested, exactly once; or replay files with rejected rows."""
         platform = home.platform
-        with transient_only():
-            files = _ingest(context, platform, config)
+        files = _ingest(context, platform, config)
         moment = datetime.now(UTC)
         with platform.model_run(moment, moment) as run:
             facts = _Facts(run, files)

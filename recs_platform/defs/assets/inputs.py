@@ -41,7 +41,7 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
                 release_before=basis.previous or "none",
             ),
             data_version=dg.DataVersion(basis.inputs_version),
-            tags=input_tags(run.raw_versions, basis.contents_key),
+            tags=input_tags(run, basis.contents_key),
         )
 
     return [inputs]

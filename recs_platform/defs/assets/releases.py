@@ -75,9 +75,9 @@ def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
         run = run_of(context, as_of_run)
         with transient_only():
             report = publish(run.platform)
+            release = as_of_run.record_whole(context, run)
         for sentence in report.set_aside:
             context.log.warning(sentence)
-        release = as_of_run.record_whole(context, run)
         yield dg.MaterializeResult(
             metadata={
                 "recorded_release": release or "none: this run builds a part of the graph",

@@ -20,6 +20,7 @@ from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.embeddings import EMBEDDINGS, FOLDED_FROM, seal_embeddings, sealed_embeddings
 from recs_platform.pipeline.retrieval.facts import count_offers
+from recs_platform.pipeline.retrieval.inputs import PROFILES
 from recs_platform.pipeline.retrieval.item_index import ITEM_INDEX, index_reports, open_fit, seal_index
 from recs_platform.stages.retrieval import IndexReport, audit_failures, generate_candidates, item_neighbours
 
@@ -33,7 +34,6 @@ EMBEDDINGS_KEY = dg.AssetKey([GROUP, EMBEDDINGS])
 INDEX_KEY = dg.AssetKey([GROUP, ITEM_INDEX])
 # Views and tables of SQL models that the steps read.
 HISTORY = (INTERACTIONS, USERS, ITEMS, USER_REGIONS, REGION_EXCLUSIONS, FILES, OMISSIONS)
-PROFILES = ("features.user_features", "segments.user_segments")
 
 
 def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:

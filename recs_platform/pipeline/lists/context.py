@@ -1,4 +1,4 @@
-"""The context of re-ranking: the catalogue with how many users liked each item, and the settings of lists."""
+"""The context of re-ranking: the catalogue, what is excluded for whom, and the settings of lists."""
 
 import polars as pl
 
@@ -9,16 +9,6 @@ from recs_platform.stages import reranking
 
 # Rows of a user that re-ranking chooses from.
 RANKED_PER_USER = 50
-
-
-def with_user_counts(items: pl.DataFrame, interactions: pl.DataFrame) -> pl.DataFrame:
-    """Catalogue rows with the number of users who liked the item: what the fallback ranking and novelty go by."""
-    counts = (
-        interactions.filter(pl.col(c.WEIGHT) > 0)
-        .group_by(c.ITEM_ID)
-        .agg(pl.col(c.USER_ID).n_unique().alias(c.USER_COUNT))
-    )
-    return items.join(counts, on=c.ITEM_ID, how="left").with_columns(pl.col(c.USER_COUNT).fill_null(0)).sort(c.ITEM_ID)
 
 
 def rerank_context(

@@ -7,11 +7,13 @@ from datetime import timedelta
 import polars as pl
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
 from recs_platform.contracts.time import SECOND_MICROSECONDS
-from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.as_of_run import USERS, AsOfRun
 from recs_platform.pipeline.geo_availability import run_geo_availability
-from recs_platform.pipeline.lists.context import rerank_context, with_user_counts
+from recs_platform.pipeline.item_counts import with_user_counts
+from recs_platform.pipeline.lists.context import rerank_context
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages import reranking
@@ -34,6 +36,17 @@ def list_filters(platform: Platform) -> tuple[reranking.Filter, ...]:
     return reranking.filters_of((*reranking.RULES, *platform.own_rules.rules))
 
 
+def home_rules(platform: Platform) -> tuple[reranking.Rule, ...]:
+    """Rules of the home, for lists. Raises ContractError where one is broken: without it lists may show anything."""
+    broken = platform.own_rules.broken
+    if broken:
+        raise ContractError(
+            f"rules of the home cannot be used, and no list is made without them: {'; '.join(broken.values())}; mend "
+            f"the file or take it out of {platform.home.rules}"
+        )
+    return platform.own_rules.rules
+
+
 def make_lists(run: AsOfRun) -> Lists:
     """Re-rank the champion's order, serve everybody, give each row its reason, segment and propensity.
 
@@ -44,12 +57,14 @@ def make_lists(run: AsOfRun) -> Lists:
         ranked = models.frame(RANKED.name)
         segments = models.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID, c.SEGMENT_NAME])
         neighbours = models.frame(ITEM_NEIGHBOURS.name)
-    items, users = with_user_counts(run.items, interactions), run.users.sort(c.USER_ID)
+        # Not the run's: an opt-out that came meanwhile is obeyed.
+        users = models.frame(USERS).sort(c.USER_ID)
+    items = with_user_counts(run.items, interactions)
     opted_out = users.filter(pl.col(IS_OPTED_OUT)).select(c.USER_ID)
     ranked = ranked.join(opted_out, on=c.USER_ID, how="anti")
     context = rerank_context(platform, items, consumed, users[c.USER_ID], run_geo_availability(run))
     rows = ranked.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
-    result = reranking.rerank(rows, context, platform.own_rules.rules)
+    result = reranking.rerank(rows, context, home_rules(platform))
     consented = segments.join(opted_out, on=c.USER_ID, how="anti")
     profiles = users.join(consented, on=c.USER_ID, how="left")
     since_us = round((run.as_of - timedelta(days=REASON_DAYS)).timestamp() * SECOND_MICROSECONDS)

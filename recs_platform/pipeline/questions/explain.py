@@ -15,7 +15,8 @@ from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS
 from recs_platform.pipeline.geo_availability import read_geo_availability
-from recs_platform.pipeline.lists.context import rerank_context, with_user_counts
+from recs_platform.pipeline.item_counts import with_user_counts
+from recs_platform.pipeline.lists.context import rerank_context
 from recs_platform.pipeline.lists.lists import list_filters
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
@@ -120,7 +121,9 @@ def _left_out_by(platform: Platform, run: ModelRun, user: str, item: str) -> rer
     context = rerank_context(
         platform, with_user_counts(run.frame(ITEMS), counted), consumed, pair[c.USER_ID], read_geo_availability(run)
     )
-    return next((rule for rule in list_filters(platform) if rule.apply(pair, context).is_empty()), None)
+    return next(
+        (rule for rule in list_filters(platform) if reranking.apply_checked(rule, pair, context).is_empty()), None
+    )
 
 
 def _why_consumed(known: _Known) -> str:

@@ -20,6 +20,8 @@ from recs_platform.settings import setting_place
 from recs_platform.stages import retrieval
 from recs_platform.warehouse.runner import ModelRun
 
+# Models that the profiles of users are read from.
+PROFILES = ("features.user_features", "segments.user_segments")
 IS_OPTED_OUT = "is_opted_out"
 VECTORS = "vectors"
 
@@ -130,8 +132,8 @@ def with_consent(users: pl.DataFrame) -> pl.DataFrame:
 
 def with_profiles(models: ModelRun, users: pl.DataFrame) -> pl.DataFrame:
     """Users with the device and region they use most and their lifecycle segment."""
-    features = models.frame("features.user_features", [c.USER_ID, c.REGION, c.TOP_DEVICE])
-    segments = models.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID])
+    features = models.frame(PROFILES[0], [c.USER_ID, c.REGION, c.TOP_DEVICE])
+    segments = models.frame(PROFILES[1], [c.USER_ID, c.SEGMENT_ID])
     return (
         users.drop(c.REGION)
         .join(features, on=c.USER_ID, how="left", maintain_order="left")

@@ -19,6 +19,7 @@ from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.geo_availability import GeoAvailability
 from recs_platform.pipeline.lists.context import RANKED_PER_USER, rerank_context
+from recs_platform.pipeline.lists.lists import home_rules
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import run_config
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_manifest
@@ -119,7 +120,7 @@ def final_lists(platform: Platform, tested: Window, trained: Manifest) -> pl.Dat
     users = pl.concat([tested.rows[c.USER_ID], tested.held_out[c.USER_ID]]).unique().sort()
     geo = GeoAvailability(tested.user_regions, tested.exclusions)
     context = rerank_context(platform, tested.items, tested.consumed, users, geo)
-    return reranking.rerank(pl.concat(list(ranked)), context, platform.own_rules.rules).lists
+    return reranking.rerank(pl.concat(list(ranked)), context, home_rules(platform)).lists
 
 
 def source_lists(rows: pl.DataFrame, source: str, k: int) -> pl.DataFrame:

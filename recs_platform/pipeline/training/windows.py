@@ -30,10 +30,17 @@ from recs_platform.pipeline.artifact_keys import WINDOWS as WINDOWS_KIND
 from recs_platform.pipeline.artifact_keys import artifact_key
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun
 from recs_platform.pipeline.geo_availability import geo_model_hashes, read_geo_availability
-from recs_platform.pipeline.lists.context import with_user_counts
+from recs_platform.pipeline.item_counts import with_user_counts
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.embeddings import window_embeddings
-from recs_platform.pipeline.retrieval.inputs import encode, run_config, vectors_version, with_consent, with_profiles
+from recs_platform.pipeline.retrieval.inputs import (
+    PROFILES,
+    encode,
+    run_config,
+    vectors_version,
+    with_consent,
+    with_profiles,
+)
 from recs_platform.pipeline.training.splits import PAIR, Split, hold_out, later_interactions, without_held_out
 from recs_platform.stages import ranking, retrieval
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
@@ -107,7 +114,7 @@ def window_basis(run: AsOfRun) -> dict[str, object]:
 
     def make() -> dict[str, object]:
         platform = run.platform
-        tables = [*feature_tables(platform.feature_set), INTERACTIONS, ITEMS, USERS, CONSUMED]
+        tables = [*feature_tables(platform.feature_set), *PROFILES, INTERACTIONS, ITEMS, USERS, CONSUMED]
         return {
             "models": [*(platform.models.get(table).hash for table in tables), *geo_model_hashes(platform)],
             "users_max": USERS_MAX,

@@ -37,7 +37,7 @@ class IngestReport:
 
     `batch` is None when nothing was new; `recovered` are batches finished for a dead run. Files left alone, by name
     below landing: `unknown_files` no source knows, `rejected` are no files to open (name, reason), `settling` were
-    written to a moment ago or while they were read. A rehearsal also gives `event_spans`: by file hash the first and
+    written to a moment ago or while they were read. A dry run also gives `event_spans`: by file hash the first and
     the last occurred_at of the events the file will bring.
     """
 

@@ -109,7 +109,7 @@ def replay(
         with working(context, con) as staging:
             plan = _stage_all(context, staging, plan, choose or _any)
             if dry_run:
-                folder = staging.scratch.folder / "rehearsal"
+                folder = staging.scratch.folder / "dry_run"
                 folder.mkdir()
                 _write_batch(context, staging, plan, folder)
             else:

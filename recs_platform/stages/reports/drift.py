@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from recs_platform.stages.reports.evidently_adapter import Distance
 
 NAME = "drift"
-_DRIFTED_SHARE = "drifted_share"
 _KEYS = (c.USER_ID, c.ITEM_ID)
 
 

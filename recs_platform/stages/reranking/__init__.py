@@ -1,12 +1,12 @@
 """Re-ranking: ranked candidates become lists to show, with a true reason each. Scoring is `ranking`'s work."""
 
 from recs_platform.stages.reranking.context import RerankContext, RerankResult
-from recs_platform.stages.reranking.own_rules import OwnRules, load_own_rules
+from recs_platform.stages.reranking.own_rules import COMPLETE, OwnRules, apply_checked, load_own_rules
 from recs_platform.stages.reranking.reasons import add_reasons, group_popularity, item_popularity
 from recs_platform.stages.reranking.rerank import rerank
 from recs_platform.stages.reranking.rules import RULES, filters_of
 from recs_platform.stages.reranking.rules.rule import Filter, Rule
-from recs_platform.stages.reranking.violations import COMPLETE, violations
+from recs_platform.stages.reranking.violations import violations
 
 __all__ = [
     "COMPLETE",
@@ -17,6 +17,7 @@ __all__ = [
     "RerankResult",
     "Rule",
     "add_reasons",
+    "apply_checked",
     "filters_of",
     "group_popularity",
     "item_popularity",

@@ -89,17 +89,6 @@ def fill_lists(
     return _named(pl.concat(picks), short, ranking)
 
 
-def count_eligible(users: pl.DataFrame, ranking: pl.DataFrame, context: RerankContext, rule: Filter) -> pl.DataFrame:
-    """How many items of the fallback ranking a filter leaves each user: `user_id`, `len`; in chunks of users."""
-    counts = [
-        rule.apply(chunk.select(c.USER_ID).join(ranking.select(c.ITEM_ID), how="cross"), context)
-        .group_by(c.USER_ID)
-        .len()
-        for chunk in users.iter_slices(max(1, _OFFERS_AT_ONCE // max(1, ranking.height)))
-    ]
-    return pl.concat(counts) if counts else pl.DataFrame(schema={c.USER_ID: pl.String, "len": pl.UInt32})
-
-
 def _short_users(lists: pl.DataFrame, context: RerankContext) -> pl.DataFrame:
     listed = lists.group_by(c.USER_ID).agg(pl.len().alias(_LISTED_COUNT), pl.col(c.SCORE).min().alias(_LOWEST))
     return (

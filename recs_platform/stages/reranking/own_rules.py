@@ -4,6 +4,7 @@ A file is tried on a small list before it is used. One that is wrong is left out
 """
 
 import importlib.util
+import re
 import traceback
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -14,10 +15,13 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.reranking.context import RerankContext
-from recs_platform.stages.reranking.rules import RULES
+from recs_platform.stages.reranking.rules import RULES, filters_of
 from recs_platform.stages.reranking.rules.rule import Filter, Reorder, Rule
 
+COMPLETE = "lists_are_complete"
 _ITEMS = ("i1", "i2", "i3")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_CHECK = re.compile(r"[A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,18 @@ class OwnRules:
 def load_own_rules(folder: Path) -> OwnRules:
     """Read every `<folder>/*.py` that defines `RULE`, a `Rule`; a name of the package's rules is taken."""
     rules, broken = list[Rule](), dict[str, str]()
-    taken = {rule.name for rule in RULES}
+    taken = {rule.name for rule in RULES} | {COMPLETE}
+    checks = {rule.check_name for rule in filters_of(RULES)} | {COMPLETE}
     for path in sorted(folder.glob("*.py")):
         try:
             rule = _read(path, taken)
+            _require_well_formed(rule, checks)
             _try(rule)
         except Exception as error:  # noqa: BLE001 - the code is the operator's: whatever it raises is reported, not raised
             broken[path.name] = _message(path, error)
             continue
         taken.add(rule.name)
+        checks |= {rule.check_name} if isinstance(rule, Filter) else set()
         rules.append(rule)
     return OwnRules(tuple(rules), broken)
 
@@ -77,6 +84,18 @@ def _read(path: Path, taken: Collection[str]) -> Rule:
     if rule.name in taken:
         raise ContractError(f"there is a rule {rule.name!r} already; give this one another name")
     return rule
+
+
+def _require_well_formed(rule: Rule, checks: Collection[str]) -> None:
+    """Raise ContractError where a field of a rule is not what it may be; `checks` are the names that are in use."""
+    if not _NAME.fullmatch(rule.name):
+        raise ContractError(f"its name is {rule.name!r}; write letters, digits, '_', '-' and '.', a letter first")
+    if not isinstance(rule, Filter):
+        return
+    if rule.by not in ("item", "user_item"):
+        raise ContractError(f'its `by` is {rule.by!r}; write "item" or "user_item"')
+    if not _CHECK.fullmatch(rule.check_name) or rule.check_name in checks:
+        raise ContractError(f"its check would be called {rule.check_name!r}, which is in use or no name; set `check`")
 
 
 def _try(rule: Rule) -> None:

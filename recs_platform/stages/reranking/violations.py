@@ -6,9 +6,9 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.stages.reranking.context import RerankContext, RerankResult
+from recs_platform.stages.reranking.own_rules import COMPLETE, apply_checked
 from recs_platform.stages.reranking.rules.rule import Filter
 
-COMPLETE = "lists_are_complete"
 _ROW = [c.USER_ID, c.ITEM_ID, c.RANK]
 
 
@@ -34,4 +34,4 @@ def incomplete_lists(result: RerankResult, context: RerankContext) -> pl.DataFra
 
 def _left_out(lists: pl.DataFrame, context: RerankContext, rule: Filter) -> pl.DataFrame:
     rows = lists.select(_ROW)
-    return rows.join(rule.apply(rows, context), on=[c.USER_ID, c.ITEM_ID], how="anti").sort(_ROW)
+    return rows.join(apply_checked(rule, rows, context), on=[c.USER_ID, c.ITEM_ID], how="anti").sort(_ROW)

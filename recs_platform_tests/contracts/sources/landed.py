@@ -1,4 +1,4 @@
-"""Raw files of one source put through the real door, and what came out of it. What must come out is told by tests."""
+"""Raw files of one source ingested for real, and the rows that came of them."""
 
 from datetime import UTC, datetime
 from pathlib import Path

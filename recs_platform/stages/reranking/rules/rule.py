@@ -44,7 +44,7 @@ class Filter(Rule):
     @property
     def check_name(self) -> str:
         """Name of its asset check: letters, digits and underscores."""
-        return self.check or re.sub(r"\W", "_", f"obeys_{self.name}")
+        return self.check or re.sub(r"\W", "_", f"obeys_{self.name}", flags=re.ASCII)
 
     @property
     def promised(self) -> str:

@@ -18,7 +18,7 @@ GOOD = {
 
 
 def checked(contract, row, columns="reason_code", now=NOW):
-    """The row as the door sees it; every value is text, as from a csv."""
+    """The row as ingestion sees it; every value is text, as from a csv."""
     return _asked(contract, row, now, columns, lambda sql, yields: checked_select(contract, sql, yields, now))
 
 

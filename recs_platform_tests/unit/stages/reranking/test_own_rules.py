@@ -24,6 +24,17 @@ WRONG = {
     "raises.py": (HEAD + "RULE = Filter('r', lambda ranked, context: ranked.select('nothing'))\n", "raises.py:3: "),
     "columns.py": (HEAD + "RULE = Filter('c', lambda ranked, context: ranked.drop('score'))\n", "returns columns"),
     "untyped.py": (HEAD + "RULE = Rule('u', lambda ranked, context: ranked)\n", "neither a Filter nor a Reorder"),
+    "check.py": (
+        HEAD + "RULE = Filter('k', lambda pairs, context: pairs, check='only_available')\n",
+        "which is in use or no name",
+    ),
+    "complete.py": (
+        HEAD + "RULE = Filter('k', lambda pairs, context: pairs, check='lists_are_complete')\n",
+        "which is in use",
+    ),
+    "by.py": (HEAD + "RULE = Filter('k', lambda pairs, context: pairs, by='items')\n", "its `by` is 'items'"),
+    "name.py": (HEAD + "RULE = Filter('größe', lambda pairs, context: pairs)\n", "its name is 'größe'"),
+    "braces.py": (HEAD + "RULE = Reorder('y {z}', lambda ranked, context: ranked)\n", "its name is 'y {z}'"),
     "drops.py": (HEAD + "RULE = Reorder('d', lambda ranked, context: ranked.head(1))\n", "make it a Filter"),
     "first.py": (HEAD + "RULE = Filter('f', lambda pairs, context: pairs.head(2))\n", "judges a row by other rows"),
     "by_item.py": (
