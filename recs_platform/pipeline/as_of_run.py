@@ -25,6 +25,7 @@ USERS = "staging.stg_users"
 ITEMS = "staging.stg_items"
 CONSUMED = "staging.stg_consumed"
 _SHARED_FRAMES = "frames-"
+_FOLDER = "folder of frames"
 
 
 class Memo:
@@ -40,6 +41,11 @@ class Memo:
             if name not in self._values:
                 self._values[name] = make()
             return cast("T", self._values[name])
+
+    def has(self, name: str) -> bool:
+        """Whether somebody has asked for it."""
+        with self._lock:
+            return name in self._values
 
 
 class AsOfRun:
@@ -126,7 +132,8 @@ class AsOfRun:
 
     def close(self) -> None:
         """Remove the files of shared frames, those of other as-ofs too; frames that were read stay usable."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self.known.has(_FOLDER):
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _store(self, name: str) -> Path:
         """Compute a table and write it as an Arrow file, streamed."""
@@ -141,7 +148,7 @@ class AsOfRun:
 
     @property
     def _folder(self) -> Path:
-        return self.known.once("folder of frames", lambda: _frames_folder(self.platform.home.temporary))
+        return self.known.once(_FOLDER, lambda: _frames_folder(self.platform.home.temporary))
 
 
 def _frames_folder(temporary: Path) -> Path:

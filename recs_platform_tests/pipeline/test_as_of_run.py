@@ -1,0 +1,72 @@
+"""What a run shares is made once, is what the tables hold, and leaves nothing behind."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun, Memo
+from recs_platform.pipeline.platform import Platform
+from recs_platform_tests.homes import copy_home
+from recs_platform_tests.worlds import TINY
+
+AT = TINY.start + timedelta(days=20)
+
+
+@pytest.fixture
+def run(taken_in: Platform, tmp_path: Path) -> AsOfRun:
+    return AsOfRun(copy_home(taken_in, tmp_path / "home"), AT, datetime.now(UTC))
+
+
+def test_a_value_is_made_once_however_many_threads_ask_for_it() -> None:
+    memo, made, start = Memo(), list[int](), threading.Barrier(4)
+
+    def ask(_: int) -> list[int]:
+        start.wait()
+        return memo.once("x", lambda: made.append(1) or made)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(ask, range(4)))
+    assert made == [1]
+    assert all(each is made for each in found)
+
+
+def test_one_value_may_ask_for_another_and_a_failure_is_not_kept() -> None:
+    memo = Memo()
+    assert memo.once("outer", lambda: memo.once("inner", lambda: 1) + 1) == 2
+    with pytest.raises(ZeroDivisionError):
+        memo.once("x", lambda: 1 // 0)
+    assert memo.once("x", lambda: 3) == 3
+
+
+@pytest.mark.parametrize("table", [INTERACTIONS, USERS, ITEMS, CONSUMED])
+def test_a_shared_table_holds_what_its_view_holds(run: AsOfRun, table: str) -> None:
+    with run.models(scratch=True) as models:
+        expected = models.frame(table)
+    keys = [name for name, dtype in expected.schema.items() if not dtype.is_nested()]
+    assert expected.height
+    assert run.frame(table).sort(keys).equals(expected.sort(keys))
+    assert run.frame(table).sort(keys).equals(expected.sort(keys)), "the second time it is read from the file"
+
+
+def test_another_instant_is_another_run_with_the_same_knowledge(run: AsOfRun) -> None:
+    earlier = run.at(AT - timedelta(days=5))
+    assert earlier is run.at(AT - timedelta(days=5))
+    assert run.at(AT) is run
+    assert earlier.files is run.files
+    assert earlier.interactions.height < run.interactions.height
+    assert earlier.data_version() != run.data_version()
+
+
+def test_closing_leaves_no_file_and_frames_that_were_read_stay_usable(run: AsOfRun) -> None:
+    temporary = run.platform.home.temporary
+    (temporary / "frames-999999-of-a-dead-process").mkdir(parents=True)
+    run.close()
+    assert [path.name for path in temporary.glob("frames-*")] == ["frames-999999-of-a-dead-process"], "nothing was kept"
+    read = run.at(AT - timedelta(days=1)).interactions
+    assert len(list(temporary.glob("frames-*"))) == 1
+    run.close()
+    assert list(temporary.glob("frames-*")) == []
+    assert read["weight"].sum() > 0
