@@ -58,12 +58,13 @@ def platform_at(home: Path, **settings: Any) -> Platform:
 
 
 def copy_home(source: Platform, target: Path, *, without: Iterable[str] = (), **settings: Any) -> Platform:
-    """A copy of a home to write into, less the named artifacts.
+    """A copy of a home to write into, less the named artifacts and what the runs of other tests share just now.
 
     Parquet of the lake and of artifacts is linked: the platform never changes such a file, and a test that does must
     write a new one in its place.
     """
     left_out = {str(source.home.artifacts / name) for name in without}
+    left_out |= {str(folder) for folder in source.home.temporary.glob("*")}
     shutil.copytree(
         source.home.root,
         target,
