@@ -12,7 +12,7 @@ from recs_platform.stages.ranking.ranker import (
     save_ranker,
     train_ranker,
 )
-from recs_platform.stages.ranking.scoring import rank_candidates
+from recs_platform.stages.ranking.scoring import best_of_users, rank_candidates, ranks_of_users
 from recs_platform.stages.ranking.training import label_rows, sample_rows
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "ChampionChoice",
     "Ranker",
     "RankerConfig",
+    "best_of_users",
     "choose_champion",
     "explain_score",
     "feature_importance",
@@ -28,6 +29,7 @@ __all__ = [
     "label_rows",
     "load_ranker",
     "rank_candidates",
+    "ranks_of_users",
     "sample_rows",
     "save_ranker",
     "train_ranker",

@@ -85,8 +85,24 @@ class Ranker:
         """
         if self.kind == "fusion":
             return rows[c.FUSED_SCORE].cast(pl.Float64).to_numpy()
-        scores = score_forest(self.booster_text, feature_matrix(rows, self.feature_set), threads=threads)
+        scores = self.forest_scores(feature_matrix(rows, self.feature_set), threads)
         return blend_with_fusion(rows, scores, self.fusion_weight) if self.fusion_weight > 0 else scores
+
+    def score_matrix(
+        self, matrix: NDArray[np.float32], users: NDArray[np.int32], fused: NDArray[np.float32], threads: int
+    ) -> NDArray[np.float64]:
+        """The same of rows as arrays: `matrix` as `feature_matrix`, the user and the fused score of each row."""
+        if self.kind == "fusion":
+            return fused.astype(np.float64)
+        scores = self.forest_scores(matrix, threads)
+        if not self.fusion_weight:
+            return scores
+        rows = pl.DataFrame({c.USER_ID: users, c.FUSED_SCORE: fused})
+        return blend_with_fusion(rows, scores, self.fusion_weight)
+
+    def forest_scores(self, matrix: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
+        """Raw scores (n,) of the forest alone."""
+        return score_forest(self.booster_text, matrix, threads=threads)
 
 
 def train_ranker(
