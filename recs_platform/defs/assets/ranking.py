@@ -21,6 +21,7 @@ from recs_platform.pipeline.lists.scoring import score_as_of
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.training.champion import champion_row, choose_champion
+from recs_platform.pipeline.training.compiled import compile_champion
 from recs_platform.pipeline.training.label_leakage import measure_window_leakage
 from recs_platform.pipeline.training.rankers import seal_ranker
 from recs_platform.pipeline.training.schedule import training_schedule
@@ -138,6 +139,7 @@ def _champion_asset(platform: Platform) -> dg.AssetsDefinition:
                 reason=choice.reason,
                 labels_end=str(choice.manifest.parameters[ranking.LABELS_END]),
                 trained_as_of=choice.manifest.as_of.isoformat(),
+                compiled=compile_champion(run.platform, choice.manifest),
             ),
             data_version=dg.DataVersion(written.content),
         )

@@ -8,10 +8,10 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.tables import CANDIDATES, CHAMPION, RANKED
 from recs_platform.contracts.time import as_of_key
-from recs_platform.lake.artifacts import artifact
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.lists.context import RANKED_PER_USER
 from recs_platform.pipeline.partition_writer import Written, write_frames
+from recs_platform.pipeline.training.compiled import open_scorer
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
 from recs_platform.warehouse.runner import ModelRun
@@ -28,7 +28,7 @@ def score_as_of(run: AsOfRun) -> tuple[Written, str]:
     platform = run.platform
     with run.models() as models:
         version = _champion_version(models)
-        scorer = ranking.load_ranker(artifact(platform.home.artifacts, ranking.RANKER, version))
+        scorer = open_scorer(platform, version)
         for table in (CANDIDATES.name, *feature_tables(platform.feature_set)):
             models.require(table)
         rows = models.arrow(ranking_rows_sql(platform.feature_set, platform.models))

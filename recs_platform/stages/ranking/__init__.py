@@ -1,12 +1,15 @@
 """Ranking: labelled rows, the ranker, its champion, scored candidates. Lists are made in `reranking`."""
 
+from recs_platform.stages.ranking.c_compiler import find_compiler, machine_key
 from recs_platform.stages.ranking.champion import LABELS_END, ChampionChoice, choose_champion
+from recs_platform.stages.ranking.compiled_forest import CompileReport, compile_forest, read_report
 from recs_platform.stages.ranking.ranker import (
     RANKER,
     Ranker,
     RankerConfig,
     explain_score,
     feature_importance,
+    feature_matrix,
     fusion_ranker,
     load_ranker,
     save_ranker,
@@ -19,15 +22,21 @@ __all__ = [
     "LABELS_END",
     "RANKER",
     "ChampionChoice",
+    "CompileReport",
     "Ranker",
     "RankerConfig",
     "choose_champion",
+    "compile_forest",
     "explain_score",
     "feature_importance",
+    "feature_matrix",
+    "find_compiler",
     "fusion_ranker",
     "label_rows",
     "load_ranker",
+    "machine_key",
     "rank_candidates",
+    "read_report",
     "sample_rows",
     "save_ranker",
     "train_ranker",
