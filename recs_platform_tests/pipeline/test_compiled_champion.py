@@ -107,3 +107,15 @@ def test_what_no_compiler_compiled_is_compiled_when_there_is_one(
         assert open_scorer(platform, "r1").score(rows(), 1).tolist() == trained.score(rows(), 1).tolist()
     assert compile_champion(platform, champion).startswith("yes (") == CAN_COMPILE
     assert (open_scorer(platform, "r1").scored_by == "compiled forest") == CAN_COMPILE
+
+
+def test_what_does_not_fit_its_seal_is_made_again(platform: Platform, trained: ranking.Ranker) -> None:
+    champion = sealed(platform, trained)
+    compile_champion(platform, champion)
+    first = made(platform)
+    source = platform.home.artifacts / COMPILED / first[0].version / "forest.c"
+    source.write_text("changed")
+    assert open_scorer(platform, "r1").scored_by.startswith("LightGBM: ")
+    compile_champion(platform, champion)
+    assert (open_scorer(platform, "r1").scored_by == ranking.COMPILED_FOREST) == CAN_COMPILE
+    assert (made(platform) != first) == CAN_COMPILE

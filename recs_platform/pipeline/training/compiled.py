@@ -34,7 +34,8 @@ _OFF = "ranking.compile is off"
 def compile_champion(platform: Platform, champion: Manifest) -> str:
     """Compile a sealed ranker unless that was done on this machine; returns `yes` with compiler and time, or why not.
 
-    What could not be compiled is tried again when another compiler, or the first, is installed.
+    What could not be compiled is tried again when another compiler, or the first, is installed; what does not fit its
+    seal is made again.
     """
     ranker = ranking.load_ranker(artifact(platform.home.artifacts, ranking.RANKER, champion.version))
     if ranker.kind == "fusion":
@@ -42,7 +43,7 @@ def compile_champion(platform: Platform, champion: Manifest) -> str:
     if not platform.settings.ranking.compile:
         return f"no: {_OFF}"
     root, version = platform.home.artifacts, _version(champion.version)
-    if is_sealed(root, COMPILED, version) and _is_to_be_tried_again(platform, version):
+    if is_sealed(root, COMPILED, version) and _is_to_be_made_again(platform, champion.version):
         remove_artifact(root, COMPILED, version)
     if not is_sealed(root, COMPILED, version):
         _seal(platform, champion, ranker)
@@ -64,10 +65,11 @@ def _version(ranker: str) -> str:
     return f"{ranker}-{ranking.machine_key()}"
 
 
-def _is_to_be_tried_again(platform: Platform, version: str) -> bool:
-    report = ranking.read_report(artifact(platform.home.artifacts, COMPILED, version))
+def _is_to_be_made_again(platform: Platform, ranker: str) -> bool:
+    """Whether its files do not fit their seal, or it could not be compiled by another compiler than today's."""
+    report = ranking.read_report(artifact(platform.home.artifacts, COMPILED, _version(ranker)))
     if report is None or report.reason is None:
-        return report is None
+        return open_scorer(platform, ranker).scored_by != ranking.COMPILED_FOREST
     compiler = ranking.find_compiler()
     return compiler is not None and compiler.version != report.compiler
 

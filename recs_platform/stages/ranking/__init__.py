@@ -4,6 +4,7 @@ from recs_platform.stages.ranking.c_compiler import find_compiler, machine_key
 from recs_platform.stages.ranking.champion import LABELS_END, ChampionChoice, choose_champion
 from recs_platform.stages.ranking.compiled_forest import CompileReport, compile_forest, read_report
 from recs_platform.stages.ranking.ranker import (
+    COMPILED_FOREST,
     RANKER,
     Ranker,
     RankerConfig,
@@ -19,6 +20,7 @@ from recs_platform.stages.ranking.scoring import rank_candidates
 from recs_platform.stages.ranking.training import label_rows, sample_rows
 
 __all__ = [
+    "COMPILED_FOREST",
     "LABELS_END",
     "RANKER",
     "ChampionChoice",

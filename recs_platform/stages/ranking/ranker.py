@@ -32,6 +32,7 @@ GAIN = "gain"
 GAIN_SHARE = "gain_share"
 CONTRIBUTION = "contribution"
 VALIDATION_METRIC = "ndcg@10"
+COMPILED_FOREST = "compiled forest"
 NOT_ASKED_FOR = "no compiled forest was asked for"
 
 _VALIDATION_K = 10
@@ -88,7 +89,7 @@ class Ranker:
         """What computes the scores, for whoever looks at a run."""
         if self.kind == "fusion":
             return c.FUSED_SCORE
-        return "compiled forest" if isinstance(self.compiled, CompiledForest) else f"LightGBM: {self.compiled}"
+        return COMPILED_FOREST if isinstance(self.compiled, CompiledForest) else f"LightGBM: {self.compiled}"
 
     def score(self, rows: pl.DataFrame, threads: int) -> NDArray[np.float64]:
         """Score (n,) of each row in the order of `rows`; higher is better, comparable within a user only.
