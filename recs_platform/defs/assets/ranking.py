@@ -28,6 +28,7 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import count_offers
 from recs_platform.pipeline.retrieval.inputs import PROFILES
 from recs_platform.pipeline.training.champion import champion_row, choose_champion
+from recs_platform.pipeline.training.compiled import compile_champion
 from recs_platform.pipeline.training.label_leakage import measure_window_leakage
 from recs_platform.pipeline.training.rankers import seal_ranker
 from recs_platform.pipeline.training.schedule import training_schedule
@@ -146,6 +147,7 @@ def _champion_asset(platform: Platform) -> dg.AssetsDefinition:
                 reason=choice.reason,
                 labels_end=str(choice.manifest.parameters[ranking.LABELS_END]),
                 trained_as_of=choice.manifest.as_of.isoformat(),
+                compiled=compile_champion(run.platform, choice.manifest),
             ),
             data_version=dg.DataVersion(written.content),
         )
@@ -206,7 +208,7 @@ def _details(run: AsOfRun, name: str, scored: Scored) -> dict[str, Any]:
             {"part": list(scored.seconds), "seconds": [round(each, 2) for each in scored.seconds.values()]}
         )
         return {"users": users, "seconds": dg.MetadataValue.md(metadata.markdown_table(parts))}
-    return {"users": users, "ranker": scored.version}
+    return {"users": users, "ranker": scored.version, "scored_by": scored.scored_by}
 
 
 def _window_table(windows: Sequence[Manifest]) -> pl.DataFrame:

@@ -13,24 +13,25 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.tables import CANDIDATES, CHAMPION, OFFER_COUNTS, RANKED
 from recs_platform.contracts.time import as_of_key
-from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.lists.candidate_stream import CandidateStream
 from recs_platform.pipeline.partition_writer import Written, write_frames, write_together
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.item_index import open_fit
-from recs_platform.stages import ranking, retrieval
+from recs_platform.pipeline.training.compiled import open_scorer
+from recs_platform.stages import retrieval
 from recs_platform.stages.features import pair_models
 from recs_platform.warehouse.runner import ModelRun
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What was written by table, the champion's version, and seconds by part."""
+    """What was written by table, the champion's version, what computed the scores, and seconds by part."""
 
     written: Mapping[str, Written]
     version: str
+    scored_by: str
     seconds: Mapping[str, float]
 
 
@@ -45,7 +46,7 @@ def score_as_of(run: AsOfRun) -> Scored:
     counts = retrieval.OfferCounts(fit.problem)
     with run.models() as models:
         version = champion_version(models)
-        ranker = ranking.load_ranker(artifact(platform.home.artifacts, ranking.RANKER, version))
+        ranker = open_scorer(platform, version)
         stream = CandidateStream.open(models, platform, fit, ranker)
 
         def parts() -> Iterator[Mapping[str, pl.DataFrame]]:
@@ -55,7 +56,7 @@ def score_as_of(run: AsOfRun) -> Scored:
 
         written = write_together(platform, _schemas(platform, models), parts(), run.as_of)
     written[OFFER_COUNTS.name] = write_frames(platform, OFFER_COUNTS, [counts.frame()], run.as_of)
-    return Scored(written, version, stream.clock.seconds)
+    return Scored(written, version, ranker.scored_by, stream.clock.seconds)
 
 
 def champion_version(models: ModelRun) -> str:
