@@ -61,7 +61,7 @@ def test_a_commit_of_another_program_is_seen(lake: Lake) -> None:
     for user in ("b", "c"):
         write_deltalake(lake.path(NAME), rows(user), mode="append")
     assert lake.version(NAME) == 2
-    assert column(lake, NAME, "user_id") == ["a", "b", "c"]
+    assert sorted(map(str, column(lake, NAME, "user_id"))) == ["a", "b", "c"]
     assert len(lake.files(NAME, version=0)) == 1
 
 
