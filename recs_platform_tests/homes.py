@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assembly import definitions_of
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.defs.resources import KNOWN_AT_TAG
+from recs_platform.pipeline.ingestion.ingest import ingest_files, settle_ledger
 from recs_platform.pipeline.platform import Platform, sql_folder
 from recs_platform.settings import Settings
+from recs_platform.stages.events.flag_updates import flag_events
 from recs_platform.warehouse.hashing import content_hash
 from recs_platform.warehouse.query import query
 
@@ -93,8 +95,17 @@ def execute(platform: Platform, job: str, *, key: str | None, **options: Any) ->
 
 
 def take_in(platform: Platform) -> None:
-    """Ingest everything in landing."""
-    assert execute(platform, "ingest", key=None).success
+    """Ingest everything in landing and flag what is new: the work of the job `ingest`, without Dagster."""
+    now = datetime.now(UTC)
+    with platform.connection() as con:
+        ingest_files(platform, con, now=now, progress=_say_nothing)
+        settle_ledger(platform, con, now=now, progress=_say_nothing)
+    with platform.model_run(now, now) as run:
+        flag_events(platform.home, platform.lake, run, now=now, progress=_say_nothing)
+
+
+def _say_nothing(_sentence: str) -> None:
+    pass
 
 
 def make_lists(platform: Platform, as_of: datetime, known_at: datetime | None = None) -> None:
