@@ -3,9 +3,9 @@
 import json
 import shutil
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -24,6 +24,12 @@ START = datetime(2024, 3, 1, tzinfo=UTC)
 TIMES = {c.INGESTED_AT, c.VALID_FROM, c.VALID_TO}
 
 
+@cache
+def connection():
+    """One for all shops, as it costs as much as an ingestion of a few rows."""
+    return connect(memory_limit_gb=1, threads=1)
+
+
 class Shop:
     """A home whose clock goes on a day with every ingestion."""
 
@@ -37,20 +43,16 @@ class Shop:
 
     def ingest(self, sources=SOURCES):
         self.now += timedelta(days=1)
-        with connect(memory_limit_gb=1, threads=2, temporary=self.home.temporary) as con:
-            return ingest(self.home, self.lake, sources, con, now=self.now, progress=lambda _: None)
+        return ingest(self.home, self.lake, sources, connection(), now=self.now, progress=lambda _: None)
 
     def replay(self, sources=SOURCES, **options):
         self.now += timedelta(days=1)
-        with connect(memory_limit_gb=1, threads=2, temporary=self.home.temporary) as con:
-            return replay(self.home, self.lake, sources, con, now=self.now, progress=lambda _: None, **options)
+        return replay(self.home, self.lake, sources, connection(), now=self.now, progress=lambda _: None, **options)
 
     def rows(self, table, columns, order="all"):
         files = self.lake.files(f"raw.{table}")
-        with duckdb.connect() as con:
-            con.execute("set TimeZone = 'UTC'")
-            source = f"read_parquet({files}, union_by_name = true)"
-            return con.execute(f"select {columns} from {source} order by {order}").fetchall()
+        source = f"read_parquet({files}, union_by_name = true)"
+        return connection().execute(f"select {columns} from {source} order by {order}").fetchall()
 
     def content(self):
         return {

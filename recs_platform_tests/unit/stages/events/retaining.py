@@ -6,8 +6,10 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
+import duckdb
 import polars as pl
 
 from recs_platform.contracts.home import Home
@@ -38,6 +40,12 @@ def day(number: float) -> datetime:
 def frame(contract: TableContract, rows: Sequence[dict[str, object]]) -> pl.DataFrame:
     schema = polars_schema(contract.columns)
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+
+
+@cache
+def connection() -> duckdb.DuckDBPyConnection:
+    """One for all homes of a process; the program that forks has none before it forks."""
+    return connect(memory_limit_gb=1, threads=1)
 
 
 class RetainedHome:
@@ -102,8 +110,7 @@ class RetainedHome:
         self.lake.append(EVENT_FLAGS.name, frame(EVENT_FLAGS, rows))
 
     def retain(self, days: int, now: datetime = NOW) -> RetentionReport:
-        with connect(memory_limit_gb=1, threads=1) as con:
-            return retain(self.home, self.lake, con, retention_days=days, now=now, progress=lambda _: None)
+        return retain(self.home, self.lake, connection(), retention_days=days, now=now, progress=lambda _: None)
 
     def rows(self, contract: TableContract) -> pl.DataFrame:
         files = self.lake.files(contract.name) if self.lake.exists(contract.name) else []
