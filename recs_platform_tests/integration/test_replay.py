@@ -3,7 +3,6 @@
 import json
 import shutil
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,18 +15,12 @@ from recs_platform.contracts.tables import BATCH_TABLES
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import DataSource, ingest, load_sources, replay
 from recs_platform.stages.events.sources import SourceFile
-from recs_platform.warehouse.connection import connect
+from recs_platform_tests.connections import shared
 
 SOURCES = load_sources(Path(__file__).parents[2] / "dbt_like_sql" / "sources")
 START = datetime(2024, 3, 1, tzinfo=UTC)
 # Instants at which rows were learned of differ between a replay and a first load.
 TIMES = {c.INGESTED_AT, c.VALID_FROM, c.VALID_TO}
-
-
-@cache
-def connection():
-    """One for all shops, as it costs as much as an ingestion of a few rows."""
-    return connect(memory_limit_gb=1, threads=1)
 
 
 class Shop:
@@ -43,16 +36,16 @@ class Shop:
 
     def ingest(self, sources=SOURCES):
         self.now += timedelta(days=1)
-        return ingest(self.home, self.lake, sources, connection(), now=self.now, progress=lambda _: None)
+        return ingest(self.home, self.lake, sources, shared(), now=self.now, progress=lambda _: None)
 
     def replay(self, sources=SOURCES, **options):
         self.now += timedelta(days=1)
-        return replay(self.home, self.lake, sources, connection(), now=self.now, progress=lambda _: None, **options)
+        return replay(self.home, self.lake, sources, shared(), now=self.now, progress=lambda _: None, **options)
 
     def rows(self, table, columns, order="all"):
         files = self.lake.files(f"raw.{table}")
         source = f"read_parquet({files}, union_by_name = true)"
-        return connection().execute(f"select {columns} from {source} order by {order}").fetchall()
+        return shared().execute(f"select {columns} from {source} order by {order}").fetchall()
 
     def content(self):
         return {

@@ -6,10 +6,8 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 
-import duckdb
 import polars as pl
 
 from recs_platform.contracts.home import Home
@@ -26,7 +24,7 @@ from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import removals, retention
 from recs_platform.stages.events.content_hashes import content_hash
 from recs_platform.stages.events.retention import RetentionReport, retain
-from recs_platform.warehouse.connection import connect
+from recs_platform_tests.connections import shared
 
 NOW = datetime(2020, 2, 1, 15, 30, tzinfo=UTC)
 INGESTED = datetime(2020, 1, 31, tzinfo=UTC)
@@ -40,12 +38,6 @@ def day(number: float) -> datetime:
 def frame(contract: TableContract, rows: Sequence[dict[str, object]]) -> pl.DataFrame:
     schema = polars_schema(contract.columns)
     return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
-
-
-@cache
-def connection() -> duckdb.DuckDBPyConnection:
-    """One for all homes of a process; the program that forks has none before it forks."""
-    return connect(memory_limit_gb=1, threads=1)
 
 
 class RetainedHome:
@@ -110,7 +102,7 @@ class RetainedHome:
         self.lake.append(EVENT_FLAGS.name, frame(EVENT_FLAGS, rows))
 
     def retain(self, days: int, now: datetime = NOW) -> RetentionReport:
-        return retain(self.home, self.lake, connection(), retention_days=days, now=now, progress=lambda _: None)
+        return retain(self.home, self.lake, shared(), retention_days=days, now=now, progress=lambda _: None)
 
     def rows(self, contract: TableContract) -> pl.DataFrame:
         files = self.lake.files(contract.name) if self.lake.exists(contract.name) else []
@@ -170,7 +162,7 @@ def kill_at(step: int) -> None:
 def main() -> None:
     """For each line `step days root`, retain in a fork that is killed at that step, and say how the fork ended.
 
-    A fork has everything imported already; nothing that starts threads runs before it.
+    A fork has everything imported already; nothing that starts threads, no connection either, runs before it.
     """
     sys.stdout.write("ready\n")
     sys.stdout.flush()
