@@ -19,9 +19,9 @@ from recs_platform.lake.tables import Lake
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.build_records import last_build, partial_builds
 from recs_platform.pipeline.platform import Platform
-from recs_platform.stages.reports import REPORTS
+from recs_platform.stages.reports import REPORTS, evidently_adapter
 from recs_platform_tests.defs.test_staleness import agreed
-from recs_platform_tests.homes import LEARNED, Built, copy_home, failures
+from recs_platform_tests.homes import LEARNED, Built, copy_home, failures, no_distances
 
 ARTIFACTS = {
     "embeddings": "retrieval.embeddings",
@@ -110,6 +110,7 @@ def record_reads(platform: Platform, run: Callable[[], dg.ExecuteInProcessResult
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AsOfResource, "take", take)
         patch.setattr(Lake, "files", files)
+        patch.setattr(evidently_adapter, "measure_distances", no_distances)
         result = run()
     recorder.is_on = False
     steps = [event.step_key for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_START]
