@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from benchmarks.homes import kept_or_temporary, print_table
+from benchmarks.parts_compiled import compiled_forest
 from benchmarks.parts_data import features, ingest_jsonl, ingest_parquet, orchestration, world
 from benchmarks.parts_features import all_features, all_segments
 from benchmarks.parts_ingestion import bad_jsonl, bad_parquet, clean_jsonl, clean_parquet, nothing_new
@@ -43,6 +44,7 @@ PARTS = {
     "retrieval_fast": (retrieval_fast, "split"),
     "retrieval_best": (retrieval_best, "split"),
     "forest": (forest, "world"),
+    "compiled_forest": (compiled_forest, "world"),
     "rerank": (rerank, "world"),
     "orchestration": (orchestration, "run"),
 }

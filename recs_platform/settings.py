@@ -150,6 +150,15 @@ class RetrievalSettings(RetrievalPlan[Name]):
     ] = {}  # noqa: RUF012 - a pydantic model copies its defaults
 
 
+class RankingSettings(SettingGroup):
+    """How the champion scores."""
+
+    compile: Annotated[
+        bool,
+        Field(description="compile the champion's forest where a C compiler is installed; its scores stay the same"),
+    ] = True
+
+
 def _all_cores() -> int:
     return os.cpu_count() or 1
 
@@ -224,6 +233,7 @@ class Settings(SourceDepth, BaseSettings):
     outliers: Annotated[OutlierSettings, Shapes("sql")] = OutlierSettings()
     event_weights: Annotated[EventWeightSettings, Shapes("sql")] = EventWeightSettings()
     training: Annotated[TrainingSettings, Shapes("ranker")] = TrainingSettings()
+    ranking: Annotated[RankingSettings, Shapes("nothing")] = RankingSettings()
     segments: Annotated[SegmentSettings, Shapes("build")] = SegmentSettings()
     retrieval: Annotated[RetrievalSettings, Shapes("retrieval_config")] = RetrievalSettings()
 

@@ -37,6 +37,7 @@ SMALL: dict[str, Any] = {
     "landing_settle_seconds": 0.0,
     # Sources cost a few hundredths of a second a window each; each keeps its promises in a test of its own.
     "retrieval": {"sources": {name: {"enabled": False} for name in ("spectral", "user_knn", "vs_knn", "trending_1d")}},
+    "ranking": {"compile": False},  # a second of a core a ranker; the same scores
     "data_tests": False,  # hundreds of records a build: the shared home has them
 }
 LEARNED = ("embeddings", "item_index", "windows", "ranker")

@@ -64,18 +64,23 @@ def as_of_tables(
     """One step that writes several contract tables together. The body yields a result a table."""
     return dg.multi_asset(
         name=name,
-        specs=[
-            dg.AssetSpec(
-                metadata.asset_key(contract.name),
-                deps=with_inputs(metadata.asset_key(contract.name), deps),
-                group_name=group,
-                owners=metadata.OWNERS,
-                kinds=set(kinds),
-                description=contract.description,
-                metadata=metadata.contract_metadata(contract),
-            )
-            for contract in contracts
-        ],
+        specs=[contract_spec(contract, group=group, deps=deps, kinds=kinds) for contract in contracts],
         check_specs=list(check_specs),
         partitions_def=AS_OF_PARTITIONS,
+    )
+
+
+def contract_spec(
+    contract: TableContract, *, group: str, deps: Iterable[dg.AssetKey], kinds: Iterable[str]
+) -> dg.AssetSpec:
+    """The asset of a contract table that a step writes with others."""
+    key = metadata.asset_key(contract.name)
+    return dg.AssetSpec(
+        key,
+        deps=with_inputs(key, deps),
+        group_name=group,
+        owners=metadata.OWNERS,
+        kinds=set(kinds),
+        description=contract.description,
+        metadata=metadata.contract_metadata(contract),
     )

@@ -1,11 +1,12 @@
 """One asset and its checks for each SQL model, read from the model's yml."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from recs_platform.contracts.tables import RAW_TABLES
 from recs_platform.defs import metadata
@@ -13,17 +14,25 @@ from recs_platform.defs.as_of_assets import Results, as_of_asset, with_inputs
 from recs_platform.defs.partitions import AS_OF_PARTITIONS, run_of
 from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_checks import model_check_results, model_check_specs
+from recs_platform.pipeline.partition_writer import Written
 from recs_platform.pipeline.platform import Platform
+from recs_platform.stages.features import pair_models
 from recs_platform.warehouse.lineage import ColumnEdge, stored_lineage
 from recs_platform.warehouse.models import Model
-from recs_platform.warehouse.runner import ModelRun
+from recs_platform.warehouse.runner import Materialized, ModelRun
 
 KINDS = ("sql", "duckdb", "delta")
 
 
 def sql_assets(platform: Platform, schema: str, group: str) -> list[dg.AssetsDefinition]:
-    """Assets of the table models of one schema, in dependency order; those of the events alone are one step."""
-    models = [model for model in platform.models.of(schema) if model.materialized == "table"]
+    """Assets of the table models of one schema, in dependency order; those of the events alone are one step.
+
+    Those of candidates are made where candidates are scored, see `assets.ranking`.
+    """
+    elsewhere = {model.name for model in pair_models(platform.models)}
+    models = [
+        model for model in platform.models.of(schema) if model.materialized == "table" and model.name not in elsewhere
+    ]
     shared = _of_events(platform, models)
     alone = [_sql_asset(platform, model, group) for model in models if model not in shared]
     return [_shared_step(platform, shared, schema, group), *alone] if shared else alone
@@ -98,7 +107,7 @@ def _shared_step(platform: Platform, models: Sequence[Model], schema: str, group
 
     @dg.multi_asset(
         name=f"{schema}_of_events",
-        specs=[_spec(platform, model, group) for model in models],
+        specs=[model_spec(platform, model, group) for model in models],
         check_specs=[spec for model in models for spec in model_check_specs(platform, model)],
         partitions_def=AS_OF_PARTITIONS,
         can_subset=True,
@@ -113,11 +122,15 @@ def _shared_step(platform: Platform, models: Sequence[Model], schema: str, group
     return tables
 
 
-def _spec(platform: Platform, model: Model, group: str) -> dg.AssetSpec:
+def model_spec(
+    platform: Platform, model: Model, group: str, *, extra_deps: Sequence[dg.AssetKey] | None = None
+) -> dg.AssetSpec:
+    """The asset of a model that a step writes with others; `extra_deps` in place of what the model reads."""
     key = metadata.asset_key(model.name)
+    deps = upstream_keys(platform, model.upstreams) if extra_deps is None else extra_deps
     return dg.AssetSpec(
         key,
-        deps=with_inputs(key, upstream_keys(platform, model.upstreams)),
+        deps=with_inputs(key, deps),
         group_name=group,
         owners=metadata.OWNERS,
         kinds=set(KINDS),
@@ -133,9 +146,25 @@ def _materialize(platform: Platform, model: Model, run: ModelRun) -> dg.Material
     written = run.materialize(model.name)
     seconds = round(time.monotonic() - started, 2)
     preview = run.head(model.name, metadata.PREVIEW_ROWS)
+    return _result(platform, model, run, written, preview, {"compute_seconds": seconds})
+
+
+def scored_model_result(platform: Platform, model: Model, run: ModelRun, written: Written) -> dg.MaterializeResult[Any]:
+    """The same of a model whose rows were written with the candidates."""
+    return _result(platform, model, run, written, written.preview, {})
+
+
+def _result(
+    platform: Platform,
+    model: Model,
+    run: ModelRun,
+    written: Materialized | Written,
+    preview: pl.DataFrame,
+    details: Mapping[str, float],
+) -> dg.MaterializeResult[Any]:
     return dg.MaterializeResult(
         asset_key=metadata.asset_key(model.name),
-        metadata=metadata.table_metadata(written.rows, preview, delta_version=written.version, compute_seconds=seconds)
+        metadata=metadata.table_metadata(written.rows, preview, delta_version=written.version, **details)
         | {"dagster/column_lineage": metadata.lineage(_stored_lineage(platform, model), model.name)},
         check_results=model_check_results(platform, run, model),
         data_version=dg.DataVersion(written.content),

@@ -104,6 +104,28 @@ class ModelRun:
         self._create(name, "table", f"select {', '.join(selected)} from _registered")
         self._con.unregister("_registered")
 
+    def stand_in(self, name: str, sql: str, **given: "pl.DataFrame") -> None:
+        """Let the rows of a query, with the columns and types they have, stand in for a table.
+
+        The query may read required tables, this one as it was included, and `given` under their names.
+        """
+        for alias, rows in given.items():
+            self._con.register(alias, rows)
+        aside = f"{name}_aside"
+        self._create(aside, "table", sql)
+        for alias in given:
+            self._con.unregister(alias)
+        self._drop(name)
+        self._con.execute(f"alter table {relation(aside)} rename to {quoted(name.split('.')[1])}")
+        self._ready.discard(aside)
+        self._ready.add(name)
+
+    def enumerate(self, name: str, values: "pl.Series") -> None:
+        """Make a type of distinct texts that are held as integers, in their order; elsewhere in SQL they are texts."""
+        self._con.register("_values", values.alias("value").to_frame())
+        self._con.execute(f"create type {quoted(name)} as enum (select value from _values)")
+        self._con.unregister("_values")
+
     def require(self, name: str) -> str:
         """Make a model or contract table queryable in the connection, with what it reads; returns `name`.
 
@@ -127,6 +149,11 @@ class ModelRun:
         order = ", ".join(quoted(column) for column in self._grain(name)) if ordered else ""
         sql = f"select {selected} from {relation(name)}" + (f" order by {order}" if order else "")
         return self.query(sql)
+
+    def arrow_schema(self, name: str) -> "pa.Schema":
+        """Columns and types that rows of a model have when they are stored."""
+        columns = ", ".join(f"cast(null as {dtype}) as {quoted(column)}" for column, dtype in self._types(name).items())
+        return self.arrow(f"select {columns} where false").schema
 
     def content(self, name: str) -> str:
         """Content hash of a model's or table's rows, whatever their order."""
@@ -229,6 +256,14 @@ class ModelRun:
             self._con.execute(f"drop {'table' if kind == 'view' else 'view'} if exists {relation(name)}")
             self._con.execute(create)
         self._ready.add(name)
+
+    def _drop(self, name: str) -> None:
+        import duckdb
+
+        try:
+            self._con.execute(f"drop view if exists {relation(name)}")
+        except duckdb.CatalogException:
+            self._con.execute(f"drop table if exists {relation(name)}")
 
     def _types(self, name: str) -> dict[str, str]:
         if name in self._contracts:

@@ -66,7 +66,7 @@ def try_offers(seed: int) -> Offered:
         exclusions=log.exclusions,
     )
     fit = fit_retrieval(problem, config, seed=seed, threads=1)
-    made = pl.concat(generate_candidates(fit, chunk_users=int(rng.choice([20, 8192]))))
+    made = pl.concat(generate_candidates(fit, block_users=int(rng.choice([20, 8192]))))
     everyone, due = known_users(log), allowed_pairs(log)
     faults = _faults(made, everyone, due, config.candidates_per_source)
     return Offered(made.height, everyone.len() - due[c.USER_ID].n_unique(), tuple(faults))

@@ -109,6 +109,14 @@ def test_row_counts_are_those_of_the_lake(built: Built) -> None:
             assert event.asset_materialization.metadata["dagster/row_count"].value == run.count(name)
 
 
+def test_the_champion_says_whether_it_is_compiled(built: Built) -> None:
+    with open_instance(built.platform.home) as opened:
+        event = opened.get_latest_materialization_event(dg.AssetKey(["ranking", "champion"]))
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["compiled"].value == "no: ranking.compile is off"
+
+
 def test_a_run_whose_process_is_gone_is_failed_and_others_are_left(instance: dg.DagsterInstance) -> None:
     @dg.job
     def nothing() -> None: ...

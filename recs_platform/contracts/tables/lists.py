@@ -1,6 +1,7 @@
 """Tables on the way from candidates to released lists."""
 
 from dataclasses import replace
+from enum import StrEnum
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables.table import AS_OF, ITEM, USER, Column, TableContract, count, instant, number, text
@@ -18,10 +19,20 @@ INPUTS = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+
+class OfferedUnit(StrEnum):
+    """What is counted of the offers of sources."""
+
+    ROW = "row"
+    USER = "user"
+    ITEM = "item"
+
+
 # Retrieval adds a rank and a score share for each of its sources.
 CANDIDATES = TableContract(
     "retrieval.candidates",
-    "One row a user and item worth ranking, with the sources that offered it",
+    "One row a user and candidate item, with the sources that offered it; of the candidates that were ranked, the best"
+    " of each user",
     (
         AS_OF,
         USER,
@@ -36,6 +47,19 @@ CANDIDATES = TableContract(
         ),
     ),
     grain=(c.USER_ID, c.ITEM_ID),
+    partition_by=(c.AS_OF,),
+)
+
+OFFER_COUNTS = TableContract(
+    "retrieval.offer_counts",
+    "One row a set of sources: how many of all candidates, of users and of items were offered by exactly these sources",
+    (
+        AS_OF,
+        text(c.OFFERED_UNIT, "What is counted: row (a user and item), user, item", required=True),
+        Column(c.SOURCES, "VARCHAR[]", "The sources, in registry order", required=True),
+        count(c.OFFER_COUNT, "Rows, users or items that these sources offered, and no other", required=True),
+    ),
+    grain=(c.OFFERED_UNIT, c.SOURCES),
     partition_by=(c.AS_OF,),
 )
 

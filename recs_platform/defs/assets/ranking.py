@@ -1,33 +1,41 @@
 """Assets of the ranking stage: labelled windows, the ranker, its champion, and ranked candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.contracts.regions import REGION_EXCLUSIONS, USER_REGIONS
-from recs_platform.contracts.tables import CANDIDATES, CHAMPION, RANKED
+from recs_platform.contracts.tables import CANDIDATES, CHAMPION, OFFER_COUNTS, RANKED
 from recs_platform.defs import metadata
-from recs_platform.defs.as_of_assets import Results, as_of_asset
+from recs_platform.defs.as_of_assets import Results, as_of_asset, contract_spec
+from recs_platform.defs.assets.retrieval import EMBEDDINGS_KEY, HISTORY, INDEX_KEY
+from recs_platform.defs.assets.retrieval import GROUP as RETRIEVAL_GROUP
 from recs_platform.defs.leakage_check import NO_LABEL_LEAKAGE, NO_LABEL_LEAKAGE_DESCRIPTION, label_leakage_check
-from recs_platform.defs.partitions import run_of
+from recs_platform.defs.partitions import AS_OF_PARTITIONS, run_of
 from recs_platform.defs.resources import AsOfResource
-from recs_platform.defs.sql_assets import raw_upstreams, upstream_keys
+from recs_platform.defs.retrieval_metadata import offer_metadata
+from recs_platform.defs.sql_assets import model_spec, raw_upstreams, scored_model_result, upstream_keys
+from recs_platform.defs.sql_checks import model_check_specs
 from recs_platform.lake.artifacts import artifact
-from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS
+from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun
 from recs_platform.pipeline.data_versions import FILES, OMISSIONS
-from recs_platform.pipeline.lists.scoring import score_as_of
+from recs_platform.pipeline.lists.scoring import Scored, score_as_of
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.retrieval.facts import count_offers
+from recs_platform.pipeline.retrieval.inputs import PROFILES
 from recs_platform.pipeline.training.champion import champion_row, choose_champion
+from recs_platform.pipeline.training.compiled import compile_champion
 from recs_platform.pipeline.training.label_leakage import measure_window_leakage
 from recs_platform.pipeline.training.rankers import seal_ranker
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import prune_windows
 from recs_platform.stages import ranking
-from recs_platform.stages.features import feature_tables
+from recs_platform.stages.features import FEATURES_SCHEMA, feature_tables, pair_models
 
 GROUP = "ranking"
 TRAINING_SET_KEY = dg.AssetKey([GROUP, "training_set"])
@@ -37,11 +45,12 @@ CHAMPION_KEY = metadata.asset_key(CHAMPION.name)
 SCHEDULE = (INTERACTIONS, FILES, OMISSIONS)
 PAST = (*SCHEDULE, ITEMS, USERS, CONSUMED, USER_REGIONS, REGION_EXCLUSIONS)
 IMPORTANCE_ROWS = 15
+KINDS = ("python", "lightgbm", "delta")
 
 
 def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
-    """Training set → ranker → champion → ranked."""
-    return [_training_set_asset(platform), _ranker_asset(platform), _champion_asset(platform), _ranked_asset(platform)]
+    """Training set → ranker → champion → scored candidates."""
+    return [_training_set_asset(platform), _ranker_asset(platform), _champion_asset(platform), _scored_asset(platform)]
 
 
 def _training_set_asset(platform: Platform) -> dg.AssetsDefinition:
@@ -138,6 +147,7 @@ def _champion_asset(platform: Platform) -> dg.AssetsDefinition:
                 reason=choice.reason,
                 labels_end=str(choice.manifest.parameters[ranking.LABELS_END]),
                 trained_as_of=choice.manifest.as_of.isoformat(),
+                compiled=compile_champion(run.platform, choice.manifest),
             ),
             data_version=dg.DataVersion(written.content),
         )
@@ -145,25 +155,60 @@ def _champion_asset(platform: Platform) -> dg.AssetsDefinition:
     return champion
 
 
-def _ranked_asset(platform: Platform) -> dg.AssetsDefinition:
-    features = [metadata.asset_key(table) for table in feature_tables(platform.feature_set)]
-
-    @as_of_asset(
-        metadata.asset_key(RANKED.name),
-        group=GROUP,
-        deps=[RANKER_KEY, CHAMPION_KEY, metadata.asset_key(CANDIDATES.name), *features],
-        kinds=("python", "lightgbm", "delta"),
-        description=RANKED.description,
-        schema=metadata.contract_schema(RANKED),
+def _scored_asset(platform: Platform) -> dg.AssetsDefinition:
+    """One step for candidates, their features and scores: they pass by a block of users at a time."""
+    pairs = pair_models(platform.models)
+    stored = [table for table in feature_tables(platform.feature_set) if table not in {model.name for model in pairs}]
+    beside = [name for model in pairs for name in model.upstreams if name != CANDIDATES.name]
+    read = (*HISTORY, *PROFILES, *stored, *beside)
+    deps = [EMBEDDINGS_KEY, INDEX_KEY, RANKER_KEY, CHAMPION_KEY, *upstream_keys(platform, read)]
+    contracts = (
+        (platform.contract(CANDIDATES.name), RETRIEVAL_GROUP),
+        (OFFER_COUNTS, RETRIEVAL_GROUP),
+        (RANKED, GROUP),
     )
-    def ranked(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
-        written, version = score_as_of(run_of(context, as_of_run))
-        yield dg.MaterializeResult(
-            metadata=metadata.table_metadata(written.rows, written.preview, users=written.users, ranker=version),
-            data_version=dg.DataVersion(written.content),
-        )
 
-    return ranked
+    @dg.multi_asset(
+        name="scored_candidates",
+        specs=[
+            *(contract_spec(contract, group=group, deps=deps, kinds=KINDS) for contract, group in contracts),
+            *(model_spec(platform, model, FEATURES_SCHEMA, extra_deps=deps) for model in pairs),
+        ],
+        check_specs=[spec for model in pairs for spec in model_check_specs(platform, model)],
+        partitions_def=AS_OF_PARTITIONS,
+    )
+    def scored_candidates(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        run = run_of(context, as_of_run)
+        scored = score_as_of(run)
+        for contract, _ in contracts:
+            yield _scored_result(contract.name, scored, _details(run, contract.name, scored))
+        with run.models() as models:
+            for model in pairs:
+                yield scored_model_result(run.platform, model, models, scored.written[model.name])
+
+    return scored_candidates
+
+
+def _scored_result(name: str, scored: Scored, details: Mapping[str, Any]) -> dg.MaterializeResult[Any]:
+    written = scored.written[name]
+    return dg.MaterializeResult(
+        asset_key=metadata.asset_key(name),
+        metadata=metadata.table_metadata(written.rows, written.preview, **details),
+        data_version=dg.DataVersion(written.content),
+    )
+
+
+def _details(run: AsOfRun, name: str, scored: Scored) -> dict[str, Any]:
+    """What a reader of the table's run wants beside its rows."""
+    if name == OFFER_COUNTS.name:
+        return offer_metadata(count_offers(run))
+    users = scored.written[name].users
+    if name == CANDIDATES.name:
+        parts = pl.DataFrame(
+            {"part": list(scored.seconds), "seconds": [round(each, 2) for each in scored.seconds.values()]}
+        )
+        return {"users": users, "seconds": dg.MetadataValue.md(metadata.markdown_table(parts))}
+    return {"users": users, "ranker": scored.version, "scored_by": scored.scored_by}
 
 
 def _window_table(windows: Sequence[Manifest]) -> pl.DataFrame:

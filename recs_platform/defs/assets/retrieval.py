@@ -1,4 +1,4 @@
-"""Assets of the retrieval stage: embeddings, the index over them, candidates and item neighbours."""
+"""Assets of the retrieval stage: embeddings, the index over them, item neighbours."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,12 @@ import dagster as dg
 import polars as pl
 
 from recs_platform.contracts.regions import REGION_EXCLUSIONS, USER_REGIONS
-from recs_platform.contracts.tables import CANDIDATES, ITEM_NEIGHBOURS
+from recs_platform.contracts.tables import ITEM_NEIGHBOURS
 from recs_platform.defs import metadata
-from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
+from recs_platform.defs.as_of_assets import Results, as_of_asset
 from recs_platform.defs.partitions import run_of
 from recs_platform.defs.resources import AsOfResource
-from recs_platform.defs.retrieval_metadata import index_metadata, offer_metadata
+from recs_platform.defs.retrieval_metadata import index_metadata
 from recs_platform.defs.sql_assets import upstream_keys
 from recs_platform.lake.artifacts import artifact, read_manifest
 from recs_platform.pipeline.as_of_run import INTERACTIONS, ITEMS, USERS
@@ -19,10 +19,8 @@ from recs_platform.pipeline.data_versions import FILES, OMISSIONS
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.embeddings import EMBEDDINGS, FOLDED_FROM, seal_embeddings, sealed_embeddings
-from recs_platform.pipeline.retrieval.facts import count_offers
-from recs_platform.pipeline.retrieval.inputs import PROFILES
-from recs_platform.pipeline.retrieval.item_index import ITEM_INDEX, index_reports, open_fit, seal_index
-from recs_platform.stages.retrieval import IndexReport, audit_failures, generate_candidates, item_neighbours
+from recs_platform.pipeline.retrieval.item_index import ITEM_INDEX, index_reports, neighbours_as_of, seal_index
+from recs_platform.stages.retrieval import IndexReport, audit_failures
 
 GROUP = "retrieval"
 AUDIT = "recall_audit"
@@ -37,8 +35,8 @@ HISTORY = (INTERACTIONS, USERS, ITEMS, USER_REGIONS, REGION_EXCLUSIONS, FILES, O
 
 
 def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
-    """Embeddings → index → candidates and neighbours."""
-    return [_embeddings_asset(platform), _index_asset(platform), _candidates_asset(platform)]
+    """Embeddings → index, and the neighbours of items; candidates are made where they are scored, in `ranking`."""
+    return [_embeddings_asset(platform), _index_asset(platform), _neighbours_asset(platform)]
 
 
 def _embeddings_asset(platform: Platform) -> dg.AssetsDefinition:
@@ -109,34 +107,20 @@ def _audit_result(reports: Mapping[str, IndexReport]) -> dg.AssetCheckResult:
     )
 
 
-def _candidates_asset(platform: Platform) -> dg.AssetsDefinition:
-    contract = platform.contract(CANDIDATES.name)
-
-    @as_of_tables(
-        "candidates",
-        (contract, ITEM_NEIGHBOURS),
+def _neighbours_asset(platform: Platform) -> dg.AssetsDefinition:
+    @as_of_asset(
+        metadata.asset_key(ITEM_NEIGHBOURS.name),
         group=GROUP,
-        deps=[EMBEDDINGS_KEY, INDEX_KEY, *upstream_keys(platform, (*HISTORY, *PROFILES))],
+        deps=upstream_keys(platform, HISTORY),
         kinds=("python", "delta"),
+        description=ITEM_NEIGHBOURS.description,
+        schema=metadata.contract_schema(ITEM_NEIGHBOURS),
     )
-    def candidates(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
-        """Every source's best for every known user, merged, and the item neighbours that reasons name."""
+    def item_neighbours(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         run = run_of(context, as_of_run)
-        fit = open_fit(run)
-        found = write_frames(run.platform, contract, generate_candidates(fit), run.as_of)
+        near = write_frames(run.platform, ITEM_NEIGHBOURS, [neighbours_as_of(run)], run.as_of)
         yield dg.MaterializeResult(
-            asset_key=metadata.asset_key(contract.name),
-            metadata=metadata.table_metadata(
-                found.rows, found.preview, users=found.users, per_user=found.rows / max(1, found.users)
-            )
-            | offer_metadata(count_offers(run)),
-            data_version=dg.DataVersion(found.content),
-        )
-        near = write_frames(run.platform, ITEM_NEIGHBOURS, [item_neighbours(fit)], run.as_of)
-        yield dg.MaterializeResult(
-            asset_key=metadata.asset_key(ITEM_NEIGHBOURS.name),
-            metadata=metadata.table_metadata(near.rows, near.preview),
-            data_version=dg.DataVersion(near.content),
+            metadata=metadata.table_metadata(near.rows, near.preview), data_version=dg.DataVersion(near.content)
         )
 
-    return candidates
+    return item_neighbours

@@ -1,45 +1,73 @@
-"""Candidates of an as-of scored by its champion, streamed in chunks of whole users."""
+"""Candidates of an as-of, scored by its champion and stored: each user's best, and counts of what sources offered."""
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import polars as pl
+import pyarrow as pa
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
-from recs_platform.contracts.tables import CANDIDATES, CHAMPION, RANKED
+from recs_platform.contracts.tables import CANDIDATES, CHAMPION, OFFER_COUNTS, RANKED
 from recs_platform.contracts.time import as_of_key
-from recs_platform.lake.artifacts import artifact
+from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.lists.context import RANKED_PER_USER
-from recs_platform.pipeline.partition_writer import Written, write_frames
-from recs_platform.stages import ranking
-from recs_platform.stages.features import feature_tables, ranking_rows_sql
+from recs_platform.pipeline.lists.candidate_stream import CandidateStream
+from recs_platform.pipeline.partition_writer import Written, write_frames, write_together
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.retrieval.item_index import open_fit
+from recs_platform.pipeline.training.compiled import open_scorer
+from recs_platform.stages import retrieval
+from recs_platform.stages.features import pair_models
 from recs_platform.warehouse.runner import ModelRun
-from recs_platform.warehouse.streaming import frames, whole_groups
-
-BATCH_ROWS = 400_000
 
 
-def score_as_of(run: AsOfRun) -> tuple[Written, str]:
-    """Write the best of each user into `ranking.ranked`; returns what was written and the champion's version.
+@dataclass(frozen=True)
+class Scored:
+    """What was written by table, the champion's version, what computed the scores, and seconds by part."""
 
-    Raises NotReady where no champion was chosen for the as-of.
-    """
-    platform = run.platform
+    written: Mapping[str, Written]
+    version: str
+    scored_by: str
+    seconds: Mapping[str, float]
+
+
+def scored_tables(platform: Platform) -> tuple[str, ...]:
+    """Tables that `score_as_of` writes."""
+    return (CANDIDATES.name, OFFER_COUNTS.name, *(model.name for model in pair_models(platform.models)), RANKED.name)
+
+
+def score_as_of(run: AsOfRun) -> Scored:
+    """Generate, score and store the candidates of everybody known. Raises NotReady where no champion was chosen."""
+    platform, fit = run.platform, open_fit(run)
+    counts = retrieval.OfferCounts(fit.problem)
     with run.models() as models:
-        version = _champion_version(models)
-        scorer = ranking.load_ranker(artifact(platform.home.artifacts, ranking.RANKER, version))
-        for table in (CANDIDATES.name, *feature_tables(platform.feature_set)):
-            models.require(table)
-        rows = models.arrow(ranking_rows_sql(platform.feature_set, platform.models))
-        batches = whole_groups(frames(rows), c.USER_ID, rows=BATCH_ROWS)
-        scored = ranking.rank_candidates(batches, scorer, top_n=RANKED_PER_USER, threads=platform.settings.threads)
-        stamped = (frame.with_columns(pl.lit(version).alias(c.RANKER_VERSION)) for frame in scored)
-        return write_frames(platform, RANKED, stamped, run.as_of), version
+        version = champion_version(models)
+        ranker = open_scorer(platform, version)
+        stream = CandidateStream.open(models, platform, fit, ranker)
+
+        def parts() -> Iterator[Mapping[str, pl.DataFrame]]:
+            for block in stream.blocks():
+                counts.add(block.merged)
+                yield stream.rows(block, version)
+
+        written = write_together(platform, _schemas(platform, models), parts(), run.as_of)
+    written[OFFER_COUNTS.name] = write_frames(platform, OFFER_COUNTS, [counts.frame()], run.as_of)
+    return Scored(written, version, ranker.scored_by, stream.clock.seconds)
 
 
-def _champion_version(models: ModelRun) -> str:
+def champion_version(models: ModelRun) -> str:
+    """Version of the ranker that was chosen for the as-of. Raises NotReady where none was."""
     chosen = models.frame(CHAMPION.name, [c.RANKER_VERSION])[c.RANKER_VERSION].to_list()
     if not chosen:
         raise NotReady(f"no champion is chosen as of {as_of_key(models.as_of)}; materialize ranking/champion first")
     return chosen[0]
+
+
+def _schemas(platform: Platform, models: ModelRun) -> dict[str, pa.Schema]:
+    contracts = (platform.contract(CANDIDATES.name), RANKED)
+    schemas = {contract.name: arrow_schema(contract.columns) for contract in contracts}
+    return schemas | {model.name: models.arrow_schema(model.name) for model in pair_models(platform.models)}

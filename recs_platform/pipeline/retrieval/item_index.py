@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import polars as pl
+
 from recs_platform.lake.artifacts import artifact, is_sealed, write_artifact, write_manifest
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
@@ -36,6 +38,13 @@ def seal_index(run: AsOfRun) -> tuple[str, bool]:
         manifest = retrieval_manifest(run, ITEM_INDEX, version)
         write_manifest(folder, manifest.model_copy(update={"inputs": {EMBEDDINGS: version}}))
     return version, False
+
+
+def neighbours_as_of(run: AsOfRun) -> pl.DataFrame:
+    """The nearest items of each item, see `retrieval.item_neighbours`."""
+    settings, problem = run.platform.settings, history_problem(run)
+    fit = retrieval.RetrievalFit(problem, {}, run_config(run), settings.seed, settings.threads)
+    return retrieval.item_neighbours(fit)
 
 
 def open_fit(run: AsOfRun) -> retrieval.RetrievalFit:

@@ -5,6 +5,7 @@ from recs_platform.stages.features.feature_set import (
     feature_scopes,
     feature_set,
     feature_tables,
+    pair_models,
     ranking_rows_sql,
 )
 from recs_platform.stages.features.vectors import ItemVectors, VectorConfig, faulty_vectors, vectorize_items
@@ -17,6 +18,7 @@ __all__ = [
     "feature_scopes",
     "feature_set",
     "feature_tables",
+    "pair_models",
     "ranking_rows_sql",
     "vectorize_items",
 ]

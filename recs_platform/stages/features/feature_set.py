@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.features import Feature, FeatureSet
 from recs_platform.contracts.tables import CANDIDATES
 from recs_platform.warehouse.models import Model, Models
@@ -29,6 +30,25 @@ def feature_scopes(model: Model) -> dict[str, str]:
 def feature_tables(features: FeatureSet) -> tuple[str, ...]:
     """Tables that features are read from, each once, in the order they first appear."""
     return tuple(dict.fromkeys(feature.table for feature in features.features if feature.table))
+
+
+def pair_models(models: Models) -> tuple[Model, ...]:
+    """Stored feature models that read candidates, in dependency order: they are computed a block of users at a time.
+
+    Raises ContractError for one whose rows are not of single users: a block does not hold all that they sum up.
+    """
+    found = tuple(
+        model
+        for model in models.of(FEATURES_SCHEMA)
+        if model.materialized == "table" and CANDIDATES.name in models.upstreams(model.name)
+    )
+    for model in found:
+        if c.USER_ID not in model.grain:
+            raise ContractError(
+                f"{model.path}: the model reads {CANDIDATES.name}, so that it is computed a block of users at a time;"
+                f" its grain is {list(model.grain)} and must hold {c.USER_ID}"
+            )
+    return found
 
 
 def ranking_rows_sql(features: FeatureSet, models: Models) -> str:

@@ -1,33 +1,46 @@
 """Ranking: labelled rows, the ranker, its champion, scored candidates. Lists are made in `reranking`."""
 
+from recs_platform.stages.ranking.c_compiler import find_compiler, machine_key
 from recs_platform.stages.ranking.champion import LABELS_END, ChampionChoice, choose_champion
+from recs_platform.stages.ranking.compiled_forest import CompileReport, compile_forest, read_report
 from recs_platform.stages.ranking.ranker import (
+    COMPILED_FOREST,
     RANKER,
     Ranker,
     RankerConfig,
     explain_score,
     feature_importance,
+    feature_matrix,
     fusion_ranker,
     load_ranker,
     save_ranker,
     train_ranker,
 )
-from recs_platform.stages.ranking.scoring import rank_candidates
+from recs_platform.stages.ranking.scoring import best_of_users, rank_candidates, ranks_of_users
 from recs_platform.stages.ranking.training import label_rows, sample_rows
 
 __all__ = [
+    "COMPILED_FOREST",
     "LABELS_END",
     "RANKER",
     "ChampionChoice",
+    "CompileReport",
     "Ranker",
     "RankerConfig",
+    "best_of_users",
     "choose_champion",
+    "compile_forest",
     "explain_score",
     "feature_importance",
+    "feature_matrix",
+    "find_compiler",
     "fusion_ranker",
     "label_rows",
     "load_ranker",
+    "machine_key",
     "rank_candidates",
+    "ranks_of_users",
+    "read_report",
     "sample_rows",
     "save_ranker",
     "train_ranker",

@@ -6,7 +6,7 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,11 @@ def forest_contributions(text: str, matrix: NDArray[np.float32], *, threads: int
 def forest_gains(text: str) -> NDArray[np.float64]:
     """Total gain of the splits on each feature, in the order of the features it was trained on."""
     return np.asarray(_forest(text).feature_importance("gain"), dtype=np.float64)
+
+
+def forest_dump(text: str) -> dict[str, Any]:
+    """The forest as LightGBM's `dump_model()` tells it: `tree_info`, one a tree, in the order they are added."""
+    return _forest(text).dump_model()
 
 
 def _forest(text: str) -> "lightgbm.Booster":

@@ -16,6 +16,7 @@ from recs_platform.contracts.features import Feature, FeatureSet
 from recs_platform.contracts.manifests import Metrics
 from recs_platform.evaluation.metrics import user_metrics
 from recs_platform.stages.ranking.blending import blend_with_fusion
+from recs_platform.stages.ranking.compiled_forest import CompiledForest, load_compiled
 from recs_platform.stages.ranking.forest import (
     MAX_GROUP_ROWS,
     forest_contributions,
@@ -31,6 +32,8 @@ GAIN = "gain"
 GAIN_SHARE = "gain_share"
 CONTRIBUTION = "contribution"
 VALIDATION_METRIC = "ndcg@10"
+COMPILED_FOREST = "compiled forest"
+NOT_ASKED_FOR = "no compiled forest was asked for"
 
 _VALIDATION_K = 10
 _RANKER_FILE = "ranker.json"
@@ -60,13 +63,18 @@ class RankerConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Ranker:
-    """Scores rows: by a forest, or (`kind` fusion) by `fused_score` alone where there is too little to learn from."""
+    """Scores rows: by a forest, or (`kind` fusion) by `fused_score` alone where there is too little to learn from.
+
+    `compiled`: the forest as machine code, or why LightGBM scores; the scores are the same, so that it takes no part in
+    comparisons.
+    """
 
     kind: Literal["lightgbm", "fusion"]
     feature_set: FeatureSet
     booster_text: str = ""
     fusion_weight: float = 0.0
     metrics: Metrics = field(default_factory=dict[str, float])
+    compiled: CompiledForest | str = field(default=NOT_ASKED_FOR, compare=False, repr=False)
 
     @property
     def feature_set_names(self) -> tuple[str, ...]:
@@ -75,6 +83,13 @@ class Ranker:
     @property
     def feature_set_hash(self) -> str:
         return self.feature_set.hash
+
+    @property
+    def scored_by(self) -> str:
+        """What computes the scores, for whoever looks at a run."""
+        if self.kind == "fusion":
+            return c.FUSED_SCORE
+        return COMPILED_FOREST if isinstance(self.compiled, CompiledForest) else f"LightGBM: {self.compiled}"
 
     def score(self, rows: pl.DataFrame, threads: int) -> NDArray[np.float64]:
         """Score (n,) of each row in the order of `rows`; higher is better, comparable within a user only.
@@ -85,8 +100,26 @@ class Ranker:
         """
         if self.kind == "fusion":
             return rows[c.FUSED_SCORE].cast(pl.Float64).to_numpy()
-        scores = score_forest(self.booster_text, feature_matrix(rows, self.feature_set), threads=threads)
+        scores = self.forest_scores(feature_matrix(rows, self.feature_set), threads)
         return blend_with_fusion(rows, scores, self.fusion_weight) if self.fusion_weight > 0 else scores
+
+    def score_matrix(
+        self, matrix: NDArray[np.float32], users: NDArray[np.int32], fused: NDArray[np.float32], threads: int
+    ) -> NDArray[np.float64]:
+        """The same of rows as arrays: `matrix` as `feature_matrix`, the user and the fused score of each row."""
+        if self.kind == "fusion":
+            return fused.astype(np.float64)
+        scores = self.forest_scores(matrix, threads)
+        if not self.fusion_weight:
+            return scores
+        rows = pl.DataFrame({c.USER_ID: users, c.FUSED_SCORE: fused})
+        return blend_with_fusion(rows, scores, self.fusion_weight)
+
+    def forest_scores(self, matrix: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
+        """Raw scores (n,) of the forest alone."""
+        if isinstance(self.compiled, CompiledForest):
+            return self.compiled.score(matrix, threads)
+        return score_forest(self.booster_text, matrix, threads=threads)
 
 
 def train_ranker(
@@ -178,14 +211,21 @@ def save_ranker(folder: Path, ranker: Ranker) -> None:
         (folder / _FOREST_FILE).write_text(ranker.booster_text)
 
 
-def load_ranker(folder: Path) -> Ranker:
-    """Read what `save_ranker` wrote. Raises NotReady when the folder holds no ranker."""
+def load_ranker(folder: Path, compiled: Path | str = NOT_ASKED_FOR) -> Ranker:
+    """Read what `save_ranker` wrote. Raises NotReady when the folder holds no ranker.
+
+    `compiled`: the folder into which `compile_forest` may have compiled it, used if that is of this forest and this
+    machine; or why none is looked for.
+    """
     if not (folder / _RANKER_FILE).exists():
         raise NotReady(f"no ranker in {folder.name}; materialize `ranking` first")
     head = json.loads((folder / _RANKER_FILE).read_text())
     text = (folder / _FOREST_FILE).read_text() if head["kind"] == "lightgbm" else ""
     feature_set = FeatureSet(tuple(Feature(**feature) for feature in head["features"]))
-    return Ranker(head["kind"], feature_set, text, head["fusion_weight"], head["metrics"])
+    ranker = Ranker(head["kind"], feature_set, text, head["fusion_weight"], head["metrics"])
+    if isinstance(compiled, Path) and ranker.kind == "lightgbm":
+        return replace(ranker, compiled=load_compiled(compiled, text))
+    return replace(ranker, compiled=str(compiled))
 
 
 def _forest_parameters(config: RankerConfig) -> dict[str, float]:

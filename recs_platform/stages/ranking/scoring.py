@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
@@ -33,6 +35,28 @@ def rank_candidates(
             raise ContractError(f"user {split[0]!r} is in two batches of candidates; a batch must hold whole users")
         previous = users
         yield _rank_batch(batch, ranker, top_n, threads)
+
+
+def best_of_users(users: NDArray[np.int32], scores: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    """Positions of the `n` rows of each user with the greatest scores, by user and rank; ties go to the earlier row.
+
+    `users`: codes, ascending, a row each.
+
+    >>> best_of_users(np.array([3, 3, 3, 7], np.int32), np.array([0.1, 0.9, 0.1, 0.5]), 2)
+    array([1, 0, 3])
+    """
+    order = np.lexsort((-scores, users))
+    return order[ranks_of_users(users[order]) <= n]
+
+
+def ranks_of_users(users: NDArray[np.int32]) -> NDArray[np.int64]:
+    """How manieth row of its user each is, from 1; the rows of a user stand together.
+
+    >>> ranks_of_users(np.array([3, 3, 7], np.int32))
+    array([1, 2, 1])
+    """
+    begins = np.flatnonzero(np.diff(users, prepend=users[:1] - 1))
+    return np.arange(len(users)) - np.repeat(begins, np.diff(begins, append=len(users))) + 1
 
 
 def _rank_batch(batch: pl.DataFrame, ranker: Ranker, top_n: int, threads: int) -> pl.DataFrame:

@@ -2,10 +2,10 @@
 
 from recs_platform.contracts.tables import (
     BIAS,
-    CANDIDATES,
     DRIFT,
     LIST_METRICS,
     LISTS,
+    OFFER_COUNTS,
     OFFLINE_METRICS,
     RETRIEVAL,
     USER_METRICS,
@@ -45,7 +45,7 @@ REPORTS = (
         "Candidates and indexes: recall, overlap, coverage, size",
         RETRIEVAL,
         retrieval.run,
-        reads=(CANDIDATES.name, "retrieval.item_index", USER_METRICS.name, _SEGMENTS, _USERS, _ITEMS),
+        reads=(OFFER_COUNTS.name, "retrieval.item_index", USER_METRICS.name, _SEGMENTS, _USERS, _ITEMS),
     ),
 )
 

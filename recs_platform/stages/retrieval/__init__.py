@@ -1,9 +1,11 @@
 """Retrieval: from interactions as of an instant to a few hundred candidates a user. `stages.ranking` orders them."""
 
 from recs_platform.stages.retrieval.candidates import (
+    candidate_rows,
     candidates_contract,
     generate_candidates,
     item_neighbours,
+    merged_blocks,
     source_features,
 )
 from recs_platform.stages.retrieval.config import RetrievalConfig
@@ -28,6 +30,8 @@ from recs_platform.stages.retrieval.index import (
     load_report,
     save_index,
 )
+from recs_platform.stages.retrieval.merge import MergedLists
+from recs_platform.stages.retrieval.offer_counts import OfferCounts
 from recs_platform.stages.retrieval.problem import RetrievalProblem, encode
 from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform.stages.retrieval.vector_files import read_vectors
@@ -37,12 +41,15 @@ __all__ = [
     "Embeddings",
     "IndexReport",
     "ItemIndex",
+    "MergedLists",
+    "OfferCounts",
     "RetrievalConfig",
     "RetrievalFit",
     "RetrievalProblem",
     "VectorSpace",
     "audit_failures",
     "audited",
+    "candidate_rows",
     "candidates_contract",
     "encode",
     "fit_embeddings",
@@ -56,6 +63,7 @@ __all__ = [
     "load_embeddings",
     "load_index",
     "load_report",
+    "merged_blocks",
     "positions_of",
     "read_vectors",
     "refresh_vector_space",

@@ -12,7 +12,7 @@ from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.features import Feature
 from recs_platform.contracts.tables import CANDIDATES, Column, TableContract
 from recs_platform.stages.retrieval.fit import RetrievalFit
-from recs_platform.stages.retrieval.merge import MergeRule, candidates_frame, merge_lists
+from recs_platform.stages.retrieval.merge import MergedLists, MergeRule, candidates_frame, merge_lists
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.retrieve import retrieve_lists
 from recs_platform.stages.retrieval.sources import SOURCES
@@ -20,24 +20,39 @@ from recs_platform.stages.retrieval.sources.item_knn import ItemKnn, ItemKnnConf
 from recs_platform.stages.retrieval.top_n import best_of_matrix, unpack
 from recs_platform.stages.retrieval.user_policies import quotas_by_user, tiers_by_user
 
-DEFAULT_CHUNK_USERS = 8192
+BLOCK_USERS = 4096
+MERGE = "merge"
 
 
 def generate_candidates(
-    fit: RetrievalFit, *, targets: Sequence[str] | None = None, chunk_users: int = DEFAULT_CHUNK_USERS
+    fit: RetrievalFit, *, targets: Sequence[str] | None = None, block_users: int = BLOCK_USERS
 ) -> Iterator[pl.DataFrame]:
-    """Candidates in the columns of `candidates_contract` less as_of, one frame a chunk of users; at least one frame.
+    """Candidates in the columns of `candidates_contract` less as_of, one frame a block of users; at least one frame.
 
     `targets`: user ids, all users of the problem by default; repeated ones count once. Rows are sorted by user_id,
     fused_score descending, item_id, over all frames. Raises ContractError for users the problem does not hold.
     """
+    for merged in merged_blocks(fit, targets=targets, block_users=block_users):
+        yield candidate_rows(fit.problem, merged)
+
+
+def merged_blocks(
+    fit: RetrievalFit, *, targets: Sequence[str] | None = None, block_users: int = BLOCK_USERS
+) -> Iterator[MergedLists]:
+    """The same as codes: what is kept of all sources' lists, a block of users at a time."""
     codes = _target_codes(fit.problem, targets)
-    columns = [column.name for column in candidates_contract().columns if column.name != c.AS_OF]
     rule = merge_rule(fit)
-    for start in range(0, max(len(codes), 1), chunk_users):
-        lists = retrieve_lists(fit, codes[start : start + chunk_users], fit.config.candidates_per_source)
-        frame = candidates_frame(fit.problem, merge_lists(fit.problem, lists, rule))
-        yield _with_disabled(frame).select(columns)
+    for start in range(0, max(len(codes), 1), block_users):
+        lists = retrieve_lists(fit, codes[start : start + block_users], fit.config.candidates_per_source)
+        with fit.clock.measured(MERGE):
+            merged = merge_lists(fit.problem, lists, rule, threads=fit.threads)
+        yield merged
+
+
+def candidate_rows(problem: RetrievalProblem, merged: MergedLists) -> pl.DataFrame:
+    """Codes as rows in the columns of `candidates_contract` less as_of, in the same order."""
+    columns = [column.name for column in candidates_contract().columns if column.name != c.AS_OF]
+    return _with_disabled(candidates_frame(problem, merged)).select(columns)
 
 
 def merge_rule(fit: RetrievalFit) -> MergeRule:

@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from recs_platform.contracts.clock import Clock
 from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.embeddings import Embeddings, VectorSpace, check_ids, index_embeddings
@@ -21,8 +22,8 @@ Parts = dict[tuple[str, str], object]
 class RetrievalFit:
     """One problem with the vector spaces of its sources. Raises ContractError where their ids are not the problem's.
 
-    `by_region_group` gives views of it. They share spaces and indexes, and what sources prepare without a look at what
-    is eligible.
+    `by_region_group` gives views of it. They share spaces and indexes, the clock of what each source took, and what
+    sources prepare without a look at what is eligible.
     """
 
     problem: RetrievalProblem
@@ -30,6 +31,7 @@ class RetrievalFit:
     config: RetrievalConfig = field(default_factory=RetrievalConfig)
     seed: int = 0
     threads: int = 1
+    clock: Clock = field(default_factory=Clock, repr=False)
     _shared: Parts = field(default_factory=Parts, repr=False)
     _own: Parts = field(default_factory=Parts, repr=False)
     _views: dict[int, "RetrievalFit"] = field(default_factory=dict[int, "RetrievalFit"], repr=False)

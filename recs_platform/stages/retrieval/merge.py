@@ -43,42 +43,92 @@ class MergedLists:
     shares: NDArray[np.float32]
     fused: NDArray[np.float32]
 
-    def take(self, kept: NDArray[np.bool_]) -> "MergedLists":
-        """The entries that `kept` flags."""
+    def take(self, kept: NDArray[np.bool_] | NDArray[np.int64]) -> "MergedLists":
+        """The entries that `kept` flags, or those at its positions."""
         return MergedLists(
             self.names,
             self.users[kept],
             self.items[kept],
-            self.ranks[:, kept],
-            self.shares[:, kept],
+            self.ranks.T[kept].T,
+            self.shares.T[kept].T,
             self.fused[kept],
         )
 
 
-def merge_lists(problem: RetrievalProblem, lists: Mapping[str, SourceLists], rule: MergeRule) -> MergedLists:
+def merge_lists(
+    problem: RetrievalProblem, lists: Mapping[str, SourceLists], rule: MergeRule, *, threads: int = 1
+) -> MergedLists:
     """Fused score = sum over sources of weight * score / root mean square of the user's scores in that source's list.
 
     Scores are divided because sources count in units of their own; by each user's, because an active user's products
-    are greater. Summed in the order of `lists`, so that the same lists give the same bytes. What `rule.tiers` put first
-    is then `lifted`.
+    are greater. Summed in the order of `lists`, so that the same lists give the same bytes. Where `rule.tiers` put
+    something first, it then gains, for each higher tier of the same user, the greatest score in that and 1. Of the
+    order that results, what is within a quota is kept, and of the rest the best that fill up to `keep`.
     """
-    pairs = distinct_pairs(problem, lists)
-    ranks = np.zeros((len(lists), len(pairs)), dtype=np.int32)
-    shares = np.zeros((len(lists), len(pairs)), dtype=np.float32)
-    fused = np.zeros(len(pairs), dtype=np.float32)
-    tiers = np.full(len(pairs), np.iinfo(np.int8).max, dtype=np.int8)
-    for row, (name, given) in enumerate(lists.items()):
-        positions = np.searchsorted(pairs, pair_keys(problem, given))
-        ranks[row, positions], shares[row, positions] = _ranks_and_shares(given)
-        fused[positions] += np.float32(rule.weights.get(name, 1.0)) * normalized(given)
-        of_source = rule.tiers[name][given.users] if name in rule.tiers else np.int8(0)
-        tiers[positions] = np.minimum(tiers[positions], of_source)
-    n_items = max(problem.n_items, 1)
-    users, items = (pairs // n_items).astype(np.int32), (pairs % n_items).astype(np.int32)
-    fused = lifted(users, tiers, fused)
-    order = np.lexsort((items, -fused, users))
-    merged = MergedLists(tuple(lists), users[order], items[order], ranks[:, order], shares[:, order], fused[order])
-    return merged if rule.keep is None else merged.take(_kept(merged, rule.keep, rule.quotas))
+    from recs_platform.contracts.compiled_loops import by_rows
+    from recs_platform.stages.retrieval.kernels import merge_rows
+
+    targets = _targets(lists)
+    starts, items, scores = _stacked(lists, targets)
+    room = (starts[:, 1:] - starts[:, :-1]).sum(axis=0)
+    quotas = np.full((len(lists), len(targets)), -1, dtype=np.int32)
+    tiers = np.zeros((len(lists), len(targets)), dtype=np.int64)
+    for row, name in enumerate(lists):
+        if name in rule.quotas:
+            quotas[row] = rule.quotas[name][targets]
+        if name in rule.tiers:
+            tiers[row] = rule.tiers[name][targets]
+    if rule.keep is not None:
+        room = np.minimum(room, np.maximum(rule.keep, np.maximum(quotas, 0).sum(axis=0)))
+    begins = np.cumsum(room) - room
+    merged = _empty(tuple(lists), int(room.sum()))
+    counts = np.zeros(len(targets), dtype=np.int64)
+    weights = np.array([rule.weights.get(name, 1.0) for name in lists], dtype=np.float32)
+    keep = -1 if rule.keep is None else rule.keep
+    given = (starts, items, scores, weights, tiers, int(tiers.max(initial=0)) + 1, quotas, keep, problem.n_items)
+
+    def work(first: int, last: int) -> None:
+        written = (merged.items, merged.ranks.T, merged.shares.T, merged.fused)
+        merge_rows(first, last, *given, begins, counts, *written)
+
+    by_rows(len(targets), threads, work)
+    merged.users[:] = np.repeat(targets, room)
+    if (counts == room).all():
+        return merged
+    return merged.take(np.arange(len(merged.users)) - np.repeat(begins, room) < np.repeat(counts, room))
+
+
+def _targets(lists: Mapping[str, SourceLists]) -> NDArray[np.int32]:
+    """Users who are offered anything, ascending."""
+    users = [given.users[np.diff(given.users, prepend=-1) > 0] for given in lists.values()]
+    return np.unique(np.concatenate([np.empty(0, np.int32), *users]))
+
+
+def _stacked(
+    lists: Mapping[str, SourceLists], targets: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """All lists in a row: where that of a source and target begins, (n_sources, n_targets + 1), items and scores."""
+    starts = np.zeros((len(lists), len(targets) + 1), dtype=np.int64)
+    begun = 0
+    for row, given in enumerate(lists.values()):
+        starts[row, :-1] = begun + np.searchsorted(given.users, targets)
+        begun += len(given.users)
+        starts[row, -1] = begun
+    items = np.concatenate([np.empty(0, np.int32), *(given.items for given in lists.values())])
+    scores = np.concatenate([np.empty(0, np.float32), *(given.scores for given in lists.values())])
+    return starts, items, scores
+
+
+def _empty(names: tuple[str, ...], n: int) -> MergedLists:
+    """Room for `n` entries; what sources say of one entry stands together in memory."""
+    return MergedLists(
+        names,
+        users=np.empty(n, dtype=np.int32),
+        items=np.empty(n, dtype=np.int32),
+        ranks=np.empty((n, len(names)), dtype=np.int32).T,
+        shares=np.empty((n, len(names)), dtype=np.float32).T,
+        fused=np.empty(n, dtype=np.float32),
+    )
 
 
 def best_merged(
@@ -106,20 +156,6 @@ def normalized(lists: SourceLists) -> NDArray[np.float32]:
     sums = np.bincount(lists.users, weights=squares)
     counts = np.bincount(lists.users)
     return (lists.scores / np.sqrt(sums / np.maximum(counts, 1))[lists.users]).astype(np.float32)
-
-
-def lifted(users: NDArray[np.int32], tiers: NDArray[np.int8], fused: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores plus, for each higher tier of the same user, the greatest score in it and 1, float32 (n,).
-
-    What is in a lower tier then has the greater score; a user's highest tier keeps its scores. `users` ascend.
-    """
-    if not tiers.any():
-        return fused
-    rows = np.cumsum(np.diff(users, prepend=users[:1]) > 0)
-    tops = np.zeros((rows[-1] + 1, int(tiers.max()) + 1), dtype=np.float32)
-    np.maximum.at(tops, (rows, tiers), fused + 1)
-    above = np.cumsum(tops[:, ::-1], axis=1, dtype=np.float32)[:, ::-1] - tops
-    return (fused + above[rows, tiers]).astype(np.float32)
 
 
 def distinct_pairs(problem: RetrievalProblem, lists: Mapping[str, SourceLists]) -> NDArray[np.int64]:
@@ -152,25 +188,6 @@ def candidates_frame(problem: RetrievalProblem, merged: MergedLists) -> pl.DataF
             **wide,
         }
     )
-
-
-def _ranks_and_shares(lists: SourceLists) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    first = np.searchsorted(lists.users, lists.users)
-    return (np.arange(len(first)) - first + 1).astype(np.int32), lists.scores / lists.scores[first]
-
-
-def _kept(merged: MergedLists, keep: int, quotas: Mapping[str, NDArray[np.int32]]) -> NDArray[np.bool_]:
-    """Flags: within a quota, or among the user's best that fill up to `keep`."""
-    kept = np.zeros(len(merged.users), dtype=np.bool_)
-    for row, name in enumerate(merged.names):
-        if name in quotas:
-            kept |= (merged.ranks[row] > 0) & (merged.ranks[row] <= quotas[name][merged.users])
-    left = keep - np.bincount(merged.users[kept], minlength=int(merged.users.max(initial=0)) + 1)
-    free = np.flatnonzero(~kept)
-    users = merged.users[free]
-    rank = np.arange(len(free)) - np.searchsorted(users, users)
-    kept[free[rank < left[users]]] = True
-    return kept
 
 
 def _source_lists(names: tuple[str, ...], offered: NDArray[np.bool_]) -> pl.Series:

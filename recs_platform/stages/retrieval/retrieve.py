@@ -61,5 +61,8 @@ def _retrieved(
 ) -> dict[str, SourceLists]:
     if not len(targets):  # spares what sources fit when first asked
         return {source.name: _NO_LISTS for source in sources}
-    lists = {source.name: source.retrieve(fit, targets, n) for source in sources}
+    lists: dict[str, SourceLists] = {}
+    for source in sources:
+        with fit.clock.measured(source.name):
+            lists[source.name] = source.retrieve(fit, targets, n)
     return leave_out(fit.problem, fit.config, lists)

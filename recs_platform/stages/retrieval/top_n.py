@@ -66,12 +66,56 @@ def best_of_matrix(scores: SparseRows, n: int) -> Keys:
     return keys
 
 
-def excluded_mask(problem: RetrievalProblem, targets: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Flags (n_targets, n_items): what each target must not be offered, items that are not eligible included."""
-    excluded = problem.excluded.take(targets)
-    mask = np.broadcast_to(~problem.eligible, (len(targets), problem.n_items)).copy()
-    mask[excluded.rows, excluded.columns] = True
-    return mask
+def best_of_product(
+    left: SparseRows,
+    right: SparseRows,
+    n: int,
+    *,
+    excluded: SparseRows | None = None,
+    allowed: NDArray[np.bool_] | None = None,
+    threads: int = 1,
+) -> Keys:
+    """The `n` greatest values above 0 of each row of a product, less the row's `excluded` and what is not `allowed`.
+
+    `allowed`: flags by column. The product is never held: each row is summed, in the order of its stored values, and
+    cut before the next.
+    """
+    from recs_platform.contracts.compiled_loops import by_rows
+    from recs_platform.stages.retrieval.kernels import best_of_product as best_of_rows_of_product
+
+    keys = np.zeros((left.n_rows, n), dtype=np.int64)
+    barred = _nothing(left.n_rows) if excluded is None else excluded
+    flags = np.ones(right.n_columns, dtype=np.bool_) if allowed is None else allowed
+
+    def work(first: int, last: int) -> None:
+        matrices = (left.starts, left.columns, left.values, right.starts, right.columns, right.values)
+        best_of_rows_of_product(first, last, *matrices, flags, barred.starts, barred.columns, keys)
+
+    if n:
+        by_rows(left.n_rows, threads, work)
+    return keys
+
+
+def first_allowed(orders: Keys, order_of: NDArray[np.int64], excluded: SparseRows, n: int, *, threads: int = 1) -> Keys:
+    """The first `n` of each row's order that are not the row's `excluded`.
+
+    `orders`: keys (n_orders, width), each row descending; `order_of`: the order of each row, -1 for none.
+    """
+    from recs_platform.contracts.compiled_loops import by_rows
+    from recs_platform.stages.retrieval.kernels import first_allowed as first_allowed_of_rows
+
+    keys = np.zeros((len(order_of), n), dtype=np.int64)
+
+    def work(first: int, last: int) -> None:
+        given = (orders, order_of, excluded.starts, excluded.columns, excluded.n_columns)
+        first_allowed_of_rows(first, last, *given, keys)
+
+    by_rows(len(order_of), threads, work)
+    return keys
+
+
+def _nothing(n_rows: int) -> SparseRows:
+    return SparseRows(np.zeros(n_rows + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32), 0)
 
 
 def is_excluded(problem: RetrievalProblem, targets: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.bool_]:

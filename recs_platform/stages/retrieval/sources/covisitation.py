@@ -58,7 +58,7 @@ class Covisitation:
         """See Source. Users without a positive get no entry."""
         similarity = fit.prepared(self, lambda: fit_covisitation(fit.problem, self.config))
         history = latest_items(fit.problem, targets, self.config.history, self.config.decay)
-        return retrieve_through(fit.problem, similarity, history, targets, n)
+        return retrieve_through(fit, similarity, history, targets, n)
 
 
 def fit_covisitation(problem: RetrievalProblem, config: CovisitationConfig) -> SparseRows:

@@ -16,7 +16,7 @@ from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists, lists_of
 from recs_platform.stages.retrieval.sources.group_shares import GroupShares, best_of_groups
 from recs_platform.stages.retrieval.sources.trending import faded_positives
-from recs_platform.stages.retrieval.top_n import best, blocks_by_width, excluded_mask, pack, unpack
+from recs_platform.stages.retrieval.top_n import blocks_by_width, first_allowed, pack, unpack
 
 Weight = Annotated[float, Field(ge=0, le=100, description="of the user's group in this; 0 = not looked at")]
 
@@ -68,17 +68,15 @@ class GroupPopularity:
         problem = fit.problem
         groups = fit.prepared(self, lambda: fit_group_shares(problem, self.config))
         combinations = groups.combination_of[targets]
-        # Neighbours share their lists: each is then made in one block, or two.
-        order = np.argsort(combinations, kind="stable")
-        known = order[groups.combinations[combinations[order]].any(axis=1)]
+        known = np.flatnonzero(groups.combinations[combinations].any(axis=1))
         keys = np.zeros((len(targets), n), dtype=np.int64)
         for positions, width in blocks_by_width(problem, targets[known], n):
             block = known[positions]
-            shared, rows = np.unique(combinations[block], return_inverse=True)
-            offered = best_of_groups(groups, groups.combinations[shared], width)[rows]
-            excluded = excluded_mask(problem, targets[block])
-            items, _ = unpack(offered)
-            keys[block] = best(np.where(np.take_along_axis(excluded, items, axis=1), 0, offered), n)
+            # Neighbours share their orders.
+            shared, order_of = np.unique(combinations[block], return_inverse=True)
+            orders = best_of_groups(groups, groups.combinations[shared], width)
+            excluded = problem.excluded.take(targets[block])
+            keys[block] = first_allowed(orders, order_of, excluded, n, threads=fit.threads)
         return lists_of(targets, keys)
 
 

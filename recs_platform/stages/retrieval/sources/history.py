@@ -10,12 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recs_platform.stages.retrieval.problem import RetrievalProblem
-from recs_platform.stages.retrieval.sources.base import SourceLists, lists_of
-from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, product
-from recs_platform.stages.retrieval.top_n import best_of_matrix, best_of_rows, blocks_by_cost, excluded_mask, unpack
-
-# Multiplications in one block: 8 million keep its product below about 200 MB.
-_BLOCK_COST = 8_000_000
+from recs_platform.stages.retrieval.sources.base import Fitted, SourceLists, lists_of
+from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
+from recs_platform.stages.retrieval.top_n import best_of_matrix, best_of_product, unpack
 
 
 def latest_items(problem: RetrievalProblem, targets: NDArray[np.int32], length: int, decay: float) -> SparseRows:
@@ -27,16 +24,13 @@ def latest_items(problem: RetrievalProblem, targets: NDArray[np.int32], length: 
 
 
 def retrieve_through(
-    problem: RetrievalProblem, item_to_item: SparseRows, history: SparseRows, targets: NDArray[np.int32], n: int
+    fit: Fitted, item_to_item: SparseRows, history: SparseRows, targets: NDArray[np.int32], n: int
 ) -> SourceLists:
     """The `n` best items of each target by history by item_to_item (items by items); `history` as `latest_items`."""
-    keys = np.zeros((len(targets), n), dtype=np.int64)
-    cumulated = np.concatenate([[0], np.cumsum(item_to_item.lengths[history.columns])])
-    costs = cumulated[history.starts[1:]] - cumulated[history.starts[:-1]]
-    for positions in blocks_by_cost(costs, problem.n_items, _BLOCK_COST):
-        scores = product(history.take(positions), item_to_item)
-        excluded = excluded_mask(problem, targets[positions])
-        keys[positions] = best_of_rows(scores, ~excluded[scores.rows, scores.columns], n)
+    excluded = fit.problem.excluded.take(targets)
+    keys = best_of_product(
+        history, item_to_item, n, excluded=excluded, allowed=fit.problem.eligible, threads=fit.threads
+    )
     return lists_of(targets, keys)
 
 

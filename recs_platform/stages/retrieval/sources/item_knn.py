@@ -60,7 +60,7 @@ class ItemKnn:
     def retrieve(self, fit: Fitted, targets: NDArray[np.int32], n: int) -> SourceLists:
         """See Source. Users without a positive get no entry."""
         history = latest_items(fit.problem, targets, self.config.history, self.config.decay)
-        return retrieve_through(fit.problem, self.similarity(fit), history, targets, n)
+        return retrieve_through(fit, self.similarity(fit), history, targets, n)
 
     def similarity(self, fit: Fitted) -> SparseRows:
         """Items by items, at most `neighbours` a row, itself left out."""

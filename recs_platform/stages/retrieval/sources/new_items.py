@@ -14,7 +14,7 @@ from recs_platform.contracts.time import DAY_MICROSECONDS
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists, lists_of
 from recs_platform.stages.retrieval.sources.group_popularity import codes_of
-from recs_platform.stages.retrieval.top_n import best, blocks_by_width, excluded_mask, pack, unpack
+from recs_platform.stages.retrieval.top_n import best, blocks_by_width, pack, unpack
 
 # Cells of a users by items block: its scores and keys take 48 MB.
 _BLOCK_CELLS = 4_000_000
@@ -65,9 +65,20 @@ class NewItems:
             scores = np.tile(newest.freshness[:width], (len(positions), 1))
             pool = slice(0, min(self.config.pool, len(items)))
             scores[:, pool] *= _gains(fit.problem, newest, targets[positions], items[pool])
-            excluded = excluded_mask(fit.problem, targets[positions])[:, items]
-            keys[positions] = best(np.where(excluded, 0, pack(scores, items)), n)
+            _erase_excluded(fit.problem, targets[positions], items, scores)
+            keys[positions] = best(pack(scores, items), n)
         return lists_of(targets, keys)
+
+
+def _erase_excluded(
+    problem: RetrievalProblem, targets: NDArray[np.int32], items: NDArray[np.int32], scores: NDArray[np.float32]
+) -> None:
+    """Set to 0 the scores (n_targets, len(items)) of what must not be offered to a target."""
+    position_of = np.full(problem.n_items, -1, dtype=np.int64)
+    position_of[items] = np.arange(len(items))
+    excluded = problem.excluded.take(targets)
+    positions = position_of[excluded.columns]
+    scores[excluded.rows[positions >= 0], positions[positions >= 0]] = 0
 
 
 def fit_newest(problem: RetrievalProblem, config: NewItemsConfig) -> Newest:

@@ -54,7 +54,7 @@ class NGrams:
         """See Source. Users whose latest items nobody went on from get no entry."""
         model = fit.prepared(self, lambda: fit_ngrams(fit.problem, self.config))
         contexts = latest_contexts(model, targets, self.config)
-        return retrieve_through(fit.problem, model.rules, contexts, targets, n)
+        return retrieve_through(fit, model.rules, contexts, targets, n)
 
 
 def fit_ngrams(problem: RetrievalProblem, config: NGramsConfig) -> NGramModel:

@@ -75,7 +75,7 @@ class Profiles:
         """
         attributes = fit.prepared(self, lambda: fit_attributes(fit.problem, self.config))
         shares = user_shares(fit.problem, attributes, targets, self.config)
-        return retrieve_through(fit.problem, attributes.offers, shares, targets, n)
+        return retrieve_through(fit, attributes.offers, shares, targets, n)
 
 
 def fit_attributes(problem: RetrievalProblem, config: ProfilesConfig) -> Attributes:

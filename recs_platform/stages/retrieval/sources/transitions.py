@@ -47,7 +47,7 @@ class Transitions:
         """See Source. Users without a positive get no entry."""
         rules = fit.prepared(self, lambda: fit_transitions(fit.problem, self.config))
         history = latest_items(fit.problem, targets, self.config.history, self.config.decay)
-        return retrieve_through(fit.problem, rules, history, targets, n)
+        return retrieve_through(fit, rules, history, targets, n)
 
 
 def fit_transitions(problem: RetrievalProblem, config: TransitionsConfig) -> SparseRows:

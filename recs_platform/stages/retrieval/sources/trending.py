@@ -35,7 +35,7 @@ class Trending:
         Items liked last some 150 half-lives before the youngest positive score 0 in float32, and are not offered.
         """
         scores = fit.prepared(self, lambda: trending_scores(fit.problem, self.config))
-        return retrieve_global(fit.problem, scores, targets, n)
+        return retrieve_global(fit, scores, targets, n)
 
 
 def trending_scores(problem: RetrievalProblem, config: TrendingConfig) -> NDArray[np.float32]:

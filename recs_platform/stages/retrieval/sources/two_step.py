@@ -39,7 +39,7 @@ class TwoStep:
         """See Source. Users without a positive get no entry."""
         walk = fit.prepared(self, lambda: fit_walk(fit.problem, self.config))
         history = latest_items(fit.problem, targets, self.config.history, self.config.decay)
-        return retrieve_through(fit.problem, walk, history, targets, n)
+        return retrieve_through(fit, walk, history, targets, n)
 
 
 def fit_walk(problem: RetrievalProblem, config: TwoStepConfig) -> SparseRows:

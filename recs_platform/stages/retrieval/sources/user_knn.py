@@ -10,11 +10,8 @@ from pydantic import Field
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
 from recs_platform.stages.retrieval.sources.history import retrieve_through
-from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, product
-from recs_platform.stages.retrieval.top_n import best_of_rows, blocks_by_cost, unpack
-
-# Multiplications in one block: 1 million keep its product near the processor, a fifth faster than 8 million.
-_BLOCK_COST = 1_000_000
+from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
+from recs_platform.stages.retrieval.top_n import best_of_product, unpack
 
 
 class UserKnnConfig(SourceConfig):
@@ -65,8 +62,8 @@ class UserKnn:
     def retrieve(self, fit: Fitted, targets: NDArray[np.int32], n: int) -> SourceLists:
         """See Source. Users who share no positive with anybody get no entry."""
         everybody = fit.prepared(self, lambda: fit_neighbourhood(fit.problem, self.config))
-        neighbours = nearest_users(everybody, targets, self.config)
-        return retrieve_through(fit.problem, everybody.offers, neighbours, targets, n)
+        neighbours = nearest_users(everybody, targets, self.config, threads=fit.threads)
+        return retrieve_through(fit, everybody.offers, neighbours, targets, n)
 
 
 def fit_neighbourhood(problem: RetrievalProblem, config: UserKnnConfig) -> Neighbourhood:
@@ -92,26 +89,20 @@ def fit_neighbourhood(problem: RetrievalProblem, config: UserKnnConfig) -> Neigh
     )
 
 
-def nearest_users(everybody: Neighbourhood, targets: NDArray[np.int32], config: UserKnnConfig) -> SparseRows:
+def nearest_users(
+    everybody: Neighbourhood, targets: NDArray[np.int32], config: UserKnnConfig, *, threads: int = 1
+) -> SparseRows:
     """Targets by users: similarity ** power of the `neighbours` most similar users of each, the target left out.
 
     Those most similar come first in a row; ties go to the lower code.
     """
     queries, audiences = everybody.queries.take(targets), everybody.audiences
-    keys = np.zeros((len(targets), config.neighbours), dtype=np.int64)
-    for positions in blocks_by_cost(_costs(queries, audiences), audiences.n_columns, _BLOCK_COST):
-        similar = product(queries.take(positions), audiences)
-        others = similar.columns != targets[positions][similar.rows]
-        keys[positions] = best_of_rows(similar, others, config.neighbours)
+    rows = np.arange(len(targets))
+    themselves = from_sorted_pairs(rows, targets, np.ones(len(rows), np.float32), (len(rows), audiences.n_columns))
+    keys = best_of_product(queries, audiences, config.neighbours, excluded=themselves, threads=threads)
     users, similarity = unpack(keys[keys > 0])
     shape = (len(targets), audiences.n_columns)
     return from_sorted_pairs(np.nonzero(keys > 0)[0], users, similarity**config.power, shape)
-
-
-def _costs(left: SparseRows, right: SparseRows) -> NDArray[np.int64]:
-    """Multiplications that each row of a product takes (n_rows,)."""
-    cumulated = np.concatenate([[0], np.cumsum(right.lengths[left.columns])])
-    return cumulated[left.starts[1:]] - cumulated[left.starts[:-1]]
 
 
 def _audiences(problem: RetrievalProblem, vectors: SparseRows, times: NDArray[np.int64], audience: int) -> SparseRows:

@@ -9,17 +9,13 @@ from pydantic import Field
 
 from recs_platform.contracts.time import DAY_MICROSECONDS
 from recs_platform.stages.retrieval.problem import RetrievalProblem
-from recs_platform.stages.retrieval.sessions import Sessions, last_steps, spans, split_sessions
+from recs_platform.stages.retrieval.sessions import Sessions, last_steps, split_sessions
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists, lists_of
-from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, product
-from recs_platform.stages.retrieval.top_n import best_of_rows, blocks_by_cost, excluded_mask, unpack
+from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
+from recs_platform.stages.retrieval.top_n import Keys, best_of_product
 
 # Beyond so many half-lives a session fades no further: a score must stay above 0.
 _HALF_LIVES_MAX = 40
-# Stored values in one block: 4 million keep its products below about 200 MB.
-_BLOCK_COST = 4_000_000
-# Steps after an item that the target has not met; greater than any history.
-_NOWHERE = np.int16(np.iinfo(np.int16).max)
 
 
 class VSKnnConfig(SourceConfig):
@@ -48,29 +44,16 @@ class VSKnnConfig(SourceConfig):
 class SessionMemory:
     """`trails`: see `last_steps`. `past`: its rows of at least two items, the newest session first.
 
-    `users`: int32, `fading`: float32 (0, 1], of the rows of `past`. `index`: items by rows of `past`, the newest
-    `sample` of each item, worth the item's idf.
+    `fading`: float32 (0, 1], of the rows of `past`. `own`: users by rows of `past`, those that are theirs. `index`:
+    items by rows of `past`, the newest `sample` of each item, worth the item's idf.
     """
 
     sessions: Sessions
     trails: SparseRows
     past: SparseRows
-    users: NDArray[np.int32]
     fading: NDArray[np.float32]
+    own: SparseRows
     index: SparseRows
-
-
-@dataclass(frozen=True, eq=False)
-class Neighbours:
-    """One entry a target and past session: `rows` of the targets and `sessions`, both int64; `weights` float32.
-
-    `positions`: int64, where in the session the item is that the target met last. Sorted by row.
-    """
-
-    rows: NDArray[np.int64]
-    sessions: NDArray[np.int64]
-    positions: NDArray[np.int64]
-    weights: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -88,13 +71,8 @@ class VSKnn:
         """See Source. Users without a positive get no entry, nor does one whose items nobody else went on from."""
         memory = fit.prepared(self, lambda: remember_sessions(fit.problem, self.config))
         current = current_sessions(memory, targets, self.config)
-        keys = np.zeros((len(targets), n), dtype=np.int64)
-        for positions in blocks_by_cost(_costs(memory, current, self.config), fit.problem.n_items, _BLOCK_COST):
-            neighbours = find_neighbours(memory, current.take(positions), targets[positions], self.config)
-            scores = _continuations(memory, neighbours, len(positions), self.config)
-            excluded = excluded_mask(fit.problem, targets[positions])
-            keys[positions] = best_of_rows(scores, ~excluded[scores.rows, scores.columns], n)
-        return lists_of(targets, keys)
+        neighbours = similar_sessions(memory, current, targets, self.config, threads=fit.threads)
+        return lists_of(targets, best_continuations(fit, memory, current, neighbours, targets, n, self.config))
 
 
 def remember_sessions(problem: RetrievalProblem, config: VSKnnConfig) -> SessionMemory:
@@ -107,7 +85,8 @@ def remember_sessions(problem: RetrievalProblem, config: VSKnnConfig) -> Session
     age_days = (sessions.ended_us.max(initial=0) - sessions.ended_us[newest]) / DAY_MICROSECONDS
     half_lives = np.zeros(len(newest)) if config.half_life_days is None else age_days / config.half_life_days
     fading = np.exp2(-np.minimum(half_lives, _HALF_LIVES_MAX)).astype(np.float32)
-    return SessionMemory(sessions, trails, past, sessions.users[newest], fading, _index(past, config))
+    own = _own(sessions.users[newest], problem.n_users)
+    return SessionMemory(sessions, trails, past, fading, own, _index(past, config))
 
 
 def current_sessions(memory: SessionMemory, targets: NDArray[np.int32], config: VSKnnConfig) -> SparseRows:
@@ -118,20 +97,51 @@ def current_sessions(memory: SessionMemory, targets: NDArray[np.int32], config: 
     return from_sorted_pairs(latest.rows[kept], latest.columns[kept], latest.values[kept], shape)
 
 
-def find_neighbours(
-    memory: SessionMemory, current: SparseRows, targets: NDArray[np.int32], config: VSKnnConfig
-) -> Neighbours:
-    """The `sessions` most similar past sessions of others, ties by the newer one; `current` as `current_sessions`."""
+def similar_sessions(
+    memory: SessionMemory, current: SparseRows, targets: NDArray[np.int32], config: VSKnnConfig, *, threads: int = 1
+) -> Keys:
+    """Similarity and row of `past`: the `sessions` most similar past sessions of others, ties by the newer one.
+
+    `current` as `current_sessions`. Keys (n_targets, sessions), see `top_n.pack`.
+    """
     weights = np.power(config.decay, current.values.astype(np.float64)).astype(np.float32)
     weighted = SparseRows(current.starts, current.columns, weights, current.n_columns)
-    similar = product(weighted, memory.index)
-    keys = best_of_rows(similar, memory.users[similar.columns] != targets[similar.rows], config.sessions)
-    rows, _ = np.nonzero(keys)
-    sessions, similarity = unpack(keys[keys > 0])
-    positions, steps_after = _last_shared(memory.past.take(sessions), current, rows)
-    met = np.power(config.decay, steps_after.astype(np.float64))
-    weights = (similarity * met * memory.fading[sessions]).astype(np.float32)
-    return Neighbours(rows, sessions.astype(np.int64), positions, weights)
+    own = memory.own.take(targets)
+    return best_of_product(weighted, memory.index, config.sessions, excluded=own, threads=threads)
+
+
+def best_continuations(
+    fit: Fitted,
+    memory: SessionMemory,
+    current: SparseRows,
+    neighbours: Keys,
+    targets: NDArray[np.int32],
+    n: int,
+    config: VSKnnConfig,
+) -> Keys:
+    """The `n` best of what stands within `reach` of the last shared item in each neighbour, summed over neighbours."""
+    from recs_platform.contracts.compiled_loops import by_rows
+    from recs_platform.stages.retrieval.kernels import best_continuations as best_of_rows
+
+    keys = np.zeros((len(targets), n), dtype=np.int64)
+    decays = np.power(config.decay, np.arange(config.history, dtype=np.float64))
+    worths, excluded = _worth_by_distance(config), fit.problem.excluded.take(targets)
+
+    def work(first: int, last: int) -> None:
+        met = (current.starts, current.columns, current.values)
+        sessions = (memory.past.starts, memory.past.columns, neighbours, memory.fading)
+        barred = (fit.problem.eligible, excluded.starts, excluded.columns)
+        best_of_rows(first, last, *met, *sessions, decays, worths, *barred, keys)
+
+    if n:
+        by_rows(len(targets), fit.threads, work)
+    return keys
+
+
+def _own(users: NDArray[np.int32], n_users: int) -> SparseRows:
+    order = np.argsort(users, kind="stable")
+    ones = np.ones(len(order), dtype=np.float32)
+    return from_sorted_pairs(users[order], order.astype(np.int32), ones, (n_users, len(order)))
 
 
 def _index(past: SparseRows, config: VSKnnConfig) -> SparseRows:
@@ -144,45 +154,6 @@ def _index(past: SparseRows, config: VSKnnConfig) -> SparseRows:
     return from_sorted_pairs(
         items[kept], rows[order][kept].astype(np.int32), worth[items[kept]].astype(np.float32), shape
     )
-
-
-def _costs(memory: SessionMemory, current: SparseRows, config: VSKnnConfig) -> NDArray[np.int64]:
-    """Values compared for each target, or at most read from its neighbours if those are more."""
-    cumulated = np.concatenate([[0], np.cumsum(memory.index.lengths[current.columns])])
-    compared = cumulated[current.starts[1:]] - cumulated[current.starts[:-1]]
-    return np.maximum(compared, config.sessions * int(memory.past.lengths.max(initial=0)))
-
-
-def _last_shared(
-    sessions: SparseRows, current: SparseRows, rows: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Position in each session of the item that its target (`rows` of `current`) met last, and the steps after it."""
-    met = np.full((current.n_rows, current.n_columns), _NOWHERE)
-    met[current.rows, current.columns] = current.values
-    found = met.ravel()[np.repeat(rows * current.n_columns, sessions.lengths) + sessions.columns]
-    # Every session has two items at least: no segment is empty.
-    steps_after = np.minimum.reduceat(found, sessions.starts[:-1]) if len(rows) else found
-    where = np.flatnonzero(found == np.repeat(steps_after, sessions.lengths))
-    return where - sessions.starts[:-1], steps_after.astype(np.int64)
-
-
-def _continuations(memory: SessionMemory, neighbours: Neighbours, n_rows: int, config: VSKnnConfig) -> SparseRows:
-    """Targets by items: what stands within `reach` of the shared item in each neighbour, summed."""
-    starts = memory.past.starts[neighbours.sessions]
-    before = np.minimum(neighbours.positions, config.reach)
-    after = np.minimum(memory.past.lengths[neighbours.sessions] - 1 - neighbours.positions, config.reach)
-    lengths = before + after + 1
-    steps = spans(starts + neighbours.positions - before, lengths)
-    distances = steps - np.repeat(starts + neighbours.positions, lengths)
-    around = SparseRows(
-        np.concatenate([[0], np.cumsum(lengths)]),
-        memory.past.columns[steps],
-        _worth_by_distance(config)[distances + config.reach],
-        memory.past.n_columns,
-    )
-    pairs = np.arange(len(neighbours.rows), dtype=np.int32)
-    heard = from_sorted_pairs(neighbours.rows, pairs, neighbours.weights, (n_rows, len(pairs)))
-    return product(heard, around)
 
 
 def _worth_by_distance(config: VSKnnConfig) -> NDArray[np.float32]:

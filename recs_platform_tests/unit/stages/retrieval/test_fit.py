@@ -46,8 +46,8 @@ def test_chunks_and_threads_do_not_change_a_value(problem_of, two_tastes):
     whole = candidates(problem)
     assert whole.get_column("user_id").n_unique() == 41
     assert_frame_equal(candidates(problem, threads=2), whole, check_exact=True)
-    for chunk_users in (1, 7):
-        assert_frame_equal(candidates(problem, chunk_users=chunk_users), whole, check_exact=True)
+    for block_users in (1, 7):
+        assert_frame_equal(candidates(problem, block_users=block_users), whole, check_exact=True)
 
 
 def test_a_user_is_served_alike_alone_and_among_others(problem_of, two_tastes):

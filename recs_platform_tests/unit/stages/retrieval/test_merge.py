@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recs_platform.stages.retrieval.merge import MergeRule, best_merged, candidates_frame, lifted, merge_lists
+from recs_platform.stages.retrieval.merge import MergeRule, best_merged, candidates_frame, merge_lists
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import SourceLists
 
@@ -122,6 +122,23 @@ def test_what_a_lower_tier_offers_comes_first_for_those_who_have_tiers():
 
 
 def test_scores_of_nothing_are_lifted_too():
-    users, tiers = np.array([0, 0, 0, 2, 2], dtype=np.int32), np.array([2, 0, 1, 1, 1], dtype=np.int8)
-    scores = lifted(users, tiers, np.array([0, 0, 3, 5, 0], dtype=np.float32))
-    assert scores.tolist() == [0, (3 + 1) + (0 + 1), 3 + (0 + 1), 5, 0]
+    """Each source offers one item, whose normalized score is 1: fused 0, 1, 0 in tiers 0, 1, 2."""
+    lists = {name: source_lists([[item], [], []]) for item, name in enumerate(("one", "two", "three"))}
+    tiers = {name: np.full(3, tier, dtype=np.int8) for tier, name in enumerate(lists)}
+    merged = merge_lists(problem(), lists, MergeRule({"one": 0.0, "three": 0.0}, tiers=tiers))
+    assert merged.items.tolist() == [0, 1, 2]
+    assert merged.fused.tolist() == [(1 + 1) + (0 + 1), 1 + (0 + 1), 0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(user_lists, user_lists, st.integers(0, 3), st.integers(0, 7))
+def test_what_is_kept_is_within_a_quota_or_among_the_best(first, second, quota, keep):
+    lists = {"one": source_lists(first), "two": source_lists(second)}
+    quotas = {"two": np.full(3, quota, dtype=np.int32)}
+    whole = merge_lists(problem(), lists, MergeRule({}))
+    merged = merge_lists(problem(), lists, MergeRule({}, quotas, keep=keep))
+    for user in range(3):
+        entries = np.flatnonzero(whole.users == user)
+        safe = [entry for entry in entries if 0 < whole.ranks[1, entry] <= quota]
+        free = [entry for entry in entries if entry not in safe][: max(0, keep - len(safe))]
+        assert merged.items[merged.users == user].tolist() == [whole.items[each] for each in sorted([*safe, *free])]

@@ -98,8 +98,8 @@ def test_a_list_depends_on_its_user_alone(problem_of, two_tastes):
     fit = fit_of(problem, config)
     whole = pl.concat(generate_candidates(fit))
     assert whole["group_popularity_rank"].drop_nulls().len()
-    for chunk_users in (1, 5):
-        assert_frame_equal(pl.concat(generate_candidates(fit, chunk_users=chunk_users)), whole, check_exact=True)
+    for block_users in (1, 5):
+        assert_frame_equal(pl.concat(generate_candidates(fit, block_users=block_users)), whole, check_exact=True)
     some = problem.user_ids[::4].tolist()
     part = pl.concat(generate_candidates(replace(fit, threads=2), targets=some))
     assert_frame_equal(part, whole.filter(pl.col("user_id").is_in(some)), check_exact=True)

@@ -4,8 +4,17 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recs_platform.stages.retrieval.sparse import SparseRows
-from recs_platform.stages.retrieval.top_n import best, best_of_rows, blocks_by_cost, is_excluded, pack, unpack
+from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, product
+from recs_platform.stages.retrieval.top_n import (
+    best,
+    best_of_product,
+    best_of_rows,
+    blocks_by_cost,
+    first_allowed,
+    is_excluded,
+    pack,
+    unpack,
+)
 
 scores_of_rows = st.lists(
     st.lists(st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0, 1e-30, 3e30]), min_size=6, max_size=6),
@@ -40,6 +49,47 @@ def test_sparse_rows(scores, n, allowed):
     keys = best_of_rows(matrix, np.array(allowed)[columns], n)
     for row, found in zip(scores, keys, strict=True):
         assert unpack(found[found > 0])[0].tolist() == by_sorting(row, n, allowed)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 3))
+def test_rows_of_a_product(seed, n, threads):
+    """Against the whole product and one sort; 40 rows are shared out among threads."""
+    rng = np.random.default_rng(seed)
+    left, right, excluded = (random_rows(rng, *shape) for shape in ((40, 7), (7, 9), (40, 9)))
+    allowed = rng.random(9) < 0.8
+    whole = product(left, right)
+    scores, kept = np.zeros((40, 9), dtype=np.float32), np.broadcast_to(allowed, (40, 9)).copy()
+    scores[whole.rows, whole.columns] = whole.values
+    kept[excluded.rows, excluded.columns] = False
+    keys = best_of_product(left, right, n, excluded=excluded, allowed=allowed, threads=threads)
+    assert keys.shape == (40, n)
+    for row, barred, found in zip(scores, kept, keys, strict=True):
+        items, values = unpack(found[found > 0])
+        assert items.tolist() == by_sorting(row.tolist(), n, barred)
+        assert values.tolist() == row[items].tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 9), st.integers(1, 3))
+def test_the_first_of_an_order_that_are_not_excluded(seed, n, threads):
+    rng = np.random.default_rng(seed)
+    excluded = random_rows(rng, 40, 9)
+    orders = best(pack(rng.integers(0, 3, (4, 9)).astype(np.float32), np.arange(9)), 9)
+    order_of = rng.integers(-1, 4, 40)
+    keys = first_allowed(orders, order_of, excluded, n, threads=threads)
+    for row, order in enumerate(order_of.tolist()):
+        barred = excluded.columns[excluded.starts[row] : excluded.starts[row + 1]].tolist()
+        expected = (
+            [] if order < 0 else [item for item in unpack(orders[order][orders[order] > 0])[0] if item not in barred]
+        )
+        assert unpack(keys[row][keys[row] > 0])[0].tolist() == expected[:n]
+
+
+def random_rows(rng, n_rows, n_columns):
+    dense = np.where(rng.random((n_rows, n_columns)) < 0.4, rng.integers(-1, 4, (n_rows, n_columns)) / 4, 0)
+    rows, columns = np.nonzero(dense)
+    return from_sorted_pairs(rows, columns.astype(np.int32), dense[rows, columns].astype(np.float32), dense.shape)
 
 
 @settings(max_examples=50, deadline=None)

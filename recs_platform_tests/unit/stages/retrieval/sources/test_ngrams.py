@@ -5,7 +5,6 @@ import pytest
 
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.fit import fit_retrieval
-from recs_platform.stages.retrieval.sources import history
 from recs_platform.stages.retrieval.sources.ngrams import NGrams, NGramsConfig, fit_ngrams
 
 LATEST = {"history": 1, "decay": 1.0}
@@ -81,10 +80,9 @@ def test_nobody_to_learn_from_gives_no_list(problem_of, rows):
     assert len(lists(problem_of(rows), NGramsConfig()).items) == 0
 
 
-def test_blocks_and_threads_do_not_change_a_byte(problem_of, two_tastes, monkeypatch):
+def test_other_targets_and_threads_do_not_change_a_byte(problem_of, two_tastes):
     problem = problem_of(two_tastes[0])
     whole = lists(problem, NGramsConfig())
-    monkeypatch.setattr(history, "_BLOCK_COST", 50)
     for part in (lists(problem, NGramsConfig(), threads=2), lists(problem, NGramsConfig(), targets=[3, 17, 30])):
         kept = np.isin(whole.users, part.users)
         assert part.items.tobytes() == whole.items[kept].tobytes()

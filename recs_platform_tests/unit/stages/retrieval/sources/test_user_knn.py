@@ -5,7 +5,6 @@ import pytest
 
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.fit import RetrievalFit
-from recs_platform.stages.retrieval.sources import history, user_knn
 from recs_platform.stages.retrieval.sources.user_knn import UserKnn, UserKnnConfig, fit_neighbourhood, nearest_users
 
 PLAIN = {"popularity_damping": 0.0, "shrinkage": 0.0, "own_fading": 0.0, "fading": 0.0, "power": 1.0}
@@ -120,10 +119,7 @@ def test_what_is_gone_is_compared_but_not_offered(problem_of):
     assert set(offered(problem_of(rows, repeats=True))["u"]) == {"a", "b", "c"}
 
 
-def test_blocks_and_threads_do_not_change_a_byte(problem_of, two_tastes, monkeypatch):
+def test_threads_do_not_change_a_byte(problem_of, two_tastes):
     problem = problem_of([*two_tastes[0], *[("z", f"i{item:02d}", 1, 1.0) for item in range(0, 24, 3)]])
     whole = offered(problem)
     assert offered(problem, threads=2) == whole
-    monkeypatch.setattr(history, "_BLOCK_COST", 50)
-    monkeypatch.setattr(user_knn, "_BLOCK_COST", 50)
-    assert offered(problem) == whole

@@ -5,7 +5,6 @@ import pytest
 
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.fit import fit_retrieval
-from recs_platform.stages.retrieval.sources import vs_knn
 from recs_platform.stages.retrieval.sources.vs_knn import VSKnn, VSKnnConfig
 
 PLAIN = {"decay": 1.0, "nearness": 1.0, "backward": 1.0, "idf": False}
@@ -111,10 +110,9 @@ def test_nobody_to_learn_from_gives_no_list(problem_of, rows):
     assert len(lists(problem_of(rows), VSKnnConfig()).items) == 0
 
 
-def test_blocks_and_threads_do_not_change_a_byte(problem_of, two_tastes, monkeypatch):
+def test_other_targets_and_threads_do_not_change_a_byte(problem_of, two_tastes):
     problem = problem_of(two_tastes[0])
     whole = lists(problem, VSKnnConfig())
-    monkeypatch.setattr(vs_knn, "_BLOCK_COST", 50)
     for part in (lists(problem, VSKnnConfig(), threads=2), lists(problem, VSKnnConfig(), targets=[3, 17, 30])):
         kept = np.isin(whole.users, part.users)
         assert part.items.tobytes() == whole.items[kept].tobytes()

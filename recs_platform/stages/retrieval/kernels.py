@@ -1,0 +1,244 @@
+# numba has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUntypedFunctionDecorator=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportMissingParameterType=false
+"""Inner loops of retrieval, compiled. Each row is worked on alone and in one fixed order.
+
+Matrices come as the arrays of SparseRows, keys as `top_n` packs them; what is excluded from a row comes as the starts
+and columns of another matrix with the same rows.
+"""
+
+import numpy as np
+
+from recs_platform.contracts.compiled_loops import compiled
+
+LOW = np.int64(0xFFFFFFFF)
+
+
+@compiled
+def _keep_greatest(heap, size, key):
+    """Put a key into a heap of the greatest so far, the least on top; returns its new size."""
+    if size < len(heap):
+        child = size
+        heap[child] = key
+        while child > 0:
+            parent = (child - 1) >> 1
+            if heap[parent] <= heap[child]:
+                break
+            heap[parent], heap[child] = heap[child], heap[parent]
+            child = parent
+        return size + 1
+    if size == 0 or key <= heap[0]:
+        return size
+    heap[0] = key
+    parent = 0
+    while True:
+        child = 2 * parent + 1
+        if child >= size:
+            return size
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[parent] <= heap[child]:
+            return size
+        heap[parent], heap[child] = heap[child], heap[parent]
+        parent = child
+
+
+@compiled
+def _descending(heap, size, row):
+    """Write the keys of a heap into a row, the greatest first."""
+    ascending = np.sort(heap[:size])
+    for rank in range(size):
+        row[rank] = ascending[size - 1 - rank]
+
+
+@compiled
+def best_of_product(
+    first, last, starts, columns, values, other_starts, other_columns, other_values,
+    allowed, excluded_starts, excluded_columns, keys,
+):  # fmt: skip
+    """Into `keys` (n_rows, n) the greatest sums above 0 of each row of a product, less what is excluded or not allowed.
+
+    A row's sums are float32 and run in the order of its stored values, as scipy's do.
+    """
+    n_columns = len(allowed)
+    sums = np.zeros(n_columns, np.float32)
+    bits = sums.view(np.int32)
+    met_in = np.full(n_columns, -1, np.int64)
+    met = np.empty(n_columns, np.int32)
+    heap = np.empty(keys.shape[1], np.int64)
+    for row in range(first, last):
+        count = 0
+        for stored in range(starts[row], starts[row + 1]):
+            middle, value = columns[stored], values[stored]
+            for other in range(other_starts[middle], other_starts[middle + 1]):
+                column = other_columns[other]
+                if met_in[column] == row:
+                    sums[column] += value * other_values[other]
+                else:
+                    met_in[column] = row
+                    sums[column] = value * other_values[other]
+                    met[count] = column
+                    count += 1
+        for excluded in range(excluded_starts[row], excluded_starts[row + 1]):
+            sums[excluded_columns[excluded]] = 0
+        size = 0
+        for position in range(count):
+            column = met[position]
+            if bits[column] > 0 and allowed[column]:
+                size = _keep_greatest(heap, size, (np.int64(bits[column]) << 32) | (LOW - np.int64(column)))
+        _descending(heap, size, keys[row])
+
+
+@compiled
+def first_allowed(first, last, orders, order_of, excluded_starts, excluded_columns, n_items, keys):
+    """Into `keys` the first of each row's order that are not excluded.
+
+    `orders`: keys (n_orders, width), descending, 0 where an order has ended; `order_of`: that of each row, -1 for none.
+    """
+    excluded_in = np.full(n_items, -1, np.int64)
+    for row in range(first, last):
+        if order_of[row] < 0:
+            continue
+        for excluded in range(excluded_starts[row], excluded_starts[row + 1]):
+            excluded_in[excluded_columns[excluded]] = row
+        order = orders[order_of[row]]
+        size = 0
+        for position in range(len(order)):
+            if size == keys.shape[1] or order[position] <= 0:
+                break
+            if excluded_in[LOW - (order[position] & LOW)] != row:
+                keys[row, size] = order[position]
+                size += 1
+
+
+@compiled
+def best_continuations(
+    first, last, met_starts, met_items, met_steps, session_starts, session_items, neighbours,
+    fading, decays, worths, allowed, excluded_starts, excluded_columns, keys,
+):  # fmt: skip
+    """Into `keys` the greatest sums of what stands around the last shared item in each row's neighbouring sessions.
+
+    `met_*`: rows by items, the steps after the item; `neighbours`: keys (n_rows, n_sessions) of similarity and session;
+    `decays`: worth of a step by the steps after it; `worths`: of the positions from so far before the shared item to
+    so far after it.
+    """
+    n_items, reach = len(allowed), len(worths) // 2
+    sums = np.zeros(n_items, np.float32)
+    bits = sums.view(np.int32)
+    heard_in, steps_in = np.full(n_items, -1, np.int64), np.full(n_items, -1, np.int64)
+    steps_after = np.zeros(n_items, np.int64)
+    heard = np.empty(n_items, np.int32)
+    heap = np.empty(keys.shape[1], np.int64)
+    similarities = (neighbours >> 32).astype(np.int32).view(np.float32)
+    for row in range(first, last):
+        count = 0
+        for stored in range(met_starts[row], met_starts[row + 1]):
+            steps_in[met_items[stored]] = row
+            steps_after[met_items[stored]] = np.int64(met_steps[stored])
+        for place in range(neighbours.shape[1]):
+            if neighbours[row, place] <= 0:
+                break
+            session = LOW - (neighbours[row, place] & LOW)
+            begin, end = session_starts[session], session_starts[session + 1]
+            shared, least = -1, np.int64(1 << 40)
+            for step in range(begin, end):
+                item = session_items[step]
+                if steps_in[item] == row and steps_after[item] < least:
+                    shared, least = step, steps_after[item]
+            weight = np.float32(np.float64(similarities[row, place]) * decays[least] * np.float64(fading[session]))
+            for step in range(max(begin, shared - reach), min(end, shared + reach + 1)):
+                item = session_items[step]
+                if heard_in[item] == row:
+                    sums[item] += weight * worths[step - shared + reach]
+                else:
+                    heard_in[item] = row
+                    sums[item] = weight * worths[step - shared + reach]
+                    heard[count] = item
+                    count += 1
+        for excluded in range(excluded_starts[row], excluded_starts[row + 1]):
+            sums[excluded_columns[excluded]] = 0
+        size = 0
+        for position in range(count):
+            item = heard[position]
+            if bits[item] > 0 and allowed[item]:
+                size = _keep_greatest(heap, size, (np.int64(bits[item]) << 32) | (LOW - np.int64(item)))
+        _descending(heap, size, keys[row])
+
+
+@compiled
+def merge_rows(
+    first, last, list_starts, list_items, list_scores, weights, tiers, n_tiers, quotas, keep, n_items,
+    out_starts, counts, items, ranks, shares, fused,
+):  # fmt: skip
+    """Merge the lists of each row, see `merge_lists`; row r is written from `out_starts[r]` on, `counts[r]` entries.
+
+    `list_starts`: (n_sources, n_rows + 1), where in `list_items` and `list_scores` a source's list of a row begins.
+    `tiers`, `quotas`: (n_sources, n_rows), quota -1 where the source has none. `keep` below 0 keeps all.
+    """
+    n_sources = len(list_starts)
+    met_in = np.full(n_items, -1, np.int64)
+    slot_of = np.empty(n_items, np.int64)
+    most = 1
+    for row in range(first, last):
+        total = 0
+        for source in range(n_sources):
+            total += list_starts[source, row + 1] - list_starts[source, row]
+        most = max(most, total)
+    own_items, own_tiers = np.empty(most, np.int64), np.empty(most, np.int64)
+    own_ranks, own_shares = np.zeros((most, n_sources), np.int32), np.zeros((most, n_sources), np.float32)
+    own_fused, own_keys = np.empty(most, np.float32), np.empty(most, np.int64)
+    bits = own_fused.view(np.int32)
+    tops, above = np.empty(n_tiers, np.float32), np.empty(n_tiers, np.float32)
+    for row in range(first, last):
+        count = 0
+        for source in range(n_sources):
+            begin, end = list_starts[source, row], list_starts[source, row + 1]
+            squares = 0.0
+            for entry in range(begin, end):
+                squares += np.float64(list_scores[entry]) ** 2
+            root = np.sqrt(squares / max(end - begin, 1))
+            for entry in range(begin, end):
+                item, score = list_items[entry], list_scores[entry]
+                if met_in[item] != row:
+                    met_in[item] = row
+                    slot_of[item] = count
+                    own_items[count], own_tiers[count], own_fused[count] = item, 127, 0
+                    own_ranks[count], own_shares[count] = 0, 0
+                    count += 1
+                slot = slot_of[item]
+                own_ranks[slot, source] = entry - begin + 1
+                own_shares[slot, source] = score / list_scores[begin]
+                own_fused[slot] += weights[source] * np.float32(score / root)
+                own_tiers[slot] = min(own_tiers[slot], tiers[source, row])
+        if n_tiers > 1:
+            tops[:] = 0
+            for slot in range(count):
+                tops[own_tiers[slot]] = max(tops[own_tiers[slot]], own_fused[slot] + np.float32(1))
+            running = np.float32(0)
+            for tier in range(n_tiers - 1, -1, -1):
+                running += tops[tier]
+                above[tier] = running - tops[tier]
+            for slot in range(count):
+                own_fused[slot] += above[own_tiers[slot]]
+        for slot in range(count):
+            own_keys[slot] = (np.int64(bits[slot]) << 32) | (LOW - own_items[slot])
+        order = np.sort(own_keys[:count])[::-1]
+        free = count if keep < 0 else keep
+        for position in range(count):
+            slot = slot_of[LOW - (order[position] & LOW)]
+            own_tiers[slot] = 0
+            for source in range(n_sources):
+                if 0 < own_ranks[slot, source] <= quotas[source, row]:
+                    own_tiers[slot] = 1
+            free -= own_tiers[slot]
+        written = out_starts[row]
+        for position in range(count):
+            slot = slot_of[LOW - (order[position] & LOW)]
+            if own_tiers[slot] == 0:
+                if free <= 0:
+                    continue
+                free -= 1
+            items[written], fused[written] = own_items[slot], own_fused[slot]
+            ranks[written], shares[written] = own_ranks[slot], own_shares[slot]
+            written += 1
+        counts[row] = written - out_starts[row]
