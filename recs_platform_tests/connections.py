@@ -8,6 +8,6 @@ from recs_platform.warehouse.connection import connect
 
 
 @cache
-def shared(threads: int = 1) -> duckdb.DuckDBPyConnection:
+def shared_connection(threads: int = 1) -> duckdb.DuckDBPyConnection:
     """One a process and number of threads, in UTC; it may not spill, and what is made in it is dropped by its maker."""
     return connect(memory_limit_gb=1, threads=threads)

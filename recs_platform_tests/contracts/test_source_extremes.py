@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recs_platform.stages.events import ingest
-from recs_platform_tests.connections import shared
+from recs_platform_tests.connections import shared_connection
 from recs_platform_tests.contracts.sources.landed import FIXTURES, NOW, SOURCES, Landed
 
 TEXTS = [
@@ -108,7 +108,7 @@ def write_extremes(source, folder):
         target = target.with_suffix(".jsonl") if name.endswith(".x") else target
         target.parent.mkdir(parents=True, exist_ok=True)
         if file_format == "parquet":
-            write_parquet(shared(), kind.columns, target)
+            write_parquet(shared_connection(), kind.columns, target)
         elif file_format == "csv":
             target.write_text("\n".join(csv_rows(list(kind.columns))))
         elif fixture is not None:
@@ -148,7 +148,7 @@ def test_values_on_which_the_sql_of_a_source_fails_are_refused_one_by_one(tmp_pa
     header = "timestamp,eventType,contentId,personId,sessionId,userAgent,userRegion,userCountry\n"
     lines = [f"1700000000,VIEW,c,{person},s,,," for person in ("1", "many", "2", "9" * 12, "3")]
     (folder / "users_interactions.csv").write_text(header + "\n".join(lines))
-    ingest(landed.home, landed.lake, broken, shared(), now=NOW, progress=lambda _: None)
+    ingest(landed.home, landed.lake, broken, shared_connection(), now=NOW, progress=lambda _: None)
     assert landed.rows("events", "user_id", "1") == [("1",), ("2",), ("3",)]
     assert landed.rejected() == [(3, "events", "source_sql_failed"), (5, "events", "source_sql_failed")]
     reason, payload = landed.rows("quarantine", "reason, payload", "line_number")[0]
@@ -161,7 +161,7 @@ def test_parquet_columns_in_another_spelling_are_the_same_columns(tmp_path):
     landed = Landed(tmp_path, "contract")
     folder = landed.home.landing / "contract"
     folder.mkdir(parents=True)
-    shared().execute(
+    shared_connection().execute(
         "copy (select 42.0::double as User_ID, 7 as \" item_id\", 'View' as EVENT_TYPE, "
         f"timestamp '2024-02-01' as occurred_at, 'kept' as extra) to '{folder / 'events.parquet'}' (format parquet)"
     )

@@ -14,7 +14,7 @@ from recs_platform.contracts.tables import BATCH_TABLES
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import DataSource, ingest, ingestion, load_sources, pending
 from recs_platform.stages.events.sources import SourceFile
-from recs_platform_tests.connections import shared
+from recs_platform_tests.connections import shared_connection
 
 SOURCES = load_sources(Path(__file__).parents[2] / "dbt_like_sql" / "sources")
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
@@ -36,14 +36,14 @@ class Platform:
         self.put(f"contract/{name}", "".join(json.dumps(row) + "\n" for row in rows))
 
     def ingest(self, *, now=NOW, threads=1, sources=SOURCES, progress=lambda _: None):
-        return ingest(self.home, self.lake, sources, shared(threads), now=now, progress=progress)
+        return ingest(self.home, self.lake, sources, shared_connection(threads), now=now, progress=progress)
 
     def rows(self, table, columns="*", order="all", group=""):
         files = self.lake.files(f"raw.{table}")
         if not files:
             return []
         source = f"read_parquet({files}, hive_partitioning = true, union_by_name = true)"
-        return shared().execute(f"select {columns} from {source} {group} order by {order}").fetchall()
+        return shared_connection().execute(f"select {columns} from {source} {group} order by {order}").fetchall()
 
     def balance(self):
         for read, accepted, quarantined, duplicate, raw in self.rows(
@@ -261,7 +261,7 @@ def test_csv_jsonl_and_parquet_of_the_same_events_are_the_same_events(platform, 
     lines = f"{platform.home.landing}/contract/events.jsonl"
     for suffix in ("csv", "parquet", "csv.zst"):
         select = "select user_id, item_id, event_type, occurred_at, position::integer as position"
-        shared().execute(f"copy ({select} from read_json('{lines}')) to '{tmp_path}/events.{suffix}'")
+        shared_connection().execute(f"copy ({select} from read_json('{lines}')) to '{tmp_path}/events.{suffix}'")
         platform.put(f"contract/events.{suffix}", (tmp_path / f"events.{suffix}").read_bytes())
     assert counts(platform.ingest()) == (32, 32, 8, 0, 24)
 

@@ -15,7 +15,7 @@ from recs_platform.contracts.tables import BATCH_TABLES
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import DataSource, ingest, load_sources, replay
 from recs_platform.stages.events.sources import SourceFile
-from recs_platform_tests.connections import shared
+from recs_platform_tests.connections import shared_connection
 
 SOURCES = load_sources(Path(__file__).parents[2] / "dbt_like_sql" / "sources")
 START = datetime(2024, 3, 1, tzinfo=UTC)
@@ -36,16 +36,18 @@ class Shop:
 
     def ingest(self, sources=SOURCES):
         self.now += timedelta(days=1)
-        return ingest(self.home, self.lake, sources, shared(), now=self.now, progress=lambda _: None)
+        return ingest(self.home, self.lake, sources, shared_connection(), now=self.now, progress=lambda _: None)
 
     def replay(self, sources=SOURCES, **options):
         self.now += timedelta(days=1)
-        return replay(self.home, self.lake, sources, shared(), now=self.now, progress=lambda _: None, **options)
+        return replay(
+            self.home, self.lake, sources, shared_connection(), now=self.now, progress=lambda _: None, **options
+        )
 
     def rows(self, table, columns, order="all"):
         files = self.lake.files(f"raw.{table}")
         source = f"read_parquet({files}, union_by_name = true)"
-        return shared().execute(f"select {columns} from {source} order by {order}").fetchall()
+        return shared_connection().execute(f"select {columns} from {source} order by {order}").fetchall()
 
     def content(self):
         return {

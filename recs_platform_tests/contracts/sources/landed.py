@@ -6,7 +6,7 @@ from pathlib import Path
 from recs_platform.contracts.home import Home
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import ingest, land, load_sources
-from recs_platform_tests.connections import shared
+from recs_platform_tests.connections import shared_connection
 
 FIXTURES = Path(__file__).parent
 SOURCES = load_sources(FIXTURES.parents[2] / "dbt_like_sql" / "sources")
@@ -25,7 +25,7 @@ class Landed:
         return land(self.home, self.source, path, dry_run=False)
 
     def ingest(self):
-        return ingest(self.home, self.lake, SOURCES, shared(), now=NOW, progress=lambda _: None)
+        return ingest(self.home, self.lake, SOURCES, shared_connection(), now=NOW, progress=lambda _: None)
 
     def rows(self, table, columns, order="all"):
         """Rows of a raw table, instants as UTC."""
@@ -33,7 +33,7 @@ class Landed:
         if not files:
             return []
         source = f"read_parquet({files}, hive_partitioning = true, union_by_name = true)"
-        return shared().execute(f"select {columns} from {source} order by {order}").fetchall()
+        return shared_connection().execute(f"select {columns} from {source} order by {order}").fetchall()
 
     def ledger(self):
         """(raw records, read, accepted, quarantined, duplicate) by table, after checking that every file balances."""
