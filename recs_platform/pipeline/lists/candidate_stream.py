@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import CANDIDATES, RANKED
-from recs_platform.pipeline.lists.candidate_features import CandidateFeatures, FeatureBlock
+from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures, FeatureBlock
 from recs_platform.pipeline.lists.context import RANKED_PER_USER
 from recs_platform.stages import ranking, retrieval
 

@@ -15,7 +15,7 @@ from recs_platform.contracts.tables import CANDIDATES, CHAMPION, OFFER_COUNTS, R
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.lists.candidate_features import CandidateFeatures
+from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
 from recs_platform.pipeline.lists.candidate_stream import CandidateStream
 from recs_platform.pipeline.partition_writer import Written, write_frames, write_together
 from recs_platform.pipeline.platform import Platform

@@ -29,9 +29,9 @@ from recs_platform.lake.artifacts import (
 from recs_platform.pipeline.artifact_keys import WINDOWS as WINDOWS_KIND
 from recs_platform.pipeline.artifact_keys import artifact_key
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun
+from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
 from recs_platform.pipeline.geo_availability import geo_model_hashes, read_geo_availability
 from recs_platform.pipeline.item_counts import with_user_counts
-from recs_platform.pipeline.lists.candidate_features import CandidateFeatures
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.embeddings import window_embeddings
 from recs_platform.pipeline.retrieval.inputs import (

@@ -56,7 +56,7 @@ class FeatureMatrix:
         `pairs`: what was computed of the block's candidates, by table, in the order of the block.
         """
         from recs_platform.contracts.compiled_loops import by_rows
-        from recs_platform.pipeline.lists.kernels import fill_columns, gather_rows
+        from recs_platform.pipeline.candidates.kernels import fill_columns, gather_rows
 
         n_rows = len(block.users)
         matrix = np.empty((n_rows, len(self.feature_set.names)), dtype=np.float32)
@@ -76,7 +76,7 @@ class FeatureMatrix:
 
     def _offers(self, matrix: Matrix, block: MergedLists) -> Callable[[int, int], object]:
         """Fills in what sources say."""
-        from recs_platform.pipeline.lists.kernels import fill_offers
+        from recs_platform.pipeline.candidates.kernels import fill_offers
 
         position = {name: column for column, name in enumerate(self.feature_set.names)}
         of_sources = [(position[c.source_rank(name)], position[c.source_score_share(name)]) for name in block.names]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.features import FeatureSet
-from recs_platform.pipeline.lists.feature_matrix import FeatureMatrix, feature_matrix
-from recs_platform.pipeline.lists.pair_features import PairFeatures
+from recs_platform.pipeline.candidates.feature_matrix import FeatureMatrix, feature_matrix
+from recs_platform.pipeline.candidates.pair_features import PairFeatures
 from recs_platform.stages import retrieval
 from recs_platform.warehouse.models import Models
 from recs_platform.warehouse.runner import ModelRun
