@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from recs_platform_tests.ingestion.reference import KINDS
 
 # A file costs an ingestion as much as hundreds of rows. What changes a column of Parquet changes it for a whole file.
-TEXT_ROWS_A_FILE, PARQUET_ROWS_A_FILE = 500, 250
+TEXT_ROWS_A_FILE, PARQUET_ROWS_A_FILE = 1_000, 500
 START = datetime(2024, 1, 1, tzinfo=UTC)
 COLUMNS = [
     "event_id", "user_id", "item_id", "event_type", "occurred_at", "session_id", "value", "dwell_seconds",

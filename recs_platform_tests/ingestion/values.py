@@ -203,10 +203,11 @@ def _is_day(text):
 
 def _unless_words(text):
     """A text without any digit is no number and no instant, unless it is one of the known words."""
-    has_digit = any(character.isdigit() for character in text)
-    is_word = any(word in text.lower() for word in _WORDS)
+    has_digit = any(map(str.isdigit, text))
+    lower = text.lower()
+    is_word = any(word in lower for word in _WORDS)
     return UNSURE if has_digit or is_word or not text.isascii() or not text.isprintable() or not text.strip() else BAD
 
 
 def _has_surrogate(text):
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
