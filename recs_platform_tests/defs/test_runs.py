@@ -211,7 +211,8 @@ def test_a_run_says_which_process_carries_it_and_what_it_holds(tmp_path: Path) -
 
 
 def test_a_home_whose_clocks_cannot_be_trusted_trains_on_each_users_last_events(built: Built, tmp_path: Path) -> None:
-    platform = copy_home(built.platform, tmp_path / "home", evaluation_protocol="per_user")
+    two = {"windows_min": 2}
+    platform = copy_home(built.platform, tmp_path / "home", evaluation_protocol="per_user", training=two)
     run = AsOfRun(platform, built.as_of, built.known_at)
     schedule, cache = training_schedule(run), WindowCache(run, lambda _: None)
     windows = cache.to_learn_from(schedule.training_for(None))
