@@ -207,6 +207,8 @@ class CommandLine:
         for name, value in environment(SMALL).items():
             self._monkeypatch.setenv(name, value)
         self._monkeypatch.setattr(sys, "argv", ["recs", *arguments])
+        # Under `python -m pytest` click would call the program so.
+        self._monkeypatch.setattr(sys.modules["__main__"], "__package__", None, raising=False)
         self._capsys.readouterr()
         try:
             main()
