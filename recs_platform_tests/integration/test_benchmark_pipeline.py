@@ -53,6 +53,7 @@ def test_the_whole_graph_is_measured_and_what_became_slower_is_named(
     assert (steps["features.item_vectors"].rows, steps["recommendations"].floor) == (200, "copy")
     assert 0 < first.step_seconds <= first.dagster_seconds <= first.seconds
     assert all(0 < (step.peak_bytes or 0) <= first.peak_bytes for step in first.steps)
+    assert 0 < sum(step.cpu_seconds for step in first.steps) <= first.cpu_seconds
     assert set(first.ndcg) == {"final", "popularity"}
     assert "scored_candidates" not in {step.step for step in unchanged.steps}, "nothing changed: nothing is built"
 

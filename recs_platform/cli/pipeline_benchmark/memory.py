@@ -1,4 +1,4 @@
-"""Resident memory of this process: sampled in a thread while a block runs, and its highest value."""
+"""Memory and processor seconds of this process: sampled in a thread while a block runs; the highest memory."""
 
 import os
 import resource
@@ -17,34 +17,47 @@ _PROC = Path("/proc/self")
 
 
 @dataclass
-class MemorySamples:
-    """Resident bytes by instant (seconds since 1970), ascending."""
+class Samples:
+    """Resident bytes and processor seconds so far (all threads) by instant (seconds since 1970), ascending."""
 
     instants: list[float] = field(default_factory=list[float])
     resident: list[int] = field(default_factory=list[int])
+    cpu: list[float] = field(default_factory=list[float])
 
-    def add(self, instant: float, resident: int) -> None:
+    def add(self, instant: float, resident: int, cpu: float) -> None:
         self.instants.append(instant)
         self.resident.append(resident)
+        self.cpu.append(cpu)
 
     def peak(self, start: float, end: float) -> int | None:
         """The most between two instants, those of the samples around them included; None without any sample.
 
-        >>> MemorySamples([1.0, 2.0, 3.0, 4.0], [10, 40, 20, 50]).peak(2.1, 2.9)
+        >>> Samples([1.0, 2.0, 3.0, 4.0], [10, 40, 20, 50]).peak(2.1, 2.9)
         40
         """
         first, last = bisect_left(self.instants, start), bisect_right(self.instants, end)
         return max(self.resident[max(0, first - 1) : last + 1], default=None)
 
+    def cpu_seconds(self, start: float, end: float) -> float:
+        """Processor seconds between two instants, a straight line between samples.
+
+        >>> Samples([1.0, 2.0, 3.0], [0, 0, 0], [0.0, 2.0, 3.0]).cpu_seconds(1.5, 2.5)
+        1.5
+        """
+        import numpy as np
+
+        before, after = np.interp([start, end], self.instants, self.cpu)
+        return float(after - before)
+
 
 @contextmanager
-def watched_memory() -> Generator[MemorySamples]:
+def sampled() -> Generator[Samples]:
     """Sample while the block runs. A long call that keeps the interpreter's lock leaves a gap between samples."""
-    samples, done = MemorySamples(), threading.Event()
+    samples, done = Samples(), threading.Event()
 
     def follow() -> None:
         while True:
-            samples.add(time.time(), resident_bytes())
+            samples.add(time.time(), resident_bytes(), time.process_time())
             if done.wait(SAMPLE_SECONDS):
                 return
 

@@ -29,10 +29,14 @@ class Machine:
 
 @dataclass(frozen=True)
 class StepCost:
-    """One step of a run: seconds of its body, rows of what it made, the most memory meanwhile, its floor."""
+    """One step of a run: seconds of its body, processor seconds and the most memory meanwhile, rows of what it made.
+
+    Processor seconds are those of all threads: on a busy machine they say more than seconds.
+    """
 
     step: str
     seconds: float
+    cpu_seconds: float
     rows: int | None = None
     peak_bytes: int | None = None
     floor: FloorKind | None = None
@@ -49,7 +53,7 @@ class StepCost:
 
 @dataclass(frozen=True)
 class RunCost:
-    """One `recs run`: seconds of its process, of what Dagster ran in it, and of the bodies of its steps.
+    """One `recs run`: seconds of its process, of processors in it, and of what Dagster ran in it.
 
     `ndcg`: NDCG@10 by model (final, popularity) where the run built a release that could be measured.
     """
@@ -57,6 +61,7 @@ class RunCost:
     title: str
     as_of: str
     seconds: float
+    cpu_seconds: float
     dagster_seconds: float
     peak_bytes: int
     steps: list[StepCost] = field(default_factory=list[StepCost])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from recs_platform.cli.house import make_home, open_dagster, open_home
 from recs_platform.cli.pipeline_benchmark.floors import FloorKind, Floors, measure_floors
-from recs_platform.cli.pipeline_benchmark.memory import peak_bytes, watched_memory
+from recs_platform.cli.pipeline_benchmark.memory import peak_bytes, sampled
 from recs_platform.cli.pipeline_benchmark.results import Machine, PipelineCost, RunCost, Sizes, StepCost
 from recs_platform.cli.progress import Progress
 from recs_platform.cli.show import say, step_name
@@ -28,7 +28,7 @@ from recs_platform.world.log import write_log_by_day
 if TYPE_CHECKING:
     import dagster as dg
 
-    from recs_platform.cli.pipeline_benchmark.memory import MemorySamples
+    from recs_platform.cli.pipeline_benchmark.memory import Samples
     from recs_platform.defs.launch import Outcome
     from recs_platform.defs.step_records import StepRecord
     from recs_platform.pipeline.platform import Platform
@@ -86,7 +86,7 @@ def lay_home(home: Path, sizes: Sizes, threads: int, memory_limit_gb: float) -> 
 
 def run_once(home: Path, title: str, as_of: datetime) -> RunCost:
     """Ingest, then build the as-of where there is a reason to; its steps are without floors."""
-    with watched_memory() as memory:
+    with sampled() as samples:
         platform = open_home(home)
         from recs_platform.defs import launch
         from recs_platform.defs.step_records import step_records
@@ -98,8 +98,17 @@ def run_once(home: Path, title: str, as_of: datetime) -> RunCost:
             if plan_build(platform, as_of, datetime.now(UTC)).runs:
                 run.follow("build", lambda watch: launch.build(platform, instance, as_of, watch))
             records = [record for run_id in run.ids for record in step_records(platform, instance, run_id)]
-    steps = [_cost(record, memory) for record in records]
-    return RunCost(title, as_of_key(as_of), 0.0, run.seconds, peak_bytes(), steps, _ndcg(platform))
+    steps = [_cost(record, samples) for record in records]
+    return RunCost(
+        title,
+        as_of_key(as_of),
+        0.0,
+        samples.cpu[-1] - samples.cpu[0],
+        run.seconds,
+        peak_bytes(),
+        steps,
+        _ndcg(platform),
+    )
 
 
 class _Runner:
@@ -126,9 +135,16 @@ def _landing(home: Path) -> Path:
     return Home(home).landing / "contract"
 
 
-def _cost(record: "StepRecord", memory: "MemorySamples") -> StepCost:
-    peak = memory.peak(record.start, record.end)
-    return StepCost(step_name(record.name), record.end - record.start, record.rows, peak, _floor_kind(record))
+def _cost(record: "StepRecord", samples: "Samples") -> StepCost:
+    span = record.start, record.end
+    return StepCost(
+        step_name(record.name),
+        record.end - record.start,
+        samples.cpu_seconds(*span),
+        record.rows,
+        samples.peak(*span),
+        _floor_kind(record),
+    )
 
 
 def _floor_kind(record: "StepRecord") -> FloorKind | None:

@@ -8,7 +8,19 @@ from recs_platform.cli.pipeline_benchmark.results import PipelineCost, RunCost, 
 from recs_platform.cli.pipeline_benchmark.saved import WHOLE, is_slower, last_seconds, slower
 from recs_platform.cli.show import put_table, say
 
-COLUMNS = ["step", "seconds", "rows", "rows/s", "peak GiB", "floor", "floor s", "times floor", "last s", "slower"]
+COLUMNS = [
+    "step",
+    "seconds",
+    "cpu s",
+    "rows",
+    "rows/s",
+    "peak GiB",
+    "floor",
+    "floor s",
+    "times floor",
+    "last s",
+    "slower",
+]
 SHOWN_SHARE = 0.005
 _GIB = 2**30
 
@@ -41,14 +53,27 @@ def _rows(run: RunCost, before: dict[tuple[str, str], float]) -> list[list[objec
     others = [step for step in steps if step.seconds < SHOWN_SHARE * run.seconds]
     rows = [_row(step, before.get((run.title, step.step))) for step in shown]
     if others:
-        rows.append(_row(StepCost(f"{len(others)} shorter steps", sum(step.seconds for step in others)), None))
-    return [*rows, _row(StepCost(WHOLE, run.seconds, None, run.peak_bytes), before.get((run.title, WHOLE)))]
+        rows.append(
+            _row(
+                StepCost(
+                    f"{len(others)} shorter steps",
+                    sum(step.seconds for step in others),
+                    sum(step.cpu_seconds for step in others),
+                ),
+                None,
+            )
+        )
+    return [
+        *rows,
+        _row(StepCost(WHOLE, run.seconds, run.cpu_seconds, None, run.peak_bytes), before.get((run.title, WHOLE))),
+    ]
 
 
 def _row(step: StepCost, last: float | None) -> list[object]:
     return [
         step.step,
         f"{step.seconds:.2f}",
+        f"{step.cpu_seconds:.2f}",
         "" if step.rows is None else f"{step.rows:,}",
         "" if step.rows_a_second is None else number(step.rows_a_second),
         "" if step.peak_bytes is None else f"{step.peak_bytes / _GIB:.2f}",
