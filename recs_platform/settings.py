@@ -195,7 +195,21 @@ class Settings(SourceDepth, BaseSettings):
     horizon_days: Annotated[
         int, Field(ge=1, le=90, description="length of a label or test window"), Shapes("ranker")
     ] = 14
-    evaluation_windows: Annotated[int, Field(ge=1, le=100, description="test windows pooled"), Shapes("build")] = 12
+    evaluation_windows: Annotated[
+        int, Field(ge=1, le=100, description="test windows pooled, at most"), Shapes("build")
+    ] = 12
+    evaluation_windows_min: Annotated[
+        int, Field(ge=1, le=100, description="test windows pooled in any case, the newest"), Shapes("build")
+    ] = 4
+    evaluation_precision: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=10,
+            description="test windows are added until NDCG above popularity's is known within this share of itself",
+        ),
+        Shapes("build"),
+    ] = 0.2
     evaluation_protocol: Annotated[
         Literal["auto"] | Protocol,
         Field(

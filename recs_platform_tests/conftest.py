@@ -4,6 +4,8 @@ Dagster is imported where a fixture is used: tests of the other rooms do not pay
 """
 
 import os
+import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,8 @@ from hypothesis import settings
 from recs_platform_tests.worlds import TINY, tiny_world
 
 if TYPE_CHECKING:
+    from alembic.config import Config
+
     from recs_platform.pipeline.platform import Platform
     from recs_platform_tests.homes import Built, CommandLine
 
@@ -36,6 +40,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     on_built = [item.path for item in long if "built" in getattr(item, "fixturenames", ())]
     turn = dict.fromkeys((item.path for item in long), 1) | dict.fromkeys(on_built, 2) | dict.fromkeys(on_built[:1], 0)
     items.sort(key=lambda item: turn.get(item.path, 3))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrations() -> Iterator[None]:
+    """Dagster reads its migration scripts for each storage that it opens, 0.1 s a home; here once a process."""
+    if "dagster" not in sys.modules:
+        yield
+        return
+    from alembic.script import ScriptDirectory
+
+    original, read = ScriptDirectory.from_config, dict[str | None, ScriptDirectory]()
+
+    def from_config(config: "Config") -> ScriptDirectory:
+        folder = config.get_main_option("script_location")
+        return read.get(folder) or read.setdefault(folder, original(config))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", staticmethod(from_config))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import shutil
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from recs_platform.contracts.errors import ContractError, NotReady
@@ -96,7 +97,13 @@ def remove_artifact(root: Path, name: str, version: str) -> None:
 
 def library_versions(*names: str) -> dict[str, str]:
     """Installed version of each distribution, for a manifest."""
-    return {name: importlib.metadata.version(name) for name in names}
+    return {name: _installed(name) for name in names}
+
+
+@cache
+def _installed(name: str) -> str:
+    """Of a process: what is imported stays, whatever is installed meanwhile."""
+    return importlib.metadata.version(name)
 
 
 def _remove_abandoned(artifacts: Path, *, mine: Path) -> None:

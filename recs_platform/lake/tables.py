@@ -25,6 +25,7 @@ from recs_platform.lake.disk import flush
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.protocol import open_table
 from recs_platform.lake.schemas import RowStream, require_fit, stored_schema
+from recs_platform.lake.snapshots import SNAPSHOTS
 
 if TYPE_CHECKING:
     from recs_platform.lake.schemas import Rows
@@ -61,7 +62,8 @@ class Lake:
         return self.root.absolute() / schema / table
 
     def exists(self, name: str) -> bool:
-        return DeltaTable.is_deltatable(self.path(name))
+        folder = self.path(name)
+        return SNAPSHOTS.newest(folder) is not None or DeltaTable.is_deltatable(folder)
 
     def names(self) -> list[str]:
         """All tables present, sorted."""
@@ -156,7 +158,7 @@ class Lake:
     def delete(self, name: str, predicate: str) -> int:
         """Delete the rows that satisfy the SQL predicate; returns the version, unchanged when there were none."""
         with self._alone(name):
-            _retry(name, lambda: self._open(name).delete(predicate))
+            _retry(name, lambda: self._open_to_change(name).delete(predicate))
             return self.version(name)
 
     def transaction_version(self, name: str, app_id: str) -> int:
@@ -183,7 +185,7 @@ class Lake:
         With 0 hours nothing deleted can be read again, and a reader of an older version loses its files.
         """
         with self._alone(name):
-            return self._open(name).vacuum(retention_hours, dry_run=False, enforce_retention_duration=False)
+            return self._open_to_change(name).vacuum(retention_hours, dry_run=False, enforce_retention_duration=False)
 
     def flush(self, name: str, version: int) -> None:
         """Return once what `version` added (data files and log entry) would survive a power cut."""
@@ -194,10 +196,18 @@ class Lake:
         flush([*added, *sorted({file.parent for file in added}), entry, entry.parent, folder])
 
     def _open(self, name: str, version: int | None = None) -> DeltaTable:
+        """The table to read from; it is shared."""
+        self._require(name)
+        return SNAPSHOTS.read(self.path(name), name, version)
+
+    def _open_to_change(self, name: str) -> DeltaTable:
+        self._require(name)
+        return open_table(self.path(name), name)
+
+    def _require(self, name: str) -> None:
         if not self.exists(name):
             first = "recs ingest" if name.startswith("raw.") else "recs run"
             raise NotReady(f"{name} has not been built in {self.root}; run `{first}` first")
-        return open_table(self.path(name), name, version)
 
     @contextmanager
     def _alone(self, name: str) -> Generator[None, None, None]:

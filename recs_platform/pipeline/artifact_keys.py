@@ -42,16 +42,20 @@ RETRIEVAL = Kind(
     "retrieval",
     rooms=(*_GROUND, "stages/retrieval"),
     but=(
-        *("pipeline/ingestion", "pipeline/lists", "pipeline/questions", "pipeline/training", "pipeline/tuning"),
+        *("pipeline/candidates", "pipeline/ingestion", "pipeline/lists", "pipeline/questions"),
+        *("pipeline/training", "pipeline/tuning"),
         *("stages/retrieval/benchmark", "stages/retrieval/tuning"),
     ),
-    libraries=("deltalake", "duckdb", "faiss-cpu", "implicit", "numpy", "polars", "pyarrow", "scikit-learn", "scipy"),
+    libraries=(
+        *("deltalake", "duckdb", "faiss-cpu", "implicit", "numba", "numpy", "polars", "pyarrow"),
+        *("scikit-learn", "scipy"),
+    ),
     settings=("retrieval",),
 )
 WINDOWS = Kind(
     "windows",
     rooms=(*_GROUND, "stages/features", "stages/ranking", "stages/retrieval"),
-    but=tuple(room for room in RETRIEVAL.but if room != "pipeline/training"),
+    but=tuple(room for room in RETRIEVAL.but if room not in ("pipeline/candidates", "pipeline/training")),
     libraries=RETRIEVAL.libraries,
     settings=("retrieval", "windows"),
 )

@@ -4,7 +4,6 @@ Data tests are read in `data_test_files`, SQL in `sql`.
 """
 
 import re
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
@@ -14,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from recs_platform.contracts.errors import ModelError, UsageError
 from recs_platform.contracts.time import parse_instant
 from recs_platform.contracts.validation_errors import first_fault, line_of
+from recs_platform.contracts.yaml_text import read_yaml
 from recs_platform.warehouse.data_test_files import DataTest, Row, read_data_test
 
 Scope = Literal["user", "item", "pair"]
@@ -182,7 +182,7 @@ def read_model_file(path: Path) -> ModelFile:
         raise ModelError(f"{path.parent.name}/{path.name} is missing: every model has a yml beside its SQL")
     try:
         text = path.read_text("utf-8")
-        content = yaml.load(text, Loader=_loader())  # noqa: S506  a safe loader, the one in C where it is
+        content = read_yaml(text)
     except yaml.YAMLError as error:
         raise ModelError(f"{path}: not yaml: {' '.join(str(error).split())}") from error
     try:
@@ -203,9 +203,3 @@ def _check_unit_tests(path: Path, file: ModelFile) -> None:
             raise ModelError(f"{path}: unit test {test.name!r} is of model {test.model!r}; its yml is another file")
         if len(test.tables) < len(test.given):
             raise ModelError(f"{path}: unit test {test.name!r} gives rows of one input twice; put them together")
-
-
-@cache
-def _loader() -> type[yaml.SafeLoader] | type[yaml.CSafeLoader]:
-    """The loader written in C reads a yml ten times as fast; not every platform has it."""
-    return yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recs_platform.stages.events import ingest
-from recs_platform.warehouse.connection import connect
+from recs_platform_tests.connections import shared_connection
 from recs_platform_tests.contracts.sources.landed import FIXTURES, NOW, SOURCES, Landed
 
 TEXTS = [
@@ -100,26 +100,23 @@ def write_parquet(con, columns, target):
 def write_extremes(source, folder):
     """A file of extremes for each kind of file of a source; their number."""
     count = 0
-    with connect(memory_limit_gb=1, threads=2) as con:
-        for kind in SOURCES[source].files:
-            name = kind.match.replace("*", "x")
-            file_format = kind.format_of(name) or "jsonl"
-            fixture = next((FIXTURES / source).rglob("*.jsonl"), None)
-            target = folder / "p" / "c" / (name if "." in name.removeprefix(".") else f"{name}.jsonl")
-            target = target.with_suffix(".jsonl") if name.endswith(".x") else target
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if file_format == "parquet":
-                write_parquet(con, kind.columns, target)
-            elif file_format == "csv":
-                target.write_text("\n".join(csv_rows(list(kind.columns))))
-            elif fixture is not None:
-                target.write_text("\n".join(json_lines(fixture)))
-            else:
-                records = [
-                    dict.fromkeys(kind.columns, "1") | {key: value} for key in kind.columns for value in JSON_VALUES
-                ]
-                target.write_text("\n".join(map(json.dumps, records)))
-            count += 1
+    for kind in SOURCES[source].files:
+        name = kind.match.replace("*", "x")
+        file_format = kind.format_of(name) or "jsonl"
+        fixture = next((FIXTURES / source).rglob("*.jsonl"), None)
+        target = folder / "p" / "c" / (name if "." in name.removeprefix(".") else f"{name}.jsonl")
+        target = target.with_suffix(".jsonl") if name.endswith(".x") else target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if file_format == "parquet":
+            write_parquet(shared_connection(), kind.columns, target)
+        elif file_format == "csv":
+            target.write_text("\n".join(csv_rows(list(kind.columns))))
+        elif fixture is not None:
+            target.write_text("\n".join(json_lines(fixture)))
+        else:
+            records = [dict.fromkeys(kind.columns, "1") | {key: value} for key in kind.columns for value in JSON_VALUES]
+            target.write_text("\n".join(map(json.dumps, records)))
+        count += 1
     return count
 
 
@@ -151,8 +148,7 @@ def test_values_on_which_the_sql_of_a_source_fails_are_refused_one_by_one(tmp_pa
     header = "timestamp,eventType,contentId,personId,sessionId,userAgent,userRegion,userCountry\n"
     lines = [f"1700000000,VIEW,c,{person},s,,," for person in ("1", "many", "2", "9" * 12, "3")]
     (folder / "users_interactions.csv").write_text(header + "\n".join(lines))
-    with connect(memory_limit_gb=1, threads=2, temporary=landed.home.temporary) as con:
-        ingest(landed.home, landed.lake, broken, con, now=NOW, progress=lambda _: None)
+    ingest(landed.home, landed.lake, broken, shared_connection(), now=NOW, progress=lambda _: None)
     assert landed.rows("events", "user_id", "1") == [("1",), ("2",), ("3",)]
     assert landed.rejected() == [(3, "events", "source_sql_failed"), (5, "events", "source_sql_failed")]
     reason, payload = landed.rows("quarantine", "reason, payload", "line_number")[0]
@@ -165,11 +161,10 @@ def test_parquet_columns_in_another_spelling_are_the_same_columns(tmp_path):
     landed = Landed(tmp_path, "contract")
     folder = landed.home.landing / "contract"
     folder.mkdir(parents=True)
-    with connect(memory_limit_gb=1, threads=1) as con:
-        con.execute(
-            "copy (select 42.0::double as User_ID, 7 as \" item_id\", 'View' as EVENT_TYPE, "
-            f"timestamp '2024-02-01' as occurred_at, 'kept' as extra) to '{folder / 'events.parquet'}' (format parquet)"
-        )
+    shared_connection().execute(
+        "copy (select 42.0::double as User_ID, 7 as \" item_id\", 'View' as EVENT_TYPE, "
+        f"timestamp '2024-02-01' as occurred_at, 'kept' as extra) to '{folder / 'events.parquet'}' (format parquet)"
+    )
     (folder / "events.csv").write_text(
         " user_id ,Item_Id,event_type,OCCURRED_AT\n42,7,click,2024-02-01\n,7,view,2024-02-01\n"
     )

@@ -31,7 +31,7 @@ def flagged(world: World, tmp_path_factory: pytest.TempPathFactory) -> Platform:
     """A home with a tiny world and its two bots, ingested and flagged. Read-only."""
     platform = platform_at(tmp_path_factory.mktemp("flagged") / "home", landing_settle_seconds=0)
     write_landing(world, platform.home.landing / "world")
-    take_in(platform)
+    assert execute(platform, "ingest", key=None).success
     return platform
 
 

@@ -1,24 +1,27 @@
-"""The graph tells the truth: each step of a build declares the tables and artifacts it reads, and no others."""
+"""A build started in the UI: each step declares what it reads, and no more; the run leaves the record of a build."""
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assembly import build_definitions
+from recs_platform.defs.instance import open_instance
 from recs_platform.defs.resources import AsOfResource
 from recs_platform.lake.tables import Lake
 from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.build_records import last_build, partial_builds
 from recs_platform.pipeline.platform import Platform
-from recs_platform.stages.reports import REPORTS
-from recs_platform_tests.homes import copy_home, execute, failures
-from recs_platform_tests.worlds import TINY
+from recs_platform.stages.reports import REPORTS, evidently_adapter
+from recs_platform_tests.defs.test_staleness import agreed
+from recs_platform_tests.homes import LEARNED, Built, copy_home, failures, no_distances
 
 ARTIFACTS = {
     "embeddings": "retrieval.embeddings",
@@ -27,6 +30,7 @@ ARTIFACTS = {
     "ranker": "ranking.ranker",
     "releases": "releases.release",
 }
+PART = ["marts", "funnel"]
 VERDICTS = {f"{report.name}.verdicts.parquet": report.table.name for report in REPORTS}
 
 
@@ -52,11 +56,46 @@ class Recorder:
                 self.note(ARTIFACTS.get(inside[0], "") if room == "artifacts" else VERDICTS.get(path.name, ""))
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """A home before and after two runs of the UI, one of a single asset and one of all; what each step read."""
+
+    platform: Platform
+    before: Manifest | None
+    after_a_part: Manifest | None
+    parts: list[Manifest]
+    every: list[dg.AssetKey]
+    reads: dict[str, set[str]]
+
+
 @pytest.fixture(scope="module")
-def recorded(taken_in: Platform, tmp_path_factory: pytest.TempPathFactory) -> tuple[Platform, dict[str, set[str]]]:
-    """A whole build in which no step profits from what another has read."""
-    platform = copy_home(taken_in, tmp_path_factory.mktemp("truth") / "home")
-    recorder = Recorder(platform.home.root)
+def recorded(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """A whole build with nothing learned and released before, in which no step profits from what another has read."""
+    platform = copy_home(built.platform, tmp_path_factory.mktemp("truth") / "home", without=[*LEARNED, "releases"])
+    definitions = build_definitions(platform)
+    graph = definitions.resolve_asset_graph()
+    every = [key for key in graph.materializable_asset_keys if graph.get(key).is_partitioned]
+    before = last_build(platform, built.as_of)
+    with open_instance(platform.home) as instance:
+
+        def materialize(keys: list[dg.AssetKey]) -> dg.ExecuteInProcessResult:
+            """As the UI does: a run that names its assets."""
+            job = definitions.resolve_implicit_global_asset_job_def()
+            done = job.execute_in_process(
+                instance=instance, asset_selection=keys, partition_key=as_of_key(built.as_of), raise_on_error=False
+            )
+            assert done.success, failures(done)
+            return done
+
+        materialize([dg.AssetKey(PART)])
+        after_a_part, parts = last_build(platform, built.as_of), partial_builds(platform, built.as_of)
+        reads = record_reads(platform, lambda: materialize(every))
+        return Recorded(platform, before, after_a_part, parts, every, reads)
+
+
+def record_reads(platform: Platform, run: Callable[[], dg.ExecuteInProcessResult]) -> dict[str, set[str]]:
+    """Tables and artifacts that each step of a run reads."""
+    recorder, original = Recorder(platform.home.root), Lake.files
     sys.addaudithook(recorder.audit)
 
     def take(self: AsOfResource, as_of: Any, known_at: Any) -> AsOfRun:
@@ -68,21 +107,40 @@ def recorded(taken_in: Platform, tmp_path_factory: pytest.TempPathFactory) -> tu
         recorder.note(name)
         return original(self, name, *arguments, **named)
 
-    original = Lake.files
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AsOfResource, "take", take)
         patch.setattr(Lake, "files", files)
-        result = execute(platform, "build", key=as_of_key(TINY.start + timedelta(days=TINY.days)))
+        patch.setattr(evidently_adapter, "measure_distances", no_distances)
+        result = run()
     recorder.is_on = False
-    assert result.success, failures(result)
     steps = [event.step_key for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_START]
-    return platform, {str(step): recorder.reads[number] - {""} for number, step in enumerate(steps)}
+    return {str(step): recorder.reads[number] - {""} for number, step in enumerate(steps)}
 
 
-def test_every_step_declares_what_it_reads_and_reads_what_it_declares(
-    recorded: tuple[Platform, dict[str, set[str]]],
-) -> None:
-    platform, reads = recorded
+def test_a_run_of_one_asset_is_recorded_as_part_of_the_build(recorded: Recorded) -> None:
+    (record,) = recorded.parts
+    assert record.parameters["assets"] == [".".join(PART)]
+    assert recorded.before is not None
+    assert recorded.after_a_part == recorded.before
+
+
+def test_a_run_of_all_assets_leaves_the_record_of_a_build(recorded: Recorded, built: Built) -> None:
+    before, after = recorded.before, last_build(recorded.platform, built.as_of)
+    assert after is not None
+    assert before is not None
+    assert after.version != before.version
+    assert {**after.parameters, **after.inputs}.keys() == {**before.parameters, **before.inputs}.keys()
+    assert set(after.parameters["assets"]) == {".".join(key.path) for key in recorded.every}
+    assert partial_builds(recorded.platform, built.as_of) == []
+
+
+def test_after_it_the_ui_and_the_plan_find_nothing_to_build(recorded: Recorded, built: Built) -> None:
+    with open_instance(recorded.platform.home) as instance:
+        assert not agreed(recorded.platform, instance, built.as_of)
+
+
+def test_every_step_declares_what_it_reads_and_reads_what_it_declares(recorded: Recorded) -> None:
+    platform, reads = recorded.platform, recorded.reads
     declared = declared_reads(build_definitions(platform).assets or ())
     wrong = {
         step: {

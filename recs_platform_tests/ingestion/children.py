@@ -1,4 +1,4 @@
-"""Ingestions in processes of their own, to be killed there. What they make of landing is not judged here.
+"""Ingestions in processes of their own, to be killed there, or here. What they make of landing is not judged here.
 
 `python -m recs_platform_tests.ingestion.children` is a warm parent that forks one child an ingestion: it has every
 library imported and no thread started, so that a child is at work a millisecond after it was asked for. It never
@@ -105,7 +105,7 @@ def packaged_sources():
 
 
 def take_in(request):
-    """In the child: one call of `ingest`, with a second source that sends what the contract source sends."""
+    """One call of `ingest`, with a second source that sends what the contract source sends."""
     from dataclasses import replace
 
     from recs_platform.contracts.home import Home
@@ -120,6 +120,14 @@ def take_in(request):
     with connect(memory_limit_gb=1, threads=2, temporary=home.temporary) as con:
         now = datetime.fromisoformat(request["now"])
         return ingest(home, Lake(home.lake), sources, con, now=now, progress=lambda _: None, **options)
+
+
+def ingest_here(home, now, **options):
+    """One ingestion in this process, for those that nobody disturbs: a child loads for itself what this one has.
+
+    The report is as a child tells it.
+    """
+    return json.loads(json.dumps(asdict(take_in({"home": str(home), "now": now.isoformat(), **options}))))
 
 
 def _load_all(request):
@@ -157,12 +165,15 @@ def main():
     import duckdb  # noqa: F401
     import pandas as pd  # noqa: F401 - pyarrow imports it when it meets its first Python list
     import polars as pl  # noqa: F401
+    import pyarrow.dataset  # deltalake and pyarrow.parquet import it when they are first used
+    import pyarrow.pandas_compat
     import pyarrow.parquet  # noqa: F401
-    import sqlglot  # noqa: F401
+    import sqlglot.dialects.duckdb  # noqa: F401 - sqlglot imports a dialect when its first SQL is parsed
 
     import recs_platform.stages.events
     import recs_platform.warehouse.connection  # noqa: F401
 
+    packaged_sources()
     for line in sys.stdin:
         request = json.loads(line)
         if request["what"] == "start":

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from recs_platform.contracts import columns as c
 from recs_platform_tests.ingestion.batches import START
+from recs_platform_tests.ingestion.children import ingest_here
 from recs_platform_tests.ingestion.lakes import imbalances, rows_of
 
 NOW = START + timedelta(days=100)
@@ -27,8 +28,9 @@ class House:
         return path
 
     def ingest(self, **options):
-        """Ingest what is there; the good file must be in, and the ledger must balance."""
-        report = self.parent.ingest(self.root, NOW, **options)
+        """Ingest what is there, as another user in a child; the good file must be in, and the ledger must balance."""
+        ingest = self.parent.ingest if "uid" in options else ingest_here
+        report = ingest(self.root, NOW, **options)
         assert imbalances(self.root) == []
         assert {"good1", "good2"} <= set(self.items())
         return report

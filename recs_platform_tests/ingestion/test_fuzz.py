@@ -7,6 +7,7 @@ import pytest
 
 from recs_platform.contracts import columns as c
 from recs_platform_tests.ingestion.batches import START, land
+from recs_platform_tests.ingestion.children import ingest_here
 from recs_platform_tests.ingestion.lakes import imbalances, rows_of
 from recs_platform_tests.ingestion.mutations import csv_files, damaged_files, jsonl_files, parquet_files
 from recs_platform_tests.ingestion.records import UnreadableError, read_file
@@ -58,10 +59,10 @@ class Found:
 
 
 @pytest.mark.parametrize(("write", "seed"), [(jsonl_files, 3), (csv_files, 5), (parquet_files, 7)])
-def test_every_mutated_row_is_accounted_for(parent, tmp_path, write, seed):
+def test_every_mutated_row_is_accounted_for(tmp_path, write, seed):
     files = write(seed, ROWS)
     land(tmp_path, files)
-    parent.ingest(tmp_path, NOW)
+    ingest_here(tmp_path, NOW)
     found = Found(tmp_path)
     assert imbalances(tmp_path) == []
     assert set(found.ledger) == set(files)
@@ -71,10 +72,10 @@ def test_every_mutated_row_is_accounted_for(parent, tmp_path, write, seed):
     assert len(certain) > ROWS / 3
 
 
-def test_damaged_parquet_files_are_read_or_refused_whole(parent, tmp_path):
+def test_damaged_parquet_files_are_read_or_refused_whole(tmp_path):
     files = damaged_files(11, 100)
     land(tmp_path, files)
-    parent.ingest(tmp_path, NOW)
+    ingest_here(tmp_path, NOW)
     ledger = {row[c.SOURCE_FILE]: row for row in rows_of(tmp_path, "ingestions")}
     assert imbalances(tmp_path) == []
     assert set(ledger) == set(files)

@@ -8,6 +8,7 @@ import pytest
 
 from recs_platform.contracts import columns as c
 from recs_platform_tests.ingestion.batches import START, TOO_LONG, Author, land, pack
+from recs_platform_tests.ingestion.children import ingest_here
 from recs_platform_tests.ingestion.lakes import differences
 from recs_platform_tests.ingestion.reference import Reference
 from recs_platform_tests.ingestion.trials import Tally, try_kills
@@ -82,13 +83,13 @@ def test_csv_lines_are_counted_through_quotes_and_blanks():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_undisturbed_ingestions_give_what_the_reference_says(parent, tmp_path, seed):
+def test_undisturbed_ingestions_give_what_the_reference_says(tmp_path, seed):
     author, reference, landing = Author(random.Random(seed)), Reference(), {}  # noqa: S311 - a seeded trial
     for step in range(4):
         files, now = author.step(), NOW + timedelta(days=step)
         landing |= files
         land(tmp_path, files)
-        parent.ingest(tmp_path, now)
+        ingest_here(tmp_path, now)
         reference.ingest(landing, now)
         assert differences(reference, tmp_path) == []
     assert reference.unsure == 0

@@ -6,7 +6,6 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from recs_platform.contracts.errors import ModelError
@@ -15,7 +14,7 @@ from recs_platform.contracts.tables import BATCH_TABLES
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import DataSource, ingest, ingestion, load_sources, pending
 from recs_platform.stages.events.sources import SourceFile
-from recs_platform.warehouse.connection import connect
+from recs_platform_tests.connections import shared_connection
 
 SOURCES = load_sources(Path(__file__).parents[2] / "dbt_like_sql" / "sources")
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
@@ -36,18 +35,15 @@ class Platform:
     def put_events(self, name, rows):
         self.put(f"contract/{name}", "".join(json.dumps(row) + "\n" for row in rows))
 
-    def ingest(self, *, now=NOW, threads=2, sources=SOURCES, progress=lambda _: None):
-        with connect(memory_limit_gb=1, threads=threads, temporary=self.home.temporary) as con:
-            return ingest(self.home, self.lake, sources, con, now=now, progress=progress)
+    def ingest(self, *, now=NOW, threads=1, sources=SOURCES, progress=lambda _: None):
+        return ingest(self.home, self.lake, sources, shared_connection(threads), now=now, progress=progress)
 
     def rows(self, table, columns="*", order="all", group=""):
         files = self.lake.files(f"raw.{table}")
         if not files:
             return []
-        with duckdb.connect() as con:
-            con.execute("set TimeZone = 'UTC'")
-            source = f"read_parquet({files}, hive_partitioning = true, union_by_name = true)"
-            return con.execute(f"select {columns} from {source} {group} order by {order}").fetchall()
+        source = f"read_parquet({files}, hive_partitioning = true, union_by_name = true)"
+        return shared_connection().execute(f"select {columns} from {source} {group} order by {order}").fetchall()
 
     def balance(self):
         for read, accepted, quarantined, duplicate, raw in self.rows(
@@ -265,8 +261,7 @@ def test_csv_jsonl_and_parquet_of_the_same_events_are_the_same_events(platform, 
     lines = f"{platform.home.landing}/contract/events.jsonl"
     for suffix in ("csv", "parquet", "csv.zst"):
         select = "select user_id, item_id, event_type, occurred_at, position::integer as position"
-        with duckdb.connect() as con:
-            con.execute(f"copy ({select} from read_json('{lines}')) to '{tmp_path}/events.{suffix}'")
+        shared_connection().execute(f"copy ({select} from read_json('{lines}')) to '{tmp_path}/events.{suffix}'")
         platform.put(f"contract/events.{suffix}", (tmp_path / f"events.{suffix}").read_bytes())
     assert counts(platform.ingest()) == (32, 32, 8, 0, 24)
 

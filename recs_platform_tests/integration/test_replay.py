@@ -5,7 +5,6 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -16,7 +15,7 @@ from recs_platform.contracts.tables import BATCH_TABLES
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import DataSource, ingest, load_sources, replay
 from recs_platform.stages.events.sources import SourceFile
-from recs_platform.warehouse.connection import connect
+from recs_platform_tests.connections import shared_connection
 
 SOURCES = load_sources(Path(__file__).parents[2] / "dbt_like_sql" / "sources")
 START = datetime(2024, 3, 1, tzinfo=UTC)
@@ -37,20 +36,18 @@ class Shop:
 
     def ingest(self, sources=SOURCES):
         self.now += timedelta(days=1)
-        with connect(memory_limit_gb=1, threads=2, temporary=self.home.temporary) as con:
-            return ingest(self.home, self.lake, sources, con, now=self.now, progress=lambda _: None)
+        return ingest(self.home, self.lake, sources, shared_connection(), now=self.now, progress=lambda _: None)
 
     def replay(self, sources=SOURCES, **options):
         self.now += timedelta(days=1)
-        with connect(memory_limit_gb=1, threads=2, temporary=self.home.temporary) as con:
-            return replay(self.home, self.lake, sources, con, now=self.now, progress=lambda _: None, **options)
+        return replay(
+            self.home, self.lake, sources, shared_connection(), now=self.now, progress=lambda _: None, **options
+        )
 
     def rows(self, table, columns, order="all"):
         files = self.lake.files(f"raw.{table}")
-        with duckdb.connect() as con:
-            con.execute("set TimeZone = 'UTC'")
-            source = f"read_parquet({files}, union_by_name = true)"
-            return con.execute(f"select {columns} from {source} order by {order}").fetchall()
+        source = f"read_parquet({files}, union_by_name = true)"
+        return shared_connection().execute(f"select {columns} from {source} order by {order}").fetchall()
 
     def content(self):
         return {

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from recs_platform_tests.homes import SMALL, environment
+
 ROOT = Path(__file__).parents[2]
 WORLD = ["--users", "60", "--items", "40", "--days", "12", "--events", "1500"]
 # The SQL tests and the sources' numbers are tested elsewhere; that their files are there is tested here.
-QUICK = {"RECS_DATA_TESTS": "false", "RECS_EVALUATION_WINDOWS": "1", "RECS_LANDING_SETTLE_SECONDS": "0"}
+QUICK = environment({**SMALL, "evaluation_windows": 1})
 
 
 def run(*command: object, **options) -> str:

@@ -1,3 +1,4 @@
+-- Run on the candidates of some users at a time: whatever sums over all users is an upstream model.
 -- candidate_id is only a short key for the joins within this query; no result depends on it.
 -- Two left joins could be inner ones: the optimizer reorders those into a join 30 times as large.
 with candidates as materialized (
@@ -6,6 +7,11 @@ with candidates as materialized (
         item_id,
         row_number() over () as candidate_id,
     from retrieval.candidates
+),
+
+candidate_users as materialized (
+    select distinct user_id,
+    from candidates
 ),
 
 neighbours as (
@@ -26,13 +32,14 @@ transitions as (
 
 users as materialized (
     select
-        user_id,
-        country,
-        mean_price,
-        mobile_share,
-        hour_sin,
-        hour_cos,
-    from features.user_features
+        users.user_id,
+        users.country,
+        users.mean_price,
+        users.mobile_share,
+        users.hour_sin,
+        users.hour_cos,
+    from features.user_features as users
+    inner join candidate_users on users.user_id = candidate_users.user_id
 ),
 
 items as (
@@ -57,19 +64,14 @@ catalogue as materialized (
 
 pairs as materialized (
     select
-        user_id,
-        item_id,
-        impression_count,
-        interaction_count,
-        last_impression_us,
-        last_interaction_us,
-        weight_7d,
-    from staging.stg_user_items
-),
-
-candidate_users as materialized (
-    select distinct user_id,
-    from candidates
+        pairs.user_id,
+        pairs.item_id,
+        pairs.impression_count,
+        pairs.interaction_count,
+        pairs.last_impression_us,
+        pairs.last_interaction_us,
+    from staging.stg_user_items as pairs
+    inner join candidate_users on pairs.user_id = candidate_users.user_id
 ),
 
 affinities as materialized (
@@ -172,7 +174,6 @@ consumed as (
                 md5(concat(pairs.user_id, chr(31), pairs.item_id)) asc
         ) as place,
     from pairs
-    inner join candidate_users on pairs.user_id = candidate_users.user_id
     where pairs.interaction_count > 0
 ),
 
@@ -215,23 +216,12 @@ followed as (
     group by candidates.candidate_id
 ),
 
-country_items as (
-    select
-        users.country,
-        pairs.item_id,
-        sum(pairs.weight_7d) as weight,
-    from pairs
-    inner join users on pairs.user_id = users.user_id
-    where users.country is not null
-    group by users.country, pairs.item_id
-),
-
 country_shares as (
     select
         country,
         item_id,
-        weight / nullif(sum(weight) over (partition by country), 0) as popularity_share,
-    from country_items
+        popularity_share,
+    from staging.stg_country_items
 )
 
 select

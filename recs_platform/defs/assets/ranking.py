@@ -53,14 +53,17 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
     return [_training_set_asset(platform), _ranker_asset(platform), _champion_asset(platform), _scored_asset(platform)]
 
 
-def _training_set_asset(platform: Platform) -> dg.AssetsDefinition:
-    stored = (platform.models.get(table) for table in feature_tables(platform.feature_set))
-    recomputed = raw_upstreams(platform, [model.name for model in stored])
+def past_upstreams(platform: Platform) -> list[dg.AssetKey]:
+    """What is read wherever windows may be built."""
+    recomputed = raw_upstreams(platform, feature_tables(platform.feature_set))
+    return upstream_keys(platform, (*PAST, *recomputed))
 
+
+def _training_set_asset(platform: Platform) -> dg.AssetsDefinition:
     @as_of_asset(
         TRAINING_SET_KEY,
         group=GROUP,
-        deps=upstream_keys(platform, (*PAST, *recomputed)),
+        deps=past_upstreams(platform),
         kinds=("python", "polars"),
         description="Labelled windows: candidates and features rebuilt at past cutoffs, with what users chose next. "
         "Each is a sealed artifact, shared by every as-of that needs it.",
@@ -75,7 +78,7 @@ def _training_set_asset(platform: Platform) -> dg.AssetsDefinition:
         schedule, windows = training_schedule(run), WindowCache(run, context.log.info)
         windows.prefetch(schedule.surely_needed())
         to_serve = windows.to_learn_from(schedule.training_for(None))
-        for split in schedule.tests():
+        for split in schedule.first_tests():
             windows.to_learn_from(schedule.training_for(split))
         yield dg.MaterializeResult(
             metadata={

@@ -10,11 +10,10 @@ from recs_platform.contracts.manifests import content_key
 from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
+from recs_platform.defs.assets.ranking import past_upstreams
 from recs_platform.defs.partitions import run_of
 from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import raw_upstreams, sql_assets, upstream_keys
-from recs_platform.pipeline.as_of_run import INTERACTIONS
-from recs_platform.pipeline.data_versions import FILES, OMISSIONS
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.reports import collect_verdicts, report_folder, run_report
@@ -45,7 +44,7 @@ def _evaluation_asset(platform: Platform) -> dg.AssetsDefinition:
         group=GROUP,
         deps=[
             *(dg.AssetKey(["ranking", name]) for name in ("training_set", "ranker")),
-            *upstream_keys(platform, (INTERACTIONS, FILES, OMISSIONS)),
+            *past_upstreams(platform),
         ],
         kinds=("python", "polars", "delta"),
     )
@@ -56,13 +55,17 @@ def _evaluation_asset(platform: Platform) -> dg.AssetsDefinition:
         tuned = tuned_on_tests(run.platform, schedule)
         if tuned is not None:
             context.log.warning(f"{tuned}: these metrics are too optimistic")
-        per_user, per_list = evaluate(WindowCache(run, context.log.info), schedule, context.log.info)
-        for contract, frame in ((USER_METRICS, per_user), (LIST_METRICS, per_list)):
+        found = evaluate(WindowCache(run, context.log.info), schedule, context.log.info)
+        for contract, frame in ((USER_METRICS, found.per_user), (LIST_METRICS, found.per_list)):
             written = write_frames(run.platform, contract, [frame], run.as_of)
             yield dg.MaterializeResult(
                 asset_key=metadata.asset_key(contract.name),
                 metadata=metadata.table_metadata(
-                    written.rows, _means(frame), protocol=schedule.protocol, windows=len(schedule.tests())
+                    written.rows,
+                    _means(frame),
+                    protocol=schedule.protocol,
+                    windows=found.windows,
+                    stopped=found.stopped,
                 )
                 | ({} if tuned is None else {"tuned_on_tests": tuned}),
                 data_version=dg.DataVersion(written.content),

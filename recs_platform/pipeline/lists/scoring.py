@@ -15,6 +15,7 @@ from recs_platform.contracts.tables import CANDIDATES, CHAMPION, OFFER_COUNTS, R
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
 from recs_platform.pipeline.lists.candidate_stream import CandidateStream
 from recs_platform.pipeline.partition_writer import Written, write_frames, write_together
 from recs_platform.pipeline.platform import Platform
@@ -47,16 +48,17 @@ def score_as_of(run: AsOfRun) -> Scored:
     with run.models() as models:
         version = champion_version(models)
         ranker = open_scorer(platform, version)
-        stream = CandidateStream.open(models, platform, fit, ranker)
+        features = CandidateFeatures.open(models, platform.models, ranker.feature_set, fit)
+        stream = CandidateStream(features, ranker, version)
 
         def parts() -> Iterator[Mapping[str, pl.DataFrame]]:
             for block in stream.blocks():
                 counts.add(block.merged)
-                yield stream.rows(block, version)
+                yield stream.rows(block)
 
         written = write_together(platform, _schemas(platform, models), parts(), run.as_of)
     written[OFFER_COUNTS.name] = write_frames(platform, OFFER_COUNTS, [counts.frame()], run.as_of)
-    return Scored(written, version, ranker.scored_by, stream.clock.seconds)
+    return Scored(written, version, ranker.scored_by, fit.clock.seconds)
 
 
 def champion_version(models: ModelRun) -> str:

@@ -2,9 +2,9 @@
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -13,6 +13,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, TableContract
 from recs_platform.contracts.time import as_of_key, parse_instant
+from recs_platform.evaluation.bootstrap import cluster_intervals
 from recs_platform.evaluation.metrics import PER_LIST, Shown, candidate_recall, user_metrics
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import arrow_schema
@@ -31,19 +32,71 @@ from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, Window, read_
 from recs_platform.stages import ranking, reranking, retrieval
 
 FINAL = "final"
+BASELINE = "popularity"
 ALL_CANDIDATES = "candidates"
 WITH_NEW_ITEMS = "_with_new_items"
 
 
-def evaluate(
-    windows: WindowCache, schedule: TrainingSchedule, progress: Callable[[str], None]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Metrics of every model in every test window.
+@dataclass(frozen=True)
+class Evaluated:
+    """Metrics of each user and of each model's lists, how many windows they pool, and why it is not more."""
 
-    Returns user metrics (protocol, cutoff, model, user_id, metric, k, value) and list metrics (protocol, cutoff, model,
-    metric, k, value). The protocol with new items counts items first seen inside the window as held out too.
+    per_user: pl.DataFrame
+    per_list: pl.DataFrame
+    windows: int
+    stopped: str
+
+
+def evaluate(windows: WindowCache, schedule: TrainingSchedule, progress: Callable[[str], None]) -> Evaluated:
+    """Test at the newest windows, then at older ones until what they tell is precise enough, see `stop_reason`.
+
+    Metrics are in the columns of their contracts less as_of, oldest window first.
     """
-    run, splits = windows.run, schedule.tests()
+    run, tests, tested = windows.run, schedule.tests(), list[tuple[pl.DataFrame, pl.DataFrame]]()
+    waves = [schedule.first_tests(), *([split] for split in tests[: -schedule.tests_min][::-1])]
+    stopped = f"all {len(tests)} test windows that the history holds, or the settings allow"
+    for wave in waves:
+        tested = [*_test(windows, schedule, wave, progress), *tested]
+        settings = run.platform.settings
+        reason = stop_reason([users for users, _ in tested], settings.evaluation_precision, settings.seed)
+        if reason is not None and len(tested) < len(tests):
+            stopped = f"{len(tested)} of at most {len(tests)} test windows: {reason}"
+            break
+    progress(stopped)
+    per_user, per_list = _no_metrics(USER_METRICS), _no_metrics(LIST_METRICS)
+    return Evaluated(
+        pl.concat([per_user, *(users.select(per_user.columns) for users, _ in tested)]),
+        pl.concat([per_list, *(lists.select(per_list.columns) for _, lists in tested)]),
+        len(tested),
+        stopped,
+    )
+
+
+def stop_reason(per_user: Sequence[pl.DataFrame], precision: float, seed: int) -> str | None:
+    """Why no further window is needed: the mean of final's NDCG less popularity's has a narrow interval; else None.
+
+    Narrow: half of its 95 % interval is at most `precision` times the mean. Differences are paired within user and
+    window, on items known by the cutoff, and users are drawn with all their windows.
+    """
+    ndcg = pl.concat(per_user).filter(pl.col(c.METRIC) == "ndcg", ~pl.col(c.PROTOCOL).str.ends_with(WITH_NEW_ITEMS))
+    final, baseline = (ndcg.filter(model=model) for model in (FINAL, BASELINE))
+    paired = final.join(baseline, on=[c.CUTOFF, c.USER_ID], suffix=BASELINE)
+    if paired.is_empty():
+        return None
+    differences = (paired[c.VALUE] - paired[c.VALUE + BASELINE]).to_numpy()
+    users = paired[c.USER_ID].rank("dense").cast(pl.Int64).to_numpy()
+    found = cluster_intervals(users, differences[:, None], seed=seed)
+    mean, half = float(found.value[0]), float(found.high[0] - found.low[0]) / 2
+    if not half <= precision * abs(mean):
+        return None
+    return f"NDCG is {mean:+.4f} ± {half:.4f} above {BASELINE}'s, known within {precision:.0%} of itself"
+
+
+def _test(
+    windows: WindowCache, schedule: TrainingSchedule, splits: Sequence[Split], progress: Callable[[str], None]
+) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
+    """Metrics of each user and list at these splits, in their order; the rankers are trained side by side."""
+    run = windows.run
     learned = {split: windows.to_learn_from(schedule.training_for(split)) for split in splits}
     by_version = {ranker_key(run, taken): (split, taken) for split, taken in learned.items()}
 
@@ -59,12 +112,7 @@ def evaluate(
 
     with ThreadPoolExecutor(run.platform.settings.threads) as pool:
         trained = dict(zip(by_version, pool.map(train, by_version), strict=True))
-    tested = [test(split) for split in splits]
-    per_user, per_list = _no_metrics(USER_METRICS), _no_metrics(LIST_METRICS)
-    return (
-        pl.concat([per_user, *(users.select(per_user.columns) for users, _ in tested)]),
-        pl.concat([per_list, *(lists.select(per_list.columns) for _, lists in tested)]),
-    )
+    return [test(split) for split in splits]
 
 
 def tuned_on_tests(platform: Platform, schedule: TrainingSchedule) -> str | None:
@@ -169,12 +217,12 @@ def evaluate_once(platform: Platform, as_of: datetime, progress: Callable[[str],
         schedule = training_schedule(run)
         if schedule.protocol == "global":
             schedule = replace(schedule, plan=replace(schedule.plan, tests=(as_of,)))
-        per_user, per_list = evaluate(WindowCache(run, progress), schedule, progress)
+        evaluated = evaluate(WindowCache(run, progress), schedule, progress)
     finally:
         run.close()
     keys = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]
     return (
-        pl.concat([per_user.select(*keys, c.VALUE), per_list.select(*keys, c.VALUE)])
+        pl.concat([evaluated.per_user.select(*keys, c.VALUE), evaluated.per_list.select(*keys, c.VALUE)])
         .group_by(keys, maintain_order=True)
         .agg(pl.col(c.VALUE).mean(), pl.len().alias(c.N_USERS))
         .sort(keys)

@@ -21,16 +21,21 @@ class TrainingSchedule:
     as_of: datetime
     plan: CutoffPlan
     windows_min: int
+    tests_min: int
+
+    def first_tests(self) -> list[Split]:
+        """Those of the tests, the newest, that are made in any case, oldest first."""
+        return self.tests()[-self.tests_min :]
 
     def tests(self) -> list[Split]:
-        """Splits to test at, oldest first."""
+        """Splits to test at, oldest first: all of them where fewer do not tell enough."""
         if self.protocol == "per_user":
             return [per_user_splits(self.as_of)[0]]
         return global_splits(self.plan.tests, self.plan.horizon)
 
     def surely_needed(self) -> list[Split]:
-        """Windows that testing and training ask for however many positives they turn out to hold, oldest first."""
-        tests = self.tests()
+        """Windows that testing and training ask for whatever they turn out to tell, oldest first."""
+        tests = self.first_tests()
         learners = [*tests[:1], None]
         wanted = [split for learner in learners for split in self.training_for(learner)[: self.windows_min]]
         return sorted({*tests, *wanted})
@@ -63,7 +68,7 @@ def _plan(run: AsOfRun) -> TrainingSchedule:
     if protocol == "auto":
         is_enough = _pooled_users(interactions, plan) >= settings.training.pooled_users_min
         protocol = "global" if is_enough else "per_user"
-    return TrainingSchedule(protocol, run.as_of, plan, settings.training.windows_min)
+    return TrainingSchedule(protocol, run.as_of, plan, settings.training.windows_min, settings.evaluation_windows_min)
 
 
 def _pooled_users(interactions: pl.DataFrame, plan: CutoffPlan) -> int:

@@ -16,7 +16,7 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.contracts.tables import CANDIDATES, EVENTS, ITEM_NEIGHBOURS
+from recs_platform.contracts.tables import EVENTS, ITEM_NEIGHBOURS
 from recs_platform.lake.artifacts import (
     artifact,
     is_sealed,
@@ -29,6 +29,7 @@ from recs_platform.lake.artifacts import (
 from recs_platform.pipeline.artifact_keys import WINDOWS as WINDOWS_KIND
 from recs_platform.pipeline.artifact_keys import artifact_key
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun
+from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
 from recs_platform.pipeline.geo_availability import geo_model_hashes, read_geo_availability
 from recs_platform.pipeline.item_counts import with_user_counts
 from recs_platform.pipeline.platform import Platform
@@ -43,7 +44,7 @@ from recs_platform.pipeline.retrieval.inputs import (
 )
 from recs_platform.pipeline.training.splits import PAIR, Split, hold_out, later_interactions, without_held_out
 from recs_platform.stages import ranking, retrieval
-from recs_platform.stages.features import feature_tables, ranking_rows_sql
+from recs_platform.stages.features import feature_tables
 from recs_platform.warehouse.runner import ModelRun
 
 WINDOWS = "windows"
@@ -169,15 +170,13 @@ def _fit(run: AsOfRun, problem: retrieval.RetrievalProblem, split: Split) -> ret
 def _rows_to_rank(
     models: ModelRun, fit: retrieval.RetrievalFit, targets: pl.DataFrame, platform: Platform
 ) -> pl.DataFrame:
-    """Candidates of the targets with their features."""
-    at = pl.lit(models.as_of).dt.cast_time_unit("us").alias(c.AS_OF)
-    candidates = pl.concat(list(retrieval.generate_candidates(fit, targets=targets[c.USER_ID].sort().to_list())))
+    """Candidates of the targets with their features, ordered by user and item."""
     neighbours = retrieval.item_neighbours(fit)
-    for contract, frame in ((platform.contract(CANDIDATES.name), candidates), (ITEM_NEIGHBOURS, neighbours)):
-        models.register(contract.name, frame.with_columns(at).select(contract.column_names))
-    for table in feature_tables(platform.feature_set):
-        models.require(table)
-    return models.query(ranking_rows_sql(platform.feature_set, platform.models))
+    at = pl.lit(models.as_of).dt.cast_time_unit("us").alias(c.AS_OF)
+    models.register(ITEM_NEIGHBOURS.name, neighbours.with_columns(at).select(ITEM_NEIGHBOURS.column_names))
+    features = CandidateFeatures.open(models, platform.models, platform.feature_set, fit)
+    blocks = features.blocks(targets[c.USER_ID].sort().to_list())
+    return pl.concat(features.rows(block) for block in blocks).sort(c.USER_ID, c.ITEM_ID)
 
 
 def _sample_users(positives: pl.DataFrame, seed: int) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from recs_platform.contracts.errors import ModelError, UsageError
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.tables import CONSENTS, EVENTS, IDENTITIES, ITEM_TAGS, ITEMS, USERS
 from recs_platform.contracts.validation_errors import first_fault, line_of
+from recs_platform.contracts.yaml_text import read_yaml
 from recs_platform.stages.events.file_names import Fit, fit, partitions, plain_name
 
 FileFormat = Literal["csv", "jsonl", "parquet"]
@@ -188,7 +189,7 @@ def load_source(yml: Path) -> DataSource:
         raise ModelError(f"{yml} is missing; it says which files the source reads")
     text = yml.read_text("utf-8")
     try:
-        content: Any = yaml.safe_load(text)
+        content: Any = read_yaml(text)
         read = SourceYml.model_validate(content)
     except yaml.YAMLError as error:
         raise ModelError(f"{yml}: not yaml: {' '.join(str(error).split())}") from None

@@ -3,12 +3,10 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
-
 from recs_platform.contracts.home import Home
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import ingest, land, load_sources
-from recs_platform.warehouse.connection import connect
+from recs_platform_tests.connections import shared_connection
 
 FIXTURES = Path(__file__).parent
 SOURCES = load_sources(FIXTURES.parents[2] / "dbt_like_sql" / "sources")
@@ -27,18 +25,15 @@ class Landed:
         return land(self.home, self.source, path, dry_run=False)
 
     def ingest(self):
-        with connect(memory_limit_gb=1, threads=2, temporary=self.home.temporary) as con:
-            return ingest(self.home, self.lake, SOURCES, con, now=NOW, progress=lambda _: None)
+        return ingest(self.home, self.lake, SOURCES, shared_connection(), now=NOW, progress=lambda _: None)
 
     def rows(self, table, columns, order="all"):
         """Rows of a raw table, instants as UTC."""
         files = self.lake.files(f"raw.{table}")
         if not files:
             return []
-        with duckdb.connect() as con:
-            con.execute("set TimeZone = 'UTC'")
-            source = f"read_parquet({files}, hive_partitioning = true, union_by_name = true)"
-            return con.execute(f"select {columns} from {source} order by {order}").fetchall()
+        source = f"read_parquet({files}, hive_partitioning = true, union_by_name = true)"
+        return shared_connection().execute(f"select {columns} from {source} order by {order}").fetchall()
 
     def ledger(self):
         """(raw records, read, accepted, quarantined, duplicate) by table, after checking that every file balances."""

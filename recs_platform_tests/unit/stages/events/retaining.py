@@ -24,7 +24,7 @@ from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import removals, retention
 from recs_platform.stages.events.content_hashes import content_hash
 from recs_platform.stages.events.retention import RetentionReport, retain
-from recs_platform.warehouse.connection import connect
+from recs_platform_tests.connections import shared_connection
 
 NOW = datetime(2020, 2, 1, 15, 30, tzinfo=UTC)
 INGESTED = datetime(2020, 1, 31, tzinfo=UTC)
@@ -102,8 +102,7 @@ class RetainedHome:
         self.lake.append(EVENT_FLAGS.name, frame(EVENT_FLAGS, rows))
 
     def retain(self, days: int, now: datetime = NOW) -> RetentionReport:
-        with connect(memory_limit_gb=1, threads=1) as con:
-            return retain(self.home, self.lake, con, retention_days=days, now=now, progress=lambda _: None)
+        return retain(self.home, self.lake, shared_connection(), retention_days=days, now=now, progress=lambda _: None)
 
     def rows(self, contract: TableContract) -> pl.DataFrame:
         files = self.lake.files(contract.name) if self.lake.exists(contract.name) else []
@@ -163,7 +162,7 @@ def kill_at(step: int) -> None:
 def main() -> None:
     """For each line `step days root`, retain in a fork that is killed at that step, and say how the fork ended.
 
-    A fork has everything imported already; nothing that starts threads runs before it.
+    A fork has everything imported already; nothing that starts threads, no connection either, runs before it.
     """
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -8,7 +8,7 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import ingest, load_sources, look_into_landing, source_fault
-from recs_platform.warehouse.connection import connect
+from recs_platform_tests.connections import shared_connection
 
 YML = """name: {name}
 description: d
@@ -49,8 +49,8 @@ def rows(home):
 
 def take_in(home, sources):
     said = []
-    with connect(memory_limit_gb=1, threads=1, temporary=home.temporary) as con:
-        report = ingest(home, Lake(home.lake), sources, con, now=datetime(2024, 6, 1, tzinfo=UTC), progress=said.append)
+    now = datetime(2024, 6, 1, tzinfo=UTC)
+    report = ingest(home, Lake(home.lake), sources, shared_connection(), now=now, progress=said.append)
     return report, said
 
 

@@ -16,7 +16,7 @@ from recs_platform.contracts.home import Lock
 from recs_platform.contracts.tables import EVENT_FLAGS, EVENTS, INGESTIONS, QUARANTINE, REMOVALS
 from recs_platform.lake.locks import exclusive
 from recs_platform.stages.events.removals import republished, settle_removals
-from recs_platform.warehouse.connection import connect
+from recs_platform_tests.connections import shared_connection
 from recs_platform_tests.unit.stages.events.retaining import NOW, RetainedHome, day, frame
 
 # Midnight of 1 February less 22 days: what happened before 10 January goes.
@@ -243,8 +243,7 @@ def test_files_of_killed_writers_go_too(house):
 
 
 def settle(house):
-    with connect(memory_limit_gb=1, threads=1) as con:
-        settle_removals(house.home, house.lake, con, now=NOW, progress=lambda _: None)
+    settle_removals(house.home, house.lake, shared_connection(), now=NOW, progress=lambda _: None)
 
 
 def test_what_is_lost_is_not_taken_for_removed(house):

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from functools import cache
 
 import pytest
 
@@ -36,10 +37,15 @@ def _asked(contract, row, now, columns, select):
     values = ", ".join(f"{'null' if v is None else chr(39) + v + chr(39)}::varchar as {k}" for k, v in row.items())
     sql = f"select 1::bigint as line_number, {values}"
     yields = {"line_number": "BIGINT", **dict.fromkeys(row, "VARCHAR")}
-    with connect(memory_limit_gb=1, threads=1) as con:
-        prepare_macros(con)
-        prepare(con, b"key")
-        return con.execute(f"select {columns} from ({select(sql, yields)})").fetchall()[0]
+    return _prepared().execute(f"select {columns} from ({select(sql, yields)})").fetchall()[0]
+
+
+@cache
+def _prepared():
+    con = connect(memory_limit_gb=1, threads=1)
+    prepare_macros(con)
+    prepare(con, b"key")
+    return con
 
 
 def test_a_row_at_the_edges_of_every_range_is_valid():

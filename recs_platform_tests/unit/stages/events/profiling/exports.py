@@ -7,7 +7,7 @@ from recs_platform.contracts.home import Home
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import ingest, land, load_sources, source_fault
 from recs_platform.stages.events.profiling.proposal import propose, write_source
-from recs_platform.warehouse.connection import connect
+from recs_platform_tests.connections import shared_connection
 
 NOW = datetime(2024, 12, 31, 23, tzinfo=UTC)
 
@@ -36,8 +36,7 @@ class Taken:
         assert not sources.broken
         self._lake = Lake(home.lake)
         land(home, sources["shop"], folder, dry_run=False)
-        with connect(memory_limit_gb=1, threads=1, temporary=home.temporary) as con:
-            self.report = ingest(home, self._lake, sources, con, now=NOW, progress=lambda _: None)
+        self.report = ingest(home, self._lake, sources, shared_connection(), now=NOW, progress=lambda _: None)
 
     def rows(self, table, *columns):
         import polars as pl

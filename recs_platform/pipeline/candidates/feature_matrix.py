@@ -1,7 +1,7 @@
 """The ranker's features of blocks of candidates as one matrix: what users and items are is gathered by code."""
 # ruff: noqa: S608  names come from models and contracts
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,22 +22,22 @@ Matrix = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class CodedTable:
-    """Features of one table: the `columns` of the matrix that they fill, and float32 (n_keys + 1, features).
+    """Features of one table: the `column` of the matrix where they begin, and float32 (n_keys + 1, features).
 
     `keys`: int64, ascending; the last row of `values`, all NaN, is that of keys which the table does not have.
     """
 
-    columns: slice | list[int]
+    column: int
     keys: NDArray[np.int64]
     values: Matrix
 
-    def of(self, keys: NDArray[np.int64]) -> Matrix:
-        """Values of each key, in its order."""
+    def positions(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Row of `values` of each key."""
         if len(self.keys) and self.keys[-1] == len(self.keys) - 1:
-            return self.values[keys]  # every code has a row
+            return keys  # every code has a row
         at = np.searchsorted(self.keys, keys)
         found = np.append(self.keys, -1)[at] == keys
-        return self.values[np.where(found, at, len(self.keys))]
+        return np.where(found, at, len(self.keys))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,32 +50,43 @@ class FeatureMatrix:
     of_items: tuple[CodedTable, ...]
     of_pairs: tuple[CodedTable, ...]
 
-    def of(self, block: MergedLists, pairs: Mapping[str, pl.DataFrame]) -> Matrix:
+    def of(self, block: MergedLists, pairs: Mapping[str, pl.DataFrame], threads: int) -> Matrix:
         """float32 (candidates, features) in the order of the block and the feature set, missing as NaN.
 
         `pairs`: what was computed of the block's candidates, by table, in the order of the block.
         """
-        matrix = np.full((len(block.users), len(self.feature_set.names)), np.nan, dtype=np.float32)
-        self._fill_offers(matrix, block)
+        from recs_platform.contracts.compiled_loops import by_rows
+        from recs_platform.pipeline.candidates.kernels import fill_columns, gather_rows
+
+        n_rows = len(block.users)
+        matrix = np.empty((n_rows, len(self.feature_set.names)), dtype=np.float32)
+        by_rows(n_rows, threads, self._offers(matrix, block))
         users, items = block.users.astype(np.int64), block.items.astype(np.int64)
         keyed = ((self.of_users, users), (self.of_items, items), (self.of_pairs, users * self.n_items + items))
-        for tables, keys in keyed:
-            for table in tables:
-                matrix[:, table.columns] = table.of(keys)
+        for table, keys in ((table, keys) for tables, keys in keyed for table in tables):
+            given = (matrix, table.column, table.values, table.positions(keys))
+            by_rows(n_rows, threads, lambda first, last, given=given: gather_rows(first, last, *given))
         for name, frame in pairs.items():
             features = _features(self.feature_set, name)
             if features:
-                matrix[:, _columns(self.feature_set, name)] = _numbers(frame.select(each.name for each in features))
+                columns = np.arange(len(features)) + _column(self.feature_set, name)
+                given = (matrix, columns, _numbers(frame.select(each.name for each in features)).T)
+                by_rows(n_rows, threads, lambda first, last, given=given: fill_columns(first, last, *given))
         return matrix
 
-    def _fill_offers(self, matrix: Matrix, block: MergedLists) -> None:
+    def _offers(self, matrix: Matrix, block: MergedLists) -> Callable[[int, int], object]:
+        """Fills in what sources say."""
+        from recs_platform.pipeline.candidates.kernels import fill_offers
+
         position = {name: column for column, name in enumerate(self.feature_set.names)}
-        offered = block.ranks > 0
-        matrix[:, position[c.SOURCE_COUNT]] = offered.sum(axis=0)
-        matrix[:, position[c.FUSED_SCORE]] = block.fused
-        for row, name in enumerate(block.names):
-            for column, values in ((c.source_rank(name), block.ranks), (c.source_score_share(name), block.shares)):
-                matrix[:, position[column]] = np.where(offered[row], values[row], np.nan)
+        of_sources = [(position[c.source_rank(name)], position[c.source_score_share(name)]) for name in block.names]
+        ranks, shares = np.array(of_sources, dtype=np.int64).reshape(-1, 2).T.copy()
+        own = {position[c.SOURCE_COUNT], position[c.FUSED_SCORE], *ranks.tolist(), *shares.tolist()}
+        absent = [column for column, feature in enumerate(self.feature_set.features) if not feature.table]
+        absent_columns = np.array([column for column in absent if column not in own], dtype=np.int64)
+        columns = np.array([position[c.SOURCE_COUNT], position[c.FUSED_SCORE]])
+        given = (matrix, columns, ranks, shares, absent_columns, block.ranks.T, block.shares.T, block.fused)
+        return lambda first, last: fill_offers(first, last, *given)
 
 
 def feature_matrix(run: ModelRun, models: Models, feature_set: FeatureSet, problem: RetrievalProblem) -> FeatureMatrix:
@@ -101,7 +112,7 @@ def _coded(
     known = rows.with_columns(keys.alias(grain[0])).drop_nulls(grain[0]).sort(grain[0])
     values = _numbers(known.select(feature.name for feature in features))
     missing = np.full((1, len(features)), np.nan, dtype=np.float32)
-    return CodedTable(_columns(feature_set, name), known[grain[0]].to_numpy(), np.concatenate([values, missing]))
+    return CodedTable(_column(feature_set, name), known[grain[0]].to_numpy(), np.concatenate([values, missing]))
 
 
 def _numbers(frame: pl.DataFrame) -> Matrix:
@@ -112,9 +123,6 @@ def _features(feature_set: FeatureSet, table: str) -> list[Feature]:
     return [feature for feature in feature_set.features if feature.table == table]
 
 
-def _columns(feature_set: FeatureSet, table: str) -> slice | list[int]:
-    """Columns of a table's features; a range where they stand together, which numpy fills several times as fast."""
-    columns = [column for column, feature in enumerate(feature_set.features) if feature.table == table]
-    if columns == list(range(columns[0], columns[-1] + 1)):
-        return slice(columns[0], columns[-1] + 1)
-    return columns
+def _column(feature_set: FeatureSet, table: str) -> int:
+    """Where the features of a table begin; they stand together."""
+    return next(column for column, feature in enumerate(feature_set.features) if feature.table == table)

@@ -1,0 +1,67 @@
+"""From sources to candidates with their features, a block of users at a time: merged, then given features.
+
+The block is the unit of memory: no more candidates than those of its users are held.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.features import FeatureSet
+from recs_platform.pipeline.candidates.feature_matrix import FeatureMatrix, feature_matrix
+from recs_platform.pipeline.candidates.pair_features import PairFeatures
+from recs_platform.stages import retrieval
+from recs_platform.warehouse.models import Models
+from recs_platform.warehouse.runner import ModelRun
+
+PAIR_FEATURES, ASSEMBLY = "pair features", "assembly"
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureBlock:
+    """The candidates of some users: `pairs`, what their SQL models say by table, and `matrix`, all features.
+
+    Both are in the order of `merged`; `matrix` is float32 (candidates, features), missing as NaN.
+    """
+
+    merged: retrieval.MergedLists
+    pairs: Mapping[str, pl.DataFrame]
+    matrix: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateFeatures:
+    """All that candidates and their features are made from, as of one instant; the fit's clock measures the parts."""
+
+    fit: retrieval.RetrievalFit
+    pairs: PairFeatures
+    features: FeatureMatrix
+
+    @classmethod
+    def open(
+        cls, run: ModelRun, models: Models, feature_set: FeatureSet, fit: retrieval.RetrievalFit
+    ) -> "CandidateFeatures":
+        """Reads the features of users and items as of the run's instant."""
+        features = feature_matrix(run, models, feature_set, fit.problem)
+        return cls(fit, PairFeatures(run, models, fit.problem), features)
+
+    def blocks(self, targets: Sequence[str] | None = None) -> Iterator[FeatureBlock]:
+        """Blocks of users, ascending; of all users of the problem, or of `targets`."""
+        for merged in retrieval.merged_blocks(self.fit, targets=targets):
+            with self.fit.clock.measured(PAIR_FEATURES):
+                pairs = self.pairs.of(merged)
+            with self.fit.clock.measured(ASSEMBLY):
+                matrix = self.features.of(merged, pairs, self.fit.threads)
+            yield FeatureBlock(merged, pairs, matrix)
+
+    def rows(self, block: FeatureBlock) -> pl.DataFrame:
+        """user_id, item_id, sources, fused_score and every feature as Float32, NULL where missing, in their order."""
+        keys = retrieval.candidate_rows(self.fit.problem, block.merged)
+        names = self.features.feature_set.names
+        values = pl.DataFrame(block.matrix, schema=dict.fromkeys(names, pl.Float32)).fill_nan(None)
+        own = [c.USER_ID, c.ITEM_ID, c.SOURCES, *({c.FUSED_SCORE} - set(names))]
+        return keys.select(own).hstack(values)
