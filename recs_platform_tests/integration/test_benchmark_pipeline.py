@@ -35,9 +35,10 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("in_this_process")
 def test_the_whole_graph_is_measured_and_what_became_slower_is_named(
-    recs: CommandLine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recs: CommandLine, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = Home(tmp_path / "home")
+    monkeypatch.setenv("RECS_TRAINING__WINDOWS_MIN", "2")
     code, out, err = recs(home.root, "benchmark", "pipeline", *SIZES, "--runs", "2", "--json")
     assert code == 0, err
     told = json.loads(out)
