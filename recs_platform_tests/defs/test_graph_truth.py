@@ -71,7 +71,10 @@ class Recorded:
 @pytest.fixture(scope="module")
 def recorded(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """A whole build with nothing learned and released before, in which no step profits from what another has read."""
-    platform = copy_home(built.platform, tmp_path_factory.mktemp("truth") / "home", without=[*LEARNED, "releases"])
+    home = tmp_path_factory.mktemp("truth") / "home"
+    # Evaluation adds windows that training did not build.
+    asked = {"evaluation_windows_min": 1, "evaluation_precision": 0.0}
+    platform = copy_home(built.platform, home, without=[*LEARNED, "releases"], **asked)
     definitions = build_definitions(platform)
     graph = definitions.resolve_asset_graph()
     every = [key for key in graph.materializable_asset_keys if graph.get(key).is_partitioned]

@@ -203,15 +203,14 @@ def _scored_result(name: str, scored: Scored, details: Mapping[str, Any]) -> dg.
 
 def _details(run: AsOfRun, name: str, scored: Scored) -> dict[str, Any]:
     """What a reader of the table's run wants beside its rows."""
-    if name == OFFER_COUNTS.name:
-        return offer_metadata(count_offers(run))
     users = scored.written[name].users
-    if name == CANDIDATES.name:
-        parts = pl.DataFrame(
-            {"part": list(scored.seconds), "seconds": [round(each, 2) for each in scored.seconds.values()]}
-        )
-        return {"users": users, "seconds": dg.MetadataValue.md(metadata.markdown_table(parts))}
-    return {"users": users, "ranker": scored.version, "scored_by": scored.scored_by}
+    if name == RANKED.name:
+        return {"users": users, "ranker": scored.version, "scored_by": scored.scored_by}
+    if name == OFFER_COUNTS.name:
+        return {}
+    seconds = {"part": list(scored.seconds), "seconds": [round(each, 2) for each in scored.seconds.values()]}
+    parts = metadata.markdown_table(pl.DataFrame(seconds))
+    return {"users": users, "seconds": dg.MetadataValue.md(parts), **offer_metadata(count_offers(run))}
 
 
 def _window_table(windows: Sequence[Manifest]) -> pl.DataFrame:

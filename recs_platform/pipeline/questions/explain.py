@@ -1,3 +1,4 @@
+# ruff: noqa: S608  names come from models and contracts, values are literals
 """Why an item is in a user's list, or why not: from the current release and the tables it was made of."""
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -8,21 +9,24 @@ from typing import Any
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.errors import RecsError
+from recs_platform.contracts.errors import NotReady, RecsError
 from recs_platform.contracts.regions import REGION_EXCLUSIONS, UNKNOWN_REGION, USER_REGIONS
 from recs_platform.contracts.tables import CANDIDATES, RANKED, EventType
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact
-from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS
+from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, AsOfRun
+from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
 from recs_platform.pipeline.geo_availability import read_geo_availability
 from recs_platform.pipeline.item_counts import with_user_counts
-from recs_platform.pipeline.lists.context import rerank_context
+from recs_platform.pipeline.lists.context import RANKED_PER_USER, rerank_context
 from recs_platform.pipeline.lists.lists import list_filters
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
+from recs_platform.pipeline.retrieval.item_index import open_fit
 from recs_platform.stages import ranking, reranking
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
 from recs_platform.stages.releases import current_release, read_release
+from recs_platform.warehouse.clauses import text_literal
 from recs_platform.warehouse.runner import ModelRun
 
 CONTRIBUTIONS_SHOWN = 8
@@ -48,7 +52,8 @@ def explain_pair(platform: Platform, user: str, item: str) -> dict[str, Any]:
         if known.ranked.height:
             found["rank_before_rules"] = known.ranked[c.RANK][0]
         if known.candidate.height:
-            found["contributions"] = _contributions(platform, run, user, item, current.parameters[c.RANKER_VERSION])
+            version = current.parameters[c.RANKER_VERSION]
+            found["contributions"] = _contributions(platform, known.candidate, version)
     return found
 
 
@@ -59,7 +64,7 @@ class _Known:
         pair = (pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item)
         self.item = run.frame("staging.stg_items").filter(pl.col(c.ITEM_ID) == item)
         self.consumed = _consuming_events(run, user, item)
-        self.candidate = run.frame(CANDIDATES.name).filter(pair)
+        self.candidate = _stored(platform, run, user, item)
         self.ranked = run.frame(RANKED.name).filter(pair)
         known = run.frame("staging.stg_users", [c.USER_ID, IS_OPTED_OUT]).filter(pl.col(c.USER_ID) == user)
         self.is_opted_out = bool(known[IS_OPTED_OUT].any())
@@ -75,6 +80,11 @@ class _Known:
             .filter(pl.col(c.ITEM_ID) == item)
             .join(regions, on=c.AVAILABILITY_REGION, how="semi")
         )
+        self.is_all_known = True
+        if self.candidate.is_empty():  # after all else was read: the models' tables are replaced on the way
+            generated = _generated(platform, run, user, item)
+            self.candidate = pl.DataFrame() if generated is None else generated
+            self.is_all_known = generated is not None
 
 
 def _is_blocked(platform: Platform, item: pl.DataFrame) -> bool:
@@ -106,10 +116,10 @@ def _obstacle(known: _Known) -> str:
         return known.left_out_by.why if explain is None else explain(known)
     if known.is_opted_out:
         return "without the user's consent the list is of popular items, and others come first"
-    if known.candidate.is_empty():
+    if known.candidate.is_empty() and known.is_all_known:
         return "no candidate source offered it"
     if known.ranked.is_empty():
-        return "the ranker put it too low"
+        return f"the ranker put it below the user's best {RANKED_PER_USER}"
     return f"rank {known.ranked[c.RANK][0]} before the rules, below what the list holds"
 
 
@@ -147,19 +157,34 @@ def _why_not_eligible(known: _Known) -> str:
     return f"the item may not be offered where the user is ({where}): it is {restriction}"
 
 
-def _contributions(platform: Platform, run: ModelRun, user: str, item: str, version: str) -> list[dict[str, Any]]:
-    """The features that moved the ranker's score most; each share is in raw-score units."""
-    scorer = ranking.load_ranker(artifact(platform.home.artifacts, ranking.RANKER, version))
+def _stored(platform: Platform, run: ModelRun, user: str, item: str) -> pl.DataFrame:
+    """The pair with its features, where it is among the user's best candidates: no row, or one."""
     for table in (CANDIDATES.name, *feature_tables(platform.feature_set)):
         run.require(table)
-    rows = pl.concat(
-        [
-            frame.filter((pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item))
-            for batch in run.arrow(ranking_rows_sql(platform.feature_set, platform.models))
-            if isinstance(frame := pl.from_arrow(batch), pl.DataFrame)
-        ]
-    )
-    return ranking.explain_score(scorer, rows).head(CONTRIBUTIONS_SHOWN).to_dicts()
+    pair = f"{c.USER_ID} = {text_literal(user)} and {c.ITEM_ID} = {text_literal(item)}"
+    return run.query(f"select * from ({ranking_rows_sql(platform.feature_set, platform.models)}) where {pair}")
+
+
+def _generated(platform: Platform, run: ModelRun, user: str, item: str) -> pl.DataFrame | None:
+    """The same of all the user's candidates, which are generated again; None where what that takes was not kept."""
+    as_of_run = AsOfRun(platform, run.as_of, run.known_at)
+    try:
+        fit = open_fit(as_of_run)
+        if user not in fit.problem.user_ids:
+            return pl.DataFrame()
+        features = CandidateFeatures.open(run, platform.models, platform.feature_set, fit)
+        rows = pl.concat(features.rows(block) for block in features.blocks([user]))
+        return rows.filter(pl.col(c.ITEM_ID) == item)
+    except NotReady:
+        return None
+    finally:
+        as_of_run.close()
+
+
+def _contributions(platform: Platform, candidate: pl.DataFrame, version: str) -> list[dict[str, Any]]:
+    """The features that moved the ranker's score most; each share is in raw-score units."""
+    scorer = ranking.load_ranker(artifact(platform.home.artifacts, ranking.RANKER, version))
+    return ranking.explain_score(scorer, candidate).head(CONTRIBUTIONS_SHOWN).to_dicts()
 
 
 # Details of a filter beyond its own sentence.

@@ -78,6 +78,8 @@ def stop_reason(per_user: Sequence[pl.DataFrame], precision: float, seed: int) -
     Narrow: half of its 95 % interval is at most `precision` times the mean. Differences are paired within user and
     window, on items known by the cutoff, and users are drawn with all their windows.
     """
+    if not per_user:
+        return None
     ndcg = pl.concat(per_user).filter(pl.col(c.METRIC) == "ndcg", ~pl.col(c.PROTOCOL).str.ends_with(WITH_NEW_ITEMS))
     final, baseline = (ndcg.filter(model=model) for model in (FINAL, BASELINE))
     paired = final.join(baseline, on=[c.CUTOFF, c.USER_ID], suffix=BASELINE)
