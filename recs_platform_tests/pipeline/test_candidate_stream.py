@@ -6,6 +6,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
@@ -75,7 +76,7 @@ def test_asked_for_some_users_the_rows_are_the_same(run: AsOfRun, fit: retrieval
             rows = pl.concat(features.rows(block) for block in features.blocks())
             found.append(rows.filter(pl.col(c.USER_ID).is_in(some)))
     assert found[0].height > 0
-    assert found[0].equals(found[1])
+    assert_frame_equal(found[0], found[1], check_exact=True)
 
 
 def test_each_user_s_best_are_stored_and_nothing_else(

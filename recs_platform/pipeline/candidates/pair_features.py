@@ -43,8 +43,9 @@ class PairFeatures:
         asked = pl.DataFrame(
             {c.USER_ID: problem.user_ids if targets is None else list(targets)}, {c.USER_ID: pl.String}
         )
-        for name in _read_beside(self._computed):
-            run.stand_in(run.require(name), _coded_sql(name, models.types(name)), asked=asked)
+        # All of them first: one may be computed from another, whole.
+        for name in [run.require(name) for name in _read_beside(self._computed)]:
+            run.stand_in(name, _coded_sql(name, models.types(name)), asked=asked)
 
     def of(self, block: retrieval.MergedLists) -> dict[str, pl.DataFrame]:
         """Columns of each model, less its keys, for the block's candidates in their order; NULL where it has no row."""
