@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from benchmarks.logs import DAYS, EVENTS, FIRST_DAY, ITEMS, USERS, write_log
 from benchmarks.promises import ALL_FEATURES, ALL_SEGMENTS
 from benchmarks.timing import Row, apart, timed
 from recs_platform.cli.house import open_platform
 from recs_platform.stages import events
+from recs_platform.world.log import DAYS, EVENTS, FIRST_DAY, ITEMS, USERS, write_log
 
 if TYPE_CHECKING:
     from recs_platform.pipeline.platform import Platform

@@ -20,6 +20,7 @@ from benchmarks.parts_data import features, ingest_jsonl, ingest_parquet, orches
 from benchmarks.parts_features import all_features, all_segments
 from benchmarks.parts_ingestion import bad_jsonl, bad_parquet, clean_jsonl, clean_parquet, nothing_new
 from benchmarks.parts_models import forest, rerank, retrieve
+from benchmarks.parts_pipeline import pipeline
 from benchmarks.parts_retrieval import retrieval_best, retrieval_fast
 from benchmarks.parts_search import approximate_search, exact_search
 from benchmarks.promises import Speed, kept_speeds
@@ -47,6 +48,7 @@ PARTS = {
     "compiled_forest": (compiled_forest, "world"),
     "rerank": (rerank, "world"),
     "orchestration": (orchestration, "run"),
+    "pipeline": (pipeline, "pipeline"),
 }
 # Peaks are in 1,000,000 KiB.
 GB_IN_GIB = 1e6 * 1024 / 2**30

@@ -1,4 +1,4 @@
-"""Commands that measure parts of the platform on a user's own split."""
+"""Commands that measure the platform: retrieval on a user's own split, the whole graph on a made-up log."""
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from recs_platform.cli.pipeline_benchmark.command import pipeline
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts.errors import UsageError
 
 app = typer.Typer(
-    help="Measure parts of the platform on your own split.",
+    help="Measure retrieval on your own split, or the whole graph on a made-up log.",
     no_args_is_help=True,
     rich_markup_mode=None,
     suggest_commands=False,
@@ -20,7 +21,7 @@ app = typer.Typer(
 
 @app.callback()
 def group() -> None:
-    """Measure parts of the platform on your own split."""
+    """Measure retrieval on your own split, or the whole graph on a made-up log."""
 
 
 @app.command("retrieval")
@@ -67,3 +68,6 @@ def retrieval(
     else:
         put_table(*result.table())
         typer.echo(result.remark())
+
+
+app.command("pipeline")(pipeline)

@@ -1,6 +1,7 @@
 """Opens what commands work on: the home's platform and its Dagster instance. Nothing is printed or decided here."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recs_platform.cli.settings_text import settings_toml
@@ -29,6 +30,12 @@ def open_platform() -> "Platform":
     settings = read_settings()
     make_home(settings.paths)
     return _platform(settings)
+
+
+def open_home(folder: Path) -> "Platform":
+    """The platform of another home than the one the environment names; it names that one from now on."""
+    os.environ[HOME_VARIABLE] = str(folder)
+    return open_platform()
 
 
 def find_platform() -> "Platform":

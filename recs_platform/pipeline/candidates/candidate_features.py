@@ -40,18 +40,24 @@ class CandidateFeatures:
     fit: retrieval.RetrievalFit
     pairs: PairFeatures
     features: FeatureMatrix
+    targets: Sequence[str] | None = None
 
     @classmethod
     def open(
-        cls, run: ModelRun, models: Models, feature_set: FeatureSet, fit: retrieval.RetrievalFit
+        cls,
+        run: ModelRun,
+        models: Models,
+        feature_set: FeatureSet,
+        fit: retrieval.RetrievalFit,
+        targets: Sequence[str] | None = None,
     ) -> "CandidateFeatures":
-        """Reads the features of users and items as of the run's instant."""
+        """For all users of the problem, or for `targets`; reads the features of users and items."""
         features = feature_matrix(run, models, feature_set, fit.problem)
-        return cls(fit, PairFeatures(run, models, fit.problem), features)
+        return cls(fit, PairFeatures(run, models, fit.problem, targets), features, targets)
 
-    def blocks(self, targets: Sequence[str] | None = None) -> Iterator[FeatureBlock]:
-        """Blocks of users, ascending; of all users of the problem, or of `targets`."""
-        for merged in retrieval.merged_blocks(self.fit, targets=targets):
+    def blocks(self) -> Iterator[FeatureBlock]:
+        """Blocks of users, ascending."""
+        for merged in retrieval.merged_blocks(self.fit, targets=self.targets):
             with self.fit.clock.measured(PAIR_FEATURES):
                 pairs = self.pairs.of(merged)
             with self.fit.clock.measured(ASSEMBLY):

@@ -2,6 +2,7 @@
 # ruff: noqa: S608  names come from models and contracts, values are instant literals
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -25,9 +26,12 @@ class PairFeatures:
     """The models that read candidates, with all that they read beside them held in the connection of `run`.
 
     There, users and items are enumerations in the order of the problem's codes: texts to SQL, integers to its joins.
+    Where only candidates of `targets` will be asked for, of other users nothing is held.
     """
 
-    def __init__(self, run: ModelRun, models: Models, problem: retrieval.RetrievalProblem) -> None:
+    def __init__(
+        self, run: ModelRun, models: Models, problem: retrieval.RetrievalProblem, targets: Sequence[str] | None = None
+    ) -> None:
         self.models = pair_models(models)
         self._run, self._problem = run, problem
         self._computed = _computed(models, self.models)
@@ -36,8 +40,12 @@ class PairFeatures:
             run.enumerate(name, ids)
             coded = pl.DataFrame({_ID: ids, _CODE: np.arange(len(ids), dtype=np.int32)})
             run.stand_in(_CODES[name], f"select cast({_ID} as {name}) as {_ID}, {_CODE} from given", given=coded)
-        for name in _read_beside(self._computed):
-            run.stand_in(run.require(name), _coded_sql(name, models.types(name)))
+        asked = pl.DataFrame(
+            {c.USER_ID: problem.user_ids if targets is None else list(targets)}, {c.USER_ID: pl.String}
+        )
+        # All of them first: one may be computed from another, whole.
+        for name in [run.require(name) for name in _read_beside(self._computed)]:
+            run.stand_in(name, _coded_sql(name, models.types(name)), asked=asked)
 
     def of(self, block: retrieval.MergedLists) -> dict[str, pl.DataFrame]:
         """Columns of each model, less its keys, for the block's candidates in their order; NULL where it has no row."""
@@ -102,8 +110,8 @@ def _coded_sql(name: str, types: dict[str, str]) -> str:
         else quoted(column)
         for column in types
     ]
-    order = f" order by {c.USER_ID}" if c.USER_ID in types else ""
-    return f"select {', '.join(columns)} from {relation(name)}{order}"
+    of_asked = f" semi join asked using ({c.USER_ID}) order by {c.USER_ID}" if c.USER_ID in types else ""
+    return f"select {', '.join(columns)} from {relation(name)}{of_asked}"
 
 
 def _aligned(frame: pl.DataFrame, keys: NDArray[np.int64]) -> pl.DataFrame:

@@ -37,10 +37,10 @@ class CandidateStream:
     ranker: ranking.Ranker
     version: str
 
-    def blocks(self, targets: Sequence[str] | None = None) -> Iterator[ScoredBlock]:
-        """Blocks of users, ascending; of all users of the problem, or of `targets`."""
+    def blocks(self) -> Iterator[ScoredBlock]:
+        """Blocks of users, ascending."""
         fit = self.features.fit
-        for block in self.features.blocks(targets):
+        for block in self.features.blocks():
             with fit.clock.measured(SCORING):
                 users, fused = block.merged.users, block.merged.fused
                 scores = self.ranker.score_matrix(block.matrix, users, fused, fit.threads)

@@ -172,8 +172,8 @@ def _generated(platform: Platform, run: ModelRun, user: str, item: str) -> pl.Da
         fit = open_fit(as_of_run)
         if user not in fit.problem.user_ids:
             return pl.DataFrame()
-        features = CandidateFeatures.open(run, platform.models, platform.feature_set, fit)
-        rows = pl.concat(features.rows(block) for block in features.blocks([user]))
+        features = CandidateFeatures.open(run, platform.models, platform.feature_set, fit, [user])
+        rows = pl.concat(features.rows(block) for block in features.blocks())
         return rows.filter(pl.col(c.ITEM_ID) == item)
     except NotReady:
         return None

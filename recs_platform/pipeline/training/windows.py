@@ -174,9 +174,9 @@ def _rows_to_rank(
     neighbours = retrieval.item_neighbours(fit)
     at = pl.lit(models.as_of).dt.cast_time_unit("us").alias(c.AS_OF)
     models.register(ITEM_NEIGHBOURS.name, neighbours.with_columns(at).select(ITEM_NEIGHBOURS.column_names))
-    features = CandidateFeatures.open(models, platform.models, platform.feature_set, fit)
-    blocks = features.blocks(targets[c.USER_ID].sort().to_list())
-    return pl.concat(features.rows(block) for block in blocks).sort(c.USER_ID, c.ITEM_ID)
+    users = targets[c.USER_ID].sort().to_list()
+    features = CandidateFeatures.open(models, platform.models, platform.feature_set, fit, users)
+    return pl.concat(features.rows(block) for block in features.blocks()).sort(c.USER_ID, c.ITEM_ID)
 
 
 def _sample_users(positives: pl.DataFrame, seed: int) -> pl.DataFrame:

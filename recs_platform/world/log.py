@@ -1,5 +1,6 @@
 """A large made-up log for measurements of speed: skewed users and items, visits of several events. It has no truth."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -16,28 +17,50 @@ DAYS = 90
 FIRST_DAY = "2024-01-01"
 
 
-def write_log(folder: Path, *, events: int = EVENTS, users: int = USERS, items: int = ITEMS) -> None:
+def write_log(folder: Path, *, events: int = EVENTS, users: int = USERS, items: int = ITEMS, days: int = DAYS) -> None:
     """Write `events.parquet` and `items.parquet` in contract columns; the same bytes for the same sizes.
 
     A visit shows five items or more and goes on with one of them, of the user's niche more often than not: three of
     four events are impressions. Three of ten visits have no session id. Low numbers of users and items take most.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect() as con:
-        con.execute("set enable_progress_bar = false")
-        con.execute("set TimeZone = 'UTC'")
-        con.execute("create macro chance(x, salt) as (hash(x * 1000 + salt) % 1000000007) / 1000000007.0")
-        con.execute(f"copy ({_events_sql(events, users, items)}) to '{folder / 'events.parquet'}' (format parquet)")
-        con.execute(f"copy ({_items_sql(items)}) to '{folder / 'items.parquet'}' (format parquet)")
+    with _connection() as con:
+        con.execute(f"copy ({_events_sql(events, users, items, days)}) to '{folder / 'events.parquet'}'")
+        con.execute(f"copy ({_items_sql(items)}) to '{folder / 'items.parquet'}'")
 
 
-def _events_sql(events: int, users: int, items: int) -> str:
+def write_log_by_day(history: Path, last_day: Path, *, events: int, users: int, items: int, days: int) -> datetime:
+    """The same, about `events` events of `days` days in `history` and those of the day after in `last_day`.
+
+    Returns the midnight between the two.
+    """
+    for folder in (history, last_day):
+        folder.mkdir(parents=True, exist_ok=True)
+    midnight = datetime.fromisoformat(FIRST_DAY).replace(tzinfo=UTC) + timedelta(days=days)
+    log = _events_sql(events * (days + 1) // days, users, items, days + 1)
+    with _connection() as con:
+        for folder, distance in ((history, "< 0"), (last_day, "= 0")):
+            chosen = f"date_diff('day', timestamptz '{midnight.isoformat()}', occurred_at) {distance}"
+            con.execute(f"copy (from ({log}) where {chosen}) to '{folder / 'events.parquet'}'")
+        con.execute(f"copy ({_items_sql(items)}) to '{history / 'items.parquet'}'")
+    return midnight
+
+
+def _connection() -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect()
+    con.execute("set enable_progress_bar = false")
+    con.execute("set TimeZone = 'UTC'")
+    con.execute("create macro chance(x, salt) as (hash(x * 1000 + salt) % 1000000007) / 1000000007.0")
+    return con
+
+
+def _events_sql(events: int, users: int, items: int, days: int) -> str:
     return f"""
         with visits as (
             select
                 i as visit,
                 floor(pow(chance(i, 1), 1.5) * {users})::bigint as user_number,
-                floor(chance(i, 2) * {DAYS * DAY_SECONDS})::bigint as starts_at,
+                floor(chance(i, 2) * {days * DAY_SECONDS})::bigint as starts_at,
                 chance(i, 3) < 0.3 as is_unnamed,
                 (['mobile', 'desktop', 'tablet'])[1 + (chance(i, 4) * chance(i, 5) * 3)::integer % 3] as device,
                 (['DE', 'US', 'IN', 'BR', 'JP'])[1 + user_number % 5] as country,
@@ -91,7 +114,7 @@ def _events_sql(events: int, users: int, items: int) -> str:
             country,
             country || '-' || area as region
         from typed
-    """
+    """  # noqa: S608 - numbers
 
 
 def _items_sql(items: int) -> str:
@@ -106,4 +129,4 @@ def _items_sql(items: int) -> str:
             round(chance(i, 11) * 50, 2) as price,
             timestamptz '{FIRST_DAY} 00:00:00+00' - to_days((i % 300)::integer) as published_at
         from range({items}) as numbers(i)
-    """
+    """  # noqa: S608 - a number

@@ -1,0 +1,186 @@
+"""Candidates that pass in blocks: features are those of the SQL, the best are stored, all are counted."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError
+from recs_platform.contracts.tables import CANDIDATES, CHAMPION, OFFER_COUNTS, RANKED
+from recs_platform.lake.column_types import arrow_schema
+from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
+from recs_platform.pipeline.lists.candidate_stream import CandidateStream
+from recs_platform.pipeline.lists.context import RANKED_PER_USER
+from recs_platform.pipeline.lists.scoring import champion_version
+from recs_platform.pipeline.partition_writer import write_together
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.retrieval.item_index import open_fit
+from recs_platform.pipeline.training.compiled import open_scorer
+from recs_platform.stages import retrieval
+from recs_platform.stages.features import feature_tables, pair_models, ranking_rows_sql
+from recs_platform_tests.homes import Built, platform_at
+
+PAIR = [c.USER_ID, c.ITEM_ID]
+
+
+@pytest.fixture(scope="module")
+def run(built: Built) -> Iterator[AsOfRun]:
+    run = AsOfRun(built.platform, built.as_of, built.known_at)
+    yield run
+    run.close()
+
+
+@pytest.fixture(scope="module")
+def fit(run: AsOfRun) -> retrieval.RetrievalFit:
+    return open_fit(run)
+
+
+@pytest.fixture(scope="module")
+def candidates(fit: retrieval.RetrievalFit) -> pl.DataFrame:
+    return pl.concat(retrieval.generate_candidates(fit))
+
+
+def test_the_features_of_a_block_are_those_that_sql_joins(
+    run: AsOfRun, fit: retrieval.RetrievalFit, candidates: pl.DataFrame
+) -> None:
+    platform = run.platform
+    names = list(platform.feature_set.names)
+    with run.models() as models:
+        at = pl.lit(run.as_of).dt.cast_time_unit("us").alias(c.AS_OF)
+        models.register(CANDIDATES.name, candidates.with_columns(at))
+        for model in pair_models(platform.models):
+            for upstream in model.upstreams:
+                models.require(upstream)
+            models.register(model.name, models.query(models.bound(model.name)))
+        for table in feature_tables(platform.feature_set):
+            models.require(table)
+        joined = models.query(ranking_rows_sql(platform.feature_set, platform.models)).sort(PAIR)
+    with run.models() as models:
+        features = CandidateFeatures.open(models, platform.models, platform.feature_set, fit)
+        rows = pl.concat(features.rows(block) for block in features.blocks()).sort(PAIR)
+    assert rows.height == candidates.height > 0
+    assert rows.select(*PAIR, *names).equals(joined.select(*PAIR, *names))
+
+
+def test_asked_for_some_users_the_rows_are_the_same(run: AsOfRun, fit: retrieval.RetrievalFit) -> None:
+    some, platform = fit.problem.user_ids[3:9].tolist(), run.platform
+    found: list[pl.DataFrame] = []
+    for targets in (None, some):
+        with run.models() as models:
+            features = CandidateFeatures.open(models, platform.models, platform.feature_set, fit, targets)
+            rows = pl.concat(features.rows(block) for block in features.blocks())
+            found.append(rows.filter(pl.col(c.USER_ID).is_in(some)))
+    assert found[0].height > 0
+    assert_frame_equal(found[0], found[1], check_exact=True)
+
+
+def test_each_user_s_best_are_stored_and_nothing_else(
+    built: Built, run: AsOfRun, fit: retrieval.RetrievalFit, candidates: pl.DataFrame
+) -> None:
+    platform = built.platform
+    with run.models() as models:
+        version = champion_version(models)
+        ranker = open_scorer(platform, version)
+        features = CandidateFeatures.open(models, platform.models, platform.feature_set, fit)
+        scored = pl.concat(
+            features.rows(block).with_columns(pl.Series(c.SCORE, ranker.score(features.rows(block), threads=1)))
+            for block in features.blocks()
+        )
+    order = [c.USER_ID, c.SCORE, c.FUSED_SCORE, c.ITEM_ID]
+    best = scored.sort(order, descending=[False, True, True, False]).group_by(c.USER_ID, maintain_order=True)
+    with run.models() as models:
+        ranked = models.frame(RANKED.name).sort(c.USER_ID, c.RANK)
+        stored = models.frame(CANDIDATES.name)
+        counts = {model.name: models.count(model.name) for model in pair_models(platform.models)}
+    expected = best.head(RANKED_PER_USER)
+    assert ranked.select(PAIR).equals(expected.select(PAIR))
+    assert ranked[c.SCORE].to_list() == expected[c.SCORE].to_list()
+    kept = candidates.join(ranked, on=PAIR, how="semi").sort(PAIR)
+    assert stored.sort(PAIR).select(kept.columns).equals(kept)
+    assert set(counts.values()) == {stored.height}
+    assert ranked[c.RANKER_VERSION].unique().to_list() == [version]
+
+
+def test_all_candidates_are_counted_by_their_sources(run: AsOfRun, candidates: pl.DataFrame) -> None:
+    with run.models() as models:
+        counts = models.frame(OFFER_COUNTS.name)
+    rows = counts.filter(offered_unit="row")
+    expected = candidates.group_by(c.SOURCES).len(c.OFFER_COUNT)
+    named = pl.col(c.SOURCES).list.join(" ")
+    assert dict(rows.select(named, c.OFFER_COUNT).rows()) == dict(expected.select(named, c.OFFER_COUNT).rows())
+    for unit, key in (("user", c.USER_ID), ("item", c.ITEM_ID)):
+        sources = candidates.explode(c.SOURCES, empty_as_null=False).group_by(key).agg(pl.col(c.SOURCES).unique())
+        sets = sources.select(pl.col(c.SOURCES).list.sort().list.join(" ")).to_series().value_counts()
+        found = counts.filter(offered_unit=unit).select(pl.col(c.SOURCES).list.sort().list.join(" "), c.OFFER_COUNT)
+        assert dict(found.rows()) == dict(sets.rows())
+
+
+def test_a_stream_of_nobody_has_tables_without_rows(run: AsOfRun, fit: retrieval.RetrievalFit) -> None:
+    with run.models() as models:
+        features = CandidateFeatures.open(models, run.platform.models, run.platform.feature_set, fit, [])
+        stream = CandidateStream(features, open_scorer(run.platform, champion_version(models)), "v")
+        (block,) = stream.blocks()
+        rows = stream.rows(block)
+    assert {name: frame.height for name, frame in rows.items()} == dict.fromkeys(rows, 0)
+
+
+SCHEMAS = {contract.name: arrow_schema(contract.columns) for contract in (CHAMPION, OFFER_COUNTS)}
+AT = datetime.fromisoformat("2024-01-01T00:00:00+00:00")
+
+
+def parts(n: int) -> Iterator[dict[str, pl.DataFrame]]:
+    champion = pl.DataFrame(
+        {c.RANKER_VERSION: "v", c.LABELS_END_AT: AT, c.TRAINED_AS_OF: AT, c.CONSIDERED_COUNT: 1, c.REASON: "r"}
+    )
+    offers = pl.DataFrame({c.OFFERED_UNIT: "row", c.SOURCES: [["als"]], c.OFFER_COUNT: 1})
+    for number in range(n):
+        yield {
+            CHAMPION.name: champion.with_columns(pl.lit(str(number)).alias(c.RANKER_VERSION)),
+            OFFER_COUNTS.name: offers.with_columns(pl.lit(number).alias(c.OFFER_COUNT)),
+        }
+
+
+@pytest.fixture
+def empty(tmp_path) -> Platform:
+    return platform_at(tmp_path / "home")
+
+
+def test_tables_are_written_together(empty: Platform) -> None:
+    written = write_together(empty, SCHEMAS, parts(20), AT)
+    assert {name: each.rows for name, each in written.items()} == dict.fromkeys(SCHEMAS, 20)
+    with empty.model_run(AT, AT) as models:
+        assert sorted(models.frame(OFFER_COUNTS.name)[c.OFFER_COUNT].to_list()) == list(range(20))
+
+
+def test_an_error_on_the_way_replaces_no_table(empty: Platform) -> None:
+    write_together(empty, SCHEMAS, parts(3), AT)
+    before = {name: empty.lake.version(name) for name in SCHEMAS}
+
+    def broken() -> Iterator[dict[str, pl.DataFrame]]:
+        yield from parts(9)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_together(empty, SCHEMAS, broken(), AT)
+    assert {name: empty.lake.version(name) for name in SCHEMAS} == before
+
+
+def test_the_error_of_one_table_ends_the_writing_of_all(empty: Platform) -> None:
+    def wrong() -> Iterator[dict[str, pl.DataFrame]]:
+        for part in parts(50):
+            yield {**part, CHAMPION.name: part[CHAMPION.name].drop(c.REASON)}
+
+    with pytest.raises((ContractError, pl.exceptions.ColumnNotFoundError)):
+        write_together(empty, SCHEMAS, wrong(), AT)
+    assert not any(empty.lake.exists(name) for name in SCHEMAS)
+
+
+def test_no_candidate_is_lost_between_codes_and_rows(fit: retrieval.RetrievalFit, candidates: pl.DataFrame) -> None:
+    blocks = list(retrieval.merged_blocks(fit, block_users=7))
+    pairs = np.concatenate([block.users.astype(np.int64) * fit.problem.n_items + block.items for block in blocks])
+    assert len(np.unique(pairs)) == len(pairs) == candidates.height
