@@ -3,12 +3,11 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false
 
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from queue import Empty, Full, Queue
-from threading import Event
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -19,10 +18,6 @@ from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.platform import Platform
 from recs_platform.warehouse.hashing import RunningHash
 from recs_platform.warehouse.streaming import reader
-
-# Frames of one table that wait to be written.
-_WAITING = 2
-_POLL_SECONDS = 0.2
 
 
 @dataclass
@@ -47,58 +42,22 @@ def write_together(
     parts: Iterable[Mapping[str, pl.DataFrame]],
     at: datetime,
 ) -> dict[str, Written]:
-    """Replace the partition `at` of several tables by frames that come together, each table written as they come.
+    """Replace the partition `at` of several tables by frames that come together, a frame of each in every part.
 
-    `tables`: schemas by name; each part has a frame of each. No table is replaced before the last part has come; an
-    error of a part, or of one table's writing, ends the writing of all.
+    `tables`: schemas by name. Parts are laid aside in files, and tables written one after another once the last has
+    come: an error on the way replaces none. (Written side by side, three tables that wait for frames would hold all
+    threads of the lake's writer on a machine of two cores, for ever.)
     """
-    queues = {name: Queue[pl.DataFrame | None](_WAITING) for name in tables}
-    failed = Event()
-    with ThreadPoolExecutor(len(tables)) as pool:
-        writing = {
-            name: pool.submit(_write, platform, name, schema, _taken(queues[name], failed), at)
-            for name, schema in tables.items()
+    platform.home.temporary.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="parts-", dir=platform.home.temporary) as folder:
+        files: dict[str, list[Path]] = {name: [] for name in tables}
+        for number, part in enumerate(parts):
+            for name, laid in files.items():
+                laid.append(Path(folder, f"{name}-{number}.parquet"))
+                part[name].write_parquet(laid[-1], compression="lz4")
+        return {
+            name: _write(platform, name, tables[name], map(pl.read_parquet, laid), at) for name, laid in files.items()
         }
-        try:
-            for part in parts:
-                for name, queue in queues.items():
-                    _put(queue, part[name], writing)
-            for queue in queues.values():
-                _put(queue, None, writing)
-        except BaseException:
-            failed.set()
-            raise
-        return {name: future.result() for name, future in writing.items()}
-
-
-class _Abandoned(RuntimeError):
-    """The frames of a table ended early: what was written so far must not replace anything."""
-
-
-def _put(queue: Queue[pl.DataFrame | None], frame: pl.DataFrame | None, writing: Mapping[str, Future[Written]]) -> None:
-    """Wait for room; raises the error of a table whose writing ended."""
-    while True:
-        for future in writing.values():
-            if future.done():
-                future.result()
-        try:
-            queue.put(frame, timeout=_POLL_SECONDS)
-        except Full:
-            continue
-        return
-
-
-def _taken(queue: Queue[pl.DataFrame | None], failed: Event) -> Iterator[pl.DataFrame]:
-    while True:
-        try:
-            frame = queue.get(timeout=_POLL_SECONDS)
-        except Empty:
-            if failed.is_set():
-                raise _Abandoned from None
-            continue
-        if frame is None:
-            return
-        yield frame
 
 
 def _write(platform: Platform, name: str, schema: pa.Schema, frames: Iterable[pl.DataFrame], at: datetime) -> Written:

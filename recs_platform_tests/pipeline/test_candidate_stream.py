@@ -170,14 +170,23 @@ def test_an_error_on_the_way_replaces_no_table(empty: Platform) -> None:
     assert {name: empty.lake.version(name) for name in SCHEMAS} == before
 
 
-def test_the_error_of_one_table_ends_the_writing_of_all(empty: Platform) -> None:
+def test_a_table_with_an_error_is_not_written(empty: Platform) -> None:
     def wrong() -> Iterator[dict[str, pl.DataFrame]]:
         for part in parts(50):
             yield {**part, CHAMPION.name: part[CHAMPION.name].drop(c.REASON)}
 
     with pytest.raises((ContractError, pl.exceptions.ColumnNotFoundError)):
         write_together(empty, SCHEMAS, wrong(), AT)
-    assert not any(empty.lake.exists(name) for name in SCHEMAS)
+    assert not empty.lake.exists(CHAMPION.name)
+
+
+def test_more_tables_than_cores_wait_for_one_another(empty: Platform) -> None:
+    """Many parts of several tables: none holds a thread of the lake's writer while it waits for the others."""
+    names = [f"recommendations.copy_{number}" for number in range(5)]
+    schema, copies = SCHEMAS[CHAMPION.name], (part[CHAMPION.name] for part in parts(40))
+    written = write_together(empty, dict.fromkeys(names, schema), (dict.fromkeys(names, frame) for frame in copies), AT)
+    assert {each.rows for each in written.values()} == {40}
+    assert not list(empty.home.temporary.glob("parts-*"))
 
 
 def test_no_candidate_is_lost_between_codes_and_rows(fit: retrieval.RetrievalFit, candidates: pl.DataFrame) -> None:

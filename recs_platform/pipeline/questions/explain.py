@@ -26,7 +26,7 @@ from recs_platform.pipeline.retrieval.item_index import open_fit
 from recs_platform.stages import ranking, reranking
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
 from recs_platform.stages.releases import current_release, read_release
-from recs_platform.warehouse.clauses import text_literal
+from recs_platform.warehouse.clauses import relation, text_literal
 from recs_platform.warehouse.runner import ModelRun
 
 CONTRIBUTIONS_SHOWN = 8
@@ -159,9 +159,11 @@ def _why_not_eligible(known: _Known) -> str:
 
 def _stored(platform: Platform, run: ModelRun, user: str, item: str) -> pl.DataFrame:
     """The pair with its features, where it is among the user's best candidates: no row, or one."""
-    for table in (CANDIDATES.name, *feature_tables(platform.feature_set)):
-        run.require(table)
     pair = f"{c.USER_ID} = {text_literal(user)} and {c.ITEM_ID} = {text_literal(item)}"
+    if run.query(f"select 1 from {relation(run.require(CANDIDATES.name))} where {pair}").is_empty():
+        return pl.DataFrame()
+    for table in feature_tables(platform.feature_set):
+        run.require(table)
     return run.query(f"select * from ({ranking_rows_sql(platform.feature_set, platform.models)}) where {pair}")
 
 
