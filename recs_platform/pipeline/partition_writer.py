@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false
 
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,9 +16,12 @@ import pyarrow as pa
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import TableContract
 from recs_platform.lake.column_types import arrow_schema
+from recs_platform.lake.processes import is_abandoned, process_name
 from recs_platform.pipeline.platform import Platform
 from recs_platform.warehouse.hashing import RunningHash
 from recs_platform.warehouse.streaming import reader
+
+_PARTS = "parts-"
 
 
 @dataclass
@@ -48,8 +52,9 @@ def write_together(
     come: an error on the way replaces none. (Written side by side, three tables that wait for frames would hold all
     threads of the lake's writer on a machine of two cores, for ever.)
     """
-    platform.home.temporary.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="parts-", dir=platform.home.temporary) as folder:
+    remove_leftovers(platform.home.temporary)
+    prefix = f"{_PARTS}{process_name()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=platform.home.temporary) as folder:
         files: dict[str, list[Path]] = {name: [] for name in tables}
         for number, part in enumerate(parts):
             for name, laid in files.items():
@@ -58,6 +63,14 @@ def write_together(
         return {
             name: _write(platform, name, tables[name], map(pl.read_parquet, laid), at) for name, laid in files.items()
         }
+
+
+def remove_leftovers(temporary: Path) -> None:
+    """Remove what killed processes laid aside; makes the folder where it is not there yet."""
+    temporary.mkdir(parents=True, exist_ok=True)
+    for folder in temporary.glob(f"{_PARTS}*"):
+        if is_abandoned(folder.name.removeprefix(_PARTS)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(platform: Platform, name: str, schema: pa.Schema, frames: Iterable[pl.DataFrame], at: datetime) -> Written:

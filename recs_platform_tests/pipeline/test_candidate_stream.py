@@ -180,6 +180,13 @@ def test_a_table_with_an_error_is_not_written(empty: Platform) -> None:
     assert not empty.lake.exists(CHAMPION.name)
 
 
+def test_what_a_killed_process_laid_aside_is_removed(empty: Platform) -> None:
+    left = empty.home.temporary / "parts-999999-of-a-dead-process"
+    left.mkdir(parents=True)
+    write_together(empty, SCHEMAS, parts(1), AT)
+    assert not left.exists()
+
+
 def test_more_tables_than_cores_wait_for_one_another(empty: Platform) -> None:
     """Many parts of several tables: none holds a thread of the lake's writer while it waits for the others."""
     names = [f"recommendations.copy_{number}" for number in range(5)]
