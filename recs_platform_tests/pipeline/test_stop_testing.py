@@ -1,10 +1,12 @@
 """Test windows are added until the main difference is known well enough."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import polars as pl
 import pytest
 
-from recs_platform.pipeline.training.evaluation import stop_reason
+from recs_platform.pipeline.training.evaluation import _are_samples, stop_reason
 
 
 def window(cutoff: int, final: np.ndarray, popularity: np.ndarray, protocol: str = "global") -> pl.DataFrame:
@@ -51,3 +53,9 @@ def test_items_new_since_the_cutoff_have_no_say_and_neither_has_a_missing_baseli
     assert stop_reason([clear], 0.2, seed=1) is None
     assert stop_reason([window(1, np.full(50, 0.9), np.full(50, 0.1)).filter(model="final")], 0.2, seed=1) is None
     assert stop_reason([], 0.2, seed=1) is None
+
+
+@pytest.mark.parametrize(("users", "expected"), [([600, 600], True), ([600, 599], False)])
+def test_windows_that_hold_whom_there_is_are_all_tested(users, expected):
+    taken = {f"split {number}": SimpleNamespace(metrics={"evaluated_users": each}) for number, each in enumerate(users)}
+    assert _are_samples(SimpleNamespace(take=taken.get), list(taken)) is expected

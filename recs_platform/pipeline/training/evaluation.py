@@ -28,7 +28,7 @@ from recs_platform.pipeline.training.rankers import ranker_key, seal_ranker
 from recs_platform.pipeline.training.schedule import TrainingSchedule, training_schedule
 from recs_platform.pipeline.training.splits import Split
 from recs_platform.pipeline.training.window_cache import WindowCache
-from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, Window, read_window
+from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, USERS_MAX, Window, read_window
 from recs_platform.stages import ranking, reranking, retrieval
 
 FINAL = "final"
@@ -50,6 +50,8 @@ class Evaluated:
 def evaluate(windows: WindowCache, schedule: TrainingSchedule, progress: Callable[[str], None]) -> Evaluated:
     """Test at the newest windows, then at older ones until what they tell is precise enough, see `stop_reason`.
 
+    All are tested where they are no samples of more users: windows that hold whom there is repeat one another.
+
     Metrics are in the columns of their contracts less as_of, oldest window first.
     """
     run, tests, tested = windows.run, schedule.tests(), list[tuple[pl.DataFrame, pl.DataFrame]]()
@@ -59,7 +61,7 @@ def evaluate(windows: WindowCache, schedule: TrainingSchedule, progress: Callabl
         tested = [*_test(windows, schedule, wave, progress), *tested]
         settings = run.platform.settings
         reason = stop_reason([users for users, _ in tested], settings.evaluation_precision, settings.seed)
-        if reason is not None and len(tested) < len(tests):
+        if reason is not None and len(tested) < len(tests) and _are_samples(windows, tests[-len(tested) :]):
             stopped = f"{len(tested)} of at most {len(tests)} test windows: {reason}"
             break
     progress(stopped)
@@ -92,6 +94,11 @@ def stop_reason(per_user: Sequence[pl.DataFrame], precision: float, seed: int) -
     if not half <= precision * abs(mean):
         return None
     return f"NDCG is {mean:+.4f} ± {half:.4f} above {BASELINE}'s, known within {precision:.0%} of itself"
+
+
+def _are_samples(windows: WindowCache, splits: Sequence[Split]) -> bool:
+    """Whether each window drew its users from more: those of a small log hold the same users again, and tell less."""
+    return all(windows.take(split).metrics["evaluated_users"] >= USERS_MAX for split in splits)
 
 
 def _test(
