@@ -13,11 +13,12 @@ from recs_platform.contracts.features import Feature
 from recs_platform.contracts.tables import CANDIDATES, Column, TableContract
 from recs_platform.stages.retrieval.fit import RetrievalFit
 from recs_platform.stages.retrieval.merge import MergedLists, MergeRule, candidates_frame, merge_lists
+from recs_platform.stages.retrieval.packing import unpack
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.retrieve import retrieve_lists
 from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform.stages.retrieval.sources.item_knn import ItemKnn, ItemKnnConfig
-from recs_platform.stages.retrieval.top_n import best_of_matrix, unpack
+from recs_platform.stages.retrieval.top_n import best_of_matrix
 from recs_platform.stages.retrieval.user_policies import quotas_by_user, tiers_by_user
 
 BLOCK_USERS = 4096

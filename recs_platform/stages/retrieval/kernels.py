@@ -3,15 +3,14 @@
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportMissingParameterType=false
 """Inner loops of retrieval, compiled. Each row is worked on alone and in one fixed order.
 
-Matrices come as the arrays of SparseRows, keys as `top_n` packs them; what is excluded from a row comes as the starts
+Matrices come as the arrays of SparseRows, keys as in `packing`; what is excluded from a row comes as the starts
 and columns of another matrix with the same rows.
 """
 
 import numpy as np
 
 from recs_platform.contracts.compiled_loops import compiled
-
-LOW = np.int64(0xFFFFFFFF)
+from recs_platform.stages.retrieval.packing import LOW
 
 
 @compiled
@@ -52,6 +51,30 @@ def _descending(heap, size, row):
 
 
 @compiled
+def _best_of_met(met, count, bits, allowed, heap, row):
+    """Write the keys of the greatest sums above 0 (`bits` of float32) of the `count` columns met into a row."""
+    size = 0
+    for position in range(count):
+        column = met[position]
+        if bits[column] > 0 and allowed[column]:
+            size = _keep_greatest(heap, size, (np.int64(bits[column]) << 32) | (LOW - np.int64(column)))
+    _descending(heap, size, row)
+
+
+@compiled
+def best_of_stored(first, last, starts, columns, values, keys):
+    """Into `keys` (n_rows, n) the greatest values above 0 that each row stores."""
+    bits = values.view(np.int32)
+    heap = np.empty(keys.shape[1], np.int64)
+    for row in range(first, last):
+        size = 0
+        for stored in range(starts[row], starts[row + 1]):
+            if bits[stored] > 0:
+                size = _keep_greatest(heap, size, (np.int64(bits[stored]) << 32) | (LOW - np.int64(columns[stored])))
+        _descending(heap, size, keys[row])
+
+
+@compiled
 def best_of_product(
     first, last, starts, columns, values, other_starts, other_columns, other_values,
     allowed, excluded_starts, excluded_columns, keys,
@@ -81,12 +104,7 @@ def best_of_product(
                     count += 1
         for excluded in range(excluded_starts[row], excluded_starts[row + 1]):
             sums[excluded_columns[excluded]] = 0
-        size = 0
-        for position in range(count):
-            column = met[position]
-            if bits[column] > 0 and allowed[column]:
-                size = _keep_greatest(heap, size, (np.int64(bits[column]) << 32) | (LOW - np.int64(column)))
-        _descending(heap, size, keys[row])
+        _best_of_met(met, count, bits, allowed, heap, keys[row])
 
 
 @compiled
@@ -109,6 +127,17 @@ def first_allowed(first, last, orders, order_of, excluded_starts, excluded_colum
             if excluded_in[LOW - (order[position] & LOW)] != row:
                 keys[row, size] = order[position]
                 size += 1
+
+
+@compiled
+def _last_shared(begin, end, session_items, steps_in, steps_after, row):
+    """The step of a session whose item the row met last, and the steps after it there; every neighbour shares one."""
+    shared, least = begin, np.int64(1 << 40)
+    for step in range(begin, end):
+        item = session_items[step]
+        if steps_in[item] == row and steps_after[item] < least:
+            shared, least = step, steps_after[item]
+    return shared, least
 
 
 @compiled
@@ -135,17 +164,13 @@ def best_continuations(
         for stored in range(met_starts[row], met_starts[row + 1]):
             steps_in[met_items[stored]] = row
             steps_after[met_items[stored]] = np.int64(met_steps[stored])
-        for place in range(neighbours.shape[1]):
-            if neighbours[row, place] <= 0:
+        for nth in range(neighbours.shape[1]):
+            if neighbours[row, nth] <= 0:
                 break
-            session = LOW - (neighbours[row, place] & LOW)
+            session = LOW - (neighbours[row, nth] & LOW)
             begin, end = session_starts[session], session_starts[session + 1]
-            shared, least = -1, np.int64(1 << 40)
-            for step in range(begin, end):
-                item = session_items[step]
-                if steps_in[item] == row and steps_after[item] < least:
-                    shared, least = step, steps_after[item]
-            weight = np.float32(np.float64(similarities[row, place]) * decays[least] * np.float64(fading[session]))
+            shared, least = _last_shared(begin, end, session_items, steps_in, steps_after, row)
+            weight = np.float32(np.float64(similarities[row, nth]) * decays[least] * np.float64(fading[session]))
             for step in range(max(begin, shared - reach), min(end, shared + reach + 1)):
                 item = session_items[step]
                 if heard_in[item] == row:
@@ -157,12 +182,75 @@ def best_continuations(
                     count += 1
         for excluded in range(excluded_starts[row], excluded_starts[row + 1]):
             sums[excluded_columns[excluded]] = 0
-        size = 0
-        for position in range(count):
-            item = heard[position]
-            if bits[item] > 0 and allowed[item]:
-                size = _keep_greatest(heap, size, (np.int64(bits[item]) << 32) | (LOW - np.int64(item)))
-        _descending(heap, size, keys[row])
+        _best_of_met(heard, count, bits, allowed, heap, keys[row])
+
+
+@compiled
+def _gather(row, list_starts, list_items, list_scores, weights, tiers, met_in, slot_of, own):
+    """Put the items of a row's lists into slots, each once, with what each source says of it; returns their number.
+
+    `own`: items, tiers (the lowest of its sources), ranks, shares, fused of each slot.
+    """
+    items, item_tiers, ranks, shares, fused = own
+    count = 0
+    for source in range(len(list_starts)):
+        begin, end = list_starts[source, row], list_starts[source, row + 1]
+        squares = 0.0
+        for entry in range(begin, end):
+            squares += np.float64(list_scores[entry]) ** 2
+        root = np.sqrt(squares / max(end - begin, 1))
+        for entry in range(begin, end):
+            item, score = list_items[entry], list_scores[entry]
+            if met_in[item] != row:
+                met_in[item], slot_of[item] = row, count
+                items[count], item_tiers[count], fused[count] = item, tiers[source, row], 0
+                ranks[count], shares[count] = 0, 0
+                count += 1
+            slot = slot_of[item]
+            ranks[slot, source] = entry - begin + 1
+            shares[slot, source] = score / list_scores[begin]
+            fused[slot] += weights[source] * np.float32(score / root)
+            item_tiers[slot] = min(item_tiers[slot], tiers[source, row])
+    return count
+
+
+@compiled
+def _lift(fused, tiers, count, tops):
+    """Add to each score, for each higher tier, the greatest score in it and 1; `tops`: room for as many as tiers."""
+    tops[:] = 0
+    for slot in range(count):
+        tops[tiers[slot]] = max(tops[tiers[slot]], fused[slot] + np.float32(1))
+    running = np.float32(0)
+    for tier in range(len(tops) - 1, -1, -1):
+        running += tops[tier]
+        tops[tier] = running - tops[tier]
+    for slot in range(count):
+        fused[slot] += tops[tiers[slot]]
+
+
+@compiled
+def _flag_within_quotas(row, ranks, quotas, count, flags):
+    """Flag the slots that a source's quota keeps; returns their number."""
+    flagged = 0
+    for slot in range(count):
+        flags[slot] = False
+        for source in range(len(quotas)):
+            if 0 < ranks[slot, source] <= quotas[source, row]:
+                flags[slot] = True
+        flagged += flags[slot]
+    return flagged
+
+
+@compiled
+def _longest(first, last, list_starts):
+    """Entries of all lists of the row that has most, at least 1."""
+    most = 1
+    for row in range(first, last):
+        total = 0
+        for source in range(len(list_starts)):
+            total += list_starts[source, row + 1] - list_starts[source, row]
+        most = max(most, total)
+    return most
 
 
 @compiled
@@ -175,66 +263,23 @@ def merge_rows(
     `list_starts`: (n_sources, n_rows + 1), where in `list_items` and `list_scores` a source's list of a row begins.
     `tiers`, `quotas`: (n_sources, n_rows), quota -1 where the source has none. `keep` below 0 keeps all.
     """
-    n_sources = len(list_starts)
-    met_in = np.full(n_items, -1, np.int64)
-    slot_of = np.empty(n_items, np.int64)
-    most = 1
+    n_sources, most = len(list_starts), _longest(first, last, list_starts)
+    met_in, slot_of = np.full(n_items, -1, np.int64), np.empty(n_items, np.int64)
+    own_items, own_tiers, in_quota = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.bool_)
+    own_ranks, own_shares = np.empty((most, n_sources), np.int32), np.empty((most, n_sources), np.float32)
+    own_fused, own_keys, tops = np.empty(most, np.float32), np.empty(most, np.int64), np.empty(n_tiers, np.float32)
+    own, bits = (own_items, own_tiers, own_ranks, own_shares, own_fused), own_fused.view(np.int32)
     for row in range(first, last):
-        total = 0
-        for source in range(n_sources):
-            total += list_starts[source, row + 1] - list_starts[source, row]
-        most = max(most, total)
-    own_items, own_tiers = np.empty(most, np.int64), np.empty(most, np.int64)
-    own_ranks, own_shares = np.zeros((most, n_sources), np.int32), np.zeros((most, n_sources), np.float32)
-    own_fused, own_keys = np.empty(most, np.float32), np.empty(most, np.int64)
-    bits = own_fused.view(np.int32)
-    tops, above = np.empty(n_tiers, np.float32), np.empty(n_tiers, np.float32)
-    for row in range(first, last):
-        count = 0
-        for source in range(n_sources):
-            begin, end = list_starts[source, row], list_starts[source, row + 1]
-            squares = 0.0
-            for entry in range(begin, end):
-                squares += np.float64(list_scores[entry]) ** 2
-            root = np.sqrt(squares / max(end - begin, 1))
-            for entry in range(begin, end):
-                item, score = list_items[entry], list_scores[entry]
-                if met_in[item] != row:
-                    met_in[item] = row
-                    slot_of[item] = count
-                    own_items[count], own_tiers[count], own_fused[count] = item, 127, 0
-                    own_ranks[count], own_shares[count] = 0, 0
-                    count += 1
-                slot = slot_of[item]
-                own_ranks[slot, source] = entry - begin + 1
-                own_shares[slot, source] = score / list_scores[begin]
-                own_fused[slot] += weights[source] * np.float32(score / root)
-                own_tiers[slot] = min(own_tiers[slot], tiers[source, row])
+        count = _gather(row, list_starts, list_items, list_scores, weights, tiers, met_in, slot_of, own)
         if n_tiers > 1:
-            tops[:] = 0
-            for slot in range(count):
-                tops[own_tiers[slot]] = max(tops[own_tiers[slot]], own_fused[slot] + np.float32(1))
-            running = np.float32(0)
-            for tier in range(n_tiers - 1, -1, -1):
-                running += tops[tier]
-                above[tier] = running - tops[tier]
-            for slot in range(count):
-                own_fused[slot] += above[own_tiers[slot]]
+            _lift(own_fused, own_tiers, count, tops)
         for slot in range(count):
             own_keys[slot] = (np.int64(bits[slot]) << 32) | (LOW - own_items[slot])
-        order = np.sort(own_keys[:count])[::-1]
-        free = count if keep < 0 else keep
-        for position in range(count):
-            slot = slot_of[LOW - (order[position] & LOW)]
-            own_tiers[slot] = 0
-            for source in range(n_sources):
-                if 0 < own_ranks[slot, source] <= quotas[source, row]:
-                    own_tiers[slot] = 1
-            free -= own_tiers[slot]
+        free = (count if keep < 0 else keep) - _flag_within_quotas(row, own_ranks, quotas, count, in_quota)
         written = out_starts[row]
-        for position in range(count):
-            slot = slot_of[LOW - (order[position] & LOW)]
-            if own_tiers[slot] == 0:
+        for key in np.sort(own_keys[:count])[::-1]:
+            slot = slot_of[LOW - (key & LOW)]
+            if not in_quota[slot]:
                 if free <= 0:
                     continue
                 free -= 1

@@ -1,37 +1,16 @@
-"""The best n items of many users at once, ties by item code.
-
-A score and its item are packed into one integer (the bits of a positive float32 rise with its value), so that one
-partition and one sort give an order that is total: the same whatever the number of threads or the size of a block.
-"""
+"""The best n items of many users at once, ties by item code; keys are those of `packing`."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recs_platform.stages.retrieval.packing import Keys
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sparse import SparseRows
 
-Keys = NDArray[np.int64]
-
-_LOW = np.int64(0xFFFFFFFF)
-# Values ranked at once; their keys take 32 MB, padded to the longest row.
-_BLOCK_VALUES = 4_000_000
-# Cells of a users by items mask held at once: 16 MB.
-_MASK_CELLS = 16_000_000
-
-
-def pack(scores: NDArray[np.float32], items: NDArray[Any]) -> Keys:
-    """Keys that order by score, then by lower item; 0 where the score is not above 0. Shapes must broadcast."""
-    bits = np.ascontiguousarray(scores, dtype=np.float32).view(np.int32).astype(np.int64)
-    keys = (bits << 32) | (_LOW - np.asarray(items, dtype=np.int64))
-    return np.where(bits > 0, keys, 0)
-
-
-def unpack(keys: Keys) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Items and scores of keys above 0."""
-    return (_LOW - (keys & _LOW)).astype(np.int32), (keys >> 32).astype(np.int32).view(np.float32)
+# Keys of targets by items held at once: 128 MB.
+_BLOCK_KEYS = 16_000_000
 
 
 def best(keys: Keys, n: int) -> Keys:
@@ -46,23 +25,13 @@ def best(keys: Keys, n: int) -> Keys:
     return result
 
 
-def best_of_rows(scores: SparseRows, keep: NDArray[np.bool_], n: int) -> Keys:
-    """The `n` best stored values of each sparse row among those that `keep` (one flag a stored value) allows."""
-    rows = scores.rows[keep]
-    keys = pack(scores.values[keep], scores.columns[keep])
-    lengths = np.bincount(rows, minlength=scores.n_rows)
-    starts = np.cumsum(lengths) - lengths
-    wide = np.zeros((scores.n_rows, int(lengths.max(initial=0))), dtype=np.int64)
-    wide[rows, np.arange(len(rows)) - starts[rows]] = keys
-    return best(wide, n)
-
-
 def best_of_matrix(scores: SparseRows, n: int) -> Keys:
-    """The `n` best stored values of each row of a large matrix, whose rows may differ much in length."""
+    """The `n` best stored values above 0 of each row."""
+    from recs_platform.stages.retrieval.kernels import best_of_stored
+
     keys = np.zeros((scores.n_rows, n), dtype=np.int64)
-    for positions in blocks_by_cost(scores.lengths, scores.n_columns, _BLOCK_VALUES):
-        part = scores.take(positions)
-        keys[positions] = best_of_rows(part, np.ones(len(part.columns), dtype=np.bool_), n)
+    if n:
+        best_of_stored(0, scores.n_rows, scores.starts, scores.columns, scores.values, keys)
     return keys
 
 
@@ -81,7 +50,7 @@ def best_of_product(
     cut before the next.
     """
     from recs_platform.contracts.compiled_loops import by_rows
-    from recs_platform.stages.retrieval.kernels import best_of_product as best_of_rows_of_product
+    from recs_platform.stages.retrieval.kernels import best_of_product as of_rows
 
     keys = np.zeros((left.n_rows, n), dtype=np.int64)
     barred = _nothing(left.n_rows) if excluded is None else excluded
@@ -89,7 +58,7 @@ def best_of_product(
 
     def work(first: int, last: int) -> None:
         matrices = (left.starts, left.columns, left.values, right.starts, right.columns, right.values)
-        best_of_rows_of_product(first, last, *matrices, flags, barred.starts, barred.columns, keys)
+        of_rows(first, last, *matrices, flags, barred.starts, barred.columns, keys)
 
     if n:
         by_rows(left.n_rows, threads, work)
@@ -102,13 +71,13 @@ def first_allowed(orders: Keys, order_of: NDArray[np.int64], excluded: SparseRow
     `orders`: keys (n_orders, width), each row descending; `order_of`: the order of each row, -1 for none.
     """
     from recs_platform.contracts.compiled_loops import by_rows
-    from recs_platform.stages.retrieval.kernels import first_allowed as first_allowed_of_rows
+    from recs_platform.stages.retrieval.kernels import first_allowed as of_rows
 
     keys = np.zeros((len(order_of), n), dtype=np.int64)
 
     def work(first: int, last: int) -> None:
         given = (orders, order_of, excluded.starts, excluded.columns, excluded.n_columns)
-        first_allowed_of_rows(first, last, *given, keys)
+        of_rows(first, last, *given, keys)
 
     by_rows(len(order_of), threads, work)
     return keys
@@ -126,28 +95,17 @@ def is_excluded(problem: RetrievalProblem, targets: NDArray[np.int32], items: ND
     return keys[np.searchsorted(keys, asked)] == asked
 
 
-def blocks_by_cost(costs: NDArray[np.int64], n_items: int, limit: int) -> Iterator[NDArray[np.int64]]:
-    """Positions of `costs` in blocks of about `limit` in sum, and whose masks stay small; costly ones together."""
-    order = np.argsort(-costs, kind="stable")
-    rows = max(1, _MASK_CELLS // max(n_items, 1))
-    budget = np.cumsum(costs[order]) // limit
-    cuts = np.flatnonzero(np.diff(budget)) + 1
-    for part in np.split(order, cuts):
-        for start in range(0, len(part), rows):
-            yield part[start : start + rows]
-
-
 def blocks_by_width(
     problem: RetrievalProblem, targets: NDArray[np.int32], n: int, *, rows_max: int | None = None
 ) -> Iterator[tuple[NDArray[np.int64], int]]:
     """Positions of `targets` in blocks, each with a width: so many of the best are enough to find `n` not excluded.
 
-    A block has `rows_max` targets, or as many as keep a mask of it small.
+    A block has `rows_max` targets, or as many as keep its keys small.
     """
     needed = n + problem.excluded.lengths[targets]
     widths = 2 ** np.ceil(np.log2(np.maximum(needed, 1))).astype(np.int64)
     for width in np.unique(widths):
         positions = np.flatnonzero(widths == width)
-        rows = rows_max or max(1, _MASK_CELLS // max(problem.n_items, int(width)))
+        rows = rows_max or max(1, _BLOCK_KEYS // int(width))
         for start in range(0, len(positions), rows):
             yield positions[start : start + rows], int(width)

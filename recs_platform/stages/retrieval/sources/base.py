@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from recs_platform.stages.retrieval.embeddings import Embeddings, VectorSpace
+from recs_platform.stages.retrieval.packing import Keys, unpack
 from recs_platform.stages.retrieval.problem import RetrievalProblem
-from recs_platform.stages.retrieval.top_n import Keys, unpack
 
 T = TypeVar("T")
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recs_platform.contracts import columns as c
+from recs_platform.stages.retrieval.packing import pack, unpack
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists, lists_of
 from recs_platform.stages.retrieval.sources.group_shares import GroupShares, best_of_groups
 from recs_platform.stages.retrieval.sources.trending import faded_positives
-from recs_platform.stages.retrieval.top_n import blocks_by_width, first_allowed, pack, unpack
+from recs_platform.stages.retrieval.top_n import blocks_by_width, first_allowed
 
 Weight = Annotated[float, Field(ge=0, le=100, description="of the user's group in this; 0 = not looked at")]
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recs_platform.stages.retrieval.top_n import Keys, best, pack, unpack
+from recs_platform.stages.retrieval.packing import Keys, pack, unpack
+from recs_platform.stages.retrieval.top_n import best
 
 # Candidates of combinations ranked at once: their keys take 32 MB.
 _BLOCK_VALUES = 4_000_000

@@ -9,10 +9,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from recs_platform.stages.retrieval.packing import unpack
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceLists, lists_of
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
-from recs_platform.stages.retrieval.top_n import best_of_matrix, best_of_product, unpack
+from recs_platform.stages.retrieval.top_n import best_of_matrix, best_of_product
 
 
 def latest_items(problem: RetrievalProblem, targets: NDArray[np.int32], length: int, decay: float) -> SparseRows:

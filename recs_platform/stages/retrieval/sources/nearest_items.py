@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recs_platform.stages.retrieval.embeddings import VectorSpace
+from recs_platform.stages.retrieval.packing import Keys, pack
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceLists, lists_of
-from recs_platform.stages.retrieval.top_n import Keys, best, blocks_by_width, is_excluded, pack
+from recs_platform.stages.retrieval.top_n import best, blocks_by_width, is_excluded
 
 # Searched at once: of a few hundred, faiss spends most of the time on packing the items again.
 _BLOCK_QUERIES = 4096

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from recs_platform.stages.retrieval.packing import pack
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists, lists_of
-from recs_platform.stages.retrieval.top_n import first_allowed, pack
+from recs_platform.stages.retrieval.top_n import first_allowed
 
 
 class PopularityConfig(SourceConfig):

@@ -10,11 +10,12 @@ from pydantic import Field
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.time import DAY_MICROSECONDS
+from recs_platform.stages.retrieval.packing import unpack
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
 from recs_platform.stages.retrieval.sources.history import latest_items, retrieve_through
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, product
-from recs_platform.stages.retrieval.top_n import best_of_matrix, unpack
+from recs_platform.stages.retrieval.top_n import best_of_matrix
 
 # The first of these that is known dates an item.
 _DATES = (c.PUBLISHED_AT, c.AVAILABLE_FROM, c.FIRST_SEEN_AT)

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from recs_platform.stages.retrieval.packing import unpack
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
 from recs_platform.stages.retrieval.sources.history import retrieve_through
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
-from recs_platform.stages.retrieval.top_n import best_of_product, unpack
+from recs_platform.stages.retrieval.top_n import best_of_product
 
 
 class UserKnnConfig(SourceConfig):

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recs_platform.contracts.time import DAY_MICROSECONDS
+from recs_platform.stages.retrieval.packing import Keys
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sessions import Sessions, last_steps, split_sessions
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists, lists_of
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs
-from recs_platform.stages.retrieval.top_n import Keys, best_of_product
+from recs_platform.stages.retrieval.top_n import best_of_product
 
 # Beyond so many half-lives a session fades no further: a score must stay above 0.
 _HALF_LIVES_MAX = 40

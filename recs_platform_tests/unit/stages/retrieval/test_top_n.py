@@ -4,17 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recs_platform.stages.retrieval.packing import pack, unpack
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, product
-from recs_platform.stages.retrieval.top_n import (
-    best,
-    best_of_product,
-    best_of_rows,
-    blocks_by_cost,
-    first_allowed,
-    is_excluded,
-    pack,
-    unpack,
-)
+from recs_platform.stages.retrieval.top_n import best, best_of_matrix, best_of_product, first_allowed, is_excluded
 
 scores_of_rows = st.lists(
     st.lists(st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0, 1e-30, 3e30]), min_size=6, max_size=6),
@@ -40,15 +32,16 @@ def test_dense_rows(scores, n):
 
 
 @settings(max_examples=100, deadline=None)
-@given(scores_of_rows, st.integers(1, 8), st.lists(st.booleans(), min_size=6, max_size=6))
-def test_sparse_rows(scores, n, allowed):
+@given(scores_of_rows, st.integers(1, 8))
+def test_sparse_rows(scores, n):
     dense = np.array(scores, dtype=np.float32)
     rows, columns = np.nonzero(dense)
     starts = np.searchsorted(rows, np.arange(len(scores) + 1))
     matrix = SparseRows(starts, columns.astype(np.int32), dense[rows, columns], 6)
-    keys = best_of_rows(matrix, np.array(allowed)[columns], n)
+    keys = best_of_matrix(matrix, n)
+    assert keys.shape == (len(scores), n)
     for row, found in zip(scores, keys, strict=True):
-        assert unpack(found[found > 0])[0].tolist() == by_sorting(row, n, allowed)
+        assert unpack(found[found > 0])[0].tolist() == by_sorting(row, n)
 
 
 @settings(max_examples=100, deadline=None)
@@ -90,14 +83,6 @@ def random_rows(rng, n_rows, n_columns):
     dense = np.where(rng.random((n_rows, n_columns)) < 0.4, rng.integers(-1, 4, (n_rows, n_columns)) / 4, 0)
     rows, columns = np.nonzero(dense)
     return from_sorted_pairs(rows, columns.astype(np.int32), dense[rows, columns].astype(np.float32), dense.shape)
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(0, 50), max_size=30), st.integers(1, 60))
-def test_blocks_hold_every_place_once(costs, limit):
-    blocks = list(blocks_by_cost(np.array(costs, dtype=np.int64), n_items=10, limit=limit))
-    assert sorted(position for block in blocks for position in block.tolist()) == list(range(len(costs)))
-    assert all(sum(costs[position] for position in block) < limit + max(costs) for block in blocks)
 
 
 def test_what_was_consumed_is_excluded(problem_of):

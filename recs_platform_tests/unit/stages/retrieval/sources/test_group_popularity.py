@@ -9,6 +9,7 @@ import pytest
 from recs_platform.stages.retrieval import top_n
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.fit import fit_retrieval
+from recs_platform.stages.retrieval.packing import unpack
 from recs_platform.stages.retrieval.sources import group_shares
 from recs_platform.stages.retrieval.sources.group_popularity import (
     GroupPopularity,
@@ -16,7 +17,6 @@ from recs_platform.stages.retrieval.sources.group_popularity import (
     fit_group_shares,
 )
 from recs_platform.stages.retrieval.sources.group_shares import best_of_groups
-from recs_platform.stages.retrieval.top_n import unpack
 
 COLUMNS = ("segment_id", "country", "region", "age_band", "top_device")
 NORTH = [(f"n{user}", "a", 1, 1.0) for user in range(3)]
@@ -128,7 +128,7 @@ def test_the_best_of_combinations_are_those_that_adding_up_everything_gives(crow
 
 def test_blocks_do_not_change_a_byte(crowd, monkeypatch):
     whole = offered(crowd, source_of(), n=7)
-    monkeypatch.setattr(top_n, "_MASK_CELLS", 300)
+    monkeypatch.setattr(top_n, "_BLOCK_KEYS", 300)
     monkeypatch.setattr(group_shares, "_BLOCK_VALUES", 100)
     assert offered(crowd, source_of(), n=7) == whole
     assert {user: entries[:2] for user, entries in whole.items()} == offered(crowd, source_of(), n=2)

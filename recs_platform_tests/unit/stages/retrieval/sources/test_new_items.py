@@ -103,7 +103,7 @@ def test_blocks_and_lengths_do_not_change_a_byte(problem_of, monkeypatch):
     )
     whole = offered(problem, source_of(pool=20), n=60)
     assert all(len(listed) == 60 - len({row[1] for row in rows if row[0] == user}) for user, listed in whole.items())
-    monkeypatch.setattr(top_n, "_MASK_CELLS", 130)
+    monkeypatch.setattr(top_n, "_BLOCK_KEYS", 130)
     monkeypatch.setattr(new_items, "_BLOCK_CELLS", 50)
     assert offered(problem, source_of(pool=20), n=60) == whole
     assert offered(problem, source_of(pool=20), n=3) == {user: listed[:3] for user, listed in whole.items()}
