@@ -21,7 +21,7 @@ from recs_platform.stages.ranking.compiled_forest import CompiledForest, load_co
 from recs_platform.stages.ranking.forest import grow_forest
 
 TREES, LEAVES, FEATURES = 100, 31, 40
-TAUGHT, GROUP = 20_000, 100
+TRAINING_ROWS, GROUP = 20_000, 100
 SCORED = 200_000  # in calls of so many rows as a measurement says
 REPEATS = 3
 
@@ -53,13 +53,13 @@ def _beside_lightgbm(folder: Path, what: str, model: str, matrix: NDArray[np.flo
     return [Row(what, seconds, calls * len(matrix), "rows", "LightGBM's predict", plain, told)]
 
 
-def _with_assembly(folder: Path, model: str, count: int, taught: NDArray[np.float32], threads: int) -> list[Row]:
+def _with_assembly(folder: Path, model: str, count: int, training_rows: NDArray[np.float32], threads: int) -> list[Row]:
     """From a frame of candidates to scores, as the champion does it."""
-    forest = _compiled(folder, model, taught)
+    forest = _compiled(folder, model, training_rows)
     if forest is None:
         return []
     features = FeatureSet(tuple(Feature(f"f{place}", "FLOAT", "t") for place in range(FEATURES)))
-    frame = pl.DataFrame(np.resize(taught, (count, FEATURES)), schema=list(features.names))
+    frame = pl.DataFrame(np.resize(training_rows, (count, FEATURES)), schema=list(features.names))
     ours = ranking.Ranker("lightgbm", features, model, compiled=forest)
     theirs = ranking.Ranker("lightgbm", features, model)
     seconds, _ = timed(lambda: ours.score(frame, threads))
@@ -69,9 +69,9 @@ def _with_assembly(folder: Path, model: str, count: int, taught: NDArray[np.floa
     return [Row(SCORE_PROMOTED, seconds, count, "rows", "the same with LightGBM", plain, told)]
 
 
-def _compiled(folder: Path, model: str, taught: NDArray[np.float32]) -> CompiledForest | None:
+def _compiled(folder: Path, model: str, training_rows: NDArray[np.float32]) -> CompiledForest | None:
     folder.mkdir(exist_ok=True)
-    ranking.compile_forest(folder, model, taught)
+    ranking.compile_forest(folder, model, training_rows)
     forest = load_compiled(folder, model)
     if isinstance(forest, str):
         print(f"not measured: {forest}", file=sys.stderr)
@@ -85,8 +85,8 @@ def _least(action: Callable[[], object], calls: int) -> float:
 
 def _taught() -> tuple[NDArray[np.float32], NDArray[np.int8]]:
     random = np.random.default_rng(SEED)
-    matrix = random.random((TAUGHT, FEATURES), dtype=np.float32)
-    labels = (matrix[:, 0] + matrix[:, 1] * matrix[:, 2] + random.random(TAUGHT) > 1.7).astype(np.int8)
+    matrix = random.random((TRAINING_ROWS, FEATURES), dtype=np.float32)
+    labels = (matrix[:, 0] + matrix[:, 1] * matrix[:, 2] + random.random(TRAINING_ROWS) > 1.7).astype(np.int8)
     matrix[random.random(matrix.shape) < 0.1] = np.nan
     return matrix, labels
 
@@ -95,8 +95,8 @@ def _grown(matrix: NDArray[np.float32], labels: NDArray[np.int8], trees: int, le
     return grow_forest(
         matrix,
         labels,
-        np.full(TAUGHT // GROUP, GROUP, np.int64),
-        names=[f"f{place}" for place in range(FEATURES)],
+        np.full(TRAINING_ROWS // GROUP, GROUP, np.int64),
+        names=[f"f{number}" for number in range(FEATURES)],
         parameters={"num_leaves": leaves},
         trees=trees,
         seed=SEED,

@@ -1,6 +1,6 @@
 """How an as-of asset is declared: one decorator, so that all of them are partitioned, locked, owned and described."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -74,13 +74,29 @@ def contract_spec(
     contract: TableContract, *, group: str, deps: Iterable[dg.AssetKey], kinds: Iterable[str]
 ) -> dg.AssetSpec:
     """The asset of a contract table that a step writes with others."""
-    key = metadata.asset_key(contract.name)
+    about = metadata.contract_metadata(contract)
+    return table_spec(contract.name, contract.description, about, group=group, deps=deps, kinds=kinds)
+
+
+def table_spec(
+    name: str,
+    description: str,
+    about: Mapping[str, Any],
+    *,
+    group: str,
+    deps: Iterable[dg.AssetKey],
+    kinds: Iterable[str],
+    code_version: str | None = None,
+) -> dg.AssetSpec:
+    """The asset of a table that a step writes with others; `about` is its metadata."""
+    key = metadata.asset_key(name)
     return dg.AssetSpec(
         key,
         deps=with_inputs(key, deps),
         group_name=group,
         owners=metadata.OWNERS,
         kinds=set(kinds),
-        description=contract.description,
-        metadata=metadata.contract_metadata(contract),
+        description=description,
+        code_version=code_version,
+        metadata=about,
     )

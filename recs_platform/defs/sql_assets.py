@@ -10,7 +10,7 @@ import polars as pl
 
 from recs_platform.contracts.tables import RAW_TABLES
 from recs_platform.defs import metadata
-from recs_platform.defs.as_of_assets import Results, as_of_asset, with_inputs
+from recs_platform.defs.as_of_assets import Results, as_of_asset, table_spec
 from recs_platform.defs.partitions import AS_OF_PARTITIONS, run_of
 from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_checks import model_check_results, model_check_specs
@@ -123,20 +123,17 @@ def _shared_step(platform: Platform, models: Sequence[Model], schema: str, group
 
 
 def model_spec(
-    platform: Platform, model: Model, group: str, *, extra_deps: Sequence[dg.AssetKey] | None = None
+    platform: Platform, model: Model, group: str, *, deps: Sequence[dg.AssetKey] | None = None
 ) -> dg.AssetSpec:
-    """The asset of a model that a step writes with others; `extra_deps` in place of what the model reads."""
-    key = metadata.asset_key(model.name)
-    deps = upstream_keys(platform, model.upstreams) if extra_deps is None else extra_deps
-    return dg.AssetSpec(
-        key,
-        deps=with_inputs(key, deps),
-        group_name=group,
-        owners=metadata.OWNERS,
-        kinds=set(KINDS),
-        description=model.description,
+    """The asset of a model that a step writes with others; it depends on what it reads, unless `deps` are given."""
+    return table_spec(
+        model.name,
+        model.description,
+        metadata.definition_metadata(metadata.asset_key(model.name), metadata.model_schema(model)),
+        group=group,
+        deps=upstream_keys(platform, model.upstreams) if deps is None else deps,
+        kinds=KINDS,
         code_version=model.hash,
-        metadata=metadata.definition_metadata(key, metadata.model_schema(model)),
     )
 
 

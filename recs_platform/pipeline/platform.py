@@ -69,9 +69,11 @@ class Platform:
     @cached_property
     def models(self) -> Models:
         """Models of the package and of the home; a broken one of the home is left out and named in `broken`."""
+        from recs_platform.stages.features import check_feature_model
+
         parameters = sql_parameters(self.settings)
         packaged = _load_models(self.sql / "models", self.contracts, tuple(parameters.items()))
-        return with_own_models(packaged, self.home.models, parameters)
+        return with_own_models(packaged, self.home.models, parameters, check=check_feature_model)
 
     @cached_property
     def lineage(self) -> list[ColumnEdge]:

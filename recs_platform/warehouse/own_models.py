@@ -3,25 +3,33 @@
 What a right model is, is described in `models` and `model_types`; nothing of the package can read one of these.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts.errors import ModelError
 from recs_platform.warehouse.model_types import check_model, make_empty_tables
-from recs_platform.warehouse.models import Models, add_model
+from recs_platform.warehouse.models import Model, Models, add_model
 from recs_platform.warehouse.parameters import DEFAULT_PARAMETERS, Parameter
 
 if TYPE_CHECKING:
     import duckdb
 
 SCHEMAS = ("staging", "features", "segments", "marts")
+Check = Callable[[Models, Model], None]
 
 
-def with_own_models(packaged: Models, folder: Path, parameters: Mapping[str, Parameter] = DEFAULT_PARAMETERS) -> Models:
+def with_own_models(
+    packaged: Models,
+    folder: Path,
+    parameters: Mapping[str, Parameter] = DEFAULT_PARAMETERS,
+    *,
+    check: Check | None = None,
+) -> Models:
     """The models of the package, and after them those of `<folder>/<schema>/<table>.sql` that are right.
 
-    One that is wrong, has the name of another, or reads one that is left out, is in `broken` with the fault.
+    One that is wrong, has the name of another, or reads one that is left out, is in `broken` with the fault. `check`:
+    what else is asked of each, with all models so far; it raises ModelError.
     """
     if not folder.is_dir():
         return packaged
@@ -38,9 +46,12 @@ def with_own_models(packaged: Models, folder: Path, parameters: Mapping[str, Par
             for name, path in list(pending.items()):
                 try:
                     grown = _added(con, models, folder, name, path, parameters)
+                    if check is not None:
+                        check(grown, grown.get(name))
                 except (ModelError, OSError, UnicodeDecodeError) as error:
                     faults[name] = str(error)
                     continue
+                make_empty_tables(con, grown, [name])
                 models, is_growing = grown, True
                 del pending[name]
     return models.without({name: faults[name] for name in pending})
@@ -68,5 +79,4 @@ def _added(
         raise ModelError(f"{path}: the platform has a table {name} already; rename the model")
     grown = add_model(models, name, path, parameters)
     check_model(con, grown.get(name))
-    make_empty_tables(con, grown, [name])
     return grown

@@ -7,7 +7,7 @@ What models say is read in `models`; which model runs when is decided by the cal
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -17,7 +17,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, NotReady, UsageError
 from recs_platform.contracts.tables import TableContract
 from recs_platform.warehouse.clauses import instant_literal, quoted, relation, scan, typed_columns
-from recs_platform.warehouse.hashing import RunningHash, content_hash
+from recs_platform.warehouse.hashing import content_hash
 from recs_platform.warehouse.models import Model, ModelColumn, Models
 from recs_platform.warehouse.sql import bind
 
@@ -183,13 +183,15 @@ class ModelRun:
 
         The table gets exactly the yml's columns and types. Memory does not grow with the rows.
         """
+        from recs_platform.warehouse.streaming import CountedReader
+
         model = self._models.get(name)
         if self._scratch or model.materialized != "table":
             reason = "a scratch run writes nothing" if self._scratch else f"it is a {model.materialized} model"
             raise UsageError(f"{name} is not stored: {reason}")
         for upstream in model.upstreams:
             self.require(upstream)
-        counted = _Counted(self.arrow(self._typed_sql(model)))
+        counted = CountedReader(self.arrow(self._typed_sql(model)))
         if self._models.is_as_of(name):
             version = self._lake.overwrite_as_of(name, counted.reader(), self.as_of)
         else:
@@ -289,25 +291,3 @@ def _stored_columns(files: tuple[str, ...]) -> frozenset[str]:
     import pyarrow.parquet as pq
 
     return frozenset(name for file in files for name in pq.read_schema(file).names)
-
-
-class _Counted:
-    """A reader that counts and hashes the rows that pass."""
-
-    def __init__(self, source: "pa.RecordBatchReader") -> None:
-        self.rows = 0
-        self.content = RunningHash()
-        self._source = source
-
-    def reader(self) -> "pa.RecordBatchReader":
-        import pyarrow as pa
-
-        return pa.RecordBatchReader.from_batches(self._source.schema, self._batches())
-
-    def _batches(self) -> "Iterator[pa.RecordBatch]":
-        import polars as pl
-
-        for batch in self._source:
-            self.rows += batch.num_rows
-            self.content.add(pl.DataFrame(pl.from_arrow(batch)))
-            yield batch

@@ -8,6 +8,27 @@ from collections.abc import Iterable, Iterator
 import polars as pl
 import pyarrow as pa
 
+from recs_platform.warehouse.hashing import RunningHash
+
+
+class CountedReader:
+    """A stream whose rows are counted and hashed as they pass."""
+
+    def __init__(self, source: pa.RecordBatchReader) -> None:
+        self.rows = 0
+        self.content = RunningHash()
+        self._source = source
+
+    def reader(self) -> pa.RecordBatchReader:
+        """The stream, to be read once."""
+        return pa.RecordBatchReader.from_batches(self._source.schema, self._batches())
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._source:
+            self.rows += batch.num_rows
+            self.content.add(pl.DataFrame(pl.from_arrow(batch)))
+            yield batch
+
 
 def whole_groups(batches: Iterable[pl.DataFrame], key: str, *, rows: int) -> Iterator[pl.DataFrame]:
     """Regroup frames ordered by `key` into frames of about `rows` rows that never split a key's rows."""

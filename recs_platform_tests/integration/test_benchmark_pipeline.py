@@ -41,11 +41,11 @@ def test_the_whole_graph_is_measured_and_what_became_slower_is_named(
     monkeypatch.setenv("RECS_TRAINING__WINDOWS_MIN", "2")
     code, out, err = recs(home.root, "benchmark", "pipeline", *SIZES, "--runs", "2", "--json")
     assert code == 0, err
-    told = json.loads(out)
+    printed = json.loads(out)
     (path,) = (home.reports / "benchmarks").iterdir()
     cost = PipelineCost.from_json(json.loads(path.read_text()))
-    assert cost.to_json() == {name: value for name, value in told.items() if name not in {"compared_with", "slower"}}
-    assert (told["compared_with"], told["slower"]) == (None, [])
+    assert cost.to_json() == {name: value for name, value in printed.items() if name not in {"compared_with", "slower"}}
+    assert (printed["compared_with"], printed["slower"]) == (None, [])
     assert sorted(path.name for path in home.root.iterdir()) == ["reports"], "the user's home takes no part"
 
     first, unchanged = cost.runs
@@ -70,9 +70,9 @@ def test_the_whole_graph_is_measured_and_what_became_slower_is_named(
     ((title, step, times),) = slower(after, before)
     assert (title, step, times) == (first.title, STEP, 12.0 / 10.0)
     put_cost(after, before)
-    said = capsys.readouterr()
-    assert WHOLE in said.out
-    assert said.err.startswith(f"slower: {first.title}, {STEP}: 1.20 times the last run")
+    output = capsys.readouterr()
+    assert WHOLE in output.out
+    assert output.err.startswith(f"slower: {first.title}, {STEP}: 1.20 times the last run")
 
 
 def test_a_damaged_result_and_a_folder_in_use_are_named(recs: CommandLine, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from recs_platform.contracts.tables import CANDIDATES, CHAMPION, OFFER_COUNTS, R
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
+from recs_platform.pipeline.candidates.pair_features import PairFeatures
 from recs_platform.pipeline.lists.candidate_stream import CandidateStream
 from recs_platform.pipeline.lists.context import RANKED_PER_USER
 from recs_platform.pipeline.lists.scoring import champion_version
@@ -23,7 +25,8 @@ from recs_platform.pipeline.retrieval.item_index import open_fit
 from recs_platform.pipeline.training.compiled import open_scorer
 from recs_platform.stages import retrieval
 from recs_platform.stages.features import feature_tables, pair_models, ranking_rows_sql
-from recs_platform_tests.homes import Built, platform_at
+from recs_platform_tests.homes import Built, copy_home, platform_at
+from recs_platform_tests.unit.warehouse.conftest import yml
 
 PAIR = [c.USER_ID, c.ITEM_ID]
 
@@ -127,6 +130,59 @@ def test_a_stream_of_nobody_has_tables_without_rows(run: AsOfRun, fit: retrieval
         (block,) = stream.blocks()
         rows = stream.rows(block)
     assert {name: frame.height for name, frame in rows.items()} == dict.fromkeys(rows, 0)
+
+
+OWN = {
+    "doubled": "select $as_of as as_of, user_id, item_id, fused_score * 2 as x,\nfrom retrieval.candidates\n"
+    "where als_rank is not null",
+    "offers": "select $as_of as as_of, user_id, cast(count(*) as double) as x,\nfrom retrieval.candidates\n"
+    "group by user_id",
+    "by_item": "select $as_of as as_of, item_id, cast(count(*) as double) as x,\nfrom retrieval.candidates\n"
+    "group by item_id",
+}
+GRAINS = {"doubled": "user_id, item_id", "offers": "user_id", "by_item": "item_id"}
+
+
+@pytest.fixture
+def with_own(built: Built, tmp_path: Path) -> Platform:
+    """A home with models of its own that read candidates: of pairs, of users, and, which cannot be, of items."""
+    platform = copy_home(built.platform, tmp_path / "own", data_tests=True)
+    folder = platform.home.models / "features"
+    folder.mkdir(parents=True)
+    for name, sql in OWN.items():
+        keys = dict.fromkeys(GRAINS[name].split(", "), "varchar")
+        (folder / f"{name}.sql").write_text(sql + "\n")
+        (folder / f"{name}.yml").write_text(
+            yml(name, {c.AS_OF: "timestamptz", **keys, "x": "double"}, grain=GRAINS[name])
+        )
+    return platform
+
+
+def test_models_of_ones_own_pass_with_the_candidates(with_own: Platform, built: Built) -> None:
+    """What has no row of a candidate is NULL; what is of a user stands beside each of the user's candidates."""
+    assert "block of users" in with_own.models.broken["features.by_item"]
+    run = AsOfRun(with_own, built.as_of, built.known_at)
+    fit = open_fit(run)
+    (block,) = retrieval.merged_blocks(fit, targets=fit.problem.user_ids[:3].tolist())
+    with run.models() as models:
+        rows = PairFeatures(models, with_own.models, fit.problem).of(block)
+    run.close()
+    als = block.ranks[block.names.index("als")].tolist()
+    assert rows["features.doubled"]["x"].to_list() == [
+        None if rank == 0 else 2 * fused for rank, fused in zip(als, block.fused.tolist(), strict=True)
+    ]
+    assert rows["features.offers"]["x"].to_list() == np.bincount(block.users)[block.users].tolist()
+
+
+def test_a_model_whose_rows_repeat_is_named(with_own: Platform, built: Built) -> None:
+    twice = OWN["doubled"].replace("where als_rank is not null", "cross join (values (1), (2)) as twice(number)")
+    (with_own.home.models / "features" / "doubled.sql").write_text(twice + "\n")
+    run = AsOfRun(platform_at(with_own.home.root, data_tests=True), built.as_of, built.known_at)
+    fit = open_fit(run)
+    (block,) = retrieval.merged_blocks(fit, targets=fit.problem.user_ids[:3].tolist())
+    with run.models() as models, pytest.raises(ContractError, match=r"doubled\.sql.* repeat their grain"):
+        PairFeatures(models, run.platform.models, fit.problem).of(block)
+    run.close()
 
 
 SCHEMAS = {contract.name: arrow_schema(contract.columns) for contract in (CHAMPION, OFFER_COUNTS)}

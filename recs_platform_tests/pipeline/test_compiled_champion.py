@@ -68,9 +68,9 @@ def test_a_champion_is_compiled_once_beside_the_ranker_and_scores_the_same(
     platform: Platform, trained: ranking.Ranker
 ) -> None:
     champion = sealed(platform, trained)
-    told = compile_champion(platform, champion)
-    assert told.startswith("yes (" if CAN_COMPILE else "no: no C compiler")
-    assert compile_champion(platform, champion) == told
+    summary = compile_champion(platform, champion)
+    assert summary.startswith("yes (" if CAN_COMPILE else "no: no C compiler")
+    assert compile_champion(platform, champion) == summary
     assert [(each.version, each.inputs) for each in made(platform)] == [
         (f"r1-{ranking.machine_key()}", {ranking.RANKER: "r1"})
     ]

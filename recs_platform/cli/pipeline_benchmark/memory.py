@@ -74,8 +74,8 @@ def resident_bytes() -> int:
     """Resident memory of this process now."""
     if _PROC.is_dir():
         return int((_PROC / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    told = subprocess.run(["/bin/ps", "-o", "rss=", "-p", str(os.getpid())], capture_output=True, check=True)
-    return int(told.stdout) * 1024
+    output = subprocess.run(["/bin/ps", "-o", "rss=", "-p", str(os.getpid())], capture_output=True, check=True)
+    return int(output.stdout) * 1024
 
 
 def peak_bytes() -> int:

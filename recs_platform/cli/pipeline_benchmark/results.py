@@ -89,30 +89,30 @@ class PipelineCost:
 
     def to_json(self) -> dict[str, Any]:
         """JSON-like values, what follows from others included."""
-        told = asdict(self)
-        for run, told_run in zip(self.runs, told["runs"], strict=True):
-            told_run |= {"step_seconds": run.step_seconds, "orchestration_share": run.orchestration_share}
-            for step, told_step in zip(run.steps, told_run["steps"], strict=True):
-                told_step |= {"rows_a_second": step.rows_a_second, "times_floor": step.times_floor}
-        return told
+        values = asdict(self)
+        for run, run_values in zip(self.runs, values["runs"], strict=True):
+            run_values |= {"step_seconds": run.step_seconds, "orchestration_share": run.orchestration_share}
+            for step, step_values in zip(run.steps, run_values["steps"], strict=True):
+                step_values |= {"rows_a_second": step.rows_a_second, "times_floor": step.times_floor}
+        return values
 
     @staticmethod
-    def from_json(told: Mapping[str, Any]) -> "PipelineCost":
+    def from_json(values: Mapping[str, Any]) -> "PipelineCost":
         """What `to_json` gave; KeyError or TypeError for anything else."""
         return PipelineCost(
-            told["measured_at"],
-            Sizes(**told["sizes"]),
-            Machine(**told["machine"]),
-            Floors(**told["floors"]),
-            [_run(run) for run in told["runs"]],
+            values["measured_at"],
+            Sizes(**values["sizes"]),
+            Machine(**values["machine"]),
+            Floors(**values["floors"]),
+            [_run(run) for run in values["runs"]],
         )
 
 
-def _run(told: Mapping[str, Any]) -> RunCost:
-    known: dict[str, Any] = {name: told[name] for name in RunCost.__dataclass_fields__}
-    known["steps"] = [_step(step) for step in told["steps"]]
+def _run(values: Mapping[str, Any]) -> RunCost:
+    known: dict[str, Any] = {name: values[name] for name in RunCost.__dataclass_fields__}
+    known["steps"] = [_step(step) for step in values["steps"]]
     return RunCost(**known)
 
 
-def _step(told: Mapping[str, Any]) -> StepCost:
-    return StepCost(**{name: told[name] for name in StepCost.__dataclass_fields__})
+def _step(values: Mapping[str, Any]) -> StepCost:
+    return StepCost(**{name: values[name] for name in StepCost.__dataclass_fields__})

@@ -175,7 +175,7 @@ def _scored_asset(platform: Platform) -> dg.AssetsDefinition:
         name="scored_candidates",
         specs=[
             *(contract_spec(contract, group=group, deps=deps, kinds=KINDS) for contract, group in contracts),
-            *(model_spec(platform, model, FEATURES_SCHEMA, extra_deps=deps) for model in pairs),
+            *(model_spec(platform, model, FEATURES_SCHEMA, deps=deps) for model in pairs),
         ],
         check_specs=[spec for model in pairs for spec in model_check_specs(platform, model)],
         partitions_def=AS_OF_PARTITIONS,

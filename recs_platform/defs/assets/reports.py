@@ -11,6 +11,7 @@ from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
 from recs_platform.defs.assets.ranking import past_upstreams
+from recs_platform.defs.leakage_check import NO_LABEL_LEAKAGE, NO_LABEL_LEAKAGE_DESCRIPTION, label_leakage_check
 from recs_platform.defs.partitions import run_of
 from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import raw_upstreams, sql_assets, upstream_keys
@@ -18,8 +19,10 @@ from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.reports import collect_verdicts, report_folder, run_report
 from recs_platform.pipeline.training.evaluation import FINAL, evaluate, tuned_on_tests
+from recs_platform.pipeline.training.label_leakage import measure_window_leakage
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.window_cache import WindowCache
+from recs_platform.pipeline.training.windows import prune_windows
 from recs_platform.stages.reports import REPORTS, Report, worst
 
 GROUP = "reports"
@@ -27,6 +30,7 @@ VERDICT = "verdict"
 SUBJECTS_SHOWN = 5
 NO_BLOCK = "no_report_blocks"
 VERDICTS_KEY = metadata.asset_key(VERDICTS.name)
+USER_METRICS_KEY = metadata.asset_key(USER_METRICS.name)
 
 
 def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
@@ -47,6 +51,11 @@ def _evaluation_asset(platform: Platform) -> dg.AssetsDefinition:
             *past_upstreams(platform),
         ],
         kinds=("python", "polars", "delta"),
+        check_specs=[
+            dg.AssetCheckSpec(
+                NO_LABEL_LEAKAGE, asset=USER_METRICS_KEY, blocking=True, description=NO_LABEL_LEAKAGE_DESCRIPTION
+            )
+        ],
     )
     def evaluation(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         """Every test window ranked by a ranker that could have existed then, beside each source alone."""
@@ -70,6 +79,9 @@ def _evaluation_asset(platform: Platform) -> dg.AssetsDefinition:
                 | ({} if tuned is None else {"tuned_on_tests": tuned}),
                 data_version=dg.DataVersion(written.content),
             )
+        # Those of the first tests are looked at where they are built.
+        prune_windows(run.platform, found.added)
+        yield label_leakage_check(USER_METRICS_KEY, measure_window_leakage(run.platform, found.added))
 
     return evaluation
 

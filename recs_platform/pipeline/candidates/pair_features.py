@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import CANDIDATES
 from recs_platform.stages import retrieval
 from recs_platform.stages.features import pair_models
@@ -54,7 +55,8 @@ class PairFeatures:
         for model in self._computed:
             self._run.stand_in(model.name, self._run.bound(model.name))
             if model in self.models:
-                found[model.name] = _aligned(self._run.query(self._keyed_sql(model)), self._keys(model, block))
+                rows = self._run.query(self._keyed_sql(model))
+                found[model.name] = _aligned(model, rows, self._keys(model, block))
         return found
 
     def _block_rows(self, block: retrieval.MergedLists) -> pl.DataFrame:
@@ -114,15 +116,19 @@ def _coded_sql(name: str, types: dict[str, str]) -> str:
     return f"select {', '.join(columns)} from {relation(name)}{of_asked}"
 
 
-def _aligned(frame: pl.DataFrame, keys: NDArray[np.int64]) -> pl.DataFrame:
-    """Rows of the frame in the order of `keys`, which its column of keys holds each once at most."""
+def _aligned(model: Model, frame: pl.DataFrame, keys: NDArray[np.int64]) -> pl.DataFrame:
+    """Rows of the frame in the order of `keys`. Raises ContractError where two of its rows have one key."""
     known = frame[_KEY].to_numpy()
     order = np.argsort(known)
-    positions = np.minimum(np.searchsorted(known[order], keys), max(len(known) - 1, 0))
-    rows = frame.drop(_KEY)
+    ascending, rows = known[order], frame.drop(_KEY)
+    repeated = int((np.diff(ascending) == 0).sum())
+    if repeated:
+        raise ContractError(
+            f"{model.path}: {repeated} rows of a block of candidates repeat their grain {list(model.grain)}"
+        )
     if not len(known):
         return rows.clear(len(keys))
-    chosen = order[positions]
+    chosen = order[np.minimum(np.searchsorted(ascending, keys), len(known) - 1)]
     is_known = known[chosen] == keys
     if is_known.all():
         return rows[chosen]

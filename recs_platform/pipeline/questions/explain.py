@@ -116,8 +116,12 @@ def _obstacle(known: _Known) -> str:
         return known.left_out_by.why if explain is None else explain(known)
     if known.is_opted_out:
         return "without the user's consent the list is of popular items, and others come first"
-    if known.candidate.is_empty() and known.is_all_known:
-        return "no candidate source offered it"
+    if known.candidate.is_empty():
+        if known.is_all_known:
+            return "no candidate source offered it"
+        return (
+            f"it is not among the user's best {RANKED_PER_USER} candidates, and what the others came from was not kept"
+        )
     if known.ranked.is_empty():
         return f"the ranker put it below the user's best {RANKED_PER_USER}"
     return f"rank {known.ranked[c.RANK][0]} before the rules, below what the list holds"

@@ -47,7 +47,7 @@ def compile_champion(platform: Platform, champion: Manifest) -> str:
         remove_artifact(root, COMPILED, version)
     if not is_sealed(root, COMPILED, version):
         _seal(platform, champion, ranker)
-    return _told(read_manifest(artifact(root, COMPILED, version)))
+    return _summary(read_manifest(artifact(root, COMPILED, version)))
 
 
 def open_scorer(platform: Platform, version: str) -> ranking.Ranker:
@@ -78,7 +78,7 @@ def _seal(platform: Platform, champion: Manifest, ranker: ranking.Ranker) -> Non
     version = _version(champion.version)
     with write_artifact(platform.home.artifacts, COMPILED, version) as folder:
         started = time.perf_counter()
-        report = ranking.compile_forest(folder, ranker.booster_text, _taught_rows(platform, champion, ranker))
+        report = ranking.compile_forest(folder, ranker.booster_text, _training_rows(platform, champion, ranker))
         changes = {
             "name": COMPILED,
             "version": version,
@@ -90,7 +90,7 @@ def _seal(platform: Platform, champion: Manifest, ranker: ranking.Ranker) -> Non
         write_manifest(folder, champion.model_copy(update=changes))
 
 
-def _taught_rows(platform: Platform, champion: Manifest, ranker: ranking.Ranker) -> NDArray[np.float32] | None:
+def _training_rows(platform: Platform, champion: Manifest, ranker: ranking.Ranker) -> NDArray[np.float32] | None:
     """Rows of the latest window there is of a cutoff that the ranker learned from; None where all are gone."""
     cutoffs = {parse_instant(cutoff) for cutoff in champion.parameters["cutoffs"]}
     windows = [each for each in sealed_versions(platform.home.artifacts, WINDOWS) if each.as_of in cutoffs]
@@ -100,8 +100,8 @@ def _taught_rows(platform: Platform, champion: Manifest, ranker: ranking.Ranker)
     return ranking.feature_matrix(rows, ranker.feature_set)
 
 
-def _told(manifest: Manifest) -> str:
-    told = manifest.parameters
-    if told["reason"] is not None:
-        return f"no: {told['reason']}"
-    return f"yes ({told['compiler']}, {manifest.metrics[SECONDS]:g} s, {told['verified_rows']:,} rows verified)"
+def _summary(manifest: Manifest) -> str:
+    report, seconds = manifest.parameters, manifest.metrics[SECONDS]
+    if report["reason"] is not None:
+        return f"no: {report['reason']}"
+    return f"yes ({report['compiler']}, {seconds:g} s, {report['verified_rows']:,} rows verified)"

@@ -39,12 +39,16 @@ WITH_NEW_ITEMS = "_with_new_items"
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Metrics of each user and of each model's lists, how many windows they pool, and why it is not more."""
+    """Metrics of each user and of each model's lists, how many windows they pool, and why it is not more.
+
+    `added`: windows that the first tests did not ask for.
+    """
 
     per_user: pl.DataFrame
     per_list: pl.DataFrame
     windows: int
     stopped: str
+    added: tuple[Manifest, ...]
 
 
 def evaluate(windows: WindowCache, schedule: TrainingSchedule, progress: Callable[[str], None]) -> Evaluated:
@@ -57,8 +61,10 @@ def evaluate(windows: WindowCache, schedule: TrainingSchedule, progress: Callabl
     run, tests, tested = windows.run, schedule.tests(), list[tuple[pl.DataFrame, pl.DataFrame]]()
     waves = [schedule.first_tests(), *([split] for split in tests[: -schedule.tests_min][::-1])]
     stopped = f"all {len(tests)} test windows that the history holds, or the settings allow"
+    first = set[str]()
     for wave in waves:
         tested = [*_test(windows, schedule, wave, progress), *tested]
+        first = first or {each.version for each in windows.taken}
         settings = run.platform.settings
         reason = stop_reason([users for users, _ in tested], settings.evaluation_precision, settings.seed)
         if reason is not None and len(tested) < len(tests) and _are_samples(windows, tests[-len(tested) :]):
@@ -71,6 +77,7 @@ def evaluate(windows: WindowCache, schedule: TrainingSchedule, progress: Callabl
         pl.concat([per_list, *(lists.select(per_list.columns) for _, lists in tested)]),
         len(tested),
         stopped,
+        tuple(each for each in windows.taken if each.version not in first),
     )
 
 

@@ -2,6 +2,7 @@
 
 from recs_platform.stages.features.feature_set import (
     FEATURES_SCHEMA,
+    check_feature_model,
     feature_scopes,
     feature_set,
     feature_tables,
@@ -14,6 +15,7 @@ __all__ = [
     "FEATURES_SCHEMA",
     "ItemVectors",
     "VectorConfig",
+    "check_feature_model",
     "faulty_vectors",
     "feature_scopes",
     "feature_set",

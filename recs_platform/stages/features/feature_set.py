@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.errors import ContractError
+from recs_platform.contracts.errors import ModelError
 from recs_platform.contracts.features import Feature, FeatureSet
 from recs_platform.contracts.tables import CANDIDATES
 from recs_platform.warehouse.models import Model, Models
 
 FEATURES_SCHEMA = "features"
+_PAIR = frozenset({c.USER_ID, c.ITEM_ID})
 
 
 def feature_set(models: Models, candidate_features: Sequence[Feature]) -> FeatureSet:
@@ -33,22 +34,26 @@ def feature_tables(features: FeatureSet) -> tuple[str, ...]:
 
 
 def pair_models(models: Models) -> tuple[Model, ...]:
-    """Stored feature models that read candidates, in dependency order: they are computed a block of users at a time.
+    """Stored feature models that read candidates, in dependency order: they are computed a block of users at a time."""
+    return tuple(model for model in models.of(FEATURES_SCHEMA) if _reads_candidates(models, model))
 
-    Raises ContractError for one whose rows are not of single users: a block does not hold all that they sum up.
-    """
-    found = tuple(
-        model
-        for model in models.of(FEATURES_SCHEMA)
-        if model.materialized == "table" and CANDIDATES.name in models.upstreams(model.name)
-    )
-    for model in found:
-        if c.USER_ID not in model.grain:
-            raise ContractError(
-                f"{model.path}: the model reads {CANDIDATES.name}, so that it is computed a block of users at a time;"
-                f" its grain is {list(model.grain)} and must hold {c.USER_ID}"
-            )
-    return found
+
+def check_feature_model(models: Models, model: Model) -> None:
+    """Raise ModelError for a model of features whose rows candidates cannot take up, naming its file."""
+    grain = frozenset(model.grain)
+    if model.schema != FEATURES_SCHEMA or model.materialized != "table":
+        return
+    if _reads_candidates(models, model) and grain not in (_PAIR, _PAIR - {c.ITEM_ID}):
+        raise ModelError(
+            f"{model.path}: the model reads {CANDIDATES.name}, so that it is computed a block of users at a time; a row"
+            f" is of a user, or of a user and an item, not of {list(model.grain)}"
+        )
+    if any(column.feature for column in model.columns) and (not grain or not grain <= _PAIR):
+        raise ModelError(f"{model.path}: features are of users, of items or of both, not of {list(model.grain)}")
+
+
+def _reads_candidates(models: Models, model: Model) -> bool:
+    return model.materialized == "table" and CANDIDATES.name in models.upstreams(model.name)
 
 
 def ranking_rows_sql(features: FeatureSet, models: Models) -> str:

@@ -1,4 +1,4 @@
-"""The C compiler of this machine, and what tells this machine from others. What is compiled is told by its callers."""
+"""The C compiler of this machine, and what tells this machine from others. What is compiled, `compiled_forest` says."""
 
 import importlib.util
 import platform
@@ -57,9 +57,9 @@ def _commands() -> Iterator[tuple[str, ...]]:
 
 
 def _answering(command: tuple[str, ...]) -> Compiler | None:
-    """Some machines have a `cc` that only says what to install."""
-    said, fault = _run((*command, "--version"))
-    return Compiler(command, said.splitlines()[0]) if fault is None and said else None
+    """Some machines have a `cc` that only names what to install."""
+    output, fault = _run((*command, "--version"))
+    return Compiler(command, output.splitlines()[0]) if fault is None and output else None
 
 
 def _fault(compiler: Compiler, flags: Sequence[str], source: Path, library: Path) -> str | None:
@@ -77,13 +77,13 @@ def _run(command: Sequence[str]) -> tuple[str, str | None]:
         return "", f"{command[0]} cannot be started: {error}"
     if done.returncode == 0:
         return done.stdout, None
-    told = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
-    return done.stdout, f"{command[0]} failed with exit code {done.returncode}: {told}"
+    message = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
+    return done.stdout, f"{command[0]} failed with exit code {done.returncode}: {message}"
 
 
 def _cpu_features() -> list[str]:
     cpu = Path("/proc/cpuinfo")
     if cpu.exists():
         return sorted({line for line in cpu.read_text().splitlines() if line.startswith(_CPU_LINES)})
-    said, _ = _run(("sysctl", "-n", "machdep.cpu.brand_string", "machdep.cpu.features", "machdep.cpu.leaf7_features"))
-    return sorted({platform.processor(), *said.splitlines()})
+    output, _ = _run(("sysctl", "-n", "machdep.cpu.brand_string", "machdep.cpu.features", "machdep.cpu.leaf7_features"))
+    return sorted({platform.processor(), *output.splitlines()})

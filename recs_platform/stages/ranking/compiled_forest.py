@@ -84,10 +84,10 @@ class CompiledForest:
         self._function(rows.ctypes.data, end - start, *steps, scores[start:end].ctypes.data)
 
 
-def compile_forest(folder: Path, model: str, taught: NDArray[np.float32] | None = None) -> CompileReport:
+def compile_forest(folder: Path, model: str, training_rows: NDArray[np.float32] | None = None) -> CompileReport:
     """Compile a model text of LightGBM into `folder` and seal it; without a library where that cannot be done.
 
-    The library must score `taught` rows, others drawn about the thresholds (10,000 together) and rows at every
+    The library must score `training_rows`, others drawn about the thresholds (10,000 together) and rows at every
     threshold with the same bits as LightGBM. No compiler, a failure of it and a difference are reasons, not errors.
     """
     dump, compiler = forest_dump(model), find_compiler()
@@ -97,7 +97,10 @@ def compile_forest(folder: Path, model: str, taught: NDArray[np.float32] | None 
     if compiler is None:
         made: dict[str, Any] = {"reason": NO_COMPILER}
     else:
-        made = {"compiler": compiler.version, **_compiled(compiler, source, model, trial_rows(trees, features, taught))}
+        made = {
+            "compiler": compiler.version,
+            **_compiled(compiler, source, model, trial_rows(trees, features, training_rows)),
+        }
     report = CompileReport(
         model=_text_hash(model), features=features, source=_file_hash(source), machine=machine_key(), **made
     )

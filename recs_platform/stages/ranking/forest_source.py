@@ -100,9 +100,9 @@ def forest_source(trees: Sequence[Node]) -> str:
     """
     roots = [tree["tree_structure"] for tree in trees]
     used = sorted({node["split_feature"] for root in roots for node in split_nodes(root)}) or [0]
-    place = {feature: column for column, feature in enumerate(used)}
+    column_of = {feature: column for column, feature in enumerate(used)}
     head = _HEAD.format(chunk=_chunk_rows(len(used)), features=len(used), words=max(map(_words, roots), default=1))
-    functions = [_tree_function(number, root, place) for number, root in enumerate(roots)]
+    functions = [_tree_function(number, root, column_of) for number, root in enumerate(roots)]
     calls = "\n".join(f"        tree_{number}(x, alive, scores + start, some);" for number in range(len(roots)))
     entry = _ENTRY.format(name=SCORE_FUNCTION, features=_listed(used), zero=_c_float(ZERO_MAX), calls=calls)
     return "\n".join((head, *functions, entry))
@@ -148,7 +148,7 @@ def _words(root: Node) -> int:
     return -(-(1 + sum(1 for _ in split_nodes(root))) // _WORD_BITS)
 
 
-def _tree_function(number: int, root: Node, place: Mapping[int, int]) -> str:
+def _tree_function(number: int, root: Node, column_of: Mapping[int, int]) -> str:
     leaves: list[float] = []
     splits = list(_splits(root, leaves))
     sets = {split.node["split_index"]: f"set_{number}_{split.node['split_index']}" for split in splits}
@@ -157,7 +157,7 @@ def _tree_function(number: int, root: Node, place: Mapping[int, int]) -> str:
         for split in splits
         if len(words := _bits(split.node)) > 1
     )
-    loops = "\n".join(line for word in range(_words(root)) for line in _loops(word, splits, place, sets))
+    loops = "\n".join(line for word in range(_words(root)) for line in _loops(word, splits, column_of, sets))
     return tables + _TREE.format(number=number, leaves=_listed(leaf.hex() for leaf in leaves), loops=loops)
 
 
@@ -172,13 +172,13 @@ def _splits(node: Node, leaves: list[float]) -> Iterator[_Split]:
     yield from _splits(node["right_child"], leaves)
 
 
-def _loops(word: int, splits: Sequence[_Split], place: Mapping[int, int], sets: Mapping[int, str]) -> Iterator[str]:
+def _loops(word: int, splits: Sequence[_Split], column_of: Mapping[int, int], sets: Mapping[int, str]) -> Iterator[str]:
     """Lines that leave in a word of `alive` the leaves a row may still reach; look-ups, a row at a time, come apart."""
     compared, looked_up = "", ""
     for split in splits:
         leaves = ((1 << split.end) - (1 << split.first)) >> word * _WORD_BITS & _ALL
         if leaves:
-            goes_left = _condition(split.node, f"x[{place[split.node['split_feature']]} * CHUNK + i]", sets)
+            goes_left = _condition(split.node, f"x[{column_of[split.node['split_feature']]} * CHUNK + i]", sets)
             line = f"        bits &= ({goes_left}) ? {_ALL:#x}u : {_ALL ^ leaves:#x}u;\n"
             is_looked_up = len(_bits(split.node)) > 1
             compared, looked_up = (compared, looked_up + line) if is_looked_up else (compared + line, looked_up)

@@ -18,16 +18,20 @@ Node = Mapping[str, Any]
 Matrix = NDArray[np.float32]
 
 
-def trial_rows(trees: Sequence[Node], features: int, taught: Matrix | None) -> Matrix:
-    """Rows (at least 10,000, features) to score: half drawn from `taught`, where given, the others around thresholds.
+def trial_rows(trees: Sequence[Node], features: int, training_rows: Matrix | None) -> Matrix:
+    """Rows (at least 10,000, features) to score: half of `training_rows` where given, the others around thresholds.
 
     Then, for each split, rows that come to it with its threshold, the next numbers below and above, zero, and nothing.
     """
     random = np.random.default_rng(_SEED)
     roots = [tree["tree_structure"] for tree in trees]
-    known = 0 if taught is None else min(len(taught), TRIAL_ROWS // 2)
+    known = 0 if training_rows is None else min(len(training_rows), TRIAL_ROWS // 2)
     drawn = _drawn_rows(roots, features, TRIAL_ROWS - known, random)
-    parts = [drawn] if taught is None else [drawn, taught[random.choice(len(taught), known, replace=False)]]
+    parts = (
+        [drawn]
+        if training_rows is None
+        else [drawn, training_rows[random.choice(len(training_rows), known, replace=False)]]
+    )
     edges = [row for root in roots for row in _edge_rows(root, drawn[0])]
     return np.vstack([*parts, *edges])
 

@@ -61,10 +61,10 @@ def bits(scores: np.ndarray) -> list[int]:
     return scores.view(np.int64).tolist()
 
 
-def compiled(folder: Path, model: str, taught: np.ndarray | None = None) -> CompiledForest | None:
+def compiled(folder: Path, model: str, training_rows: np.ndarray | None = None) -> CompiledForest | None:
     """The compiled forest; None where there is no compiler, once it is seen that this is the reason given."""
     folder.mkdir(exist_ok=True)
-    report = compile_forest(folder, model, taught)
+    report = compile_forest(folder, model, training_rows)
     found = load_compiled(folder, model)
     if not CAN_COMPILE:
         assert report.reason == found == NO_COMPILER
@@ -190,12 +190,12 @@ def test_without_a_compiler_the_reason_is_sealed(tmp_path: Path, model: str, mon
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "message"),
     [("echo 'x.c:1: error: no such thing' >&2; exit 1", "exit code 1: x.c:1: error: no such thing"),
      ('while [ "$1" != -o ]; do shift; done; echo rubbish > "$2"', "cannot be loaded")],
 )  # fmt: skip
 def test_a_compiler_that_fails_is_a_reason(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, script: str, told: str
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, script: str, message: str
 ) -> None:
     fake = tmp_path / "cc"
     fake.write_text(f'#!/bin/sh\nif [ "$1" = --version ]; then echo fake 1; exit 0; fi\n{script}\n')
@@ -203,7 +203,7 @@ def test_a_compiler_that_fails_is_a_reason(
     monkeypatch.setenv("PATH", str(tmp_path))
     report = compile_forest(tmp_path, model)
     assert (report.compiler, report.library) == ("fake 1", None)
-    assert told in str(report.reason)
+    assert message in str(report.reason)
     assert load_compiled(tmp_path, model) == report.reason
 
 
