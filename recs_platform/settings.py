@@ -190,11 +190,20 @@ class Settings(SourceDepth, BaseSettings):
         Shapes("nothing"),
     ] = 6.0
     train_every_days: Annotated[
-        int, Field(ge=1, le=90, description="days between training cutoffs"), Shapes("ranker")
-    ] = 7
+        int | None,
+        Field(ge=1, le=90, description="days between training cutoffs; unset, the horizon or a week", examples=[7]),
+        Shapes("ranker"),
+    ] = None
     horizon_days: Annotated[
-        int, Field(ge=1, le=90, description="length of a label or test window"), Shapes("ranker")
-    ] = 14
+        int | None,
+        Field(
+            ge=1,
+            le=90,
+            description="length of a label or test window; unset, the longest of 14, 7, 3, 1 that history allows",
+            examples=[7],
+        ),
+        Shapes("ranker"),
+    ] = None
     evaluation_windows: Annotated[
         int, Field(ge=1, le=100, description="test windows pooled, at most"), Shapes("build")
     ] = 12

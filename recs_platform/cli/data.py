@@ -2,6 +2,8 @@
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,32 +32,55 @@ def init() -> None:
 
 
 def simulate(
-    users: Annotated[int, typer.Option(min=1, help="Number of users.")] = 2000,
-    items: Annotated[int, typer.Option(min=1, help="Number of items.")] = 1000,
-    days: Annotated[int, typer.Option(min=1, help="Days of events.")] = 60,
-    events: Annotated[int, typer.Option(min=1, help="Approximate number of events.")] = 200_000,
+    users: Annotated[int | None, typer.Option(min=1, help="Number of users.", show_default="2000")] = None,
+    items: Annotated[int | None, typer.Option(min=1, help="Number of items.", show_default="1000")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Days of events.", show_default="60")] = None,
+    events: Annotated[int | None, typer.Option(min=1, help="Number of events, about.", show_default="200000")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 7,
+    preset: Annotated[
+        str | None, typer.Option(help="A world of clicks without impressions: news, shop, video or courses.")
+    ] = None,
 ) -> None:
     """Add files of a seeded synthetic world to landing.
 
-    Its users belong to five groups, such as night-time mobile, that differ in hours, weekdays, devices and visits.
+    Its users belong to five groups, such as night-time mobile, that differ in hours, weekdays, devices and visits. A
+    preset has sizes and rates of its own, the rates drawn by the seed; its files land as those of the source contract.
 
     Example: recs simulate --users 500 --days 30 --seed 1
     """
-    from pydantic import ValidationError
+    sizes = {"users": users, "items": items, "days": days, "events": events}
+    given = {name: size for name, size in sizes.items() if size is not None}
+    landing = open_platform().home.landing
+    with _no_such_world():
+        folder, written = _simulate_clicks(landing, preset, seed, given) if preset else _simulate(landing, seed, given)
+    typer.echo(f"{len(written)} files of the world {seed} are in {folder}")
 
+
+def _simulate(landing: Path, seed: int, sizes: Mapping[str, int]) -> tuple[Path, list[Path]]:
     from recs_platform.world import WorldConfig, simulate, write_landing
 
+    folder = landing / "world"
+    return folder, write_landing(simulate(WorldConfig.model_validate({**sizes, "seed": seed})), folder)
+
+
+def _simulate_clicks(landing: Path, preset: str, seed: int, sizes: Mapping[str, int]) -> tuple[Path, list[Path]]:
+    from recs_platform.world.clicks import click_world_config, simulate_clicks, write_click_landing
+
+    folder = landing / "contract"
+    return folder, write_click_landing(simulate_clicks(click_world_config(preset, seed=seed, **sizes)), folder)
+
+
+@contextmanager
+def _no_such_world() -> Generator[None, None, None]:
+    """Turn what a world's config refuses into a UsageError that names the field."""
+    from pydantic import ValidationError
+
     try:
-        config = WorldConfig(users=users, items=items, days=days, events=events, seed=seed)
+        yield
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"no such world: {field} {first['msg']}".replace("  ", " ")) from None
-    platform = open_platform()
-    world = simulate(config)
-    written = write_landing(world, platform.home.landing / "world")
-    typer.echo(f"{len(written)} files of the world {seed} are in {platform.home.landing / 'world'}")
 
 
 def land(

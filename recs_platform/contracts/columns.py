@@ -182,6 +182,15 @@ IS_DRIFTED = "is_drifted"
 REFERENCE_AS_OF = "reference_as_of"
 ATTRIBUTE = "attribute"
 GROUP = "group_name"
+KIND = "kind"
+NAME = "name"
+UNIT = "unit"
+CONTENDER = "contender"
+HISTORY_GROUP = "history_group"
+MEAN_RATIO = "mean_ratio"
+WORST_RATIO = "worst_ratio"
+NDCG = "ndcg"
+N_CUTOFFS = "n_cutoffs"
 
 
 def source_rank(source: str) -> str:

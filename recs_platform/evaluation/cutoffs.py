@@ -1,12 +1,16 @@
 """Cutoffs to train on and to test at, from dates alone. Their windows are built in `pipeline.training`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from recs_platform.contracts.time import DAY_SECONDS
 
 WARM_UP_DAYS = 7
+# Of a short log the first part only: there must be something left to learn from and to test at.
+WARM_UP_SHARE = 0.2
+# Cutoffs whose labels end before the first test, for what is chosen by trial, as long as so many tests are left.
+TRIALS_MIN, TESTS_LEFT = 3, 5
 
 
 @dataclass(frozen=True)
@@ -33,19 +37,27 @@ def plan_cutoffs(
     """Plan `windows` test cutoffs before `as_of`, each with at least one training cutoff before it.
 
     Starts from `every_days` and takes a denser grid (down to daily) where the history is too short for that many
-    windows. With less history than one training and one test window there are no tests.
+    windows. The oldest tests give way, down to five, until the labels of three cutoffs end before the first. With less
+    history than one training and one test window there are no tests.
     """
     horizon = timedelta(days=horizon_days)
     last_test = as_of - horizon
-    start = first_event + timedelta(days=WARM_UP_DAYS)
+    start = first_event + min(timedelta(days=WARM_UP_DAYS), WARM_UP_SHARE * (as_of - first_event))
     plan = CutoffPlan(horizon, every_days, (), ())
     for step_days in _steps(every_days):
         grid = _grid(start, last_test, step_days)
         tests = _testable((*grid, last_test) if last_test not in grid else grid, grid, horizon)
-        plan = CutoffPlan(horizon, step_days, grid, tests[-windows:])
+        plan = _with_trials(CutoffPlan(horizon, step_days, grid, tests[-windows:]))
         if len(tests) >= windows:
             break
     return plan
+
+
+def _with_trials(plan: CutoffPlan) -> CutoffPlan:
+    tests = plan.tests
+    while len(tests) > TESTS_LEFT and len(plan.training_cutoffs(tests[0])) < TRIALS_MIN:
+        tests = tests[1:]
+    return replace(plan, tests=tests)
 
 
 def _steps(every_days: int) -> list[int]:

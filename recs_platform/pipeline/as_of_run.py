@@ -55,6 +55,8 @@ class AsOfRun:
     `raw_versions`: versions of the raw tables when the run started. `once` keeps what depends on the as-of, and
     `known.once` what is the same for every as-of of the run, such as the files and the retrieval config.
 
+    `root`: the run that this one, as of another instant, belongs to; itself where there is none.
+
     Whole tables are kept as Arrow files under the home's temporary folder and mapped, so that the memory they take is
     the kernel's to reclaim. `close` removes them; those of dead processes go when the next run writes one.
     """
@@ -67,6 +69,7 @@ class AsOfRun:
         *,
         raw_versions: Mapping[str, int] | None = None,
         known: Memo | None = None,
+        root: "AsOfRun | None" = None,
     ) -> None:
         self.platform = platform
         self.as_of = as_of
@@ -74,6 +77,7 @@ class AsOfRun:
         self.raw_versions = dict(raw_versions or {})
         self.known = known or Memo()
         self._memo = Memo()
+        self.root = root or self
 
     def at(self, as_of: datetime) -> "AsOfRun":
         """The run as of another instant, with the same knowledge."""
@@ -82,7 +86,9 @@ class AsOfRun:
         return self.known.once(f"run as of {as_of.isoformat()}", lambda: self._derived(as_of))
 
     def _derived(self, as_of: datetime) -> "AsOfRun":
-        return AsOfRun(self.platform, as_of, self.known_at, raw_versions=self.raw_versions, known=self.known)
+        return AsOfRun(
+            self.platform, as_of, self.known_at, raw_versions=self.raw_versions, known=self.known, root=self.root
+        )
 
     def once(self, name: str, make: Callable[[], T]) -> T:
         """What `make` gives, made once in this run; everybody who asks for `name` gets the same object."""

@@ -16,9 +16,11 @@ from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.lake.disk import replace_bytes
 from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.data_profile import profile_rows
 from recs_platform.pipeline.partition_writer import Written, write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import retrieval_facts
+from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.stages.features import feature_scopes
 from recs_platform.stages.reports import DRIFT_TABLES, REPORTS, Report, ReportResult, RetrievalFacts
 
@@ -35,6 +37,14 @@ class RunInputs:
     """What reports read of a run: each part is read when a report asks for it, see `stages.reports.ReportInputs`."""
 
     run: AsOfRun
+
+    @property
+    def data_profile(self) -> pl.DataFrame:
+        return profile_rows(self.run)
+
+    @property
+    def protocol(self) -> str:
+        return training_schedule(self.run).protocol
 
     @property
     def user_metrics(self) -> pl.DataFrame:
@@ -90,7 +100,7 @@ class RunInputs:
 
     @property
     def horizon_days(self) -> int:
-        return self.run.platform.settings.horizon_days
+        return training_schedule(self.run).plan.horizon.days
 
     @property
     def seed(self) -> int:

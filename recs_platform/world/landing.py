@@ -22,14 +22,14 @@ def write_landing(world: World, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     key = world.config.key
     written = [
-        _write(folder / f"items-{key}.jsonl", world.items.write_ndjson),
-        _write(folder / f"users-{key}.jsonl", world.users.write_ndjson),
+        write_whole(folder / f"items-{key}.jsonl", world.items.write_ndjson),
+        write_whole(folder / f"users-{key}.jsonl", world.users.write_ndjson),
     ]
     start = 0
     for number, rows in enumerate(world.file_rows):
         part = world.events.slice(start, rows)
         written.append(
-            _write(folder / f"events-{key}-{_first_day(world.config, number)}.parquet", _parquet_writer(part))
+            write_whole(folder / f"events-{key}-{_first_day(world.config, number)}.parquet", parquet_writer(part))
         )
         start += rows
     return sorted(written)
@@ -40,14 +40,17 @@ def _first_day(config: WorldConfig, number: int) -> str:
     return f"{datetime.fromtimestamp(first_ms / 1000, UTC):%Y%m%d}"
 
 
-def _parquet_writer(part: pl.DataFrame) -> Callable[[Path], None]:
+def parquet_writer(part: pl.DataFrame) -> Callable[[Path], None]:
+    """A function that writes the rows to a path, the same bytes each time."""
+
     def write(path: Path) -> None:
         part.write_parquet(path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
 
     return write
 
 
-def _write(path: Path, write: Callable[[Path], None]) -> Path:
+def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
+    """Write aside under a name that starts with a dot, then rename; returns the path."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(aside)

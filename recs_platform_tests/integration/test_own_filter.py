@@ -16,6 +16,7 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.explain import explain_pair
 from recs_platform.pipeline.training.evaluation import final_lists
 from recs_platform.pipeline.training.windows import read_window
+from recs_platform.stages import ranking
 from recs_platform.stages.releases import current_release, read_release
 from recs_platform_tests.homes import Built, copy_home
 
@@ -96,9 +97,13 @@ def test_explain_names_it(platform: Platform, category: str) -> None:
     assert answer == "not recommended: it is of a category that is not shown"
 
 
-def test_evaluation_obeys_it(platform: Platform, category: str) -> None:
+def test_evaluation_obeys_it(platform: Platform, built: Built, category: str) -> None:
     window = read_window(platform, sealed_versions(platform.home.artifacts, "windows")[-1].version)
-    lists = final_lists(platform, window, sealed_versions(platform.home.artifacts, "ranker")[-1])
+    run = AsOfRun(platform, built.as_of, built.known_at)
+    ranker = sealed_versions(platform.home.artifacts, "ranker")[-1]
+    served = {group: ranking.Contender("ranker", model_share=1.0) for group, _ in ranking.HISTORY_GROUPS}
+    lists = final_lists(run, window, ranker, served)
+    run.close()
     left_out = window.items.filter(pl.col(c.CATEGORY) == category)
     assert lists.height
     assert lists.join(left_out, on=c.ITEM_ID, how="semi").is_empty()

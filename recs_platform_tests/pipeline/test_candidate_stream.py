@@ -23,7 +23,7 @@ from recs_platform.pipeline.partition_writer import write_together
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.item_index import open_fit
 from recs_platform.pipeline.training.compiled import open_scorer
-from recs_platform.stages import retrieval
+from recs_platform.stages import ranking, retrieval
 from recs_platform.stages.features import feature_tables, pair_models, ranking_rows_sql
 from recs_platform_tests.homes import Built, copy_home, platform_at
 from recs_platform_tests.unit.warehouse.conftest import yml
@@ -126,7 +126,9 @@ def test_all_candidates_are_counted_by_their_sources(run: AsOfRun, candidates: p
 def test_a_stream_of_nobody_has_tables_without_rows(run: AsOfRun, fit: retrieval.RetrievalFit) -> None:
     with run.models() as models:
         features = CandidateFeatures.open(models, run.platform.models, run.platform.feature_set, fit, [])
-        stream = CandidateStream(features, open_scorer(run.platform, champion_version(models)), "v")
+        ranker = open_scorer(run.platform, champion_version(models))
+        served = {group: ranking.Contender("ranker", model_share=1.0) for group, _ in ranking.HISTORY_GROUPS}
+        stream = CandidateStream(features, ranker, "v", served, np.zeros(len(fit.problem.user_ids), dtype=np.int64))
         (block,) = stream.blocks()
         rows = stream.rows(block)
     assert {name: frame.height for name, frame in rows.items()} == dict.fromkeys(rows, 0)

@@ -92,6 +92,25 @@ CHAMPION = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+CONTENDERS = TableContract(
+    "ranking.contenders",
+    "One row a group of users and a way to order their candidates: how good its lists were at past cutoffs",
+    (
+        AS_OF,
+        text(c.HISTORY_GROUP, "Users by the number of items they have consumed; all = everybody", required=True),
+        text(c.CONTENDER, "The ranker, the merge, a source alone, or a blend of the ranker with one", required=True),
+        number(c.NDCG, "Mean NDCG of its lists over users and cutoffs, after re-ranking"),
+        number(c.MEAN_RATIO, "Mean over the cutoffs of its NDCG over the best simple list's"),
+        number(c.WORST_RATIO, "The least of these ratios"),
+        Column(c.N_CUTOFFS, "INTEGER", "Cutoffs tried", required=True, unit="cutoffs"),
+        count(c.N_USERS, "Users and cutoffs averaged over", unit="user windows"),
+        Column(c.IS_CHOSEN, "BOOLEAN", "Whether it orders the lists of the group", required=True),
+        text(c.REASON, "Why it was chosen, or was not", required=True),
+    ),
+    grain=(c.HISTORY_GROUP, c.CONTENDER),
+    partition_by=(c.AS_OF,),
+)
+
 RANKED = TableContract(
     "ranking.ranked",
     "One row a user and candidate, scored by the champion; the best of each user only",

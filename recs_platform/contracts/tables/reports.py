@@ -62,6 +62,21 @@ LIST_METRICS = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+DATA_PROFILE = TableContract(
+    "reports.data_profile",
+    "One row a fact of the events, a choice made from them, or a trial behind it; what lies before the first test",
+    (
+        AS_OF,
+        text(c.KIND, "fact (measured), choice (in force, and why), trial (what it was made from)", required=True),
+        text(c.NAME, "What is measured, chosen or tried", required=True),
+        number(c.VALUE, "The number; none where it cannot be measured, or is no number"),
+        text(c.UNIT, "Its unit", required=True),
+        text(c.MESSAGE, "What it means, or why it was chosen", required=True),
+    ),
+    grain=(c.KIND, c.NAME),
+    partition_by=(c.AS_OF,),
+)
+
 DRIFT = TableContract(
     "reports.drift",
     "One row a feature: how far its distribution moved since the reference",

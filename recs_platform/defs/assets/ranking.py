@@ -6,9 +6,10 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.contracts.regions import REGION_EXCLUSIONS, USER_REGIONS
-from recs_platform.contracts.tables import CANDIDATES, CHAMPION, OFFER_COUNTS, RANKED
+from recs_platform.contracts.tables import CANDIDATES, CHAMPION, CONTENDERS, OFFER_COUNTS, RANKED
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, contract_spec
 from recs_platform.defs.assets.retrieval import EMBEDDINGS_KEY, HISTORY, INDEX_KEY
@@ -32,6 +33,7 @@ from recs_platform.pipeline.training.compiled import compile_champion
 from recs_platform.pipeline.training.label_leakage import measure_window_leakage
 from recs_platform.pipeline.training.rankers import seal_ranker
 from recs_platform.pipeline.training.schedule import training_schedule
+from recs_platform.pipeline.training.trials import choose_as_of
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import prune_windows
 from recs_platform.stages import ranking
@@ -41,6 +43,8 @@ GROUP = "ranking"
 TRAINING_SET_KEY = dg.AssetKey([GROUP, "training_set"])
 RANKER_KEY = dg.AssetKey([GROUP, ranking.RANKER])
 CHAMPION_KEY = metadata.asset_key(CHAMPION.name)
+CONTENDERS_KEY = metadata.asset_key(CONTENDERS.name)
+CHOICE = (c.HISTORY_GROUP, c.CONTENDER, c.NDCG, c.REASON)
 # What a schedule and the keys of artifacts are made from, and what windows read as of past cutoffs.
 SCHEDULE = (INTERACTIONS, FILES, OMISSIONS)
 PAST = (*SCHEDULE, ITEMS, USERS, CONSUMED, USER_REGIONS, REGION_EXCLUSIONS)
@@ -50,7 +54,13 @@ KINDS = ("python", "lightgbm", "delta")
 
 def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
     """Training set → ranker → champion → scored candidates."""
-    return [_training_set_asset(platform), _ranker_asset(platform), _champion_asset(platform), _scored_asset(platform)]
+    return [
+        _training_set_asset(platform),
+        _ranker_asset(platform),
+        _champion_asset(platform),
+        _contenders_asset(platform),
+        _scored_asset(platform),
+    ]
 
 
 def past_upstreams(platform: Platform) -> list[dg.AssetKey]:
@@ -158,13 +168,41 @@ def _champion_asset(platform: Platform) -> dg.AssetsDefinition:
     return champion
 
 
+def _contenders_asset(platform: Platform) -> dg.AssetsDefinition:
+    @as_of_asset(
+        CONTENDERS_KEY,
+        group=GROUP,
+        deps=[TRAINING_SET_KEY, RANKER_KEY, *past_upstreams(platform)],
+        kinds=("python", "polars", "delta"),
+        description="Tuned popularity, every source, the merge, the ranker and blends, tried at past cutoffs through "
+        "re-ranking: what orders the lists of each group of users, never less than the best simple list.",
+        schema=metadata.contract_schema(CONTENDERS),
+    )
+    def contenders(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        run = run_of(context, as_of_run)
+        windows = WindowCache(run, context.log.info)
+        rows = choose_as_of(windows, training_schedule(run), run.as_of, context.log.info)
+        written = write_frames(run.platform, CONTENDERS, [rows], run.as_of)
+        chosen = rows.filter(c.IS_CHOSEN)
+        yield dg.MaterializeResult(
+            metadata=metadata.table_metadata(
+                written.rows,
+                rows.filter(pl.col(c.HISTORY_GROUP) == ranking.EVERYBODY),
+            )
+            | {"chosen": dg.MetadataValue.md(metadata.markdown_table(chosen.select(*CHOICE)))},
+            data_version=dg.DataVersion(written.content),
+        )
+
+    return contenders
+
+
 def _scored_asset(platform: Platform) -> dg.AssetsDefinition:
     """One step for candidates, their features and scores: they pass by a block of users at a time."""
     pairs = pair_models(platform.models)
     stored = [table for table in feature_tables(platform.feature_set) if table not in {model.name for model in pairs}]
     beside = [name for model in pairs for name in model.upstreams if name != CANDIDATES.name]
     read = (*HISTORY, *PROFILES, *stored, *beside)
-    deps = [EMBEDDINGS_KEY, INDEX_KEY, RANKER_KEY, CHAMPION_KEY, *upstream_keys(platform, read)]
+    deps = [EMBEDDINGS_KEY, INDEX_KEY, RANKER_KEY, CHAMPION_KEY, CONTENDERS_KEY, *upstream_keys(platform, read)]
     contracts = (
         (platform.contract(CANDIDATES.name), RETRIEVAL_GROUP),
         (OFFER_COUNTS, RETRIEVAL_GROUP),

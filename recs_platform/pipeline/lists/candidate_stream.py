@@ -1,6 +1,6 @@
 """Candidates scored a block of users at a time, and cut to each user's best: what is stored of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import CANDIDATES, RANKED
 from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures, FeatureBlock
 from recs_platform.pipeline.lists.context import RANKED_PER_USER
+from recs_platform.pipeline.training.trials import served_scores
 from recs_platform.stages import ranking, retrieval
 
 SCORING, ROWS = "scoring", "rows"
@@ -31,11 +32,16 @@ class ScoredBlock:
 
 @dataclass(frozen=True, eq=False)
 class CandidateStream:
-    """Candidates with features, and the ranker of that version."""
+    """Candidates with features, the ranker of that version, and what orders the candidates of each group of users.
+
+    `consumed`: int64 (users,), how many items each user of the problem has consumed.
+    """
 
     features: CandidateFeatures
     ranker: ranking.Ranker
     version: str
+    chosen: Mapping[str, ranking.Contender]
+    consumed: NDArray[np.int64]
 
     def blocks(self) -> Iterator[ScoredBlock]:
         """Blocks of users, ascending."""
@@ -43,7 +49,10 @@ class CandidateStream:
         for block in self.features.blocks():
             with fit.clock.measured(SCORING):
                 users, fused = block.merged.users, block.merged.fused
-                scores = self.ranker.score_matrix(block.matrix, users, fused, fit.threads)
+                model = self.ranker.score_matrix(block.matrix, users, fused, fit.threads)
+                ranks = dict(zip(block.merged.names, block.merged.ranks, strict=True))
+                offers = ranking.Offers(users, model, fused, ranks)
+                scores = served_scores(self.chosen, offers, self.consumed[users])
                 best = ranking.best_of_users(users, scores, RANKED_PER_USER)
             yield ScoredBlock(block, scores, best)
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
-from recs_platform.contracts.tables import CANDIDATES, CHAMPION, OFFER_COUNTS, RANKED
+from recs_platform.contracts.tables import CANDIDATES, CHAMPION, CONTENDERS, OFFER_COUNTS, RANKED
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
@@ -21,6 +21,7 @@ from recs_platform.pipeline.partition_writer import Written, write_frames, write
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.item_index import open_fit
 from recs_platform.pipeline.training.compiled import open_scorer
+from recs_platform.pipeline.training.trials import chosen_by_group, competing, consumed_counts
 from recs_platform.stages import retrieval
 from recs_platform.stages.features import pair_models
 from recs_platform.warehouse.runner import ModelRun
@@ -49,7 +50,9 @@ def score_as_of(run: AsOfRun) -> Scored:
         version = champion_version(models)
         ranker = open_scorer(platform, version)
         features = CandidateFeatures.open(models, platform.models, ranker.feature_set, fit)
-        stream = CandidateStream(features, ranker, version)
+        users = pl.Series(c.USER_ID, fit.problem.user_ids.tolist(), pl.String)
+        chosen = chosen_by_group(models.frame(CONTENDERS.name), competing(run))
+        stream = CandidateStream(features, ranker, version, chosen, consumed_counts(users, run.consumed))
 
         def parts() -> Iterator[Mapping[str, pl.DataFrame]]:
             for block in stream.blocks():

@@ -79,9 +79,10 @@ def _why_not(platform: Platform, key: str, metrics: pl.DataFrame | None, verdict
     if metrics is None and verdicts is None:
         return f"not measured: no report was made as of {key}; `recs run --as-of {key} --force` makes them"
     days = platform.settings.horizon_days
+    last = f"last {days} days" if days else "last days"
     return (
-        f"not measured: no user had held-out events as of {key}; that takes users who chose items in its last {days} "
-        "days (horizon_days) that they had not chosen before, and something chosen earlier"
+        f"not measured: no user had held-out events as of {key}; that takes users who chose items in its {last} "
+        "(horizon_days) that they had not chosen before, and something chosen earlier"
     )
 
 

@@ -13,6 +13,7 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.shared_settings import KEPT_OF_EACH
 from recs_platform.contracts.validation_errors import sentence
 from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.fitting import popularity_half_life
 from recs_platform.pipeline.geo_availability import GeoAvailability, run_geo_availability
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_changes
@@ -23,12 +24,27 @@ from recs_platform.warehouse.runner import ModelRun
 # Models that the profiles of users are read from.
 PROFILES = ("features.user_features", "segments.user_segments")
 IS_OPTED_OUT = "is_opted_out"
-VECTORS = "vectors"
+VECTORS, POPULARITY = "vectors", "popularity"
 
 
 def run_config(run: AsOfRun) -> retrieval.RetrievalConfig:
     """The config of retrieval that a run works with, read once. Errors as `retrieval_config`."""
-    return run.known.once("retrieval config", lambda: retrieval_config(run.platform))
+    return run.known.once("retrieval config", lambda: _fitted_config(run))
+
+
+def _fitted_config(run: AsOfRun) -> retrieval.RetrievalConfig:
+    """The config with the half-life of popularity that suits the data, where nobody names one."""
+    named = retrieval_config(run.platform)
+    popularity = named.sources[POPULARITY]
+    if "half_life_days" in _named_fields(run.platform, POPULARITY) or not popularity.enabled:
+        return named
+    return named.with_sources({POPULARITY: {"half_life_days": popularity_half_life(run)}})
+
+
+def _named_fields(platform: Platform, source: str) -> set[str]:
+    """Parameters of a source that the settings or the adopted config name."""
+    adopted = adopted_changes(platform.home.artifacts).get(source, {})
+    return {*platform.settings.retrieval.sources.get(source, {}), *adopted}
 
 
 def retrieval_config(platform: Platform) -> retrieval.RetrievalConfig:

@@ -2,7 +2,7 @@
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,18 +18,24 @@ from recs_platform.evaluation.metrics import PER_LIST, Shown, candidate_recall, 
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.geo_availability import GeoAvailability
-from recs_platform.pipeline.lists.context import RANKED_PER_USER, rerank_context
-from recs_platform.pipeline.lists.lists import home_rules
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import run_config
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_manifest
 from recs_platform.pipeline.training.rankers import ranker_key, seal_ranker
 from recs_platform.pipeline.training.schedule import TrainingSchedule, training_schedule
 from recs_platform.pipeline.training.splits import Split
+from recs_platform.pipeline.training.trials import (
+    choose_as_of,
+    chosen_by_group,
+    competing,
+    consumed_counts,
+    lists_of,
+    served_scores,
+    window_offers,
+)
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, USERS_MAX, Window, read_window
-from recs_platform.stages import ranking, reranking, retrieval
+from recs_platform.stages import ranking, retrieval
 
 FINAL = "final"
 BASELINE = "popularity"
@@ -124,11 +130,19 @@ def _test(
 
     def test(split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:
         tested = read_window(run.platform, windows.take(split).version)
-        return evaluate_window(run, split, tested, trained[ranker_key(run, learned[split])])
+        chosen = chosen_by_group(
+            choose_as_of(windows, schedule, _decided_at(schedule, split), progress), competing(run)
+        )
+        return evaluate_window(run, split, tested, trained[ranker_key(run, learned[split])], chosen)
 
     with ThreadPoolExecutor(run.platform.settings.threads) as pool:
         trained = dict(zip(by_version, pool.map(train, by_version), strict=True))
     return [test(split) for split in splits]
+
+
+def _decided_at(schedule: TrainingSchedule, split: Split) -> datetime:
+    """When it is decided what orders the lists of a test: before the first of those that are tested in any case."""
+    return min(split, *schedule.first_tests()).cutoff
 
 
 def tuned_on_tests(platform: Platform, schedule: TrainingSchedule) -> str | None:
@@ -155,10 +169,12 @@ def _no_metrics(contract: TableContract) -> pl.DataFrame:
     return pl.DataFrame(frame).drop(c.AS_OF)
 
 
-def evaluate_window(run: AsOfRun, split: Split, tested: Window, trained: Manifest) -> tuple[pl.DataFrame, pl.DataFrame]:
+def evaluate_window(
+    run: AsOfRun, split: Split, tested: Window, trained: Manifest, chosen: Mapping[str, ranking.Contender]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Metrics of the final lists and of each enabled source alone in one window, and recall among the candidates."""
     k, config = run.platform.settings.k, run_config(run)
-    models = {FINAL: final_lists(run.platform, tested, trained)} | {
+    models = {FINAL: final_lists(run, tested, trained, chosen)} | {
         source.name: source_lists(tested.rows, source.name, k) for source in config.configured_sources()
     }
     known = tested.held_out.filter(IS_KNOWN_ITEM)
@@ -177,14 +193,15 @@ def evaluate_window(run: AsOfRun, split: Split, tested: Window, trained: Manifes
     return pl.concat(per_user), pl.concat(per_list)
 
 
-def final_lists(platform: Platform, tested: Window, trained: Manifest) -> pl.DataFrame:
-    """What the platform would have shown: ranked, then re-ranked."""
-    scorer = ranking.load_ranker(artifact(platform.home.artifacts, ranking.RANKER, trained.version))
-    ranked = ranking.rank_candidates([tested.rows], scorer, top_n=RANKED_PER_USER, threads=platform.settings.threads)
-    users = pl.concat([tested.rows[c.USER_ID], tested.held_out[c.USER_ID]]).unique().sort()
-    geo = GeoAvailability(tested.user_regions, tested.exclusions)
-    context = rerank_context(platform, tested.items, tested.consumed, users, geo)
-    return reranking.rerank(pl.concat(list(ranked)), context, home_rules(platform)).lists
+def final_lists(
+    run: AsOfRun, tested: Window, trained: Manifest, chosen: Mapping[str, ranking.Contender]
+) -> pl.DataFrame:
+    """What the platform would have shown: ordered by what was chosen for each group of users, then re-ranked."""
+    scorer = ranking.load_ranker(artifact(run.platform.home.artifacts, ranking.RANKER, trained.version))
+    names = [source.name for source in run_config(run).configured_sources()]
+    offers = window_offers(tested, scorer, names, run.platform.settings.threads)
+    consumed = consumed_counts(tested.rows[c.USER_ID], tested.consumed)
+    return lists_of(run.platform, tested, served_scores(chosen, offers, consumed))
 
 
 def source_lists(rows: pl.DataFrame, source: str, k: int) -> pl.DataFrame:
@@ -226,9 +243,21 @@ def _tags(cutoff: datetime, protocol: str, model: str, k: int) -> list[pl.Expr]:
     ]
 
 
+def _horizon(platform: Platform, as_of: datetime, known_at: datetime) -> timedelta:
+    run = AsOfRun(platform, as_of, known_at)
+    try:
+        return training_schedule(run).plan.horizon
+    finally:
+        run.close()
+
+
 def evaluate_once(platform: Platform, as_of: datetime, progress: Callable[[str], None]) -> pl.DataFrame:
     """Mean metrics of each model on `[as_of, as_of + horizon)`, everything rebuilt from events before the as-of."""
-    run = AsOfRun(platform, as_of + timedelta(days=platform.settings.horizon_days), datetime.now(UTC))
+    known_at = datetime.now(UTC)
+    horizon = _horizon(platform, as_of, known_at)
+    # The horizon is what the events before the as-of say, and the later ones say nothing.
+    settings = platform.settings.model_copy(update={"horizon_days": horizon.days})
+    run = AsOfRun(replace(platform, settings=settings), as_of + horizon, known_at)
     try:
         schedule = training_schedule(run)
         if schedule.protocol == "global":

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-import polars as pl
-
-from recs_platform.contracts import columns as c
 from recs_platform.contracts.shared_settings import Protocol
-from recs_platform.evaluation.cutoffs import CutoffPlan, plan_cutoffs
-from recs_platform.evaluation.splits import new_pairs
+from recs_platform.evaluation.cutoffs import CutoffPlan
 from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.fitting import chosen_plan
 from recs_platform.pipeline.training.splits import Split, global_splits, per_user_splits
+
+# Cutoffs at which contenders are tried.
+TRIALS = 5
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,23 @@ class TrainingSchedule:
         if self.protocol == "per_user":
             return [per_user_splits(self.as_of)[0]]
         return global_splits(self.plan.tests, self.plan.horizon)
+
+    def trials_before(self, instant: datetime) -> list[Split]:
+        """Splits at which contenders are tried for lists made at an instant, newest first: all their labels are in."""
+        if self.protocol == "per_user":
+            return [per_user_splits(self.as_of)[0]] if instant == self.as_of else []
+        cutoffs = sorted({*self.plan.tests, *self.plan.grid}, reverse=True)
+        past = [cutoff for cutoff in cutoffs if cutoff + self.plan.horizon <= instant]
+        splits = global_splits(past, self.plan.horizon)
+        return [split for split in splits if self.training_for(split)][:TRIALS]
+
+    def trial_training(self, split: Split) -> list[Split]:
+        """Splits a ranker of a trial learns from, newest first: of one that is no test, those at hand in any case."""
+        able = self.training_for(split)
+        if self.protocol == "per_user" or split in self.first_tests():
+            return able
+        at_hand = set(self.surely_needed())
+        return [each for each in able if each in at_hand] or able[:1]
 
     def surely_needed(self) -> list[Split]:
         """Windows that testing and training ask for whatever they turn out to tell, oldest first."""
@@ -55,28 +72,6 @@ def training_schedule(run: AsOfRun) -> TrainingSchedule:
 
 
 def _plan(run: AsOfRun) -> TrainingSchedule:
-    settings, interactions = run.platform.settings, run.interactions
-    first = interactions[c.OCCURRED_AT].min()
-    plan = plan_cutoffs(
-        first if isinstance(first, datetime) else run.as_of,  # nothing but impressions so far: no windows
-        run.as_of,
-        horizon_days=settings.horizon_days,
-        every_days=settings.train_every_days,
-        windows=settings.evaluation_windows,
-    )
-    protocol = settings.evaluation_protocol
-    if protocol == "auto":
-        is_enough = _pooled_users(interactions, plan) >= settings.training.pooled_users_min
-        protocol = "global" if is_enough else "per_user"
-    return TrainingSchedule(protocol, run.as_of, plan, settings.training.windows_min, settings.evaluation_windows_min)
-
-
-def _pooled_users(interactions: pl.DataFrame, plan: CutoffPlan) -> int:
-    """Users with history and a new positive, summed over the test windows."""
-    total = 0
-    for cutoff in plan.tests:
-        at = pl.col(c.OCCURRED_AT)
-        known = interactions.filter(at < cutoff)
-        later = interactions.filter((at >= cutoff) & (at < cutoff + plan.horizon))
-        total += new_pairs(later, known).join(known, on=c.USER_ID, how="semi")[c.USER_ID].n_unique()
-    return total
+    chosen, settings = chosen_plan(run), run.platform.settings
+    least, tests_min = settings.training.windows_min, settings.evaluation_windows_min
+    return TrainingSchedule(chosen.protocol, run.as_of, chosen.plan, least, tests_min)

@@ -3,6 +3,18 @@
 from recs_platform.stages.ranking.c_compiler import find_compiler, machine_key
 from recs_platform.stages.ranking.champion import LABELS_END, ChampionChoice, choose_champion
 from recs_platform.stages.ranking.compiled_forest import CompileReport, compile_forest, read_report
+from recs_platform.stages.ranking.contenders import (
+    EVERYBODY,
+    HISTORY_GROUPS,
+    RANKER_ALONE,
+    ChoiceConfig,
+    Contender,
+    Offers,
+    choose_contenders,
+    contender_scores,
+    contenders,
+    history_group,
+)
 from recs_platform.stages.ranking.ranker import (
     COMPILED_FOREST,
     RANKER,
@@ -21,20 +33,30 @@ from recs_platform.stages.ranking.training import label_rows, sample_rows
 
 __all__ = [
     "COMPILED_FOREST",
+    "EVERYBODY",
+    "HISTORY_GROUPS",
     "LABELS_END",
     "RANKER",
+    "RANKER_ALONE",
     "ChampionChoice",
+    "ChoiceConfig",
     "CompileReport",
+    "Contender",
+    "Offers",
     "Ranker",
     "RankerConfig",
     "best_of_users",
     "choose_champion",
+    "choose_contenders",
     "compile_forest",
+    "contender_scores",
+    "contenders",
     "explain_score",
     "feature_importance",
     "feature_matrix",
     "find_compiler",
     "fusion_ranker",
+    "history_group",
     "label_rows",
     "load_ranker",
     "machine_key",

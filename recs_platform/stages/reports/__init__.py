@@ -2,6 +2,7 @@
 
 from recs_platform.contracts.tables import (
     BIAS,
+    DATA_PROFILE,
     DRIFT,
     LIST_METRICS,
     LISTS,
@@ -10,7 +11,7 @@ from recs_platform.contracts.tables import (
     RETRIEVAL,
     USER_METRICS,
 )
-from recs_platform.stages.reports import bias, drift, offline, retrieval
+from recs_platform.stages.reports import bias, data_profile, drift, offline, retrieval
 from recs_platform.stages.reports.offers import IndexFacts, Offers, RetrievalFacts, offer_rows
 from recs_platform.stages.reports.verdicts import Report, ReportInputs, ReportResult, worst
 
@@ -18,6 +19,13 @@ _SEGMENTS, _USERS, _ITEMS = "segments.user_segments", "staging.stg_users", "stag
 _USER_FEATURES, _ITEM_FEATURES = "features.user_features", "features.item_features"
 DRIFT_TABLES = (_USER_FEATURES, _ITEM_FEATURES)
 REPORTS = (
+    Report(
+        data_profile.NAME,
+        "What the events are like, and what was chosen from it",
+        DATA_PROFILE,
+        data_profile.run,
+        reads=("staging.stg_interactions",),
+    ),
     Report(
         offline.NAME,
         "Offline metrics beside popularity and every single source",

@@ -44,6 +44,16 @@ class ReportInputs(Protocol):
     """Everything any report reads; each takes what it needs, and only that is read."""
 
     @property
+    def data_profile(self) -> pl.DataFrame:
+        """kind, name, value, unit, message: facts of the events, choices made from them, trials."""
+        ...
+
+    @property
+    def protocol(self) -> str:
+        """How test windows are held out."""
+        ...
+
+    @property
     def user_metrics(self) -> pl.DataFrame:
         """Columns of `reports.user_metrics`."""
         ...

@@ -33,10 +33,11 @@ from recs_platform.stages.retrieval.index import (
 from recs_platform.stages.retrieval.merge import MergedLists
 from recs_platform.stages.retrieval.offer_counts import OfferCounts
 from recs_platform.stages.retrieval.problem import RetrievalProblem, encode
-from recs_platform.stages.retrieval.sources import SOURCES
+from recs_platform.stages.retrieval.sources import SIMPLE_SOURCES, SOURCES
 from recs_platform.stages.retrieval.vector_files import read_vectors
 
 __all__ = [
+    "SIMPLE_SOURCES",
     "SOURCES",
     "Embeddings",
     "IndexReport",

@@ -18,6 +18,8 @@ from recs_platform.stages.retrieval.sources.user_knn import UserKnn
 from recs_platform.stages.retrieval.sources.vectors import Vectors, VectorsConfig
 from recs_platform.stages.retrieval.sources.vs_knn import VSKnn
 
+# One order for everybody, or for a whole group: what anything personal has to beat.
+SIMPLE_SOURCES = ("popularity", "trending", "trending_1d", "trending_3h", "group_popularity", "new_items")
 # Those that are off added little to the others on the data sets tried; a split or a catalogue of one's own may differ.
 SOURCES: tuple[Source, ...] = (
     ALS(),

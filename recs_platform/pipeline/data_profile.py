@@ -1,0 +1,62 @@
+"""The profile of the events as rows: facts, the choices of `pipeline.fitting` and the trials behind them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.evaluation.data_profile import FACTS
+from recs_platform.evaluation.popularity import best_half_life
+from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.fitting import chosen_plan, half_life_trials, known_before_tests, plan_text
+from recs_platform.pipeline.retrieval.inputs import POPULARITY, run_config
+
+FACT, CHOICE, TRIAL = "fact", "choice", "trial"
+_FOR_EVER = "for ever"
+_SCHEMA = {c.KIND: pl.String, c.NAME: pl.String, c.VALUE: pl.Float64, c.UNIT: pl.String, c.MESSAGE: pl.String}
+
+
+def profile_rows(run: AsOfRun) -> pl.DataFrame:
+    """Rows of `reports.data_profile` without as_of, in the order in which a reader wants them."""
+    return pl.DataFrame([*_choices(run), *_facts(run), *_trials(run)], schema=_SCHEMA, orient="row")
+
+
+def _choices(run: AsOfRun) -> Iterator[tuple[Any, ...]]:
+    chosen = chosen_plan(run)
+    plan = chosen.plan
+    yield CHOICE, "horizon_days", float(plan.horizon.days), "days", plan_text(chosen)
+    yield CHOICE, "train_every_days", float(plan.step_days), "days", "between training cutoffs"
+    yield CHOICE, "test_windows", float(len(plan.tests)), "windows", f"at most; held out {chosen.protocol}"
+    half_life = run_config(run).sources[POPULARITY].model_dump()["half_life_days"]
+    best = best_half_life(half_life_trials(run))
+    tried = (
+        "nothing to try it on" if best is None else f"best tried: {_name(best.half_life_days)}, NDCG {best.ndcg:.4f}"
+    )
+    yield CHOICE, "popularity.half_life_days", half_life, "days", f"{_name(half_life)}; {tried}"
+
+
+def _facts(run: AsOfRun) -> Iterator[tuple[Any, ...]]:
+    known = known_before_tests(run)
+    yield FACT, "interactions", float(known.height), "events", "before the first test, impressions left out"
+    yield FACT, "users", float(known[c.USER_ID].n_unique()), "users", "with an interaction"
+    yield FACT, "items", float(known[c.ITEM_ID].n_unique()), "items", "with an interaction"
+    for name, unit, meaning, measure in FACTS:
+        yield FACT, name, measure(known), unit, meaning
+
+
+def _trials(run: AsOfRun) -> Iterator[tuple[Any, ...]]:
+    for trial in half_life_trials(run):
+        name = f"popularity, half-life {_name(trial.half_life_days)}"
+        yield TRIAL, name, trial.ndcg, "NDCG", f"mean over {trial.users} users and cutoffs before the first test"
+
+
+def _name(half_life_days: float | None) -> str:
+    """A half-life in words.
+
+    >>> _name(None), _name(0.125), _name(7.0)
+    ('for ever', '3 hours', '7 days')
+    """
+    if half_life_days is None:
+        return _FOR_EVER
+    return f"{half_life_days * 24:g} hours" if half_life_days < 1 else f"{half_life_days:g} days"

@@ -1,0 +1,156 @@
+"""What a home leaves to its data: how far labels reach, at which cutoffs, and how fast popularity forgets.
+
+Each is measured once a run, as of its as-of, on what lies before the first test; what `recs.toml` names is not chosen.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.shared_settings import Protocol
+from recs_platform.contracts.time import DAY_MICROSECONDS, as_of_key
+from recs_platform.evaluation.cutoffs import CutoffPlan, plan_cutoffs
+from recs_platform.evaluation.data_profile import item_life_days, longest_horizon
+from recs_platform.evaluation.popularity import HalfLifeTrial, best_half_life, try_half_lives
+from recs_platform.evaluation.splits import OCCURRED_US
+from recs_platform.pipeline.as_of_run import AsOfRun
+
+HORIZONS_DAYS = (14, 7, 3, 1)
+TESTS_MIN = 5
+_EVERY_DAYS_MAX = 7
+_HALF_LIFE_CUTOFFS = 5
+
+
+@dataclass(frozen=True)
+class ChosenPlan:
+    """Cutoffs and protocol of an as-of, and why they are these."""
+
+    plan: CutoffPlan
+    protocol: Protocol
+    reason: str
+
+
+def chosen_plan(run: AsOfRun) -> ChosenPlan:
+    """The plan of cutoffs of the run's as-of, chosen once.
+
+    The longest horizon, not above twice the life of items, that leaves five test cutoffs with enough users together;
+    where none does, one with fewer cutoffs and enough users; else each user's last events are held out.
+    """
+    return run.once("plan of cutoffs", lambda: _choose_plan(run))
+
+
+def half_life_trials(run: AsOfRun) -> list[HalfLifeTrial]:
+    """Popularity tried at several half-lives, at up to five cutoffs whose labels end before the first test."""
+    return run.root.once("half-lives tried", lambda: _try_half_lives(run.root))
+
+
+def popularity_half_life(run: AsOfRun) -> float | None:
+    """Days in which a user's liking fades by half in the source `popularity`; None = never.
+
+    Where there is nothing to try it on, never.
+    """
+    best = best_half_life(half_life_trials(run))
+    return None if best is None else best.half_life_days
+
+
+def known_before_tests(run: AsOfRun) -> pl.DataFrame:
+    """Interactions before the first test: what may be looked at when something is chosen."""
+    tests = chosen_plan(run).plan.tests
+    at = pl.col(c.OCCURRED_AT)
+    return run.interactions.filter(at < (tests[0] if tests else run.as_of))
+
+
+def _choose_plan(run: AsOfRun) -> ChosenPlan:
+    settings, pairs = run.platform.settings, _Pairs.of(run.interactions)
+    fixed = settings.horizon_days
+    life = item_life_days(run.interactions)
+    horizons = [fixed] if fixed else longest_horizon(HORIZONS_DAYS, life)
+    plans = [_plan(run, pairs, days) for days in horizons]
+    users = [pairs.users_tested(plan) for plan in plans]
+    least = settings.training.pooled_users_min
+    is_enough = [count >= least for count in users]
+    full = [enough and len(plan.tests) >= TESTS_MIN for enough, plan in zip(is_enough, plans, strict=True)]
+    found = next((flags.index(True) for flags in (full, is_enough) if any(flags)), 0)
+    plan, protocol = plans[found], settings.evaluation_protocol
+    if protocol == "auto":
+        protocol = "global" if is_enough[found] else "per_user"
+    why = "as set" if fixed else f"of {', '.join(map(str, HORIZONS_DAYS))}; items live {_days(life)}"
+    reason = f"{plan.horizon.days} days, {why}; {len(plan.tests)} test cutoffs with {users[found]} users in all"
+    return ChosenPlan(plan, protocol, f"{reason}, {least} needed" if protocol == "per_user" else reason)
+
+
+def _plan(run: AsOfRun, pairs: "_Pairs", horizon_days: int) -> CutoffPlan:
+    settings = run.platform.settings
+    return plan_cutoffs(
+        pairs.first_event or run.as_of,  # nothing but impressions so far: no windows
+        run.as_of,
+        horizon_days=horizon_days,
+        every_days=settings.train_every_days or min(horizon_days, _EVERY_DAYS_MAX),
+        windows=settings.evaluation_windows,
+    )
+
+
+def _try_half_lives(run: AsOfRun) -> list[HalfLifeTrial]:
+    plan = chosen_plan(run).plan
+    first_test = plan.tests[0] if plan.tests else run.as_of
+    return try_half_lives(
+        run.interactions,
+        plan.training_cutoffs(first_test)[-_HALF_LIFE_CUTOFFS:],
+        horizon=plan.horizon,
+        k=run.platform.settings.k,
+        seed=run.platform.settings.seed,
+    )
+
+
+def _days(life: float | None) -> str:
+    return "for an unknown time" if life is None else f"{life:.1f} days"
+
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Each user and item once: code of the user, first interaction, first positive, the user's first; microseconds."""
+
+    users: NDArray[np.int64]
+    first_us: NDArray[np.int64]
+    liked_us: NDArray[np.int64]
+    user_first_us: NDArray[np.int64]
+    first_event: datetime | None
+
+    @classmethod
+    def of(cls, interactions: pl.DataFrame) -> "_Pairs":
+        never = np.iinfo(np.int64).max
+        at = pl.col(OCCURRED_US)
+        pairs = interactions.group_by(c.USER_ID, c.ITEM_ID).agg(
+            at.min().alias("first"), at.filter(pl.col(c.WEIGHT) > 0).min().fill_null(never).alias("liked")
+        )
+        user = pairs.select(pl.col(c.USER_ID).rank("dense").cast(pl.Int64)).to_series()
+        of_user = pairs.select(pl.col("first").min().over(c.USER_ID)).to_series()
+        first = interactions[c.OCCURRED_AT].min()
+        return cls(
+            user.to_numpy(),
+            pairs["first"].to_numpy(),
+            pairs["liked"].to_numpy(),
+            of_user.to_numpy(),
+            first if isinstance(first, datetime) else None,
+        )
+
+    def users_tested(self, plan: CutoffPlan) -> int:
+        """Users with history and a new positive, summed over the test windows."""
+        return sum(self._users_at(cutoff, plan.horizon.days) for cutoff in plan.tests)
+
+    def _users_at(self, cutoff: datetime, horizon_days: int) -> int:
+        begin = int(cutoff.timestamp()) * 1_000_000
+        end = begin + horizon_days * DAY_MICROSECONDS
+        is_new = (self.first_us >= begin) & (self.liked_us < end) & (self.user_first_us < begin)
+        return len(np.unique(self.users[is_new]))
+
+
+def plan_text(chosen: ChosenPlan) -> str:
+    """The choice in a line: horizon and why, protocol, first and last test."""
+    tests = chosen.plan.tests
+    span = f", tests from {as_of_key(tests[0])} to {as_of_key(tests[-1])}" if tests else ", no tests"
+    return f"{chosen.reason}; {chosen.protocol}, a cutoff every {chosen.plan.step_days} days{span}"

@@ -1,0 +1,153 @@
+"""Contenders at past cutoffs: the lists of each, made as those that are released, and what users chose next.
+
+The rule that picks one of them is in `stages.ranking.contenders`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.manifests import Manifest
+from recs_platform.evaluation.metrics import user_metrics
+from recs_platform.lake.artifacts import artifact
+from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.geo_availability import GeoAvailability
+from recs_platform.pipeline.lists.context import RANKED_PER_USER, rerank_context
+from recs_platform.pipeline.lists.lists import home_rules
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.retrieval.inputs import run_config
+from recs_platform.pipeline.training.rankers import seal_ranker
+from recs_platform.pipeline.training.schedule import TrainingSchedule
+from recs_platform.pipeline.training.splits import Split
+from recs_platform.pipeline.training.window_cache import WindowCache
+from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, Window, read_window
+from recs_platform.stages import ranking, reranking, retrieval
+
+_SCHEMA = {
+    c.CUTOFF: pl.Datetime("us", "UTC"), c.USER_ID: pl.String, c.HISTORY_GROUP: pl.String,
+    c.CONTENDER: pl.String, c.VALUE: pl.Float64,
+}  # fmt: skip
+
+
+def competing(run: AsOfRun) -> tuple[ranking.Contender, ...]:
+    """The contenders of the run's enabled sources, the simplest first."""
+    names = [source.name for source in run_config(run).configured_sources()]
+    return ranking.contenders(names, retrieval.SIMPLE_SOURCES)
+
+
+def choose_as_of(
+    windows: WindowCache, schedule: TrainingSchedule, instant: datetime, progress: Callable[[str], None]
+) -> pl.DataFrame:
+    """Rows of `ranking.contenders` for lists made at an instant, from up to five cutoffs whose labels end by then."""
+    run = windows.run
+
+    def make() -> pl.DataFrame:
+        splits = schedule.trials_before(instant)
+        tried = [_trial(windows, schedule, split, progress) for split in splits]
+        trials = pl.concat([pl.DataFrame(schema=_SCHEMA), *tried])
+        config, default = ranking.ChoiceConfig(), ranking.RANKER_ALONE
+        return ranking.choose_contenders(trials, competing(run), retrieval.SIMPLE_SOURCES, config, default=default)
+
+    return run.once(f"contenders as of {instant.isoformat()}", make)
+
+
+def chosen_by_group(rows: pl.DataFrame, among: Sequence[ranking.Contender]) -> dict[str, ranking.Contender]:
+    """The contender that serves each group of users, from rows of `ranking.contenders`."""
+    by_name = {contender.name: contender for contender in among}
+    chosen = rows.filter(c.IS_CHOSEN)
+    return {group: by_name[name] for group, name in chosen.select(c.HISTORY_GROUP, c.CONTENDER).iter_rows()}
+
+
+def served_scores(
+    chosen: Mapping[str, ranking.Contender], offers: ranking.Offers, consumed: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Score (n,) of each candidate by the contender of its user's group; `consumed`: items of each row's user."""
+    groups = ranking.history_group(consumed)
+    made = {each: ranking.contender_scores(each, offers) for each in dict.fromkeys(chosen.values())}
+    return np.choose(groups, [made[chosen[name]] for name, _ in ranking.HISTORY_GROUPS])
+
+
+def lists_of(platform: Platform, tested: Window, scores: NDArray[np.float64]) -> pl.DataFrame:
+    """What users of a window would have been shown: the best 50 by `scores`, re-ranked like a release."""
+    best = (
+        tested.rows.select(c.USER_ID, c.ITEM_ID, pl.Series(c.SCORE, scores), c.SOURCES, c.FUSED_SCORE)
+        .sort(c.USER_ID, c.SCORE, c.FUSED_SCORE, c.ITEM_ID, descending=[False, True, True, False])
+        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(c.USER_ID).alias(c.RANK))
+        .filter(pl.col(c.RANK) <= RANKED_PER_USER)
+        .select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
+    )
+    users = pl.concat([tested.rows[c.USER_ID], tested.held_out[c.USER_ID]]).unique().sort()
+    geo = GeoAvailability(tested.user_regions, tested.exclusions)
+    context = rerank_context(platform, tested.items, tested.consumed, users, geo)
+    return reranking.rerank(best, context, home_rules(platform)).lists
+
+
+def window_offers(tested: Window, ranker: ranking.Ranker, sources: Sequence[str], threads: int) -> ranking.Offers:
+    """The candidates of a window as arrays; its rows are sorted by user."""
+    rows = tested.rows
+    return ranking.Offers(
+        users=rows[c.USER_ID].rank("dense").cast(pl.Int32).to_numpy(),
+        scores=ranker.score(rows, threads),
+        fused=rows[c.FUSED_SCORE].cast(pl.Float32).to_numpy(),
+        ranks={name: rows[c.source_rank(name)].fill_null(0).cast(pl.Int32).to_numpy() for name in sources},
+    )
+
+
+def consumed_counts(users: pl.Series, consumed: pl.DataFrame) -> NDArray[np.int64]:
+    """How many items the user of each row has consumed; int64 (n,). `consumed`: user_id, item_id."""
+    counts = consumed.group_by(c.USER_ID).agg(pl.col(c.ITEM_ID).n_unique().cast(pl.Int64))
+    return (
+        users.to_frame()
+        .join(counts, on=c.USER_ID, how="left", maintain_order="left")[c.ITEM_ID]
+        .fill_null(0)
+        .to_numpy()
+    )
+
+
+def _trial(
+    windows: WindowCache, schedule: TrainingSchedule, split: Split, progress: Callable[[str], None]
+) -> pl.DataFrame:
+    return windows.run.once(f"trial at {split}", lambda: _try(windows, schedule, split, progress))
+
+
+def _try(
+    windows: WindowCache, schedule: TrainingSchedule, split: Split, progress: Callable[[str], None]
+) -> pl.DataFrame:
+    """NDCG of every contender for every user of one window, on items known by the cutoff."""
+    run = windows.run
+    settings = run.platform.settings
+    trained, _ = seal_ranker(run, split.cutoff, windows.to_learn_from(schedule.trial_training(split)))
+    tested = read_window(run.platform, windows.take(split).version)
+    truth = tested.held_out.filter(IS_KNOWN_ITEM)
+    if tested.rows.is_empty() or truth.is_empty():
+        return pl.DataFrame(schema=_SCHEMA)
+    among = competing(run)
+    offers = window_offers(tested, _ranker(run, trained), _sources(among), settings.threads)
+    measured = [
+        _ndcg(lists_of(run.platform, tested, ranking.contender_scores(each, offers)), truth, settings.k, each.name)
+        for each in among
+    ]
+    progress(f"trial at {split.cutoff:%Y-%m-%d}: {len(among)} contenders, {truth[c.USER_ID].n_unique()} users")
+    users = truth.select(pl.col(c.USER_ID).unique().sort())
+    names = [name for name, _ in ranking.HISTORY_GROUPS]
+    groups = ranking.history_group(consumed_counts(users[c.USER_ID], tested.consumed))
+    users = users.with_columns(pl.Series(c.HISTORY_GROUP, [names[group] for group in groups], pl.String))
+    frame = pl.concat(measured).join(users, on=c.USER_ID, how="left", maintain_order="left")
+    return frame.with_columns(pl.lit(split.cutoff).cast(_SCHEMA[c.CUTOFF]).alias(c.CUTOFF)).select(list(_SCHEMA))
+
+
+def _ndcg(lists: pl.DataFrame, truth: pl.DataFrame, k: int, name: str) -> pl.DataFrame:
+    found = user_metrics(lists, truth, k).filter(pl.col(c.METRIC) == c.NDCG)
+    return found.select(c.USER_ID, c.VALUE, pl.lit(name).alias(c.CONTENDER))
+
+
+def _ranker(run: AsOfRun, trained: Manifest) -> ranking.Ranker:
+    return ranking.load_ranker(artifact(run.platform.home.artifacts, ranking.RANKER, trained.version))
+
+
+def _sources(among: Sequence[ranking.Contender]) -> list[str]:
+    return list(dict.fromkeys(each.source for each in among if each.source is not None))

@@ -1,0 +1,52 @@
+"""The profile of the data: what the events are like, and what a home that names nothing does about it.
+
+The facts are measured in `evaluation.data_profile`, the choices made in `pipeline.fitting`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.tables import DATA_PROFILE
+from recs_platform.pages import Section, write_page
+from recs_platform.stages.reports.verdicts import Judgement, ReportInputs, ReportResult, contract_frame, verdict_rows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+NAME = "data_profile"
+_GLOBAL = "global"
+_SECTIONS = (
+    ("choice", "Choices", "What is in force; a line of recs.toml fixes any of them."),
+    ("fact", "Facts", "Measured on what lies before the first test."),
+    ("trial", "Trials", "What a choice was made from."),
+)
+
+
+def run(inputs: ReportInputs) -> ReportResult:
+    """The report: a warning where no horizon leaves windows that lie in the future of all users."""
+    rows = inputs.data_profile
+    frame = contract_frame(rows.with_columns(_as_of(inputs)), DATA_PROFILE)
+    verdicts = verdict_rows(NAME, [judge_protocol(inputs.protocol, rows)], as_of=inputs.as_of)
+    page = write_page(inputs.folder / f"{NAME}.html", "Profile of the data", inputs.as_of, _sections(rows, verdicts))
+    return ReportResult(DATA_PROFILE.name, frame, verdicts, page)
+
+
+def judge_protocol(protocol: str, rows: pl.DataFrame) -> Judgement:
+    """Whether quality is measured on a time split: one within each user's history flatters what follows others."""
+    choice = rows.filter((rows[c.KIND] == "choice") & (rows[c.NAME] == "horizon_days"))
+    message = str(choice[c.MESSAGE].item())
+    return Judgement("protocol", "pass" if protocol == _GLOBAL else "warn", message)
+
+
+def _as_of(inputs: ReportInputs) -> pl.Expr:
+    import polars as pl
+
+    return pl.lit(inputs.as_of).alias(c.AS_OF)
+
+
+def _sections(rows: pl.DataFrame, verdicts: pl.DataFrame) -> list[Section]:
+    shown = verdicts.drop(c.AS_OF, c.REPORT)
+    parts = [Section(title, text, rows.filter(rows[c.KIND] == kind).drop(c.KIND)) for kind, title, text in _SECTIONS]
+    return [Section("Verdict", "Whether tests lie in the future of all users.", shown), *parts]
