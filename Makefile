@@ -6,6 +6,8 @@ STAMP  := $(VENV)/.installed
 # Tests wait for the disk a third of their time: they go to memory where it holds 4 GB.
 TEMPORARY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 { print "/dev/shm" }')
 export DO_NOT_TRACK := 1
+# Modules and rewritten tests are compiled once, not by each process of each run, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE :=
 # uv is used where it is there; `make install UV=` does without. The lock names everything, so that nothing is resolved:
 # pip before 24 refuses hashes where one package asks for the extras of another.
 UV     ?= $(shell command -v uv 2>/dev/null)

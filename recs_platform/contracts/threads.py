@@ -1,9 +1,15 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """How many threads numeric libraries may use while a block runs; the one user of threadpoolctl."""
 
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 
 @contextmanager
@@ -16,7 +22,14 @@ def limited(threads: int, *libraries: str) -> Generator[None]:
     """
     for name in libraries:
         import_module(name)
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"), threadpool_limits(threads, "openmp"):
+    held = _loaded(len(sys.modules))
+    with held.limit(limits=1, user_api="blas"), held.limit(limits=threads, user_api="openmp"):
         yield
+
+
+@lru_cache(maxsize=1)
+def _loaded(_module_count: int) -> "ThreadpoolController":
+    """The libraries of this process, looked for again when modules were imported: that takes as long as a search."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -14,7 +14,7 @@ from recs_platform_tests.ingestion.reference import Reference
 from recs_platform_tests.ingestion.trials import Tally, try_kills
 
 NOW = START + timedelta(days=100)
-KILLS = 10
+KILLS = 6
 
 
 def lines(*rows):

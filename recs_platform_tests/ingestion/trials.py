@@ -83,15 +83,15 @@ class _Trial:
         if report["batch"] is not None:
             self.tally.seconds[is_first].append(time.monotonic() - started)
 
-    def disturbed(self):
-        """Start one ingestion or two, kill them at random; returns how many were at work."""
+    def disturbed(self, turn, turns):
+        """Start one ingestion or two, kill them at random in that part of their time; returns how many were hit."""
         usual = self.tally.usual_seconds(self.is_first())
         count = 2 if self.rng.random() < _TWO_AT_ONCE else 1
         self.tally.at_once += count == 2
         children = [self.nursery.start(self.home, self.next_now()) for _ in range(count)]
         killed = 0
         for child in children[: self.rng.randint(1, count)]:
-            time.sleep(self.rng.uniform(0, usual))
+            time.sleep(usual * (turn + self.rng.random()) / turns)
             if self.rng.random() < _AIMED:
                 self._await_seal(usual)
             os.kill(child[0], signal.SIGKILL)
@@ -130,12 +130,13 @@ def try_kills(nursery, folder, seed, kills, tally, rows_max=40):
     """One home, ingestions killed `kills` times over, then a last one. Faults found are added to `tally`."""
     home, rng = folder / f"trial-{seed}", random.Random(seed)  # noqa: S311 - a seeded trial
     trial, author = _Trial(nursery, home, rng, tally), Author(rng, rows_max)
-    struck, steps = 0, 0
+    struck, turn, steps = 0, 0, 0
     while struck < kills or steps < _STEPS_MIN:
         trial.add(author.step())
         steps += 1
         for _ in range(rng.randint(1, 3) if struck < kills else 0):
-            struck += trial.disturbed()
+            struck += trial.disturbed(turn % kills, kills)
+            turn += 1
             found = imbalances(home)
             tally.faults += [f"seed {seed}, after a kill: {fault}" for fault in found]
         if rng.random() < _LEFT_ALONE:

@@ -9,14 +9,15 @@ from typing import TypeVar
 import duckdb
 import pytest
 
-from recs_platform.cli.pipeline_benchmark import runs
+from recs_platform.cli.pipeline_benchmark import floors, runs
 from recs_platform.cli.pipeline_benchmark.results import PipelineCost
 from recs_platform.cli.pipeline_benchmark.saved import WHOLE, last_saved, save, slower
 from recs_platform.cli.pipeline_benchmark.table import put_cost
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
+from recs_platform.stages.reports import evidently_adapter
 from recs_platform.world.log import write_log_by_day
-from recs_platform_tests.homes import CommandLine
+from recs_platform_tests.homes import CommandLine, no_distances
 
 T = TypeVar("T")
 SIZES = ("--events", "2000", "--users", "60", "--items", "100", "--days", "20")
@@ -25,12 +26,15 @@ STEP = "features_of_events"
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes of their own would import everything again."""
+    """Processes of their own would import everything again; no number of the drift report or of floors is read."""
 
     def here(action: Callable[..., T], *arguments: object) -> T:
         return action(*arguments)
 
     monkeypatch.setattr(runs, "apart", here)
+    monkeypatch.setattr(evidently_adapter, "measure_distances", no_distances)
+    monkeypatch.setattr(floors, "_COPY_BYTES", 2**20)
+    monkeypatch.setattr(floors, "_SIDE", 128)
 
 
 @pytest.mark.usefixtures("in_this_process")

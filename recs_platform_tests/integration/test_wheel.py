@@ -1,58 +1,71 @@
-"""What is installed is whole: a wheel built from the tree works in an environment of its own, far from the checkout."""
+"""What is installed is whole: the wheel holds the package, its SQL and its command, and finds them without a checkout.
+
+The whole demo in an environment that has nothing but the wheel is `python -m benchmarks.wheel`, a step of `.ci/run`.
+"""
 
 import os
 import subprocess
 import sys
-import sysconfig
-import venv
+from configparser import ConfigParser
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
-from recs_platform_tests.homes import SMALL, environment
-
 ROOT = Path(__file__).parents[2]
-WORLD = ["--users", "60", "--items", "40", "--days", "12", "--events", "1500"]
-# The SQL tests and the sources' numbers are tested elsewhere; that their files are there is tested here.
-# Nothing lies a horizon back, so drift has nothing to compare and a third of the demo, Evidently's import, falls away;
-# it is no part of the wheel. Holding out per user still trains a ranker.
-QUICK = environment({**SMALL, "horizon_days": 12, "evaluation_protocol": "per_user"})
-
-
-def run(*command: object, **options) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **options)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+SQL = "dbt_like_sql"
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `bin` of an environment that holds the wheel; the locked packages are seen, the checkout is not."""
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds what a wheel built from the tree would install."""
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder / "dist", cwd=ROOT)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = (folder / "dist").glob("*.whl")
-    venv.create(folder / "env", with_pip=False)
-    library = Path(sysconfig.get_path("purelib", vars={"base": str(folder / "env"), "platbase": str(folder / "env")}))
-    # Packages only: the file that leads to the checkout is read where it lies, not from here.
-    (library / "locked.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
-    python = folder / "env" / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check", wheel)
-    return python.parent
+    with ZipFile(wheel) as archive:
+        archive.extractall(folder / "library")
+    return folder / "library"
 
 
-def _sql_files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+def _files(folder: Path) -> set[str]:
+    """Names below a folder, less what Python compiled there."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {path.relative_to(folder).as_posix() for path in found if "__pycache__" not in path.parts}
 
 
-def test_a_wheel_runs_the_demo_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
+def test_it_holds_every_module_and_every_sql_file_and_nothing_of_the_tests(unpacked: Path) -> None:
+    package = unpacked / "recs_platform"
+    assert _files(package / SQL) == _files(ROOT / SQL)
+    assert {path.name for path in unpacked.iterdir() if path.suffix != ".dist-info"} == {"recs_platform"}
+    assert {name for name in _files(package) if not name.startswith(SQL)} == _files(ROOT / "recs_platform")
+
+
+def test_it_installs_the_command_of_the_checkout(unpacked: Path) -> None:
+    (path,) = unpacked.glob("*.dist-info/entry_points.txt")
+    scripts = ConfigParser()
+    scripts.read(path)
+    assert dict(scripts["console_scripts"]) == {"recs": "recs_platform.cli:main"}
+
+
+def test_installed_it_reads_its_own_models_and_sources(unpacked: Path, new_home: Path) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
+        "import recs_platform; print(recs_platform.__file__)\n"
+        "from recs_platform.pipeline.platform import sql_folder; print(sql_folder())\n"
+        "from recs_platform.cli import main; main()"
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RECS_", "PYTHON", "DAGSTER_"))}
-    at = {"cwd": tmp_path, "env": {**kept, "RECS_HOME": str(tmp_path / "home"), "DO_NOT_TRACK": "1", **QUICK}}
-    where = run(installed / "python", "-c", "import recs_platform; print(recs_platform.__file__)", **at)
-    assert Path(where.strip()).is_relative_to(installed.parent)
-    assert _sql_files(Path(where.strip()).parent / "dbt_like_sql") == _sql_files(ROOT / "dbt_like_sql")
-    run(installed / "recs", "simulate", *WORLD, **at)
-    shown = run(installed / "recs", "demo", **at)
-    assert "release " in shown
-    assert "(brand-new" in shown
-    assert (tmp_path / "home" / "published" / "analytics.duckdb").is_file()
-    assert "contract" in run(installed / "recs", "source", "list", **at)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(unpacked), "source", "list"],
+        cwd=new_home,
+        env={**kept, "RECS_HOME": str(new_home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    module, sql, *listed = done.stdout.splitlines()
+    assert Path(module).is_relative_to(unpacked)
+    assert Path(sql) == unpacked / "recs_platform" / SQL
+    assert any("contract" in line for line in listed)

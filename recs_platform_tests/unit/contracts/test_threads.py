@@ -32,5 +32,5 @@ def test_blas_has_one_thread_and_openmp_those_asked_for() -> None:
 
 
 def test_one_module_asks_threadpoolctl() -> None:
-    users = [path for path in PACKAGE.rglob("*.py") if "import threadpool" in path.read_text()]
+    users = [path for path in PACKAGE.rglob("*.py") if "from threadpoolctl import" in path.read_text()]
     assert [path.relative_to(PACKAGE).as_posix() for path in users] == ["contracts/threads.py"]
