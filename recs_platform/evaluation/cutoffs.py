@@ -37,12 +37,23 @@ def plan_cutoffs(
     """Plan `windows` test cutoffs before `as_of`, each with at least one training cutoff before it.
 
     Starts from `every_days` and takes a denser grid (down to daily) where the history is too short for that many
-    windows. The oldest tests give way, down to five, until the labels of three cutoffs end before the first. With less
-    history than one training and one test window there are no tests.
+    windows. The first week is for warming up; of a log too short for five tests after it, its first fifth. The oldest
+    tests give way, down to five, until the labels of three cutoffs end before the first. With less history than one
+    training and one test window there are no tests.
     """
     horizon = timedelta(days=horizon_days)
     last_test = as_of - horizon
-    start = first_event + min(timedelta(days=WARM_UP_DAYS), WARM_UP_SHARE * (as_of - first_event))
+    warm_up = timedelta(days=WARM_UP_DAYS)
+    plan = _densest_needed(first_event + warm_up, last_test, horizon, every_days, windows)
+    shorter = WARM_UP_SHARE * (as_of - first_event)
+    if len(plan.tests) < min(TESTS_LEFT, windows) and shorter < warm_up:
+        plan = _densest_needed(first_event + shorter, last_test, horizon, every_days, windows)
+    return plan
+
+
+def _densest_needed(
+    start: datetime, last_test: datetime, horizon: timedelta, every_days: int, windows: int
+) -> CutoffPlan:
     plan = CutoffPlan(horizon, every_days, (), ())
     for step_days in _steps(every_days):
         grid = _grid(start, last_test, step_days)

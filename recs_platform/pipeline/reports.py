@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.tables import LIST_METRICS, LISTS, USER_METRICS, VERDICTS
+from recs_platform.contracts.tables import DATA_PROFILE, LIST_METRICS, LISTS, USER_METRICS, VERDICTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.lake.disk import replace_bytes
@@ -100,7 +100,9 @@ class RunInputs:
 
     @property
     def horizon_days(self) -> int:
-        return training_schedule(self.run).plan.horizon.days
+        """As the profile of the data says: what was chosen for the as-of."""
+        choices = self._frame(DATA_PROFILE.name).filter(pl.col(c.NAME) == c.HORIZON_DAYS)
+        return int(choices[c.VALUE].item())
 
     @property
     def seed(self) -> int:

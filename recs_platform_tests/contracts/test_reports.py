@@ -53,6 +53,15 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
                 "n_windows": [2],
             }
         ),
+        "data_profile": pl.DataFrame(
+            {
+                "kind": ["choice", "fact"],
+                "name": ["horizon_days", "item_life_days"],
+                "value": [14.0, None],
+                "unit": ["days", "days"],
+                "message": ["14 days, as set", "age of items"],
+            }
+        ),
         "user_segments": pl.DataFrame({"user_id": users, "segment_name": ["new", "loyal"] * 40}),
         "users": pl.DataFrame({"user_id": users} | attributes, schema_overrides={"subscription": pl.String}),
         "lists": pl.DataFrame({"user_id": users, "item_id": ["a", "b", "c", "d"] * 20, "rank": [1] * N}),
@@ -67,6 +76,7 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         as_of=AS_OF,
         reference_as_of=None if empty else AS_OF - timedelta(days=7),
         horizon_days=14,
+        protocol="global",
         seed=7,
         folder=folder / "reports",
     )
@@ -78,7 +88,7 @@ def report(request):
 
 
 def test_names_and_tables_are_distinct_and_known():
-    assert [report.name for report in REPORTS] == ["offline_metrics", "drift", "bias", "retrieval"]
+    assert [report.name for report in REPORTS] == ["data_profile", "offline_metrics", "drift", "bias", "retrieval"]
     assert len({report.table.name for report in REPORTS}) == len(REPORTS)
     assert all(report.table in AS_OF_TABLES and report.title for report in REPORTS)
 

@@ -72,8 +72,8 @@ class Recorded:
 def recorded(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """A whole build with nothing learned and released before, in which no step profits from what another has read."""
     home = tmp_path_factory.mktemp("truth") / "home"
-    # Evaluation adds windows that training did not build.
-    asked = {"evaluation_windows": 3, "evaluation_windows_min": 1, "evaluation_precision": 0.0}
+    # Evaluation adds windows that were built neither to learn from nor for trials.
+    asked = {"evaluation_windows": 12, "evaluation_windows_min": 1, "evaluation_precision": 0.0}
     platform = copy_home(built.platform, home, without=[*LEARNED, "releases"], **asked)
     definitions = build_definitions(platform)
     graph = definitions.resolve_asset_graph()

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
-from recs_platform.contracts.tables import CANDIDATES, CHAMPION, OFFER_COUNTS, RANKED
+from recs_platform.contracts.tables import CANDIDATES, CHAMPION, CONTENDERS, OFFER_COUNTS, RANKED
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
@@ -21,8 +21,16 @@ from recs_platform.pipeline.lists.context import RANKED_PER_USER
 from recs_platform.pipeline.lists.scoring import champion_version
 from recs_platform.pipeline.partition_writer import write_together
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.retrieval.inputs import run_config
 from recs_platform.pipeline.retrieval.item_index import open_fit
 from recs_platform.pipeline.training.compiled import open_scorer
+from recs_platform.pipeline.training.trials import (
+    chosen_by_group,
+    competing,
+    consumed_counts,
+    offers_of,
+    served_scores,
+)
 from recs_platform.stages import ranking, retrieval
 from recs_platform.stages.features import feature_tables, pair_models, ranking_rows_sql
 from recs_platform_tests.homes import Built, copy_home, platform_at
@@ -90,10 +98,12 @@ def test_each_user_s_best_are_stored_and_nothing_else(
         version = champion_version(models)
         ranker = open_scorer(platform, version)
         features = CandidateFeatures.open(models, platform.models, platform.feature_set, fit)
-        scored = pl.concat(
-            features.rows(block).with_columns(pl.Series(c.SCORE, ranker.score(features.rows(block), threads=1)))
-            for block in features.blocks()
-        )
+        rows = pl.concat(features.rows(block) for block in features.blocks()).sort(c.USER_ID, maintain_order=True)
+        chosen = chosen_by_group(models.frame(CONTENDERS.name), competing(run))
+    sources = [source.name for source in run_config(run).configured_sources()]
+    offers = offers_of(rows, ranker, sources, threads=1)
+    scores = served_scores(chosen, offers, consumed_counts(rows[c.USER_ID], run.consumed))
+    scored = rows.with_columns(pl.Series(c.SCORE, scores))
     order = [c.USER_ID, c.SCORE, c.FUSED_SCORE, c.ITEM_ID]
     best = scored.sort(order, descending=[False, True, True, False]).group_by(c.USER_ID, maintain_order=True)
     with run.models() as models:

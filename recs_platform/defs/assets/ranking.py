@@ -90,6 +90,8 @@ def _training_set_asset(platform: Platform) -> dg.AssetsDefinition:
         to_serve = windows.to_learn_from(schedule.training_for(None))
         for split in schedule.first_tests():
             windows.to_learn_from(schedule.training_for(split))
+        for split in schedule.first_trials():
+            windows.to_learn_from(schedule.trial_training(split))
         yield dg.MaterializeResult(
             metadata={
                 "dagster/row_count": int(sum(each.metrics["rows"] for each in windows.taken)),
@@ -172,7 +174,7 @@ def _contenders_asset(platform: Platform) -> dg.AssetsDefinition:
     @as_of_asset(
         CONTENDERS_KEY,
         group=GROUP,
-        deps=[TRAINING_SET_KEY, RANKER_KEY, *past_upstreams(platform)],
+        deps=[TRAINING_SET_KEY, RANKER_KEY, *upstream_keys(platform, PAST)],
         kinds=("python", "polars", "delta"),
         description="Tuned popularity, every source, the merge, the ranker and blends, tried at past cutoffs through "
         "re-ranking: what orders the lists of each group of users, never less than the best simple list.",

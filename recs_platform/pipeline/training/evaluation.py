@@ -30,8 +30,8 @@ from recs_platform.pipeline.training.trials import (
     competing,
     consumed_counts,
     lists_of,
+    offers_of,
     served_scores,
-    window_offers,
 )
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, USERS_MAX, Window, read_window
@@ -199,7 +199,7 @@ def final_lists(
     """What the platform would have shown: ordered by what was chosen for each group of users, then re-ranked."""
     scorer = ranking.load_ranker(artifact(run.platform.home.artifacts, ranking.RANKER, trained.version))
     names = [source.name for source in run_config(run).configured_sources()]
-    offers = window_offers(tested, scorer, names, run.platform.settings.threads)
+    offers = offers_of(tested.rows, scorer, names, run.platform.settings.threads)
     consumed = consumed_counts(tested.rows[c.USER_ID], tested.consumed)
     return lists_of(run.platform, tested, served_scores(chosen, offers, consumed))
 

@@ -47,11 +47,21 @@ class TrainingSchedule:
         able = self.training_for(split)
         if self.protocol == "per_user" or split in self.first_tests():
             return able
-        at_hand = set(self.surely_needed())
+        at_hand = set(self._for_tests_and_training())
         return [each for each in able if each in at_hand] or able[:1]
 
+    def first_trials(self) -> list[Split]:
+        """Trials for the lists of the as-of and for those of the first tests."""
+        instants = [self.as_of, *(split.cutoff for split in self.first_tests()[:1])]
+        return [split for instant in instants for split in self.trials_before(instant)]
+
     def surely_needed(self) -> list[Split]:
-        """Windows that testing and training ask for whatever they turn out to tell, oldest first."""
+        """Windows that trials, tests and training ask for whatever they turn out to tell, oldest first."""
+        trials = self.first_trials()
+        learned = [each for split in trials for each in self.trial_training(split)[: self.windows_min]]
+        return sorted({*self._for_tests_and_training(), *trials, *learned})
+
+    def _for_tests_and_training(self) -> list[Split]:
         tests = self.first_tests()
         learners = [*tests[:1], None]
         wanted = [split for learner in learners for split in self.training_for(learner)[: self.windows_min]]

@@ -86,9 +86,8 @@ def lists_of(platform: Platform, tested: Window, scores: NDArray[np.float64]) ->
     return reranking.rerank(best, context, home_rules(platform)).lists
 
 
-def window_offers(tested: Window, ranker: ranking.Ranker, sources: Sequence[str], threads: int) -> ranking.Offers:
-    """The candidates of a window as arrays; its rows are sorted by user."""
-    rows = tested.rows
+def offers_of(rows: pl.DataFrame, ranker: ranking.Ranker, sources: Sequence[str], threads: int) -> ranking.Offers:
+    """Candidates as arrays; `rows`, as those of a window, are sorted by user."""
     return ranking.Offers(
         users=rows[c.USER_ID].rank("dense").cast(pl.Int32).to_numpy(),
         scores=ranker.score(rows, threads),
@@ -126,7 +125,7 @@ def _try(
     if tested.rows.is_empty() or truth.is_empty():
         return pl.DataFrame(schema=_SCHEMA)
     among = competing(run)
-    offers = window_offers(tested, _ranker(run, trained), _sources(among), settings.threads)
+    offers = offers_of(tested.rows, _ranker(run, trained), _sources(among), settings.threads)
     measured = [
         _ndcg(lists_of(run.platform, tested, ranking.contender_scores(each, offers)), truth, settings.k, each.name)
         for each in among

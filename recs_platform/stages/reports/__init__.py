@@ -31,14 +31,14 @@ REPORTS = (
         "Offline metrics beside popularity and every single source",
         OFFLINE_METRICS,
         offline.run,
-        reads=(USER_METRICS.name, LIST_METRICS.name, _SEGMENTS),
+        reads=(USER_METRICS.name, LIST_METRICS.name, DATA_PROFILE.name, _SEGMENTS),
     ),
     Report(
         drift.NAME,
         "Drift of features since the previous as-of",
         DRIFT,
         drift.run,
-        reads=DRIFT_TABLES,
+        reads=(*DRIFT_TABLES, DATA_PROFILE.name),
         recomputes=DRIFT_TABLES,
     ),
     Report(
@@ -53,7 +53,15 @@ REPORTS = (
         "Candidates and indexes: recall, overlap, coverage, size",
         RETRIEVAL,
         retrieval.run,
-        reads=(OFFER_COUNTS.name, "retrieval.item_index", USER_METRICS.name, _SEGMENTS, _USERS, _ITEMS),
+        reads=(
+            OFFER_COUNTS.name,
+            "retrieval.item_index",
+            USER_METRICS.name,
+            DATA_PROFILE.name,
+            _SEGMENTS,
+            _USERS,
+            _ITEMS,
+        ),
     ),
 )
 

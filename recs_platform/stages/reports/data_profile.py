@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import DATA_PROFILE
 from recs_platform.pages import Section, write_page
-from recs_platform.stages.reports.verdicts import Judgement, ReportInputs, ReportResult, contract_frame, verdict_rows
+from recs_platform.stages.reports.verdicts import (
+    NO_DATA,
+    Judgement,
+    ReportInputs,
+    ReportResult,
+    contract_frame,
+    verdict_rows,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,9 +42,10 @@ def run(inputs: ReportInputs) -> ReportResult:
 
 def judge_protocol(protocol: str, rows: pl.DataFrame) -> Judgement:
     """Whether quality is measured on a time split: one within each user's history flatters what follows others."""
-    choice = rows.filter((rows[c.KIND] == "choice") & (rows[c.NAME] == "horizon_days"))
-    message = str(choice[c.MESSAGE].item())
-    return Judgement("protocol", "pass" if protocol == _GLOBAL else "warn", message)
+    choice = rows.filter((rows[c.KIND] == "choice") & (rows[c.NAME] == c.HORIZON_DAYS))
+    if choice.is_empty():
+        return Judgement(c.PROTOCOL, NO_DATA, "There are no events to look at.")
+    return Judgement(c.PROTOCOL, "pass" if protocol == _GLOBAL else "warn", str(choice[c.MESSAGE].item()))
 
 
 def _as_of(inputs: ReportInputs) -> pl.Expr:

@@ -16,15 +16,22 @@ def test_a_year_gets_weekly_cutoffs():
     assert len(plan.tests) == 12
 
 
-def test_sixty_days_get_a_denser_grid_and_still_twelve_windows():
+def test_sixty_days_get_a_denser_grid_and_leave_three_cutoffs_to_try_things_at():
     plan = plan_cutoffs(START, START + timedelta(days=60), horizon_days=14, every_days=7, windows=12)
     assert plan.step_days < 7
-    assert len(plan.tests) == 12
+    assert len(plan.tests) == 11
+    assert len(plan.training_cutoffs(plan.tests[0])) == 3
 
 
 def test_too_little_history_has_no_tests():
     plan = plan_cutoffs(START, START + timedelta(days=20), horizon_days=14, every_days=7, windows=12)
     assert plan.tests == ()
+
+
+def test_eleven_days_of_news_have_daily_tests_and_cutoffs_before_them():
+    plan = plan_cutoffs(START, START + timedelta(days=11), horizon_days=1, every_days=1, windows=12)
+    assert len(plan.tests) >= 5
+    assert len(plan.training_cutoffs(plan.tests[0])) >= 3
 
 
 def test_neighbouring_days_share_their_grid():
