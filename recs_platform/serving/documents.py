@@ -14,7 +14,7 @@ Id = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7
 Word = Annotated[str, Meta(max_length=512)]
 
 
-class RecommendedItem(msgspec.Struct, frozen=True):
+class RecommendedItem(msgspec.Struct, frozen=True, gc=False):
     """One place of a list. `propensity`: the chance with which this item was put there."""
 
     rank: int
@@ -39,7 +39,7 @@ class Recommendations(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-class ScoredItem(msgspec.Struct, frozen=True):
+class ScoredItem(msgspec.Struct, frozen=True, gc=False):
     """An item with its place and score in a ranking."""
 
     rank: int

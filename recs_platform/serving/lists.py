@@ -7,6 +7,8 @@ happens meanwhile changes the next list, not this one.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
 from recs_platform.serving.rescoring import RECENT_ITEMS, rescore
 from recs_platform.serving.sessions import Session
 from recs_platform.stages.releases.bundle import Bundle
@@ -16,9 +18,8 @@ _BASE_ITEMS = 50  # popular items that stand for the candidates of users who hav
 SESSION_SOURCE, FALLBACK_SOURCE = "session", "fallback"
 
 
-@dataclass(frozen=True)
-class Place:
-    """One item of a list, by code, with what is said about it."""
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """One item of a list, by code, with what is said about it; a struct, for a list makes dozens of them."""
 
     item: int
     score: float
@@ -89,7 +90,7 @@ def _filter(bundle: Bundle, asked: Asked, user: int | None, gone: set[int]) -> C
     available, category, of = bundle.is_available, asked.category, bundle.item_category
 
     def passes(item: int) -> bool:
-        return item not in hidden and bool(available[item]) and (category is None or int(of[item]) == category)
+        return item not in hidden and bool(available[item]) and (category is None or of[item] == category)
 
     return passes
 
@@ -160,7 +161,7 @@ def _capped(places: Iterator[Place], bundle: Bundle, size: int) -> Iterator[Plac
     block, cap, waiting = _Block(size), bundle.rules.max_per_category, list[Place]()
 
     def fits(place: Place) -> bool:
-        category = int(bundle.item_category[place.item])
+        category = bundle.item_category[place.item]
         return category < 0 or block.counts.get(category, 0) < cap
 
     while True:
@@ -177,5 +178,5 @@ def _capped(places: Iterator[Place], bundle: Bundle, size: int) -> Iterator[Plac
             if not waiting:
                 return
             chosen = waiting.pop(0)
-        block.add(int(bundle.item_category[chosen.item]))
+        block.add(bundle.item_category[chosen.item])
         yield chosen

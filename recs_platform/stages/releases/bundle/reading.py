@@ -65,13 +65,15 @@ class Bundle:
         self._arrays, self._opted_out = arrays, opted_out
         self._user_keys, self._user_ids = arrays["user.keys"], PackedTexts(arrays, "user.ids")
         self._item_keys, self._item_by_key = arrays["item.keys"], arrays["item.by_key"]
-        self.item_ids, self.titles = PackedTexts(arrays, "item.ids"), PackedTexts(arrays, "item.titles")
+        self.item_ids = PackedTexts(arrays, "item.ids").remembering()
+        self.titles = PackedTexts(arrays, "item.titles")
         self.reasons = PackedTexts(arrays, "list.reason_texts")
         self.source_sets: list[tuple[str, ...]] = _source_sets(arrays, "list")
         self.candidate_source_sets: list[tuple[str, ...]] = _source_sets(arrays, "candidate")
         self.categories = PackedTexts(arrays, "category.names").all()
-        self.item_category: Array = arrays["item.category"]
-        self.is_available: Array = arrays["item.is_available"]
+        # By item, as Python's own: rules look at single items, and numpy is slow to give one number.
+        self.item_category: list[int] = arrays["item.category"].tolist()
+        self.is_available: bytes = arrays["item.is_available"].tobytes()
         self.vectors: Array = arrays["item.vectors"]
         self.regions = PackedTexts(arrays, "region.names").all()
         self._fallbacks = self._read_fallbacks()

@@ -26,9 +26,25 @@ class PackedTexts:
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
+    def remembering(self) -> "RememberedTexts":
+        """The same, each text decoded once: for texts that are asked for again and again."""
+        return RememberedTexts(self)
+
     def __getitem__(self, place: int) -> str:
         return self._text[int(self._offsets[place]) : int(self._offsets[place + 1])].tobytes().decode("utf-8")
 
     def all(self) -> list[str]:
         """Every text, in order."""
         return [self[place] for place in range(len(self))]
+
+
+class RememberedTexts(dict[int, str]):
+    """Texts by position, decoded when they are first asked for and kept from then on."""
+
+    def __init__(self, texts: PackedTexts) -> None:
+        super().__init__()
+        self._texts = texts
+
+    def __missing__(self, place: int) -> str:
+        text = self[place] = self._texts[place]
+        return text
