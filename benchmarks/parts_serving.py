@@ -24,7 +24,7 @@ from recs_platform.contracts.home import Home
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.serving.events import SeenIds, take_in
 from recs_platform.serving.lists import Asked, live_list
-from recs_platform.serving.server import Application
+from recs_platform.serving.server import Application, serve
 from recs_platform.serving.sessions import Session, Step
 from recs_platform.settings import Settings
 from recs_platform.stages.releases import seal_release
@@ -178,9 +178,10 @@ def _run(home: Home, port: int, bare: bytes | None) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": bare})
 
-    app = _application(home) if bare is None else handler
-    lifespan = "on" if bare is None else "off"
-    uvicorn.run(app, port=port, lifespan=lifespan, access_log=False, log_level="error", timeout_graceful_shutdown=1)
+    if bare is None:
+        serve(_application(home), "127.0.0.1", port, seconds_max=10)
+    else:
+        uvicorn.run(handler, port=port, lifespan="off", access_log=False, log_level="error")
 
 
 def _served(

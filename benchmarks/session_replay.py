@@ -1,7 +1,7 @@
 """Whether lists that follow the session find the next item better: sessions replayed event by event after an as-of.
 
-`python -m benchmarks.session_replay HOME --tune DATE --report DATE [--days 14]`: HOME holds both releases. The weight
-of the session is chosen on what followed the first date, and what is printed followed the second.
+`python -m benchmarks.session_replay HOME --tune DATE … --report DATE … [--days 7]`: HOME holds their releases. The
+weight of the session is chosen on what followed the first dates, and what is printed followed the second.
 """
 
 import argparse
@@ -71,8 +71,14 @@ def neighbours(bundle: Bundle, _user: str, _sessions: Sessions, recent: Sequence
     return [item for each in found if (item := bundle.item_ids[each]) not in recent][:K]
 
 
-def replay(home: Home, at: datetime, days: int, ranker: Ranker) -> tuple[float, float, int]:
-    """Hit rate and MRR at 10 of the next item within a session, and how many steps were asked.
+def replay(home: Home, dates: Sequence[datetime], days: int, ranker: Ranker) -> tuple[float, float, int]:
+    """Hit rate and MRR at 10 of the next item within a session, and how many steps were asked, all dates together."""
+    values = np.array([rank for at in dates for rank in reciprocal_ranks(home, at, days, ranker)])
+    return float((values > 0).mean()), float(values.mean()), len(values)
+
+
+def reciprocal_ranks(home: Home, at: datetime, days: int, ranker: Ranker) -> list[float]:
+    """1 over the place of the next item, 0 where it is not among the first ten, for each step after a date.
 
     Asked is at each step but the first of a session, where the next item is new to the session and in the catalogue.
     """
@@ -90,8 +96,7 @@ def replay(home: Home, at: datetime, days: int, ranker: Ranker) -> tuple[float, 
             ranks.append(1.0 / (found.index(item) + 1) if item in found else 0.0)
         sessions.add(user, item, "click", session_id or None)
         recent[user] = (seconds, [*items, item])
-    values = np.array(ranks)
-    return float((values > 0).mean()), float(values.mean()), len(values)
+    return ranks
 
 
 def _is_known(bundle: Bundle, user: str, item: str) -> bool:
@@ -109,13 +114,13 @@ def _release(home: Home, at: datetime) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("home", type=Path)
-    parser.add_argument("--tune", required=True, type=parse_instant)
-    parser.add_argument("--report", required=True, type=parse_instant)
-    parser.add_argument("--days", type=int, default=14)
+    parser.add_argument("--tune", required=True, nargs="+", type=parse_instant)
+    parser.add_argument("--report", required=True, nargs="+", type=parse_instant)
+    parser.add_argument("--days", type=int, default=7)
     asked = parser.parse_args()
     home = Home(asked.home)
     tuned = {weight: replay(home, asked.tune, asked.days, followed(weight)) for weight in WEIGHTS}
-    print(f"chosen on {asked.days} days from {asked.tune:%Y-%m-%d}, {tuned[0.0][2]} steps:")
+    print(f"chosen on {tuned[0.0][2]} steps in {asked.days} days from each of {len(asked.tune)} dates:")
     for weight, (hits, mrr, _) in tuned.items():
         print(f"  weight {weight:.1f}: hit rate {hits:.4f}, MRR {mrr:.4f}")
     best = max(WEIGHTS, key=lambda weight: tuned[weight][1])
@@ -125,7 +130,8 @@ def main() -> None:
         "popularity": popularity,
         "neighbours of the last item": neighbours,
     }
-    print(f"\n| {asked.days} days from {asked.report:%Y-%m-%d} | hit rate@10 | MRR@10 | steps |\n|---|---|---|---|")
+    period = f"{asked.days} days from each of {len(asked.report)} dates"
+    print(f"\n| {period} | hit rate@10 | MRR@10 | steps |\n|---|---|---|---|")
     for name, ranker in rankers.items():
         hits, mrr, count = replay(home, asked.report, asked.days, ranker)
         print(f"| {name} | {hits:.4f} | {mrr:.4f} | {count} |")

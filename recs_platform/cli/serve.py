@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false
 
 import logging
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -25,9 +26,10 @@ def serve(
     from recs_platform.cli.ui import require_free_port
     from recs_platform.serving.server import build
     from recs_platform.serving.server import serve as serve_application
-    from recs_platform.stages.events.pseudonyms import names_of
+    from recs_platform.stages.events.pseudonyms import pseudonym, read_key
 
-    application = build(settings, host, lambda user_id: names_of(settings.paths, user_id)[0])
+    key = read_key(settings.paths)
+    application = build(settings, host, str if key is None else partial(pseudonym, key))
     require_free_port(host, port, "serve")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     say(f"serving on http://{host}:{port}, documented at http://{host}:{port}/docs (Ctrl-C ends it)")

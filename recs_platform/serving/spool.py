@@ -40,7 +40,7 @@ class SpoolFile:
         self._path = folder / f"{uuid.uuid4().hex}.jsonl"
         self._descriptor = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_EXCL, 0o600)
         flush((folder, folder.parent))
-        self.durable_bytes, self.since = 0, time.monotonic()
+        self.durable_bytes, self.since, self.is_broken = 0, time.monotonic(), False
 
     def append(self, lines: bytes) -> None:
         """Write whole lines and flush them; where that fails the file is cut back to what was durable."""
@@ -50,8 +50,10 @@ class SpoolFile:
                 rest = rest[os.write(self._descriptor, rest) :]
             os.fsync(self._descriptor)
         except OSError:
-            with contextlib.suppress(OSError):
+            try:
                 os.ftruncate(self._descriptor, self.durable_bytes)
+            except OSError:
+                self.is_broken = True
             raise
         self.durable_bytes += len(lines)
 
@@ -133,6 +135,8 @@ class Spool:
 
     async def append(self, lines: bytes, events: int) -> None:
         """Return once `lines` are durable. Raises Problem where too much waits, or the disk refuses."""
+        if self._task is None or self._task.done():
+            raise Problem("spool_unavailable", "events are not taken in", retry_after=5)
         if self._is_closing or self.queued_events + events > self._queued_max:
             raise Problem("overloaded", f"{self.queued_events} events wait for the disk; try again", retry_after=1)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -177,7 +181,12 @@ class Spool:
     def _write(self, lines: bytes) -> None:
         if self._file is None:
             self._file = SpoolFile(self._home.spool / process_name(), self._home.landing / SOURCE)
-        self._file.append(lines)
+        try:
+            self._file.append(lines)
+        finally:
+            # Half a line at its end would spoil the next: it is left for the next start, which cuts it off.
+            if self._file.is_broken:
+                self._file = None
 
     async def _seal_if_due(self) -> None:
         file = self._file
