@@ -16,7 +16,7 @@ from recs_platform.contracts.home import Home
 from recs_platform.lake.disk import replace_bytes
 
 _TOKEN = re.compile(r"recs_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
-_NAME = re.compile(r"[\w .@-]{1,64}")
+_NAME = re.compile(r"\w[\w .@-]{0,63}")
 
 
 class Scope(StrEnum):
@@ -45,7 +45,7 @@ class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def create_api_key(home: Home, name: str, scopes: Iterable[Scope]) -> tuple[ApiKey, str]:
     """Make and store a key; its token is returned here and never again. Raises RecsError for a name that cannot be."""
     if not _NAME.fullmatch(name):
-        raise RecsError(f"{name!r} cannot name a key: letters, digits, blanks and . @ - _, at most 64")
+        raise RecsError(f"{name!r} cannot name a key: a letter or digit, then also blanks and . @ - _, at most 64")
     home.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.api_keys.mkdir(mode=0o700, exist_ok=True)
     key_id, secret, salt = secrets.token_hex(6), secrets.token_urlsafe(32), secrets.token_hex(16)
