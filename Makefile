@@ -14,7 +14,7 @@ UV     ?= $(shell command -v uv 2>/dev/null)
 PIP    := $(if $(UV),$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 stop    = { echo "make: $(1)" >&2; exit 1; }
 
-.PHONY: install run test check ui bench format help
+.PHONY: install run test check ui serve bench format help
 
 help:            ## Say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ format: $(STAMP)    ## Put code into the house format
 
 ui: $(STAMP)        ## Open the Dagster UI on 127.0.0.1:3000
 	@$(BIN)/recs ui
+
+serve: $(STAMP)    ## Serve recommendations on 127.0.0.1:8080
+	@$(BIN)/recs serve
 
 bench: $(STAMP)     ## Measure speed and memory beside peers and floors
 	@$(BIN)/python -m benchmarks.run

@@ -23,6 +23,7 @@ from benchmarks.parts_models import forest, rerank, retrieve
 from benchmarks.parts_pipeline import pipeline
 from benchmarks.parts_retrieval import retrieval_best, retrieval_fast
 from benchmarks.parts_search import approximate_search, exact_search
+from benchmarks.parts_serving import serving
 from benchmarks.promises import Speed, kept_speeds
 from benchmarks.timing import Row
 
@@ -48,6 +49,7 @@ PARTS = {
     "compiled_forest": (compiled_forest, "world"),
     "rerank": (rerank, "world"),
     "orchestration": (orchestration, "run"),
+    "serving": (serving, "serving"),
     "pipeline": (pipeline, "pipeline"),
 }
 # Peaks are in 1,000,000 KiB.

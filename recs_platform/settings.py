@@ -159,6 +159,44 @@ class RankingSettings(SettingGroup):
     ] = True
 
 
+class ServingSettings(SettingGroup):
+    """How `recs serve` answers and what it protects itself against."""
+
+    require_keys: Annotated[bool, Field(description="ask for a key on 127.0.0.1 too; elsewhere always")] = False
+    surfaces: Annotated[tuple[Name, ...], Field(description="places where lists are shown; others are refused")] = (
+        *("home", "item", "cart", "search", "email"),
+    )
+    session_minutes: Annotated[
+        int, Field(ge=1, le=1440, description="pause after which what a user just did moves lists no more")
+    ] = 30
+    session_weight: Annotated[
+        float, Field(ge=0, le=1, description="how far a session moves stored candidates; 0 = not at all")
+    ] = 0.6
+    list_minutes: Annotated[
+        int, Field(ge=1, le=1440, description="how long the cursors and impressions of a shown list are understood")
+    ] = 15
+    rate_per_second: Annotated[
+        float, Field(gt=0, le=1_000_000, description="requests a second of one key, in the long run")
+    ] = 500.0
+    rate_burst: Annotated[int, Field(ge=1, le=1_000_000, description="requests of one key at once")] = 1_000
+    body_bytes_max: Annotated[int, Field(ge=1_000, le=100_000_000, description="longest body of a request")] = 1_000_000
+    request_seconds_max: Annotated[
+        float, Field(gt=0, le=300, description="time in which the head, then the body of a request must arrive")
+    ] = 10.0
+    queued_events_max: Annotated[
+        int, Field(ge=1, le=10_000_000, description="events that wait for the disk; beyond it the answer is 503")
+    ] = 20_000
+    seal_seconds: Annotated[
+        float, Field(ge=0.05, le=3600, description="how long events are collected before they go to landing")
+    ] = 10.0
+    cors_origins: Annotated[
+        tuple[Name, ...], Field(description="origins whose pages may call the API; none by default")
+    ] = ()
+    log_user_ids: Annotated[bool, Field(description="write the path of requests, which names users, to the log")] = (
+        False
+    )
+
+
 def _all_cores() -> int:
     return os.cpu_count() or 1
 
@@ -259,6 +297,7 @@ class Settings(SourceDepth, BaseSettings):
     ranking: Annotated[RankingSettings, Shapes("nothing")] = RankingSettings()
     segments: Annotated[SegmentSettings, Shapes("build")] = SegmentSettings()
     retrieval: Annotated[RetrievalSettings, Shapes("retrieval_config")] = RetrievalSettings()
+    serving: Annotated[ServingSettings, Shapes("nothing")] = ServingSettings()
 
     @classmethod
     def settings_customise_sources(

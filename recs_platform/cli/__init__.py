@@ -15,9 +15,11 @@ from recs_platform.cli import (
     config,
     data,
     graph,
+    keys,
     plan,
     quarantine,
     results,
+    serve,
     source,
     sql_models,
     tune,
@@ -40,9 +42,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (data, graph, plan, results, sql_models, ui):
+for room in (data, graph, plan, results, serve, sql_models, ui):
     room.add_commands(app)
 app.add_typer(config.app, name="config")
+app.add_typer(keys.app, name="keys")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(source.app, name="source")
 app.add_typer(results.releases, name="releases")

@@ -40,10 +40,15 @@ def open_home(folder: Path) -> "Platform":
 
 def find_platform() -> "Platform":
     """The same for commands that need what is there: nothing is created. Raises NotReady where there is no home."""
+    return _platform(find_settings())
+
+
+def find_settings() -> Settings:
+    """Settings of the home, for commands that need no more of it. Raises NotReady where there is no home."""
     settings = read_settings()
     if not _is_home(settings.paths):
         raise NotReady(f"no home at {settings.home}; run `recs init` (or set {HOME_VARIABLE})")
-    return _platform(settings)
+    return settings
 
 
 def _is_home(home: Home) -> bool:

@@ -12,7 +12,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Data": ("land", "ingest", "source", "quarantine", "forget"),
     "Run": ("plan", "run", "backfill", "evaluate", "tune", "benchmark"),
     "Results": ("recommend", "explain", "sql", "lineage", "sql-test", "publish", "export"),
-    "Operate": ("releases", "as-of", "ui"),
+    "Operate": ("releases", "as-of", "serve", "keys", "ui"),
 }
 _HINT = "an id that begins with - comes after --, as in: "
 

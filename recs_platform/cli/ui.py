@@ -41,14 +41,20 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="The port on 127
 
 def require_free(port: int) -> None:
     """Raise RecsError where something listens on the port of 127.0.0.1 already."""
-    with socket.socket() as probe:
+    require_free_port(HOST, port, "ui")
+
+
+def require_free_port(host: str, port: int, command: str) -> None:
+    """Raise RecsError where the port of an address cannot be listened on; `command` is the one to try another with."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         # As the server does: a port whose last user is gone a moment is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError as error:
             raise RecsError(
-                f"port {port} on {HOST} cannot be used ({error.strerror}); choose another: recs ui --port {_next(port)}"
+                f"port {port} on {host} cannot be used ({error.strerror}); choose another: "
+                f"recs {command} --port {_next(port)}"
             ) from error
 
 

@@ -78,6 +78,16 @@ class Home:
         return self.keys / "pseudonym.key"
 
     @property
+    def api_keys(self) -> Path:
+        """Keys of the HTTP interface, hashed, a file each."""
+        return self.keys / "api"
+
+    @property
+    def spool(self) -> Path:
+        """Events taken in over HTTP that are not in landing yet."""
+        return self.root / "spool"
+
+    @property
     def locks(self) -> Path:
         return self.root / "locks"
 

@@ -19,7 +19,7 @@ from recs_platform.settings import Settings
 PACKAGE = Path(recs_platform.__file__).parent
 # Rooms that every artifact is read and written through.
 _GROUND = ("contracts", "evaluation", "lake", "warehouse", "pipeline")
-_NOT_IN_A_BUILD = ("cli", "world")
+_NOT_IN_A_BUILD = ("cli", "serving", "world")
 _SUFFIXES = (".py", ".html", ".css")
 
 

@@ -1,4 +1,7 @@
-"""Sealing the lists of an as-of as a release. Releases themselves are in `stages.releases`."""
+"""Sealing the lists of an as-of as a release, with the bundle that serves them.
+
+Releases and bundles themselves are in `stages.releases`.
+"""
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
@@ -12,7 +15,9 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import LISTS, SHORT_LISTS, VERDICTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.serving_bundle import bundle_content
 from recs_platform.stages import releases
+from recs_platform.stages.releases.bundle import seal_bundle
 from recs_platform.warehouse.hashing import content_hash
 from recs_platform.warehouse.runner import ModelRun
 
@@ -31,6 +36,11 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
         con.register("released", (short_lists if lists.is_empty() else lists).to_arrow())
         con.execute("create table lists as from released")
         digest = content_hash(con, "lists")
+
+    def bundle(release: Manifest) -> Manifest:
+        content = bundle_content(run, lists)
+        return seal_bundle(run.platform.home, release, content, known_at=run.known_at, data_version=run.data_version())
+
     return releases.seal_release(
         run.platform.home,
         lists=lists,
@@ -42,6 +52,7 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
         ranker_version=lists[c.RANKER_VERSION][0] if lists.height else "none",
         content_hash=digest,
         sealed_at=sealed_at,
+        before_sealing=bundle,
     )
 
 

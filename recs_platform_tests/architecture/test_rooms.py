@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[2] / "recs_platform"
 NAMES = [path.relative_to(PACKAGE).as_posix() for path in sorted(PACKAGE.rglob("*.py"))]
 KNOW_DAGSTER = ("defs/", "definitions.py")
 READ_THE_ENVIRONMENT = ("settings.py", "cli/__init__.py", "cli/house.py", "cli/ui.py")
-READ_THE_CLOCK = ("defs/", "pipeline/", "cli/", "settings.py")
+READ_THE_CLOCK = ("defs/", "pipeline/", "serving/", "cli/", "settings.py")
 
 
 @cache

@@ -174,7 +174,7 @@ def _contenders_asset(platform: Platform) -> dg.AssetsDefinition:
     @as_of_asset(
         CONTENDERS_KEY,
         group=GROUP,
-        deps=[TRAINING_SET_KEY, RANKER_KEY, *upstream_keys(platform, PAST)],
+        deps=[TRAINING_SET_KEY, RANKER_KEY, *upstream_keys(platform, SCHEDULE)],
         kinds=("python", "polars", "delta"),
         description="Tuned popularity, every source, the merge, the ranker and blends, tried at past cutoffs through "
         "re-ranking: what orders the lists of each group of users, never less than the best simple list.",

@@ -8,6 +8,7 @@ from recs_platform.contracts.manifests import content_key
 from recs_platform.contracts.tables import LISTS, SHORT_LISTS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
+from recs_platform.defs.assets.retrieval import EMBEDDINGS_KEY
 from recs_platform.defs.made_assets import LAST_KEY, RELEASE_ID, RELEASE_KEY
 from recs_platform.defs.partitions import run_of
 from recs_platform.defs.resources import AsOfResource
@@ -18,6 +19,7 @@ from recs_platform.pipeline.data_versions import FILES, OMISSIONS
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish, published_contracts
 from recs_platform.pipeline.releases import release_lists
+from recs_platform.pipeline.serving_bundle import BUNDLE_READS
 
 GROUP = "releases"
 
@@ -39,10 +41,13 @@ def _release_asset(platform: Platform) -> dg.AssetsDefinition:
         freshness=dg.FreshnessPolicy.time_window(
             fail_window=timedelta(days=days), warn_window=timedelta(days=days / 2)
         ),
-        deps=upstream_keys(platform, (LISTS.name, SHORT_LISTS.name, VERDICTS.name, FILES, OMISSIONS)),
+        deps=[
+            *upstream_keys(platform, (LISTS.name, SHORT_LISTS.name, VERDICTS.name, FILES, OMISSIONS, *BUNDLE_READS)),
+            EMBEDDINGS_KEY,
+        ],
         kinds=("python", "parquet"),
-        description="The lists of an as-of, sealed with a manifest once no check blocks. Identical lists give the same "
-        "release.",
+        description="The lists of an as-of, sealed with a manifest once no check blocks, with the bundle that serves "
+        "them online. Identical lists give the same release.",
     )
     def release(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         run = run_of(context, as_of_run)

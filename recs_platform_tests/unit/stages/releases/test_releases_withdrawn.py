@@ -5,7 +5,7 @@ import pytest
 from recs_platform.contracts.errors import NotReady, RecsError
 from recs_platform.contracts.home import Home
 from recs_platform.stages import releases as r
-from recs_platform_tests.unit.stages.test_releases import day, seal
+from recs_platform_tests.unit.stages.releases.test_releases import day, seal
 
 
 @pytest.fixture

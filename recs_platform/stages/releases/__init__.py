@@ -1,5 +1,7 @@
 """Releases: sealed lists, which of them is in force, pinning and comparing them. Lists are made in `reranking`.
 
+What online serving needs of a release is in `bundle`.
+
 A release is an artifact that never changes; what is in force follows from the releases there are and from the pin.
 """
 
@@ -30,6 +32,7 @@ from recs_platform.lake.column_types import polars_schema
 from recs_platform.lake.disk import replace_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import polars as pl
@@ -91,6 +94,7 @@ def seal_release(
     ranker_version: str,
     content_hash: str,
     sealed_at: datetime,
+    before_sealing: Callable[[Manifest], object] | None = None,
 ) -> Manifest:
     """Seal `lists` (columns of recommendations.lists) and `short_lists` as the release `<as_of>-<hash>`.
 
@@ -98,10 +102,14 @@ def seal_release(
     else was sealed for that as_of, pin it. Withdrawn content is sealed again, and no longer withdrawn. Raises
     ContractError when there are neither lists nor short ones, when a column lacks or when a row is of another as_of:
     where no user has an eligible item left, a release of empty lists with their reasons is correct.
+    `before_sealing` is given the manifest first: whatever goes with a release is there once the release is.
     """
     release_id = f"{as_of_key(as_of).replace(':', '')}-{content_hash[:_HASH_LENGTH]}"
     if is_sealed(home.artifacts, RELEASES_ARTIFACT, release_id):
-        return read_manifest(artifact(home.artifacts, RELEASES_ARTIFACT, release_id))
+        there = read_manifest(artifact(home.artifacts, RELEASES_ARTIFACT, release_id))
+        if before_sealing is not None:
+            before_sealing(there)
+        return there
     _require(lists, LISTS, as_of)
     _require(short_lists, SHORT_LISTS, as_of)
     if lists.is_empty() and short_lists.is_empty():
@@ -120,6 +128,8 @@ def seal_release(
         libraries=library_versions("polars"),
         sealed_at=sealed_at,
     )
+    if before_sealing is not None:
+        before_sealing(manifest)
     with write_artifact(home.artifacts, RELEASES_ARTIFACT, release_id) as folder:
         _ordered(lists, LISTS).write_parquet(folder / LISTS_FILE)
         _ordered(short_lists, SHORT_LISTS).write_parquet(folder / SHORT_LISTS_FILE)

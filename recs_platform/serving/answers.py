@@ -1,0 +1,158 @@
+"""What each endpoint says, from a bundle and what is known of the moment; HTTP itself is in `front` and `routes`."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from recs_platform.contracts import columns as c
+from recs_platform.serving.documents import (
+    PopularItems,
+    Recommendations,
+    RecommendedItem,
+    ReleaseInForce,
+    ScoredItem,
+    SimilarItems,
+)
+from recs_platform.serving.lists import Asked, LiveList, live_list
+from recs_platform.serving.parameters import checked_id, read_k
+from recs_platform.serving.problems import Problem
+from recs_platform.serving.remembered import RememberedLists, cursor_of
+from recs_platform.stages.releases.bundle.content import context_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from recs_platform.serving.sessions import Sessions
+    from recs_platform.serving.watch import BundleWatch
+    from recs_platform.settings import ServingSettings
+    from recs_platform.stages.releases.bundle import Bundle
+
+LIST_PARAMETERS = (
+    "k", "cursor", "surface", "session_id", "device", "country", "region", "category", "exclude", "explain",
+)  # fmt: skip
+CONTEXTS = (c.REGION, c.DEVICE, c.COUNTRY)
+VARIANT = "default"
+_EXCLUDE_MAX = 200
+
+
+@dataclass
+class Serving:
+    """What answers share: settings, the bundle in force, sessions, shown lists, and the home's name of a user id."""
+
+    settings: ServingSettings
+    watch: BundleWatch
+    sessions: Sessions
+    lists: RememberedLists
+    stored_name: Callable[[str], str]
+
+
+def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], request_id: str) -> Recommendations:
+    """A page of the user's list. Raises Problem for a wrong parameter or cursor, and where no release is in force."""
+    if "cursor" in query:
+        recommendation_id, first, made = serving.lists.at(query["cursor"])
+        if made.asked.user_id != serving.stored_name(user_id):
+            raise Problem("invalid_parameter", "the cursor is of another user's list", parameter="cursor")
+        if set(query) - {"cursor", "k"}:
+            raise Problem("invalid_parameter", "with a cursor only k may be given: the rest belongs to the list")
+    else:
+        recommendation_id, first, made = uuid.uuid4().hex, 0, _new_list(serving, user_id, query)
+        serving.lists.add(recommendation_id, made)
+    k = read_k(query, made.asked.block)
+    page = made.page(first, k)
+    bundle, ids = made.bundle, made.bundle.item_ids
+    now = datetime.now(UTC)
+    return Recommendations(
+        user_id=user_id,
+        request_id=request_id,
+        recommendation_id=recommendation_id,
+        release_id=bundle.release_id,
+        as_of=bundle.manifest.as_of,
+        variant=VARIANT,
+        expires_at=now + timedelta(minutes=serving.settings.list_minutes),
+        items=[
+            RecommendedItem(rank, ids[each.item], each.score, each.reason, each.sources, 1.0)
+            for rank, each in enumerate(page, first + 1)
+        ],
+        next_cursor=cursor_of(recommendation_id, first + k) if made.page(first + k, 1) else None,
+    )
+
+
+def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> LiveList:
+    bundle, settings = serving.watch.bundle, serving.settings
+    surface = query.get("surface")
+    if surface is not None and surface not in settings.surfaces:
+        known = ", ".join(settings.surfaces)
+        raise Problem("invalid_parameter", f"there is no such surface; there are: {known}", parameter="surface")
+    if query.get("explain", "false") not in ("true", "false"):
+        raise Problem("invalid_parameter", "explain is true or false", parameter="explain")
+    stored = serving.stored_name(user_id)
+    asked = Asked(
+        stored,
+        contexts=tuple(context_of(name, query[name]) for name in CONTEXTS if name in query),
+        session_id=query.get("session_id"),
+        category=_category(bundle, query.get("category")),
+        exclude=_excluded(bundle, query.get("exclude", "")),
+        block=read_k(query, bundle.rules.k),
+    )
+    return live_list(bundle, asked, serving.sessions.of(stored), settings.session_weight)
+
+
+def _category(bundle: Bundle, name: str | None) -> int | None:
+    if name is None:
+        return None
+    if name not in bundle.categories:
+        raise Problem("invalid_parameter", "the release knows no such category", parameter="category")
+    return bundle.categories.index(name)
+
+
+def _excluded(bundle: Bundle, text: str) -> frozenset[int]:
+    """Codes of the items named, separated by commas; items that the release does not know are not shown anyway."""
+    names = [name for name in text.split(",") if name]
+    if len(names) > _EXCLUDE_MAX:
+        raise Problem("invalid_parameter", f"exclude names at most {_EXCLUDE_MAX} items", parameter="exclude")
+    return frozenset(code for name in names if (code := bundle.item(name)) is not None)
+
+
+def similar(serving: Serving, item_id: str, k: int) -> SimilarItems:
+    """Available neighbours of an item. Raises Problem `unknown_item` for one that the release does not know."""
+    bundle = serving.watch.bundle
+    item = bundle.item(checked_id(item_id))
+    if item is None:
+        raise Problem("unknown_item", f"release {bundle.release_id} has no such item")
+    codes, scores = bundle.neighbours(item)
+    rows = [(code, score) for code, score in zip(codes.tolist(), scores.tolist(), strict=True) if _shown(bundle, code)]
+    return SimilarItems(item_id, bundle.release_id, _scored(bundle, rows[:k]))
+
+
+def popular(serving: Serving, k: int, *, device: str | None, country: str | None, region: str | None) -> PopularItems:
+    """Popular items of the narrowest context there is a ranking of, everybody's else."""
+    bundle = serving.watch.bundle
+    given = ((c.REGION, region), (c.DEVICE, device), (c.COUNTRY, country))
+    asked = tuple(context_of(name, value) for name, value in given if value is not None)
+    name, items = bundle.fallback(asked)[0]
+    codes: list[int] = items.tolist()
+    rows = [(code, 1.0 / rank) for rank, code in enumerate(codes, 1) if _shown(bundle, code)]
+    return PopularItems(name, bundle.release_id, _scored(bundle, rows[:k]))
+
+
+def release_in_force(serving: Serving) -> ReleaseInForce:
+    """The release that answers now."""
+    bundle = serving.watch.bundle
+    found = bundle.manifest
+    return ReleaseInForce(
+        bundle.release_id, found.version, found.as_of, found.sealed_at, bundle.n_users, bundle.n_items
+    )
+
+
+def _shown(bundle: Bundle, item: int) -> bool:
+    return bool(bundle.is_available[item])
+
+
+def _scored(bundle: Bundle, rows: list[tuple[int, float]]) -> list[ScoredItem]:
+    return [
+        ScoredItem(rank, bundle.item_ids[code], bundle.titles[code], score)
+        for rank, (code, score) in enumerate(rows, 1)
+    ]

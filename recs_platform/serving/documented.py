@@ -1,0 +1,147 @@
+"""The Litestar application: endpoints that are asked seldom, the OpenAPI document of all, and a page that shows it.
+
+Lists and events stand here for the document alone: the front answers them before a request comes here.
+"""
+# Litestar evaluates annotations of handlers when they are registered: their types are imported for real.
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from litestar import Litestar, MediaType, Request, Response, delete, get, post
+from litestar.exceptions import HTTPException, InternalServerException
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from recs_platform import __version__
+from recs_platform.serving.answers import Serving, popular, release_in_force, similar
+from recs_platform.serving.docs_page import docs_page
+from recs_platform.serving.documents import (
+    Event,
+    EventsTaken,
+    Id,
+    PopularItems,
+    Recommendations,
+    ReleaseInForce,
+    SimilarItems,
+)
+from recs_platform.serving.parameters import K_MAX, checked_id
+from recs_platform.serving.problems import Problem
+
+K = Annotated[int, QueryParameter(ge=1, le=K_MAX, description="How many items.")]
+AnyRequest = Request[Any, Any, Any]
+_CODES = {400: "invalid_parameter", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+def build_application(
+    serving: Serving, state_of: Callable[[], dict[str, Any]], metrics_text: Callable[[], str]
+) -> Litestar:
+    """The application. `state_of` says whether it is ready, `metrics_text` what Prometheus is told."""
+    return Litestar(
+        [recommendations, events, *_answers(serving), *_states(state_of, metrics_text), docs],
+        openapi_config=OpenAPIConfig(
+            title="recs", version="1", path="/", render_plugins=[JsonRenderPlugin(path="/openapi.json")]
+        ),
+        before_request=_refuse_unknown_parameters,
+        exception_handlers={Problem: _refuse, HTTPException: _refuse_http},
+        logging_config=None,
+    )
+
+
+@get("/v1/users/{user_id:str}/recommendations", summary="A page of a user's list as it is now")
+async def recommendations(
+    user_id: FromPath[Id],
+    k: K = 10,
+    cursor: FromQuery[str | None] = None,
+    surface: FromQuery[str | None] = None,
+    session_id: FromQuery[str | None] = None,
+    device: FromQuery[str | None] = None,
+    country: FromQuery[str | None] = None,
+    region: FromQuery[str | None] = None,
+    category: FromQuery[str | None] = None,
+    exclude: Annotated[str | None, QueryParameter(description="Item ids, separated by commas.")] = None,
+    explain: FromQuery[bool] = False,
+) -> Recommendations:
+    """For the document: the front answers."""
+    raise NotImplementedError
+
+
+@post("/v1/events", status_code=202, summary="Take in one event or an array; 202 once they are durable")
+async def events(data: JSONBody[list[Event]]) -> EventsTaken:
+    """For the document: the front answers."""
+    raise NotImplementedError
+
+
+@get("/docs", media_type=MediaType.HTML, include_in_schema=False)
+async def docs(request: AnyRequest) -> str:
+    """The document as a page."""
+    return docs_page(request.app.openapi_schema.to_schema())
+
+
+def _answers(serving: Serving) -> list[HTTPRouteHandler]:
+    @get("/v1/items/{item_id:str}/similar", summary="Items chosen by the same users")
+    async def similar_items(item_id: FromPath[str], k: K = 10) -> SimilarItems:
+        return similar(serving, item_id, k)
+
+    @get("/v1/popular", summary="Popular items of a context")
+    async def popular_items(
+        k: K = 10,
+        device: FromQuery[str | None] = None,
+        country: FromQuery[str | None] = None,
+        region: FromQuery[str | None] = None,
+    ) -> PopularItems:
+        return popular(serving, k, device=device, country=country, region=region)
+
+    @get("/v1/releases/current", summary="The release that answers now")
+    async def current_release() -> ReleaseInForce:
+        return release_in_force(serving)
+
+    @delete("/v1/users/{user_id:str}", status_code=202, summary="Forget a user: session and lists in memory")
+    async def forget_user(user_id: FromPath[str]) -> None:
+        stored = serving.stored_name(checked_id(user_id))
+        serving.sessions.forget(stored)
+        serving.lists.forget(stored)
+        raise Problem("not_available", "the session is forgotten; what is stored cannot be erased over HTTP yet")
+
+    return [similar_items, popular_items, current_release, forget_user]
+
+
+def _states(state_of: Callable[[], dict[str, Any]], metrics_text: Callable[[], str]) -> list[HTTPRouteHandler]:
+    @get("/healthz", summary="Whether the process answers")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok", "version": __version__}
+
+    @get("/readyz", summary="Whether lists can be answered and events stored")
+    async def readyz() -> Response[dict[str, Any]]:
+        state = state_of()
+        return Response(state, status_code=200 if state["is_ready"] else 503)
+
+    @get("/metrics", media_type=MediaType.TEXT, summary="Counts for Prometheus")
+    async def metrics() -> str:
+        return metrics_text()
+
+    return [healthz, readyz, metrics]
+
+
+async def _refuse_unknown_parameters(request: AnyRequest) -> None:
+    """Litestar ignores what no handler names; a misspelt filter would silently filter nothing."""
+    names = set(request.route_handler.parsed_fn_signature.parameters)
+    unknown = sorted(set(request.query_params) - names)
+    if unknown:
+        raise Problem("unknown_parameter", f"no parameter {unknown[0][:40]!r}; there are: {', '.join(sorted(names))}")
+
+
+def _refuse(request: AnyRequest, problem: Problem) -> Response[bytes]:
+    headers = {name.decode(): value.decode() for name, value in problem.headers()}
+    media_type = headers.pop("content-type")
+    body = problem.document(request.scope["state"]["request_id"])
+    return Response(body, status_code=problem.status, headers=headers, media_type=media_type)
+
+
+def _refuse_http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    if isinstance(error, InternalServerException):
+        raise error
+    code = _CODES.get(error.status_code, "bad_request")
+    detail = {"not_found": "no such address", "method_not_allowed": "no such method here"}.get(code, error.detail)
+    return _refuse(request, Problem(code, detail[:300]))

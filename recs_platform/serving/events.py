@@ -1,0 +1,128 @@
+"""Events over HTTP: decoded one by one, completed, made durable once, and known to the session at once."""
+
+from __future__ import annotations
+
+import uuid
+from collections import OrderedDict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from recs_platform.serving.documents import Event, EventError, EventsTaken
+from recs_platform.serving.problems import Problem
+
+if TYPE_CHECKING:
+    from recs_platform.serving.answers import Serving
+    from recs_platform.serving.spool import Spool
+
+_EVENTS_MAX = 1_000
+_IDS_MAX = 500_000
+_AHEAD_MAX = timedelta(minutes=5)
+_ENCODER = msgspec.json.Encoder()
+_RAW = msgspec.json.Decoder(list[msgspec.Raw])
+_EVENT = msgspec.json.Decoder(Event)
+
+
+class SeenIds:
+    """The last event_ids that were made durable; ingestion knows the older ones."""
+
+    def __init__(self) -> None:
+        self._ids: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, event_id: str) -> bool:
+        return event_id in self._ids
+
+    def add(self, event_id: str) -> None:
+        """Remember one, and let go of the oldest."""
+        self._ids[event_id] = None
+        if len(self._ids) > _IDS_MAX:
+            self._ids.popitem(last=False)
+
+
+async def take_in(serving: Serving, spool: Spool, seen: SeenIds, body: bytes) -> tuple[int, EventsTaken]:
+    """Status and document for a body of one event or an array. Raises Problem where no event of it is acceptable.
+
+    The answer is given once the accepted ones are durable; sessions follow them then.
+    """
+    events, errors = _decode(serving, body, datetime.now(UTC))
+    fresh = {key: event for event in events if (key := event.event_id or "") not in seen}
+    if not events and errors:
+        raise Problem("invalid_events", f"none of {len(errors)} events can be accepted", errors=errors[:100])
+    if fresh:
+        await spool.append(b"".join(_ENCODER.encode(event) + b"\n" for event in fresh.values()), len(fresh))
+    for event_id, event in fresh.items():
+        # Two requests with the same new id may have waited side by side: ingestion keeps one of the rows.
+        if event_id not in seen:
+            seen.add(event_id)
+            _follow(serving, event)
+    ids = [event.event_id or "" for event in events]
+    taken = EventsTaken(len(fresh), len(events) - len(fresh), ids, errors)
+    return (202 if fresh else 200), taken
+
+
+def _follow(serving: Serving, event: Event) -> None:
+    if event.item_id is not None:
+        stored = serving.stored_name(event.user_id)
+        serving.sessions.add(stored, event.item_id, event.event_type, event.session_id)
+
+
+def _decode(serving: Serving, body: bytes, now: datetime) -> tuple[list[Event], list[EventError]]:
+    rows = _rows(body)
+    events, errors = list[Event](), list[EventError]()
+    for index, raw in enumerate(rows):
+        try:
+            event = _EVENT.decode(raw)
+            events.extend(_complete(serving, event, now))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            errors.append(EventError(index, "invalid_event", str(error)[:300]))
+        except Problem as problem:
+            errors.append(EventError(index, problem.code, problem.detail))
+    return events, errors
+
+
+def _rows(body: bytes) -> list[msgspec.Raw]:
+    """Events of a body, undecoded. Raises Problem for what is no JSON, is empty or holds too many."""
+    try:
+        rows = _RAW.decode(body) if body.lstrip()[:1] == b"[" else [msgspec.json.decode(body, type=msgspec.Raw)]
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Problem("malformed_json", str(error)[:200]) from None
+    if not 1 <= len(rows) <= _EVENTS_MAX:
+        raise Problem("invalid_events", f"a request holds 1 to {_EVENTS_MAX} events, not {len(rows)}")
+    return rows
+
+
+def _complete(serving: Serving, event: Event, now: datetime) -> list[Event]:
+    """The event with id and time; an impression of a whole list becomes one event an item. Raises Problem."""
+    if event.occurred_at is None:
+        event.occurred_at = now
+    elif event.occurred_at > now + _AHEAD_MAX:
+        raise Problem("invalid_parameter", "occurred_at lies in the future")
+    if event.event_type == "impression" and event.request_id is not None:
+        return _impressions(serving, event)
+    if event.item_id is None:
+        raise Problem("invalid_parameter", "item_id is missing; only an impression of a whole list leaves it out")
+    if event.event_id is None:
+        event.event_id = uuid.uuid4().hex
+    return [event]
+
+
+def _impressions(serving: Serving, event: Event) -> list[Event]:
+    """One event for each item of the list that was shown, or for the one named.
+
+    Their ids follow from the list and the place, so that the same impression is counted once, whoever reports it.
+    """
+    made = None if event.request_id is None else serving.lists.find(event.request_id)
+    if made is None or made.asked.user_id != serving.stored_name(event.user_id):
+        raise Problem("unknown_recommendation", "request_id names no list shown to this user lately")
+    ids = made.bundle.item_ids
+    shown = [(rank, ids[place.item]) for rank, place in enumerate(made.seen(), 1)]
+    wanted = [(rank, item) for rank, item in shown if event.item_id in (None, item)]
+    if not wanted:
+        raise Problem("unknown_item", "the list did not show this item")
+    return [
+        msgspec.structs.replace(
+            event, event_id=f"{event.request_id}:{rank}", item_id=item, position=rank, propensity=1.0
+        )
+        for rank, item in wanted
+    ]

@@ -1,0 +1,171 @@
+"""The door: who may ask, how often, what is counted. Lists and events are answered here, the rest by Litestar."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from recs_platform.serving.answers import LIST_PARAMETERS, Serving, recommendations
+from recs_platform.serving.asgi import JSON, App, Headers, Message, Receive, Scope, Send, answer, header, read_body
+from recs_platform.serving.events import SeenIds, take_in
+from recs_platform.serving.keys import KeyRing
+from recs_platform.serving.keys import Scope as KeyScope
+from recs_platform.serving.parameters import read_id, read_query
+from recs_platform.serving.problems import Problem
+
+if TYPE_CHECKING:
+    from recs_platform.serving.limits import RateLimits
+    from recs_platform.serving.metrics import Metrics
+    from recs_platform.serving.spool import Spool
+
+_LOG = logging.getLogger(__name__)
+_ACCESS = logging.getLogger("recs.access")
+_ENCODER = msgspec.json.Encoder()
+_USERS, _LISTS, _EVENTS = b"/v1/users/", b"/recommendations", b"/v1/events"
+_OPEN = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
+_ENDPOINTS = ("/v1/popular", "/v1/releases/current", "/metrics", *sorted(_OPEN))
+SECURITY_HEADERS: Headers = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+]
+
+
+@dataclass
+class Door:
+    """What the front needs: keys (None = none are asked), limits, counts, the spool and the rest of the application."""
+
+    serving: Serving
+    spool: Spool
+    limits: RateLimits
+    metrics: Metrics
+    rest: App
+    keys: KeyRing | None
+    seen: SeenIds = field(default_factory=SeenIds)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"{scope['type']} is not spoken here")
+        request = _Request(scope, send, self.serving.settings.cors_origins)
+        scope["state"] = {"request_id": request.request_id}
+        try:
+            await self._dispatch(request, scope, receive)
+        except Problem as problem:
+            await request.refuse(problem)
+        except Exception:  # noqa: BLE001 - whatever failed, the client gets a problem and the log the traceback
+            _LOG.exception("request %s failed", request.request_id)
+            with contextlib.suppress(RuntimeError):
+                await request.refuse(Problem("internal_error", "the log of the server says more"))
+        finally:
+            self._count(request, scope)
+
+    async def _dispatch(self, request: _Request, scope: Scope, receive: Receive) -> None:
+        path, method = scope["path"], scope["method"]
+        if method == "OPTIONS" and request.origin is not None:
+            await answer(request.send, 204, b"", request.preflight())
+            return
+        if path not in _OPEN:
+            self._admit(scope, _scope_needed(path, method))
+        raw: bytes = scope.get("raw_path") or path.encode()
+        if method == "GET" and raw.startswith(_USERS) and raw.endswith(_LISTS):
+            query = read_query(scope["query_string"], LIST_PARAMETERS)
+            user_id = read_id(raw[len(_USERS) : -len(_LISTS)])
+            found = recommendations(self.serving, user_id, query, request.request_id)
+            await answer(request.send, 200, _ENCODER.encode(found), [(b"content-type", JSON)])
+        elif method == "POST" and raw == _EVENTS:
+            settings = self.serving.settings
+            body = await read_body(
+                scope, receive, bytes_max=settings.body_bytes_max, seconds_max=settings.request_seconds_max
+            )
+            status, taken = await take_in(self.serving, self.spool, self.seen, body)
+            await answer(request.send, status, _ENCODER.encode(taken), [(b"content-type", JSON)])
+        else:
+            await self.rest(scope, receive, request.send)
+
+    def _admit(self, scope: Scope, needed: KeyScope) -> None:
+        """Raises Problem for a caller without a valid key, without the scope, or who asks too often."""
+        client = scope.get("client")
+        caller = str(client[0]) if client else "-"
+        if self.keys is not None:
+            scheme, _, token = (header(scope, b"authorization") or b"").decode("latin-1").partition(" ")
+            key = self.keys.find(token.strip()) if scheme.lower() == "bearer" else None
+            if key is None:
+                self.limits.take(f"without a key: {caller}")
+                raise Problem("unauthorized", "send a valid key as `Authorization: Bearer <key>`")
+            if not key.allows(needed):
+                raise Problem("forbidden", f"the key has no scope {needed.value!r}")
+            caller = key.key_id
+        self.limits.take(caller)
+
+    def _count(self, request: _Request, scope: Scope) -> None:
+        seconds = time.perf_counter() - request.started
+        endpoint = endpoint_of(scope["path"])
+        self.metrics.add(endpoint, request.status, seconds)
+        if _ACCESS.isEnabledFor(logging.INFO):
+            said = {"request_id": request.request_id, "method": scope["method"], "endpoint": endpoint}
+            if self.serving.settings.log_user_ids:
+                said["path"] = scope["path"]
+            _ACCESS.info(json.dumps({**said, "status": request.status, "milliseconds": round(seconds * 1e3, 3)}))
+
+
+class _Request:
+    """One request: its id, when it began, and a `send` that adds the headers every response has."""
+
+    def __init__(self, scope: Scope, send: Send, origins: tuple[str, ...]) -> None:
+        self.request_id = uuid.uuid4().hex
+        self.started = time.perf_counter()
+        self.status = 500
+        self._send, self._is_started = send, False
+        origin = header(scope, b"origin")
+        self.origin = origin if origin is not None and origin.decode("latin-1") in origins else None
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on."""
+        if message["type"] == "http.response.start":
+            self.status, self._is_started = message["status"], True
+            own: Headers = [(b"x-request-id", self.request_id.encode()), *SECURITY_HEADERS]
+            if self.origin is not None:
+                own += [(b"access-control-allow-origin", self.origin), (b"vary", b"Origin")]
+            message["headers"] = [*message.get("headers", []), *own]
+        await self._send(message)
+
+    async def refuse(self, problem: Problem) -> None:
+        """Answer with a problem document, unless an answer has begun."""
+        if self._is_started:
+            raise RuntimeError("an answer has begun")
+        headers = problem.headers()
+        if problem.code in ("body_too_large", "request_timeout"):
+            headers.append((b"connection", b"close"))
+        await answer(self.send, problem.status, problem.document(self.request_id), headers)
+
+    def preflight(self) -> Headers:
+        return [
+            (b"access-control-allow-methods", b"GET, POST, DELETE"),
+            (b"access-control-allow-headers", b"authorization, content-type"),
+            (b"access-control-max-age", b"600"),
+        ]
+
+
+def _scope_needed(path: str, method: str) -> KeyScope:
+    if method == "DELETE":
+        return KeyScope.ADMIN
+    return KeyScope.WRITE if path == _EVENTS.decode() else KeyScope.READ
+
+
+def endpoint_of(path: str) -> str:
+    """The pattern that a path fits; `other` for none, so that no path of a stranger becomes a label."""
+    if path.startswith("/v1/users/"):
+        return "/v1/users/{user_id}/recommendations" if path.endswith("/recommendations") else "/v1/users/{user_id}"
+    if path.startswith("/v1/items/"):
+        return "/v1/items/{item_id}/similar"
+    return path if path in _ENDPOINTS or path == _EVENTS.decode() else "other"

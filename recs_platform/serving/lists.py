@@ -1,0 +1,182 @@
+"""A user's list as it is now: the stored list while nothing happened since, else re-scored, filtered, filled.
+
+A list is a sequence that is worked out as far as somebody looks: pages of one list never repeat an item, and what
+happens meanwhile changes the next list, not this one.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from recs_platform.serving.rescoring import RECENT_ITEMS, rescore
+from recs_platform.serving.sessions import Session
+from recs_platform.stages.releases.bundle import Bundle
+from recs_platform.stages.releases.bundle.content import EVERYBODY
+
+_BASE_ITEMS = 50  # popular items that stand for the candidates of users who have none
+SESSION_SOURCE, FALLBACK_SOURCE = "session", "fallback"
+
+
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """One item of a list, by code, with what is said about it; a struct, for a list makes dozens of them."""
+
+    item: int
+    score: float
+    reason: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a list was asked for. `contexts`: fallback rankings to try first. `category`: a code, None for all."""
+
+    user_id: str
+    contexts: tuple[str, ...] = ()
+    session_id: str | None = None
+    category: int | None = None
+    exclude: frozenset[int] = frozenset()
+    block: int = 10
+
+
+class LiveList:
+    """A list of one user, worked out as far as it was looked at."""
+
+    def __init__(self, bundle: Bundle, asked: Asked, places: Iterator[Place]) -> None:
+        self.bundle, self.asked = bundle, asked
+        self._places, self._known = places, list[Place]()
+
+    def page(self, first: int, count: int) -> list[Place]:
+        """Places `first` (from 0) to `first + count`; fewer where the list ends."""
+        while len(self._known) < first + count:
+            place = next(self._places, None)
+            if place is None:
+                break
+            self._known.append(place)
+        return self._known[first : first + count]
+
+    def seen(self) -> list[Place]:
+        """Places that somebody looked at so far."""
+        return list(self._known)
+
+
+def live_list(bundle: Bundle, asked: Asked, session: Session | None, weight: float) -> LiveList:
+    """The list of a user under a bundle; `session` is read here and now, and a later change of it changes nothing.
+
+    Nothing is inferred about users who opted out: their session only takes away what they consumed.
+    """
+    user = bundle.user(asked.user_id)
+    gone = set[int]() if session is None else _codes(bundle, session.gone)
+    steps = list[int]()
+    if session is not None and not bundle.is_opted_out(asked.user_id):
+        recent = session.recent(asked.session_id, RECENT_ITEMS)
+        steps = [code for item in recent if (code := bundle.item(item)) is not None]
+    passes = _filter(bundle, asked, user, gone)
+    offered = _rescored(bundle, user, asked, steps, weight) if steps else _stored(bundle, user)
+    every = _each_once(passes, offered, _fallback(bundle, asked))
+    return LiveList(bundle, asked, _capped(every, bundle, asked.block))
+
+
+def _codes(bundle: Bundle, items: set[str]) -> set[int]:
+    return {code for item in items if (code := bundle.item(item)) is not None}
+
+
+def _filter(bundle: Bundle, asked: Asked, user: int | None, gone: set[int]) -> Callable[[int], bool]:
+    """Whether an item may be shown: the rules of batch, and what was asked for."""
+    repeats = bundle.rules.allow_repeats
+    consumed = set[int]() if user is None or repeats else set(bundle.consumed(user).tolist())
+    excluded = set[int]() if user is None else set(bundle.excluded_in(bundle.region_of(user)).tolist())
+    hidden = consumed | excluded | gone | asked.exclude
+    available, category, of = bundle.is_available, asked.category, bundle.item_category
+
+    def passes(item: int) -> bool:
+        return item not in hidden and bool(available[item]) and (category is None or of[item] == category)
+
+    return passes
+
+
+def _stored(bundle: Bundle, user: int | None) -> Iterator[Place]:
+    """The released list, then the candidates behind it."""
+    if user is None:
+        return
+    rows, texts = bundle.list_of(user), bundle.reasons
+    for item, score, sources, reason in zip(rows.items, rows.scores, rows.sources, rows.reasons, strict=True):
+        yield Place(item, score, texts[reason], bundle.source_sets[sources])
+    stored = bundle.candidates(user)
+    sets = bundle.candidate_source_sets
+    codes: list[int] = stored.sources.tolist()
+    for item, value, code in zip(stored.items.tolist(), stored.scores.tolist(), codes, strict=True):
+        yield Place(item, value, "among your best candidates", sets[code])
+
+
+def _rescored(bundle: Bundle, user: int | None, asked: Asked, steps: list[int], weight: float) -> Iterator[Place]:
+    """Candidates, or the context's popular items for users who have none, moved by the session's items."""
+    sources_of: dict[int, tuple[str, ...]] = {}
+    if user is None:
+        base = bundle.fallback(asked.contexts)[0][1][:_BASE_ITEMS]
+    else:
+        stored = bundle.candidates(user)
+        base, codes = stored.items, stored.sources.tolist()
+        sources_of = {item: bundle.candidate_source_sets[each] for item, each in zip(base.tolist(), codes, strict=True)}
+    ranked, scores, because = rescore(bundle, base, steps, weight)
+    for item, score, by in zip(ranked.tolist(), scores.tolist(), because.tolist(), strict=True):
+        reason = f"after {bundle.titles[by] or bundle.item_ids[by]!r} in this session"
+        yield Place(item, score, reason, (*sources_of.get(item, ()), SESSION_SOURCE))
+
+
+def _fallback(bundle: Bundle, asked: Asked) -> Iterator[Place]:
+    for context, items in bundle.fallback(asked.contexts):
+        named = context.partition("=")[2]
+        reason = "popular with everybody" if context == EVERYBODY else f"popular with users of {named}"
+        for place, item in enumerate(items.tolist()):
+            yield Place(item, 1.0 / (place + 1), reason, (FALLBACK_SOURCE,))
+
+
+def _each_once(passes: Callable[[int], bool], *parts: Iterator[Place]) -> Iterator[Place]:
+    seen = set[int]()
+    for part in parts:
+        for place in part:
+            if place.item not in seen and passes(place.item):
+                seen.add(place.item)
+                yield place
+
+
+@dataclass
+class _Block:
+    """How many of each category are in the current `size` places."""
+
+    size: int
+    counts: dict[int, int] = field(default_factory=dict[int, int])
+    length: int = 0
+
+    def add(self, category: int) -> None:
+        self.counts[category] = self.counts.get(category, 0) + 1
+        self.length += 1
+        if self.length == self.size:
+            self.counts, self.length = {}, 0
+
+
+def _capped(places: Iterator[Place], bundle: Bundle, size: int) -> Iterator[Place]:
+    """The same with at most `max_per_category` of a category in each `size` places, while others last."""
+    block, cap, waiting = _Block(size), bundle.rules.max_per_category, list[Place]()
+
+    def fits(place: Place) -> bool:
+        category = bundle.item_category[place.item]
+        return category < 0 or block.counts.get(category, 0) < cap
+
+    while True:
+        chosen = next((place for place in waiting if fits(place)), None)
+        if chosen is not None:
+            waiting.remove(chosen)
+        else:
+            for place in places:
+                if fits(place):
+                    chosen = place
+                    break
+                waiting.append(place)
+        if chosen is None:
+            if not waiting:
+                return
+            chosen = waiting.pop(0)
+        block.add(bundle.item_category[chosen.item])
+        yield chosen

@@ -1,0 +1,60 @@
+"""Lists that were shown, by recommendation_id: what cursors and impressions refer to."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from recs_platform.serving.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from recs_platform.serving.lists import LiveList
+
+_CURSOR = re.compile(r"([0-9a-f]{32})\.([0-9]{1,6})")
+_LISTS_MAX = 50_000
+
+
+class RememberedLists:
+    """The last lists, at most 50,000, each for `ttl_seconds` after it was made."""
+
+    def __init__(self, ttl_seconds: float, clock: Callable[[], float]) -> None:
+        self._ttl, self._clock = ttl_seconds, clock
+        self._lists: OrderedDict[str, tuple[float, LiveList]] = OrderedDict()
+
+    def add(self, recommendation_id: str, made: LiveList) -> None:
+        """Remember a list."""
+        now = self._clock()
+        while self._lists:
+            since = next(iter(self._lists.values()))[0]
+            if len(self._lists) < _LISTS_MAX and now - since <= self._ttl:
+                break
+            self._lists.popitem(last=False)
+        self._lists[recommendation_id] = (now, made)
+
+    def find(self, recommendation_id: str) -> LiveList | None:
+        """The list of that id, None where it is not remembered any more."""
+        found = self._lists.get(recommendation_id)
+        return None if found is None or self._clock() - found[0] > self._ttl else found[1]
+
+    def at(self, cursor: str) -> tuple[str, int, LiveList]:
+        """Id, first place and list of a cursor. Raises Problem for what is no cursor, or one that has expired."""
+        match = _CURSOR.fullmatch(cursor)
+        if match is None:
+            raise Problem("invalid_parameter", "cursor is none that this API gave", parameter="cursor")
+        found = self.find(match[1])
+        if found is None:
+            raise Problem("cursor_expired", "ask for the list anew, without a cursor")
+        return match[1], int(match[2]), found
+
+    def forget(self, user_id: str) -> None:
+        """Drop the lists of a user."""
+        for key in [key for key, (_, made) in self._lists.items() if made.asked.user_id == user_id]:
+            del self._lists[key]
+
+
+def cursor_of(recommendation_id: str, place: int) -> str:
+    """The cursor of the page that begins at `place` (from 0)."""
+    return f"{recommendation_id}.{place}"

@@ -1,0 +1,173 @@
+"""One process that serves a home: what is assembled, what it does every second, how it starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import time
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, cast
+
+import uvicorn
+
+from recs_platform.contracts.errors import RecsError, UsageError
+from recs_platform.serving.answers import Serving
+from recs_platform.serving.documented import build_application
+from recs_platform.serving.front import Door
+from recs_platform.serving.keys import KeyRing, list_api_keys
+from recs_platform.serving.limits import RateLimits
+from recs_platform.serving.metrics import Metrics
+from recs_platform.serving.protocol import bounded_protocol
+from recs_platform.serving.remembered import RememberedLists
+from recs_platform.serving.sessions import Sessions
+from recs_platform.serving.spool import Spool
+from recs_platform.serving.watch import BundleWatch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from recs_platform.serving.asgi import App, Receive, Scope, Send
+    from recs_platform.settings import Settings
+
+_LOG = logging.getLogger(__name__)
+_SECOND, _MINUTE = 1.0, 60.0
+_STOP_SECONDS = 4
+_CONNECTIONS_MAX = 2_000
+_GC_OBJECTS = 50_000
+
+
+class Application:
+    """The ASGI application of one home: starts with the server, looks for releases and keys every second."""
+
+    def __init__(
+        self, settings: Settings, *, needs_keys: bool, stored_name: Callable[[str], str], clock: Callable[[], float]
+    ) -> None:
+        serve, self.home = settings.serving, settings.paths
+        self.watch = BundleWatch(self.home)
+        sessions = Sessions(serve.session_minutes * _MINUTE, clock)
+        lists = RememberedLists(serve.list_minutes * _MINUTE, clock)
+        self.serving = Serving(serve, self.watch, sessions, lists, stored_name)
+        self.spool = Spool(self.home, queued_events_max=serve.queued_events_max, seal_seconds=serve.seal_seconds)
+        self.metrics, self._needs_keys = Metrics(), needs_keys
+        self.door = Door(
+            self.serving,
+            self.spool,
+            RateLimits(serve.rate_per_second, serve.rate_burst, clock),
+            self.metrics,
+            cast("App", build_application(self.serving, self.state, self.metrics_text)),
+            KeyRing(list_api_keys(self.home)) if needs_keys else None,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Requests go to the door; the server's start and stop are answered here."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self.door(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """The work beside requests, from before the first to after the last."""
+        await asyncio.to_thread(self.watch.look)
+        await self.spool.start()
+        ticking = asyncio.create_task(self._tick())
+        try:
+            yield
+        finally:
+            ticking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ticking
+            await self.spool.stop()
+
+    def state(self) -> dict[str, Any]:
+        """What /readyz says: ready means that lists are answered and events stored."""
+        fault = self.spool.fault or (None if self.watch.is_open else self.watch.fault)
+        return {
+            "is_ready": fault is None,
+            "fault": fault,
+            "release_id": self.watch.bundle.release_id if self.watch.is_open else None,
+            "release_fault": self.watch.fault,
+            "is_storing_events": self.spool.fault is None,
+        }
+
+    def metrics_text(self) -> str:
+        """The text of /metrics."""
+        gauges = {
+            "recs_spool_queued_events": ("Events that wait for the disk.", float(self.spool.queued_events)),
+            "recs_spool_oldest_seconds": ("Age of the oldest event not in landing.", self.spool.oldest_seconds),
+            "recs_spool_durable_events": ("Events made durable by this process.", float(self.spool.durable_events)),
+            "recs_sessions": ("Users with a session in memory.", float(len(self.serving.sessions))),
+            "recs_ready": ("1 where lists are answered and events stored.", float(self.state()["is_ready"])),
+        }
+        if self.watch.is_open:
+            age = (datetime.now(UTC) - self.watch.bundle.manifest.as_of).total_seconds()
+            gauges["recs_release_age_seconds"] = ("Seconds since the as_of of the release in force.", age)
+        return self.metrics.text(gauges)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_SECOND)
+            await asyncio.to_thread(self.watch.look)
+            if self._needs_keys:
+                try:
+                    self.door.keys = KeyRing(await asyncio.to_thread(list_api_keys, self.home))
+                except RecsError as error:
+                    _LOG.warning("the keys in force stay: %s", error)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            while True:
+                message = await receive()
+                if message["type"] == "lifespan.startup":
+                    await stack.enter_async_context(self.running())
+                    await send({"type": "lifespan.startup.complete"})
+                else:
+                    await stack.aclose()
+                    await send({"type": "lifespan.shutdown.complete"})
+                    return
+
+
+def build(settings: Settings, host: str, stored_name: Callable[[str], str]) -> Application:
+    """The application for an address. Raises UsageError where that needs keys and there is none."""
+    needs_keys = settings.serving.require_keys or not is_loopback(host)
+    if needs_keys and not len(KeyRing(list_api_keys(settings.paths))):
+        why = "serving.require_keys is set" if is_loopback(host) else f"{host} is reached from other machines"
+        raise UsageError(f"{why}, and there is no key yet; make one: recs keys create NAME")
+    return Application(settings, needs_keys=needs_keys, stored_name=stored_name, clock=time.monotonic)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone; a name is, where it is localhost.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("example.org")
+    (True, True, False, False)
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def serve(application: Application, host: str, port: int, seconds_max: float) -> None:
+    """Answer until a signal stops it; requests under way have four seconds to end."""
+    # Thousands of remembered lists live for minutes: the collector would walk them all every few hundred requests.
+    gc.freeze()
+    gc.set_threshold(_GC_OBJECTS, 50, 100)
+    config = uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        http=bounded_protocol(seconds_max),
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        limit_concurrency=_CONNECTIONS_MAX,
+    )
+    uvicorn.Server(config).run()

@@ -1,0 +1,78 @@
+"""What users did a moment ago, in memory: the items of their session, and what they do not want to see again."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Clock = Callable[[], float]
+_USERS_MAX = 200_000
+_STEPS_MAX = 50
+NOT_CONSUMING = frozenset({"impression"})
+_NOT_LIKED = frozenset({"impression", "dismiss"})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One item that a user chose, and in which session."""
+
+    item_id: str
+    session_id: str | None
+
+
+@dataclass
+class Session:
+    """`steps`: chosen items, oldest first. `gone`: items consumed or dismissed since it began."""
+
+    steps: list[Step] = field(default_factory=list[Step])
+    gone: set[str] = field(default_factory=set[str])
+    touched: float = 0.0
+
+    def recent(self, session_id: str | None, count: int) -> list[str]:
+        """The last chosen items, newest first, each once; of that session alone where one is named."""
+        same = (step for step in reversed(self.steps) if session_id is None or step.session_id in (session_id, None))
+        return list(dict.fromkeys(step.item_id for step in same))[:count]
+
+
+class Sessions:
+    """Sessions by user, in memory: one ends `ttl_seconds` after its last event, the longest idle one where it is full.
+
+    `clock` gives monotonic seconds, so that a clock that is set does not end sessions.
+    """
+
+    def __init__(self, ttl_seconds: float, clock: Clock) -> None:
+        self._ttl, self._clock = ttl_seconds, clock
+        self._by_user: OrderedDict[str, Session] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._by_user)
+
+    def of(self, user_id: str) -> Session | None:
+        """The session of a user, None where there is none or it has ended."""
+        found = self._by_user.get(user_id)
+        return None if found is None or self._clock() - found.touched > self._ttl else found
+
+    def add(self, user_id: str, item_id: str, event_type: str, session_id: str | None) -> None:
+        """Take in one event; an impression says nothing of what is wanted."""
+        if event_type in NOT_CONSUMING:
+            return
+        self._drop_ended()
+        session = self.of(user_id) or Session()
+        session.touched = self._clock()
+        session.gone.add(item_id)
+        if event_type not in _NOT_LIKED:
+            session.steps = [*session.steps, Step(item_id, session_id)][-_STEPS_MAX:]
+        else:
+            session.steps = [step for step in session.steps if step.item_id != item_id]
+        self._by_user[user_id] = session
+        self._by_user.move_to_end(user_id)
+
+    def forget(self, user_id: str) -> None:
+        """Drop what is remembered of a user."""
+        self._by_user.pop(user_id, None)
+
+    def _drop_ended(self) -> None:
+        while self._by_user:
+            oldest = next(iter(self._by_user.values()))
+            if len(self._by_user) < _USERS_MAX and self._clock() - oldest.touched <= self._ttl:
+                return
+            self._by_user.popitem(last=False)

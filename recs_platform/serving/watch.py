@@ -1,0 +1,60 @@
+"""The bundle in force: looked for again every second, taken up whole, kept where the next one cannot be opened."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from recs_platform.contracts.errors import RecsError
+from recs_platform.serving.problems import Problem
+from recs_platform.stages.releases import current_release
+from recs_platform.stages.releases.bundle import Bundle, open_bundle, sealed_bundle
+
+if TYPE_CHECKING:
+    from recs_platform.contracts.home import Home
+
+_LOG = logging.getLogger(__name__)
+
+
+class BundleWatch:
+    """Answers with the bundle of the release in force.
+
+    A request takes the bundle once and keeps it to its end: a switch meanwhile fails nobody. Its files stay mapped as
+    long as somebody holds the bundle, even where they are deleted.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._bundle: Bundle | None = None
+        self.fault: str | None = "no release was looked for yet"
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle in force. Raises Problem `not_ready` where none was ever opened."""
+        if self._bundle is None:
+            raise Problem("not_ready", self.fault or "no release is in force", retry_after=5)
+        return self._bundle
+
+    @property
+    def is_open(self) -> bool:
+        return self._bundle is not None
+
+    def look(self) -> bool:
+        """Take up the bundle of the release in force; whether another one answers now.
+
+        What cannot be opened is said once in the log and in `fault`; the last one that could goes on answering.
+        """
+        try:
+            wanted = sealed_bundle(self._home, current_release(self._home).version).version
+            if self._bundle is not None and self._bundle.manifest.version == wanted:
+                self.fault = None
+                return False
+            self._bundle = open_bundle(self._home, current_release(self._home).version)
+        except (RecsError, OSError, ValueError) as error:
+            if str(error) != self.fault:
+                _LOG.warning("the release in force cannot be served: %s", error)
+            self.fault = str(error)
+            return False
+        self.fault = None
+        _LOG.info("release %s answers now", self._bundle.release_id)
+        return True

@@ -1,0 +1,30 @@
+"""Ids as 64-bit keys: how a mapped bundle finds a row of an id without a table of ids in memory."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BYTES = 8
+
+
+def key_of(text: str) -> int:
+    """The first 64 bits of BLAKE2b of an id; lone surrogates, which no stored id has, are hashed as they come."""
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_BYTES).digest(), "little")
+
+
+def keys_of(texts: Sequence[str]) -> NDArray[np.uint64]:
+    """Keys of ids, uint64 (n,), in their order."""
+    digest = hashlib.blake2b
+    joined = b"".join(digest(text.encode("utf-8", "surrogatepass"), digest_size=_BYTES).digest() for text in texts)
+    return np.frombuffer(joined, dtype="<u8").astype(np.uint64)
+
+
+def rows_of_key(keys: NDArray[np.uint64], key: int) -> range:
+    """Rows of ascending `keys` that hold `key`: none, one, or, where keys collide, several."""
+    wanted = np.uint64(key)
+    first = last = int(keys.searchsorted(wanted))
+    while last < len(keys) and keys[last] == wanted:
+        last += 1
+    return range(first, last)

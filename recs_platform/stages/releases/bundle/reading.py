@@ -1,0 +1,205 @@
+"""Looking things up in a sealed bundle: users, items, lists, candidates, neighbours. What is in it: `content`.
+
+Arrays are mapped: opening costs milliseconds whatever their size, and memory is the kernel's to reclaim.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recs_platform.contracts.errors import ContractError, NotReady
+from recs_platform.lake.artifacts import artifact, sealed_versions
+from recs_platform.stages.releases.bundle.content import EVERYBODY, BundleRules
+from recs_platform.stages.releases.bundle.keys import key_of, rows_of_key
+from recs_platform.stages.releases.bundle.texts import PackedTexts
+from recs_platform.stages.releases.bundle.writing import (
+    FILES,
+    FORMAT,
+    FORMAT_NUMBER,
+    RELEASE,
+    RULES,
+    SEPARATOR,
+    SERVING_ARTIFACT,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from recs_platform.contracts.home import Home
+    from recs_platform.contracts.manifests import Manifest
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ListRows:
+    """Rows of one user by rank: `items` codes, `scores`, `sources`, `reasons`, `propensities`, all of one length."""
+
+    items: list[int]
+    scores: list[float]
+    sources: list[int]
+    reasons: list[int]
+    propensities: list[float]
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateRows:
+    """Candidates of one user: `items` int32, `scores` float64, `sources` int32, all of one length."""
+
+    items: NDArray[np.int32]
+    scores: NDArray[np.float64]
+    sources: NDArray[np.int32]
+
+
+class Bundle:
+    """A sealed bundle. Codes of users and items are positions, valid within this bundle only."""
+
+    def __init__(self, manifest: Manifest, arrays: dict[str, Array], opted_out: Array) -> None:
+        self.manifest = manifest
+        self.release_id: str = manifest.parameters[RELEASE]
+        self.rules = BundleRules(**manifest.parameters[RULES])
+        self._arrays, self._opted_out = arrays, opted_out
+        self._user_keys, self._user_ids = arrays["user.keys"], PackedTexts(arrays, "user.ids")
+        self._item_keys, self._item_by_key = arrays["item.keys"], arrays["item.by_key"]
+        self.item_ids = PackedTexts(arrays, "item.ids").remembering()
+        self.titles = PackedTexts(arrays, "item.titles")
+        self.reasons = PackedTexts(arrays, "list.reason_texts")
+        self.source_sets: list[tuple[str, ...]] = _source_sets(arrays, "list")
+        self.candidate_source_sets: list[tuple[str, ...]] = _source_sets(arrays, "candidate")
+        self.categories = PackedTexts(arrays, "category.names").all()
+        # By item, as Python's own: rules look at single items, and numpy is slow to give one number.
+        self.item_category: list[int] = arrays["item.category"].tolist()
+        self.is_available: bytes = arrays["item.is_available"].tobytes()
+        self.vectors: Array = arrays["item.vectors"]
+        self.regions = PackedTexts(arrays, "region.names").all()
+        self._fallbacks = self._read_fallbacks()
+
+    @property
+    def n_users(self) -> int:
+        return len(self._user_keys)
+
+    @property
+    def n_items(self) -> int:
+        return len(self._item_keys)
+
+    def user(self, user_id: str) -> int | None:
+        """Code of a user, None of one the bundle does not know."""
+        for place in rows_of_key(self._user_keys, key_of(user_id)):
+            if self._user_ids[place] == user_id:
+                return place
+        return None
+
+    def is_opted_out(self, user_id: str) -> bool:
+        """Whether nothing may be inferred about this user."""
+        return bool(rows_of_key(self._opted_out, key_of(user_id)))
+
+    def item(self, item_id: str) -> int | None:
+        """Code of an item, None of one the catalogue lacks."""
+        for place in rows_of_key(self._item_keys, key_of(item_id)):
+            code = int(self._item_by_key[place])
+            if self.item_ids[code] == item_id:
+                return code
+        return None
+
+    def list_of(self, user: int) -> ListRows:
+        """The stored list of a user, empty where there is none."""
+        inside = self._slice("list", user)
+        get = self._arrays
+        return ListRows(
+            get["list.items"][inside].tolist(),
+            get["list.scores"][inside].tolist(),
+            get["list.sources"][inside].tolist(),
+            get["list.reasons"][inside].tolist(),
+            get["list.propensities"][inside].tolist(),
+        )
+
+    def candidates(self, user: int) -> CandidateRows:
+        """The user's stored candidates, best first; `sources` are codes of `candidate_source_sets`."""
+        inside, get = self._slice("candidate", user), self._arrays
+        return CandidateRows(
+            get["candidate.items"][inside], get["candidate.scores"][inside], get["candidate.sources"][inside]
+        )
+
+    def consumed(self, user: int) -> Array:
+        """Codes of items that are not offered to the user again, ascending."""
+        return self._arrays["consumed.items"][self._slice("consumed", user)]
+
+    def neighbours(self, item: int) -> tuple[Array, Array]:
+        """Codes and scores of an item's neighbours, best first."""
+        inside = self._slice("neighbour", item)
+        return self._arrays["neighbour.items"][inside], self._arrays["neighbour.scores"][inside]
+
+    def region_of(self, user: int) -> int:
+        """Code of the user's region, -1 where it is unknown."""
+        return int(self._arrays["user.region"][user])
+
+    def excluded_in(self, region: int) -> Array:
+        """Codes of items that may not be offered in a region, ascending."""
+        if region < 0:
+            return np.empty(0, dtype=np.int32)
+        return self._arrays["excluded.items"][self._slice("excluded", region)]
+
+    def fallback(self, contexts: tuple[str, ...] = ()) -> list[tuple[str, Array]]:
+        """Rankings of those contexts that there are, in the order asked for, and everybody's last."""
+        return [(name, self._fallbacks[name]) for name in (*contexts, EVERYBODY) if name in self._fallbacks]
+
+    def _slice(self, name: str, place: int) -> slice:
+        offsets = self._arrays[f"{name}.offsets"]
+        return slice(int(offsets[place]), int(offsets[place + 1]))
+
+    def _read_fallbacks(self) -> dict[str, Array]:
+        contexts = PackedTexts(self._arrays, "fallback.contexts").all()
+        items = self._arrays["fallback.items"]
+        return {name: items[self._slice("fallback", place)] for place, name in enumerate(contexts)}
+
+
+def _source_sets(arrays: dict[str, Array], name: str) -> list[tuple[str, ...]]:
+    texts = PackedTexts(arrays, f"{name}.source_sets").all()
+    return [tuple(text.split(SEPARATOR)) if text else () for text in texts]
+
+
+def sealed_bundle(home: Home, release_id: str) -> Manifest:
+    """Manifest of the newest bundle of a release. Raises NotReady where it has none."""
+    sealed = sealed_versions(home.artifacts, SERVING_ARTIFACT)
+    found = [manifest for manifest in sealed if manifest.parameters[RELEASE] == release_id]
+    if not found:
+        raise NotReady(
+            f"release {release_id} has no serving bundle: it was sealed before there were any; run `recs run --force` "
+            "to seal one, or roll back to a release that has one"
+        )
+    return max(found, key=lambda manifest: (manifest.sealed_at, manifest.known_at))
+
+
+def open_bundle(home: Home, release_id: str) -> Bundle:
+    """Map the newest bundle of a release; whoever opted out by the newest bundle of the home is opted out here too.
+
+    Raises NotReady where there is none, ContractError where it is of another format or a file is not as it was sealed.
+    """
+    manifest = sealed_bundle(home, release_id)
+    arrays = _map(artifact(home.artifacts, SERVING_ARTIFACT, manifest.version), manifest)
+    newest = max(sealed_versions(home.artifacts, SERVING_ARTIFACT), key=lambda each: (each.known_at, each.sealed_at))
+    later = _map(artifact(home.artifacts, SERVING_ARTIFACT, newest.version), newest)
+    return Bundle(manifest, arrays, np.union1d(arrays["opted_out.keys"], later["opted_out.keys"]))
+
+
+def _map(folder: Path, manifest: Manifest) -> dict[str, Array]:
+    if manifest.parameters[FORMAT_NUMBER] != FORMAT:
+        raise ContractError(
+            f"the bundle in {folder} has format {manifest.parameters[FORMAT_NUMBER]}, this version reads {FORMAT}; "
+            "run `recs run --force` to seal it anew"
+        )
+    return {name: _map_file(folder / f"{name}.npy", facts) for name, facts in manifest.parameters[FILES].items()}
+
+
+def _map_file(path: Path, facts: dict[str, Any]) -> Array:
+    size = path.stat().st_size if path.is_file() else None
+    if size != facts["bytes"]:
+        found = "is missing" if size is None else f"has {size} bytes"
+        raise ContractError(f"{path} {found}, sealed were {facts['bytes']}; run `recs run --force` to seal it anew")
+    # Reading an empty mapping fails: such a file holds its head alone.
+    array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return np.asarray(array)

@@ -1,0 +1,50 @@
+"""Texts as two arrays, offsets and UTF-8 bytes, so that a million of them can be mapped."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+OFFSETS, TEXT = "offsets", "text"
+Arrays = Mapping[str, NDArray[np.generic]]
+
+
+def pack_texts(name: str, texts: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+    """`<name>.offsets` int64 (n + 1,) and `<name>.text` uint8."""
+    encoded = [text.encode("utf-8") for text in texts]
+    offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
+    np.cumsum([len(each) for each in encoded], out=offsets[1:])
+    return {f"{name}.{OFFSETS}": offsets, f"{name}.{TEXT}": np.frombuffer(b"".join(encoded), dtype=np.uint8)}
+
+
+class PackedTexts:
+    """Texts by position."""
+
+    def __init__(self, arrays: Arrays, name: str) -> None:
+        self._offsets, self._text = arrays[f"{name}.{OFFSETS}"], arrays[f"{name}.{TEXT}"]
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def remembering(self) -> "RememberedTexts":
+        """The same, each text decoded once: for texts that are asked for again and again."""
+        return RememberedTexts(self)
+
+    def __getitem__(self, place: int) -> str:
+        return self._text[int(self._offsets[place]) : int(self._offsets[place + 1])].tobytes().decode("utf-8")
+
+    def all(self) -> list[str]:
+        """Every text, in order."""
+        return [self[place] for place in range(len(self))]
+
+
+class RememberedTexts(dict[int, str]):
+    """Texts by position, decoded when they are first asked for and kept from then on."""
+
+    def __init__(self, texts: PackedTexts) -> None:
+        super().__init__()
+        self._texts = texts
+
+    def __missing__(self, place: int) -> str:
+        text = self[place] = self._texts[place]
+        return text
