@@ -120,6 +120,12 @@ class TrainingSettings(SettingGroup):
         int, Field(ge=0, le=10**9, description="more windows are added until they hold so many positives")
     ] = 500
     users_min: Annotated[int, Field(ge=0, le=10**9, description="or until one of them holds so many users")] = 200
+    trials: Annotated[
+        int,
+        Field(
+            ge=0, le=50, description="past cutoffs at which contenders for the lists are tried; 0 = the ranker serves"
+        ),
+    ] = 5
     pooled_users_min: Annotated[
         int, Field(ge=0, le=10**9, description="users in all test windows below which `auto` holds out per user")
     ] = 200

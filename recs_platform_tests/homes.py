@@ -34,7 +34,8 @@ SMALL: dict[str, Any] = {
     "horizon_days": 5,
     "evaluation_windows": 2,
     "evaluation_windows_min": 1,
-    "training": {"windows_min": 1, "positives_min": 1},  # one window a ranker
+    # One window a ranker; the ranker serves untried, but where a test asks for trials.
+    "training": {"windows_min": 1, "positives_min": 1, "trials": 0},
     "evaluation_protocol": "global",
     "candidates_per_source": 15,
     "landing_settle_seconds": 0.0,

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.tables import CONTENDERS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assembly import build_definitions
 from recs_platform.defs.instance import open_instance
@@ -19,9 +21,10 @@ from recs_platform.lake.tables import Lake
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.build_records import last_build, partial_builds
 from recs_platform.pipeline.platform import Platform
+from recs_platform.stages.ranking import HISTORY_GROUPS
 from recs_platform.stages.reports import REPORTS, evidently_adapter
 from recs_platform_tests.defs.test_staleness import agreed
-from recs_platform_tests.homes import LEARNED, Built, copy_home, failures, no_distances
+from recs_platform_tests.homes import LEARNED, SMALL, Built, copy_home, failures, no_distances
 
 ARTIFACTS = {
     "embeddings": "retrieval.embeddings",
@@ -73,7 +76,8 @@ def recorded(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Recorded
     """A whole build with nothing learned and released before, in which no step profits from what another has read."""
     home = tmp_path_factory.mktemp("truth") / "home"
     # Evaluation adds windows that were built neither to learn from nor for trials.
-    asked = {"evaluation_windows": 12, "evaluation_windows_min": 1, "evaluation_precision": 0.0}
+    asked: dict[str, Any] = {"evaluation_windows": 12, "evaluation_windows_min": 1, "evaluation_precision": 0.0}
+    asked["training"] = {**SMALL["training"], "trials": 2}
     platform = copy_home(built.platform, home, without=[*LEARNED, "releases"], **asked)
     definitions = build_definitions(platform)
     graph = definitions.resolve_asset_graph()
@@ -140,6 +144,15 @@ def test_a_run_of_all_assets_leaves_the_record_of_a_build(recorded: Recorded, bu
 def test_after_it_the_ui_and_the_plan_find_nothing_to_build(recorded: Recorded, built: Built) -> None:
     with open_instance(recorded.platform.home) as instance:
         assert not agreed(recorded.platform, instance, built.as_of)
+
+
+def test_what_orders_the_lists_was_tried_and_is_one_for_each_group(recorded: Recorded, built: Built) -> None:
+    with recorded.platform.model_run(built.as_of, built.known_at) as models:
+        rows = models.frame(CONTENDERS.name)
+    chosen = rows.filter("is_chosen")
+    assert chosen["history_group"].sort().to_list() == sorted(["all", *(name for name, _ in HISTORY_GROUPS)])
+    assert rows["n_cutoffs"].max() == 2
+    assert rows.filter(pl.col("contender") == "ranker", pl.col("history_group") == "all")["ndcg"].item() is not None
 
 
 def test_every_step_declares_what_it_reads_and_reads_what_it_declares(recorded: Recorded) -> None:

@@ -67,10 +67,12 @@ def test_windows_are_added_until_they_hold_what_the_settings_ask_for(
 def test_what_is_surely_needed_follows_the_least_number_of_windows(taken_in: Platform) -> None:
     as_of = TINY.start + timedelta(days=TINY.days)
 
-    def needed(least: int) -> list[Split]:
-        settings = taken_in.settings.model_copy(update={"training": TrainingSettings(windows_min=least)})
+    def needed(least: int, trials: int = 0) -> list[Split]:
+        training = TrainingSettings(windows_min=least, trials=trials)
+        settings = taken_in.settings.model_copy(update={"training": training})
         return training_schedule(
             AsOfRun(replace(taken_in, settings=settings), as_of, datetime.now(UTC))
         ).surely_needed()
 
     assert set(needed(1)) < set(needed(3)) <= set(needed(8))
+    assert set(needed(1)) < set(needed(1, trials=3))

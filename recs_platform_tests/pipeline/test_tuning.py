@@ -181,7 +181,7 @@ def test_an_evaluation_on_what_was_tuned_on_says_so(
 ) -> None:
     platform, day = platform_at(tmp_path), timedelta(days=1)
     plan = CutoffPlan(5 * day, 7, (), tuple(AS_OF + days * day for days in test_days))
-    schedule = TrainingSchedule(protocol, AS_OF + as_of_days * day, plan, windows_min=1, tests_min=1)
+    schedule = TrainingSchedule(protocol, AS_OF + as_of_days * day, plan, windows_min=1, tests_min=1, trials_max=0)
     assert tuned_on_tests(platform, schedule) is None
     version = sealed(platform, {"als": {"alpha": 5.0}})
     adopt_config(platform.home.artifacts, version)

@@ -6,12 +6,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady, RecsError
 from recs_platform.contracts.regions import REGION_EXCLUSIONS, UNKNOWN_REGION, USER_REGIONS
-from recs_platform.contracts.tables import CANDIDATES, RANKED, EventType
+from recs_platform.contracts.tables import CANDIDATES, CONTENDERS, RANKED, EventType
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, AsOfRun
@@ -51,10 +52,19 @@ def explain_pair(platform: Platform, user: str, item: str) -> dict[str, Any]:
             found |= row.select(c.RANK, c.SCORE, c.REASON, c.SOURCES).row(0, named=True)
         if known.ranked.height:
             found["rank_before_rules"] = known.ranked[c.RANK][0]
+            found["ordered_by"] = known.ordered_by
         if known.candidate.height:
             version = current.parameters[c.RANKER_VERSION]
             found["contributions"] = _contributions(platform, known.candidate, version)
     return found
+
+
+def _ordered_by(run: ModelRun, user: str) -> str | None:
+    """What orders the candidates of the user: the contender that was chosen for as many consumed items."""
+    consumed = run.frame(CONSUMED).filter(pl.col(c.USER_ID) == user)[c.ITEM_ID].n_unique()
+    group, _ = ranking.HISTORY_GROUPS[int(ranking.history_group(np.array([consumed]))[0])]
+    chosen = run.frame(CONTENDERS.name).filter(c.IS_CHOSEN, pl.col(c.HISTORY_GROUP) == group)[c.CONTENDER]
+    return None if chosen.is_empty() else str(chosen.item())
 
 
 class _Known:
@@ -66,6 +76,7 @@ class _Known:
         self.consumed = _consuming_events(run, user, item)
         self.candidate = _stored(platform, run, user, item)
         self.ranked = run.frame(RANKED.name).filter(pair)
+        self.ordered_by = _ordered_by(run, user)
         known = run.frame("staging.stg_users", [c.USER_ID, IS_OPTED_OUT]).filter(pl.col(c.USER_ID) == user)
         self.is_opted_out = bool(known[IS_OPTED_OUT].any())
         if known.is_empty():

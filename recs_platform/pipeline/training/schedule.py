@@ -9,9 +9,6 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.fitting import chosen_plan
 from recs_platform.pipeline.training.splits import Split, global_splits, per_user_splits
 
-# Cutoffs at which contenders are tried.
-TRIALS = 5
-
 
 @dataclass(frozen=True)
 class TrainingSchedule:
@@ -22,6 +19,7 @@ class TrainingSchedule:
     plan: CutoffPlan
     windows_min: int
     tests_min: int
+    trials_max: int
 
     def first_tests(self) -> list[Split]:
         """Those of the tests, the newest, that are made in any case, oldest first."""
@@ -36,11 +34,11 @@ class TrainingSchedule:
     def trials_before(self, instant: datetime) -> list[Split]:
         """Splits at which contenders are tried for lists made at an instant, newest first: all their labels are in."""
         if self.protocol == "per_user":
-            return [per_user_splits(self.as_of)[0]] if instant == self.as_of else []
+            return [per_user_splits(self.as_of)[0]][: self.trials_max] if instant == self.as_of else []
         cutoffs = sorted({*self.plan.tests, *self.plan.grid}, reverse=True)
         past = [cutoff for cutoff in cutoffs if cutoff + self.plan.horizon <= instant]
         splits = global_splits(past, self.plan.horizon)
-        return [split for split in splits if self.training_for(split)][:TRIALS]
+        return [split for split in splits if self.training_for(split)][: self.trials_max]
 
     def trial_training(self, split: Split) -> list[Split]:
         """Splits a ranker of a trial learns from, newest first: of one that is no test, those at hand in any case."""
@@ -83,5 +81,5 @@ def training_schedule(run: AsOfRun) -> TrainingSchedule:
 
 def _plan(run: AsOfRun) -> TrainingSchedule:
     chosen, settings = chosen_plan(run), run.platform.settings
-    least, tests_min = settings.training.windows_min, settings.evaluation_windows_min
-    return TrainingSchedule(chosen.protocol, run.as_of, chosen.plan, least, tests_min)
+    training, tests_min = settings.training, settings.evaluation_windows_min
+    return TrainingSchedule(chosen.protocol, run.as_of, chosen.plan, training.windows_min, tests_min, training.trials)
