@@ -39,7 +39,7 @@ def serving(folder: Path, scale: float) -> list[Row]:
     home = Home(folder / "serving")
     release_id = _release(home, drawn_content(users, items=20_000), users)
     opening, bundle = timed(lambda: open_bundle(home, release_id))
-    session = Session([Step(f"i{n}", None) for n in range(8)], {f"i{n}" for n in range(8)})
+    session = Session([Step(f"i{n}", None) for n in range(8)], {f"i{n}": None for n in range(8)})
     asked = [Asked(f"u{n}", block=K) for n in range(0, users, max(1, users // requests))]
     rescoring = _processor(lambda: [live_list(bundle, each, session, 0.6).page(0, K) for each in asked])
     path = [f"/v1/users/{each.user_id}/recommendations?k={K}" for each in asked]

@@ -1,6 +1,7 @@
 """What a home leaves to its data: how far labels reach, at which cutoffs, and how fast popularity forgets.
 
-Each is measured once a run, as of its as-of, on what lies before the first test; what `recs.toml` names is not chosen.
+Each is measured once a run: the horizon from when things happened before the as-of, the half-life on what lies before
+the first test. What `recs.toml` names is not chosen.
 """
 
 from dataclasses import dataclass
@@ -44,7 +45,10 @@ def chosen_plan(run: AsOfRun) -> ChosenPlan:
 
 
 def half_life_trials(run: AsOfRun) -> list[HalfLifeTrial]:
-    """Popularity tried at several half-lives, at up to five cutoffs whose labels end before the first test."""
+    """Popularity tried at several half-lives, at up to five cutoffs whose labels end before the first test.
+
+    None where users' last events are the test: no instant lies before all of them.
+    """
     return run.root.once("half-lives tried", lambda: _try_half_lives(run.root))
 
 
@@ -95,7 +99,10 @@ def _plan(run: AsOfRun, pairs: "_Pairs", horizon_days: int) -> CutoffPlan:
 
 
 def _try_half_lives(run: AsOfRun) -> list[HalfLifeTrial]:
-    plan = chosen_plan(run).plan
+    chosen = chosen_plan(run)
+    if chosen.protocol == "per_user":
+        return []
+    plan = chosen.plan
     first_test = plan.tests[0] if plan.tests else run.as_of
     return try_half_lives(
         run.interactions,

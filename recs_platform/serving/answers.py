@@ -148,7 +148,8 @@ def release_in_force(serving: Serving) -> ReleaseInForce:
 
 
 def _shown(bundle: Bundle, item: int) -> bool:
-    return bool(bundle.is_available[item])
+    """Whether an item may be shown to somebody of whom nothing is known."""
+    return bool(bundle.is_available[item]) and item not in bundle.excluded_in(bundle.region_of(None))
 
 
 def _scored(bundle: Bundle, rows: list[tuple[int, float]]) -> list[ScoredItem]:

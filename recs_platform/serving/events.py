@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from recs_platform.serving.spool import Spool
 
 _EVENTS_MAX = 1_000
+_SHOWN_MAX = 10_000  # of lists that impressions name
 _IDS_MAX = 500_000
 _AHEAD_MAX = timedelta(minutes=5)
 _ENCODER = msgspec.json.Encoder()
@@ -78,6 +79,8 @@ def _decode(serving: Serving, body: bytes, now: datetime) -> tuple[list[Event], 
             errors.append(EventError(index, "invalid_event", str(error)[:300]))
         except Problem as problem:
             errors.append(EventError(index, problem.code, problem.detail))
+        if len(events) > _SHOWN_MAX:
+            raise Problem("invalid_events", f"the lists shown hold more than {_SHOWN_MAX} items; send fewer at once")
     return events, errors
 
 
@@ -113,7 +116,11 @@ def _impressions(serving: Serving, event: Event) -> list[Event]:
     Their ids follow from the list and the place, so that the same impression is counted once, whoever reports it.
     """
     made = None if event.request_id is None else serving.lists.find(event.request_id)
-    if made is None or made.asked.user_id != serving.stored_name(event.user_id):
+    is_theirs = made is not None and made.asked.user_id == serving.stored_name(event.user_id)
+    if event.item_id is not None and not is_theirs:
+        # Of a list of another system, or one that is forgotten: it says itself what was shown.
+        return [event if event.event_id is not None else msgspec.structs.replace(event, event_id=uuid.uuid4().hex)]
+    if made is None or not is_theirs:
         raise Problem("unknown_recommendation", "request_id names no list shown to this user lately")
     ids = made.bundle.item_ids
     shown = [(rank, ids[place.item]) for rank, place in enumerate(made.seen(), 1)]

@@ -4,7 +4,7 @@ A list is a sequence that is worked out as far as somebody looks: pages of one l
 happens meanwhile changes the next list, not this one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -65,19 +65,21 @@ def live_list(bundle: Bundle, asked: Asked, session: Session | None, weight: flo
 
     Nothing is inferred about users who opted out: their session only takes away what they consumed.
     """
-    user = bundle.user(asked.user_id)
+    user, is_opted_out = bundle.user(asked.user_id), bundle.is_opted_out(asked.user_id)
     gone = set[int]() if session is None else _codes(bundle, session.gone)
     steps = list[int]()
-    if session is not None and not bundle.is_opted_out(asked.user_id):
+    if session is not None and not is_opted_out:
         recent = session.recent(asked.session_id, RECENT_ITEMS)
         steps = [code for item in recent if (code := bundle.item(item)) is not None]
     passes = _filter(bundle, asked, user, gone)
-    offered = _rescored(bundle, user, asked, steps, weight) if steps else _stored(bundle, user)
+    # A release from before the opt-out still holds the user's own list.
+    known = None if is_opted_out else user
+    offered = _rescored(bundle, known, asked, steps, weight) if steps else _stored(bundle, known)
     every = _each_once(passes, offered, _fallback(bundle, asked))
     return LiveList(bundle, asked, _capped(every, bundle, asked.block))
 
 
-def _codes(bundle: Bundle, items: set[str]) -> set[int]:
+def _codes(bundle: Bundle, items: Iterable[str]) -> set[int]:
     return {code for item in items if (code := bundle.item(item)) is not None}
 
 
@@ -85,12 +87,17 @@ def _filter(bundle: Bundle, asked: Asked, user: int | None, gone: set[int]) -> C
     """Whether an item may be shown: the rules of batch, and what was asked for."""
     repeats = bundle.rules.allow_repeats
     consumed = set[int]() if user is None or repeats else set(bundle.consumed(user).tolist())
-    excluded = set[int]() if user is None else set(bundle.excluded_in(bundle.region_of(user)).tolist())
-    hidden = consumed | excluded | gone | asked.exclude
+    excluded = bundle.excluded_in(bundle.region_of(user))
+    hidden = consumed | gone | asked.exclude
     available, category, of = bundle.is_available, asked.category, bundle.item_category
 
     def passes(item: int) -> bool:
-        return item not in hidden and bool(available[item]) and (category is None or of[item] == category)
+        return (
+            item not in hidden
+            and item not in excluded
+            and bool(available[item])
+            and (category is None or of[item] == category)
+        )
 
     return passes
 

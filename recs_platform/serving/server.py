@@ -110,7 +110,12 @@ class Application:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_SECOND)
-            await asyncio.to_thread(self.watch.look)
+            try:
+                await asyncio.to_thread(self.watch.look)
+            # The next second looks again; /readyz and the log say what is wrong.
+            except Exception as error:  # noqa: BLE001
+                self.watch.fault = f"the release in force cannot be read: {error}"
+                _LOG.exception("looking for the release in force failed")
             if self._needs_keys:
                 try:
                     self.door.keys = KeyRing(await asyncio.to_thread(list_api_keys, self.home))
@@ -166,6 +171,7 @@ def serve(application: Application, host: str, port: int, seconds_max: float) ->
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=_STOP_SECONDS,
         limit_concurrency=_CONNECTIONS_MAX,

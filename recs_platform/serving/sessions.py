@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 Clock = Callable[[], float]
 _USERS_MAX = 200_000
 _STEPS_MAX = 50
+_GONE_MAX = 5_000
 NOT_CONSUMING = frozenset({"impression"})
 _NOT_LIKED = frozenset({"impression", "dismiss"})
 
@@ -21,10 +22,10 @@ class Step:
 
 @dataclass
 class Session:
-    """`steps`: chosen items, oldest first. `gone`: items consumed or dismissed since it began."""
+    """`steps`: chosen items, oldest first. `gone`: items consumed or dismissed since it began, the last 5,000."""
 
     steps: list[Step] = field(default_factory=list[Step])
-    gone: set[str] = field(default_factory=set[str])
+    gone: dict[str, None] = field(default_factory=dict[str, None])
     touched: float = 0.0
 
     def recent(self, session_id: str | None, count: int) -> list[str]:
@@ -58,7 +59,10 @@ class Sessions:
         self._drop_ended()
         session = self.of(user_id) or Session()
         session.touched = self._clock()
-        session.gone.add(item_id)
+        session.gone.pop(item_id, None)
+        session.gone[item_id] = None
+        if len(session.gone) > _GONE_MAX:
+            del session.gone[next(iter(session.gone))]
         if event_type not in _NOT_LIKED:
             session.steps = [*session.steps, Step(item_id, session_id)][-_STEPS_MAX:]
         else:

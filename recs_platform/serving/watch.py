@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from recs_platform.contracts.errors import RecsError
 from recs_platform.serving.problems import Problem
 from recs_platform.stages.releases import current_release
-from recs_platform.stages.releases.bundle import Bundle, open_bundle, sealed_bundle
+from recs_platform.stages.releases.bundle import Bundle, newest_bundle, open_bundle, sealed_bundle
 
 if TYPE_CHECKING:
     from recs_platform.contracts.home import Home
@@ -26,6 +26,7 @@ class BundleWatch:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._bundle: Bundle | None = None
+        self._found: tuple[str, str] | None = None
         self.fault: str | None = "no release was looked for yet"
 
     @property
@@ -45,11 +46,13 @@ class BundleWatch:
         What cannot be opened is said once in the log and in `fault`; the last one that could goes on answering.
         """
         try:
-            wanted = sealed_bundle(self._home, current_release(self._home).version).version
-            if self._bundle is not None and self._bundle.manifest.version == wanted:
+            release = current_release(self._home).version
+            # The newest bundle too, of whatever release: who opted out by then is opted out here.
+            found = sealed_bundle(self._home, release).version, newest_bundle(self._home).version
+            if self._bundle is not None and self._found == found:
                 self.fault = None
                 return False
-            self._bundle = open_bundle(self._home, current_release(self._home).version)
+            self._bundle, self._found = open_bundle(self._home, release), found
         except (RecsError, OSError, ValueError) as error:
             if str(error) != self.fault:
                 _LOG.warning("the release in force cannot be served: %s", error)

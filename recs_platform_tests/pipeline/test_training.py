@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.evaluation.cutoffs import plan_cutoffs
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.training.rankers import ranker_key
-from recs_platform.pipeline.training.schedule import training_schedule
+from recs_platform.pipeline.training.schedule import TrainingSchedule, training_schedule
 from recs_platform.pipeline.training.splits import Split, global_splits
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.settings import TrainingSettings
@@ -76,3 +77,24 @@ def test_what_is_surely_needed_follows_the_least_number_of_windows(taken_in: Pla
 
     assert set(needed(1)) < set(needed(3)) <= set(needed(8))
     assert set(needed(1)) < set(needed(1, trials=3))
+
+
+@pytest.mark.parametrize(("days", "horizon"), [(11, 1), (40, 3), (200, 14)])
+def test_what_is_tried_before_an_instant_has_all_its_labels_by_then(days: int, horizon: int) -> None:
+    as_of = TINY.start + timedelta(days=days)
+    plan = plan_cutoffs(TINY.start, as_of, horizon_days=horizon, every_days=min(horizon, 7), windows=12)
+    schedule = TrainingSchedule("global", as_of, plan, windows_min=3, tests_min=2, trials_max=5)
+    for instant in (as_of, schedule.first_tests()[0].cutoff):
+        trials = schedule.trials_before(instant)
+        assert trials
+        assert all(split.labels_end <= instant for split in trials)
+        for split in trials:
+            assert all(learned.labels_end <= split.cutoff for learned in schedule.trial_training(split))
+
+
+def test_nothing_is_tried_before_users_last_events() -> None:
+    plan = plan_cutoffs(TINY.start, TINY.start + timedelta(days=30), horizon_days=3, every_days=3, windows=12)
+    as_of = TINY.start + timedelta(days=30)
+    schedule = TrainingSchedule("per_user", as_of, plan, windows_min=3, tests_min=2, trials_max=5)
+    assert schedule.trials_before(None) == []
+    assert schedule.trials_before(as_of) == schedule.tests()

@@ -28,17 +28,16 @@ VECTORS, POPULARITY = "vectors", "popularity"
 
 
 def run_config(run: AsOfRun) -> retrieval.RetrievalConfig:
-    """The config of retrieval that a run works with, read once. Errors as `retrieval_config`."""
-    return run.known.once("retrieval config", lambda: _fitted_config(run))
+    """The config of retrieval that a run works with, read once. Errors as `retrieval_config`.
 
-
-def _fitted_config(run: AsOfRun) -> retrieval.RetrievalConfig:
-    """The config with the half-life of popularity that suits the data, where nobody names one."""
-    named = retrieval_config(run.platform)
-    popularity = named.sources[POPULARITY]
-    if "half_life_days" in _named_fields(run.platform, POPULARITY) or not popularity.enabled:
+    Popularity has the half-life that suits the data, where nobody names one.
+    """
+    named = run.known.once("named retrieval config", lambda: retrieval_config(run.platform))
+    if "half_life_days" in _named_fields(run.platform, POPULARITY) or not named.sources[POPULARITY].enabled:
         return named
-    return named.with_sources({POPULARITY: {"half_life_days": popularity_half_life(run)}})
+    # Before the config's own lock: what is tried asks for what is known.
+    half_life = popularity_half_life(run)
+    return run.known.once("retrieval config", lambda: named.with_sources({POPULARITY: {"half_life_days": half_life}}))
 
 
 def _named_fields(platform: Platform, source: str) -> set[str]:

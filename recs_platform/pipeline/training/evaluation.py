@@ -140,9 +140,12 @@ def _test(
     return [test(split) for split in splits]
 
 
-def _decided_at(schedule: TrainingSchedule, split: Split) -> datetime:
-    """When it is decided what orders the lists of a test: before the first of those that are tested in any case."""
-    return min(split, *schedule.first_tests()).cutoff
+def _decided_at(schedule: TrainingSchedule, split: Split) -> datetime | None:
+    """When it is decided what orders the lists of a test: before the first of those that are tested in any case.
+
+    None where users' last events are held out: nothing can be tried before them, and a test must not choose its winner.
+    """
+    return None if schedule.protocol == "per_user" else min(split, *schedule.first_tests()).cutoff
 
 
 def tuned_on_tests(platform: Platform, schedule: TrainingSchedule) -> str | None:

@@ -31,8 +31,13 @@ class TrainingSchedule:
             return [per_user_splits(self.as_of)[0]]
         return global_splits(self.plan.tests, self.plan.horizon)
 
-    def trials_before(self, instant: datetime) -> list[Split]:
-        """Splits at which contenders are tried for lists made at an instant, newest first: all their labels are in."""
+    def trials_before(self, instant: datetime | None) -> list[Split]:
+        """Splits at which contenders are tried for lists made at an instant, newest first: all their labels are in.
+
+        None: before the test of users' last events, before which there is nothing to try.
+        """
+        if instant is None:
+            return []
         if self.protocol == "per_user":
             return [per_user_splits(self.as_of)[0]][: self.trials_max] if instant == self.as_of else []
         cutoffs = sorted({*self.plan.tests, *self.plan.grid}, reverse=True)

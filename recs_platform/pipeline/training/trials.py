@@ -40,9 +40,9 @@ def competing(run: AsOfRun) -> tuple[ranking.Contender, ...]:
 
 
 def choose_as_of(
-    windows: WindowCache, schedule: TrainingSchedule, instant: datetime, progress: Callable[[str], None]
+    windows: WindowCache, schedule: TrainingSchedule, instant: datetime | None, progress: Callable[[str], None]
 ) -> pl.DataFrame:
-    """Rows of `ranking.contenders` for lists made at an instant, from up to five cutoffs whose labels end by then."""
+    """Rows of `ranking.contenders` for lists made at an instant, tried where all labels are in; None: untried."""
     run = windows.run
 
     def make() -> pl.DataFrame:
@@ -52,7 +52,7 @@ def choose_as_of(
         config, default = ranking.ChoiceConfig(), ranking.RANKER_ALONE
         return ranking.choose_contenders(trials, competing(run), retrieval.SIMPLE_SOURCES, config, default=default)
 
-    return run.once(f"contenders as of {instant.isoformat()}", make)
+    return run.once(f"contenders as of {instant}", make)
 
 
 def chosen_by_group(rows: pl.DataFrame, among: Sequence[ranking.Contender]) -> dict[str, ranking.Contender]:

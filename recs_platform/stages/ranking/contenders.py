@@ -57,6 +57,7 @@ class ChoiceConfig(BaseModel):
         float, Field(ge=0, le=1, description="of the best simple list's NDCG at the worst cutoff, else not chosen")
     ] = 0.9
     users_min: Annotated[int, Field(ge=1, description="user windows below which nothing is chosen by trial")] = 60
+    cutoff_users_min: Annotated[int, Field(ge=1, description="a cutoff of fewer users says nothing by itself")] = 20
     group_users_min: Annotated[int, Field(ge=1, description="and below which a group is served as everybody")] = 300
 
 
@@ -87,7 +88,8 @@ def contender_scores(contender: Contender, offers: Offers) -> NDArray[np.float64
     other = _other_order(contender, offers)
     if not contender.model_share:
         return other
-    model = _reciprocal_ranks(offers.users, offers.scores)
+    # Trees tie often: the merge decides, in whatever order the rows come.
+    model = _reciprocal_ranks(offers.users, offers.scores, offers.fused)
     return contender.model_share * model + (1 - contender.model_share) * other
 
 
@@ -151,7 +153,7 @@ def _judge(
     present = [name for name in names if name in wide.columns]
     chosen, reason = default, f"{wide.height} user windows, {users_min} needed"
     means: dict[str, float] = {name: float(wide[name].to_numpy().mean()) for name in present} if wide.height else {}
-    ratios = _ratios(wide, present, simple, means)
+    ratios = _ratios(wide, present, simple, means, config.cutoff_users_min)
     if wide.height >= users_min and ratios:
         chosen, reason = _choose(wide, present, ratios, config)
     return pl.DataFrame(
@@ -183,18 +185,20 @@ def _paired(trials: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
 
 
 def _ratios(
-    wide: pl.DataFrame, present: Sequence[str], simple: Sequence[str], means: Mapping[str, float]
+    wide: pl.DataFrame,
+    present: Sequence[str],
+    simple: Sequence[str],
+    means: Mapping[str, float],
+    cutoff_users_min: int,
 ) -> dict[str, NDArray[np.float64]]:
-    """Of each contender its NDCG over the best simple list's, by cutoff; nothing where no simple list hits anything."""
+    """Of each contender its NDCG over the best simple list's, by cutoff of enough users at which that list hits."""
     rivals = [name for name in present if name in simple]
     if not rivals or not wide.height:
         return {}
     best = max(rivals, key=lambda name: means[name])
-    by_cutoff = wide.group_by(c.CUTOFF).agg(pl.col(present).mean()).sort(c.CUTOFF)
-    base = by_cutoff[best].to_numpy()
-    if not (base > 0).any():
-        return {}
-    return {name: by_cutoff[name].to_numpy()[base > 0] / base[base > 0] for name in present}
+    by_cutoff = wide.group_by(c.CUTOFF).agg(pl.col(present).mean(), pl.len().alias(c.N_USERS)).sort(c.CUTOFF)
+    by_cutoff = by_cutoff.filter(pl.col(c.N_USERS) >= cutoff_users_min, pl.col(best) > 0)
+    return {name: (by_cutoff[name] / by_cutoff[best]).to_numpy() for name in present} if by_cutoff.height else {}
 
 
 def _choose(
@@ -222,7 +226,7 @@ def _why_not(ratios: Mapping[str, NDArray[np.float64]], name: str, config: Choic
 
 def _other_order(contender: Contender, offers: Offers) -> NDArray[np.float64]:
     """Reciprocal ranks by the source or the merge; below them, by less than any of their steps, the merge's order."""
-    by_merge = _reciprocal_ranks(offers.users, offers.fused.astype(np.float64))
+    by_merge = _reciprocal_ranks(offers.users, offers.fused, offers.fused)
     if contender.source is None:
         return by_merge
     ranks = offers.ranks[contender.source]
@@ -230,9 +234,11 @@ def _other_order(contender: Contender, offers: Offers) -> NDArray[np.float64]:
     return offered + by_merge * 1e-6
 
 
-def _reciprocal_ranks(users: NDArray[np.int32], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 / (60 + rank) of each row within its user; ties go to the earlier row."""
-    order = np.lexsort((-scores, users))
+def _reciprocal_ranks(
+    users: NDArray[np.int32], scores: NDArray[np.floating], fused: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """1 / (60 + rank) of each row within its user; ties go by the merge, then to the earlier row."""
+    order = np.lexsort((-fused, -scores, users))
     begins = np.flatnonzero(np.diff(users[order], prepend=users[:1] - 1))
     rank = np.empty(len(users), dtype=np.int64)
     rank[order] = np.arange(len(users)) - np.repeat(begins, np.diff(begins, append=len(users))) + 1

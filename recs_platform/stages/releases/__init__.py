@@ -200,12 +200,17 @@ def pin_release(home: Home, release_id: str) -> Manifest:
 def withdraw_release(home: Home, release_id: str) -> Manifest:
     """Take a release back: it is listed no more and never in force; a pin on it goes too. Its files are kept aside.
 
+    What serving has of it is removed.
+
     Raises RecsError for an unknown id.
     """
     manifest = _find(home, release_id)
     if pinned_release(home) == release_id:
         unpin(home)
     move_artifact(home.artifacts, RELEASES_ARTIFACT, release_id, WITHDRAWN_ARTIFACT)
+    from recs_platform.stages.releases.bundle import remove_bundles
+
+    remove_bundles(home, release_id)
     return manifest
 
 

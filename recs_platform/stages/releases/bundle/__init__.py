@@ -5,8 +5,8 @@ release, named by it: one release may be bundled anew once more of what is behin
 """
 
 from recs_platform.stages.releases.bundle.content import BundleContent, BundleRules
-from recs_platform.stages.releases.bundle.reading import Bundle, open_bundle, sealed_bundle
-from recs_platform.stages.releases.bundle.writing import SERVING_ARTIFACT, bundle_version, seal_bundle
+from recs_platform.stages.releases.bundle.reading import Bundle, newest_bundle, open_bundle, sealed_bundle
+from recs_platform.stages.releases.bundle.writing import SERVING_ARTIFACT, bundle_version, remove_bundles, seal_bundle
 
 __all__ = [
     "SERVING_ARTIFACT",
@@ -14,7 +14,9 @@ __all__ = [
     "BundleContent",
     "BundleRules",
     "bundle_version",
+    "newest_bundle",
     "open_bundle",
+    "remove_bundles",
     "seal_bundle",
     "sealed_bundle",
 ]

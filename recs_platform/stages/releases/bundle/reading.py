@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from recs_platform.contracts.home import Home
     from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.regions import UNKNOWN_REGION
 
 Array = NDArray[Any]
 
@@ -77,6 +78,7 @@ class Bundle:
         self.vectors: Array = arrays["item.vectors"]
         self.regions = PackedTexts(arrays, "region.names").all()
         self._fallbacks = self._read_fallbacks()
+        self._hidden: dict[int, frozenset[int]] = {}
 
     @property
     def n_users(self) -> int:
@@ -133,15 +135,15 @@ class Bundle:
         inside = self._slice("neighbour", item)
         return self._arrays["neighbour.items"][inside], self._arrays["neighbour.scores"][inside]
 
-    def region_of(self, user: int) -> int:
-        """Code of the user's region, -1 where it is unknown."""
-        return int(self._arrays["user.region"][user])
+    def region_of(self, user: int | None) -> int:
+        """Code of the user's region; of one the bundle does not know, that of UNKNOWN_REGION, as in batch."""
+        return self.regions.index(UNKNOWN_REGION) if user is None else int(self._arrays["user.region"][user])
 
-    def excluded_in(self, region: int) -> Array:
-        """Codes of items that may not be offered in a region, ascending."""
-        if region < 0:
-            return np.empty(0, dtype=np.int32)
-        return self._arrays["excluded.items"][self._slice("excluded", region)]
+    def excluded_in(self, region: int) -> frozenset[int]:
+        """Codes of items that may not be offered in a region; all lists share one set a region."""
+        if region not in self._hidden:
+            self._hidden[region] = frozenset(self._arrays["excluded.items"][self._slice("excluded", region)].tolist())
+        return self._hidden[region]
 
     def fallback(self, contexts: tuple[str, ...] = ()) -> list[tuple[str, Array]]:
         """Rankings of those contexts that there are, in the order asked for, and everybody's last."""
@@ -174,6 +176,11 @@ def sealed_bundle(home: Home, release_id: str) -> Manifest:
     return max(found, key=lambda manifest: (manifest.sealed_at, manifest.known_at))
 
 
+def newest_bundle(home: Home) -> Manifest:
+    """Manifest of the bundle that knows most, of whatever release: its opt-outs hold for all."""
+    return max(sealed_versions(home.artifacts, SERVING_ARTIFACT), key=lambda each: (each.known_at, each.sealed_at))
+
+
 def open_bundle(home: Home, release_id: str) -> Bundle:
     """Map the newest bundle of a release; whoever opted out by the newest bundle of the home is opted out here too.
 
@@ -181,7 +188,7 @@ def open_bundle(home: Home, release_id: str) -> Bundle:
     """
     manifest = sealed_bundle(home, release_id)
     arrays = _map(artifact(home.artifacts, SERVING_ARTIFACT, manifest.version), manifest)
-    newest = max(sealed_versions(home.artifacts, SERVING_ARTIFACT), key=lambda each: (each.known_at, each.sealed_at))
+    newest = newest_bundle(home)
     later = _map(artifact(home.artifacts, SERVING_ARTIFACT, newest.version), newest)
     return Bundle(manifest, arrays, np.union1d(arrays["opted_out.keys"], later["opted_out.keys"]))
 

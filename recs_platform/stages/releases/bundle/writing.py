@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
+from recs_platform.contracts.regions import UNKNOWN_REGION
 from recs_platform.lake.artifacts import (
     artifact,
     is_sealed,
@@ -48,6 +49,13 @@ def bundle_version(release_id: str, data_version: str, known_at: datetime) -> st
     return f"{release_id}-{key[:8]}"
 
 
+def remove_bundles(home: "Home", release_id: str, *, but: str | None = None) -> None:
+    """Remove the bundles of a release, all or all but one version."""
+    for each in sealed_versions(home.artifacts, SERVING_ARTIFACT):
+        if each.parameters[RELEASE] == release_id and each.version != but:
+            remove_artifact(home.artifacts, SERVING_ARTIFACT, each.version)
+
+
 def seal_bundle(
     home: "Home", release: Manifest, content: BundleContent, *, known_at: datetime, data_version: str
 ) -> Manifest:
@@ -58,9 +66,7 @@ def seal_bundle(
     version = bundle_version(release.version, data_version, known_at)
     if not is_sealed(home.artifacts, SERVING_ARTIFACT, version):
         _write(home, release, version, content, known_at=known_at, data_version=data_version)
-    for older in sealed_versions(home.artifacts, SERVING_ARTIFACT):
-        if older.parameters[RELEASE] == release.version and older.version != version:
-            remove_artifact(home.artifacts, SERVING_ARTIFACT, older.version)
+    remove_bundles(home, release.version, but=version)
     return read_manifest(artifact(home.artifacts, SERVING_ARTIFACT, version))
 
 
@@ -116,7 +122,8 @@ def encode_bundle(content: BundleContent) -> Arrays:
     order = np.argsort(keys, kind="stable")
     users = pl.DataFrame({c.USER_ID: [ids[place] for place in order]}, schema={c.USER_ID: pl.String})
     users = users.with_row_index(_USER_CODE)
-    names = sorted({*regions[c.AVAILABILITY_REGION].to_list(), *content.exclusions[c.AVAILABILITY_REGION].to_list()})
+    found = (regions[c.AVAILABILITY_REGION].to_list(), content.exclusions[c.AVAILABILITY_REGION].to_list())
+    names = sorted({UNKNOWN_REGION, *found[0], *found[1]})
     return {
         "user.keys": keys[order],
         **pack_texts("user.ids", users[c.USER_ID].to_list()),
@@ -140,11 +147,11 @@ def _coded(rows: pl.DataFrame, users: pl.DataFrame, codes: pl.DataFrame) -> pl.D
 
 
 def _region_codes(users: pl.DataFrame, regions: pl.DataFrame, names: Sequence[str]) -> NDArray[np.generic]:
-    """Code of each user's region, -1 where it is unknown."""
+    """Code of each user's region; who has none is in UNKNOWN_REGION, as in batch."""
     numbered = pl.DataFrame({c.AVAILABILITY_REGION: names}, schema={c.AVAILABILITY_REGION: pl.String})
     of_user = regions.join(numbered.with_row_index(_CODE), on=c.AVAILABILITY_REGION)
     found = users.join(of_user, on=c.USER_ID, how="left", maintain_order="left")[_CODE]
-    return found.cast(pl.Int32).fill_null(-1).to_numpy()
+    return found.cast(pl.Int32).fill_null(names.index(UNKNOWN_REGION)).to_numpy()
 
 
 def _item_arrays(items: pl.DataFrame) -> Arrays:

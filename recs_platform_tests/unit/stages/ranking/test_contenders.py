@@ -127,3 +127,20 @@ def test_a_blend_is_the_sum_of_reciprocal_ranks() -> None:
     scores = contender_scores(Contender("blend", "popularity", 0.25), OFFERS)
     # Row 1: first by the ranker, second by popularity.
     assert scores[1] == pytest.approx(0.25 / 61 + 0.75 / 62, abs=1e-7)
+
+
+def test_ties_of_the_ranker_in_a_blend_go_by_the_merge_however_the_rows_come() -> None:
+    blend, rng = Contender("blend", None, 0.5), np.random.default_rng(2)
+    users, scores = np.zeros(9, np.int32), np.repeat([0.3, 0.1, 0.2], 3)
+    fused = rng.permutation(9).astype(np.float32)
+    expected = contender_scores(blend, Offers(users, scores, fused, {}))
+    order = rng.permutation(9)
+    shuffled = contender_scores(blend, Offers(users, scores[order], fused[order], {}))
+    assert shuffled.tolist() == expected[order].tolist()
+
+
+def test_a_cutoff_of_one_user_neither_bars_nor_leads() -> None:
+    many = _trials({"popularity": (0.1,), "als": (0.1,), "ranker": (0.3,)})
+    one = _trials({"popularity": (0.5,), "als": (0.5,), "ranker": (0.0,)}, users=1, noise=0)
+    trials = pl.concat([many, one.with_columns(pl.col(c.CUTOFF) + timedelta(days=9))])
+    assert _chosen(trials) == "ranker"
