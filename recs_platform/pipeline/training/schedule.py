@@ -46,9 +46,13 @@ class TrainingSchedule:
         return [split for split in splits if self.training_for(split)][: self.trials_max]
 
     def trial_training(self, split: Split) -> list[Split]:
-        """Splits a ranker of a trial learns from, newest first: of one that is no test, those at hand in any case."""
+        """Splits a ranker of a trial learns from, newest first, as one of a test.
+
+        Before the first tests those that are at hand in any case: more would have to be built for this alone. Trials
+        before older tests, which small logs have, are mostly tests themselves.
+        """
         able = self.training_for(split)
-        if self.protocol == "per_user" or split in self.first_tests():
+        if self.protocol == "per_user" or split in self.first_tests() or split not in self.first_trials():
             return able
         at_hand = set(self._for_tests_and_training())
         return [each for each in able if each in at_hand] or able[:1]
