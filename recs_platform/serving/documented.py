@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001  two handlers stand for what the front answers: their parameters are the document
 """The Litestar application: endpoints that are asked seldom, the OpenAPI document of all, and a page that shows it.
 
 Lists and events stand here for the document alone: the front answers them before a request comes here.
@@ -63,14 +64,14 @@ async def recommendations(
     exclude: Annotated[str | None, QueryParameter(description="Item ids, separated by commas.")] = None,
     explain: FromQuery[bool] = False,
 ) -> Recommendations:
-    """For the document: the front answers."""
-    raise NotImplementedError
+    """For the document: the front answers. What comes here is spelled another way, such as with a slash at its end."""
+    raise Problem("not_found", "write the address as the document does")
 
 
 @post("/v1/events", status_code=202, summary="Take in one event or an array; 202 once they are durable")
 async def events(data: JSONBody[list[Event]]) -> EventsTaken:
-    """For the document: the front answers."""
-    raise NotImplementedError
+    """For the document: the front answers. What comes here is spelled another way, such as with a slash at its end."""
+    raise Problem("not_found", "write the address as the document does")
 
 
 @get("/docs", media_type=MediaType.HTML, include_in_schema=False)

@@ -72,6 +72,7 @@ def test_filters_and_regions_are_obeyed(tmp_path: Path):
         ("GET", "/v1/items/a/similar?k=0", "invalid_parameter"),
         ("GET", "/v1/popular?colour=red", "unknown_parameter"),
         ("GET", "/v1/nowhere", "not_found"),
+        ("GET", "/v1/users/u1/recommendation%73", "not_found"),
         ("PUT", "/v1/events", "method_not_allowed"),
         ("DELETE", "/v1/users/u1", "not_available"),
     ],

@@ -73,13 +73,7 @@ def served_scores(
 
 def lists_of(platform: Platform, tested: Window, scores: NDArray[np.float64]) -> pl.DataFrame:
     """What users of a window would have been shown: the best 50 by `scores`, re-ranked like a release."""
-    best = (
-        tested.rows.select(c.USER_ID, c.ITEM_ID, pl.Series(c.SCORE, scores), c.SOURCES, c.FUSED_SCORE)
-        .sort(c.USER_ID, c.SCORE, c.FUSED_SCORE, c.ITEM_ID, descending=[False, True, True, False])
-        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(c.USER_ID).alias(c.RANK))
-        .filter(pl.col(c.RANK) <= RANKED_PER_USER)
-        .select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
-    )
+    best = ranking.best_rows(tested.rows, scores, RANKED_PER_USER)
     users = pl.concat([tested.rows[c.USER_ID], tested.held_out[c.USER_ID]]).unique().sort()
     geo = GeoAvailability(tested.user_regions, tested.exclusions)
     context = rerank_context(platform, tested.items, tested.consumed, users, geo)

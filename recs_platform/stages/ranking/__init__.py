@@ -28,7 +28,7 @@ from recs_platform.stages.ranking.ranker import (
     save_ranker,
     train_ranker,
 )
-from recs_platform.stages.ranking.scoring import best_of_users, rank_candidates, ranks_of_users
+from recs_platform.stages.ranking.scoring import best_of_users, best_rows, rank_candidates, ranks_of_users
 from recs_platform.stages.ranking.training import label_rows, sample_rows
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Ranker",
     "RankerConfig",
     "best_of_users",
+    "best_rows",
     "choose_champion",
     "choose_contenders",
     "compile_forest",

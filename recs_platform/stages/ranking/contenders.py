@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recs_platform.contracts import columns as c
 from recs_platform.stages.ranking.blending import RECIPROCAL_OFFSET
+from recs_platform.stages.ranking.scoring import ranks_of_users
 
 RANKER_ALONE, MERGE = "ranker", "merge"
 EVERYBODY = "all"
@@ -239,7 +240,6 @@ def _reciprocal_ranks(
 ) -> NDArray[np.float64]:
     """1 / (60 + rank) of each row within its user; ties go by the merge, then to the earlier row."""
     order = np.lexsort((-fused, -scores, users))
-    begins = np.flatnonzero(np.diff(users[order], prepend=users[:1] - 1))
     rank = np.empty(len(users), dtype=np.int64)
-    rank[order] = np.arange(len(users)) - np.repeat(begins, np.diff(begins, append=len(users))) + 1
+    rank[order] = ranks_of_users(users[order])
     return 1.0 / (RECIPROCAL_OFFSET + rank)

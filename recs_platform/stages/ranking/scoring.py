@@ -34,7 +34,7 @@ def rank_candidates(
         if split:
             raise ContractError(f"user {split[0]!r} is in two batches of candidates; a batch must hold whole users")
         previous = users
-        yield _rank_batch(batch, ranker, top_n, threads)
+        yield best_rows(batch, ranker.score(batch, threads), top_n)
 
 
 def best_of_users(users: NDArray[np.int32], scores: NDArray[np.float64], n: int) -> NDArray[np.int64]:
@@ -59,10 +59,10 @@ def ranks_of_users(users: NDArray[np.int32]) -> NDArray[np.int64]:
     return np.arange(len(users)) - np.repeat(begins, np.diff(begins, append=len(users))) + 1
 
 
-def _rank_batch(batch: pl.DataFrame, ranker: Ranker, top_n: int, threads: int) -> pl.DataFrame:
-    scores = ranker.score(batch, threads)
+def best_rows(rows: pl.DataFrame, scores: NDArray[np.float64], top_n: int) -> pl.DataFrame:
+    """The best of each user by `scores` (n,), in the columns and the order of `rank_candidates`."""
     return (
-        batch.select(c.USER_ID, c.ITEM_ID, pl.Series(c.SCORE, scores, pl.Float64), c.SOURCES, c.FUSED_SCORE)
+        rows.select(c.USER_ID, c.ITEM_ID, pl.Series(c.SCORE, scores, pl.Float64), c.SOURCES, c.FUSED_SCORE)
         .sort(c.USER_ID, c.SCORE, c.FUSED_SCORE, c.ITEM_ID, descending=[False, True, True, False])
         .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(c.USER_ID).alias(c.RANK))
         .filter(pl.col(c.RANK) <= top_n)
