@@ -21,6 +21,7 @@ events as (
 
 visible_events as (
     select
+        'events' as contract_table,
         file_hash,
         count(*) as event_count,
         min(occurred_at) as first_occurred_at,
@@ -31,6 +32,7 @@ visible_events as (
 
 visible_identities as (
     select
+        'identities' as contract_table,
         file_hash,
         min(valid_from) as first_valid_from,
     from raw.identities
@@ -48,11 +50,11 @@ from ingestions
 left join visible_events
     on
         ingestions.file_hash = visible_events.file_hash
-        and ingestions.contract_table = 'events'
+        and ingestions.contract_table = visible_events.contract_table
 left join visible_identities
     on
         ingestions.file_hash = visible_identities.file_hash
-        and ingestions.contract_table = 'identities'
+        and ingestions.contract_table = visible_identities.contract_table
 where
     ingestions.ingested_at <= $known_at
     and ingestions.rows_accepted > 0

@@ -23,6 +23,15 @@ profiles as (
         )
 ),
 
+-- Set apart, so that users are joined by equality alone: with a condition beside it, DuckDB
+-- compares every user with every profile.
+permitted as (
+    select profiles.*,
+    from profiles
+    left join opted_out on profiles.user_id = opted_out.user_id
+    where opted_out.user_id is null
+),
+
 places as materialized (
     select
         user_id,
@@ -80,16 +89,16 @@ known as (
 
 select
     known.user_id,
-    profiles.signed_up_at,
-    coalesce(profiles.country, countries.country) as country,
+    permitted.signed_up_at,
+    coalesce(permitted.country, countries.country) as country,
     regions.region,
-    profiles.age_band,
-    profiles.gender,
-    profiles.subscription,
-    profiles.consent_personalization,
+    permitted.age_band,
+    permitted.gender,
+    permitted.subscription,
+    permitted.consent_personalization,
     opted_out.user_id is not null as is_opted_out,
 from known
 left join countries on known.user_id = countries.user_id
 left join regions on known.user_id = regions.user_id
 left join opted_out on known.user_id = opted_out.user_id
-left join profiles on known.user_id = profiles.user_id and opted_out.user_id is null
+left join permitted on known.user_id = permitted.user_id
