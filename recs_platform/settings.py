@@ -25,6 +25,7 @@ from recs_platform.contracts.home import Home
 from recs_platform.contracts.shapes import Shapes
 from recs_platform.contracts.shared_settings import (
     Name,
+    PromotionSettings,
     Protocol,
     RetrievalPlan,
     SegmentSettings,
@@ -301,6 +302,7 @@ class Settings(SourceDepth, BaseSettings):
     event_weights: Annotated[EventWeightSettings, Shapes("sql")] = EventWeightSettings()
     training: Annotated[TrainingSettings, Shapes("ranker")] = TrainingSettings()
     ranking: Annotated[RankingSettings, Shapes("nothing")] = RankingSettings()
+    promotion: Annotated[PromotionSettings, Shapes("build")] = PromotionSettings()
     segments: Annotated[SegmentSettings, Shapes("build")] = SegmentSettings()
     retrieval: Annotated[RetrievalSettings, Shapes("retrieval_config")] = RetrievalSettings()
     serving: Annotated[ServingSettings, Shapes("nothing")] = ServingSettings()

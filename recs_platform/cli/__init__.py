@@ -18,6 +18,7 @@ from recs_platform.cli import (
     keys,
     plan,
     quarantine,
+    rankers,
     results,
     serve,
     source,
@@ -48,6 +49,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(source.app, name="source")
+app.add_typer(rankers.app, name="rankers")
 app.add_typer(results.releases, name="releases")
 app.add_typer(as_of.app, name="as-of")
 app.add_typer(benchmark.app, name="benchmark")

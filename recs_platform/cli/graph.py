@@ -18,6 +18,7 @@ from recs_platform.contracts.time import as_of_key, parse_instant
 
 if TYPE_CHECKING:
     import dagster as dg
+    import polars as pl
 
     from recs_platform.defs.launch import Outcome
     from recs_platform.pipeline.platform import Platform
@@ -148,7 +149,7 @@ def evaluate(
     instant = read_as_of(as_of, force=force)
     platform = find_platform()
     from recs_platform.pipeline.event_span import require_possible
-    from recs_platform.pipeline.training.evaluation import evaluate_once
+    from recs_platform.pipeline.training.backtest import evaluate_once
 
     require_possible(platform, instant, datetime.now(UTC), forced=force)
     metrics = evaluate_once(platform, instant, say)
@@ -156,6 +157,44 @@ def evaluate(
         put_json({"as_of": as_of_key(instant), "metrics": metrics.to_dicts()})
     else:
         put_frame(metrics, "table")
+
+
+def backtest(
+    start: Annotated[str, typer.Option("--from", help="First as-of.")],
+    end: Annotated[str, typer.Option("--to", help="Last as-of, included.")],
+    every: Annotated[str, typer.Option(help="Step: 1d, 7d, 12h.")] = "7d",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Evaluate at several as-ofs in the past, everything rebuilt at each; a table, and a page with a chart.
+
+    Example: recs backtest --from 2017-01-02 --to 2017-02-06 --every 7d
+    """
+    first, last, step = parse_instant(start), read_as_of(end, force=False), _parse_step(every)
+    if last < first:
+        raise UsageError(f"--to {end} lies before --from {start}")
+    platform = find_platform()
+    from recs_platform.pipeline.event_span import require_possible
+    from recs_platform.pipeline.training.backtest import run_backtest, write_backtest
+
+    for instant in (first, last):
+        require_possible(platform, instant, datetime.now(UTC))
+    instants = [first + number * step for number in range((last - first) // step + 1)]
+    found = run_backtest(platform, instants, say)
+    page = write_backtest(platform, found)
+    if as_json:
+        summary, rows = found.summary.to_dicts(), found.rows.with_columns(as_of=_as_of_text()).to_dicts()
+        put_json({"summary": summary, "rows": rows, "page": page.as_posix()})
+    else:
+        put_frame(found.table, "table")
+        typer.echo("")
+        put_frame(found.summary, "table")
+        typer.echo(f"page: {platform.home.root / page}")
+
+
+def _as_of_text() -> "pl.Expr":
+    import polars as pl
+
+    return pl.col("as_of").map_elements(as_of_key, return_dtype=pl.String)
 
 
 def demo() -> None:
@@ -182,5 +221,5 @@ def demo() -> None:
 
 def add_commands(app: typer.Typer) -> None:
     """Put this module's commands on the app."""
-    for command in (run, backfill, evaluate, demo):
+    for command in (run, backfill, evaluate, backtest, demo):
         app.command()(command)

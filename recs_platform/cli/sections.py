@@ -10,9 +10,9 @@ from typer.models import ArgumentInfo
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Start": ("demo", "init", "config", "simulate", "status"),
     "Data": ("land", "ingest", "source", "quarantine", "forget"),
-    "Run": ("plan", "run", "backfill", "evaluate", "tune", "benchmark"),
+    "Run": ("plan", "run", "backfill", "evaluate", "backtest", "tune", "benchmark"),
     "Results": ("recommend", "explain", "sql", "lineage", "sql-test", "publish", "export"),
-    "Operate": ("releases", "as-of", "serve", "keys", "ui"),
+    "Operate": ("releases", "rankers", "as-of", "serve", "keys", "ui"),
 }
 _HINT = "an id that begins with - comes after --, as in: "
 

@@ -48,6 +48,32 @@ class SegmentSettings(SettingGroup):
     ] = {}
 
 
+class PromotionSettings(SettingGroup):
+    """What a newly trained ranker must show before it takes the champion's place."""
+
+    error_rate: Annotated[
+        float, Field(gt=0, le=0.5, description="chance that a ranker which is no better is promoted, at most")
+    ] = 0.05
+    users_min: Annotated[
+        int, Field(ge=2, le=10**9, description="user windows below which two rankers are not compared")
+    ] = 60
+    margin: Annotated[
+        float, Field(ge=0, le=1, description="share of the champion's NDCG that may be lost where another metric gains")
+    ] = 0.02
+    segment_users_min: Annotated[
+        int, Field(ge=2, le=10**9, description="user windows from which a segment is judged by itself")
+    ] = 50
+    segment_margin: Annotated[
+        float, Field(ge=0, le=1, description="share of the champion's NDCG that a segment may lose")
+    ] = 0.1
+    guardrail: Annotated[
+        float, Field(gt=0, le=1, description="least share of the champion's coverage, novelty and list length")
+    ] = 0.9
+    cost_ratio_max: Annotated[
+        float, Field(gt=0, le=1000, description="most nodes that a row passes, as a multiple of the champion's")
+    ] = 4.0
+
+
 class SegmentPlan(SettingGroup, Generic[SourceName]):
     """What is different for the users of one segment."""
 

@@ -24,6 +24,7 @@ from recs_platform.pipeline.data_versions import (
 )
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_version
+from recs_platform.stages.ranking.overrides import read_overrides
 from recs_platform.stages.releases import previous_release
 
 BUILDS = "builds"
@@ -119,9 +120,14 @@ def read_basis(platform: Platform, at: datetime, known: datetime, versions: Mapp
 
 
 def build_settings(platform: Platform) -> dict[str, Any]:
-    """Settings that decide what a build makes, by dotted name, and the adopted retrieval config."""
-    adopted = {"retrieval_config": adopted_version(platform.home.artifacts)}
-    return {**deciding_settings(platform.settings, BUILD), **adopted}
+    """Settings that decide what a build makes, the adopted retrieval config, overrides of rankers; by dotted name."""
+    overrides = read_overrides(platform.home.artifacts)
+    chosen = {
+        "retrieval_config": adopted_version(platform.home.artifacts),
+        "pinned_ranker": None if overrides.pinned is None else overrides.pinned.version,
+        "retired_rankers": sorted(overrides.retired),
+    }
+    return {**deciding_settings(platform.settings, BUILD), **chosen}
 
 
 def build_code(platform: Platform) -> str:

@@ -160,6 +160,41 @@ RETRIEVAL_HISTORY = replace(
     history_of=RETRIEVAL.name,
 )
 
+PROMOTIONS = TableContract(
+    "reports.promotions",
+    "One row a line of the gate: the newest ranker against the champion in force, or popularity where there is none",
+    (
+        AS_OF,
+        text(
+            c.DECISION,
+            "first, unproven, promoted, refreshed, untested (the newest serves), kept (its opponent does), pinned",
+            required=True,
+        ),
+        text(c.CHALLENGER_VERSION, "Version of the newest ranker", required=True),
+        text(c.OPPONENT, "Version of the champion in force, popularity, or none", required=True),
+        text(c.LINE, "What was judged; decision = all of it together", required=True),
+        text(c.SEGMENT, "Segment of users; all = everyone", required=True),
+        text(c.METRIC, "Name of the metric; empty where the line has none", required=True),
+        number(c.CHALLENGER_VALUE, "The newest ranker's value"),
+        number(c.OPPONENT_VALUE, "The opponent's value"),
+        number(c.DIFFERENCE, "The first less the second"),
+        number(c.CI_LOW, "Lower end of the interval of the difference; users are drawn, with all their windows"),
+        number(c.CI_HIGH, "Upper end of the interval of the difference"),
+        number(c.THRESHOLD, "The limit it was held against"),
+        count(c.N_USERS, "Users and windows averaged over", unit="user windows"),
+        Column(
+            c.IS_REQUIRED,
+            "BOOLEAN",
+            "Whether it must hold by itself; of superiority, and non-inferiority with a gain, one will do",
+            required=True,
+        ),
+        Column(c.IS_PASSED, "BOOLEAN", "Whether it holds", required=True),
+        text(c.MESSAGE, "One sentence for the operator", required=True),
+    ),
+    grain=(c.LINE, c.SEGMENT, c.METRIC),
+    partition_by=(c.AS_OF,),
+)
+
 VERDICTS = TableContract(
     "reports.verdicts",
     "One row a report and subject: pass, warn, block or no_data, with the numbers behind it",

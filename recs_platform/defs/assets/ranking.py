@@ -9,7 +9,7 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.contracts.regions import REGION_EXCLUSIONS, USER_REGIONS
-from recs_platform.contracts.tables import CANDIDATES, CHAMPION, CONTENDERS, OFFER_COUNTS, RANKED
+from recs_platform.contracts.tables import CANDIDATES, CHAMPION, CONTENDERS, OFFER_COUNTS, PROMOTIONS, RANKED
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, contract_spec
 from recs_platform.defs.assets.retrieval import EMBEDDINGS_KEY, HISTORY, INDEX_KEY
@@ -28,9 +28,10 @@ from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import count_offers
 from recs_platform.pipeline.retrieval.inputs import PROFILES
-from recs_platform.pipeline.training.champion import champion_row, choose_champion
+from recs_platform.pipeline.training.champion import champion_row, decide_champion
 from recs_platform.pipeline.training.compiled import compile_champion
 from recs_platform.pipeline.training.label_leakage import measure_window_leakage
+from recs_platform.pipeline.training.promotion import SEGMENTS
 from recs_platform.pipeline.training.rankers import seal_ranker
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.trials import choose_as_of
@@ -48,6 +49,9 @@ CHOICE = (c.HISTORY_GROUP, c.CONTENDER, c.NDCG, c.REASON)
 # What a schedule and the keys of artifacts are made from, and what windows read as of past cutoffs.
 SCHEDULE = (INTERACTIONS, FILES, OMISSIONS)
 PAST = (*SCHEDULE, ITEMS, USERS, CONSUMED, USER_REGIONS, REGION_EXCLUSIONS)
+GATE = "gate"
+GATE_DESCRIPTION = "The newest ranker serves: it passed the gate, or there was nothing to hold it against"
+GATE_COLUMNS = (c.LINE, c.SEGMENT, c.METRIC, c.CHALLENGER_VALUE, c.OPPONENT_VALUE, c.IS_PASSED, c.MESSAGE)
 IMPORTANCE_ROWS = 15
 KINDS = ("python", "lightgbm", "delta")
 
@@ -141,30 +145,49 @@ def _ranker_asset(platform: Platform) -> dg.AssetsDefinition:
 
 
 def _champion_asset(platform: Platform) -> dg.AssetsDefinition:
-    @as_of_asset(
-        CHAMPION_KEY,
-        group=GROUP,
-        deps=[RANKER_KEY, *upstream_keys(platform, (FILES, OMISSIONS))],
-        kinds=("python", "delta"),
-        description="The ranker that scores this as-of: of those whose labels end by it, the one with the latest.",
-        schema=metadata.contract_schema(CHAMPION),
+    """One step for the champion and what the gate said of its challenger."""
+    deps = [RANKER_KEY, TRAINING_SET_KEY, *upstream_keys(platform, (*SCHEDULE, SEGMENTS))]
+    contracts = ((CHAMPION, GROUP), (PROMOTIONS, "reports"))
+
+    @dg.multi_asset(
+        name="champion",
+        specs=[contract_spec(contract, group=group, deps=deps, kinds=KINDS) for contract, group in contracts],
+        check_specs=[dg.AssetCheckSpec(GATE, asset=CHAMPION_KEY, description=GATE_DESCRIPTION)],
+        partitions_def=AS_OF_PARTITIONS,
     )
     def champion(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         run = run_of(context, as_of_run)
-        choice = choose_champion(run)
-        row = champion_row(choice)
-        written = write_frames(run.platform, CHAMPION, [row], run.as_of)
+        promotion = decide_champion(WindowCache(run, context.log.info), training_schedule(run), context.log.info)
+        row = champion_row(promotion)
+        chosen = write_frames(run.platform, CHAMPION, [row], run.as_of)
+        judged = write_frames(run.platform, PROMOTIONS, [promotion.lines], run.as_of)
+        manifest = promotion.champion
         yield dg.MaterializeResult(
+            asset_key=CHAMPION_KEY,
             metadata=metadata.table_metadata(
                 row.height,
                 row,
-                version=choice.manifest.version,
-                reason=choice.reason,
-                labels_end=str(choice.manifest.parameters[ranking.LABELS_END]),
-                trained_as_of=choice.manifest.as_of.isoformat(),
-                compiled=compile_champion(run.platform, choice.manifest),
+                version=manifest.version,
+                decision=promotion.decision,
+                reason=promotion.reason,
+                labels_end=str(manifest.parameters[ranking.LABELS_END]),
+                trained_as_of=manifest.as_of.isoformat(),
+                compiled=compile_champion(run.platform, manifest),
             ),
-            data_version=dg.DataVersion(written.content),
+            data_version=dg.DataVersion(chosen.content),
+        )
+        gate = metadata.markdown_table(promotion.lines.select(*GATE_COLUMNS))
+        yield dg.MaterializeResult(
+            asset_key=metadata.asset_key(PROMOTIONS.name),
+            metadata=metadata.table_metadata(judged.rows, promotion.lines) | {"gate": dg.MetadataValue.md(gate)},
+            data_version=dg.DataVersion(judged.content),
+        )
+        yield dg.AssetCheckResult(
+            asset_key=CHAMPION_KEY,
+            check_name=GATE,
+            passed=promotion.decision not in ("kept", "unproven"),
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"decision": promotion.decision, "reason": promotion.reason, "gate": dg.MetadataValue.md(gate)},
         )
 
     return champion
@@ -174,7 +197,7 @@ def _contenders_asset(platform: Platform) -> dg.AssetsDefinition:
     @as_of_asset(
         CONTENDERS_KEY,
         group=GROUP,
-        deps=[TRAINING_SET_KEY, RANKER_KEY, *upstream_keys(platform, SCHEDULE)],
+        deps=[TRAINING_SET_KEY, RANKER_KEY, CHAMPION_KEY, *upstream_keys(platform, SCHEDULE)],
         kinds=("python", "polars", "delta"),
         description="Tuned popularity, every source, the merge, the ranker and blends, tried at past cutoffs through "
         "re-ranking: what orders the lists of each group of users, never less than the best simple list.",

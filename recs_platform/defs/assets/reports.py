@@ -47,7 +47,7 @@ def _evaluation_asset(platform: Platform) -> dg.AssetsDefinition:
         (USER_METRICS, LIST_METRICS),
         group=GROUP,
         deps=[
-            *(dg.AssetKey(["ranking", name]) for name in ("training_set", "ranker")),
+            *(dg.AssetKey(["ranking", name]) for name in ("training_set", "ranker", "champion")),
             *past_upstreams(platform),
         ],
         kinds=("python", "polars", "delta"),

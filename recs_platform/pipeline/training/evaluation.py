@@ -4,8 +4,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 
@@ -21,8 +21,9 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import run_config
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_manifest
-from recs_platform.pipeline.training.rankers import ranker_key, seal_ranker
-from recs_platform.pipeline.training.schedule import TrainingSchedule, training_schedule
+from recs_platform.pipeline.training.rankers import ranker_basis, ranker_key, seal_ranker
+from recs_platform.pipeline.training.recipes import ranker_at, serving_basis
+from recs_platform.pipeline.training.schedule import TrainingSchedule
 from recs_platform.pipeline.training.splits import Split
 from recs_platform.pipeline.training.trials import (
     choose_as_of,
@@ -117,8 +118,30 @@ def _are_samples(windows: WindowCache, splits: Sequence[Split]) -> bool:
 def _test(
     windows: WindowCache, schedule: TrainingSchedule, splits: Sequence[Split], progress: Callable[[str], None]
 ) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
-    """Metrics of each user and list at these splits, in their order; the rankers are trained side by side."""
+    """Metrics of each user and list at these splits, in their order; none where the recipe in force had no ranker."""
     run = windows.run
+    rankers = _rankers(windows, schedule, splits, progress)
+
+    def test(split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:
+        trained = rankers[split]
+        if trained is None:
+            return _no_metrics(USER_METRICS), _no_metrics(LIST_METRICS)
+        tested = read_window(run.platform, windows.take(split).version)
+        chosen = chosen_by_group(
+            choose_as_of(windows, schedule, _decided_at(schedule, split), progress), competing(run)
+        )
+        return evaluate_window(run, split, tested, trained, chosen)
+
+    return [test(split) for split in splits]
+
+
+def _rankers(
+    windows: WindowCache, schedule: TrainingSchedule, splits: Sequence[Split], progress: Callable[[str], None]
+) -> dict[Split, Manifest | None]:
+    """The ranker to test at each split, of the recipe in force; those of today's are trained side by side."""
+    run, basis = windows.run, serving_basis(windows.run)
+    if basis != ranker_basis(run):
+        return {split: ranker_at(windows, basis, split, ()) for split in splits}
     learned = {split: windows.to_learn_from(schedule.training_for(split)) for split in splits}
     by_version = {ranker_key(run, taken): (split, taken) for split, taken in learned.items()}
 
@@ -128,16 +151,9 @@ def _test(
         progress(f"ranker {version[:8]} as of {split.cutoff:%Y-%m-%d}: {'reused' if reused else 'trained'}")
         return trained
 
-    def test(split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:
-        tested = read_window(run.platform, windows.take(split).version)
-        chosen = chosen_by_group(
-            choose_as_of(windows, schedule, _decided_at(schedule, split), progress), competing(run)
-        )
-        return evaluate_window(run, split, tested, trained[ranker_key(run, learned[split])], chosen)
-
     with ThreadPoolExecutor(run.platform.settings.threads) as pool:
         trained = dict(zip(by_version, pool.map(train, by_version), strict=True))
-    return [test(split) for split in splits]
+    return {split: trained[ranker_key(run, taken)] for split, taken in learned.items()}
 
 
 def _decided_at(schedule: TrainingSchedule, split: Split) -> datetime | None:
@@ -244,34 +260,3 @@ def _tags(cutoff: datetime, protocol: str, model: str, k: int) -> list[pl.Expr]:
         pl.lit(model).alias(c.MODEL),
         pl.lit(k, dtype=pl.Int32).alias(c.K),
     ]
-
-
-def _horizon(platform: Platform, as_of: datetime, known_at: datetime) -> timedelta:
-    run = AsOfRun(platform, as_of, known_at)
-    try:
-        return training_schedule(run).plan.horizon
-    finally:
-        run.close()
-
-
-def evaluate_once(platform: Platform, as_of: datetime, progress: Callable[[str], None]) -> pl.DataFrame:
-    """Mean metrics of each model on `[as_of, as_of + horizon)`, everything rebuilt from events before the as-of."""
-    known_at = datetime.now(UTC)
-    horizon = _horizon(platform, as_of, known_at)
-    # The horizon is what the events before the as-of say, and the later ones say nothing.
-    settings = platform.settings.model_copy(update={"horizon_days": horizon.days})
-    run = AsOfRun(replace(platform, settings=settings), as_of + horizon, known_at)
-    try:
-        schedule = training_schedule(run)
-        if schedule.protocol == "global":
-            schedule = replace(schedule, plan=replace(schedule.plan, tests=(as_of,)))
-        evaluated = evaluate(WindowCache(run, progress), schedule, progress)
-    finally:
-        run.close()
-    keys = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]
-    return (
-        pl.concat([evaluated.per_user.select(*keys, c.VALUE), evaluated.per_list.select(*keys, c.VALUE)])
-        .group_by(keys, maintain_order=True)
-        .agg(pl.col(c.VALUE).mean(), pl.len().alias(c.N_USERS))
-        .sort(keys)
-    )

@@ -5,6 +5,7 @@ The rule that picks one of them is in `stages.ranking.contenders`.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,7 @@ from recs_platform.pipeline.lists.context import RANKED_PER_USER, rerank_context
 from recs_platform.pipeline.lists.lists import home_rules
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import run_config
-from recs_platform.pipeline.training.rankers import seal_ranker
+from recs_platform.pipeline.training.recipes import ranker_at, serving_basis
 from recs_platform.pipeline.training.schedule import TrainingSchedule
 from recs_platform.pipeline.training.splits import Split
 from recs_platform.pipeline.training.window_cache import WindowCache
@@ -29,7 +30,7 @@ from recs_platform.stages import ranking, reranking, retrieval
 
 _SCHEMA = {
     c.CUTOFF: pl.Datetime("us", "UTC"), c.USER_ID: pl.String, c.HISTORY_GROUP: pl.String,
-    c.CONTENDER: pl.String, c.VALUE: pl.Float64,
+    c.CONTENDER: pl.String, c.METRIC: pl.String, c.VALUE: pl.Float64,
 }  # fmt: skip
 
 
@@ -46,13 +47,32 @@ def choose_as_of(
     run = windows.run
 
     def make() -> pl.DataFrame:
-        splits = schedule.trials_before(instant)
-        tried = [_trial(windows, schedule, split, progress) for split in splits]
-        trials = pl.concat([pl.DataFrame(schema=_SCHEMA), *tried])
+        tried = try_contenders(windows, schedule, instant, serving_basis(run), progress)
+        trials = tried.filter(pl.col(c.METRIC) == c.NDCG)
         config, default = ranking.ChoiceConfig(), ranking.RANKER_ALONE
         return ranking.choose_contenders(trials, competing(run), retrieval.SIMPLE_SOURCES, config, default=default)
 
     return run.once(f"contenders as of {instant}", make)
+
+
+def try_contenders(
+    windows: WindowCache,
+    schedule: TrainingSchedule,
+    instant: datetime | None,
+    basis: str,
+    progress: Callable[[str], None],
+) -> pl.DataFrame:
+    """Metrics of each contender for each user at the trials before an instant, the ranker's being of that recipe.
+
+    Columns cutoff, user_id, history_group, contender, metric, value; no rows of cutoffs at which the recipe has no
+    ranker.
+    """
+    run = windows.run
+    tried = [
+        run.once(f"trial at {split} of {basis}", partial(_try, windows, schedule, split, basis, progress))
+        for split in schedule.trials_before(instant)
+    ]
+    return pl.concat([pl.DataFrame(schema=_SCHEMA), *tried])
 
 
 def chosen_by_group(rows: pl.DataFrame, among: Sequence[ranking.Contender]) -> dict[str, ranking.Contender]:
@@ -101,27 +121,21 @@ def consumed_counts(users: pl.Series, consumed: pl.DataFrame) -> NDArray[np.int6
     )
 
 
-def _trial(
-    windows: WindowCache, schedule: TrainingSchedule, split: Split, progress: Callable[[str], None]
-) -> pl.DataFrame:
-    return windows.run.once(f"trial at {split}", lambda: _try(windows, schedule, split, progress))
-
-
 def _try(
-    windows: WindowCache, schedule: TrainingSchedule, split: Split, progress: Callable[[str], None]
+    windows: WindowCache, schedule: TrainingSchedule, split: Split, basis: str, progress: Callable[[str], None]
 ) -> pl.DataFrame:
-    """NDCG of every contender for every user of one window, on items known by the cutoff."""
+    """Metrics of every contender for every user of one window, on items known by the cutoff."""
     run = windows.run
     settings = run.platform.settings
-    trained, _ = seal_ranker(run, split.cutoff, windows.to_learn_from(schedule.trial_training(split)))
+    trained = ranker_at(windows, basis, split, schedule.trial_training(split))
     tested = read_window(run.platform, windows.take(split).version)
     truth = tested.held_out.filter(IS_KNOWN_ITEM)
-    if tested.rows.is_empty() or truth.is_empty():
+    if trained is None or tested.rows.is_empty() or truth.is_empty():
         return pl.DataFrame(schema=_SCHEMA)
     among = competing(run)
     offers = offers_of(tested.rows, _ranker(run, trained), _sources(among), settings.threads)
     measured = [
-        _ndcg(lists_of(run.platform, tested, ranking.contender_scores(each, offers)), truth, settings.k, each.name)
+        _measured(lists_of(run.platform, tested, ranking.contender_scores(each, offers)), truth, settings.k, each.name)
         for each in among
     ]
     progress(f"trial at {split.cutoff:%Y-%m-%d}: {len(among)} contenders, {truth[c.USER_ID].n_unique()} users")
@@ -133,9 +147,9 @@ def _try(
     return frame.with_columns(pl.lit(split.cutoff).cast(_SCHEMA[c.CUTOFF]).alias(c.CUTOFF)).select(list(_SCHEMA))
 
 
-def _ndcg(lists: pl.DataFrame, truth: pl.DataFrame, k: int, name: str) -> pl.DataFrame:
-    found = user_metrics(lists, truth, k).filter(pl.col(c.METRIC) == c.NDCG)
-    return found.select(c.USER_ID, c.VALUE, pl.lit(name).alias(c.CONTENDER))
+def _measured(lists: pl.DataFrame, truth: pl.DataFrame, k: int, name: str) -> pl.DataFrame:
+    found = user_metrics(lists, truth, k)
+    return found.select(c.USER_ID, c.METRIC, c.VALUE, pl.lit(name).alias(c.CONTENDER))
 
 
 def _ranker(run: AsOfRun, trained: Manifest) -> ranking.Ranker:

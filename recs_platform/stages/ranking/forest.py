@@ -74,3 +74,13 @@ def _forest(text: str) -> "lightgbm.Booster":
 
     lightgbm.register_logger(logging.getLogger(__name__))
     return lightgbm.Booster(model_str=text)
+
+
+def forest_depth(text: str) -> float:
+    r"""Nodes that a row passes on its way to its leaves, summed over the trees as if they were balanced.
+
+    >>> forest_depth("num_leaves=8\nnum_leaves=2\n")  # 3 + 1
+    4.0
+    """
+    leaves = [int(found) for found in re.findall(r"^num_leaves=(\d+)$", text, flags=re.MULTILINE)]
+    return float(np.log2(np.maximum(leaves, 1)).sum()) if leaves else 0.0

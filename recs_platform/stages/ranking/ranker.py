@@ -20,6 +20,7 @@ from recs_platform.stages.ranking.compiled_forest import CompiledForest, load_co
 from recs_platform.stages.ranking.forest import (
     MAX_GROUP_ROWS,
     forest_contributions,
+    forest_depth,
     forest_gains,
     grow_forest,
     score_forest,
@@ -83,6 +84,11 @@ class Ranker:
     @property
     def feature_set_hash(self) -> str:
         return self.feature_set.hash
+
+    @property
+    def nodes_per_row(self) -> float:
+        """Nodes that a row passes on its way to its leaves, in balanced trees; 0 for the fusion ranker."""
+        return forest_depth(self.booster_text)
 
     @property
     def scored_by(self) -> str:

@@ -1,0 +1,167 @@
+"""Backtests: the platform rebuilt at instants of the past, and scored on what came next.
+
+Tests of a build are in `evaluation`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import NotReady
+from recs_platform.contracts.time import as_of_key
+from recs_platform.evaluation.bootstrap import cluster_intervals
+from recs_platform.pages import Line, Section, amount, line_chart, write_page
+from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.training.evaluation import BASELINE, FINAL, WITH_NEW_ITEMS, Evaluated, evaluate
+from recs_platform.pipeline.training.recipes import serve_todays
+from recs_platform.pipeline.training.schedule import training_schedule
+from recs_platform.pipeline.training.window_cache import WindowCache
+
+CHARTED = (c.NDCG, "recall")
+BEST_SOURCE = "best source"
+_KEYS = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Metrics by as-of and model, of the final lists, popularity and every source.
+
+    `rows`: as_of, protocol, model, metric, k, value, ci_low, ci_high, n_users; metrics of whole lists have no interval.
+    """
+
+    rows: pl.DataFrame
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """A row an as-of: NDCG and recall of the final lists, of popularity and of the best source of that as-of."""
+        known = self.rows.filter(~pl.col(c.PROTOCOL).str.ends_with(WITH_NEW_ITEMS), pl.col(c.METRIC).is_in(CHARTED))
+        named = known.with_columns(
+            pl.when(pl.col(c.MODEL).is_in([FINAL, BASELINE])).then(c.MODEL).otherwise(pl.lit(BEST_SOURCE)).alias("of")
+        )
+        best = named.group_by(c.AS_OF, c.METRIC, "of").agg(pl.max(c.VALUE), pl.max(c.N_USERS))
+        wide = best.pivot(on="of", index=[c.AS_OF, c.METRIC, c.N_USERS], values=c.VALUE).sort(c.METRIC, c.AS_OF)
+        return wide.select(
+            pl.col(c.AS_OF).map_elements(as_of_key, return_dtype=pl.String),
+            c.METRIC,
+            *(pl.col(name).round(4) for name in (FINAL, BASELINE, BEST_SOURCE)),
+            (pl.col(FINAL) / pl.col(BASELINE)).round(3).alias("times popularity"),
+            c.N_USERS,
+        )
+
+    @property
+    def summary(self) -> pl.DataFrame:
+        """By metric: how many as-ofs, mean of the final lists and of popularity, mean and least ratio of both."""
+        ratio = pl.col("times popularity")
+        return (
+            self.table.group_by(c.METRIC)
+            .agg(
+                pl.len().alias("as_ofs"),
+                pl.col(FINAL).mean().round(4),
+                pl.col(BASELINE).mean().round(4),
+                ratio.mean().round(3).alias("mean ratio"),
+                ratio.min().alias("least ratio"),
+            )
+            .sort(c.METRIC)
+        )
+
+
+def run_backtest(platform: Platform, instants: Sequence[datetime], progress: Callable[[str], None]) -> Backtest:
+    """Evaluate at each instant, oldest first. Raises NotReady where none of them could be scored."""
+    known_at = datetime.now(UTC)
+    rows: list[pl.DataFrame] = []
+    for instant in instants:
+        progress(f"backtest as of {as_of_key(instant)}")
+        found = _with_intervals(_evaluate(platform, instant, known_at, progress), platform.settings.seed)
+        if found.is_empty():
+            progress(f"nothing was held out after {as_of_key(instant)}")
+        rows.append(found.with_columns(pl.lit(instant).dt.cast_time_unit("us").alias(c.AS_OF)))
+    every = pl.concat(rows)
+    if every.is_empty():
+        raise NotReady("no user with a history did anything new after these as-ofs; choose earlier ones")
+    return Backtest(every.select(c.AS_OF, *_KEYS, c.VALUE, c.CI_LOW, c.CI_HIGH, c.N_USERS))
+
+
+def write_backtest(platform: Platform, found: Backtest) -> Path:
+    """Write the rows as Parquet and a page with charts; returns the page's path in the home."""
+    instants = found.rows[c.AS_OF].unique().sort().to_list()
+    first, last = (as_of_key(each).replace(":", "") for each in (instants[0], instants[-1]))
+    page = platform.home.reports / "backtests" / f"{first}_{last}.html"
+    charts = "".join(_chart(found.table, metric) for metric in CHARTED)
+    sections = [
+        Section("Summary", "Ratios are those of the final lists to tuned popularity.", found.summary, figure=charts),
+        Section("By as-of", "Everything is rebuilt from events before each as-of.", found.table),
+        Section("Every metric", "Intervals draw users.", found.rows),
+    ]
+    write_page(page, f"Backtest {first} to {last}", instants[-1], sections)
+    found.rows.write_parquet(page.with_suffix(".parquet"))
+    return page.relative_to(platform.home.root)
+
+
+def evaluate_once(platform: Platform, as_of: datetime, progress: Callable[[str], None]) -> pl.DataFrame:
+    """Mean metrics of each model on `[as_of, as_of + horizon)`, everything rebuilt from events before the as-of."""
+    evaluated = _evaluate(platform, as_of, datetime.now(UTC), progress)
+    return (
+        pl.concat([evaluated.per_user.select(*_KEYS, c.VALUE), evaluated.per_list.select(*_KEYS, c.VALUE)])
+        .group_by(_KEYS, maintain_order=True)
+        .agg(pl.col(c.VALUE).mean(), pl.len().alias(c.N_USERS))
+        .sort(_KEYS)
+    )
+
+
+def _evaluate(platform: Platform, as_of: datetime, known_at: datetime, progress: Callable[[str], None]) -> Evaluated:
+    """One test, at the as-of, by the recipe of today's settings."""
+    horizon = _horizon(platform, as_of, known_at)
+    # The horizon is what the events before the as-of say, and the later ones say nothing.
+    settings = platform.settings.model_copy(update={"horizon_days": horizon.days})
+    run = AsOfRun(replace(platform, settings=settings), as_of + horizon, known_at)
+    try:
+        serve_todays(run)
+        schedule = training_schedule(run)
+        if schedule.protocol == "global":
+            schedule = replace(schedule, plan=replace(schedule.plan, tests=(as_of,)))
+        return evaluate(WindowCache(run, progress), schedule, progress)
+    finally:
+        run.close()
+
+
+def _horizon(platform: Platform, as_of: datetime, known_at: datetime) -> timedelta:
+    run = AsOfRun(platform, as_of, known_at)
+    try:
+        return training_schedule(run).plan.horizon
+    finally:
+        run.close()
+
+
+def _with_intervals(evaluated: Evaluated, seed: int) -> pl.DataFrame:
+    """Means of users' metrics with their intervals, and those of lists without."""
+    rows: list[pl.DataFrame] = []
+    for keys, part in evaluated.per_user.group_by(_KEYS, maintain_order=True):
+        users = part[c.USER_ID].rank("dense").cast(pl.Int64).to_numpy()
+        found = cluster_intervals(users, part[c.VALUE].to_numpy()[:, None], seed=seed)
+        named = dict(zip(_KEYS, keys, strict=True))
+        ends = {c.CI_LOW: found.low.tolist(), c.CI_HIGH: found.high.tolist()}
+        rows.append(pl.DataFrame({**named, c.VALUE: found.value.tolist(), **ends, c.N_USERS: found.users.tolist()}))
+    lists = evaluated.per_list.group_by(_KEYS, maintain_order=True).agg(pl.col(c.VALUE).mean())
+    empty = pl.lit(None, dtype=pl.Float64)
+    rows.append(lists.with_columns(empty.alias(c.CI_LOW), empty.alias(c.CI_HIGH), pl.lit(0).alias(c.N_USERS)))
+    names = [*_KEYS, c.VALUE, c.CI_LOW, c.CI_HIGH, c.N_USERS]
+    return pl.concat([row.select(names) for row in rows], how="vertical_relaxed")
+
+
+def _chart(table: pl.DataFrame, metric: str) -> str:
+    part = table.filter(pl.col(c.METRIC) == metric)
+    instants = [datetime.fromisoformat(key).replace(tzinfo=UTC) for key in part[c.AS_OF].to_list()]
+    lines = [
+        Line(
+            name,
+            [(at, value) for at, value in zip(instants, part[name], strict=True) if value is not None],
+            name == FINAL,
+        )
+        for name in (FINAL, BASELINE, BEST_SOURCE)
+    ]
+    return line_chart(lines, title=f"{metric} of each as-of", form=amount)
