@@ -185,7 +185,7 @@ def _champion_asset(platform: Platform) -> dg.AssetsDefinition:
         yield dg.AssetCheckResult(
             asset_key=CHAMPION_KEY,
             check_name=GATE,
-            passed=promotion.decision not in ("kept", "unproven"),
+            passed=promotion.is_passed,
             severity=dg.AssetCheckSeverity.WARN,
             metadata={"decision": promotion.decision, "reason": promotion.reason, "gate": dg.MetadataValue.md(gate)},
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import PROMOTIONS
 from recs_platform.contracts.time import parse_instant
@@ -22,6 +23,8 @@ from recs_platform.stages import ranking
 from recs_platform.stages.releases import previous_release
 
 NOBODY = "none"
+# Decisions that a person should look at.
+LOOK_AT = ("kept", "unproven")
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Promotion:
     @property
     def is_passed(self) -> bool:
         """Whether nothing of it needs a person's eyes."""
-        return self.decision in ("first", "promoted", "refreshed")
+        return self.decision not in LOOK_AT
 
 
 def choose_champion(run: AsOfRun) -> ranking.ChampionChoice:
@@ -64,27 +67,28 @@ def decide_champion(windows: WindowCache, schedule: TrainingSchedule, progress: 
     test, or nothing is tried (`training.trials`), nothing can be judged, and the newest ranker serves untested.
     """
     run = windows.run
-    choice = choose_champion(run)
     overrides = ranking.read_overrides(run.platform.home.artifacts).known_at(run.known_at)
-    decide = _Decided(choice, choice.manifest)
-    pin = overrides.pinned
-    if pin is not None and pin.version is not None:
-        pinned = find_ranker(run, pin.version)
-        why_not = f"{pin.version} is not there" if pinned is None else why_not_lawful(run, pinned)
-        if pinned is not None and why_not is None:
-            return decide.of("pinned", pinned, f"pinned by an operator: {pin.reason}", opponent=pin.version)
-        progress(f"the pinned ranker cannot serve: {why_not}")
-    if schedule.protocol == "per_user" or not schedule.trials_before(run.as_of):
-        return decide.of("untested", choice.manifest, f"{choice.reason}; no cutoff at which rankers can be compared")
     incumbent, gone = _incumbent(run, overrides)
+    try:
+        choice = choose_champion(run)
+    except NotReady as error:
+        if incumbent is None:
+            raise
+        return _decided(None, "kept", incumbent, f"today's recipe has none that may serve: {error}", incumbent.version)
+    pinned = _pinned(run, overrides, progress)
+    if pinned is not None:
+        manifest, reason = pinned
+        return _decided(choice, "pinned", manifest, f"pinned by an operator: {reason}", manifest.version)
+    if schedule.protocol == "per_user" or not schedule.trials_before(run.as_of):
+        reason = f"{choice.reason}; there is no cutoff at which rankers can be compared"
+        return _decided(choice, "untested", choice.manifest, reason)
     if incumbent is None:
-        match = match_popularity(windows, schedule, progress)
-        lines = ranking.judge_match(match, run.platform.settings.promotion, run.platform.settings.seed)
-        return _first(decide, match, lines, gone)
+        return _first(run, choice, match_popularity(windows, schedule, progress), gone)
     if incumbent.parameters.get(BASIS) == choice.manifest.parameters.get(BASIS):
-        return decide.of("refreshed", choice.manifest, f"the champion's recipe; {choice.reason}", incumbent.version)
-    match = match_rankers(windows, schedule, choice.manifest, incumbent, progress)
-    return _against(decide, match, incumbent, run)
+        return _decided(
+            choice, "refreshed", choice.manifest, f"the champion's recipe; {choice.reason}", incumbent.version
+        )
+    return _against(run, choice, match_rankers(windows, schedule, choice.manifest, incumbent, progress), incumbent)
 
 
 def champion_row(promotion: Promotion) -> pl.DataFrame:
@@ -101,32 +105,39 @@ def champion_row(promotion: Promotion) -> pl.DataFrame:
     )
 
 
-@dataclass(frozen=True)
-class _Decided:
-    """Makes a promotion of a decision."""
+def _decided(
+    choice: ranking.ChampionChoice | None,
+    decision: ranking.Decision,
+    champion: Manifest,
+    reason: str,
+    opponent: str = NOBODY,
+    lines: pl.DataFrame | None = None,
+    n_users: int = 0,
+) -> Promotion:
+    """The promotion, its lines with the decision before them; without `choice` there was no challenger."""
+    summary = ranking.decision_line(decision, decision not in LOOK_AT, n_users, reason)
+    rows = summary if lines is None else pl.concat([summary, lines])
+    named = rows.with_columns(
+        pl.lit(decision).alias(c.DECISION),
+        pl.lit(NOBODY if choice is None else choice.manifest.version).alias(c.CHALLENGER_VERSION),
+        pl.lit(opponent).alias(c.OPPONENT),
+    )
+    names = [name for name in PROMOTIONS.column_names if name != c.AS_OF]
+    considered = 0 if choice is None else len(choice.considered)
+    return Promotion(champion, decision, reason, considered, named.select(names))
 
-    choice: ranking.ChampionChoice
-    challenger: Manifest
 
-    def of(
-        self,
-        decision: ranking.Decision,
-        champion: Manifest,
-        reason: str,
-        opponent: str = NOBODY,
-        lines: pl.DataFrame | None = None,
-        n_users: int = 0,
-    ) -> Promotion:
-        is_passed = decision not in ("kept", "unproven")
-        summary = ranking.decision_line(decision, is_passed, n_users, reason)
-        rows = summary if lines is None else pl.concat([summary, lines])
-        named = rows.with_columns(
-            pl.lit(decision).alias(c.DECISION),
-            pl.lit(self.challenger.version).alias(c.CHALLENGER_VERSION),
-            pl.lit(opponent).alias(c.OPPONENT),
-        )
-        names = [name for name in PROMOTIONS.column_names if name != c.AS_OF]
-        return Promotion(champion, decision, reason, len(self.choice.considered), named.select(names))
+def _pinned(run: AsOfRun, overrides: ranking.Overrides, progress: Callable[[str], None]) -> tuple[Manifest, str] | None:
+    """The ranker that an operator pinned and why, unless it must not, or cannot, serve: then that is reported."""
+    pin = overrides.pinned
+    if pin is None or pin.version is None:
+        return None
+    found = find_ranker(run, pin.version)
+    why_not = f"{pin.version} is not there" if found is None else why_not_lawful(run, found)
+    if found is None or why_not is not None:
+        progress(f"the pinned ranker cannot serve: {why_not}")
+        return None
+    return found, pin.reason
 
 
 def _incumbent(run: AsOfRun, overrides: ranking.Overrides) -> tuple[Manifest | None, str]:
@@ -144,24 +155,23 @@ def _incumbent(run: AsOfRun, overrides: ranking.Overrides) -> tuple[Manifest | N
     return (found, "") if why_not is None else (None, f"the champion {version} before cannot serve: {why_not}")
 
 
-def _first(decide: _Decided, match: ranking.Match, lines: pl.DataFrame, gone: str) -> Promotion:
+def _first(run: AsOfRun, choice: ranking.ChampionChoice, match: ranking.Match, gone: str) -> Promotion:
+    lines = ranking.judge_match(match, run.platform.settings.promotion, run.platform.settings.seed)
     superior = lines.filter(pl.col(c.LINE) == ranking.SUPERIORITY).row(0, named=True)
     decision: ranking.Decision = "first" if superior[c.IS_PASSED] else "unproven"
     reason = f"{gone}; against {POPULARITY}: {superior[c.MESSAGE]}"
-    return decide.of(decision, decide.challenger, reason, POPULARITY, lines, match.n_pairs)
+    return _decided(choice, decision, choice.manifest, reason, POPULARITY, lines, match.n_pairs)
 
 
-def _against(decide: _Decided, match: ranking.Match, incumbent: Manifest, run: AsOfRun) -> Promotion:
+def _against(run: AsOfRun, choice: ranking.ChampionChoice, match: ranking.Match, incumbent: Manifest) -> Promotion:
     settings = run.platform.settings
-    if match.n_pairs < settings.promotion.users_min:
-        reason = (
-            f"{match.n_pairs} user windows at cutoffs where both could have served, {settings.promotion.users_min} "
-            "needed; the champion goes on meanwhile"
-        )
-        return decide.of("kept", incumbent, reason, incumbent.version, n_users=match.n_pairs)
+    n, needed = match.n_pairs, settings.promotion.users_min
+    if n < needed:
+        reason = f"{n} user windows at cutoffs where both could have served, {needed} needed; the champion goes on"
+        return _decided(choice, "kept", incumbent, reason, incumbent.version, n_users=n)
     lines = ranking.judge_match(match, settings.promotion, settings.seed)
     if ranking.passes(lines):
         best = lines.filter(c.IS_PASSED, pl.col(c.LINE).is_in([ranking.SUPERIORITY, ranking.GAIN]))[c.MESSAGE].to_list()
-        return decide.of("promoted", decide.challenger, best[0], incumbent.version, lines, match.n_pairs)
-    reason = "; ".join(ranking.failures(lines)) or "it does not pass"
-    return decide.of("kept", incumbent, reason, incumbent.version, lines, match.n_pairs)
+        return _decided(choice, "promoted", choice.manifest, best[0], incumbent.version, lines, n)
+    reason = "; ".join(ranking.failures(lines))
+    return _decided(choice, "kept", incumbent, reason, incumbent.version, lines, n)

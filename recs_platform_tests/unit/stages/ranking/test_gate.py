@@ -1,49 +1,14 @@
 """The promotion gate on drawn metrics: equals rarely pass, a better ranker does, a segment that loses blocks."""
 
-from datetime import UTC, datetime, timedelta
-
-import numpy as np
 import polars as pl
 import pytest
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.shared_settings import PromotionSettings
 from recs_platform.stages.ranking import gate
+from recs_platform_tests.matches import EQUAL_LISTS, drawn_match
 
 SETTINGS = PromotionSettings()
-CUTOFFS = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=7 * number) for number in range(4)]
-USERS = 300
-EQUAL_LISTS = dict.fromkeys(gate.GUARDED, (1.0, 1.0))
-
-
-def drawn(seed: int, gain: float = 0.0, loss: float = 0.0, n: int = USERS) -> gate.Match:
-    """Two rankers whose users differ by noise around `gain`; users of a small segment lose `loss`.
-
-    Half of the users of a cutoff return at the next, and who is served well is so by both. The small segment, 3 % of
-    all users, is there at each.
-    """
-    rng = np.random.default_rng(seed)
-    frames: list[pl.DataFrame] = []
-    small = {f"u{n // 2 + number}" for number in range(int(n * 1.5 * 0.03))}
-    for index, cutoff in enumerate(CUTOFFS):
-        ids = [f"u{number}" for number in range(index % 2 * n // 2, n + index % 2 * n // 2)]
-        level = rng.beta(0.6, 2.0, n)
-        is_small = np.array([name in small for name in ids])
-        for metric in gate.METRICS:
-            ours = level + gain - np.where(is_small, loss, 0.0) + rng.normal(0, 0.1, n)
-            frames.append(
-                pl.DataFrame(
-                    {
-                        c.CUTOFF: [cutoff] * n,
-                        c.USER_ID: ids,
-                        c.METRIC: metric,
-                        c.CHALLENGER: ours,
-                        c.OPPONENT: level + rng.normal(0, 0.1, n),
-                        c.SEGMENT: np.where(is_small, "small", "large"),
-                    }
-                )
-            )
-    return gate.Match(pl.concat(frames), EQUAL_LISTS, (100.0, 100.0))
 
 
 def is_promoted(match: gate.Match) -> bool:
@@ -51,18 +16,18 @@ def is_promoted(match: gate.Match) -> bool:
 
 
 def test_of_two_hundred_equals_no_more_pass_than_stated():
-    promoted = sum(is_promoted(drawn(seed, n=60)) for seed in range(200))
+    promoted = sum(is_promoted(drawn_match(seed, n=60)) for seed in range(200))
     # 200 draws at the stated rate: above 17 in one of 50 worlds.
     assert promoted <= 17
 
 
 def test_a_better_ranker_passes():
     # 1,200 differences of noise .14 give an error of .004: .02 lies five of them above zero.
-    assert sum(is_promoted(drawn(seed, gain=0.02)) for seed in range(20)) >= 18
+    assert sum(is_promoted(drawn_match(seed, gain=0.02)) for seed in range(20)) >= 18
 
 
 def test_a_loss_in_a_small_segment_blocks_although_the_mean_rises():
-    match = drawn(3, gain=0.03, loss=0.25)
+    match = drawn_match(3, gain=0.03, loss=0.25)
     lines = gate.judge_match(match, SETTINGS, seed=1)
     main = lines.filter(pl.col(c.LINE) == gate.SUPERIORITY).row(0, named=True)
     assert main[c.DIFFERENCE] > 0
@@ -82,7 +47,7 @@ def test_a_loss_in_a_small_segment_blocks_although_the_mean_rises():
     ],
 )
 def test_a_guard_that_is_crossed_blocks_a_better_ranker(lists, cost):
-    better = drawn(5, gain=0.05)
+    better = drawn_match(5, gain=0.05)
     assert gate.passes(gate.judge_match(better, SETTINGS, seed=1))
     lines = gate.judge_match(gate.Match(better.users, lists, cost), SETTINGS, seed=1)
     assert not gate.passes(lines)
@@ -90,20 +55,20 @@ def test_a_guard_that_is_crossed_blocks_a_better_ranker(lists, cost):
 
 
 def test_fewer_users_than_asked_for_never_pass():
-    few = drawn(5, gain=0.3)
+    few = drawn_match(5, gain=0.3)
     match = gate.Match(few.users.filter(pl.col(c.USER_ID).is_in([f"u{n}" for n in range(10)])), EQUAL_LISTS)
     assert not is_promoted(match)
     assert match.n_pairs < SETTINGS.users_min
 
 
 def test_no_users_at_all_are_lines_that_fail():
-    lines = gate.judge_match(gate.Match(drawn(1).users.clear(), {}), SETTINGS, seed=1)
+    lines = gate.judge_match(gate.Match(drawn_match(1).users.clear(), {}), SETTINGS, seed=1)
     assert not lines[c.IS_PASSED].any()
     assert not gate.passes(lines)
 
 
 def test_non_inferior_with_a_gain_elsewhere_passes():
-    match = drawn(9)
+    match = drawn_match(9)
     # The main metric is the same for both, recall gains.
     same = match.users.with_columns(
         pl.when(pl.col(c.METRIC) == "recall")
