@@ -67,6 +67,7 @@ RANGES: Mapping[str, Mapping[str, Range]] = {
         "item_exponent": Span(0.0, 1.0, step=0.1),
         "filter_power": Span(0.0, 4.0),
         "sharpening": Span(0.0, 0.98),
+        "tail": Span(0.0, 2.0, step=0.25),
         "decay": Span(0.5, 1.0),
     },
     "item_knn": {
@@ -152,6 +153,8 @@ STARTING_POINTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     ),
     "spectral": (
         {"item_exponent": 0.3, "sharpening": 0.9},
+        {"item_exponent": 0.3, "filter_power": 1.0, "tail": 1.0},
+        {"item_exponent": 0.3, "factors": 64, "filter_power": 1.0, "tail": 2.0},
         {"item_exponent": 0.3, "sharpening": 0.9, "filter_power": 1.0, "factors": 128, "decay": 0.8},
         {"filter_power": 1.0, "decay": 0.95},
     ),
