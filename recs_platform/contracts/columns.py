@@ -153,6 +153,7 @@ DEFAULT_VALUE = "default_value"
 TUNED_VALUE = "tuned_value"
 GAIN_LOW = "gain_low"
 IS_KEPT = "is_kept"
+IS_DROPPED = "is_dropped"
 DEFAULT_WEIGHT = "default_weight"
 
 # Evaluation and reports
