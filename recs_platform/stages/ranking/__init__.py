@@ -5,7 +5,6 @@ from recs_platform.stages.ranking.champion import LABELS_END, ChampionChoice, ch
 from recs_platform.stages.ranking.compiled_forest import CompileReport, compile_forest, read_report
 from recs_platform.stages.ranking.contenders import (
     EVERYBODY,
-    HISTORY_GROUPS,
     RANKER_ALONE,
     ChoiceConfig,
     Contender,
@@ -13,8 +12,9 @@ from recs_platform.stages.ranking.contenders import (
     choose_contenders,
     contender_scores,
     contenders,
-    history_group,
 )
+from recs_platform.stages.ranking.history_groups import HISTORY_GROUPS, history_group
+from recs_platform.stages.ranking.outcomes import IMPRESSION, outcomes_of
 from recs_platform.stages.ranking.ranker import (
     COMPILED_FOREST,
     RANKER,
@@ -35,6 +35,7 @@ __all__ = [
     "COMPILED_FOREST",
     "EVERYBODY",
     "HISTORY_GROUPS",
+    "IMPRESSION",
     "LABELS_END",
     "RANKER",
     "RANKER_ALONE",
@@ -61,6 +62,7 @@ __all__ = [
     "label_rows",
     "load_ranker",
     "machine_key",
+    "outcomes_of",
     "rank_candidates",
     "ranks_of_users",
     "read_report",

@@ -18,8 +18,8 @@ class Profile:
     nothing where the test is of any time.
 
     `trials`: of each source, the first included; `trials_few_rows`: the same for small splits. No trial fits vectors
-    longer than `factors_max`. At most `validation_users` are tuned on where train has a million rows, and up to four
-    times as many where it has fewer: a trial costs little then, and what decides between trials is noise.
+    longer than `factors_max`. At most `validation_users` are tuned on where train has a million rows, and up to twice
+    as many where it has fewer: a trial costs little then, and what decides between trials is noise.
     """
 
     sources: tuple[str, ...]
@@ -41,7 +41,7 @@ class Profile:
 
 # With fewer interactions a longer search takes as little time as a short one on many.
 FEW_ROWS, MANY_ROWS = 200_000, 1_000_000
-USERS_TIMES_MAX = 4.0
+USERS_TIMES_MAX = 2.0
 PROFILES: Mapping[ProfileName, Profile] = {
     "fast": Profile(
         sources=("als", "spectral", "item_knn", "transitions", "two_step", "popularity"),
