@@ -18,7 +18,7 @@ from recs_platform.cli.house import open_platform
 from recs_platform.contracts.features import Feature, FeatureSet
 from recs_platform.stages import ranking
 from recs_platform.stages.ranking.compiled_forest import CompiledForest, load_compiled
-from recs_platform.stages.ranking.forest import grow_forest
+from recs_platform.stages.ranking.forest import ForestRows, grow_forest
 
 TREES, LEAVES, FEATURES = 100, 31, 40
 TRAINING_ROWS, GROUP = 20_000, 100
@@ -93,9 +93,7 @@ def _taught() -> tuple[NDArray[np.float32], NDArray[np.int8]]:
 
 def _grown(matrix: NDArray[np.float32], labels: NDArray[np.int8], trees: int, leaves: int) -> str:
     return grow_forest(
-        matrix,
-        labels,
-        np.full(TRAINING_ROWS // GROUP, GROUP, np.int64),
+        ForestRows(matrix, labels, np.full(TRAINING_ROWS // GROUP, GROUP, np.int64)),
         names=[f"f{number}" for number in range(FEATURES)],
         parameters={"num_leaves": leaves},
         trees=trees,

@@ -16,7 +16,11 @@ from recs_platform.stages.retrieval.sources import SOURCES
 
 AS_OF = datetime(2020, 3, 1, tzinfo=UTC)
 CONFIG = RetrievalConfig(
-    sources={"als": {"factors": 4, "iterations": 3}, "spectral": {"factors": 4}, "group_popularity": {"min_users": 2}}
+    sources={
+        "als": {"factors": 4, "iterations": 3},
+        "spectral": {"factors": 4, "tail": 1.0},
+        "group_popularity": {"min_users": 2},
+    }
 )
 SEGMENTS = ["new", "casual", None]
 N = 5

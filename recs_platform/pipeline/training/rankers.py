@@ -30,11 +30,20 @@ BASIS = "basis"
 NO_LABELS = "1970-01-01T00:00:00+00:00"  # a ranker that learned from nothing may serve any as-of
 
 
+# Settings of training that say how, the rest how much past.
+_HOW = ("negatives", "graded", "refusals_are_negatives", "recency_half_life_days", "balance", "early_stopping")
+
+
+def ranker_config(platform: Platform) -> ranking.RankerConfig:
+    """How rankers are trained: the defaults, with what the settings say."""
+    return ranking.RankerConfig(**platform.settings.training.model_dump(include=set(_HOW)))
+
+
 def ranker_basis(run: AsOfRun) -> str:
     """Hash of all that decides a ranker beside its windows: one made under other settings or code must not serve."""
 
     def make() -> str:
-        inputs = {"windows": window_basis(run), "config": ranking.RankerConfig().model_dump()}
+        inputs = {"windows": window_basis(run), "config": ranker_config(run.platform).model_dump()}
         return artifact_key(RANKER_KIND, inputs, run.platform.settings, feature_set=run.platform.feature_set)
 
     return run.known.once("basis of rankers", make)
@@ -54,8 +63,9 @@ def seal_ranker(run: AsOfRun, as_of: datetime, windows: Sequence[Manifest]) -> t
     root, version = run.platform.home.artifacts, ranker_key(run, windows)
     if is_sealed(root, ranking.RANKER, version):
         return read_manifest(artifact(root, ranking.RANKER, version)), True
-    rows = _sampled_rows(run.platform, windows, ranking.RankerConfig())
-    trained = _train(run.platform, rows, ranking.RankerConfig())
+    config = ranker_config(run.platform)
+    rows = _sampled_rows(run.platform, windows, config)
+    trained = _train(run.platform, rows, config)
     with write_artifact(root, ranking.RANKER, version) as folder:
         ranking.save_ranker(folder, trained)
         write_manifest(folder, _manifest(run, as_of, version, windows, trained, rows))
@@ -80,7 +90,7 @@ def _manifest(
         feature_set_hash=run.platform.feature_set.hash,
         seed=run.platform.settings.seed,
         parameters={
-            **ranking.RankerConfig().model_dump(),
+            **ranker_config(run.platform).model_dump(),
             "kind": trained.kind,
             ranking.LABELS_END: labels_end,
             c.FOLD: max((manifest.parameters[c.FOLD] for manifest in windows), default=LAST_FOLD),
@@ -97,7 +107,10 @@ def _manifest(
 def _sampled_rows(platform: Platform, windows: Sequence[Manifest], config: ranking.RankerConfig) -> pl.DataFrame:
     samples = [
         ranking.sample_rows(
-            read_window(platform, manifest.version).rows, config.negatives_per_user, platform.settings.seed
+            read_window(platform, manifest.version).rows,
+            config.negatives_per_user,
+            platform.settings.seed,
+            shown_only=config.negatives == "shown",
         )
         for manifest in windows
     ]

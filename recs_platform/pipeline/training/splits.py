@@ -13,9 +13,11 @@ from recs_platform.contracts.shared_settings import Protocol
 from recs_platform.contracts.tables import EVENTS
 from recs_platform.evaluation.splits import new_pairs, per_user_holdout
 from recs_platform.pipeline.as_of_run import INTERACTIONS, AsOfRun
+from recs_platform.stages import ranking
 from recs_platform.warehouse.clauses import instant_literal
 from recs_platform.warehouse.runner import ModelRun
 
+STAGED = "staging.stg_events"
 HELD_OUT_FRACTION = 0.2
 PAIR = [c.USER_ID, c.ITEM_ID]
 # Folds of a user's history, in time order: the last fifth of it, and the fifth of the rest that comes before.
@@ -48,11 +50,22 @@ def global_splits(cutoffs: Sequence[datetime], horizon: timedelta) -> list[Split
 
 def later_interactions(run: AsOfRun, split: Split) -> pl.DataFrame | None:
     """Interactions from the cutoff to the labels' end; none of their own where users' last events are held out."""
+    later = later_events(run, split)
+    return None if later is None else interactions_of(later)
+
+
+def later_events(run: AsOfRun, split: Split) -> pl.DataFrame | None:
+    """The same with impressions, in the columns of staging.stg_events."""
     if split.protocol == "per_user":
         return None
     with run.at(split.labels_end).models(scratch=True) as models:
         since = instant_literal(split.cutoff)
-        return models.query(f"select * from {models.require(INTERACTIONS)} where {c.OCCURRED_AT} >= {since}")  # noqa: S608
+        return models.query(f"select * from {models.require(STAGED)} where {c.OCCURRED_AT} >= {since}")  # noqa: S608
+
+
+def interactions_of(events: pl.DataFrame) -> pl.DataFrame:
+    """What of staging.stg_events is in staging.stg_interactions."""
+    return events.filter(pl.col(c.EVENT_TYPE) != ranking.IMPRESSION)
 
 
 def hold_out(interactions: pl.DataFrame, later: pl.DataFrame | None, split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:

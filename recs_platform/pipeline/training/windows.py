@@ -42,7 +42,15 @@ from recs_platform.pipeline.retrieval.inputs import (
     with_consent,
     with_profiles,
 )
-from recs_platform.pipeline.training.splits import PAIR, Split, hold_out, later_interactions, without_held_out
+from recs_platform.pipeline.training.splits import (
+    PAIR,
+    STAGED,
+    Split,
+    hold_out,
+    interactions_of,
+    later_events,
+    without_held_out,
+)
 from recs_platform.stages import ranking, retrieval
 from recs_platform.stages.features import feature_tables
 from recs_platform.warehouse.runner import ModelRun
@@ -56,9 +64,10 @@ IS_KNOWN_ITEM = "is_known_item"
 class Window:
     """Rows to rank for users who went on to consume something new, with labels.
 
-    `rows`: keys, sources, features, label, cutoff, fold. `held_out`: positives, with whether the item was known by the
-    cutoff. `items`: catalogue as of the cutoff with the count of users. `consumed`: what the users had consumed.
-    `user_regions`: the availability region of the users. `exclusions`: what may not be offered there.
+    `rows`: keys, sources, features, label, cutoff, fold, and what else became of the pair. `held_out`: positives, with
+    whether the item was known by the cutoff. `items`: catalogue as of the cutoff with the count of users. `consumed`:
+    what the users had consumed. `user_regions`: the availability region of the users. `exclusions`: what may not be
+    offered there.
     """
 
     rows: pl.DataFrame
@@ -115,7 +124,7 @@ def window_basis(run: AsOfRun) -> dict[str, object]:
 
     def make() -> dict[str, object]:
         platform = run.platform
-        tables = [*feature_tables(platform.feature_set), *PROFILES, INTERACTIONS, ITEMS, USERS, CONSUMED]
+        tables = [*feature_tables(platform.feature_set), *PROFILES, INTERACTIONS, STAGED, ITEMS, USERS, CONSUMED]
         return {
             "models": [*(platform.models.get(table).hash for table in tables), *geo_model_hashes(platform)],
             "users_max": USERS_MAX,
@@ -132,7 +141,8 @@ def build_window(run: AsOfRun, split: Split) -> Window:
     What is known is resolved to persons as of the cutoff, what is held out as of the labels' end: a login in between
     says nothing to the past.
     """
-    then, later = run.at(split.cutoff), later_interactions(run, split)
+    then, happened = run.at(split.cutoff), later_events(run, split)
+    later = None if happened is None else interactions_of(happened)
     with then.models(scratch=True) as models:
         known, positives = hold_out(models.frame(INTERACTIONS), later, split)
         if split.protocol == "per_user":
@@ -146,7 +156,13 @@ def build_window(run: AsOfRun, split: Split) -> Window:
         rows = _rows_to_rank(models, _fit(then, problem, split), targets, run.platform)
     theirs = geo.of(targets)
     return Window(
-        rows=ranking.label_rows(rows, positives, cutoff=split.cutoff, fold=split.fold),
+        rows=ranking.label_rows(
+            rows,
+            positives,
+            cutoff=split.cutoff,
+            fold=split.fold,
+            outcomes=None if happened is None else ranking.outcomes_of(happened),
+        ),
         held_out=_mark_known(positives, items),
         items=with_user_counts(items, known),
         consumed=consumed.select(PAIR).join(targets, on=c.USER_ID, how="semi").sort(pl.all()),

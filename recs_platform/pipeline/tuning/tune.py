@@ -123,24 +123,25 @@ def _manifest(
 
 
 def trial_rows(tuning: Tuning) -> pl.DataFrame:
-    """source, trial, value, parameters as JSON, seconds: a row a trial, in order."""
+    """source, trial, value, parameters as JSON, seconds, is_dropped: a row a trial, in order."""
     rows = [
-        (trial.source, trial.number, trial.value, json.dumps(trial.parameters), trial.seconds)
+        (trial.source, trial.number, trial.value, json.dumps(trial.parameters), trial.seconds, trial.is_dropped)
         for search in tuning.searches.values()
         for trial in search.trials
     ]
     columns = {c.SOURCE: pl.String(), c.TRIAL: pl.Int64(), c.VALUE: pl.Float64()}
-    return pl.DataFrame(rows, schema={**columns, c.PARAMETERS: pl.String(), c.SECONDS: pl.Float64()}, orient="row")
+    taken = {c.PARAMETERS: pl.String(), c.SECONDS: pl.Float64(), c.IS_DROPPED: pl.Boolean()}
+    return pl.DataFrame(rows, schema={**columns, **taken}, orient="row")
 
 
 def source_rows(config: retrieval.RetrievalConfig, tuning: Tuning) -> pl.DataFrame:
-    """A row a source: value of its default and of its best trial, the gain's lower end, whether it is kept, weights."""
+    """A row a source: value of its default and of the trial kept or the best, the gain's low end, IS_KEPT, weights."""
     rows = [
         (
             name,
             len(search.trials),
             search.default.value,
-            search.best.value,
+            (search.kept if search.gain.low > 0 else search.best).value,
             search.gain.low,
             search.gain.low > 0,
             config.sources[name].weight if config.sources[name].enabled else None,

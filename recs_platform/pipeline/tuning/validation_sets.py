@@ -27,7 +27,7 @@ from recs_platform.stages.retrieval.tuning.source_variants import ValidationSet
 from recs_platform.stages.retrieval.tuning.validation import held_out_of
 
 WINDOWS_MAX = 3
-USERS_MAX = 2000
+USERS_MAX = 4000
 
 
 def validation_splits(schedule: TrainingSchedule, first: datetime) -> list[Split]:
@@ -50,7 +50,7 @@ def validation_splits(schedule: TrainingSchedule, first: datetime) -> list[Split
 
 
 def read_validation_sets(run: AsOfRun, splits: Sequence[Split], say: Callable[[str], None]) -> list[ValidationSet]:
-    """The validation set of each split that holds anybody; at most 2,000 users in all. Raises NotReady without any."""
+    """The validation set of each split that holds anybody; at most 4,000 users in all. Raises NotReady without any."""
     made = [validation_set(run, split, users_max=USERS_MAX // len(splits)) for split in splits]
     for split, each in zip(splits, made, strict=True):
         say(f"validation from {as_of_key(split.cutoff)} ({split.protocol}): {len(each.held_out.users)} users")

@@ -5,7 +5,6 @@ from recs_platform.stages.ranking.champion import LABELS_END, ChampionChoice, ch
 from recs_platform.stages.ranking.compiled_forest import CompileReport, compile_forest, read_report
 from recs_platform.stages.ranking.contenders import (
     EVERYBODY,
-    HISTORY_GROUPS,
     RANKER_ALONE,
     ChoiceConfig,
     Contender,
@@ -13,7 +12,6 @@ from recs_platform.stages.ranking.contenders import (
     choose_contenders,
     contender_scores,
     contenders,
-    history_group,
 )
 from recs_platform.stages.ranking.gate import (
     GAIN,
@@ -27,6 +25,8 @@ from recs_platform.stages.ranking.gate import (
     judge_match,
     passes,
 )
+from recs_platform.stages.ranking.history_groups import HISTORY_GROUPS, history_group
+from recs_platform.stages.ranking.outcomes import IMPRESSION, outcomes_of
 from recs_platform.stages.ranking.overrides import Override, Overrides, read_overrides, write_override
 from recs_platform.stages.ranking.ranker import (
     COMPILED_FOREST,
@@ -50,6 +50,7 @@ __all__ = [
     "GAIN",
     "GUARDED",
     "HISTORY_GROUPS",
+    "IMPRESSION",
     "LABELS_END",
     "LIST_LENGTH",
     "RANKER",
@@ -85,6 +86,7 @@ __all__ = [
     "label_rows",
     "load_ranker",
     "machine_key",
+    "outcomes_of",
     "passes",
     "rank_candidates",
     "ranks_of_users",

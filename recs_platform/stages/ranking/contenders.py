@@ -14,12 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recs_platform.contracts import columns as c
 from recs_platform.stages.ranking.blending import RECIPROCAL_OFFSET
+from recs_platform.stages.ranking.history_groups import HISTORY_GROUPS
 from recs_platform.stages.ranking.scoring import ranks_of_users
 
 RANKER_ALONE, MERGE = "ranker", "merge"
 EVERYBODY = "all"
-# Users by the number of items they have consumed: name, least number.
-HISTORY_GROUPS = (("none", 0), ("1-2", 1), ("3-9", 3), ("10+", 10))
 _BLEND_SHARES = (0.25, 0.5, 0.75)
 
 
@@ -92,15 +91,6 @@ def contender_scores(contender: Contender, offers: Offers) -> NDArray[np.float64
     # Trees tie often: the merge decides, in whatever order the rows come.
     model = _reciprocal_ranks(offers.users, offers.scores, offers.fused)
     return contender.model_share * model + (1 - contender.model_share) * other
-
-
-def history_group(consumed: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Index into HISTORY_GROUPS by the number of items each user has consumed.
-
-    >>> history_group(np.array([0, 1, 9, 10])).tolist()
-    [0, 1, 2, 3]
-    """
-    return np.searchsorted([least for _, least in HISTORY_GROUPS], consumed, side="right") - 1
 
 
 def choose_contenders(

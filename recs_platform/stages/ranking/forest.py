@@ -6,6 +6,7 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,21 +15,37 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import lightgbm
 
+# Gains by grade: nothing, chosen, liked, bought or the like.
+GRADE_GAINS = (0.0, 1.0, 1.5, 2.0)
 MAX_GROUP_ROWS = 10_000  # the most that LightGBM allows in a query
 
 _FIXED = {
     "objective": "lambdarank",
-    "label_gain": [0, 1],
+    "label_gain": list(GRADE_GAINS),
     "deterministic": True,
     "force_row_wise": True,  # with `deterministic`: the same trees at any number of threads
     "verbosity": -1,
 }
 
 
+@dataclass(frozen=True, eq=False)
+class ForestRows:
+    """Rows to learn from, those of a group adjacent.
+
+    `matrix`: float32 (n, features), NaN for missing; `grades`: index into GRADE_GAINS (n,); `group_sizes` sum to n.
+    `importance` (n,): how much each row counts, all alike where None. `positions`: int (n,), the place at which a row
+    was shown, 0 = unknown; given, what a place alone explains is learned apart and left out of the scores.
+    """
+
+    matrix: NDArray[np.float32]
+    grades: NDArray[np.int8]
+    group_sizes: NDArray[np.int64]
+    importance: NDArray[np.float64] | None = None
+    positions: NDArray[np.int32] | None = None
+
+
 def grow_forest(
-    matrix: NDArray[np.float32],
-    labels: NDArray[np.int8],
-    group_sizes: NDArray[np.int64],
+    rows: ForestRows,
     *,
     names: Sequence[str],
     parameters: Mapping[str, float],
@@ -36,17 +53,58 @@ def grow_forest(
     seed: int,
     threads: int,
 ) -> str:
-    """Train LambdaRank (Burges 2010) and return the model as text, the same text whatever `threads` is.
+    """Train LambdaRank (Burges 2010) and return the model as text, the same text whatever `threads` is."""
+    import lightgbm
 
-    `matrix` is (n, features) with NaN for missing; rows of a group are adjacent, `group_sizes` sum to n.
-    """
+    settings = _settings(parameters, seed, threads)
+    text = lightgbm.train(settings, _dataset(rows, names), num_boost_round=trees).model_to_string()
+    return re.sub(r"\[num_threads: \d+\]", "[num_threads: 0]", text)
+
+
+def best_tree_count(
+    rows: ForestRows,
+    later: ForestRows,
+    parameters: Mapping[str, float],
+    *,
+    trees: int,
+    patience: int,
+    seed: int,
+    threads: int,
+) -> int:
+    """How many of at most `trees` give the best NDCG@10 on `later`; growth ends `patience` trees after the best."""
+    import lightgbm
+
+    settings = {**_settings(parameters, seed, threads), "metric": "ndcg", "eval_at": [10]}
+    data = _dataset(rows, [f"f{column}" for column in range(rows.matrix.shape[1])])
+    watched = lightgbm.Dataset(
+        later.matrix, label=later.grades, group=later.group_sizes, reference=data, free_raw_data=False
+    )
+    grown = lightgbm.train(
+        settings,
+        data,
+        num_boost_round=trees,
+        valid_sets=[watched],
+        callbacks=[lightgbm.early_stopping(patience, verbose=False)],
+    )
+    return max(1, grown.best_iteration)
+
+
+def _settings(parameters: Mapping[str, float], seed: int, threads: int) -> dict[str, Any]:
+    return {**_FIXED, **parameters, "seed": seed, "num_threads": threads}
+
+
+def _dataset(rows: ForestRows, names: Sequence[str]) -> "lightgbm.Dataset":
     import lightgbm
 
     lightgbm.register_logger(logging.getLogger(__name__))
-    data = lightgbm.Dataset(matrix, label=labels, group=group_sizes, feature_name=list(names))
-    settings = {**_FIXED, **parameters, "seed": seed, "num_threads": threads}
-    text = lightgbm.train(settings, data, num_boost_round=trees).model_to_string()
-    return re.sub(r"\[num_threads: \d+\]", "[num_threads: 0]", text)
+    return lightgbm.Dataset(
+        rows.matrix,
+        label=rows.grades,
+        group=rows.group_sizes,
+        weight=rows.importance,
+        position=rows.positions,
+        feature_name=list(names),
+    )
 
 
 def score_forest(text: str, matrix: NDArray[np.float32], *, threads: int) -> NDArray[np.float64]:

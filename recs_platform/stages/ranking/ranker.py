@@ -19,12 +19,16 @@ from recs_platform.stages.ranking.blending import blend_with_fusion
 from recs_platform.stages.ranking.compiled_forest import CompiledForest, load_compiled
 from recs_platform.stages.ranking.forest import (
     MAX_GROUP_ROWS,
+    ForestRows,
+    best_tree_count,
     forest_contributions,
     forest_depth,
     forest_gains,
     grow_forest,
     score_forest,
 )
+from recs_platform.stages.ranking.outcomes import COLUMNS as OUTCOMES
+from recs_platform.stages.ranking.relevance import grades, importance, positions
 from recs_platform.stages.ranking.training import GROUP_KEYS, ROW_KEYS
 
 RANKER = "ranker"  # name of the artifact
@@ -39,7 +43,7 @@ NOT_ASKED_FOR = "no compiled forest was asked for"
 _VALIDATION_K = 10
 _RANKER_FILE = "ranker.json"
 _FOREST_FILE = "forest.txt"
-_NOT_FEATURES = frozenset((*ROW_KEYS, c.LABEL, c.AS_OF))
+_NOT_FEATURES = frozenset((*ROW_KEYS, c.LABEL, c.AS_OF, *OUTCOMES))
 
 
 class RankerConfig(BaseModel):
@@ -53,6 +57,25 @@ class RankerConfig(BaseModel):
     min_data_in_leaf: Annotated[int, Field(ge=1, description="rows that a leaf must speak for")] = 100
     lambdarank_truncation_level: Annotated[int, Field(ge=1, description="pairs below it teach nothing; above k")] = 20
     feature_fraction: Annotated[float, Field(gt=0, le=1, description="features a tree may look at")] = 0.8
+    lambda_l1: Annotated[float, Field(ge=0, le=1000, description="pull of leaves to zero; gained nothing")] = 0.0
+    lambda_l2: Annotated[float, Field(ge=0, le=1000, description="shrinkage of leaves; gained nothing")] = 0.0
+    early_stopping: Annotated[
+        int, Field(ge=0, le=500, description="trees without a gain on the latest cutoff that end growth; 0 = all")
+    ] = 0
+    negatives: Annotated[
+        Literal["candidates", "shown"],
+        Field(description="rows beside the positives: candidates, or what was shown and the place it had"),
+    ] = "candidates"
+    graded: Annotated[bool, Field(description="what was liked or bought gains more than what was opened")] = False
+    refusals_are_negatives: Annotated[
+        bool, Field(description="what was dismissed, or left within five seconds, is no positive")
+    ] = False
+    recency_half_life_days: Annotated[
+        float | None, Field(gt=0, le=36_500, description="days in which a row's importance halves; None = all alike")
+    ] = None
+    balance: Annotated[
+        float, Field(ge=0, le=1, description="0 = users alike, 1 = groups of users by length of history alike")
+    ] = 0.0
     negatives_per_user: Annotated[int, Field(ge=1, le=5000, description="negatives kept beside the positives")] = 30
     min_positives: Annotated[int, Field(ge=1, description="fewer teach noise: use the fusion ranker")] = 20
     min_groups: Annotated[int, Field(ge=1, description="users x cutoffs with a positive")] = 10
@@ -139,8 +162,9 @@ def train_ranker(
 ) -> Ranker:
     """Train LambdaRank on rows of (cutoff, fold, user_id, item_id, label, features).
 
-    Groups are (cutoff, fold, user). The order of `rows` and `threads` change nothing. `validation` rows (same columns,
-    and `fused_score` with a `fusion_weight`) only add `ndcg@10` over their groups with a positive to the metrics.
+    What `config` reads beside the label (grades, refusals, places) is in the columns of `outcomes`. Groups are (cutoff,
+    fold, user). The order of `rows` and `threads` change nothing. `validation` rows (same columns, and `fused_score`
+    with a `fusion_weight`) only add `ndcg@10` over their groups with a positive to the metrics.
 
     Raises:
         NotReady: Fewer positives or groups with one than the config asks for, or no split worth making.
@@ -149,24 +173,36 @@ def train_ranker(
     """
     feature_set.require_in(rows.columns, "training rows")
     _require_trainable(rows, feature_set, config)
-    ordered = rows.sort(ROW_KEYS)
-    sizes = ordered.group_by(GROUP_KEYS, maintain_order=True).len()["len"].cast(pl.Int64).to_numpy()
-    text = grow_forest(
-        feature_matrix(ordered, feature_set),
-        ordered[c.LABEL].cast(pl.Int8).to_numpy(),
-        sizes,
-        names=feature_set.names,
-        parameters=_forest_parameters(config),
-        trees=config.trees,
-        seed=seed,
-        threads=threads,
-    )
+    text = _grow(rows.sort(ROW_KEYS), feature_set, config, seed=seed, threads=threads)
     if not forest_gains(text).any():
         raise NotReady(
             f"no feature separates the positives in {rows.height} rows; rank by fused score until there are more"
         )
     ranker = Ranker("lightgbm", feature_set, text, config.fusion_weight, _row_counts(rows))
     return ranker if validation is None else _validated(ranker, validation, threads)
+
+
+def _grow(rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig, *, seed: int, threads: int) -> str:
+    """The forest of rows in order; with early stopping as many trees as did best on the latest cutoff, then of all."""
+    parameters, trees = _forest_parameters(config), config.trees
+    cutoffs = rows[c.CUTOFF].unique().sort()
+    if config.early_stopping and len(cutoffs) > 1:
+        is_last = pl.col(c.CUTOFF) == cutoffs[-1]
+        earlier, later = (_forest_rows(rows.filter(part), feature_set, config) for part in (~is_last, is_last))
+        patience = config.early_stopping
+        trees = best_tree_count(earlier, later, parameters, trees=trees, patience=patience, seed=seed, threads=threads)
+    given = _forest_rows(rows, feature_set, config)
+    return grow_forest(given, names=feature_set.names, parameters=parameters, trees=trees, seed=seed, threads=threads)
+
+
+def _forest_rows(rows: pl.DataFrame, feature_set: FeatureSet, config: RankerConfig) -> ForestRows:
+    return ForestRows(
+        feature_matrix(rows, feature_set),
+        grades(rows, graded=config.graded, refusals_are_negatives=config.refusals_are_negatives),
+        rows.group_by(GROUP_KEYS, maintain_order=True).len()["len"].cast(pl.Int64).to_numpy(),
+        importance(rows, recency_half_life_days=config.recency_half_life_days, balance=config.balance),
+        positions(rows) if config.negatives == "shown" else None,
+    )
 
 
 def fusion_ranker(feature_set: FeatureSet) -> Ranker:
@@ -241,6 +277,8 @@ def _forest_parameters(config: RankerConfig) -> dict[str, float]:
         "min_data_in_leaf": config.min_data_in_leaf,
         "lambdarank_truncation_level": config.lambdarank_truncation_level,
         "feature_fraction": config.feature_fraction,
+        "lambda_l1": config.lambda_l1,
+        "lambda_l2": config.lambda_l2,
     }
 
 

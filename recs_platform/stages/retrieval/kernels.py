@@ -108,6 +108,59 @@ def best_of_product(
 
 
 @compiled
+def sums_over_paths(
+    starts, columns, values, audience_starts, audience_columns, user_weights, like_starts, like_columns, sums,
+):  # fmt: skip
+    """Into `sums` (n_rows, n_items), which is 0, for each path from a stored item through a user to an item of theirs.
+
+    A path adds the stored value times the user's weight. A user met through several items is gone through once.
+    """
+    n_users = len(user_weights)
+    reached, met_in = np.zeros(n_users, np.float32), np.full(n_users, -1, np.int64)
+    met = np.empty(n_users, np.int32)
+    for row in range(len(sums)):
+        count = 0
+        for stored in range(starts[row], starts[row + 1]):
+            item, value = columns[stored], values[stored]
+            for other in range(audience_starts[item], audience_starts[item + 1]):
+                user = audience_columns[other]
+                if met_in[user] == row:
+                    reached[user] += value
+                else:
+                    met_in[user], reached[user] = row, value
+                    met[count] = user
+                    count += 1
+        for position in range(count):
+            user = met[position]
+            worth = reached[user] * user_weights[user]
+            for liked in range(like_starts[user], like_starts[user + 1]):
+                sums[row, like_columns[liked]] += worth
+
+
+@compiled
+def best_of_rows(scores, allowed, excluded_starts, excluded_columns, found):
+    """Into `found` (n_rows, n) the columns of the greatest scores of each row, whatever their sign, greatest first.
+
+    Less what is excluded or not allowed; what is left of a row stays as it is.
+    """
+    n_items = scores.shape[1]
+    excluded_in = np.full(n_items, -1, np.int64)
+    heap = np.empty(found.shape[1], np.int64)
+    for row in range(len(scores)):
+        for excluded in range(excluded_starts[row], excluded_starts[row + 1]):
+            excluded_in[excluded_columns[excluded]] = row
+        bits, size = scores[row].view(np.int32), 0
+        for column in range(n_items):
+            if allowed[column] and excluded_in[column] != row:
+                # Bits of a float32 rise with it above 0 and fall below.
+                rising = np.int64(bits[column]) if bits[column] >= 0 else -np.int64(bits[column] & 0x7FFFFFFF)
+                size = _keep_greatest(heap, size, (rising << 32) | (LOW - np.int64(column)))
+        ascending = np.sort(heap[:size])
+        for rank in range(size):
+            found[row, rank] = LOW - (ascending[size - 1 - rank] & LOW)
+
+
+@compiled
 def first_allowed(first, last, orders, order_of, excluded_starts, excluded_columns, n_items, keys):
     """Into `keys` the first of each row's order that are not excluded.
 

@@ -111,7 +111,7 @@ def run_benchmark(
         kept, tuning = events, read_split(valid).select(c.USER_ID, c.ITEM_ID).unique()
         require_same_keys(train, events, valid, tuning)
     problem = problem_of(kept, held_out[c.USER_ID])
-    held = held_out_of(problem, tuning, users_max=chosen.validation_users, seed=seed)
+    held = held_out_of(problem, tuning, users_max=chosen.validation_users_for(events.height), seed=seed)
     progress(
         f"tuning on {len(held.users):,} users of the validation part"
         if len(held.users)

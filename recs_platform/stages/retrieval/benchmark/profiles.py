@@ -18,7 +18,8 @@ class Profile:
     nothing where the test is of any time.
 
     `trials`: of each source, the first included; `trials_few_rows`: the same for small splits. No trial fits vectors
-    longer than `factors_max`. At most `validation_users` are tuned on.
+    longer than `factors_max`. At most `validation_users` are tuned on where train has a million rows, and up to twice
+    as many where it has fewer: a trial costs little then, and what decides between trials is noise.
     """
 
     sources: tuple[str, ...]
@@ -33,9 +34,14 @@ class Profile:
         """Trials of each source on a split with so many rows in train."""
         return self.trials if rows > FEW_ROWS else self.trials_few_rows
 
+    def validation_users_for(self, rows: int) -> int:
+        """Users to tune on, at most, with so many rows in train."""
+        return round(self.validation_users * min(max(MANY_ROWS / max(rows, 1), 1.0), USERS_TIMES_MAX))
+
 
 # With fewer interactions a longer search takes as little time as a short one on many.
-FEW_ROWS = 200_000
+FEW_ROWS, MANY_ROWS = 200_000, 1_000_000
+USERS_TIMES_MAX = 2.0
 PROFILES: Mapping[ProfileName, Profile] = {
     "fast": Profile(
         sources=("als", "spectral", "item_knn", "transitions", "two_step", "popularity"),
@@ -62,7 +68,7 @@ PROFILES: Mapping[ProfileName, Profile] = {
             "ngrams",
             "popularity",
         ),
-        start={"spectral": {"factors": 768}, "als": {"factors": 128}},
+        start={"spectral": {"factors": 768}},
         trials=8,
         trials_few_rows=18,
         factors_max=768,

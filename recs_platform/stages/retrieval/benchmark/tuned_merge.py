@@ -8,17 +8,20 @@ from dataclasses import dataclass
 
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.tuning.budget import Budget
-from recs_platform.stages.retrieval.tuning.parameter_search import Parameters
 from recs_platform.stages.retrieval.tuning.progress import TrialProgress
 from recs_platform.stages.retrieval.tuning.ranges import searched_ranges
 from recs_platform.stages.retrieval.tuning.source_searches import search_sources
 from recs_platform.stages.retrieval.tuning.source_variants import ValidationSet, pool_validation_sets
+from recs_platform.stages.retrieval.tuning.trials import Parameters
 from recs_platform.stages.retrieval.tuning.weighting import Weighting, choose_weights
 
 
 @dataclass(frozen=True)
 class TunedMerge:
-    """`config`: the enabled sources with the `parameters` and weights that did best on the validation part."""
+    """`config`: the enabled sources with the `parameters` and weights that did best on the validation part.
+
+    Parameters that did as well and are simpler come before the best.
+    """
 
     config: RetrievalConfig
     parameters: dict[str, Parameters]
@@ -49,10 +52,10 @@ def tune_merge(
         threads=threads,
         watch=TrialProgress(report),
     )
-    pool = pool_validation_sets([validation_set], {name: found.best.lists for name, found in searches.items()})
+    pool = pool_validation_sets([validation_set], {name: found.simplest.lists for name, found in searches.items()})
     weighting = choose_weights(pool, k, seed=seed)
     parameters = {
-        source.name: {field: getattr(searches[source.name].best.source.config, field) for field in ranges}
+        source.name: {field: getattr(searches[source.name].simplest.source.config, field) for field in ranges}
         for source, ranges in searched
     }
     chosen = {name: {**parameters[name], "weight": weight} for name, weight in weighting.weights.items()}

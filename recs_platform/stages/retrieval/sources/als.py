@@ -14,8 +14,9 @@ from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, So
 from recs_platform.stages.retrieval.sources.nearest_items import nearest_items
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, sum_pairs
 
-# At 10 a few dozen positives are crushed to zero; at 0.1 a root of their number, no world tried was.
-_REGULARIZATION_A_ROOT = 0.1
+# At 10 a few dozen positives are crushed to zero; at 0.1 a root of their number, no world tried was. Both at an alpha
+# of 2: what pulls to zero counts against the confidence, so that with more of it more is allowed.
+_REGULARIZATION_A_ROOT, _AT_ALPHA = 0.1, 2.0
 
 
 class ALSConfig(SourceConfig):
@@ -24,7 +25,7 @@ class ALSConfig(SourceConfig):
     factors: Annotated[int, Field(ge=1, le=1024, description="length of a vector; capped by the data")] = 64
     alpha: Annotated[float, Field(gt=0, le=1000, description="confidence a unit of log-damped weight adds")] = 2.0
     regularization: Annotated[
-        float, Field(ge=0, le=1000, description="pull of the vectors towards zero; capped by the data")
+        float, Field(ge=0, le=10_000, description="pull of the vectors towards zero; capped by the data and alpha")
     ] = 10.0
     iterations: Annotated[int, Field(ge=1, le=200, description="sweeps over users and items")] = 8
     fold_sweeps: Annotated[
@@ -59,8 +60,8 @@ def fit_factors(problem: RetrievalProblem, config: ALSConfig, *, seed: int, thre
     """Factorize the positives: confidence 1 + alpha * ln(1 + summed weight).
 
     d = min(config.factors, users with a positive, items with a positive), at least 1. The regularization is at most a
-    tenth of the root of the number of positive pairs. The same problem, config and seed give the same bytes at any
-    number of threads.
+    tenth of the root of the number of positive pairs, times alpha / 2 where that is above 1. The same problem, config
+    and seed give the same bytes at any number of threads.
     """
     task = _Task.of(problem, config)
     if not len(task.users):
@@ -132,7 +133,7 @@ class _Task:
             items,
             _confidence(preferences, users, items, config.alpha),
             factors=max(1, min(config.factors, len(users), len(items))),
-            regularization=min(config.regularization, _REGULARIZATION_A_ROOT * len(preferences.columns) ** 0.5),
+            regularization=min(config.regularization, _regularization_max(len(preferences.columns), config.alpha)),
         )
 
     def vectors_of(self, base: Embeddings) -> NDArray[np.float32]:
@@ -160,6 +161,10 @@ class _Task:
         item_factors = np.zeros((problem.n_items, self.factors), dtype=np.float32)
         user_factors[self.users], item_factors[self.items] = users, items
         return Embeddings(problem.user_ids, problem.item_ids, user_factors, item_factors)
+
+
+def _regularization_max(pairs: int, alpha: float) -> float:
+    return _REGULARIZATION_A_ROOT * pairs**0.5 * max(1.0, alpha / _AT_ALPHA)
 
 
 def _confidence(

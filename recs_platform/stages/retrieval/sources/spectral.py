@@ -14,10 +14,11 @@ from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.retrieval.decomposition import right_directions
 from recs_platform.stages.retrieval.embeddings import Embeddings, positions_of, rows_at
 from recs_platform.stages.retrieval.problem import RetrievalProblem
-from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists
+from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists, lists_of
 from recs_platform.stages.retrieval.sources.history import latest_items
 from recs_platform.stages.retrieval.sources.nearest_items import nearest_items
 from recs_platform.stages.retrieval.sparse import SparseRows, from_sorted_pairs, times, transposed
+from recs_platform.stages.retrieval.sparse_tail import LikesGraph, TailedQueries, best_with_tail
 
 # What a full fit leaves to those who fold in: its singular values, and item degrees ** item_exponent.
 _VALUES, _ITEM_SCALES = "values", "item_scales"
@@ -35,13 +36,21 @@ class SpectralConfig(SourceConfig):
         float, Field(ge=0, le=8, description="how fast weaker directions fade; 0 = all alike, 2 = linear filter")
     ] = 2.0
     sharpening: Annotated[float, Field(ge=0, lt=1, description="share taken off the strongest direction")] = 0.6
+    tail: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=4,
+            description="share of the linear filter on directions beyond those kept; 0 = none, the quickest",
+        ),
+    ] = 0.0
     decay: Annotated[float, Field(gt=0, le=1, description="weight of an item against the one after it")] = 1.0
     iterations: Annotated[int, Field(ge=1, le=20, description="passes of the decomposition; more is more exact")] = 5
 
 
 @dataclass(frozen=True)
 class Spectral:
-    """Inner product of the user's filtered history and the item's singular vector."""
+    """Inner product of the user's filtered history and the item's singular vector; with a tail, and the rest."""
 
     name: str = "spectral"
     config: SpectralConfig = field(default_factory=SpectralConfig)
@@ -56,8 +65,31 @@ class Spectral:
         return self.embed(problem, seed=seed, threads=threads) if folded is None else folded
 
     def retrieve(self, fit: Fitted, targets: NDArray[np.int32], n: int) -> SourceLists:
-        """See Source. Users without a positive get no entry; nor do items whose product is not above 0."""
-        return nearest_items(fit, self.name, targets, n)
+        """See Source, `with_tail`. Users without a positive get no entry; nor do items whose score is not above 0."""
+        return self.with_tail(fit, targets, n) if self.config.tail else nearest_items(fit, self.name, targets, n)
+
+    def with_tail(self, fit: Fitted, targets: NDArray[np.int32], n: int) -> SourceLists:
+        """Scores h Di^-b (V g(S) V^T + tail * (R^T R - V S^2 V^T)) Di^b, S and R over the greatest singular value.
+
+        The product of the sparse R is exact, so that every direction counts, and never held for more than a block of
+        users; the index is not asked. Vectors of an earlier fit go with the R of today.
+        """
+        problem, embeddings, config = fit.problem, fit.space(self.name).embeddings, self.config
+        graph = fit.prepared(self, lambda: _likes_graph(problem, config))
+        known = targets[embeddings.user_factors[targets].any(axis=1)]
+        values = embeddings.kept[_VALUES].astype(np.float64)
+        gains = filter_gains(values, config)
+        linear = config.tail * (values / values[0]) ** 2
+        history = latest_items(problem, known, max(problem.n_items, 1), config.decay)
+        scales = embeddings.kept[_ITEM_SCALES].astype(np.float64)[history.columns]
+        paths = (config.tail / values[0] ** 2 * history.values / scales**2).astype(np.float32)
+        queries = TailedQueries(
+            embeddings.user_factors[known] * ((gains - linear) / gains).astype(np.float32),
+            replace(history, values=paths),
+            problem.excluded.take(known),
+        )
+        keys = best_with_tail(queries, embeddings.item_factors, graph, n, allowed=problem.eligible, threads=fit.threads)
+        return lists_of(known, keys)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +202,13 @@ def fold_spectrum(problem: RetrievalProblem, base: Embeddings, config: SpectralC
     users = times(latest_items(problem, everybody, max(problem.n_items, 1), config.decay), through)
     users *= filter_gains(values.astype(np.float64), config)
     return Embeddings(problem.user_ids, problem.item_ids, users, items, {_VALUES: values, _ITEM_SCALES: scales})
+
+
+def _likes_graph(problem: RetrievalProblem, config: SpectralConfig) -> LikesGraph:
+    """R^T R as paths: through a user they count activity ** -2a; what items add is up to who starts them."""
+    preferences = problem.preferences
+    weights = (_counts(preferences)[0] ** (-2 * config.user_exponent)).astype(np.float32)
+    return LikesGraph(transposed(preferences), preferences, weights)
 
 
 def _normalized(preferences: SparseRows, config: SpectralConfig) -> NDArray[np.float32]:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
-from recs_platform.stages.retrieval.tuning.parameter_search import SourceStudy, Trial
+from recs_platform.stages.retrieval.tuning.parameter_search import SourceStudy
+from recs_platform.stages.retrieval.tuning.trials import Trial
 
 # Of each source, where only time limits them: more of them find what is peculiar to the validation sets.
 TRIALS_PER_PARAMETER, TRIALS_MAX = 15, 90
@@ -59,7 +60,7 @@ class Shares:
         """Trials until the source's share is used up."""
         deadline = self._deadline()
         most = self._budget.trials or min(TRIALS_MAX, TRIALS_PER_PARAMETER * len(study.trials[0].parameters))
-        while len(study.trials) < most and not self._is_over and self._budget.clock() < deadline:
+        while study.spent < most and not self._is_over and self._budget.clock() < deadline:
             self.step(study)
 
     def _deadline(self) -> float:

@@ -1,82 +1,29 @@
-"""The parameters of one source searched by trial: a seeded Tree-structured Parzen Estimator (Bergstra et al. 2011).
+"""The parameters of one source searched by trial, dear ones only where a cheap sketch of them keeps up.
 
 Several sources within one budget are in `source_searches`, the weights of their merge in `weighting`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recs_platform.evaluation.bootstrap import Interval, paired_difference
-from recs_platform.stages.retrieval.sources.base import Source, SourceLists
-from recs_platform.stages.retrieval.tuning.ranges import FACTORS, Range, Span, first_trials
+from recs_platform.contracts.errors import ContractError
+from recs_platform.evaluation.bootstrap import paired_difference
+from recs_platform.stages.retrieval.sources.base import Source
+from recs_platform.stages.retrieval.tuning.ranges import FACTORS, Range, Span
+from recs_platform.stages.retrieval.tuning.search_hints import cost_of, sketch_of
 from recs_platform.stages.retrieval.tuning.source_variants import (
     SourceVariants,
     ValidationSet,
     values_alone,
     with_parameters,
 )
+from recs_platform.stages.retrieval.tuning.suggestions import suggestions
+from recs_platform.stages.retrieval.tuning.trials import LEVEL, SourceSearch, Trial, Variant
 
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
-
-Parameters = dict[str, Any]
-# The share of resamples in which a gain must be above 0 is .9: one end of an interval that holds .8.
-LEVEL = 0.8
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One set of parameters tried: `value` is the mean over users; `number` counts from 0, the parameters at hand."""
-
-    source: str
-    number: int
-    value: float
-    parameters: Parameters
-    seconds: float
-
-
-@dataclass(frozen=True, eq=False)
-class Variant:
-    """A source with its lists by validation and the value of each user of all validation sets."""
-
-    source: Source
-    lists: list[SourceLists]
-    values: NDArray[np.float64]
-
-    @property
-    def value(self) -> float:
-        """Mean over users; 0 where there are none."""
-        return float(self.values.mean()) if len(self.values) else 0.0
-
-    @property
-    def offers_anything(self) -> bool:
-        """Whether it offers anybody anything."""
-        return any(len(found.users) for found in self.lists)
-
-
-@dataclass(frozen=True, eq=False)
-class SourceSearch:
-    """`default`: the parameters at hand; `best`: the best of all `trials`, the default among them."""
-
-    default: Variant
-    best: Variant
-    trials: list[Trial]
-    seed: int
-
-    @cached_property
-    def gain(self) -> Interval:
-        """What the best has over the default, and the interval of which one end is the one-sided 90 %."""
-        return paired_difference(self.best.values, self.default.values, self.seed, level=LEVEL)
-
-    @property
-    def kept(self) -> Variant:
-        """The best where its gain is above 0 in a paired bootstrap (one-sided 90 %), else the default."""
-        return self.best if self.gain.low > 0 else self.default
+# Of a trial, what one costs that is dropped after its sketch.
+SKETCH_COST = 0.25
 
 
 class SourceStudy:
@@ -99,81 +46,85 @@ class SourceStudy:
         self._validation_sets, self._has_ranges, self._seed = validation_sets, bool(ranges), seed
         self._k, self._depth = k, depth
         self._fitted = SourceVariants(validation_sets, factors=_most_factors(source, ranges), seed=seed)
-        self._suggested = _suggestions(source, ranges, seed)
-        self._known = dict[str, float]()
-        self._variants = list[Variant]()  # the default and the best
+        self._suggested = suggestions(source, ranges, seed)
+        self._known = dict[str, tuple[float, bool]]()
+        self._sketches = dict[str, NDArray[np.float64]]()
+        self._default = self._best = None
+        self._equals = list[Variant]()
+
+    _default: Variant | None
+    _best: Variant | None
 
     @property
     def is_open(self) -> bool:
         """Whether another trial may find anything: not without ranges, nor where nobody is offered anything."""
-        return not self.trials or (self._has_ranges and self._variants[0].offers_anything)
+        return self._default is None or (self._has_ranges and self._default.offers_anything)
 
     @property
     def best(self) -> float:
         """Value of the best trial so far."""
-        return self._variants[-1].value
+        return self._best.value if self._best else 0.0
+
+    @property
+    def spent(self) -> float:
+        """Trials so far; one that was dropped counts as a part of one, see SKETCH_COST."""
+        dropped = sum(trial.is_dropped for trial in self.trials)
+        return len(self.trials) - (1 - SKETCH_COST) * dropped
 
     def try_next(self, clock: Callable[[], float]) -> Trial:
         """One more trial; `clock` reads seconds."""
         started = clock()
         parameters, report = next(self._suggested)
-        value = self._value(with_parameters(self.source, parameters))
-        report(value)
-        self.trials.append(Trial(self.source.name, len(self.trials), value, parameters, clock() - started))
+        value, is_dropped = self._value(with_parameters(self.source, parameters))
+        report(value, is_dropped)
+        taken = clock() - started
+        self.trials.append(Trial(self.source.name, len(self.trials), value, parameters, taken, is_dropped))
         return self.trials[-1]
 
     def result(self) -> SourceSearch:
-        """What was found. At least one trial must have been made."""
-        return SourceSearch(self._variants[0], self._variants[-1], self.trials, self._seed)
+        """What was found. Raises ContractError where no trial was made."""
+        if self._default is None or self._best is None:
+            raise ContractError(f"no trial of {self.source.name} was made; try_next first")
+        return SourceSearch(self._default, self._best, self.trials, self._seed, self._equals)
 
-    def _value(self, tried: Source) -> float:
-        """Where few values are left to try, those known come again and cost nothing."""
+    def _value(self, tried: Source) -> tuple[float, bool]:
+        """Mean, and whether it is that of the sketch. Where few values are left to try, those known cost nothing."""
         key = tried.config.model_dump_json()
         if key not in self._known:
-            lists = self._fitted.lists(tried, self._depth)
-            variant = Variant(tried, lists, values_alone(self._validation_sets, lists, self._k))
-            self._known[key] = variant.value
-            if not self._variants or variant.value > self.best:
-                self._variants = [*self._variants[:1], variant]
+            behind = self._sketch_behind(tried)
+            self._known[key] = (self._measure(tried), False) if behind is None else (behind, True)
         return self._known[key]
+
+    def _measure(self, tried: Source) -> float:
+        lists = self._fitted.lists(tried, self._depth)
+        variant = Variant(tried, lists, values_alone(self._validation_sets, lists, self._k))
+        self._default = self._default or variant
+        # Lists take memory: only of what may still be chosen are they kept.
+        others = [*self._equals, *([self._best] if self._best else [])]
+        self._best = best = variant if self._best is None or variant.value > self._best.value else self._best
+        simpler = (
+            each for each in [*others, variant] if each is not best and cost_of(each.source) < cost_of(best.source)
+        )
+        self._equals = [each for each in simpler if each.is_as_good_as(best)]
+        return variant.value
+
+    def _sketch_behind(self, tried: Source) -> float | None:
+        """Mean of the sketch of `tried` where it is behind that of the best by more than chance, else None."""
+        if self._best is None or sketch_of(tried) is None:
+            return None
+        own, best = (self._sketch_values(sketch_of(each) or each) for each in (tried, self._best.source))
+        is_behind = paired_difference(own, best, self._seed, level=LEVEL).high < 0
+        return float(own.mean()) if is_behind else None
+
+    def _sketch_values(self, sketch: Source) -> NDArray[np.float64]:
+        key = sketch.config.model_dump_json()
+        if key not in self._sketches:
+            lists = self._fitted.lists(sketch, self._depth)
+            self._sketches[key] = values_alone(self._validation_sets, lists, self._k)
+        return self._sketches[key]
 
 
 def _most_factors(source: Source, ranges: Mapping[str, Range]) -> int:
     searched = ranges.get(FACTORS)
     own = getattr(source.config, FACTORS, 0)
     return max(own, int(searched.high)) if isinstance(searched, Span) else own
-
-
-_Suggestion = tuple[Parameters, Callable[[float], object]]
-
-
-def _suggestions(source: Source, ranges: Mapping[str, Range], seed: int) -> Iterator[_Suggestion]:
-    """Parameters to try, the source's own first, each with the function that takes its value."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    for point in first_trials(source, ranges):
-        study.enqueue_trial(point)
-    distributions = {name: _distribution(found) for name, found in ranges.items()}
-    while True:
-        trial = study.ask(distributions)
-        # Three digits: what a person can read and repeat.
-        yield (
-            {
-                name: float(f"{found:.3g}") if isinstance(found, float) else found
-                for name, found in trial.params.items()
-            },
-            partial(study.tell, trial),
-        )
-
-
-def _distribution(searched: Range) -> "BaseDistribution":
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    if not isinstance(searched, Span):
-        return CategoricalDistribution(searched)
-    low, high = searched.low, searched.high
-    if isinstance(low, int) and isinstance(high, int):
-        return IntDistribution(low, high, log=searched.is_log)
-    return FloatDistribution(low, high, log=searched.is_log, step=searched.step)

@@ -20,6 +20,5 @@ class TrialProgress:
         is_new = seen.best > self._best.get(trial.source, -1.0)
         if is_new or seen.seconds - self._reported > _QUIET_SECONDS:
             self._best[trial.source], self._reported = seen.best, seen.seconds
-            self._report(
-                f"{seen.seconds:6.1f} s  {trial.source} trial {trial.number}: {trial.value:.4f}, best {seen.best:.4f}"
-            )
+            value = f"dropped at {trial.value:.4f} in short" if trial.is_dropped else f"{trial.value:.4f}"
+            self._report(f"{seen.seconds:6.1f} s  {trial.source} trial {trial.number}: {value}, best {seen.best:.4f}")

@@ -1,6 +1,7 @@
 """The search space of tuning: which values of each source's parameters are worth trying on one's own data.
 
-`recs tune retrieval` and `recs benchmark retrieval` search it, by `parameter_search`.
+`recs tune retrieval` and `recs benchmark retrieval` search it, by `parameter_search`. Where a search begins, and what
+of it is cheap, is in `search_hints`.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,13 +17,15 @@ FACTORS = "factors"
 class Span:
     """Numbers from `low` to `high`, both included; whole ones where both ends are whole.
 
-    `is_log`: equal ratios are equally likely; `step`: only multiples of it above `low`. Not both.
+    `is_log`: equal ratios are equally likely; `step`: only multiples of it above `low`. Not both. `per`: another field
+    of the source that this one is a multiple of, from `low` to `high` times it, as what matters is their ratio.
     """
 
     low: float
     high: float
     is_log: bool = False
     step: float | None = None
+    per: str | None = None
 
 
 Range = Span | tuple[Any, ...]
@@ -45,20 +48,15 @@ _RULES: dict[str, Range] = {
     "decay": _DECAY,
     "history": _HISTORY,
 }
-_RULE_STARTS: tuple[Mapping[str, Any], ...] = (
-    {"decay": 1.0, "history": 200, "gap_decay": 1.0},
-    {"decay": 0.6},
-    {"decay": 0.95, "smoothing": 100.0},
-)
 _FADING: dict[str, Range] = {"half_life_days": Span(0.02, 120.0, is_log=True)}
 
 # By source, then parameter: the tuple of all values, or a span. Defaults lie within. A source that is not here has
 # nothing to search.
 RANGES: Mapping[str, Mapping[str, Range]] = {
     "als": {
-        "factors": Span(16, 256, is_log=True),
+        "factors": Span(16, 512, is_log=True),
         "alpha": Span(0.1, 100.0, is_log=True),
-        "regularization": Span(0.1, 300.0, is_log=True),
+        "regularization": Span(0.3, 30.0, is_log=True, per="alpha"),
         "iterations": Span(3, 20),
     },
     # A step, so that trials that differ in the filter alone share their decomposition.
@@ -67,6 +65,7 @@ RANGES: Mapping[str, Mapping[str, Range]] = {
         "item_exponent": Span(0.0, 1.0, step=0.1),
         "filter_power": Span(0.0, 4.0),
         "sharpening": Span(0.0, 0.98),
+        "tail": Span(0.0, 2.0, step=0.25),
         "decay": Span(0.5, 1.0),
     },
     "item_knn": {
@@ -141,33 +140,6 @@ RANGES: Mapping[str, Mapping[str, Range]] = {
     },
 }
 
-# By source: what did well on data tried before, where it differs from the source's own fields. These are the first
-# trials after the source's own, so that a short search starts from them: some suit data in which the order of a
-# history matters, some data in which it does not.
-STARTING_POINTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
-    "als": (
-        {"alpha": 0.5},
-        {"alpha": 10.0, "regularization": 100.0},
-        {"factors": 256, "iterations": 15},
-    ),
-    "spectral": (
-        {"item_exponent": 0.3, "sharpening": 0.9},
-        {"item_exponent": 0.3, "sharpening": 0.9, "filter_power": 1.0, "factors": 128, "decay": 0.8},
-        {"filter_power": 1.0, "decay": 0.95},
-    ),
-    "item_knn": (
-        {"decay": 1.0, "history": 200, "activity_damping": 1.0},
-        {"decay": 1.0, "history": 200, "neighbours": 300, "shrinkage": 1.0},
-        {"decay": 0.6},
-    ),
-    "transitions": _RULE_STARTS,
-    "two_step": _RULE_STARTS,
-    "covisitation": ({"decay": 1.0}, {"decay": 0.6}),
-    "user_knn": ({"fading": 0.0, "own_fading": 0.0}, {"fading": 1.0, "neighbours": 300}),
-    "vs_knn": ({"decay": 1.0, "sessions": 300}, {"decay": 0.8}),
-    "ngrams": ({"decay": 1.0}, {"decay": 0.6}),
-}
-
 
 def searched_ranges(source: Source, *, fixed: Collection[str] = (), factors_max: int) -> dict[str, Range]:
     """What is searched of a source: all but its `fixed` fields, vectors no longer than `factors_max`.
@@ -182,15 +154,26 @@ def searched_ranges(source: Source, *, fixed: Collection[str] = (), factors_max:
     return ranges
 
 
-def first_trials(source: Source, ranges: Mapping[str, Range]) -> list[dict[str, Any]]:
-    """The source's own fields, then with those of each of its starting points, as far as `ranges` allow."""
-    own = {field: getattr(source.config, field) for field in ranges}
-    points = [_capped(own | dict(point), ranges) for point in STARTING_POINTS.get(source.name, ())]
-    return [own, *(point for number, point in enumerate(points) if point not in [own, *points[:number]])]
+def multiples(point: Mapping[str, Any], ranges: Mapping[str, Range], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `point` with those that are multiples of another divided by it; `own`: of fields not in `point`."""
+    return {
+        field: value / {**own, **point}[per] if (per := _per(ranges[field])) else value
+        for field, value in point.items()
+    }
 
 
-def _capped(point: Mapping[str, Any], ranges: Mapping[str, Range]) -> dict[str, Any]:
-    """The fields that are searched, vectors no longer than the longest searched."""
-    kept = {field: value for field, value in point.items() if field in ranges}
-    factors = ranges.get(FACTORS)
-    return kept | {FACTORS: min(kept[FACTORS], int(factors.high))} if isinstance(factors, Span) else kept
+def whole_values(point: Mapping[str, Any], ranges: Mapping[str, Range], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `multiples`; numbers have three digits, which a person can read and repeat."""
+    plain = {**own, **{field: _short(value) for field, value in point.items()}}
+    return {
+        field: _short(value * plain[per]) if (per := _per(ranges[field])) else plain[field]
+        for field, value in point.items()
+    }
+
+
+def _per(found: Range) -> str | None:
+    return found.per if isinstance(found, Span) else None
+
+
+def _short(value: object) -> object:
+    return float(f"{value:.3g}") if isinstance(value, float) else value

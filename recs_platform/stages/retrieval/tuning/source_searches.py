@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from recs_platform.stages.retrieval.sources.base import Source
 from recs_platform.stages.retrieval.threads import side_by_side
 from recs_platform.stages.retrieval.tuning.budget import Budget, Shares, Watched
-from recs_platform.stages.retrieval.tuning.parameter_search import SourceSearch, SourceStudy
+from recs_platform.stages.retrieval.tuning.parameter_search import SourceStudy
 from recs_platform.stages.retrieval.tuning.ranges import Range
 from recs_platform.stages.retrieval.tuning.source_variants import ValidationSet
+from recs_platform.stages.retrieval.tuning.trials import SourceSearch
 
 
 def search_sources(

@@ -14,10 +14,10 @@ from recs_platform.evaluation.bootstrap import Interval, paired_difference
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.sources.base import Source
 from recs_platform.stages.retrieval.tuning.budget import Budget, Watched
-from recs_platform.stages.retrieval.tuning.parameter_search import LEVEL, Parameters, SourceSearch
 from recs_platform.stages.retrieval.tuning.ranges import Range, searched_ranges
 from recs_platform.stages.retrieval.tuning.source_searches import search_sources
 from recs_platform.stages.retrieval.tuning.source_variants import ValidationSet, pool_validation_sets
+from recs_platform.stages.retrieval.tuning.trials import LEVEL, Parameters, SourceSearch
 from recs_platform.stages.retrieval.tuning.validation import Pool
 from recs_platform.stages.retrieval.tuning.weighting import choose_weights
 

@@ -106,7 +106,7 @@ def test_an_absent_feature_is_named(ranker):
         train(rows().drop("noise"))
 
 
-@pytest.mark.parametrize("leak", [c.LABEL, c.CUTOFF, c.USER_ID])
+@pytest.mark.parametrize("leak", [c.LABEL, c.CUTOFF, c.USER_ID, c.STRENGTH, c.IS_REFUSED, c.SHOWN_POSITION])
 def test_labels_and_keys_cannot_be_features(leak):
     leaking = FeatureSet((*FEATURES.features, Feature(leak, "TINYINT", "t")))
 

@@ -10,7 +10,8 @@ from recs_platform.stages.retrieval.benchmark import benchmark
 from recs_platform.stages.retrieval.benchmark.benchmark import MERGED, run_benchmark
 from recs_platform.stages.retrieval.benchmark.profiles import FEW_ROWS, PROFILES
 from recs_platform.stages.retrieval.sources import SOURCES
-from recs_platform.stages.retrieval.tuning.ranges import RANGES, Span, first_trials, searched_ranges
+from recs_platform.stages.retrieval.tuning.ranges import RANGES, Span, searched_ranges, whole_values
+from recs_platform.stages.retrieval.tuning.search_hints import first_trials
 from recs_platform.stages.retrieval.tuning.source_variants import with_parameters
 
 
@@ -117,17 +118,14 @@ def test_small_splits_and_the_best_profile_are_searched_longer():
 @pytest.mark.parametrize("factors_max", [8, 256])
 def test_first_trials_start_with_the_source_itself_and_lie_within_what_is_searched(source, factors_max):
     ranges = searched_ranges(source, factors_max=factors_max)
-    points = first_trials(source, ranges)
-    assert points[0] == {field: getattr(source.config, field) for field in ranges}
+    points, own = first_trials(source, ranges), source.config.model_dump()
+    assert whole_values(points[0], ranges, own) == {field: getattr(source.config, field) for field in ranges}
     for point in points:
         assert point.keys() == ranges.keys()
-        assert with_parameters(source, point).config
+        assert with_parameters(source, whole_values(point, ranges, own)).config
         for field, searched in ranges.items():
-            inside = (
-                searched.low <= point[field] <= searched.high
-                if isinstance(searched, Span)
-                else point[field] in searched
-            )
+            value = point[field]
+            inside = searched.low <= value <= searched.high if isinstance(searched, Span) else value in searched
             assert inside, field
 
 

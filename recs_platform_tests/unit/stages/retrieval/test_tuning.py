@@ -8,11 +8,14 @@ import pytest
 
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.sources import SOURCES
+from recs_platform.stages.retrieval.sources.als import ALS, ALSConfig
 from recs_platform.stages.retrieval.sources.base import SourceLists
+from recs_platform.stages.retrieval.tuning import parameter_search
 from recs_platform.stages.retrieval.tuning.budget import Budget
-from recs_platform.stages.retrieval.tuning.parameter_search import SourceSearch, Variant
-from recs_platform.stages.retrieval.tuning.ranges import RANGES, Span
+from recs_platform.stages.retrieval.tuning.parameter_search import SKETCH_COST, SourceStudy
+from recs_platform.stages.retrieval.tuning.ranges import RANGES, Span, multiples, whole_values
 from recs_platform.stages.retrieval.tuning.source_variants import ValidationSet, pool_validation_sets, with_parameters
+from recs_platform.stages.retrieval.tuning.trials import SourceSearch, Variant
 from recs_platform.stages.retrieval.tuning.tune import tune_retrieval
 from recs_platform.stages.retrieval.tuning.validation import HeldOut, held_out_of, join_pools, pool_lists
 
@@ -177,16 +180,54 @@ def test_a_validation_set_without_users_has_no_rows(validation_of):
 
 @pytest.mark.parametrize("source", [source for source in SOURCES if source.name in RANGES], ids=lambda each: each.name)
 def test_defaults_lie_in_their_ranges_whose_ends_are_allowed(source):
-    for field, found in RANGES[source.name].items():
-        default = getattr(source.config, field)
+    ranges = RANGES[source.name]
+    own = {field: getattr(source.config, field) for field in ranges}
+    assert whole_values(multiples(own, ranges, own), ranges, own) == own
+    for field, found in ranges.items():
+        default = multiples(own, ranges, own)[field]
         if isinstance(found, Span):
             assert found.low <= default <= found.high, field
-            assert float(f"{default:.3g}") == default
         else:
             assert default in found, field
         for end in (found.low, found.high) if isinstance(found, Span) else found:
-            tried = with_parameters(source, {field: end})
-            assert getattr(tried.config, field) == end
+            # A multiple is of the greatest and of the least that the other field may be.
+            for other in (ranges[found.per].low, ranges[found.per].high) if getattr(found, "per", None) else [1]:
+                tried = with_parameters(source, {field: end * other if other != 1 else end})
+                assert getattr(tried.config, field) == (end * other if other != 1 else end)
+
+
+def test_fields_that_move_together_are_searched_by_their_ratio():
+    ranges = {"alpha": Span(0.1, 100.0), "regularization": Span(0.3, 30.0, per="alpha")}
+    assert multiples({"alpha": 40.0, "regularization": 120.0}, ranges, {}) == {"alpha": 40.0, "regularization": 3.0}
+    assert whole_values({"alpha": 40.0001, "regularization": 3.0}, ranges, {}) == {"alpha": 40, "regularization": 120}
+    fixed = {"regularization": ranges["regularization"]}
+    assert whole_values({"regularization": 3.0}, fixed, {"alpha": 10.0}) == {"regularization": 30.0}
+
+
+def test_what_its_sketch_says_is_worse_is_dropped_and_costs_little(validation_of, monkeypatch):
+    # As if a sketch told as much as the trial: whatever fades too fast falls behind.
+    monkeypatch.setattr(parameter_search, "sketch_of", lambda source: with_parameters(source, {"weight": 0.5}))
+    trending = with_parameters(next(each for each in SOURCES if each.name == "trending"), {"half_life_days": 40.0})
+    study = SourceStudy([validation_of(EVERGREENS)], trending, RANGES["trending"], k=2, depth=2, seed=7)
+    trials = [study.try_next(lambda: 0.0) for _ in range(12)]
+    dropped = [trial for trial in trials if trial.is_dropped]
+    assert 0 < len(dropped) < 12
+    assert {trial.is_dropped for trial in trials if trial.parameters["half_life_days"] < BEST_FROM_DAYS} == {True}
+    assert study.spent == 12 - (1 - SKETCH_COST) * len(dropped)
+    assert study.best == trials[0].value == max(trial.value for trial in trials)
+
+
+@pytest.mark.parametrize(("worse", "taken"), [(1, 16), (3, 64)])
+def test_the_simpler_of_equals_is_taken(worse, taken):
+    # One of 60 users lost: the mean is 1 / 60, as is its standard error. Three: .05 against .028.
+    def variant(factors, values):
+        return Variant(ALS(config=ALSConfig(factors=factors)), [], values)
+
+    best = variant(64, np.ones(60))
+    simple = variant(16, (np.arange(60) >= worse).astype(float))
+    equals = [each for each in [simple] if each.is_as_good_as(best)]
+    found = SourceSearch(variant(256, np.zeros(60)), best, [], 7, equals)
+    assert found.simplest.source.config.factors == found.kept.source.config.factors == taken
 
 
 def test_every_range_is_of_a_source():

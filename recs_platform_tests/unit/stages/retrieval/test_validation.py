@@ -109,3 +109,11 @@ def test_what_adds_nothing_gets_no_weight(held):
     found = choose_weights(pool, 1, seed=0)
     assert found.weights == {"one": 1.0, "noise": 0.0}
     assert found.merged == found.alone["one"]
+
+
+def test_of_two_that_know_the_same_one_gets_a_weight(held):
+    same, other = planted(0.4, first=True, seed=2), planted(0.6, first=True, seed=1)
+    pool = pool_lists(_Ten(), held, {"one": other, "two": same, "two again": same})
+    found = choose_weights(pool, 1, seed=0)
+    assert found.weights["one"] == 1
+    assert (found.weights["two"] > 0) + (found.weights["two again"] > 0) == 1

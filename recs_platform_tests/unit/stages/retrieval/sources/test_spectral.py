@@ -1,5 +1,7 @@
 """Spectral scores are the filter's formula on the full decomposition, and point to the user's taste."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -121,3 +123,50 @@ def test_it_is_a_vector_source_whose_type_is_float32(problem_of):
     embeddings = Spectral().embed(small(problem_of), seed=0, threads=1)
     assert isinstance(Spectral(), VectorSource)
     assert embeddings.user_factors.dtype == embeddings.item_factors.dtype == np.float32
+
+
+def with_tail_by_formula(config):
+    """f(s) on the directions kept and tail * s² on all others, through numpy's full decomposition."""
+    users, items = (np.maximum(LIKED.sum(axis=axis), 1.0) for axis in (1, 0))
+    weighed = users[:, None] ** -config.user_exponent * LIKED * items**-config.item_exponent
+    _, values, right = np.linalg.svd(weighed)
+    shares, right = values / values[0], right[: len(values)]
+    gains = shares**config.filter_power * (1 - config.sharpening * shares**2)
+    gains[config.factors :] = config.tail * shares[config.factors :] ** 2
+    history = LIKED * config.decay ** (np.cumsum(LIKED, axis=1) - 1)
+    return history * items**-config.item_exponent @ right.T * gains @ right * items**config.item_exponent
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SpectralConfig(factors=1, tail=1.0, filter_power=0.5, item_exponent=0.3, user_exponent=0.4),
+        SpectralConfig(factors=2, tail=0.5, decay=0.5),
+        SpectralConfig(factors=2, tail=1.0, filter_power=2.0, sharpening=0.0),
+        SpectralConfig(factors=1000, tail=1.0),
+    ],
+    ids=["one", "half", "linear", "all"],
+)
+def test_with_a_tail_every_direction_counts(problem_of, config):
+    problem, source = small(problem_of), Spectral(config=config)
+    problem = replace(problem, allow_repeats=True)
+    space = index_embeddings(problem, source.embed(problem, seed=7, threads=1))
+    lists = source.retrieve(RetrievalFit(problem, {source.name: space}), np.arange(5, dtype=np.int32), 5)
+    expected = with_tail_by_formula(config)
+    found = np.zeros((5, 5))
+    found[lists.users, lists.items] = lists.scores
+    np.testing.assert_allclose(found, np.where(expected > 1e-6, expected, 0), atol=2e-6)
+
+
+def test_folded_in_vectors_have_the_tail_of_a_full_fit_where_nothing_is_new(problem_of, two_tastes):
+    problem, source = problem_of(two_tastes[0]), Spectral(config=SpectralConfig(factors=3, tail=0.7))
+    base, targets = source.embed(problem, seed=7, threads=1), np.arange(40, dtype=np.int32)
+    spaces = [base, source.fold_in(problem, base, seed=7, threads=1)]
+    full, folded = (
+        source.retrieve(RetrievalFit(problem, {source.name: index_embeddings(problem, each)}), targets, 4)
+        for each in spaces
+    )
+    # What is nearer to 0 is rounding.
+    full, folded = (lists.take(lists.scores > 1e-6) for lists in (full, folded))
+    assert np.array_equal(full.items, folded.items)
+    np.testing.assert_allclose(full.scores, folded.scores, rtol=1e-4)
