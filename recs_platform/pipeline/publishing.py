@@ -14,15 +14,9 @@ from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages import releases
 from recs_platform.warehouse.meta import META, meta_frames
-from recs_platform.warehouse.publish import (
-    PublishedTable,
-    PublishReport,
-    published_contract,
-    published_model,
-)
-from recs_platform.warehouse.publish import (
-    publish as write_file,
-)
+from recs_platform.warehouse.publish import PublishReport
+from recs_platform.warehouse.publish import publish as write_file
+from recs_platform.warehouse.published_tables import PublishedTable, published_contract, published_model
 
 RELEASED = (CURRENT, RELEASES, SHORT_LISTS)
 
