@@ -49,13 +49,17 @@ class PublishedColumn:
 
 @dataclass(frozen=True)
 class PublishedTable:
-    """A table of the published file: `rows` as given, else those of the lake table of that name, none if absent."""
+    """A table of the published file: `rows` as given, else those of the lake table of that name, none if absent.
+
+    `view`: SQL over tables of the file that are written before; then it is a view.
+    """
 
     name: str
     description: str
     columns: tuple[PublishedColumn, ...]
     partition_by: tuple[str, ...] = ()
     rows: "pl.DataFrame | pa.Table | None" = None
+    view: str | None = None
 
     @property
     def is_as_of(self) -> bool:
@@ -113,6 +117,13 @@ class TableWriter:
         return rows
 
     def _write(self, con: "duckdb.DuckDBPyConnection", table: PublishedTable, there: Mapping[str, str]) -> int:
+        if table.view is not None:
+            _clear(con, table, there)
+            con.execute("use a")  # names in a view are those of its own file
+            _create(con, "view", table, f"({table.view})")
+            rows = count_rows(con, relation(table.name))
+            con.execute("use memory")
+            return rows
         if table.rows is not None:
             _clear(con, table, there)
             return _create_from_rows(con, table)

@@ -8,15 +8,18 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.lake.artifacts import remove_artifact, write_artifact, write_manifest
+from recs_platform.lake.artifacts import remove_artifact, sealed_versions, write_artifact, write_manifest
 from recs_platform.pipeline import unit_test_proofs
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.training import measurements
+from recs_platform.pipeline.training.evaluation import Evaluated, evaluate
 from recs_platform.pipeline.training.measurements import measured_once, prune_measurements
+from recs_platform.pipeline.training.schedule import training_schedule
+from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.unit_test_proofs import PROOFS_FILE, prove
 from recs_platform.warehouse.unit_tests import UnitTestResult
-from recs_platform_tests.homes import platform_at
+from recs_platform_tests.homes import Built, copy_home, platform_at
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 FOUND = {
@@ -80,6 +83,26 @@ def test_it_goes_with_its_window(platform: Platform) -> None:
     for version in ("w", "x"):
         measured(platform, calls, version=version)
     assert calls == ["trial w r", "trial x r", "trial x r"]
+
+
+def test_an_evaluation_from_what_was_sealed_is_one_measured_anew(built: Built, tmp_path: Path) -> None:
+    found: list[Evaluated] = []
+    for name, without in (("sealed", ()), ("anew", (measurements.MEASUREMENTS,))):
+        platform = copy_home(built.platform, tmp_path / name, without=without, data_tests=True)
+        run = AsOfRun(platform, built.as_of, built.known_at)
+        before = len(sealed_versions(platform.home.artifacts, measurements.MEASUREMENTS))
+        found.append(evaluate(WindowCache(run, ignore_line), training_schedule(run), ignore_line))
+        run.close()
+        after = len(sealed_versions(platform.home.artifacts, measurements.MEASUREMENTS))
+        assert (after == before) == (name == "sealed")
+    sealed, anew = found
+    assert sealed.per_user.height
+    assert sealed.per_user.equals(anew.per_user)
+    assert sealed.per_list.equals(anew.per_list)
+
+
+def ignore_line(_text: str) -> None:
+    """Watches nothing."""
 
 
 def test_given_expect_tests_that_passed_are_not_run_again_until_the_code_changes(
