@@ -189,6 +189,21 @@ class RankingSettings(SettingGroup):
     ] = True
 
 
+class ListSettings(SettingGroup):
+    """For whom lists are made."""
+
+    active_within_days: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=3650,
+            description="days since their last event in which users get a list of their own, others share one; unset, "
+            "everybody",
+            examples=[90],
+        ),
+    ] = None
+
+
 class ServingSettings(SettingGroup):
     """How `recs serve` answers and what it protects itself against."""
 
@@ -326,6 +341,7 @@ class Settings(SourceDepth, BaseSettings):
     training: Annotated[TrainingSettings, Shapes("ranker")] = TrainingSettings()
     ranking: Annotated[RankingSettings, Shapes("nothing")] = RankingSettings()
     promotion: Annotated[PromotionSettings, Shapes("build")] = PromotionSettings()
+    lists: Annotated[ListSettings, Shapes("build")] = ListSettings()
     segments: Annotated[SegmentSettings, Shapes("build")] = SegmentSettings()
     retrieval: Annotated[RetrievalSettings, Shapes("retrieval_config")] = RetrievalSettings()
     serving: Annotated[ServingSettings, Shapes("nothing")] = ServingSettings()

@@ -85,14 +85,12 @@ def _as_read(value: object) -> object:
 
 def _user_list(platform: "Platform", user: str, k: int | None) -> "UserList":
     """The public answer: user_id, as_of, release_id, items."""
-    import polars as pl
-
     from recs_platform.pipeline.questions.find_user import find_user
     from recs_platform.stages.releases import current_release, read_release
 
     current = current_release(platform.home)
     stored = find_user(platform, current, user)
-    rows = read_release(platform.home, current.version).filter(pl.col(c.USER_ID) == stored).sort(c.RANK)
+    rows = read_release(platform.home, current.version, user=stored)
     return {
         "user_id": user,
         "as_of": as_of_key(current.as_of),

@@ -17,6 +17,7 @@ from recs_platform.contracts.tables import RAW_TABLES
 from recs_platform.defs import metadata
 from recs_platform.defs.resources import HomeResource
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.unit_test_proofs import prove
 from recs_platform.warehouse.data_test_files import Severity
 from recs_platform.warehouse.models import Model, Models
 from recs_platform.warehouse.runner import ModelRun
@@ -28,7 +29,7 @@ from recs_platform.warehouse.sql_tests import (
     run_tests,
     singular_tests,
 )
-from recs_platform.warehouse.unit_tests import UnitTestResult, run_unit_test
+from recs_platform.warehouse.unit_tests import UnitTestResult
 
 if TYPE_CHECKING:
     from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from dagster._core.execution.context.system import StepExecutionContext
 
 UNIT_TESTS = "unit_tests"
-_proved: dict[str, list[UnitTestResult]] = {}
 # Of one attempt of a step, for one asset: its checks follow its materialization.
 _targets: "dict[object, AssetCheckEvaluationTargetMaterializationData | None]" = {}
 
@@ -104,15 +104,6 @@ def raw_checks(platform: Platform) -> list[dg.AssetChecksDefinition]:
                 yield _result(keys[name], test, run_test(run, test))
 
     return [raw_tests]
-
-
-def prove(platform: Platform, model: Model) -> list[UnitTestResult]:
-    """Results of a model's given/expect tests: they depend on its SQL and yml alone, so once a process is enough."""
-    proof = f"{model.hash} {model.unit_tests!r}"
-    if proof not in _proved:
-        with platform.connection() as con:
-            _proved[proof] = [run_unit_test(con, platform.models, model, test) for test in model.unit_tests]
-    return _proved[proof]
 
 
 def check_name(test: SqlTest) -> str:

@@ -4,7 +4,7 @@ A feature that ranks nearly as well as the label itself was made from the label:
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,15 @@ AUC_MAX = 0.98
 ROWS_MIN = 50
 # Equality needs less: by luck it is as likely as naming that many rows among all.
 EQUAL_ROWS_MIN = 10
+# What is counted of one window.
+_COUNTS = _FEATURE, _POSITIVES, _NEGATIVES = ("feature", "positives", "negatives")
+_IS_LABEL = "is_label"
+_BY_WINDOW = ("window_pairs", "window_above_least", "window_above_most")
+_BY_USER = ("user_pairs", "user_above_least", "user_above_most")
+_COUNTED = {
+    _FEATURE: pl.String, _POSITIVES: pl.Int64, _NEGATIVES: pl.Int64, _IS_LABEL: pl.Boolean,
+    **{name: pl.Int64 if name.endswith("pairs") else pl.Float64 for name in (*_BY_WINDOW, *_BY_USER)},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,13 +78,6 @@ class FeatureLeakage:
     def is_suspect(self) -> bool:
         rows = min(self.positives, self.negatives)
         return (rows >= ROWS_MIN and self.power >= AUC_MAX) or (rows >= EQUAL_ROWS_MIN and self.is_label)
-
-
-@dataclass
-class _Tally:
-    by_window: Pairs = field(default_factory=Pairs)
-    by_user: Pairs = field(default_factory=Pairs)
-    is_label: bool = True
 
 
 def count_pairs(values: NDArray[np.float64], labels: NDArray[np.bool_], groups: NDArray[np.int64]) -> Pairs:
@@ -133,18 +135,35 @@ def measure_leakage(
         label: Column that is above 0 in positive rows.
         user: Column that names the user: most features are compared within users too, where those of users tie.
     """
-    tallies = {feature: _Tally() for feature in features}
-    positives = negatives = 0
-    for rows in windows:
-        labels = rows[label].to_numpy() > 0
-        positives, negatives = positives + int(labels.sum()), negatives + int((~labels).sum())
-        users = rows[user].rank("dense").to_numpy().astype(np.int64) - 1
-        for feature, values in _columns(rows, features):
-            tally = tallies[feature]
-            tally.by_window += count_pairs(values, labels, np.zeros(len(values), np.int64))
-            tally.by_user += count_pairs(values, labels, users)
-            tally.is_label &= bool((values == labels).all())
-    measured = [_feature_leakage(feature, tally, positives, negatives) for feature, tally in tallies.items()]
+    return sum_leakage((count_leakage(rows, features, label=label, user=user) for rows in windows), features)
+
+
+def count_leakage(rows: pl.DataFrame, features: Sequence[str], *, label: str, user: str) -> pl.DataFrame:
+    """What `sum_leakage` adds up, of one window: a row a feature, in their order."""
+    labels = rows[label].to_numpy() > 0
+    positives = int(labels.sum())
+    users = rows[user].rank("dense").to_numpy().astype(np.int64) - 1
+    counted: list[dict[str, str | int | float | bool]] = []
+    for feature, values in _columns(rows, features):
+        by_window = count_pairs(values, labels, np.zeros(len(values), np.int64))
+        by_user = count_pairs(values, labels, users)
+        counted.append(
+            {
+                **dict(zip(_COUNTS, (feature, positives, len(labels) - positives), strict=True)),
+                _IS_LABEL: bool((values == labels).all()),
+                **dict(zip(_BY_WINDOW, _parts(by_window), strict=True)),
+                **dict(zip(_BY_USER, _parts(by_user), strict=True)),
+            }
+        )
+    return pl.DataFrame(counted, schema=_COUNTED)
+
+
+def sum_leakage(counted: Iterable[pl.DataFrame], features: Sequence[str]) -> tuple[FeatureLeakage, ...]:
+    """Leakage of each feature over windows that `count_leakage` counted, added in their order; 0.5 where none was."""
+    frames = [pl.DataFrame(schema=_COUNTED), *counted]
+    by_feature = pl.concat(frames).partition_by(_FEATURE, as_dict=True)
+    none = pl.DataFrame(schema=_COUNTED)
+    measured = [_feature_leakage(feature, by_feature.get((feature,), none)) for feature in features]
     return tuple(sorted(measured, key=lambda leakage: (-leakage.power, leakage.feature)))
 
 
@@ -153,8 +172,16 @@ def _columns(rows: pl.DataFrame, features: Sequence[str]) -> Iterator[tuple[str,
         yield feature, rows[feature].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _feature_leakage(feature: str, tally: _Tally, positives: int, negatives: int) -> FeatureLeakage:
-    aucs = {"windows": tally.by_window.auc, "users": tally.by_user.auc}
+def _parts(pairs: Pairs) -> tuple[int, float, float]:
+    return pairs.count, pairs.above_missing_least, pairs.above_missing_most
+
+
+def _feature_leakage(feature: str, counted: pl.DataFrame) -> FeatureLeakage:
+    positives, negatives = int(counted[_POSITIVES].sum()), int(counted[_NEGATIVES].sum())
+    aucs = {
+        within: sum((Pairs(*parts) for parts in counted.select(columns).iter_rows()), Pairs()).auc
+        for within, columns in (("windows", _BY_WINDOW), ("users", _BY_USER))
+    }
     within = max(aucs, key=lambda name: abs(aucs[name] - 0.5))
-    is_label = tally.is_label and positives + negatives > 0
+    is_label = bool(counted[_IS_LABEL].all()) and positives + negatives > 0
     return FeatureLeakage(feature, aucs[within], within, positives, negatives, is_label)

@@ -11,15 +11,19 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
-from recs_platform.contracts.manifests import Manifest
-from recs_platform.contracts.tables import LISTS, SHORT_LISTS, VERDICTS
+from recs_platform.contracts.manifests import Manifest, content_key
+from recs_platform.contracts.tables import LIST_REFERENCES, LISTS, SHARED_LISTS, SHORT_LISTS, VERDICTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.serving_bundle import bundle_content
 from recs_platform.stages import releases
 from recs_platform.stages.releases.bundle import seal_bundle
+from recs_platform.stages.releases.references import SharedRows
 from recs_platform.warehouse.hashing import content_hash
 from recs_platform.warehouse.runner import ModelRun
+
+# Tables whose rows a release seals.
+RELEASED_TABLES = (LISTS.name, SHORT_LISTS.name, SHARED_LISTS.name, LIST_REFERENCES.name)
 
 
 def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
@@ -31,11 +35,12 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
         _require_release_allowed(models)
         lists = models.frame(LISTS.name).sort(c.USER_ID, c.RANK)
         short_lists = models.frame(SHORT_LISTS.name).sort(c.USER_ID)
-    with run.platform.connection() as con:
-        # Without a list for anybody, why there is none is all that the release holds.
-        con.register("released", (short_lists if lists.is_empty() else lists).to_arrow())
-        con.execute("create table lists as from released")
-        digest = content_hash(con, "lists")
+        shared = SharedRows(models.frame(SHARED_LISTS.name), models.frame(LIST_REFERENCES.name))
+    # Without a list for anybody, why there is none is all that the release holds.
+    digest = _content(run, short_lists if lists.is_empty() else lists)
+    if shared.references.height:
+        parts = [digest, _content(run, shared.lists), _content(run, shared.references)]
+        digest = content_key({"lists": parts})
 
     def bundle(release: Manifest) -> Manifest:
         content = bundle_content(run, lists)
@@ -45,6 +50,7 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
         run.platform.home,
         lists=lists,
         short_lists=short_lists,
+        shared=shared,
         as_of=run.as_of,
         known_at=run.known_at,
         data_version=run.data_version(),
@@ -54,6 +60,13 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
         sealed_at=sealed_at,
         before_sealing=bundle,
     )
+
+
+def _content(run: AsOfRun, rows: pl.DataFrame) -> str:
+    with run.platform.connection() as con:
+        con.register("released", rows.to_arrow())
+        con.execute("create table lists as from released")
+        return content_hash(con, "lists")
 
 
 def _require_release_allowed(models: ModelRun) -> None:

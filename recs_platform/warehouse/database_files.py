@@ -5,6 +5,7 @@ What goes into them is decided in `publish`.
 # ruff: noqa: S608  names come from contracts and model files and are quoted
 
 import glob
+import shutil
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,9 +35,11 @@ def written_aside(
     memory_limit_gb: float,
     threads: int,
     temporary: Path,
+    base: Path | None = None,
 ) -> "Generator[tuple[Path, Mapping[str, int]]]":
     """A new file beside `target` that `fill` wrote (attached as `a`), and its rows by table; gone after the body.
 
+    `base`: a file that `fill` is given a copy of, in the place of an empty one.
     `fill` returns the rows that each table is to hold, counted where they came from. Raises ContractError when the
     file, opened anew, holds others. What dead processes left beside `target` is removed first.
     """
@@ -44,6 +47,8 @@ def written_aside(
     # Never a name that was there before: a log left beside it would be replayed.
     building = target.with_name(f"{target.name}{_MARK}{process_name()}.{uuid.uuid4().hex[:8]}")
     try:
+        if base is not None:
+            shutil.copyfile(base, building)
         con = connect(memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary)
         try:
             con.execute(f"attach {text_literal(str(building))} as a (storage_version {text_literal(STORAGE_VERSION)})")

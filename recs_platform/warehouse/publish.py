@@ -1,36 +1,31 @@
 """Builds analytics.duckdb aside and moves it into place: its readers are never disturbed.
 
-What is published, and when, is decided by the releases stage; asking the file is done in `query`.
+What is published, and when, is decided by the releases stage; its tables are written in `published_tables`; asking the
+file is done in `query`.
 """
 # ruff: noqa: S608  names and types come from contracts and model files and are quoted
-# pyarrow has no types.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownParameterType=false
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, NotReady, UsageError
-from recs_platform.contracts.tables import EVENTS, TableContract
 from recs_platform.lake.locks import exclusive
 from recs_platform.warehouse import links
-from recs_platform.warehouse.clauses import quoted, relation, scan, text_literal, typed_columns
+from recs_platform.warehouse.clauses import quoted, relation, text_literal
 from recs_platform.warehouse.database_files import (
     count_rows,
     move_into_place,
     remove_half_written,
     written_aside,
 )
-from recs_platform.warehouse.models import Model
 from recs_platform.warehouse.other_writers import opening, set_aside_logs
+from recs_platform.warehouse.published_sources import TableSource, read_sources, write_sources
+from recs_platform.warehouse.published_tables import PublishedTable, TableWriter, comment
 
 if TYPE_CHECKING:
     import duckdb
-    import polars as pl
-    import pyarrow as pa
 
     from recs_platform.lake.tables import Lake
 
@@ -40,39 +35,11 @@ READ_ONLY = 0o444
 
 
 @dataclass(frozen=True)
-class PublishedColumn:
-    """A column of the published file; `dtype` is a DuckDB type."""
-
-    name: str
-    dtype: str
-    description: str
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class PublishedTable:
-    """A table of the published file: `rows` as given, else those of the lake table of that name, none if absent."""
-
-    name: str
-    description: str
-    columns: tuple[PublishedColumn, ...]
-    partition_by: tuple[str, ...] = ()
-    rows: "pl.DataFrame | pa.Table | None" = None
-
-    @property
-    def is_as_of(self) -> bool:
-        return c.AS_OF in self.partition_by
-
-    @property
-    def types(self) -> dict[str, str]:
-        return {column.name: column.dtype for column in self.columns}
-
-
-@dataclass(frozen=True)
 class PublishReport:
     """What was published: rows by table, and whether raw.events is a view over linked files.
 
-    `set_aside` has a sentence for each foreign log that lay beside the file.
+    `set_aside` has a sentence for each foreign log that lay beside the file. `untouched`: tables of the lake that had
+    not changed since the publish before, and were not read.
     """
 
     path: Path
@@ -81,18 +48,7 @@ class PublishReport:
     events_linked: bool
     size_bytes: int
     set_aside: tuple[str, ...] = ()
-
-
-def published_contract(contract: TableContract, rows: "pl.DataFrame | pa.Table | None" = None) -> PublishedTable:
-    """A contract table, from the lake or from `rows`."""
-    columns = tuple(PublishedColumn(col.name, col.dtype, col.description, col.unit) for col in contract.columns)
-    return PublishedTable(contract.name, contract.description, columns, contract.partition_by, rows)
-
-
-def published_model(model: Model, *, is_as_of: bool) -> PublishedTable:
-    """A stored model, from the lake."""
-    columns = tuple(PublishedColumn(col.name, col.dtype, col.description, col.unit) for col in model.columns)
-    return PublishedTable(model.name, model.description, columns, (c.AS_OF,) if is_as_of else ())
+    untouched: tuple[str, ...] = ()
 
 
 def publish(
@@ -112,28 +68,55 @@ def publish(
 
     Tables that differ by as_of keep their newest `as_ofs_max` instants. `raw.events` beyond `events_as_table_max_rows`
     becomes a view over links to its files in `files/<publish_id>` beside `target`, named absolutely: publishing again
-    repairs a moved home. The links of the publish before stay for its readers, unless `keep_older` is False (after
-    rows were deleted). One publish at a time; the next one removes what a killed one left. The new file is read-only
-    and is held against what was to be written before it is moved. Raises ContractError when given rows lack a column or
-    the new file has other rows; columns newer than a lake table's files are NULL.
+    repairs a moved home. The links of the publish before stay for its readers.
+
+    What has not changed since the publish before is copied with its file, and not read again; a file that anybody wrote
+    to meanwhile is not built upon. Without `keep_older` (after rows were deleted) all is read, and older links go too.
+
+    One publish at a time; the next one removes what a killed one left. The new file is read-only and is held against
+    what was to be written before it is moved. Raises ContractError when given rows lack a column or the new file has
+    other rows; columns newer than a lake table's files are NULL.
     """
+    import duckdb
+
     target = target.absolute()
-    with exclusive(target.parent / "publish.lock"):
+
+    def write(earlier: Mapping[str, TableSource] | None) -> PublishReport:
         _remove_leftovers(target)
         folder = links.unused_folder(target.parent / FILES_FOLDER, publish_id)
-        writer = _Writer(lake, as_ofs_max, events_as_table_max_rows, folder)
+        writer = TableWriter(lake, as_ofs_max, events_as_table_max_rows, folder, earlier or {})
+
+        def fill(con: "duckdb.DuckDBPyConnection") -> dict[str, int]:
+            if earlier is not None and read_sources(target) is None:
+                raise ContractError(f"another program wrote to {target} while it was copied")
+            return writer.write(con, tables)
+
         with written_aside(
             target,
-            lambda con: {table.name: writer.write(con, table) for table in tables},
+            fill,
             memory_limit_gb=memory_limit_gb,
             threads=threads,
             temporary=temporary,
+            base=None if earlier is None else target,
         ) as (building, table_rows):
             building.chmod(READ_ONLY)
             links.seal(folder)
             set_aside = move_into_place(building, target)
+        write_sources(target, writer.sources)
         links.drop_older(folder, kept=LINKED_PUBLISHES_KEPT if keep_older else 1)
-    return PublishReport(target, publish_id, table_rows, folder.is_dir(), target.stat().st_size, tuple(set_aside))
+        size = target.stat().st_size
+        untouched = tuple(writer.untouched)
+        return PublishReport(target, publish_id, table_rows, folder.is_dir(), size, tuple(set_aside), untouched)
+
+    with exclusive(target.parent / "publish.lock"):
+        earlier = read_sources(target) if keep_older else None
+        try:
+            return write(earlier)
+        except (duckdb.Error, ContractError):
+            if earlier is None:
+                raise
+        # Whatever is wrong with the file that was to be continued, the lake has all its rows.
+        return write(None)
 
 
 def export(
@@ -178,80 +161,6 @@ def _require_own_file(source: Path, target: Path) -> None:
         raise UsageError(f"{target} is the published file itself; name another one")
 
 
-class _Writer:
-    """Writes tables into the attached file `a`."""
-
-    def __init__(self, lake: "Lake", as_ofs_max: int, events_max: int, links_folder: Path) -> None:
-        self._lake = lake
-        self._as_ofs_max = as_ofs_max
-        self._events_max = events_max
-        self._links = links_folder
-
-    def write(self, con: "duckdb.DuckDBPyConnection", table: PublishedTable) -> int:
-        """Create the table with its comments; returns the rows that it is to hold."""
-        schema = table.name.split(".")[0]
-        con.execute(f"create schema if not exists a.{quoted(schema)}")
-        kind, rows = self._create(con, table)
-        _comment(con, kind, table.name, table.description)
-        for column in table.columns:
-            text = f"{column.description} [{column.unit}]" if column.unit else column.description
-            _comment(con, "column", f"{table.name}.{column.name}", text)
-        return rows
-
-    def _create(self, con: "duckdb.DuckDBPyConnection", table: PublishedTable) -> tuple[str, int]:
-        """What was created, and the rows that its source has."""
-        if table.rows is not None:
-            return _create_from_rows(con, table)
-        files = self._files(table)
-        if not files:
-            return _create(con, "table", table, None), 0
-        source = scan(files, {name: table.types[name] for name in table.partition_by})
-        rows = count_rows(con, source)
-        if table.name == EVENTS.name and rows > self._events_max:
-            # Older DuckDBs cannot read the types of partition columns from a stored view; they are cast instead.
-            linked = links.link_files(files, self._lake.path(EVENTS.name), self._links)
-            return _create(con, "view", table, scan(linked, {})), rows
-        return _create(con, "table", table, source), rows
-
-    def _files(self, table: PublishedTable) -> list[str]:
-        if not self._lake.exists(table.name):
-            return []
-        version = self._lake.version(table.name)
-        if not table.is_as_of:
-            return self._lake.files(table.name, version)
-        newest = self._lake.as_ofs(table.name)[-self._as_ofs_max :]
-        return [file for as_of in newest for file in self._lake.files(table.name, version, as_of)]
-
-
-def _create(con: "duckdb.DuckDBPyConnection", kind: str, table: PublishedTable, source: str | None) -> str:
-    """Create a table or view of the declared columns over `source`, an empty one over none; returns its kind."""
-    if source is None:
-        selection, rest = typed_columns(table.types, ()), "where false"
-    else:
-        found = [row[0] for row in con.execute(f"describe select * from {source}").fetchall()]
-        selection, rest = typed_columns(table.types, found), f"from {source}"
-    con.execute(f"create {kind} a.{relation(table.name)} as select {', '.join(selection)} {rest}")
-    return kind
-
-
-def _create_from_rows(con: "duckdb.DuckDBPyConnection", table: PublishedTable) -> tuple[str, int]:
-    import pyarrow as pa
-
-    rows: pa.Table = table.rows if isinstance(table.rows, pa.Table) else table.rows.to_arrow()  # pyright: ignore[reportOptionalMemberAccess]
-    missing = [name for name in table.types if name not in rows.column_names]
-    if missing:
-        raise ContractError(f"the rows of {table.name} lack {missing}; nothing was published")
-    con.register("_rows", rows)
-    _create(con, "table", table, "_rows")
-    con.unregister("_rows")
-    return "table", rows.num_rows
-
-
-def _comment(con: "duckdb.DuckDBPyConnection", kind: str, name: str, text: str) -> None:
-    path = ".".join(quoted(part) for part in name.split("."))
-    con.execute(f"comment on {kind} a.{path} is {text_literal(text)}")
-
-
 def _relations(con: "duckdb.DuckDBPyConnection") -> list[str]:
     """Tables and views of the attached `source`, as `schema.table`."""
     rows = con.execute(
@@ -281,7 +190,7 @@ def _copy_comments(con: "duckdb.DuckDBPyConnection") -> None:
     ).fetchall()
     for kind, commented in (("table", tables), ("column", columns)):
         for name, text in commented:
-            _comment(con, kind, name, text)
+            comment(con, kind, name, text)
 
 
 def _remove_leftovers(target: Path) -> None:

@@ -49,7 +49,7 @@ def plant(platform: Platform) -> int:
 
 @pytest.fixture
 def home(built: Built, tmp_path: Path) -> Platform:
-    return copy_home(built.platform, tmp_path / "home", without=["ranker"])
+    return copy_home(built.platform, tmp_path / "home", without=["ranker", "measurements"])
 
 
 def test_a_planted_label_stops_the_build_before_the_ranker(home: Platform, built: Built):

@@ -174,6 +174,47 @@ CURRENT = replace(
     partition_by=(),
 )  # fmt: skip
 
+PERSONAL_LISTS = replace(
+    CURRENT,
+    name="recommendations.personal_lists",
+    description="One row a user with a list of their own and recommended item of the release now in force",
+)
+
+SHARED_LISTS = TableContract(
+    "recommendations.shared_lists",
+    "One row a list that users share who were not active lately, and item of it",
+    (
+        AS_OF,
+        text(c.LIST_ID, "The list: a region, or everywhere, and a device", required=True),
+        Column(c.RANK, "INTEGER", "Place in the list, from 1", required=True),
+        ITEM,
+        number(c.SCORE, "Falls with rank; no ranker's score", required=True),
+        Column(c.SOURCES, "VARCHAR[]", "What the item comes from", required=True),
+        text(c.REASON, "Why this item, naming something true", required=True),
+        number(
+            c.PROPENSITY, "Probability with which this item was put at this rank", "probability (0, 1]", required=True
+        ),
+        text(c.RANKER_VERSION, "Version of the ranker of the release", required=True),
+    ),
+    grain=(c.LIST_ID, c.RANK),
+    partition_by=(c.AS_OF,),
+)
+
+LIST_REFERENCES = TableContract(
+    "recommendations.list_references",
+    "One row a user who is shown a shared list: its first items, less the hidden ones",
+    (
+        AS_OF,
+        USER,
+        text(c.LIST_ID, "The shared list", required=True),
+        count(c.LIST_LENGTH, "Items the user is shown of it", unit="items"),
+        Column(c.HIDDEN_ITEMS, "VARCHAR[]", "Items of the list that the user may not be shown", required=True),
+        text(c.SEGMENT_ID, "The user's segment"),
+    ),
+    grain=(c.USER_ID,),
+    partition_by=(c.AS_OF,),
+)
+
 SHORT_LISTS = TableContract(
     "recommendations.short_lists",
     "One row a user whose list is shorter than k, and why",

@@ -109,7 +109,7 @@ def _training_set_asset(platform: Platform) -> dg.AssetsDefinition:
             },
             data_version=dg.DataVersion(content_key({"windows": [each.version for each in windows.taken]})),
         )
-        yield label_leakage_check(TRAINING_SET_KEY, measure_window_leakage(run.platform, windows.taken))
+        yield label_leakage_check(TRAINING_SET_KEY, measure_window_leakage(run, windows.taken))
 
     return training_set
 

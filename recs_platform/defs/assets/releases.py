@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from recs_platform.contracts.manifests import content_key
-from recs_platform.contracts.tables import LISTS, SHORT_LISTS, VERDICTS
+from recs_platform.contracts.tables import VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
 from recs_platform.defs.assets.retrieval import EMBEDDINGS_KEY
@@ -18,7 +18,7 @@ from recs_platform.defs.staleness import report_inputs
 from recs_platform.pipeline.data_versions import FILES, OMISSIONS
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish, published_contracts
-from recs_platform.pipeline.releases import release_lists
+from recs_platform.pipeline.releases import RELEASED_TABLES, release_lists
 from recs_platform.pipeline.serving_bundle import BUNDLE_READS
 
 GROUP = "releases"
@@ -42,7 +42,7 @@ def _release_asset(platform: Platform) -> dg.AssetsDefinition:
             fail_window=timedelta(days=days), warn_window=timedelta(days=days / 2)
         ),
         deps=[
-            *upstream_keys(platform, (LISTS.name, SHORT_LISTS.name, VERDICTS.name, FILES, OMISSIONS, *BUNDLE_READS)),
+            *upstream_keys(platform, (*RELEASED_TABLES, VERDICTS.name, FILES, OMISSIONS, *BUNDLE_READS)),
             EMBEDDINGS_KEY,
         ],
         kinds=("python", "parquet"),

@@ -20,6 +20,7 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.reports import collect_verdicts, report_folder, run_report
 from recs_platform.pipeline.training.evaluation import FINAL, evaluate, tuned_on_tests
 from recs_platform.pipeline.training.label_leakage import measure_window_leakage
+from recs_platform.pipeline.training.measurements import prune_measurements
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import prune_windows
@@ -81,7 +82,8 @@ def _evaluation_asset(platform: Platform) -> dg.AssetsDefinition:
             )
         # Those of the first tests are looked at where they are built.
         prune_windows(run.platform, found.added)
-        yield label_leakage_check(USER_METRICS_KEY, measure_window_leakage(run.platform, found.added))
+        prune_measurements(run.platform)
+        yield label_leakage_check(USER_METRICS_KEY, measure_window_leakage(run, found.added))
 
     return evaluation
 

@@ -1,17 +1,28 @@
 """Assets of the reranking stage: the lists of an as-of, complete and with reasons. Rules are in `stages.reranking`."""
 
+from typing import Any
+
 import dagster as dg
 import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.regions import REGION_EXCLUSIONS, USER_REGIONS
-from recs_platform.contracts.tables import ITEM_NEIGHBOURS, LISTS, RANKED, SHORT_LISTS
+from recs_platform.contracts.tables import (
+    ITEM_NEIGHBOURS,
+    LIST_REFERENCES,
+    LISTS,
+    RANKED,
+    SHARED_LISTS,
+    SHORT_LISTS,
+    TableContract,
+)
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_tables
 from recs_platform.defs.partitions import run_of
 from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import upstream_keys
-from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS
+from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun
+from recs_platform.pipeline.lists.active_users import USER_FEATURES
 from recs_platform.pipeline.lists.lists import Lists, list_filters, make_lists
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
@@ -20,7 +31,7 @@ from recs_platform.stages.reranking import COMPLETE
 GROUP = "reranking"
 LISTS_KEY = metadata.asset_key(LISTS.name)
 READS = (
-    *(RANKED.name, ITEM_NEIGHBOURS.name, "segments.user_segments"),
+    *(RANKED.name, ITEM_NEIGHBOURS.name, "segments.user_segments", USER_FEATURES),
     *(INTERACTIONS, CONSUMED, ITEMS, USERS, USER_REGIONS, REGION_EXCLUSIONS),
 )
 COMPLETE_LISTS = "Every known user has k distinct items at ranks 1 to k, or a row in short_lists"
@@ -31,7 +42,7 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
 
     @as_of_tables(
         "recommendations",
-        (LISTS, SHORT_LISTS),
+        (LISTS, SHORT_LISTS, SHARED_LISTS, LIST_REFERENCES),
         group=GROUP,
         deps=upstream_keys(platform, READS),
         kinds=("python", "polars", "delta"),
@@ -45,7 +56,6 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
         run = run_of(context, as_of_run)
         made = make_lists(run)
         lists = write_frames(run.platform, LISTS, [made.lists], run.as_of)
-        short = write_frames(run.platform, SHORT_LISTS, [made.short_lists], run.as_of)
         yield dg.MaterializeResult(
             asset_key=LISTS_KEY,
             metadata=metadata.table_metadata(
@@ -54,17 +64,29 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
                 users=lists.users,
                 items=made.lists[c.ITEM_ID].n_unique(),
                 filled_rows=made.lists.filter(pl.col(c.SOURCES).list.contains("fallback")).height,
+                users_who_share_a_list=made.references.height,
             ),
             data_version=dg.DataVersion(lists.content),
         )
-        yield dg.MaterializeResult(
-            asset_key=metadata.asset_key(SHORT_LISTS.name),
-            metadata=metadata.table_metadata(short.rows, made.short_lists),
-            data_version=dg.DataVersion(short.content),
-        )
+        for contract, frame in (
+            (SHORT_LISTS, made.short_lists),
+            (SHARED_LISTS, made.shared),
+            (LIST_REFERENCES, made.references),
+        ):
+            yield _written(run, contract, frame)
         yield from _checks(made)
 
     return [recommendations]
+
+
+def _written(run: AsOfRun, contract: TableContract, frame: pl.DataFrame) -> dg.MaterializeResult[Any]:
+    columns = [name for name in contract.column_names if name != c.AS_OF]
+    written = write_frames(run.platform, contract, [frame.select(columns)], run.as_of)
+    return dg.MaterializeResult(
+        asset_key=metadata.asset_key(contract.name),
+        metadata=metadata.table_metadata(written.rows, frame),
+        data_version=dg.DataVersion(written.content),
+    )
 
 
 def _promises(platform: Platform) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""The lists of an as-of: ranked rows re-ranked, filled, explained. The stage is `stages.reranking`."""
+"""The lists of an as-of: ranked rows re-ranked, filled, explained; users not active lately share some.
+
+The stage is `stages.reranking`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ from recs_platform.pipeline.as_of_run import USERS, AsOfRun
 from recs_platform.pipeline.geo_availability import run_geo_availability
 from recs_platform.pipeline.item_counts import with_user_counts
 from recs_platform.pipeline.lists.context import rerank_context
+from recs_platform.pipeline.lists.sharing import share_lists_of, shared_violations, without_sharers
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages import reranking
@@ -23,10 +27,16 @@ REASON_DAYS = 28
 
 @dataclass(frozen=True)
 class Lists:
-    """Lists and short lists of one as-of, what they were made under, and by check the rows that break a promise."""
+    """Lists and short lists of one as-of, what they were made under, and by check the rows that break a promise.
+
+    `shared` and `references`: rows of recommendations.shared_lists and of recommendations.list_references, without
+    as_of; users in `references` are in none of the others. `context` is that of everybody.
+    """
 
     lists: pl.DataFrame
     short_lists: pl.DataFrame
+    shared: pl.DataFrame
+    references: pl.DataFrame
     context: reranking.RerankContext
     violations: Mapping[str, pl.DataFrame]
 
@@ -62,26 +72,50 @@ def make_lists(run: AsOfRun) -> Lists:
     items = with_user_counts(run.items, interactions)
     opted_out = users.filter(pl.col(IS_OPTED_OUT)).select(c.USER_ID)
     ranked = ranked.join(opted_out, on=c.USER_ID, how="anti")
-    context = rerank_context(platform, items, consumed, users[c.USER_ID], run_geo_availability(run))
-    rows = ranked.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
-    result = reranking.rerank(rows, context, home_rules(platform))
-    consented = segments.join(opted_out, on=c.USER_ID, how="anti")
-    profiles = users.join(consented, on=c.USER_ID, how="left")
     since_us = round((run.as_of - timedelta(days=REASON_DAYS)).timestamp() * SECOND_MICROSECONDS)
-    explained = reranking.add_reasons(
-        result.lists,
-        history=interactions,
-        neighbours=neighbours,
-        items=items,
-        users=profiles,
-        segment_popularity=reranking.group_popularity(interactions, profiles, c.SEGMENT_ID, since_us),
-        country_popularity=reranking.group_popularity(interactions, profiles, c.COUNTRY, since_us),
-        popularity=reranking.item_popularity(interactions),
-        window_days=REASON_DAYS,
-    )
+    context = rerank_context(platform, items, consumed, users[c.USER_ID], run_geo_availability(run))
+    rules, filters = home_rules(platform), list_filters(platform)
+    shared = share_lists_of(run, context, rules, since_us)
+    own = without_sharers(context, shared.references)
+    rows = ranked.join(own.users.to_frame(c.USER_ID), on=c.USER_ID, how="semi")
+    result = reranking.rerank(rows.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES), own, rules)
+    profiles = users.join(segments.join(opted_out, on=c.USER_ID, how="anti"), on=c.USER_ID, how="left")
+    reasons = _Reasons(items, neighbours, reranking.item_popularity(interactions), since_us)
+    explained = reasons.add(result.lists, interactions, profiles)
+    # As that of somebody of whom nothing is known.
+    nameless = shared.lists.rename({c.LIST_ID: c.USER_ID})
+    shared_lists = reasons.add(nameless, interactions.clear(), profiles.clear()).rename({c.USER_ID: c.LIST_ID})
     version = ranked[c.RANKER_VERSION][0] if ranked.height else "none"
-    lists = explained.join(segments, on=c.USER_ID, how="left").with_columns(
-        pl.lit(1.0).alias(c.PROPENSITY), pl.lit(version).alias(c.RANKER_VERSION)
-    )
+    of_all = (pl.lit(1.0).alias(c.PROPENSITY), pl.lit(version).alias(c.RANKER_VERSION))
+    lists = explained.join(segments, on=c.USER_ID, how="left").with_columns(of_all)
     made = reranking.RerankResult(lists.sort(c.USER_ID, c.RANK), result.short_lists.sort(c.USER_ID))
-    return Lists(made.lists, made.short_lists, context, reranking.violations(made, context, list_filters(platform)))
+    shared_lists = shared_lists.with_columns(of_all)
+    references = shared.references.join(segments.drop(c.SEGMENT_NAME), on=c.USER_ID, how="left", maintain_order="left")
+    broken = reranking.violations(made, own, filters)
+    broken_shared = shared_violations(shared_lists, references, run.as_of, context, filters)
+    violations = {name: pl.concat([rows, broken_shared.get(name, rows.clear())]) for name, rows in broken.items()}
+    return Lists(made.lists, made.short_lists, shared_lists, references, context, violations)
+
+
+@dataclass(frozen=True)
+class _Reasons:
+    """What reasons name beside users and what they did."""
+
+    items: pl.DataFrame
+    neighbours: pl.DataFrame
+    popularity: pl.DataFrame
+    since_us: int
+
+    def add(self, lists: pl.DataFrame, history: pl.DataFrame, profiles: pl.DataFrame) -> pl.DataFrame:
+        """The lists with reasons; `history` and `profiles` of all users."""
+        return reranking.add_reasons(
+            lists,
+            history=history,
+            neighbours=self.neighbours,
+            items=self.items,
+            users=profiles,
+            segment_popularity=reranking.group_popularity(history, profiles, c.SEGMENT_ID, self.since_us),
+            country_popularity=reranking.group_popularity(history, profiles, c.COUNTRY, self.since_us),
+            popularity=self.popularity,
+            window_days=REASON_DAYS,
+        )

@@ -16,6 +16,7 @@ from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
+from recs_platform.pipeline.lists.active_users import active_users
 from recs_platform.pipeline.lists.candidate_stream import CandidateStream
 from recs_platform.pipeline.partition_writer import Written, write_frames, write_together
 from recs_platform.pipeline.platform import Platform
@@ -43,14 +44,19 @@ def scored_tables(platform: Platform) -> tuple[str, ...]:
 
 
 def score_as_of(run: AsOfRun) -> Scored:
-    """Generate, score and store the candidates of everybody known. Raises NotReady where no champion was chosen."""
+    """Generate, score and store the candidates of everybody who gets a list of their own.
+
+    Raises NotReady where no champion was chosen.
+    """
     platform, fit = run.platform, open_fit(run)
     counts = retrieval.OfferCounts(fit.problem)
     with run.models() as models:
         version = champion_version(models)
         ranker = open_scorer(platform, version)
-        features = CandidateFeatures.open(models, platform.models, ranker.feature_set, fit)
         users = pl.Series(c.USER_ID, fit.problem.user_ids.tolist(), pl.String)
+        active = active_users(run)
+        targets = None if active is None else active.filter(active.is_in(users.implode())).to_list()
+        features = CandidateFeatures.open(models, platform.models, ranker.feature_set, fit, targets)
         chosen = chosen_by_group(models.frame(CONTENDERS.name), competing(run))
         stream = CandidateStream(features, ranker, version, chosen, consumed_counts(users, run.consumed))
 

@@ -37,8 +37,7 @@ _NO_INTERACTIONS = {c.USER_ID: pl.String(), c.ITEM_ID: pl.String(), c.WEIGHT: pl
 def explain_pair(platform: Platform, user: str, item: str) -> dict[str, Any]:
     """The verdict in a sentence, then the numbers behind it. Raises RecsError for an unknown user or item."""
     current = current_release(platform.home)
-    released = read_release(platform.home, current.version)
-    row = released.filter((pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item))
+    row = read_release(platform.home, current.version, user=user).filter(pl.col(c.ITEM_ID) == item)
     with platform.model_run(current.as_of, current.known_at) as run:
         known = _Known(platform, run, user, item)
         found: dict[str, Any] = {

@@ -9,7 +9,7 @@ from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.events.pseudonyms import names_of
-from recs_platform.stages.releases import read_release, read_short_lists
+from recs_platform.stages.releases import listed_users
 
 IDENTITIES = "staging.stg_identities"
 
@@ -20,8 +20,7 @@ def find_user(platform: Platform, release: Manifest, user: str) -> str:
     Raises RecsError when no such user was known by the release's as-of, UsageError when the key cannot be trusted.
     """
     names = names_of(platform.home, user)
-    lists = (read_release(platform.home, release.version), read_short_lists(platform.home, release.version))
-    listed = {str(found) for rows in lists for found in rows[c.USER_ID].unique()}
+    listed = {str(found) for found in listed_users(platform.home, release.version)}
     found = next((name for name in names if name in listed), None) or _person(platform, release, names)
     if found not in listed:
         raise RecsError(

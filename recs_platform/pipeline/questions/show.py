@@ -13,7 +13,7 @@ from recs_platform.pipeline.event_span import require_possible
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.find_user import find_user
 from recs_platform.pipeline.retrieval.inputs import with_consent
-from recs_platform.stages.releases import current_release, read_release, read_short_lists
+from recs_platform.stages.releases import current_release, listed_users, read_short_lists
 
 
 def item_titles(platform: Platform, items: Sequence[str]) -> dict[str, str | None]:
@@ -36,8 +36,7 @@ def why_short(platform: Platform, user: str) -> str | None:
 def three_users(platform: Platform) -> list[tuple[str, str]]:
     """The most active user, the median one, and one with no interaction yet (where there is one), all with consent."""
     current = current_release(platform.home)
-    lists = (read_release(platform.home, current.version), read_short_lists(platform.home, current.version))
-    served = pl.concat([rows.select(c.USER_ID) for rows in lists]).unique()
+    served = listed_users(platform.home, current.version).to_frame(c.USER_ID)
     with platform.model_run(current.as_of, current.known_at) as run:
         interactions = run.frame("staging.stg_interactions")
         users = with_consent(run.frame("staging.stg_users"))

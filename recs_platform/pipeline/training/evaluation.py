@@ -21,6 +21,7 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import run_config
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_manifest
+from recs_platform.pipeline.training.measurements import measured_once
 from recs_platform.pipeline.training.rankers import ranker_basis, ranker_key, seal_ranker
 from recs_platform.pipeline.training.recipes import ranker_at, serving_basis
 from recs_platform.pipeline.training.schedule import TrainingSchedule
@@ -126,11 +127,18 @@ def _test(
         trained = rankers[split]
         if trained is None:
             return _no_metrics(USER_METRICS), _no_metrics(LIST_METRICS)
-        tested = read_window(run.platform, windows.take(split).version)
-        chosen = chosen_by_group(
-            choose_as_of(windows, schedule, _decided_at(schedule, split), progress), competing(run)
-        )
-        return evaluate_window(run, split, tested, trained, chosen)
+        window = windows.take(split)
+        rows = choose_as_of(windows, schedule, _decided_at(schedule, split), progress)
+        chosen = chosen_by_group(rows, competing(run))
+
+        def measure() -> dict[str, pl.DataFrame]:
+            tested = read_window(run.platform, window.version)
+            per_user, per_list = evaluate_window(run, split, tested, trained, chosen)
+            return {USER_METRICS.table: per_user, LIST_METRICS.table: per_list}
+
+        inputs = {"ranker": trained.version, "chosen": {group: vars(each) for group, each in chosen.items()}}
+        found = measured_once(run, "test", window, inputs, measure)
+        return found[USER_METRICS.table], found[LIST_METRICS.table]
 
     return [test(split) for split in splits]
 

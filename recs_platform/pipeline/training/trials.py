@@ -21,6 +21,7 @@ from recs_platform.pipeline.lists.context import RANKED_PER_USER, rerank_context
 from recs_platform.pipeline.lists.lists import home_rules
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import run_config
+from recs_platform.pipeline.training.measurements import measured_once
 from recs_platform.pipeline.training.recipes import ranker_at, serving_basis
 from recs_platform.pipeline.training.schedule import TrainingSchedule
 from recs_platform.pipeline.training.splits import Split
@@ -28,6 +29,7 @@ from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, Window, read_window
 from recs_platform.stages import ranking, reranking, retrieval
 
+_METRICS = "metrics"
 _SCHEMA = {
     c.CUTOFF: pl.Datetime("us", "UTC"), c.USER_ID: pl.String, c.HISTORY_GROUP: pl.String,
     c.CONTENDER: pl.String, c.METRIC: pl.String, c.VALUE: pl.Float64,
@@ -124,27 +126,39 @@ def consumed_counts(users: pl.Series, consumed: pl.DataFrame) -> NDArray[np.int6
 def _try(
     windows: WindowCache, schedule: TrainingSchedule, split: Split, basis: str, progress: Callable[[str], None]
 ) -> pl.DataFrame:
-    """Metrics of every contender for every user of one window, on items known by the cutoff."""
-    run = windows.run
-    settings = run.platform.settings
+    """Metrics of every contender for every user of one window, on items known by the cutoff; measured once a home."""
+    run, among = windows.run, competing(windows.run)
     trained = ranker_at(windows, basis, split, schedule.trial_training(split))
-    tested = read_window(run.platform, windows.take(split).version)
-    truth = tested.held_out.filter(IS_KNOWN_ITEM)
-    if trained is None or tested.rows.is_empty() or truth.is_empty():
+    if trained is None:
         return pl.DataFrame(schema=_SCHEMA)
-    among = competing(run)
+
+    def measure() -> dict[str, pl.DataFrame]:
+        tested = read_window(run.platform, windows.take(split).version)
+        found = _measure(run, tested, trained, among)
+        users = found[c.USER_ID].n_unique()
+        progress(f"trial at {split.cutoff:%Y-%m-%d}: {len(among)} contenders, {users} users")
+        return {_METRICS: found}
+
+    inputs = {"ranker": trained.version, "contenders": [vars(each) for each in among]}
+    found = measured_once(run, "trial", windows.take(split), inputs, measure)[_METRICS]
+    return found.select(pl.lit(split.cutoff).cast(_SCHEMA[c.CUTOFF]).alias(c.CUTOFF), pl.all()).select(list(_SCHEMA))
+
+
+def _measure(run: AsOfRun, tested: Window, trained: Manifest, among: Sequence[ranking.Contender]) -> pl.DataFrame:
+    """user_id, history_group, contender, metric, value; users by contender."""
+    settings, truth = run.platform.settings, tested.held_out.filter(IS_KNOWN_ITEM)
+    if tested.rows.is_empty() or truth.is_empty():
+        return pl.DataFrame(schema=_SCHEMA).drop(c.CUTOFF)
     offers = offers_of(tested.rows, _ranker(run, trained), _sources(among), settings.threads)
     measured = [
         _measured(lists_of(run.platform, tested, ranking.contender_scores(each, offers)), truth, settings.k, each.name)
         for each in among
     ]
-    progress(f"trial at {split.cutoff:%Y-%m-%d}: {len(among)} contenders, {truth[c.USER_ID].n_unique()} users")
     users = truth.select(pl.col(c.USER_ID).unique().sort())
     names = [name for name, _ in ranking.HISTORY_GROUPS]
     groups = ranking.history_group(consumed_counts(users[c.USER_ID], tested.consumed))
     users = users.with_columns(pl.Series(c.HISTORY_GROUP, [names[group] for group in groups], pl.String))
-    frame = pl.concat(measured).join(users, on=c.USER_ID, how="left", maintain_order="left")
-    return frame.with_columns(pl.lit(split.cutoff).cast(_SCHEMA[c.CUTOFF]).alias(c.CUTOFF)).select(list(_SCHEMA))
+    return pl.concat(measured).join(users, on=c.USER_ID, how="left", maintain_order="left")
 
 
 def _measured(lists: pl.DataFrame, truth: pl.DataFrame, k: int, name: str) -> pl.DataFrame:

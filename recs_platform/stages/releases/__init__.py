@@ -15,7 +15,15 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, NotReady, RecsError
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.spelling import did_you_mean
-from recs_platform.contracts.tables import CURRENT, LISTS, RELEASES, SHORT_LISTS, TableContract
+from recs_platform.contracts.tables import (
+    CURRENT,
+    LIST_REFERENCES,
+    LISTS,
+    RELEASES,
+    SHARED_LISTS,
+    SHORT_LISTS,
+    TableContract,
+)
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import (
     artifact,
@@ -30,6 +38,7 @@ from recs_platform.lake.artifacts import (
 )
 from recs_platform.lake.column_types import polars_schema
 from recs_platform.lake.disk import replace_text
+from recs_platform.stages.releases.references import SharedRows, expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +52,8 @@ RELEASES_ARTIFACT = "releases"
 WITHDRAWN_ARTIFACT = "withdrawn"
 LISTS_FILE = "recommendations.parquet"
 SHORT_LISTS_FILE = "short_lists.parquet"
+SHARED_FILE = "shared_lists.parquet"
+REFERENCES_FILE = "list_references.parquet"
 N_ROWS = "n_rows"
 PREVIOUS = "previous"
 MOVERS_MAX = 10
@@ -87,6 +98,7 @@ def seal_release(
     *,
     lists: pl.DataFrame,
     short_lists: pl.DataFrame,
+    shared: SharedRows | None = None,
     as_of: datetime,
     known_at: datetime,
     data_version: str,
@@ -97,6 +109,8 @@ def seal_release(
     before_sealing: Callable[[Manifest], object] | None = None,
 ) -> Manifest:
     """Seal `lists` (columns of recommendations.lists) and `short_lists` as the release `<as_of>-<hash>`.
+
+    `shared`: shared lists, and the users who are shown them; none by default.
 
     Sealing content that is sealed already returns its manifest and writes nothing; to go back to it once something
     else was sealed for that as_of, pin it. Withdrawn content is sealed again, and no longer withdrawn. Raises
@@ -112,7 +126,8 @@ def seal_release(
         return there
     _require(lists, LISTS, as_of)
     _require(short_lists, SHORT_LISTS, as_of)
-    if lists.is_empty() and short_lists.is_empty():
+    referring = 0 if shared is None else shared.references.height
+    if lists.is_empty() and short_lists.is_empty() and not referring:
         raise ContractError(f"no lists to release as of {as_of_key(as_of)}; materialize `reranking` first")
     previous = _previous(_sealed(home), as_of)
     manifest = Manifest(
@@ -124,7 +139,10 @@ def seal_release(
         seed=seed,
         parameters={c.RANKER_VERSION: ranker_version, c.CONTENT_HASH: content_hash},
         inputs={} if previous is None else {PREVIOUS: previous.version},
-        metrics={c.N_USERS: lists[c.USER_ID].n_unique(), N_ROWS: lists.height},
+        metrics={
+            c.N_USERS: lists[c.USER_ID].n_unique() + referring,
+            N_ROWS: lists.height + (0 if shared is None else int(shared.references[c.LIST_LENGTH].sum())),
+        },
         libraries=library_versions("polars"),
         sealed_at=sealed_at,
     )
@@ -133,6 +151,9 @@ def seal_release(
     with write_artifact(home.artifacts, RELEASES_ARTIFACT, release_id) as folder:
         _ordered(lists, LISTS).write_parquet(folder / LISTS_FILE)
         _ordered(short_lists, SHORT_LISTS).write_parquet(folder / SHORT_LISTS_FILE)
+        if shared is not None and referring:
+            _ordered(shared.lists, SHARED_LISTS).write_parquet(folder / SHARED_FILE)
+            _ordered(shared.references, LIST_REFERENCES).write_parquet(folder / REFERENCES_FILE)
         write_manifest(folder, manifest)
     remove_artifact(home.artifacts, WITHDRAWN_ARTIFACT, release_id)
     return read_manifest(artifact(home.artifacts, RELEASES_ARTIFACT, release_id))
@@ -224,12 +245,57 @@ def unpin(home: Home) -> None:
     _pin(home).unlink(missing_ok=True)
 
 
-def read_release(home: Home, release_id: str) -> pl.DataFrame:
-    """Rows of recommendations.current for that release, by user and rank. Raises RecsError for an unknown id."""
+def read_release(home: Home, release_id: str, *, user: str | None = None) -> pl.DataFrame:
+    """Rows of recommendations.current for that release, of all users or one, by user and rank.
+
+    Raises RecsError for an unknown id.
+    """
+    import polars as pl
+
+    lists, shared = read_personal_lists(home, release_id), read_shared_lists(home, release_id)
+    references = shared.references
+    if user is not None:
+        lists, references = (frame.filter(pl.col(c.USER_ID) == user) for frame in (lists, references))
+    if references.height:
+        theirs = expand(shared.lists, references).with_columns(pl.lit(release_id).alias(c.RELEASE_ID))
+        lists = pl.concat([lists, theirs.select(lists.columns)])
+    return lists.sort(c.USER_ID, c.RANK)
+
+
+def read_personal_lists(home: Home, release_id: str) -> pl.DataFrame:
+    """The same of users who have a list of their own. Raises RecsError for an unknown id."""
     import polars as pl
 
     lists = _read(home, release_id, LISTS_FILE).with_columns(pl.lit(release_id).alias(c.RELEASE_ID))
     return lists.select(CURRENT.column_names).sort(c.USER_ID, c.RANK)
+
+
+def read_shared_lists(home: Home, release_id: str) -> SharedRows:
+    """Rows of recommendations.shared_lists and of recommendations.list_references for that release.
+
+    None where everybody has a list of their own. Raises RecsError for an unknown id.
+    """
+    import polars as pl
+
+    _find(home, release_id)
+    folder = artifact(home.artifacts, RELEASES_ARTIFACT, release_id)
+    if not (folder / REFERENCES_FILE).exists():
+        return SharedRows(
+            *(pl.DataFrame(schema=polars_schema(each.columns)) for each in (SHARED_LISTS, LIST_REFERENCES))
+        )
+    return SharedRows(pl.read_parquet(folder / SHARED_FILE), pl.read_parquet(folder / REFERENCES_FILE))
+
+
+def listed_users(home: Home, release_id: str) -> pl.Series:
+    """Everybody whom the release serves, short lists included, sorted. Raises RecsError for an unknown id."""
+    import polars as pl
+
+    frames = (
+        read_personal_lists(home, release_id),
+        read_short_lists(home, release_id),
+        read_shared_lists(home, release_id).references,
+    )
+    return pl.concat([frame.select(c.USER_ID) for frame in frames])[c.USER_ID].unique().sort()
 
 
 def read_short_lists(home: Home, release_id: str) -> pl.DataFrame:

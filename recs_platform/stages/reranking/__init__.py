@@ -6,6 +6,7 @@ from recs_platform.stages.reranking.reasons import add_reasons, group_popularity
 from recs_platform.stages.reranking.rerank import rerank
 from recs_platform.stages.reranking.rules import RULES, filters_of
 from recs_platform.stages.reranking.rules.rule import Filter, Rule
+from recs_platform.stages.reranking.shared_lists import SharedLists, share_lists
 from recs_platform.stages.reranking.violations import violations
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "RerankContext",
     "RerankResult",
     "Rule",
+    "SharedLists",
     "add_reasons",
     "apply_checked",
     "filters_of",
@@ -23,5 +25,6 @@ __all__ = [
     "item_popularity",
     "load_own_rules",
     "rerank",
+    "share_lists",
     "violations",
 ]

@@ -21,8 +21,11 @@ EXAMPLES = [line.removeprefix("# unset: ") for line in LINES if line.startswith(
 
 
 def without_unset(values: dict[str, Any]) -> dict[str, Any]:
-    """Nested values as TOML can say them: what is not set is not there."""
-    kept = {name: without_unset(value) if isinstance(value, dict) else value for name, value in values.items()}
+    """Nested values as TOML can say them: what is not set is not there, nor a group of nothing else."""
+    kept = {
+        name: without_unset(value) or None if value and isinstance(value, dict) else value
+        for name, value in values.items()
+    }
     return {name: value for name, value in kept.items() if value is not None and name not in {"home", "threads"}}
 
 

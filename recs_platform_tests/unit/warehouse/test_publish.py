@@ -16,7 +16,9 @@ from recs_platform.lake.processes import process_name
 from recs_platform.lake.tables import Lake
 from recs_platform.warehouse import database_files
 from recs_platform.warehouse.models import Models, load_models
-from recs_platform.warehouse.publish import PublishReport, export, publish, published_contract, published_model
+from recs_platform.warehouse.publish import PublishReport, export, publish
+from recs_platform.warehouse.published_sources import SUFFIX
+from recs_platform.warehouse.published_tables import published_contract, published_model
 from recs_platform.warehouse.query import query
 from recs_platform.warehouse.runner import ModelRun
 
@@ -92,7 +94,11 @@ def test_every_table_is_there_in_order_with_types_and_comments(
         "select comment from duckdb_columns() where table_name = 'events' and column_name = 'dwell_seconds'"
     ) == [("Time spent on the item [seconds]",)]
     assert ask("select release_id, n_rows, as_of from recommendations.releases") == [("r1", 3, None)]
-    assert sorted(path.name for path in target.parent.iterdir()) == [target.name, "publish.lock"]
+    assert sorted(path.name for path in target.parent.iterdir()) == [
+        target.name,
+        f"{target.name}{SUFFIX}",
+        "publish.lock",
+    ]
 
 
 @pytest.mark.usefixtures("built")
@@ -218,7 +224,11 @@ def test_a_publish_that_fails_leaves_the_old_file_and_nothing_else(
             publish_id="p2",
         )
     assert target.read_bytes() == before
-    assert sorted(path.name for path in target.parent.iterdir()) == [target.name, "publish.lock"]
+    assert sorted(path.name for path in target.parent.iterdir()) == [
+        target.name,
+        f"{target.name}{SUFFIX}",
+        "publish.lock",
+    ]
 
 
 def _crashed_writer(file: Path, *, rows_removed: str) -> bytes:
@@ -283,7 +293,11 @@ def test_a_file_that_lost_rows_while_it_was_written_is_never_moved_into_place(
     with pytest.raises(ContractError, match=r"raw\.events has 2 rows of 3"):
         do_publish("p2")
     assert target.read_bytes() == before
-    assert sorted(path.name for path in target.parent.iterdir()) == [target.name, "publish.lock"]
+    assert sorted(path.name for path in target.parent.iterdir()) == [
+        target.name,
+        f"{target.name}{SUFFIX}",
+        "publish.lock",
+    ]
 
 
 @pytest.mark.usefixtures("built")

@@ -1,0 +1,67 @@
+"""Users who refer to a shared list, and what they are shown of it: for one user, for many, and in SQL for analysts.
+
+Which list is whose is decided in `stages.reranking.shared_lists`.
+"""
+
+# ruff: noqa: S608  names come from contracts
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.tables import CURRENT, LIST_REFERENCES, LISTS, PERSONAL_LISTS, SHARED_LISTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import polars as pl
+
+USERS_AT_ONCE = 200_000
+
+
+@dataclass(frozen=True)
+class SharedRows:
+    """Rows of recommendations.shared_lists, and of recommendations.list_references."""
+
+    lists: pl.DataFrame
+    references: pl.DataFrame
+
+
+def expand(shared: pl.DataFrame, references: pl.DataFrame) -> pl.DataFrame:
+    """Rows of recommendations.lists of the users in `references`, by user and rank."""
+    import polars as pl
+
+    # Their columns are those of the contracts; the as_of is the same in both.
+    rows = references.drop(c.AS_OF).join(shared, on=c.LIST_ID)
+    hidden = references.select(c.USER_ID, pl.col(c.HIDDEN_ITEMS).alias(c.ITEM_ID)).explode(c.ITEM_ID).drop_nulls()
+    return (
+        rows.join(hidden, on=[c.USER_ID, c.ITEM_ID], how="anti")
+        .sort(c.USER_ID, c.RANK)
+        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(c.USER_ID).alias(c.RANK))
+        .filter(pl.col(c.RANK) <= pl.col(c.LIST_LENGTH))
+        .select(LISTS.column_names)
+    )
+
+
+def expanded_slices(shared: pl.DataFrame, references: pl.DataFrame) -> Iterator[tuple[pl.Series, pl.DataFrame]]:
+    """The same with the users it is of, so many of them at a time that it fits in memory."""
+    for some in references.iter_slices(USERS_AT_ONCE):
+        yield some[c.USER_ID], expand(shared, some)
+
+
+def current_view() -> str:
+    """SQL of `recommendations.current` in the published file: lists of one's own, then those that are referred to."""
+    names = ", ".join(CURRENT.column_names)
+    of_reference = {c.USER_ID, c.SEGMENT_ID, c.AS_OF, c.RELEASE_ID}
+    place = f"cast(row_number() over (partition by r.{c.USER_ID} order by s.{c.RANK}) as integer) as {c.RANK}"
+    chosen = ", ".join(
+        place if name == c.RANK else f"{'r' if name in of_reference else 's'}.{name}" for name in CURRENT.column_names
+    )
+    return (
+        f"select {names} from {PERSONAL_LISTS.name} "
+        f"union all select {names} from (select {chosen}, r.{c.LIST_LENGTH} "
+        f"from {LIST_REFERENCES.name} as r inner join {SHARED_LISTS.name} as s on r.{c.LIST_ID} = s.{c.LIST_ID} "
+        f"where not list_contains(r.{c.HIDDEN_ITEMS}, s.{c.ITEM_ID})) where {c.RANK} <= {c.LIST_LENGTH}"
+    )

@@ -1,0 +1,248 @@
+"""Tables of the published file, and writing them into one: whole, or only what the file lacks.
+
+The file is built and moved into place in `publish`.
+"""
+# ruff: noqa: S608  names and types come from contracts and model files and are quoted
+# pyarrow has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError
+from recs_platform.contracts.manifests import content_key
+from recs_platform.contracts.tables import EVENTS, TableContract
+from recs_platform.warehouse import links
+from recs_platform.warehouse.clauses import instant_literal, quoted, relation, scan, text_literal, typed_columns
+from recs_platform.warehouse.database_files import count_rows
+from recs_platform.warehouse.models import Model
+from recs_platform.warehouse.published_sources import TableSource, file_names
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+    import pyarrow as pa
+
+    from recs_platform.lake.tables import Lake
+
+_Partitions = Mapping[datetime | None, list[str]]
+
+
+@dataclass(frozen=True)
+class PublishedColumn:
+    """A column of the published file; `dtype` is a DuckDB type."""
+
+    name: str
+    dtype: str
+    description: str
+    unit: str = ""
+
+    @property
+    def comment(self) -> str:
+        return f"{self.description} [{self.unit}]" if self.unit else self.description
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A table of the published file: `rows` as given, else those of the lake table of that name, none if absent.
+
+    `view`: SQL over tables of the file that are written before; then it is a view.
+    """
+
+    name: str
+    description: str
+    columns: tuple[PublishedColumn, ...]
+    partition_by: tuple[str, ...] = ()
+    rows: "pl.DataFrame | pa.Table | None" = None
+    view: str | None = None
+
+    @property
+    def is_as_of(self) -> bool:
+        return c.AS_OF in self.partition_by
+
+    @property
+    def types(self) -> dict[str, str]:
+        return {column.name: column.dtype for column in self.columns}
+
+    @property
+    def definition(self) -> str:
+        """Hash of all but the rows."""
+        columns = [(column.name, column.dtype, column.comment) for column in self.columns]
+        return content_key({"comment": self.description, "columns": columns, "partition_by": self.partition_by})
+
+
+def published_contract(contract: TableContract, rows: "pl.DataFrame | pa.Table | None" = None) -> PublishedTable:
+    """A contract table, from the lake or from `rows`."""
+    columns = tuple(PublishedColumn(col.name, col.dtype, col.description, col.unit) for col in contract.columns)
+    return PublishedTable(contract.name, contract.description, columns, contract.partition_by, rows)
+
+
+def published_model(model: Model, *, is_as_of: bool) -> PublishedTable:
+    """A stored model, from the lake."""
+    columns = tuple(PublishedColumn(col.name, col.dtype, col.description, col.unit) for col in model.columns)
+    return PublishedTable(model.name, model.description, columns, (c.AS_OF,) if is_as_of else ())
+
+
+class TableWriter:
+    """Writes tables into the attached file `a`, a new one or a copy of the published one, which holds `earlier`.
+
+    Tables of `earlier` whose files are the same are left as they are; of one that differs by as_of only the instants
+    that changed are written, and of one that has more files than before the new ones.
+    """
+
+    def __init__(
+        self, lake: "Lake", as_ofs_max: int, events_max: int, links_folder: Path, earlier: Mapping[str, TableSource]
+    ) -> None:
+        self._lake = lake
+        self._as_ofs_max = as_ofs_max
+        self._events_max = events_max
+        self._links = links_folder
+        self._earlier = earlier
+        self.sources: dict[str, TableSource] = {}
+        self.untouched: list[str] = []
+
+    def write(self, con: "duckdb.DuckDBPyConnection", tables: Sequence[PublishedTable]) -> dict[str, int]:
+        """Write the tables with their comments, and nothing else; returns the rows that each is to hold."""
+        there = _kinds(con)
+        rows = {table.name: self._write(con, table, there) for table in tables}
+        for name in there.keys() - rows.keys():
+            con.execute(f"drop {there[name]} a.{relation(name)}")
+        for schema in {name.split(".")[0] for name in there} - {name.split(".")[0] for name in rows}:
+            con.execute(f"drop schema a.{quoted(schema)}")
+        return rows
+
+    def _write(self, con: "duckdb.DuckDBPyConnection", table: PublishedTable, there: Mapping[str, str]) -> int:
+        if table.view is not None:
+            _clear(con, table, there)
+            con.execute("use a")  # names in a view are those of its own file
+            _create(con, "view", table, f"({table.view})")
+            rows = count_rows(con, relation(table.name))
+            con.execute("use memory")
+            return rows
+        if table.rows is not None:
+            _clear(con, table, there)
+            return _create_from_rows(con, table)
+        partitions = self._partitions(table)
+        files = [file for each in partitions.values() for file in each]
+        if not files:
+            _clear(con, table, there)
+            _create(con, "table", table, None)
+            return 0
+        rows = count_rows(con, _scan(table, files))
+        if table.name == EVENTS.name and rows > self._events_max:
+            _clear(con, table, there)
+            # Older DuckDBs cannot read the types of partition columns from a stored view; they are cast instead.
+            linked = links.link_files(files, self._lake.path(EVENTS.name), self._links)
+            _create(con, "view", table, scan(linked, {}))
+            return rows
+        self._bring_up_to_date(con, table, partitions, there)
+        return rows
+
+    def _bring_up_to_date(
+        self, con: "duckdb.DuckDBPyConnection", table: PublishedTable, partitions: _Partitions, there: Mapping[str, str]
+    ) -> None:
+        folder = self._lake.path(table.name)
+        names = {as_of: file_names(files, folder) for as_of, files in partitions.items()}
+        self.sources[table.name] = TableSource(table.definition, names)
+        earlier = self._earlier.get(table.name)
+        if earlier is None or earlier.definition != table.definition or there.get(table.name) != "table":
+            known: Mapping[datetime | None, tuple[str, ...]] | None = None
+        else:
+            known = earlier.partitions
+        if known is None or (not table.is_as_of and not set(known.get(None, ())) <= set(names[None])):
+            _clear(con, table, there)
+            _create(con, "table", table, _scan(table, [file for files in partitions.values() for file in files]))
+        elif known == names:
+            self.untouched.append(table.name)
+        elif table.is_as_of:
+            changed = [as_of for as_of in {**known, **names} if known.get(as_of) != names.get(as_of)]
+            _delete(con, table, [as_of for as_of in changed if as_of in known])
+            _insert(con, table, [file for as_of in changed for file in partitions.get(as_of, [])])
+        else:
+            new = set(names[None]) - set(known[None])
+            _insert(con, table, [file for file in partitions[None] if file_names([file], folder)[0] in new])
+
+    def _partitions(self, table: PublishedTable) -> _Partitions:
+        """Files of the table by as_of, the newest instants only; all under None where it does not differ by as_of."""
+        if not self._lake.exists(table.name):
+            return {}
+        version = self._lake.version(table.name)
+        if not table.is_as_of:
+            return {None: self._lake.files(table.name, version)}
+        newest = self._lake.as_ofs(table.name)[-self._as_ofs_max :]
+        return {as_of: self._lake.files(table.name, version, as_of) for as_of in newest}
+
+
+def _kinds(con: "duckdb.DuckDBPyConnection") -> dict[str, str]:
+    """Relations of the file, and which of them are views."""
+    rows = con.execute(
+        "select schema_name || '.' || table_name, 'table' from duckdb_tables() where database_name = 'a' "
+        "union all select schema_name || '.' || view_name, 'view' from duckdb_views() "
+        "where database_name = 'a' and not internal"
+    ).fetchall()
+    return {str(name): str(kind) for name, kind in rows}
+
+
+def _clear(con: "duckdb.DuckDBPyConnection", table: PublishedTable, there: Mapping[str, str]) -> None:
+    """Make room for a table that is written whole."""
+    if table.name in there:
+        con.execute(f"drop {there[table.name]} a.{relation(table.name)}")
+    con.execute(f"create schema if not exists a.{quoted(table.name.split('.')[0])}")
+
+
+def _scan(table: PublishedTable, files: Sequence[str]) -> str:
+    return scan(files, {name: table.types[name] for name in table.partition_by})
+
+
+def _selection(con: "duckdb.DuckDBPyConnection", table: PublishedTable, source: str | None) -> str:
+    """The declared columns over `source`; no row over none."""
+    if source is None:
+        return f"select {', '.join(typed_columns(table.types, ()))} where false"
+    found = [row[0] for row in con.execute(f"describe select * from {source}").fetchall()]
+    return f"select {', '.join(typed_columns(table.types, found))} from {source}"
+
+
+def _create(con: "duckdb.DuckDBPyConnection", kind: str, table: PublishedTable, source: str | None) -> None:
+    """Create a table or view of the declared columns over `source`, an empty one over none, with its comments."""
+    con.execute(f"create {kind} a.{relation(table.name)} as {_selection(con, table, source)}")
+    # One transaction: each comment alone would wait for the disk.
+    con.execute("begin")
+    comment(con, kind, table.name, table.description)
+    for column in table.columns:
+        comment(con, "column", f"{table.name}.{column.name}", column.comment)
+    con.execute("commit")
+
+
+def _create_from_rows(con: "duckdb.DuckDBPyConnection", table: PublishedTable) -> int:
+    import pyarrow as pa
+
+    rows: pa.Table = table.rows if isinstance(table.rows, pa.Table) else table.rows.to_arrow()  # pyright: ignore[reportOptionalMemberAccess]
+    missing = [name for name in table.types if name not in rows.column_names]
+    if missing:
+        raise ContractError(f"the rows of {table.name} lack {missing}; nothing was published")
+    con.register("_rows", rows)
+    _create(con, "table", table, "_rows")
+    con.unregister("_rows")
+    return rows.num_rows
+
+
+def _delete(con: "duckdb.DuckDBPyConnection", table: PublishedTable, as_ofs: Sequence[datetime | None]) -> None:
+    instants = ", ".join(instant_literal(as_of) for as_of in as_ofs if as_of is not None)
+    if instants:
+        con.execute(f"delete from a.{relation(table.name)} where {c.AS_OF} in ({instants})")
+
+
+def _insert(con: "duckdb.DuckDBPyConnection", table: PublishedTable, files: Sequence[str]) -> None:
+    if files:
+        con.execute(f"insert into a.{relation(table.name)} {_selection(con, table, _scan(table, files))}")
+
+
+def comment(con: "duckdb.DuckDBPyConnection", kind: str, name: str, text: str) -> None:
+    """Describe a table, view or column of the attached file `a`."""
+    path = ".".join(quoted(part) for part in name.split("."))
+    con.execute(f"comment on {kind} a.{path} is {text_literal(text)}")
