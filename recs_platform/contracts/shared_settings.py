@@ -67,7 +67,8 @@ class PromotionSettings(SettingGroup):
         float, Field(ge=0, le=1, description="share of the champion's NDCG that a segment may lose")
     ] = 0.1
     guardrail: Annotated[
-        float, Field(gt=0, le=1, description="least share of the champion's coverage, novelty and list length")
+        float,
+        Field(gt=0, le=1, description="least share of the champion's coverage, novelty, list length and calibration"),
     ] = 0.9
     cost_ratio_max: Annotated[
         float, Field(gt=0, le=1000, description="most nodes that a row passes, as a multiple of the champion's")

@@ -1,6 +1,6 @@
-"""Metrics of ranked lists: per user (ndcg, recall, hit_rate, mrr, map) and of a whole catalogue.
+"""Metrics of each user's ranked list: ndcg, recall, hit_rate, mrr, map; and recall among candidates.
 
-Confidence intervals of their means are in `bootstrap`.
+Metrics of all lists together are in `list_metrics`, confidence intervals of means in `bootstrap`.
 
 Sums run in one order (bincount over sorted rows), so that the numbers do not depend on the number of threads.
 """
@@ -151,84 +151,3 @@ def candidate_recall(offered: pl.DataFrame, held_out: pl.DataFrame) -> pl.DataFr
     found = held_out.select(pair).join(offered.select(*pair, _HIT), on=pair, how="left", maintain_order="left")
     shares = found.group_by(c.USER_ID).agg((pl.col("hit").count() / pl.len()).alias(c.VALUE))
     return shares.select(c.USER_ID, pl.lit(CANDIDATE_RECALL).alias(c.METRIC), c.VALUE).sort(c.USER_ID)
-
-
-def catalogue_coverage(lists: pl.DataFrame, n_items: int, k: int) -> float:
-    """Share of the `n_items` eligible items that appear in somebody's first `k`; 0 where there are no items.
-
-    >>> lists = pl.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"], "rank": [1, 2, 1]})
-    >>> catalogue_coverage(lists, n_items=4, k=10)
-    0.5
-    """
-    return _exposures(lists, k).height / n_items if n_items else 0.0
-
-
-def gini_exposure(lists: pl.DataFrame, n_items: int, k: int) -> float:
-    """Gini index of how often each of `n_items` items is shown in the first `k`: 0 = all equally, towards 1 = one item.
-
-    Items never shown count with 0. Returns 0 where nothing is shown.
-
-    >>> lists = pl.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"], "rank": [1, 2, 1]})
-    >>> round(gini_exposure(lists, n_items=3, k=10), 4)  # shown 0, 1, 2: 2 (1*0 + 2*1 + 3*2) / (3*3) - 4/3
-    0.4444
-    """
-    shown = np.sort(_exposures(lists, k)["len"].to_numpy().astype(np.int64))
-    if not len(shown):
-        return 0.0
-    ranks = np.arange(n_items - len(shown) + 1, n_items + 1)
-    return float(2 * (ranks * shown).sum() / (n_items * shown.sum()) - (n_items + 1) / n_items)
-
-
-def novelty(lists: pl.DataFrame, user_counts: pl.DataFrame, n_users: int, k: int) -> float:
-    """Mean self-information, in bits, of the items in the first `k`: -log2(users of the item / all users).
-
-    `user_counts`: item_id, user_count. An item nobody used counts as used by one. Returns 0 where nothing is shown.
-    As in Zhou et al. 2010.
-
-    >>> lists = pl.DataFrame({"user_id": ["a", "a"], "item_id": ["x", "y"], "rank": [1, 2]})
-    >>> counts = pl.DataFrame({"item_id": ["x", "y"], "user_count": [4, 1]})
-    >>> novelty(lists, counts, n_users=8, k=10)  # (1 + 3) / 2
-    2.0
-    """
-    shown = _exposures(lists, k).join(user_counts, on=c.ITEM_ID, how="left").sort(c.ITEM_ID)
-    if not len(shown):
-        return 0.0
-    used = np.maximum(shown[c.USER_COUNT].fill_null(1).to_numpy().astype(np.float64), 1.0)
-    times = shown["len"].to_numpy().astype(np.float64)
-    return float((times * np.log2(n_users / used)).sum() / times.sum())
-
-
-def _exposures(lists: pl.DataFrame, k: int) -> pl.DataFrame:
-    return lists.filter(pl.col(c.RANK) <= k).group_by(c.ITEM_ID).len()
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Lists of everybody, and the catalogue they were chosen from: what a metric of lists is computed from.
-
-    `lists`: user_id, item_id, rank. `user_counts`: item_id, user_count of the whole catalogue.
-    `n_users`: how many were evaluated.
-    """
-
-    lists: pl.DataFrame
-    user_counts: pl.DataFrame
-    n_users: int
-    k: int
-
-    @property
-    def n_items(self) -> int:
-        return self.user_counts.height
-
-    @property
-    def users_of_all(self) -> int:
-        """The evaluated users, or those of the item with most where it has more."""
-        most = self.user_counts[c.USER_COUNT].max()
-        return max(self.n_users, most if isinstance(most, int) else 0)
-
-
-# One function a metric, as PER_USER.
-PER_LIST: tuple[tuple[str, Callable[[Shown], float]], ...] = (
-    ("coverage", lambda shown: catalogue_coverage(shown.lists, shown.n_items, shown.k)),
-    ("gini", lambda shown: gini_exposure(shown.lists, shown.n_items, shown.k)),
-    ("novelty", lambda shown: novelty(shown.lists, shown.user_counts, shown.users_of_all, shown.k)),
-)

@@ -14,7 +14,8 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, TableContract
 from recs_platform.contracts.time import as_of_key, parse_instant
 from recs_platform.evaluation.bootstrap import cluster_intervals
-from recs_platform.evaluation.metrics import PER_LIST, Shown, candidate_recall, user_metrics
+from recs_platform.evaluation.list_metrics import PER_LIST, Shown
+from recs_platform.evaluation.metrics import candidate_recall, user_metrics
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
@@ -252,8 +253,7 @@ def _offered(config: retrieval.RetrievalConfig, tested: Window) -> dict[str, tup
 def _list_metrics(
     lists: pl.DataFrame, tested: Window, k: int, protocol: str, cutoff: datetime, model: str
 ) -> pl.DataFrame:
-    counts = tested.items.select(c.ITEM_ID, pl.col(c.USER_COUNT).cast(pl.Int64))
-    shown = Shown(lists, counts, tested.held_out[c.USER_ID].n_unique(), k)
+    shown = Shown(lists, tested.items, tested.held_out, tested.consumed, k)
     values = {name: measure(shown) for name, measure in PER_LIST}
     frame = pl.DataFrame(
         {c.METRIC: list(values), c.VALUE: list(values.values())}, schema_overrides={c.VALUE: pl.Float64}

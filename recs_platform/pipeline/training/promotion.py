@@ -11,7 +11,8 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.time import parse_instant
-from recs_platform.evaluation.metrics import PER_LIST, Shown, user_metrics
+from recs_platform.evaluation.list_metrics import PER_LIST, Shown
+from recs_platform.evaluation.metrics import user_metrics
 from recs_platform.lake.artifacts import artifact
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.training.rankers import BASIS, ranker_basis
@@ -113,9 +114,7 @@ def _ranked(run: AsOfRun, tested: Window, ranker: ranking.Ranker) -> pl.DataFram
 
 
 def _guarded(lists: pl.DataFrame, tested: Window, k: int) -> dict[str, float]:
-    counts = tested.items.select(c.ITEM_ID, pl.col(c.USER_COUNT).cast(pl.Int64))
-    users = tested.held_out[c.USER_ID].n_unique()
-    shown = Shown(lists, counts, users, k)
+    shown = Shown(lists, tested.items, tested.held_out, tested.consumed, k)
     values = {name: measure(shown) for name, measure in PER_LIST}
     return values | {ranking.LIST_LENGTH: lists.height / max(lists[c.USER_ID].n_unique(), 1)}
 

@@ -21,7 +21,8 @@ MAIN, ELSEWHERE = c.NDCG, ("recall", "hit_rate", "mrr", "map")
 METRICS = (MAIN, *ELSEWHERE)
 EVERYONE = "all"
 LIST_LENGTH, COST = "list_length", "nodes_per_row"
-GUARDED = ("coverage", "novelty", LIST_LENGTH)
+MISCALIBRATION = "miscalibration"
+GUARDED = ("coverage", "novelty", LIST_LENGTH, MISCALIBRATION)
 SUPERIORITY, NON_INFERIORITY, GAIN = "superiority", "non_inferiority", "gain_elsewhere"
 NO_SEGMENT_LOSES, GUARDRAIL, THE_DECISION = "no_segment_loses", "guardrail", "decision"
 LINES = (SUPERIORITY, NON_INFERIORITY, GAIN, NO_SEGMENT_LOSES, GUARDRAIL, COST)
@@ -173,9 +174,14 @@ def _segment_line(
 
 
 def _guard_line(name: str, ours: float, theirs: float, settings: PromotionSettings) -> dict[str, Any]:
-    limit = settings.guardrail * theirs
-    message = f"{name} {ours:.4g} against {theirs:.4g}; at least {limit:.4g} is asked for"
-    passed = ours >= limit
+    """Of miscalibration less is better, of the others more."""
+    if name == MISCALIBRATION:
+        limit = theirs / settings.guardrail
+        passed, asked = ours <= limit, f"at most {limit:.4g} is allowed"
+    else:
+        limit = settings.guardrail * theirs
+        passed, asked = ours >= limit, f"at least {limit:.4g} is asked for"
+    message = f"{name} {ours:.4g} against {theirs:.4g}; {asked}"
     return _row(GUARDRAIL, EVERYONE, name, ours=ours, theirs=theirs, threshold=limit, passed=passed, message=message)
 
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.spelling import did_you_mean
-from recs_platform.evaluation.metrics import catalogue_coverage, novelty, user_metrics
+from recs_platform.evaluation.list_metrics import catalogue_coverage, novelty
+from recs_platform.evaluation.metrics import user_metrics
 from recs_platform.stages.retrieval.benchmark.profiles import PROFILES, ProfileName
 from recs_platform.stages.retrieval.benchmark.split_files import are_timed, carve, carving_of, problem_of, read_split
 from recs_platform.stages.retrieval.benchmark.split_keys import count_findable, findable_sentence, require_same_keys

@@ -43,6 +43,7 @@ def test_a_loss_in_a_small_segment_blocks_although_the_mean_rises():
     [
         ({**EQUAL_LISTS, "coverage": (0.8, 1.0)}, (100.0, 100.0)),
         ({**EQUAL_LISTS, gate.LIST_LENGTH: (8.0, 10.0)}, (100.0, 100.0)),
+        ({**EQUAL_LISTS, gate.MISCALIBRATION: (1.2, 1.0)}, (100.0, 100.0)),
         (EQUAL_LISTS, (1000.0, 100.0)),
     ],
 )
