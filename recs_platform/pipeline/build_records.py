@@ -24,6 +24,7 @@ from recs_platform.pipeline.data_versions import (
 )
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_version
+from recs_platform.pipeline.training.ranker_configs import adopted_version as adopted_ranker
 from recs_platform.stages.ranking.overrides import read_overrides
 from recs_platform.stages.releases import previous_release
 
@@ -124,6 +125,7 @@ def build_settings(platform: Platform) -> dict[str, Any]:
     overrides = read_overrides(platform.home.artifacts)
     chosen = {
         "retrieval_config": adopted_version(platform.home.artifacts),
+        "ranker_config": adopted_ranker(platform.home.artifacts),
         "pinned_ranker": None if overrides.pinned is None else overrides.pinned.version,
         "retired_rankers": sorted(overrides.retired),
     }

@@ -22,6 +22,7 @@ from recs_platform.pipeline.artifact_keys import artifact_key
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.data_versions import OPTED_OUT, opted_out_version
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.training.ranker_configs import adopted_changes
 from recs_platform.pipeline.training.splits import LAST_FOLD
 from recs_platform.pipeline.training.windows import read_window, window_basis
 from recs_platform.stages import ranking
@@ -35,8 +36,9 @@ _HOW = ("negatives", "graded", "refusals_are_negatives", "recency_half_life_days
 
 
 def ranker_config(platform: Platform) -> ranking.RankerConfig:
-    """How rankers are trained: the defaults, with what the settings say."""
-    return ranking.RankerConfig(**platform.settings.training.model_dump(include=set(_HOW)))
+    """How rankers are trained: the defaults, what was tuned and adopted, and what the settings say."""
+    tuned = adopted_changes(platform.home.artifacts)
+    return ranking.RankerConfig(**tuned, **platform.settings.training.model_dump(include=set(_HOW)))
 
 
 def ranker_basis(run: AsOfRun) -> str:
@@ -65,11 +67,26 @@ def seal_ranker(run: AsOfRun, as_of: datetime, windows: Sequence[Manifest]) -> t
         return read_manifest(artifact(root, ranking.RANKER, version)), True
     config = ranker_config(run.platform)
     rows = _sampled_rows(run.platform, windows, config)
-    trained = _train(run.platform, rows, config)
+    trained = _train(run.platform, rows, config, threads=1)
     with write_artifact(root, ranking.RANKER, version) as folder:
         ranking.save_ranker(folder, trained)
         write_manifest(folder, _manifest(run, as_of, version, windows, trained, rows))
     return read_manifest(artifact(root, ranking.RANKER, version)), False
+
+
+def train_on_windows(
+    platform: Platform,
+    windows: Sequence[Manifest],
+    config: ranking.RankerConfig,
+    *,
+    threads: int,
+    without: pl.Series | None = None,
+) -> ranking.Ranker:
+    """A ranker of another config, trained and not kept; `without`: ids of users it learns nothing from."""
+    rows = _sampled_rows(platform, windows, config)
+    if without is not None and not rows.is_empty():
+        rows = rows.filter(~pl.col(c.USER_ID).is_in(without.implode()))
+    return _train(platform, rows, config, threads=threads)
 
 
 def _manifest(
@@ -117,11 +134,11 @@ def _sampled_rows(platform: Platform, windows: Sequence[Manifest], config: ranki
     return pl.concat(samples) if samples else pl.DataFrame()
 
 
-def _train(platform: Platform, rows: pl.DataFrame, config: ranking.RankerConfig) -> ranking.Ranker:
+def _train(platform: Platform, rows: pl.DataFrame, config: ranking.RankerConfig, *, threads: int) -> ranking.Ranker:
     """LambdaRank, or the sources' fusion where there is too little to learn from: the manifest's `kind` says which."""
     if rows.is_empty():
         return ranking.fusion_ranker(platform.feature_set)
     try:
-        return ranking.train_ranker(rows, platform.feature_set, config, seed=platform.settings.seed, threads=1)
+        return ranking.train_ranker(rows, platform.feature_set, config, seed=platform.settings.seed, threads=threads)
     except NotReady:
         return ranking.fusion_ranker(platform.feature_set)
