@@ -312,6 +312,13 @@ class Settings(SourceDepth, BaseSettings):
     max_per_category: Annotated[
         int, Field(ge=1, le=1000, description="items of one category in a list, while others last"), Shapes("build")
     ] = 6
+    diversity: Annotated[
+        float,
+        Field(
+            ge=0, le=1, description="how much variety of categories counts against relevance; `recs tradeoff` prices it"
+        ),
+        Shapes("build"),
+    ] = 0.0
     allow_repeats: Annotated[
         bool, Field(description="recommend what the user has consumed already"), Shapes("retrieval")
     ] = False

@@ -191,6 +191,30 @@ def backtest(
         typer.echo(f"page: {platform.home.root / page}")
 
 
+def tradeoff(
+    as_of: AsOf = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """What variety of lists costs: recall and NDCG against diversity, coverage and novelty, at settings of `diversity`.
+
+    Example: recs tradeoff --as-of 2017-02-20
+    """
+    instant = None if as_of is None else read_as_of(as_of, force=False)
+    platform = find_platform()
+    from recs_platform.pipeline.event_span import default_as_of, require_possible
+    from recs_platform.pipeline.training.tradeoff import trade_off, write_trade_off
+
+    at, known = default_as_of(platform) if instant is None else instant, datetime.now(UTC)
+    require_possible(platform, at, known)
+    rows = trade_off(platform, at, known, say)
+    page = write_trade_off(platform, at, rows)
+    if as_json:
+        put_json({"as_of": as_of_key(at), "rows": rows.to_dicts(), "page": page.as_posix()})
+    else:
+        put_frame(rows, "table")
+        typer.echo(f"page: {platform.home.root / page}")
+
+
 def _as_of_text() -> "pl.Expr":
     import polars as pl
 
@@ -221,5 +245,5 @@ def demo() -> None:
 
 def add_commands(app: typer.Typer) -> None:
     """Put this module's commands on the app."""
-    for command in (run, backfill, evaluate, backtest, demo):
+    for command in (run, backfill, evaluate, backtest, tradeoff, demo):
         app.command()(command)

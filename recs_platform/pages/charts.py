@@ -41,6 +41,32 @@ def line_chart(lines: Sequence[Line], *, title: str, form: Format) -> str:
     return str(render("figure.html", title=title, drawing=Markup(_svg(drawn, form))))  # noqa: S704  Matplotlib escapes
 
 
+def curve_chart(points: Sequence[tuple[float, float, str]], *, x: str, y: str) -> str:
+    """A curve through points (x, y, what is written beside it) in the order given; empty without a point."""
+    if not points:
+        return ""
+    return str(render("figure.html", title=f"{y} against {x}", drawing=Markup(_curve(points, x, y))))  # noqa: S704
+
+
+def _curve(points: Sequence[tuple[float, float, str]], x: str, y: str) -> str:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"svg.hashsalt": _SALT, "svg.fonttype": "none", "font.family": "sans-serif"}):
+        figure = Figure(figsize=(_WIDTH / 2, _HEIGHT), layout="constrained")
+        axes = figure.add_subplot(xlabel=x, ylabel=y)
+        across, up, texts = zip(*points, strict=True)
+        axes.plot(across, up, marker="o", markersize=4, color=_COLOURS[0])
+        for at, value, text in zip(across, up, texts, strict=True):
+            axes.annotate(text, (at, value), xytext=(5, 5), textcoords="offset points", fontsize=8)
+        axes.grid(color=_GRID)
+        axes.spines[["top", "right"]].set_visible(False)
+        drawing = StringIO()
+        figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
+    text = drawing.getvalue()
+    return text[text.index("<svg") :]
+
+
 def _svg(lines: Sequence[Line], form: Format) -> str:
     import matplotlib as mpl
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter

@@ -39,6 +39,7 @@ def cases(draw) -> tuple[pl.DataFrame, RerankContext]:
         fallback=pl.DataFrame(schema={c.ITEM_ID: pl.String, c.SCORE: pl.Float64}),
         k=draw(st.integers(1, 5)),
         max_per_category=draw(st.integers(1, 3)),
+        diversity=draw(st.sampled_from([0.0, 0.3, 1.0])),
         allow_repeats=draw(st.booleans()),
     )
     return pl.DataFrame(rows, schema=schema, orient="row"), context

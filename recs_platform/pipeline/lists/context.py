@@ -23,6 +23,7 @@ def rerank_context(
         fallback=items.select(c.ITEM_ID, pl.col(c.USER_COUNT).cast(pl.Float64).alias(c.SCORE)),
         k=settings.k,
         max_per_category=settings.max_per_category,
+        diversity=settings.diversity,
         allow_repeats=settings.allow_repeats,
         user_regions=geo.user_regions,
         exclusions=geo.exclusions,

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
@@ -122,15 +124,12 @@ def _test(
 ) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
     """Metrics of each user and list at these splits, in their order; none where the recipe in force had no ranker."""
     run = windows.run
-    rankers = _rankers(windows, schedule, splits, progress)
+    served = served_at(windows, schedule, splits, progress)
 
     def test(split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:
-        trained = rankers[split]
-        if trained is None:
+        if split not in served:
             return _no_metrics(USER_METRICS), _no_metrics(LIST_METRICS)
-        window = windows.take(split)
-        rows = choose_as_of(windows, schedule, _decided_at(schedule, split), progress)
-        chosen = chosen_by_group(rows, competing(run))
+        window, (trained, chosen) = windows.take(split), served[split]
 
         def measure() -> dict[str, pl.DataFrame]:
             tested = read_window(run.platform, window.version)
@@ -142,6 +141,24 @@ def _test(
         return found[USER_METRICS.table], found[LIST_METRICS.table]
 
     return [test(split) for split in splits]
+
+
+def served_at(
+    windows: WindowCache, schedule: TrainingSchedule, splits: Sequence[Split], progress: Callable[[str], None]
+) -> dict[Split, tuple[Manifest, dict[str, ranking.Contender]]]:
+    """What would have ordered the lists at each split: the ranker, and the contender of each group of users.
+
+    Without the splits at which the recipe in force had no ranker.
+    """
+    rankers, among = _rankers(windows, schedule, splits, progress), competing(windows.run)
+    return {
+        split: (
+            trained,
+            chosen_by_group(choose_as_of(windows, schedule, _decided_at(schedule, split), progress), among),
+        )
+        for split, trained in rankers.items()
+        if trained is not None
+    }
 
 
 def _rankers(
@@ -225,11 +242,18 @@ def final_lists(
     run: AsOfRun, tested: Window, trained: Manifest, chosen: Mapping[str, ranking.Contender]
 ) -> pl.DataFrame:
     """What the platform would have shown: ordered by what was chosen for each group of users, then re-ranked."""
+    return lists_of(run.platform, tested, scores_of(run, tested, trained, chosen))
+
+
+def scores_of(
+    run: AsOfRun, tested: Window, trained: Manifest, chosen: Mapping[str, ranking.Contender]
+) -> NDArray[np.float64]:
+    """Score (n,) of each row of a window, by what was chosen for the group of its user."""
     scorer = ranking.load_ranker(artifact(run.platform.home.artifacts, ranking.RANKER, trained.version))
     names = [source.name for source in run_config(run).configured_sources()]
     offers = offers_of(tested.rows, scorer, names, run.platform.settings.threads)
     consumed = consumed_counts(tested.rows[c.USER_ID], tested.consumed)
-    return lists_of(run.platform, tested, served_scores(chosen, offers, consumed))
+    return served_scores(chosen, offers, consumed)
 
 
 def source_lists(rows: pl.DataFrame, source: str, k: int) -> pl.DataFrame:

@@ -27,6 +27,7 @@ class RerankContext:
             it lacks come last.
         k: Length of a list.
         max_per_category: Items of one category in a list, while others last.
+        diversity: From 0 to 1, how much variety of categories counts against relevance.
         allow_repeats: Whether consumed items may be recommended.
         user_regions: `user_id` (distinct), `availability_region`; a user without a row is in UNKNOWN_REGION.
         exclusions: `availability_region`, `item_id` of what may not be recommended there; without rows nothing is
@@ -39,6 +40,7 @@ class RerankContext:
     fallback: pl.DataFrame
     k: int
     max_per_category: int
+    diversity: float = 0.0
     allow_repeats: bool = False
     user_regions: pl.DataFrame = field(default_factory=_no_regions)
     exclusions: pl.DataFrame = field(default_factory=_no_exclusions)

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from recs_platform.stages.reranking.rules import availability, category_cap, consumed, regions
+from recs_platform.stages.reranking.rules import availability, category_cap, consumed, diversity, regions
 from recs_platform.stages.reranking.rules.rule import Filter, Reorder, Rule
 
-RULES: tuple[Rule, ...] = (consumed.RULE, availability.RULE, regions.RULE, category_cap.RULE)
+RULES: tuple[Rule, ...] = (consumed.RULE, availability.RULE, regions.RULE, diversity.RULE, category_cap.RULE)
 
 
 def filters_of(rules: Sequence[Rule]) -> tuple[Filter, ...]:
