@@ -131,7 +131,9 @@ def _hidden(context: RerankContext, ranking: pl.DataFrame, filters: Sequence[Fil
     if not own:
         return
     for users in context.users.to_frame(c.USER_ID).iter_slices(max(1, _PAIRS_AT_ONCE // max(1, ranking.height))):
-        pairs = users.join(ranking, how="cross").join(context.consumed, on=[c.USER_ID, c.ITEM_ID], how="anti")
+        pairs = users.join(ranking, how="cross")
+        if not context.allow_repeats:  # these are hidden already
+            pairs = pairs.join(context.consumed, on=[c.USER_ID, c.ITEM_ID], how="anti")
         kept = pairs.select(c.USER_ID, c.ITEM_ID)
         for rule in own:
             kept = apply_checked(rule, kept, context)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recs_platform.contracts import columns as c
@@ -63,6 +63,7 @@ def test_nobody_to_refer_is_no_list() -> None:
 
 
 @settings(max_examples=12, deadline=None)
+@example({("b", "y1")}, set(), 3, True, True)  # a filter of the home holds where consumed items may come again
 @given(
     st.sets(st.tuples(st.sampled_from("abcd"), st.sampled_from(sorted(CATALOGUE)))),
     st.sets(st.tuples(st.sampled_from(["SE", "DK", "", "unknown"]), st.sampled_from(sorted(CATALOGUE)))),
