@@ -63,7 +63,9 @@ def test_nobody_to_refer_is_no_list() -> None:
 
 
 @settings(max_examples=12, deadline=None)
-@example({("b", "y1")}, set(), 3, True, True)  # a filter of the home holds where consumed items may come again
+@example(
+    consumed={("b", "y1")}, exclusions=set(), k=3, repeats=True, own=True
+)  # a filter of the home holds where consumed items may come again
 @given(
     st.sets(st.tuples(st.sampled_from("abcd"), st.sampled_from(sorted(CATALOGUE)))),
     st.sets(st.tuples(st.sampled_from(["SE", "DK", "", "unknown"]), st.sampled_from(sorted(CATALOGUE)))),
