@@ -53,7 +53,7 @@ def _curve(points: Sequence[tuple[float, float, str]], x: str, y: str) -> str:
     from matplotlib.figure import Figure
 
     with mpl.rc_context({"svg.hashsalt": _SALT, "svg.fonttype": "none", "font.family": "sans-serif"}):
-        figure = Figure(figsize=(_WIDTH / 2, _HEIGHT), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
         axes = figure.add_subplot(xlabel=x, ylabel=y)
         across, up, texts = zip(*points, strict=True)
         axes.plot(across, up, marker="o", markersize=4, color=_COLOURS[0])
