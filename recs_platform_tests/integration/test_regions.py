@@ -167,7 +167,9 @@ def test_a_list_that_holds_an_excluded_item_is_found_out(made):
 def test_explaining_says_what_excludes_an_item(parted, made, monkeypatch):
     release = SimpleNamespace(version="r", as_of=parted.as_of, known_at=parted.known_at, parameters={})
     monkeypatch.setattr(explaining, "current_release", lambda _home: release)
-    monkeypatch.setattr(explaining, "read_release", lambda _home, _version: made.lists)
+    monkeypatch.setattr(
+        explaining, "read_release", lambda _home, _version, user: made.lists.filter(pl.col("user_id") == user)
+    )
     write_frames(parted.platform, parted.platform.contract("retrieval.candidates"), [], AS_OF)
     region, blocked = "the item may not be offered where the user is", "the settings block the item or its creator"
     for user, item, reason in (

@@ -192,7 +192,10 @@ def test_an_evaluation_on_what_was_tuned_on_says_so(
 
 def test_the_commands_show_adopt_and_reset(recs: CommandLine, new_home: Path) -> None:
     home = new_home
-    assert recs(home, "tune", "list")[::2] == (0, "no tuned config yet: `recs tune retrieval` makes one\n")
+    assert recs(home, "tune", "list")[::2] == (
+        0,
+        "no tuned config yet: `recs tune retrieval` and `recs tune ranker` make one\n",
+    )
     for command in ("show", "adopt"):
         code, out, err = recs(home, "tune", command, "abc")
         assert (code, out) == (1, "")

@@ -1,6 +1,6 @@
 """`recs tune ranker`: parameters of the ranker, tuned on cutoffs before every test, and confirmed on one set aside.
 
-The space is in `stages.ranking.search_space`; what was tuned is kept by `pipeline.training.ranker_configs`.
+The space is in `ranker_space`, parts in `ranker_parts`; what was tuned is kept by `pipeline.training.ranker_configs`.
 """
 # optuna's callbacks are partly untyped.
 # pyright: reportUnknownMemberType=false
@@ -31,6 +31,7 @@ from recs_platform.pipeline.training.trials import lists_of
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, read_window
 from recs_platform.pipeline.tuning.ranker_parts import Part, validation_parts
+from recs_platform.pipeline.tuning.ranker_space import SPACE, Sampler, default_values, make_sampler, suggest
 from recs_platform.stages import ranking
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def tune_ranker(
     as_of: datetime | None,
     known_at: datetime,
     *,
-    sampler: ranking.Sampler,
+    sampler: Sampler,
     budget: RankerBudget,
     say: Callable[[str], None],
 ) -> TunedRanker:
@@ -106,12 +107,12 @@ class _Tried:
     @property
     def default(self) -> dict[str, Any]:
         """Where the search begins."""
-        return ranking.default_values(self._config)
+        return default_values(self._config)
 
     def key(self, parts: Sequence[Part]) -> str:
         """Hash of what trials are measured on and with."""
         made_of = [each.key for each in parts]
-        return content_key({"parts": made_of, "config": self._config.model_dump(), "space": str(ranking.SPACE)})
+        return content_key({"parts": made_of, "config": self._config.model_dump(), "space": str(SPACE)})
 
     def ndcg(self, part: Part, changes: Mapping[str, Any]) -> NDArray[np.float64]:
         """NDCG (n,) of each user window of a part, by window and user_id."""
@@ -131,7 +132,7 @@ def _search(
     tried: _Tried,
     parts: Sequence[Part],
     *,
-    sampler: ranking.Sampler,
+    sampler: Sampler,
     budget: RankerBudget,
     say: Callable[[str], None],
 ) -> "optuna.Study":
@@ -143,7 +144,7 @@ def _search(
     study = optuna.create_study(
         study_name=f"{sampler}-{tried.key(parts)}",
         storage=_storage(folder),
-        sampler=ranking.make_sampler(sampler, seed),
+        sampler=make_sampler(sampler, seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
         direction="maximize",
         load_if_exists=True,
@@ -154,7 +155,7 @@ def _search(
         say(f"{len(study.trials)} trials of an earlier search are known")
 
     def objective(trial: "optuna.Trial") -> float:
-        values = ranking.suggest(trial)
+        values = suggest(trial)
         means: list[float] = []
         for step, part in enumerate(parts):
             means.append(float(tried.ndcg(part, values).mean()))
@@ -187,7 +188,7 @@ def _storage(folder: Path) -> "optuna.storages.BaseStorage":
 
 def _changes(config: ranking.RankerConfig, best: Mapping[str, Any]) -> dict[str, Any]:
     """Of the best values those that differ from where the search began."""
-    begun = ranking.default_values(config)
+    begun = default_values(config)
     return {name: value for name, value in sorted(best.items()) if value != begun[name]}
 
 

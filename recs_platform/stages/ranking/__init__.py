@@ -42,7 +42,6 @@ from recs_platform.stages.ranking.ranker import (
     train_ranker,
 )
 from recs_platform.stages.ranking.scoring import best_of_users, best_rows, rank_candidates, ranks_of_users
-from recs_platform.stages.ranking.search_space import SAMPLERS, SPACE, Sampler, default_values, make_sampler, suggest
 from recs_platform.stages.ranking.training import label_rows, sample_rows
 
 __all__ = [
@@ -56,8 +55,6 @@ __all__ = [
     "LIST_LENGTH",
     "RANKER",
     "RANKER_ALONE",
-    "SAMPLERS",
-    "SPACE",
     "SUPERIORITY",
     "ChampionChoice",
     "ChoiceConfig",
@@ -70,7 +67,6 @@ __all__ = [
     "Overrides",
     "Ranker",
     "RankerConfig",
-    "Sampler",
     "best_of_users",
     "best_rows",
     "choose_champion",
@@ -79,7 +75,6 @@ __all__ = [
     "contender_scores",
     "contenders",
     "decision_line",
-    "default_values",
     "explain_score",
     "failures",
     "feature_importance",
@@ -91,7 +86,6 @@ __all__ = [
     "label_rows",
     "load_ranker",
     "machine_key",
-    "make_sampler",
     "outcomes_of",
     "passes",
     "rank_candidates",
@@ -100,7 +94,6 @@ __all__ = [
     "read_report",
     "sample_rows",
     "save_ranker",
-    "suggest",
     "train_ranker",
     "write_override",
 ]

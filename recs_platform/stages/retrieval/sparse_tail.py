@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recs_platform.contracts.compiled_loops import by_rows
 from recs_platform.contracts.threads import limited
 from recs_platform.stages.retrieval.packing import Keys, pack
 from recs_platform.stages.retrieval.sparse import SparseRows
@@ -67,6 +66,8 @@ def best_with_tail(
 
     `items`: float32 (n_items, d). A row's keys depend neither on the other rows nor on `threads`.
     """
+    from recs_platform.contracts.compiled_loops import by_rows
+
     keys = np.zeros((len(queries.vectors), n), dtype=np.int64)
     step = max(1, min(_BLOCK_USERS, _BLOCK_SCORES // max(1, len(items))))
     starts = range(0, len(keys) if n and len(items) else 0, step)

@@ -1,9 +1,9 @@
-"""What `recs tune ranker` may change of a ranker's config, and what draws from it. Searches: `pipeline.tuning`."""
+"""What `recs tune ranker` may change of a ranker's config, and what draws from it. The search: `tune_ranker`."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from recs_platform.stages.ranking.ranker import RankerConfig
+from recs_platform.stages.ranking import RankerConfig
 
 if TYPE_CHECKING:
     import optuna
