@@ -18,6 +18,7 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.settings import read_settings
 
 if TYPE_CHECKING:
+    from recs_platform.pipeline.forgetting.receipts import Receipt
     from recs_platform.pipeline.ingestion.summary import IngestionSummary
 
 
@@ -165,8 +166,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 
 
 def forget(
-    user: Annotated[str, typer.Argument(help="The user's id, or an anonymous id that only they used.")],
+    user: Annotated[str | None, typer.Argument(help="The user's id, or an anonymous id that only they used.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would go; change nothing.")] = False,
+    pending: Annotated[bool, typer.Option("--pending", help="Forget everybody who was asked for over HTTP.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Erase a user everywhere under the home, and let no row of them in again. It cannot be undone.
@@ -175,18 +177,34 @@ def forget(
 
     Example: recs forget u42 --dry-run
     """
+    if (user is None) != pending or (pending and dry_run):
+        raise UsageError("name a user, or give --pending alone, as in: recs forget u42")
     platform = find_platform()
     from recs_platform.pipeline.forgetting import forget as work
 
     now = datetime.now(UTC)
-    if dry_run:
-        counts = work.forget_dry_run(platform, user, now=now, say=say)
+    if user is None:
+        receipts, unknown = work.forget_waiting(platform, now=now, say=say)
+        for sentence in unknown:
+            say(sentence)
         if as_json:
-            put_json({"would_remove": counts})
-        else:
-            put_table(["where", "would remove"], list(counts.items()))
-        return
-    receipt = work.forget(platform, user, now=now, say=say)
+            put_json({"receipts": [each.model_dump(mode="json") for each in receipts], "unknown": len(unknown)})
+            return
+        typer.echo(f"{len(receipts)} forgotten, {len(unknown)} unknown")
+    elif dry_run:
+        _put_counts(work.forget_dry_run(platform, user, now=now, say=say), as_json=as_json)
+    else:
+        _put_receipt(work.forget(platform, user, now=now, say=say), now, as_json=as_json)
+
+
+def _put_counts(counts: Mapping[str, int], *, as_json: bool) -> None:
+    if as_json:
+        put_json({"would_remove": dict(counts)})
+    else:
+        put_table(["where", "would remove"], list(counts.items()))
+
+
+def _put_receipt(receipt: "Receipt", now: datetime, *, as_json: bool) -> None:
     if as_json:
         put_json(receipt.model_dump(mode="json"))
         return

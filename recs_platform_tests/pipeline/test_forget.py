@@ -14,6 +14,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE, REMOVALS
 from recs_platform.lake.artifacts import sealed_versions
+from recs_platform.lake.forget_requests import add_request
 from recs_platform.pipeline.forgetting import forget as forgetting
 from recs_platform.pipeline.forgetting.receipts import Receipt
 from recs_platform.pipeline.platform import Platform
@@ -191,6 +192,16 @@ def test_a_dry_run_counts_and_changes_nothing(forgotten: Forgotten, tmp_path: Pa
     assert counts == removed
     assert not platform.home.forgets.exists()
     assert platform.lake.version(EVENTS.name) == forgotten.before.lake.version(EVENTS.name)
+
+
+def test_requests_that_wait_are_carried_out(forgotten: Forgotten, tmp_path: Path) -> None:
+    platform = copy_home(forgotten.after, tmp_path / "home")
+    for user in (OTHER, OTHER, "nobody-at-all"):
+        add_request(platform.home, user)
+    receipts, unknown = forgetting.forget_waiting(platform, now=datetime.now(UTC), say=lambda _: None)
+    assert [receipt.number for receipt in receipts] == [2]
+    assert len(unknown) == 1
+    assert holders(platform.home.root, [OTHER]) == []
 
 
 def test_unknown_twice_and_shared(forgotten: Forgotten, tmp_path: Path) -> None:

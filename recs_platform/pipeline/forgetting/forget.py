@@ -15,6 +15,7 @@ from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.tables import IDENTITIES
 from recs_platform.lake.batches import recover
+from recs_platform.lake.forget_requests import drop_requests, waiting_users
 from recs_platform.lake.locks import at_work, exclusive
 from recs_platform.pipeline.forgetting.artifacts import erase_artifacts, rankers_of, retire_rankers
 from recs_platform.pipeline.forgetting.receipts import Journal, Receipt, open_journal, read_receipts
@@ -31,6 +32,10 @@ from recs_platform.stages.events.people import Person
 from recs_platform.stages.events.removals import Raw, begin_removal, is_republish_due, republished, settle
 
 Say = Callable[[str], None]
+
+
+class UnknownPerson(RecsError):
+    """No table has a row of them."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,21 @@ def forget(platform: Platform, user: str, *, now: datetime, say: Say) -> Receipt
         for step in (_rankers, _landing, _tables, _artifacts, _texts, _identities, _published):
             step(work, journal)
         return journal.finish(datetime.now(UTC))
+
+
+def forget_waiting(platform: Platform, *, now: datetime, say: Say) -> tuple[list[Receipt], list[str]]:
+    """Carry out every request that waits, as of the HTTP interface; receipts, and what was said of users unknown.
+
+    A request for somebody unknown is dropped.
+    """
+    receipts, unknown = list[Receipt](), list[str]()
+    for user in waiting_users(platform.home):
+        try:
+            receipts.append(forget(platform, user, now=now, say=say))
+        except UnknownPerson as error:
+            unknown.append(str(error))
+        drop_requests(platform.home, (user,))
+    return receipts, unknown
 
 
 def forget_dry_run(platform: Platform, user: str, *, now: datetime, say: Say) -> dict[str, int]:
@@ -136,8 +156,8 @@ def _hashes(work: _Work) -> list[str]:
     return hashes_of(work.platform.home, work.person.ids)
 
 
-def _unknown(user: str) -> RecsError:
-    return RecsError(
+def _unknown(user: str) -> UnknownPerson:
+    return UnknownPerson(
         f"user {user!r} is unknown: no table has a row of them; nothing was changed. Files in landing that were not "
         "ingested yet: `recs ingest` first"
     )
@@ -187,6 +207,7 @@ def _texts(work: _Work, journal: Journal) -> None:
 
 
 def _identities(work: _Work, journal: Journal) -> None:
+    drop_requests(work.platform.home, (*work.person.names, *work.person.ids))
     erase_table(work.raw, IDENTITIES.name, work.person, journal.note)
 
 
