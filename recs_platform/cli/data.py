@@ -177,9 +177,9 @@ def forget(
 
     Example: recs forget u42 --dry-run
     """
+    platform = find_platform()
     if (user is None) != pending or (pending and dry_run):
         raise UsageError("name a user, or give --pending alone, as in: recs forget u42")
-    platform = find_platform()
     from recs_platform.pipeline.forgetting import forget as work
 
     now = datetime.now(UTC)

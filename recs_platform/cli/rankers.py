@@ -138,9 +138,9 @@ def restore(version: Version, reason: Reason = None) -> None:
 
 def _write(action: Literal["pin", "unpin", "retire", "restore"], version: str | None, reason: str | None) -> None:
     """Write it down while no as-of is built: a build has one champion from its first step to its last."""
+    platform = find_platform()
     if not reason:
         raise UsageError(f"say why, for those who look at it later: recs rankers {action} … --reason TEXT")
-    platform = find_platform()
     from recs_platform.lake.locks import exclusive
     from recs_platform.pipeline.questions.rankers import sealed_ranker
     from recs_platform.stages.ranking import Override, write_override
