@@ -4,26 +4,31 @@ A log names values too: the least and the greatest of a column in each file, and
 go is decided upstairs.
 """
 
+# pyarrow brings no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from recs_platform.contracts.errors import ContractError
-from recs_platform.lake.disk import flush_tree, replace_text
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recs_platform.lake.disk import flush, flush_tree, replace_text
 from recs_platform.lake.snapshots import SNAPSHOTS
 from recs_platform.lake.tables import Lake
 
 _LOG = "_delta_log"
 _NAMED = ("minValues", "maxValues", "nullCount")
 _REPLACED = "(erased)"
+_ADDED, _STATISTICS = "add", "stats"
 
 
 def erase_rows(lake: Lake, name: str, condition: str, columns: Collection[str]) -> None:
     """Delete the rows that satisfy a SQL condition on `columns`, and every trace of their values in the table's folder.
 
-    Can be killed and repeated. Older versions can be read no more, so nobody may be reading the table. Raises
-    ContractError where a checkpoint of the log cannot be made anew.
+    Can be killed and repeated. Older versions can be read no more, so nobody may be reading the table.
     """
     lake.delete(name, condition)
     drop_older_files(lake, name)
@@ -46,27 +51,45 @@ def drop_older_files(lake: Lake, name: str) -> int:
 def scrub_log(lake: Lake, name: str, columns: Collection[str]) -> None:
     """Take values of `columns` out of the log: statistics of files, and conditions of deletions.
 
-    Reading is as before; other engines skip no file by these columns. Checkpoints are dropped where the whole log is
-    there, because they repeat it.
+    Reading is as before; other engines skip no file by these columns.
     """
     log = lake.path(name) / _LOG
-    entries = sorted(log.glob("*.json"))
-    checkpoints = sorted(log.glob("*.checkpoint*.parquet"))
-    if checkpoints:
-        if not entries or int(entries[0].stem) != 0:
-            raise ContractError(
-                f"{name}: the beginning of its log in {log} was cleaned away and lives in a checkpoint, which names "
-                "values of rows; overwrite the table, or remove its folder and build it again"
-            )
-        (log / "_last_checkpoint").unlink(missing_ok=True)
-        for file in checkpoints:
-            file.unlink()
-    for entry in entries:
-        text = entry.read_text("utf-8")
-        scrubbed = "".join(f"{_scrubbed(line, columns)}\n" for line in text.splitlines() if line.strip())
-        if scrubbed.splitlines() != text.splitlines():
-            replace_text(entry, scrubbed)
+    # It says how many bytes the checkpoint has; a reader without it lists the folder.
+    (log / "_last_checkpoint").unlink(missing_ok=True)
+    for file in sorted(log.glob("*.checkpoint*.parquet")):
+        _scrub_checkpoint(file, columns)
+    for entry in sorted(log.glob("*.json")):
+        lines = entry.read_text("utf-8").splitlines()
+        scrubbed = [_scrubbed(line, columns) for line in lines if line.strip()]
+        if scrubbed != lines:
+            replace_text(entry, "".join(f"{line}\n" for line in scrubbed))
     SNAPSHOTS.forget(lake.path(name))
+
+
+def _scrub_checkpoint(file: Path, columns: Collection[str]) -> None:
+    """Write a checkpoint anew without statistics of the columns, whole or not at all."""
+    table = pq.read_table(file)
+    place = table.schema.get_field_index(_ADDED)
+    added = table.column(place).combine_chunks()
+    parts = {field.name: added.field(number) for number, field in enumerate(added.type)}
+    parts[_STATISTICS] = pa.array(
+        [_less(text, columns) for text in parts[_STATISTICS].to_pylist()], parts[_STATISTICS].type
+    )
+    parsed = parts.get(f"{_STATISTICS}_parsed")
+    if parsed is not None:
+        parts[f"{_STATISTICS}_parsed"] = pa.nulls(len(added), parsed.type)
+    made = pa.StructArray.from_arrays(list(parts.values()), fields=list(added.type), mask=added.is_null())
+    aside = file.with_name(f"{file.name}.tmp")
+    pq.write_table(table.set_column(place, table.schema.field(place), made), aside)
+    flush((aside,))
+    aside.replace(file)
+    flush((file.parent,))
+
+
+def _less(statistics: str | None, columns: Collection[str]) -> str | None:
+    file = {_STATISTICS: statistics}
+    _scrub_statistics(file, columns)
+    return file[_STATISTICS]
 
 
 def _scrubbed(line: str, columns: Collection[str]) -> str:
@@ -79,12 +102,12 @@ def _scrubbed(line: str, columns: Collection[str]) -> str:
 
 
 def _scrub_statistics(file: dict[str, Any], columns: Collection[str]) -> bool:
-    statistics: dict[str, Any] = json.loads(file.get("stats") or "{}")
+    statistics: dict[str, Any] = json.loads(file.get(_STATISTICS) or "{}")
     found = [(kind, name) for kind in _NAMED for name in columns if name in (statistics.get(kind) or {})]
     for kind, name in found:
         del statistics[kind][name]
     if found:
-        file["stats"] = json.dumps(statistics)
+        file[_STATISTICS] = json.dumps(statistics)
     return bool(found)
 
 
