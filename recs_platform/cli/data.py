@@ -4,6 +4,7 @@
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,10 +14,11 @@ from recs_platform.cli.format import human
 from recs_platform.cli.house import find_platform, make_home, open_dagster, open_platform
 from recs_platform.cli.progress import Progress
 from recs_platform.cli.show import put_json, put_table, say
-from recs_platform.contracts.errors import RecsError, UsageError
+from recs_platform.contracts.errors import UsageError
 from recs_platform.settings import read_settings
 
 if TYPE_CHECKING:
+    from recs_platform.pipeline.forgetting.receipts import Receipt
     from recs_platform.pipeline.ingestion.summary import IngestionSummary
 
 
@@ -163,15 +165,55 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
         typer.echo(line)
 
 
-def forget(user: Annotated[str, typer.Argument(help="The user's id.")]) -> None:
-    """Erase a user everywhere. Not available yet: it exits with code 1.
+def forget(
+    user: Annotated[str | None, typer.Argument(help="The user's id, or an anonymous id that only they used.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would go; change nothing.")] = False,
+    pending: Annotated[bool, typer.Option("--pending", help="Forget everybody who was asked for over HTTP.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Erase a user everywhere under the home, and let no row of them in again. It cannot be undone.
 
-    Example: recs forget u42
+    A forgetting that was killed is finished by the same command. The next run trains without them.
+
+    Example: recs forget u42 --dry-run
     """
-    raise RecsError(
-        f"`recs forget` is not available yet: user {user!r} cannot be erased from tables, artifacts and the published "
-        "file; nothing was changed"
-    )
+    platform = find_platform()
+    if (user is None) != pending or (pending and dry_run):
+        raise UsageError("name a user, or give --pending alone, as in: recs forget u42")
+    from recs_platform.pipeline.forgetting import forget as work
+
+    now = datetime.now(UTC)
+    if user is None:
+        receipts, unknown = work.forget_waiting(platform, now=now, say=say)
+        for sentence in unknown:
+            say(sentence)
+        if as_json:
+            put_json({"receipts": [each.model_dump(mode="json") for each in receipts], "unknown": len(unknown)})
+            return
+        typer.echo(f"{len(receipts)} forgotten, {len(unknown)} unknown")
+    elif dry_run:
+        _put_counts(work.forget_dry_run(platform, user, now=now, say=say), as_json=as_json)
+    else:
+        _put_receipt(work.forget(platform, user, now=now, say=say), now, as_json=as_json)
+
+
+def _put_counts(counts: Mapping[str, int], *, as_json: bool) -> None:
+    if as_json:
+        put_json({"would_remove": dict(counts)})
+    else:
+        put_table(["where", "would remove"], list(counts.items()))
+
+
+def _put_receipt(receipt: "Receipt", now: datetime, *, as_json: bool) -> None:
+    if as_json:
+        put_json(receipt.model_dump(mode="json"))
+        return
+    if receipt.finished_at is not None and receipt.finished_at < now:
+        typer.echo(f"forgotten at {receipt.finished_at:%Y-%m-%d %H:%M} UTC; nothing of them came since")
+    put_table(["where", "removed"], [(place, each.count) for place, each in receipt.removed.items()])
+    typer.echo(f"{len(receipt.rankers)} rankers that learned from them serve no more; `recs run` trains without them")
+    for sentence in receipt.left:
+        say(sentence)
 
 
 def add_commands(app: typer.Typer) -> None:

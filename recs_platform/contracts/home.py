@@ -78,6 +78,16 @@ class Home:
         return self.keys / "pseudonym.key"
 
     @property
+    def forget_key(self) -> Path:
+        """Key of the hashes by which forgotten people are known again."""
+        return self.keys / "forget.key"
+
+    @property
+    def forgets(self) -> Path:
+        """What is kept of people who were forgotten: hashes and receipts, and requests to forget that wait."""
+        return self.root / "forgets"
+
+    @property
     def api_keys(self) -> Path:
         """Keys of the HTTP interface, hashed, a file each."""
         return self.keys / "api"

@@ -19,6 +19,7 @@ from recs_platform.defs.assets import (
     segments,
 )
 from recs_platform.defs.automation import build_schedules, build_sensors
+from recs_platform.defs.forgetting import forget_user
 from recs_platform.defs.jobs import JOBS
 from recs_platform.defs.logs import file_logger
 from recs_platform.defs.resources import build_resources
@@ -39,7 +40,7 @@ def build_definitions(
     return dg.Definitions(
         assets=[*(asset for asset in made if asset.partitions_def is None), *built],
         asset_checks=raw_checks(platform),
-        jobs=JOBS,
+        jobs=[*JOBS, forget_user],
         sensors=build_sensors(platform),
         schedules=build_schedules(platform),
         resources={**build_resources(platform, built), **(resources or {})},

@@ -1,4 +1,4 @@
-"""The two jobs: `ingest` reads landing, `build` makes everything of one as-of. Assets are in `assets`."""
+"""The two jobs of assets: `ingest` reads landing, `build` makes everything of one as-of. `forgetting` has one more."""
 # Dagster leaves parts of its jobs and selections untyped.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 

@@ -58,6 +58,13 @@ class Snapshots:
             version += 1
         return version
 
+    def forget(self, folder: Path) -> None:
+        """Open the table anew when it is asked for next: its log was rewritten."""
+        with self._lock:
+            self._newest.pop(folder, None)
+            for key in [key for key in self._opened if key[0] == folder]:
+                del self._opened[key]
+
     def _held(self, folder: Path, version: int) -> "tuple[_Entry, DeltaTable] | None":
         with self._lock:
             if (folder, version) in self._opened:

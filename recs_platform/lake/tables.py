@@ -99,6 +99,10 @@ class Lake:
         """Columns and stored types. Raises NotReady if the table is absent."""
         return _schema(self._open(name, version))
 
+    def column_names(self, name: str) -> list[str]:
+        """Columns in their order. Raises NotReady if the table is absent."""
+        return [str(column) for column in self.arrow_schema(name).names]
+
     def append(
         self,
         name: str,

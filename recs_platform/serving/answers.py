@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -40,13 +40,24 @@ _EXCLUDE_MAX = 200
 
 @dataclass
 class Serving:
-    """What answers share: settings, the bundle in force, sessions, shown lists, and the home's name of a user id."""
+    """What answers share: settings, the bundle in force, sessions, shown lists, and the home's name of a user id.
+
+    `forgotten`: users, as they are stored, who asked to be forgotten and may still be in the bundle.
+    """
 
     settings: ServingSettings
     watch: BundleWatch
     sessions: Sessions
     lists: RememberedLists
     stored_name: Callable[[str], str]
+    forgotten: set[str] = field(default_factory=set[str])
+
+    def forget(self, user_id: str) -> None:
+        """Drop what is in memory of a user, and look nothing of them up any more."""
+        stored = self.stored_name(user_id)
+        self.forgotten.add(stored)
+        self.sessions.forget(stored)
+        self.lists.forget(stored)
 
 
 def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], request_id: str) -> Recommendations:
@@ -96,6 +107,7 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> LiveL
         category=_category(bundle, query.get("category")),
         exclude=_excluded(bundle, query.get("exclude", "")),
         block=read_k(query, bundle.rules.k),
+        is_forgotten=stored in serving.forgotten,
     )
     return live_list(bundle, asked, serving.sessions.of(stored), settings.session_weight)
 

@@ -5,6 +5,7 @@ Lists and events stand here for the document alone: the front answers them befor
 """
 # Litestar evaluates annotations of handlers when they are registered: their types are imported for real.
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -36,11 +37,17 @@ _CODES = {400: "invalid_parameter", 404: "not_found", 405: "method_not_allowed",
 
 
 def build_application(
-    serving: Serving, state_of: Callable[[], dict[str, Any]], metrics_text: Callable[[], str]
+    serving: Serving,
+    state_of: Callable[[], dict[str, Any]],
+    metrics_text: Callable[[], str],
+    ask_to_forget: Callable[[str], None],
 ) -> Litestar:
-    """The application. `state_of` says whether it is ready, `metrics_text` what Prometheus is told."""
+    """The application. `state_of` says whether it is ready, `metrics_text` what Prometheus is told.
+
+    `ask_to_forget` stores that a user is to be forgotten everywhere.
+    """
     return Litestar(
-        [recommendations, events, *_answers(serving), *_states(state_of, metrics_text), docs],
+        [recommendations, events, *_answers(serving, ask_to_forget), *_states(state_of, metrics_text), docs],
         openapi_config=OpenAPIConfig(
             title="recs", version="1", path="/", render_plugins=[JsonRenderPlugin(path="/openapi.json")]
         ),
@@ -80,7 +87,7 @@ async def docs(request: AnyRequest) -> str:
     return docs_page(request.app.openapi_schema.to_schema())
 
 
-def _answers(serving: Serving) -> list[HTTPRouteHandler]:
+def _answers(serving: Serving, ask_to_forget: Callable[[str], None]) -> list[HTTPRouteHandler]:
     @get("/v1/items/{item_id:str}/similar", summary="Items chosen by the same users")
     async def similar_items(item_id: FromPath[str], k: K = 10) -> SimilarItems:
         return similar(serving, item_id, k)
@@ -98,12 +105,11 @@ def _answers(serving: Serving) -> list[HTTPRouteHandler]:
     async def current_release() -> ReleaseInForce:
         return release_in_force(serving)
 
-    @delete("/v1/users/{user_id:str}", status_code=202, summary="Forget a user: session and lists in memory")
+    @delete("/v1/users/{user_id:str}", status_code=202, summary="Forget a user: at once here, then everywhere")
     async def forget_user(user_id: FromPath[str]) -> None:
-        stored = serving.stored_name(checked_id(user_id))
-        serving.sessions.forget(stored)
-        serving.lists.forget(stored)
-        raise Problem("not_available", "the session is forgotten; what is stored cannot be erased over HTTP yet")
+        user = checked_id(user_id)
+        await asyncio.to_thread(ask_to_forget, user)
+        serving.forget(user)
 
     return [similar_items, popular_items, current_release, forget_user]
 

@@ -65,7 +65,8 @@ async def take_in(serving: Serving, spool: Spool, seen: SeenIds, body: bytes) ->
 def _follow(serving: Serving, event: Event) -> None:
     if event.item_id is not None:
         stored = serving.stored_name(event.user_id)
-        serving.sessions.add(stored, event.item_id, event.event_type, event.session_id)
+        if stored not in serving.forgotten:
+            serving.sessions.add(stored, event.item_id, event.event_type, event.session_id)
 
 
 def _decode(serving: Serving, body: bytes, now: datetime) -> tuple[list[Event], list[EventError]]:

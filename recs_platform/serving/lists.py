@@ -29,7 +29,10 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a list was asked for. `contexts`: fallback rankings to try first. `category`: a code, None for all."""
+    """What a list was asked for. `contexts`: fallback rankings to try first. `category`: a code, None for all.
+
+    `is_forgotten`: nothing of the user is looked up any more.
+    """
 
     user_id: str
     contexts: tuple[str, ...] = ()
@@ -37,6 +40,7 @@ class Asked:
     category: int | None = None
     exclude: frozenset[int] = frozenset()
     block: int = 10
+    is_forgotten: bool = False
 
 
 class LiveList:
@@ -65,7 +69,8 @@ def live_list(bundle: Bundle, asked: Asked, session: Session | None, weight: flo
 
     Nothing is inferred about users who opted out: their session only takes away what they consumed.
     """
-    user, is_opted_out = bundle.user(asked.user_id), bundle.is_opted_out(asked.user_id)
+    user = None if asked.is_forgotten else bundle.user(asked.user_id)
+    is_opted_out = bundle.is_opted_out(asked.user_id)
     gone = set[int]() if session is None else _codes(bundle, session.gone)
     steps = list[int]()
     if session is not None and not is_opted_out:

@@ -26,7 +26,6 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "invalid_events": (422, "No event could be accepted"),
     "rate_limited": (429, "Too many requests of this key"),
     "internal_error": (500, "The server failed"),
-    "not_available": (501, "This is not available yet"),
     "overloaded": (503, "The server has more work than it can queue"),
     "spool_unavailable": (503, "Events cannot be stored now"),
     "not_ready": (503, "No release can be served"),

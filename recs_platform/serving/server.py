@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import uvicorn
 
 from recs_platform.contracts.errors import RecsError, UsageError
+from recs_platform.lake.forget_requests import add_request, waiting_users
 from recs_platform.serving.answers import Serving
 from recs_platform.serving.documented import build_application
 from recs_platform.serving.front import Door
@@ -50,6 +51,8 @@ class Application:
         sessions = Sessions(serve.session_minutes * _MINUTE, clock)
         lists = RememberedLists(serve.list_minutes * _MINUTE, clock)
         self.serving = Serving(serve, self.watch, sessions, lists, stored_name)
+        for user in waiting_users(self.home):
+            self.serving.forget(user)
         self.spool = Spool(self.home, queued_events_max=serve.queued_events_max, seal_seconds=serve.seal_seconds)
         self.metrics, self._needs_keys = Metrics(), needs_keys
         self.door = Door(
@@ -57,7 +60,7 @@ class Application:
             self.spool,
             RateLimits(serve.rate_per_second, serve.rate_burst, clock),
             self.metrics,
-            cast("App", build_application(self.serving, self.state, self.metrics_text)),
+            cast("App", build_application(self.serving, self.state, self.metrics_text, self._ask_to_forget)),
             KeyRing(list_api_keys(self.home)) if needs_keys else None,
         )
 
@@ -67,6 +70,9 @@ class Application:
             await self._live(receive, send)
         else:
             await self.door(scope, receive, send)
+
+    def _ask_to_forget(self, user: str) -> None:
+        add_request(self.home, user)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:

@@ -109,8 +109,8 @@ def test_every_sql_table_has_blocking_checks(platform: Platform, definitions: dg
     assert tables <= checked
 
 
-def test_there_are_two_jobs_two_sensors_and_a_daily_schedule_all_off(definitions: dg.Definitions) -> None:
-    assert {job.name for job in definitions.jobs or ()} == {"ingest", "build"}
+def test_there_are_three_jobs_two_sensors_and_a_daily_schedule_all_off(definitions: dg.Definitions) -> None:
+    assert {job.name for job in definitions.jobs or ()} == {"ingest", "build", "forget_user"}
     assert {sensor.name for sensor in definitions.sensors or ()} == {"landing_sensor", "new_events_sensor"}
     assert {schedule.name for schedule in definitions.schedules or ()} == {"daily_build"}
     assert definitions.resolve_sensor_def("landing_sensor").default_status is dg.DefaultSensorStatus.STOPPED

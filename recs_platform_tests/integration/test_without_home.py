@@ -11,7 +11,7 @@ from recs_platform.cli import app
 from recs_platform_tests.homes import CommandLine
 
 MAKE_A_HOME = {"init", "simulate", "source new", "land", "ingest", "run", "backfill", "demo", "ui"}
-NEED_NO_HOME = {"benchmark pipeline", "benchmark retrieval", "forget"}
+NEED_NO_HOME = {"benchmark pipeline", "benchmark retrieval"}
 
 
 def _commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -74,7 +74,6 @@ def test_filters_and_regions_are_obeyed(tmp_path: Path):
         ("GET", "/v1/nowhere", "not_found"),
         ("GET", "/v1/users/u1/recommendation%73", "not_found"),
         ("PUT", "/v1/events", "method_not_allowed"),
-        ("DELETE", "/v1/users/u1", "not_available"),
     ],
 )
 def test_what_cannot_be_answered_is_a_problem_document(shared_served: Served, method: str, path: str, code: str):

@@ -175,7 +175,7 @@ REMOVALS = TableContract(
     (
         text(c.FILE_HASH, "SHA-256 of the file they came in", required=True),
         text(c.CONTRACT_TABLE, "Table they were removed from", required=True),
-        text(c.REASON_CODE, "Why: retention", required=True),
+        text(c.REASON_CODE, "Why: retention, or forgotten on request", required=True),
         count(c.ROWS_REMOVED, "Rows that are no longer there"),
         instant(c.REMOVED_BEFORE, "Rows that occurred before this instant were removed"),
         instant(c.REMOVED_AT, "When the latest of them were removed"),

@@ -75,7 +75,7 @@ def _run(
         now=now,
         progress=progress,
         settle_seconds=platform.settings.landing_settle_seconds,
-        privacy=_privacy(platform),
+        privacy=ingest_privacy(platform),
     )
 
 
@@ -102,7 +102,7 @@ def replay_files(
         progress=progress,
         choose=choose,
         dry_run=dry_run,
-        privacy=_privacy(platform),
+        privacy=ingest_privacy(platform),
     )
 
 
@@ -111,7 +111,8 @@ def settle_ledger(platform: Platform, con: duckdb.DuckDBPyConnection, *, now: da
     settle_removals(platform.home, platform.lake, con, now=now, progress=progress)
 
 
-def _privacy(platform: Platform) -> Privacy:
+def ingest_privacy(platform: Platform) -> Privacy:
+    """What ingestion keeps of people, by the settings. Raises UsageError where the key contradicts them."""
     privacy = platform.settings.privacy
     return open_privacy(
         platform.home,

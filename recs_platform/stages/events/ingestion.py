@@ -30,6 +30,7 @@ from recs_platform.stages.events.deduplication import (
     write_catalogue,
 )
 from recs_platform.stages.events.disk_errors import raise_disk_full
+from recs_platform.stages.events.forgotten import prepare_forgotten
 from recs_platform.stages.events.landing import (
     Landed,
     PendingFile,
@@ -145,6 +146,7 @@ def working(context: IngestContext, con: duckdb.DuckDBPyConnection) -> Generator
             prepare_macros(cursor)
             if context.privacy.key is not None:
                 prepare(cursor, context.privacy.key)
+            prepare_forgotten(cursor, context.home, pseudonymize=context.privacy.key is not None)
             yield Staging(cursor, context.sources, scratch, context.now, context.privacy)
     except (OSError, duckdb.Error) as error:
         raise_disk_full(error)

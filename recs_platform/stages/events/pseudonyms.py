@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 _BLOCK_BYTES = 64
-_INNER, _OUTER = "recs_pseudonym_inner", "recs_pseudonym_outer"
+_PSEUDONYM = "recs_pseudonym"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -54,13 +54,17 @@ def open_privacy(
 
 
 def create_key(home: Home) -> bytes:
-    """The home's key, made when there is none. Of several processes at once one makes it and all read that one.
+    """The key of the home's pseudonyms, made as `create_key_file` makes one."""
+    return create_key_file(home.pseudonym_key)
 
-    Raises UsageError as `read_key` does.
+
+def create_key_file(path: Path) -> bytes:
+    """A key, made when there is none. Of several processes at once one makes it and all read that one.
+
+    Raises UsageError as `read_key_file` does.
     """
-    path = home.pseudonym_key
     if not path.exists():
-        home.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
         try:
             _write_new(aside, secrets.token_bytes(KEY_BYTES))
@@ -69,16 +73,20 @@ def create_key(home: Home) -> bytes:
                 path.hardlink_to(aside)
         finally:
             aside.unlink(missing_ok=True)
-        flush((home.keys, home.root))
-    key = read_key(home)
+        flush((path.parent, path.parent.parent))
+    key = read_key_file(path)
     if key is None:
         raise UsageError(f"{path} vanished while it was made; try again")
     return key
 
 
 def read_key(home: Home) -> bytes | None:
-    """The home's key; None when there is none. Raises UsageError when others may read it, or it is no key."""
-    path = home.pseudonym_key
+    """The key of the home's pseudonyms, read as `read_key_file` reads one."""
+    return read_key_file(home.pseudonym_key)
+
+
+def read_key_file(path: Path) -> bytes | None:
+    """A key; None when there is none. Raises UsageError when others may read it, or it is no key."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -96,22 +104,22 @@ def read_key(home: Home) -> bytes | None:
     return key
 
 
-def prepare(con: "duckdb.DuckDBPyConnection", key: bytes) -> None:
-    """Put the padded keys into variables of this connection or cursor, where `pseudonym_sql` finds them."""
+def prepare(con: "duckdb.DuckDBPyConnection", key: bytes, name: str = _PSEUDONYM) -> None:
+    """Put the padded keys into variables of this connection or cursor, where `pseudonym_sql` of the name finds them."""
     if len(key) > _BLOCK_BYTES:
         raise ValueError(f"a key has at most {_BLOCK_BYTES} bytes")
     block = key.ljust(_BLOCK_BYTES, b"\0")
-    for name, pad in ((_INNER, 0x36), (_OUTER, 0x5C)):
-        con.execute(f"set variable {name} = $1", [bytes(byte ^ pad for byte in block)])
+    for part, pad in (("inner", 0x36), ("outer", 0x5C)):
+        con.execute(f"set variable {name}_{part} = $1", [bytes(byte ^ pad for byte in block)])
 
 
-def pseudonym_sql(expression: str) -> str:
+def pseudonym_sql(expression: str, name: str = _PSEUDONYM) -> str:
     """SQL of the pseudonym of a VARCHAR expression: 64 lower-case hex digits; NULL stays NULL.
 
     The connection must have been prepared. What it was not prepared for gives NULL, which no required id may be.
     """
-    inner = f"unhex(sha256(getvariable('{_INNER}') || encode({expression})))"
-    return f"sha256(getvariable('{_OUTER}') || {inner})"
+    inner = f"unhex(sha256(getvariable('{name}_inner') || encode({expression})))"
+    return f"sha256(getvariable('{name}_outer') || {inner})"
 
 
 def pseudonym(key: bytes, user_id: str) -> str:

@@ -11,6 +11,7 @@ import duckdb
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import QUARANTINE
+from recs_platform.stages.events.forgotten import FORGOTTEN
 from recs_platform.stages.events.landing import PendingFile
 from recs_platform.stages.events.payloads import look_up_payloads
 from recs_platform.stages.events.records import numbers_of
@@ -48,7 +49,8 @@ def quarantine_records(
 ) -> int:
     """As `quarantine_rows`, a payload of NULL being the record as it came, which lies in `path`.
 
-    With `is_hidden` there is no payload: where ids are stored as pseudonyms, the record holds them as they are.
+    With `is_hidden` there is no payload: where ids are stored as pseudonyms, the record holds them as they are. Nor has
+    a row of somebody who was forgotten one.
     """
     con.execute(
         f"create or replace temp table {_LOOKED_AT} ({c.LINE_NUMBER} bigint, {c.REASON_CODE} varchar, "
@@ -56,9 +58,13 @@ def quarantine_records(
     )
     con.execute(f"insert into {_LOOKED_AT} {rejected}")
     file_format = file.kind.format_of(file.path.name) or "csv"
-    lines = f"(select {c.LINE_NUMBER} from {_LOOKED_AT} where {c.PAYLOAD} is null and {str(not is_hidden).lower()})"
+    is_shown = f"{str(not is_hidden).lower()} and {c.REASON_CODE} <> {text_literal(FORGOTTEN)}"
+    lines = f"(select {c.LINE_NUMBER} from {_LOOKED_AT} where {c.PAYLOAD} is null and {is_shown})"
     payloads = look_up_payloads(con, path, file_format, file.kind.delimiter or ",", lines)
-    payload = "null::varchar" if is_hidden else f"coalesce(q.{c.PAYLOAD}, p.{c.PAYLOAD})"
+    known = f"coalesce(q.{c.PAYLOAD}, p.{c.PAYLOAD})"
+    payload = (
+        "null::varchar" if is_hidden else f"case when q.{c.REASON_CODE} <> {text_literal(FORGOTTEN)} then {known} end"
+    )
     joined = (
         f"select q.{c.LINE_NUMBER}, q.{c.REASON_CODE}, q.{c.REASON}, {payload} from {_LOOKED_AT} as q "
         f"left join {payloads} as p using ({c.LINE_NUMBER})"

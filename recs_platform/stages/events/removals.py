@@ -1,7 +1,7 @@
 """raw.removals: rows that left the raw tables again, counted so that the ledger adds up at any moment.
 
-Which rows leave, and how, is decided in `retention`. A note on the disk says that a removal is under way, so that what
-is missing for no known reason is never taken for removed.
+Which rows leave, and how, is decided in `retention`, and for one person in `pipeline.forgetting`. A note on the disk
+says that a removal is under way, so that what is missing for no known reason is never taken for removed.
 """
 # pyarrow brings no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 
@@ -20,10 +21,13 @@ from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE, REMOV
 from recs_platform.lake.disk import flush, replace_text
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.tables import Lake
+from recs_platform.stages.events.forgotten import FORGOTTEN
 from recs_platform.warehouse.clauses import instant_literal, quoted, scan, text_literal, typed_columns
 
 RETENTION = "retention"
-_UNDER_WAY, _REPUBLISH = "retention.unfinished", "republish.due"
+# What rows are removed for, in the order in which they are settled.
+_REASONS = (RETENTION, FORGOTTEN)
+_UNDER_WAY, _REPUBLISH = ".unfinished", "republish.due"
 _ROWS_A_READ = 100_000
 _KEY = f"{c.FILE_HASH}, {c.CONTRACT_TABLE}"
 
@@ -62,7 +66,7 @@ class Raw:
 def settle_removals(
     home: Home, lake: Lake, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Callable[[str], None]
 ) -> None:
-    """Correct raw.removals after a retention was killed or a file was replayed.
+    """Correct raw.removals after a removal was killed or a file was replayed.
 
     To be called when files were ingested, before the ledger is checked. Rows that are there again lower a number; only
     a removal under way raises one. Nothing is written when nothing changes.
@@ -72,25 +76,30 @@ def settle_removals(
         settle(Raw(home, lake, cursor), now)
 
 
-def begin_removal(home: Home, before: datetime) -> None:
+def begin_removal(home: Home, before: datetime, reason: str = RETENTION) -> None:
     """Note on the disk that rows from before an instant are about to go, from every file of them that is published."""
-    _note(home, _UNDER_WAY, before.isoformat())
+    _note(home, reason + _UNDER_WAY, before.isoformat())
     if home.analytics.exists():
         _note(home, _REPUBLISH, "")
 
 
 def settle(raw: Raw, now: datetime) -> None:
     """The work of `settle_removals`, which ends a removal under way."""
-    note = raw.home.locks / _UNDER_WAY
-    before = datetime.fromisoformat(note.read_text("utf-8")) if note.exists() else None
-    if before is None and not raw.lake.exists(REMOVALS.name):
+    notes = {reason: raw.home.locks / (reason + _UNDER_WAY) for reason in _REASONS}
+    begun = {reason: _instant_of(note) for reason, note in notes.items()}
+    if not any(begun.values()) and not raw.lake.exists(REMOVALS.name):
         return
-    stored = raw.rows(REMOVALS)
-    due = _due(raw, stored, before, now)
-    if raw.count(f"((from {due} except from {stored}) union all (from {stored} except from {due}))"):
-        raw.replace(REMOVALS, due, ", ".join(REMOVALS.grain))
-    if before is not None:
-        _strike(raw.home, _UNDER_WAY)
+    for reason, before in begun.items():
+        stored = raw.rows(REMOVALS)
+        due = _due(raw, stored, reason, before, now)
+        if raw.count(f"((from {due} except from {stored}) union all (from {stored} except from {due}))"):
+            raw.replace(REMOVALS, due, ", ".join(REMOVALS.grain))
+        if before is not None:
+            _strike(raw.home, reason + _UNDER_WAY)
+
+
+def _instant_of(note: Path) -> datetime | None:
+    return datetime.fromisoformat(note.read_text("utf-8")) if note.exists() else None
 
 
 def is_republish_due(home: Home) -> bool:
@@ -103,15 +112,15 @@ def republished(home: Home) -> None:
     _strike(home, _REPUBLISH)
 
 
-def _due(raw: Raw, stored: str, before: datetime | None, now: datetime) -> str:
+def _due(raw: Raw, stored: str, cause: str, before: datetime | None, now: datetime) -> str:
     """Relation of raw.removals as it should be: what the ledger ingested or rejected, less what is there.
 
-    Without `before`, numbers are at most those stored. Rows that other reasons removed are theirs; a row whose number
-    stays keeps its instants.
+    `cause` is the reason whose rows are settled. Without `before`, numbers are at most those stored. Rows that other
+    reasons removed are theirs; a row whose number stays keeps its instants.
     """
     missing = f"l.row_count - coalesce(t.row_count, 0) - coalesce(o.{c.ROWS_REMOVED}, 0)::bigint"
     limit = "" if before is not None else f", coalesce(s.{c.ROWS_REMOVED}, 0)"
-    reason, same = text_literal(RETENTION), f"s.{c.ROWS_REMOVED} = m.{c.ROWS_REMOVED}"
+    reason, same = text_literal(cause), f"s.{c.ROWS_REMOVED} = m.{c.ROWS_REMOVED}"
     of_others = f"(from {stored} where {c.REASON_CODE} <> {reason})"
     return (
         f"(with mine as (from {stored} where {c.REASON_CODE} = {reason}), "

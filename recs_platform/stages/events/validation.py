@@ -23,6 +23,7 @@ from recs_platform.contracts.tables import (
     TableContract,
 )
 from recs_platform.contracts.time import DAY_MICROSECONDS
+from recs_platform.stages.events.forgotten import FORGOTTEN, FORGOTTEN_REASON, IS_FORGOTTEN
 from recs_platform.stages.events.privacy import Privacy, kept_attributes_sql
 from recs_platform.stages.events.pseudonyms import pseudonym_sql
 from recs_platform.stages.events.values import IDS, KEYS, PERSON_IDS, contract_value
@@ -71,6 +72,8 @@ def checked_select(contract: TableContract, sql: str, yields: Mapping[str, str],
         for column in columns
     )
     present = "".join(f", g.{quoted(name)} is not null as {_has(name)}" for name in values)
+    # Before all others: a row of somebody who was forgotten is rejected without its payload.
+    forgotten = " ".join(f"when {check.fails} then {text_literal(check.code)}" for check in _forgotten(contract))
     misfits = " ".join(f"when {_has(name)} and {quoted(name)} is null then 'bad_{name}'" for name in values)
     faults = " ".join(f"when {check.fails} then {text_literal(check.code)}" for check in _checks(contract, now))
     had = ", ".join([c.LINE_NUMBER, *map(_has, values)])
@@ -78,8 +81,8 @@ def checked_select(contract: TableContract, sql: str, yields: Mapping[str, str],
     return (
         f"with yielded as (\n{sql}\n), given as (select s.{c.LINE_NUMBER}{given} from yielded as s), "
         f"typed as (select g.{c.LINE_NUMBER}{typed}{present} from given as g) "
-        f"select {c.LINE_NUMBER}::bigint as {c.LINE_NUMBER}, case {misfits} {faults} end as {c.REASON_CODE}, "
-        f"* exclude ({had}) from typed"
+        f"select {c.LINE_NUMBER}::bigint as {c.LINE_NUMBER}, "
+        f"case {forgotten} {misfits} {faults} end as {c.REASON_CODE}, * exclude ({had}) from typed"
     )
 
 
@@ -152,7 +155,7 @@ def _content_key(contract: TableContract, source: str, yields: Mapping[str, str]
 
 def reason_case(contract: TableContract, now: datetime) -> str:
     """SQL that turns `reason_code` into a sentence."""
-    reasons = {check.code: check.reason for check in _checks(contract, now)}
+    reasons = {check.code: check.reason for check in (*_forgotten(contract), *_checks(contract, now))}
     for column in contract.columns:
         reasons.setdefault(f"bad_{column.name}", f"{column.name} is {_misfit_reason(column)}")
     branches = [f"when {text_literal(code)} then {text_literal(reason)}" for code, reason in reasons.items()]
@@ -175,6 +178,11 @@ def _as_text(column: Column) -> str:
     value = f"epoch_us({quoted(column.name)})" if column.dtype == "TIMESTAMPTZ" else quoted(column.name)
     text = value if column.dtype == "VARCHAR" else f"{value}::varchar"
     return text if column.required else f"coalesce({text}, {_MISSING})"
+
+
+def _forgotten(contract: TableContract) -> list[Check]:
+    names = [column.name for column in contract.columns if column.name in PERSON_IDS]
+    return [Check(FORGOTTEN, f"{IS_FORGOTTEN}({quoted(name)})", FORGOTTEN_REASON) for name in names]
 
 
 def _checks(contract: TableContract, now: datetime) -> list[Check]:

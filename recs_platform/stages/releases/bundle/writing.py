@@ -85,7 +85,7 @@ def _write(
                 "max_per_category": content.rules.max_per_category,
                 "allow_repeats": content.rules.allow_repeats,
             },
-            FILES: {name: _file_facts(folder / f"{name}.npy") for name in arrays},
+            FILES: {name: file_facts(folder / f"{name}.npy") for name in arrays},
         }
         manifest = release.model_copy(
             update={
@@ -102,7 +102,8 @@ def _write(
         write_manifest(folder, manifest)
 
 
-def _file_facts(path: "Path") -> dict[str, str | int]:
+def file_facts(path: "Path") -> dict[str, str | int]:
+    """Hash and size of a file of a bundle, which its manifest holds."""
     with path.open("rb") as file:
         return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
 

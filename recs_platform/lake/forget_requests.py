@@ -1,0 +1,54 @@
+"""Requests to forget somebody that wait to be carried out: `<home>/forgets/requests`, a file each, for its owner alone.
+
+A request has to name the user as they are called. Whoever carries one out removes it.
+"""
+
+import json
+import os
+import uuid
+from collections.abc import Collection
+from pathlib import Path
+
+from recs_platform.contracts.home import Home
+from recs_platform.lake.disk import flush
+
+_USER = "user_id"
+
+
+def add_request(home: Home, user: str) -> None:
+    """Let a user wait to be forgotten; returns once that would survive a power cut. Once is enough."""
+    if user in waiting_users(home):
+        return
+    home.forgets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = _folder(home)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    file = folder / f"{uuid.uuid4().hex}.json"
+    aside = file.with_suffix(".tmp")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(descriptor, json.dumps({_USER: user}).encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    aside.rename(file)
+    flush((folder, home.forgets))
+
+
+def waiting_users(home: Home) -> list[str]:
+    """Users who wait to be forgotten, sorted."""
+    return sorted({_user_of(file) for file in _folder(home).glob("*.json")})
+
+
+def drop_requests(home: Home, names: Collection[str]) -> None:
+    """Remove what asks to forget users of these names."""
+    for file in _folder(home).glob("*.json"):
+        if _user_of(file) in names:
+            file.unlink(missing_ok=True)
+
+
+def _folder(home: Home) -> Path:
+    return home.forgets / "requests"
+
+
+def _user_of(file: Path) -> str:
+    return str(json.loads(file.read_text("utf-8"))[_USER])

@@ -1,0 +1,225 @@
+"""Forgetting one person, step by step; each step can be killed and repeated, and the receipt is the same.
+
+The order matters: rows that come meanwhile are rejected from the first step on, `raw.identities`, which tells who the
+person is, goes last, and only then is the analysts' file written anew.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import duckdb
+
+from recs_platform.contracts.errors import RecsError
+from recs_platform.contracts.home import Lock
+from recs_platform.contracts.tables import IDENTITIES
+from recs_platform.lake.batches import recover
+from recs_platform.lake.forget_requests import drop_requests, waiting_users
+from recs_platform.lake.locks import at_work, exclusive
+from recs_platform.pipeline.forgetting.artifacts import erase_artifacts, rankers_of, retire_rankers
+from recs_platform.pipeline.forgetting.receipts import Journal, Receipt, open_journal, read_receipts
+from recs_platform.pipeline.forgetting.tables import count_rows, erase_table, erase_tables, first_event
+from recs_platform.pipeline.forgetting.texts import erase_texts
+from recs_platform.pipeline.forgetting.who import find_person, is_known
+from recs_platform.pipeline.ingestion.ingest import ingest_privacy
+from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.publishing import publish
+from recs_platform.stages.events.forgotten import FORGOTTEN, add_tombstones, hashes_of, read_tombstones
+from recs_platform.stages.events.ingestion import CONTRACTS, IngestContext
+from recs_platform.stages.events.landing_removal import LandedRecords, LandingRemoval, remove_from_landing
+from recs_platform.stages.events.people import Person
+from recs_platform.stages.events.removals import Raw, begin_removal, is_republish_due, republished, settle
+
+Say = Callable[[str], None]
+
+
+class UnknownPerson(RecsError):
+    """No table has a row of them."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every step is given."""
+
+    platform: Platform
+    con: duckdb.DuckDBPyConnection
+    raw: Raw
+    person: Person
+    now: datetime
+    say: Say
+    # Some of the ids may be known by their hash alone.
+    was_forgotten: bool
+
+
+def forget(platform: Platform, user: str, *, now: datetime, say: Say) -> Receipt:
+    """Remove the person from everything under the home, or finish a removal that was killed; returns the receipt.
+
+    Waits for builds and ingestions to end, telling `say`. Somebody who was forgotten before, and of whom nothing came
+    again, gives the receipt of then. Raises RecsError for somebody unknown; nothing is changed then.
+    """
+    with _working(platform, user, now, say) as work:
+        unfinished, done = _receipts(platform, _hashes(work))
+        if unfinished is None and not is_known(platform, work.person.ids):
+            return _again(work, done, user)
+        journal = open_journal(platform.home, add_tombstones(platform.home, work.person.ids, now), now)
+        for step in (_rankers, _landing, _tables, _artifacts, _texts, _identities, _published):
+            step(work, journal)
+        return journal.finish(datetime.now(UTC))
+
+
+def forget_waiting(platform: Platform, *, now: datetime, say: Say) -> tuple[list[Receipt], list[str]]:
+    """Carry out every request that waits, as of the HTTP interface; receipts, and what was said of users unknown.
+
+    A request for somebody unknown is dropped.
+    """
+    receipts, unknown = list[Receipt](), list[str]()
+    for user in waiting_users(platform.home):
+        try:
+            receipts.append(forget(platform, user, now=now, say=say))
+        except UnknownPerson as error:
+            unknown.append(str(error))
+        drop_requests(platform.home, (user,))
+    return receipts, unknown
+
+
+def forget_dry_run(platform: Platform, user: str, *, now: datetime, say: Say) -> dict[str, int]:
+    """What `forget` would remove, by place; changes nothing. Raises RecsError for somebody unknown."""
+    found: dict[str, int] = {}
+
+    def note(place: str, count: int) -> None:
+        if count:
+            found[place] = count
+
+    with _working(platform, user, now, say) as work:
+        if not is_known(platform, work.person.ids) and not any(_receipts(platform, _hashes(work))):
+            raise _unknown(user)
+        for name, rows in count_rows(work.raw, work.person).items():
+            note(f"lake/{name}", rows)
+        for each in _look_into_landing(work).files:
+            note(f"landing/{each.source_file}", each.records)
+        erase_artifacts(platform.home, work.person.ids, note, dry_run=True)
+        erase_texts(platform.home, work.person, note, dry_run=True)
+    return found
+
+
+@contextmanager
+def _working(platform: Platform, user: str, now: datetime, say: Say) -> Generator[_Work, None, None]:
+    """Both locks, and the raw tables as they are once batches of dead runs are rolled forward."""
+    # A removal by age holds the ingest lock and never waits for the other one.
+    with (
+        at_work("forgetting a user"),
+        exclusive(platform.home.lock(Lock.AS_OF), on_wait=say),
+        exclusive(platform.home.lock(Lock.INGEST), on_wait=say),
+    ):
+        recover(platform.home.batches, platform.lake, CONTRACTS)
+        person = find_person(platform, user, now)
+        with platform.connection() as con, closing(con.cursor()) as cursor:
+            cursor.execute("set TimeZone = 'UTC'")
+            raw = Raw(platform.home, platform.lake, cursor)
+            hashes = set(hashes_of(platform.home, person.ids))
+            yield _Work(platform, con, raw, person, now, say, not hashes.isdisjoint(read_tombstones(platform.home)))
+
+
+def _receipts(platform: Platform, hashes: list[str]) -> tuple[Receipt | None, Receipt | None]:
+    """The unfinished receipt of any of the ids, and the last finished one."""
+    theirs = [each for each in read_receipts(platform.home) if set(each.ids) & set(hashes)]
+    unfinished = [each for each in theirs if each.finished_at is None]
+    done = [each for each in theirs if each.finished_at is not None]
+    return (unfinished[-1] if unfinished else None), (done[-1] if done else None)
+
+
+def _again(work: _Work, done: Receipt | None, user: str) -> Receipt:
+    """Somebody who is not in the lake: unknown, or forgotten before; files that came since are cleared of them."""
+    if done is None:
+        raise _unknown(user)
+    if not _look_into_landing(work).files:
+        return done
+    journal = open_journal(work.platform.home, done.ids, work.now)
+    _landing(work, journal)
+    return journal.finish(datetime.now(UTC))
+
+
+def _look_into_landing(work: _Work, note: Callable[[LandedRecords], None] | None = None) -> LandingRemoval:
+    """What landing holds of them; it is removed where there is somebody to tell."""
+    return remove_from_landing(
+        _context(work),
+        work.con,
+        work.person,
+        dry_run=note is None,
+        note=note or (lambda _: None),
+        with_tombstones=work.was_forgotten,
+    )
+
+
+def _hashes(work: _Work) -> list[str]:
+    return hashes_of(work.platform.home, work.person.ids)
+
+
+def _unknown(user: str) -> UnknownPerson:
+    return UnknownPerson(
+        f"user {user!r} is unknown: no table has a row of them; nothing was changed. Files in landing that were not "
+        "ingested yet: `recs ingest` first"
+    )
+
+
+def _context(work: _Work) -> IngestContext:
+    platform = work.platform
+    return IngestContext(
+        platform.home, platform.lake, platform.sources, ingest_privacy(platform), work.now, lambda _: None
+    )
+
+
+def _rankers(work: _Work, journal: Journal) -> None:
+    """First, while the lake still says when the person's first event was."""
+    home = work.platform.home
+    found = rankers_of(home, first_event(work.raw, work.person))
+    journal.flag(found)
+    retire_rankers(home, found, work.now)
+
+
+def _landing(work: _Work, journal: Journal) -> None:
+    work.say("landing files")
+
+    def note(each: LandedRecords) -> None:
+        journal.note(f"landing/{each.source_file}", each.records, each.before, each.after)
+
+    found = _look_into_landing(work, note)
+    journal.leave([f"landing/{name} names them, and no source reads it: remove it yourself" for name in found.unread])
+
+
+def _tables(work: _Work, journal: Journal) -> None:
+    work.say("tables of the lake")
+    settle(work.raw, work.now)
+    begin_removal(work.platform.home, work.now, FORGOTTEN)
+    erase_tables(work.raw, work.person, journal.note)
+    settle(work.raw, work.now)
+
+
+def _artifacts(work: _Work, journal: Journal) -> None:
+    work.say("artifacts")
+    erase_artifacts(work.platform.home, work.person.ids, journal.note, dry_run=False)
+
+
+def _texts(work: _Work, journal: Journal) -> None:
+    work.say("reports, logs and the record of runs")
+    erase_texts(work.platform.home, work.person, journal.note, dry_run=False)
+
+
+def _identities(work: _Work, journal: Journal) -> None:
+    drop_requests(work.platform.home, (*work.person.names, *work.person.ids))
+    erase_table(work.raw, IDENTITIES.name, work.person, journal.note)
+
+
+def _published(work: _Work, journal: Journal) -> None:
+    platform = work.platform
+    if is_republish_due(platform.home) or platform.home.analytics.exists():
+        work.say("the analysts' file")
+        journal.note("published", 1)
+        for sentence in publish(platform, keep_older=False).set_aside:
+            work.say(sentence)
+            journal.leave([f"{sentence}: it may hold them"])
+        republished(platform.home)
+    journal.leave(
+        ["copies of the home, exports, and published files that somebody still holds open are yours to remove"]
+    )

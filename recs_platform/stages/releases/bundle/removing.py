@@ -1,0 +1,82 @@
+"""A sealed bundle without some of its users: what was theirs goes, everybody else's rows stay as they are."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.manifests import Manifest, content_key
+from recs_platform.lake.artifacts import artifact, remove_artifact, sealed_versions, write_artifact, write_manifest
+from recs_platform.stages.releases.bundle.keys import keys_of
+from recs_platform.stages.releases.bundle.texts import PackedTexts, pack_texts
+from recs_platform.stages.releases.bundle.writing import FILES, SERVING_ARTIFACT, Arrays, file_facts
+
+_FORGOTTEN = "forgotten"
+# Arrays of which a run of rows belongs to each user.
+_BY_USER = {
+    "list": ("items", "scores", "sources", "reasons", "propensities"),
+    "candidate": ("items", "scores", "sources"),
+    "consumed": ("items",),
+}
+
+
+def without_users(arrays: dict[str, NDArray[Any]], user_ids: Collection[str]) -> Arrays:
+    """The arrays of a bundle less users, and less the hashes of those who opted out."""
+    gone = set(user_ids)
+    ids = PackedTexts(arrays, "user.ids").all()
+    stays = np.array([each not in gone for each in ids], dtype=np.bool_)
+    kept: Arrays = {
+        **arrays,
+        "user.keys": arrays["user.keys"][stays],
+        "user.region": arrays["user.region"][stays],
+        **pack_texts("user.ids", [each for each, stay in zip(ids, stays, strict=True) if stay]),
+        "opted_out.keys": np.setdiff1d(arrays["opted_out.keys"], keys_of(sorted(gone))),
+    }
+    for name, columns in _BY_USER.items():
+        lengths = np.diff(arrays[f"{name}.offsets"])
+        rows = np.repeat(stays, lengths)
+        kept[f"{name}.offsets"] = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths[stays], dtype=np.int64)])
+        kept |= {f"{name}.{column}": arrays[f"{name}.{column}"][rows] for column in columns}
+    return kept
+
+
+def count_in_bundle(artifacts: Path, manifest: Manifest, user_ids: Collection[str]) -> int:
+    """How many of the users a bundle knows, as users or as people who opted out."""
+    arrays = _read(artifacts, manifest)
+    known = len(set(PackedTexts(arrays, "user.ids").all()) & set(user_ids))
+    return known + len(np.intersect1d(arrays["opted_out.keys"], keys_of(sorted(user_ids))))
+
+
+def remove_from_bundle(artifacts: Path, manifest: Manifest, user_ids: Collection[str]) -> Manifest:
+    """Seal the bundle anew without the users, then remove it; a server takes the new one up by itself."""
+    arrays = without_users(_read(artifacts, manifest), user_ids)
+    key = content_key({"of": manifest.version, "keys": arrays["user.keys"].tobytes().hex()})
+    version = f"{manifest.version.rpartition('-')[0]}-{key[:8]}"
+    with write_artifact(artifacts, SERVING_ARTIFACT, version) as folder:
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
+        facts = {name: file_facts(folder / f"{name}.npy") for name in arrays}
+        earlier = int(manifest.parameters.get(_FORGOTTEN, 0))
+        made = manifest.model_copy(
+            update={
+                "version": version,
+                "parameters": {**manifest.parameters, FILES: facts, _FORGOTTEN: earlier + 1},
+                "metrics": {**manifest.metrics, c.N_USERS: float(len(arrays["user.keys"]))},
+            }
+        )
+        write_manifest(folder, made)
+    remove_artifact(artifacts, SERVING_ARTIFACT, manifest.version)
+    return made
+
+
+def sealed_bundles(artifacts: Path) -> list[Manifest]:
+    """Every bundle, of whatever release."""
+    return sealed_versions(artifacts, SERVING_ARTIFACT)
+
+
+def _read(artifacts: Path, manifest: Manifest) -> dict[str, NDArray[Any]]:
+    folder = artifact(artifacts, SERVING_ARTIFACT, manifest.version)
+    return {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in manifest.parameters[FILES]}

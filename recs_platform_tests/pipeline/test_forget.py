@@ -1,0 +1,213 @@
+"""Forgetting a person: no byte of them is left, nobody else is touched, and they do not come back."""
+
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import RecsError
+from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE, REMOVALS
+from recs_platform.lake.artifacts import sealed_versions
+from recs_platform.lake.forget_requests import add_request
+from recs_platform.pipeline.forgetting import forget as forgetting
+from recs_platform.pipeline.forgetting.receipts import Receipt
+from recs_platform.pipeline.platform import Platform
+from recs_platform.stages import ranking, releases
+from recs_platform.stages.events import ledger_checks
+from recs_platform.stages.releases.bundle import open_bundle
+from recs_platform_tests.forgotten_people import (
+    DEVICE,
+    EVENTS_FILE,
+    GZIP_FILE,
+    OTHER,
+    PERSON,
+    SHARED,
+    click,
+    holders,
+    put_everywhere,
+)
+from recs_platform_tests.homes import Built, copy_home, land_contract, take_in
+
+KINDS = (
+    *("landing/", "lake/raw/events/", "lake/raw/quarantine/", "lake/recommendations/", "published/", "logs/"),
+    *("artifacts/releases/", "artifacts/serving/", "artifacts/windows/", "artifacts/embeddings/", "reports/"),
+    "dagster/",
+)
+STEPS = ("_landing", "_tables", "_artifacts", "_texts", "_identities", "_published")
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """A home before and after; tests only read it."""
+
+    before: Platform
+    after: Platform
+    receipt: Receipt
+
+
+def forget(platform: Platform, user: str = PERSON) -> Receipt:
+    return forgetting.forget(platform, user, now=datetime.now(UTC), say=lambda _: None)
+
+
+def rows(platform: Platform, name: str) -> pl.DataFrame:
+    return pl.concat([pl.read_parquet(file) for file in platform.lake.files(name)], how="diagonal_relaxed")
+
+
+@pytest.fixture(scope="module")
+def whole(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """The built home with the person in every kind of file. Read-only."""
+    platform = copy_home(built.platform, tmp_path_factory.mktemp("whole") / "home")
+    put_everywhere(built, platform)
+    return platform
+
+
+@pytest.fixture(scope="module")
+def forgotten(whole: Platform, tmp_path_factory: pytest.TempPathFactory) -> Forgotten:
+    after = copy_home(whole, tmp_path_factory.mktemp("forgotten") / "home")
+    return Forgotten(whole, after, forget(after))
+
+
+def test_no_byte_of_the_person_is_left(forgotten: Forgotten) -> None:
+    found = holders(forgotten.before.home.root, [PERSON])
+    assert [kind for kind in KINDS if not any(name.startswith(kind) for name in found)] == []
+    assert holders(forgotten.after.home.root, [PERSON, DEVICE]) == []
+
+
+def test_a_shared_id_loses_what_was_the_persons(forgotten: Forgotten) -> None:
+    shared = rows(forgotten.after, EVENTS.name).filter(pl.col(c.USER_ID) == SHARED)
+    assert shared[c.EVENT_ID].to_list() == ["extra-5"]
+
+
+def test_everybody_else_stays(forgotten: Forgotten) -> None:
+    before, after = forgotten.before.home, forgotten.after.home
+    release = releases.current_release(before).version
+    assert releases.current_release(after).version == release
+    others = releases.read_release(before, release).filter(pl.col(c.USER_ID) != PERSON)
+    assert releases.read_release(after, release).equals(others)
+    events = rows(forgotten.before, EVENTS.name).filter(~pl.col(c.USER_ID).is_in([PERSON, DEVICE]))
+    kept = events.filter(pl.col(c.EVENT_ID) != "extra-4").sort(c.EVENT_ID)
+    assert rows(forgotten.after, EVENTS.name).sort(c.EVENT_ID).equals(kept)
+    lines = (after.landing / "contract" / EVENTS_FILE).read_text().splitlines()
+    assert [line.split('"')[3] for line in lines] == ["extra-3", "extra-5"]
+    with gzip.open(after.landing / "contract" / GZIP_FILE, "rt") as text:
+        assert [line.split(",")[1] for line in text] == [c.USER_ID, OTHER, OTHER]
+
+
+def test_the_bundle_knows_the_others_alone(forgotten: Forgotten) -> None:
+    release = releases.current_release(forgotten.before.home).version
+    before, after = (open_bundle(platform.home, release) for platform in (forgotten.before, forgotten.after))
+    assert before.user(PERSON) is not None
+    assert after.user(PERSON) is None
+    assert after.n_users == before.n_users - 1
+    for user in (OTHER, "u3e00-30", "u3e00-59"):
+        there, here = before.user(user), after.user(user)
+        assert there is not None
+        assert here is not None
+        assert str(after.list_of(here)) == str(before.list_of(there))  # no propensity is nan, which equals nothing
+        assert after.candidates(here).items.tolist() == before.candidates(there).items.tolist()
+        assert after.consumed(here).tolist() == before.consumed(there).tolist()
+
+
+def test_the_ledger_adds_up(forgotten: Forgotten) -> None:
+    ledger, removals = rows(forgotten.after, INGESTIONS.name), rows(forgotten.after, REMOVALS.name)
+    days = rows(forgotten.after, EVENTS.name).group_by(c.FILE_HASH).agg(pl.len().cast(pl.Int64).alias("row_count"))
+    assert ledger_checks.unbalanced(ledger).is_empty()
+    assert ledger_checks.missing_events(ledger, removals, days).is_empty()
+    assert set(removals[c.REASON_CODE]) == {"forgotten"}
+    gone = removals.filter(pl.col(c.CONTRACT_TABLE) == QUARANTINE.table)[c.ROWS_REMOVED].sum()
+    assert gone == rows(forgotten.before, QUARANTINE.name).height - rows(forgotten.after, QUARANTINE.name).height == 2
+
+
+def test_rankers_that_learned_from_them_serve_no_more(forgotten: Forgotten) -> None:
+    home = forgotten.after.home
+    sealed = {each.version for each in sealed_versions(home.artifacts, ranking.RANKER)}
+    assert set(ranking.read_overrides(home.artifacts).retired) == set(forgotten.receipt.rankers) == sealed
+
+
+def test_the_receipt_says_what_went_and_names_nobody(forgotten: Forgotten) -> None:
+    removed = forgotten.receipt.removed
+    events = rows(forgotten.before, EVENTS.name)
+    theirs = events.filter(pl.col(c.USER_ID).is_in([PERSON, DEVICE]) | (pl.col(c.EVENT_ID) == "extra-4"))
+    assert removed["lake/raw.events"].count == theirs.height
+    landed = removed[f"landing/contract/{GZIP_FILE}"]
+    assert (landed.count, landed.before != landed.after) == (1, True)
+    assert removed["logs/runs.jsonl"].count == 1
+    assert len(forgotten.receipt.ids) == 2
+
+
+def test_they_do_not_come_back(built: Built, forgotten: Forgotten, tmp_path: Path) -> None:
+    platform = copy_home(forgotten.after, tmp_path / "home")
+    old, new = (each.home.landing / "contract" / EVENTS_FILE for each in (forgotten.before, platform))
+    files = rows(platform, INGESTIONS.name).height
+    take_in(platform)
+    assert rows(platform, INGESTIONS.name).height == files  # rewritten files are known
+    new.write_text(old.read_text())
+    land_contract(platform, "later/events.jsonl", [click(built, 20, DEVICE, 1), click(built, 21, OTHER, 1)])
+    take_in(platform)
+    assert set(rows(platform, EVENTS.name)[c.USER_ID]) & {PERSON, DEVICE} == set()
+    rejected = rows(platform, QUARANTINE.name).filter(pl.col(c.REASON_CODE) == "forgotten")
+    assert rejected.select(c.LINE_NUMBER, c.PAYLOAD).rows() == [(1, None)]
+    # What lies in landing since goes when they are forgotten again, the device of which only the hash is known too.
+    assert forget(platform).removed[f"landing/contract/{EVENTS_FILE}"].count == 4
+    assert holders(platform.home.root, [PERSON, DEVICE]) == []
+
+
+def test_one_that_is_killed_is_finished_by_the_next(
+    forgotten: Forgotten, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = copy_home(forgotten.before, tmp_path / "home")
+    for name in STEPS:
+        with monkeypatch.context() as patch:
+            patch.setattr(forgetting, name, _killed_after(getattr(forgetting, name), is_last=name == STEPS[-1]))
+            with pytest.raises(KeyboardInterrupt):
+                forget(platform)
+    receipt = forget(platform)
+    assert receipt.number == 1
+    same = {"removed", "rankers", "left"}
+    assert receipt.model_dump(include=same) == forgotten.receipt.model_dump(include=same)
+    assert holders(platform.home.root, [PERSON, DEVICE]) == []
+
+
+def _killed_after(step: Callable[..., None], *, is_last: bool) -> Callable[..., None]:
+    """The step, then the end of the process; publishing, which takes long, does not even begin."""
+
+    def killed(*given: Any) -> None:
+        if not is_last:
+            step(*given)
+        raise KeyboardInterrupt
+
+    return killed
+
+
+def test_a_dry_run_counts_and_changes_nothing(forgotten: Forgotten, tmp_path: Path) -> None:
+    platform = copy_home(forgotten.before, tmp_path / "home")
+    counts = forgetting.forget_dry_run(platform, PERSON, now=datetime.now(UTC), say=lambda _: None)
+    removed = {place: each.count for place, each in forgotten.receipt.removed.items() if place != "published"}
+    assert counts == removed
+    assert not platform.home.forgets.exists()
+    assert platform.lake.version(EVENTS.name) == forgotten.before.lake.version(EVENTS.name)
+
+
+def test_requests_that_wait_are_carried_out(forgotten: Forgotten, tmp_path: Path) -> None:
+    platform = copy_home(forgotten.after, tmp_path / "home")
+    for user in (OTHER, OTHER, "nobody-at-all"):
+        add_request(platform.home, user)
+    receipts, unknown = forgetting.forget_waiting(platform, now=datetime.now(UTC), say=lambda _: None)
+    assert [receipt.number for receipt in receipts] == [2]
+    assert len(unknown) == 1
+    assert holders(platform.home.root, [OTHER]) == []
+
+
+def test_unknown_twice_and_shared(forgotten: Forgotten, tmp_path: Path) -> None:
+    platform = copy_home(forgotten.after, tmp_path / "home")
+    assert forget(platform) == forgotten.receipt
+    with pytest.raises(RecsError, match="'nobody-at-all' is unknown"):
+        forget(platform, "nobody-at-all")
+    with pytest.raises(RecsError, match="belonged to 2 people"):
+        forget(forgotten.before, SHARED)
