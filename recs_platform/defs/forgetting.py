@@ -9,7 +9,6 @@ import dagster as dg
 from pydantic import Field
 
 from recs_platform.defs.resources import HomeResource
-from recs_platform.pipeline.forgetting.forget import forget, forget_dry_run
 
 
 class ForgetUser(dg.Config):
@@ -22,6 +21,9 @@ class ForgetUser(dg.Config):
 @dg.op(description="Erases one user from everything under the home; the receipt lies in `forgets`.")
 def forget_one(context: dg.OpExecutionContext, config: ForgetUser, home: HomeResource) -> None:
     """Says what goes where; never who."""
+    # Loading definitions does without what this imports.
+    from recs_platform.pipeline.forgetting.forget import forget, forget_dry_run
+
     platform, now = home.platform, datetime.now(UTC)
     if config.dry_run:
         counts = forget_dry_run(platform, config.user, now=now, say=context.log.info)

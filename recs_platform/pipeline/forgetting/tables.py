@@ -5,6 +5,7 @@ in `lake.erasure`.
 """
 # ruff: noqa: S608 - identifiers come from the contracts, quoted; values are literals built by text_literal
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -80,7 +81,9 @@ def _rejected(raw: Raw, person: Person) -> str:
     """Rejected records that name the person: a value that is their id, or an id that tells anywhere in the text."""
     values = f"map_values(try_cast(try_cast({c.PAYLOAD} as json) as map(varchar, varchar)))"
     listed = ", ".join(map(text_literal, {*person.ids, *person.names}))
-    told = " or ".join(f"contains({c.PAYLOAD}, {text_literal(name)})" for name in person.telling) or "false"
+    words = "|".join(map(re.escape, person.telling))
+    pattern = rf"(^|\W)({words})(\W|$)"
+    told = f"regexp_matches({c.PAYLOAD}, {text_literal(pattern)})" if words else "false"
     condition = f"coalesce(list_has_any({values}, [{listed}]), false) or coalesce({told}, false)"
     return f"(from {raw.rows(QUARANTINE)} where {condition})"
 

@@ -10,6 +10,7 @@ from before it lies there, so that it is not ingested again.
 
 import gzip
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Collection, Iterator
@@ -279,17 +280,17 @@ def _remove_whole(
 
 def _names(path: Path, person: Person) -> bool:
     """Whether a file that nobody can read record by record holds one of the person's telling ids."""
-    wanted = [name.encode() for name in person.telling]
-    if not wanted or not path.is_file() or path.is_symlink():
+    if not person.telling or not path.is_file() or path.is_symlink():
         return False
-    longest, tail = max(map(len, wanted)), b""
+    wanted = re.compile(rb"(?<!\w)(?:" + b"|".join(re.escape(name.encode()) for name in person.telling) + rb")(?!\w)")
+    longest, tail = max(len(name.encode()) for name in person.telling) + 1, b""
     try:
         with open_packed(path) as packed:
             while chunk := packed.read(_CHUNK_BYTES):
                 text = tail + bytes(chunk)
-                if any(name in text for name in wanted):
+                if wanted.search(text):
                     return True
                 tail = text[-longest:]
     except (*DAMAGED, UnreadableFileError):
-        return any(name in path.read_bytes() for name in wanted)
+        return wanted.search(path.read_bytes()) is not None
     return False
