@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recs_platform.cli.house import find_platform, open_dagster, open_platform
+from recs_platform.cli.house import find_platform, nothing_else_builds, open_dagster, open_platform
 from recs_platform.cli.progress import Progress
 from recs_platform.cli.show import put_frame, put_json, say, say_seconds
 from recs_platform.contracts.errors import UsageError
@@ -152,7 +152,8 @@ def evaluate(
     from recs_platform.pipeline.training.backtest import evaluate_once
 
     require_possible(platform, instant, datetime.now(UTC), forced=force)
-    metrics = evaluate_once(platform, instant, say)
+    with nothing_else_builds(platform):
+        metrics = evaluate_once(platform, instant, say)
     if as_json:
         put_json({"as_of": as_of_key(instant), "metrics": metrics.to_dicts()})
     else:
@@ -179,7 +180,8 @@ def backtest(
     for instant in (first, last):
         require_possible(platform, instant, datetime.now(UTC))
     instants = [first + number * step for number in range((last - first) // step + 1)]
-    found = run_backtest(platform, instants, say)
+    with nothing_else_builds(platform):
+        found = run_backtest(platform, instants, say)
     page = write_backtest(platform, found)
     if as_json:
         summary, rows = found.summary.to_dicts(), found.rows.with_columns(as_of=_as_of_text()).to_dicts()
@@ -206,7 +208,8 @@ def tradeoff(
 
     at, known = default_as_of(platform) if instant is None else instant, datetime.now(UTC)
     require_possible(platform, at, known)
-    rows = trade_off(platform, at, known, say)
+    with nothing_else_builds(platform):
+        rows = trade_off(platform, at, known, say)
     page = write_trade_off(platform, at, rows)
     if as_json:
         put_json({"as_of": as_of_key(at), "rows": rows.to_dicts(), "page": page.as_posix()})

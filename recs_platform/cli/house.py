@@ -1,6 +1,8 @@
 """Opens what commands work on: the home's platform and its Dagster instance. Nothing is printed or decided here."""
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,17 @@ def open_home(folder: Path) -> "Platform":
     """The platform of another home than the one the environment names; it names that one from now on."""
     os.environ[HOME_VARIABLE] = str(folder)
     return open_platform()
+
+
+@contextmanager
+def nothing_else_builds(platform: "Platform") -> Generator[None, None, None]:
+    """The lock of builds: what is made from events meanwhile is not made while somebody is forgotten."""
+    from recs_platform.cli.show import say
+    from recs_platform.contracts.home import Lock
+    from recs_platform.lake.locks import exclusive
+
+    with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
+        yield
 
 
 def find_platform() -> "Platform":

@@ -3,19 +3,16 @@
 # pyright: reportUnknownMemberType=false
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from recs_platform.cli.house import find_platform
+from recs_platform.cli.house import find_platform, nothing_else_builds
 from recs_platform.cli.show import put_frame, put_json, say
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.time import parse_instant
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     help="Rankers: list, show, compare, pin and retire them.",
@@ -91,7 +88,8 @@ def compare(
 
     first, second = (sealed_ranker(platform, version) for version in (a, b))
     instant = default_as_of(platform) if as_of is None else parse_instant(as_of)
-    found = compare_rankers(platform, first, second, instant, datetime.now(UTC), say)
+    with nothing_else_builds(platform):
+        found = compare_rankers(platform, first, second, instant, datetime.now(UTC), say)
     if as_json:
         put_json({"passes": found.passes, "user_windows": found.n_pairs, "lines": found.lines.to_dicts()})
         return

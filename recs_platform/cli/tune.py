@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from recs_platform.cli.house import find_platform
+from recs_platform.cli.house import find_platform, nothing_else_builds
 from recs_platform.cli.show import put_frame, put_json, put_table, say
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.time import as_of_key, parse_instant
@@ -61,7 +61,10 @@ def retrieval(
     limit = MINUTES if minutes is None and trials is None else minutes
     until = None if limit is None else started + limit * 60
     budget = Budget(time.monotonic, until, trials)
-    found = tune(platform, instant, datetime.now(UTC), sources=names, budget=budget, watch=TrialProgress(say), say=say)
+    with nothing_else_builds(platform):
+        found = tune(
+            platform, instant, datetime.now(UTC), sources=names, budget=budget, watch=TrialProgress(say), say=say
+        )
     if adopts and found.tuning.is_gained:
         _put_in_force(platform, found.manifest.version)
     elif adopts:
@@ -106,7 +109,8 @@ def ranker(
     from recs_platform.pipeline.tuning.tune_ranker import RankerBudget, tune_ranker
 
     budget = RankerBudget(time.monotonic, started + (MINUTES if minutes is None else minutes) * 60, trials)
-    found = tune_ranker(platform, instant, datetime.now(UTC), sampler=sampler, budget=budget, say=say)
+    with nothing_else_builds(platform):
+        found = tune_ranker(platform, instant, datetime.now(UTC), sampler=sampler, budget=budget, say=say)
     if adopts and found.is_gained:
         _put_in_force(platform, found.manifest.version)
     elif adopts:

@@ -52,7 +52,8 @@ class PromotionSettings(SettingGroup):
     """What a newly trained ranker must show before it takes the champion's place."""
 
     error_rate: Annotated[
-        float, Field(gt=0, le=0.5, description="chance that a ranker which is no better is promoted, at most")
+        float,
+        Field(gt=0, le=0.5, description="chance at one build that a ranker which is no better is promoted, at most"),
     ] = 0.05
     users_min: Annotated[
         int, Field(ge=2, le=10**9, description="user windows below which two rankers are not compared")

@@ -30,7 +30,8 @@ def evaluated(instant: datetime) -> Evaluated:
         for user, value in zip("ab", values, strict=True)
     ]
     users = pl.DataFrame(rows, schema={**EMPTY, c.USER_ID: pl.String}, orient="row")
-    return Evaluated(users, pl.DataFrame(schema=EMPTY), 1, "", ())
+    nothing = pl.DataFrame([("global", "final", "coverage", 10, 0.0)], schema=EMPTY, orient="row")
+    return Evaluated(users, nothing, 1, "", ())
 
 
 @pytest.fixture

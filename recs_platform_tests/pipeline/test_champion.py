@@ -111,6 +111,19 @@ def test_a_pin_goes_before_the_gate_and_a_plan_knows_of_it(house: House, monkeyp
     assert build_settings(house.run.platform) == before
 
 
+def test_a_retired_ranker_does_not_serve_though_it_is_pinned(house: House, monkeypatch: pytest.MonkeyPatch):
+    outcome(monkeypatch, drawn_match(1, gain=-0.05))
+    house.say("pin", house.challenger.version)
+    house.say("retire", house.challenger.version)
+    assert house.decide().champion.version == house.incumbent.version
+
+
+def test_a_pin_holds_where_todays_recipe_has_no_ranker(house: House):
+    house.say("retire", house.challenger.version)
+    house.say("pin", house.incumbent.version)
+    assert house.decide().decision == "pinned"
+
+
 def test_a_retired_champion_is_followed_by_the_challenger(house: House, monkeypatch: pytest.MonkeyPatch):
     no_rows = drawn_match(1).users.clear()
     monkeypatch.setattr(champion, "match_popularity", lambda *_: ranking.Match(no_rows, {}))

@@ -62,6 +62,8 @@ def test_a_search_is_sealed_goes_on_and_is_adopted(platform: Platform, built: Bu
     ranker_configs.adopt_config(root, manifest.version)
     assert ranker_config(platform).model_dump(include=set(changed)) == changed
     assert ranker_basis(run_of(platform, built)) != basis
+    # What was adopted before stays part of what is tuned after it.
+    assert set(changed) <= set(tune(3).changes)
     assert build_settings(platform) != settings
     assert ranker_configs.reset_config(root) == manifest.version
     assert ranker_basis(run_of(platform, built)) == basis

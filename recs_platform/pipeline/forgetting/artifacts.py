@@ -14,7 +14,7 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.time import parse_instant
-from recs_platform.lake.artifacts import remove_artifact, sealed_versions
+from recs_platform.lake.artifacts import MANIFEST_FILE, remove_artifact, sealed_versions
 from recs_platform.lake.processes import is_abandoned
 from recs_platform.pipeline.forgetting.who import PERSON_COLUMNS
 from recs_platform.stages import ranking
@@ -93,6 +93,10 @@ def _rows_in(folder: Path, ids: Collection[str]) -> int:
 
 
 def _remove_abandoned(root: Path) -> None:
+    """Unsealed folders of dead processes, and what a kill left of artifacts whose manifest is gone already."""
+    for folder in root.glob("*/*/"):
+        if ".tmp-" not in folder.name and not (folder / MANIFEST_FILE).exists():
+            shutil.rmtree(folder)
     for folder in root.glob("*/*.tmp-*"):
         if is_abandoned(folder.name.rpartition(".tmp-")[2]):
             shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import duckdb
 
-from recs_platform.contracts.errors import RecsError
+from recs_platform.contracts.errors import Busy, RecsError
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.tables import IDENTITIES
 from recs_platform.lake.batches import recover
@@ -71,7 +71,7 @@ def forget(platform: Platform, user: str, *, now: datetime, say: Say) -> Receipt
 def forget_waiting(platform: Platform, *, now: datetime, say: Say) -> tuple[list[Receipt], list[str]]:
     """Carry out every request that waits, as of the HTTP interface; receipts, and what was said of users unknown.
 
-    A request for somebody unknown is dropped.
+    A request for somebody unknown is dropped; one that cannot be carried out waits, and the others do not wait for it.
     """
     receipts, unknown = list[Receipt](), list[str]()
     for user in waiting_users(platform.home):
@@ -79,6 +79,11 @@ def forget_waiting(platform: Platform, *, now: datetime, say: Say) -> tuple[list
             receipts.append(forget(platform, user, now=now, say=say))
         except UnknownPerson as error:
             unknown.append(str(error))
+        except Busy:
+            raise
+        except RecsError as error:  # such as an id that was several people's: the others do not wait for it
+            unknown.append(str(error))
+            continue
         drop_requests(platform.home, (user,))
     return receipts, unknown
 

@@ -12,11 +12,13 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
-from recs_platform.contracts.time import as_of_key
+from recs_platform.contracts.time import as_of_key, parse_instant
 from recs_platform.evaluation.bootstrap import cluster_intervals
 from recs_platform.pages import Line, Section, amount, line_chart, write_page
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.retrieval import tuned_configs
+from recs_platform.pipeline.training import ranker_configs
 from recs_platform.pipeline.training.evaluation import BASELINE, FINAL, WITH_NEW_ITEMS, Evaluated, evaluate
 from recs_platform.pipeline.training.recipes import serve_todays
 from recs_platform.pipeline.training.schedule import training_schedule
@@ -74,11 +76,13 @@ def run_backtest(platform: Platform, instants: Sequence[datetime], progress: Cal
     """Evaluate at each instant, oldest first. Raises NotReady where none of them could be scored."""
     known_at = datetime.now(UTC)
     rows: list[pl.DataFrame] = []
+    _warn_of_tuned(platform, instants, progress)
     for instant in instants:
         progress(f"backtest as of {as_of_key(instant)}")
         found = _with_intervals(_evaluate(platform, instant, known_at, progress), platform.settings.seed)
+        found = found.filter(~pl.col(c.PROTOCOL).str.starts_with("per_user"))
         if found.is_empty():
-            progress(f"nothing was held out after {as_of_key(instant)}")
+            progress(f"{as_of_key(instant)} is left out: too few users did anything new in a window after it")
         rows.append(found.with_columns(pl.lit(instant).dt.cast_time_unit("us").alias(c.AS_OF)))
     every = pl.concat(rows)
     if every.is_empty():
@@ -129,6 +133,17 @@ def _evaluate(platform: Platform, as_of: datetime, known_at: datetime, progress:
         run.close()
 
 
+def _warn_of_tuned(platform: Platform, instants: Sequence[datetime], progress: Callable[[str], None]) -> None:
+    """Say where a config in force was tuned on what an as-of is scored on."""
+    root, version = platform.home.artifacts, ranker_configs.adopted_version(platform.home.artifacts)
+    ranker = None if version is None else ranker_configs.find_config(root, version)[0]
+    for adopted in (tuned_configs.adopted_manifest(root), ranker):
+        until = None if adopted is None else parse_instant(adopted.parameters["tuned_until"])
+        early = [each for each in instants if until is not None and each < until]
+        if adopted is not None and early:
+            progress(f"{adopted.name} {adopted.version} was tuned on what {len(early)} of the as-ofs are scored on")
+
+
 def _horizon(platform: Platform, as_of: datetime, known_at: datetime) -> timedelta:
     run = AsOfRun(platform, as_of, known_at)
     try:
@@ -140,6 +155,8 @@ def _horizon(platform: Platform, as_of: datetime, known_at: datetime) -> timedel
 def _with_intervals(evaluated: Evaluated, seed: int) -> pl.DataFrame:
     """Means of users' metrics with their intervals, and those of lists without."""
     rows: list[pl.DataFrame] = []
+    if evaluated.per_user.is_empty():  # metrics of lists are 0 where nobody was evaluated
+        evaluated = replace(evaluated, per_list=evaluated.per_list.clear())
     for keys, part in evaluated.per_user.group_by(_KEYS, maintain_order=True):
         users = part[c.USER_ID].rank("dense").cast(pl.Int64).to_numpy()
         found = cluster_intervals(users, part[c.VALUE].to_numpy()[:, None], seed=seed)

@@ -69,16 +69,16 @@ def decide_champion(windows: WindowCache, schedule: TrainingSchedule, progress: 
     run = windows.run
     overrides = ranking.read_overrides(run.platform.home.artifacts).known_at(run.known_at)
     incumbent, gone = _incumbent(run, overrides)
-    try:
-        choice = choose_champion(run)
-    except NotReady as error:
-        if incumbent is None:
-            raise
-        return _decided(None, "kept", incumbent, f"today's recipe has none that may serve: {error}", incumbent.version)
     pinned = _pinned(run, overrides, progress)
+    choice, why_none = _challenger(run)
     if pinned is not None:
         manifest, reason = pinned
         return _decided(choice, "pinned", manifest, f"pinned by an operator: {reason}", manifest.version)
+    if choice is None:
+        if incumbent is None:
+            raise NotReady(why_none)
+        reason = f"today's recipe has none that may serve: {why_none}"
+        return _decided(None, "kept", incumbent, reason, incumbent.version)
     if schedule.protocol == "per_user" or not schedule.trials_before(run.as_of):
         reason = f"{choice.reason}; there is no cutoff at which rankers can be compared"
         return _decided(choice, "untested", choice.manifest, reason)
@@ -103,6 +103,14 @@ def champion_row(promotion: Promotion) -> pl.DataFrame:
             c.REASON: [f"{promotion.decision}: {promotion.reason}"],
         }
     )
+
+
+def _challenger(run: AsOfRun) -> tuple[ranking.ChampionChoice | None, str]:
+    """The challenger, and why there is none where there is none."""
+    try:
+        return choose_champion(run), ""
+    except NotReady as error:
+        return None, str(error)
 
 
 def _decided(
@@ -133,7 +141,9 @@ def _pinned(run: AsOfRun, overrides: ranking.Overrides, progress: Callable[[str]
     if pin is None or pin.version is None:
         return None
     found = find_ranker(run, pin.version)
+    retired = overrides.retired.get(pin.version)
     why_not = f"{pin.version} is not there" if found is None else why_not_lawful(run, found)
+    why_not = why_not if retired is None else f"{pin.version} was retired: {retired.reason}"
     if found is None or why_not is not None:
         progress(f"the pinned ranker cannot serve: {why_not}")
         return None

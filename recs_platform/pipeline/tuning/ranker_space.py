@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     import optuna
 
 Sampler = Literal["tpe", "random", "grid"]
-SAMPLERS: tuple[Sampler, ...] = ("tpe", "random", "grid")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from recs_platform.lake.artifacts import library_versions
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.event_span import default_as_of, require_possible
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.training.ranker_configs import CONFIGS, config_version, seal_config
+from recs_platform.pipeline.training.ranker_configs import CONFIGS, adopted_changes, config_version, seal_config
 from recs_platform.pipeline.training.rankers import ranker_config, train_on_windows
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.trials import lists_of
@@ -32,7 +32,6 @@ from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, read_window
 from recs_platform.pipeline.tuning.ranker_parts import Part, validation_parts
 from recs_platform.pipeline.tuning.ranker_space import SPACE, Sampler, default_values, make_sampler, suggest
-from recs_platform.stages import ranking
 
 if TYPE_CHECKING:
     import optuna
@@ -87,7 +86,7 @@ def tune_ranker(
         *searched, confirmed = validation_parts(windows, training_schedule(run), say)
         tried = _Tried(windows)
         study = _search(tried, searched, sampler=sampler, budget=budget, say=say)
-        changes = _changes(ranker_config(platform), study.best_params)
+        changes = _changes(platform, study.best_params)
         default, best = (tried.ndcg(confirmed, values) for values in ({}, changes))
         gain = paired_difference(best, default, platform.settings.seed)
         manifest = _manifest(run, [*searched, confirmed], study, changes, gain, default)
@@ -186,10 +185,12 @@ def _storage(folder: Path) -> "optuna.storages.BaseStorage":
     return JournalStorage(JournalFileBackend(file, lock_obj=JournalFileOpenLock(file)))
 
 
-def _changes(config: ranking.RankerConfig, best: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the best values those that differ from where the search began."""
-    begun = default_values(config)
-    return {name: value for name, value in sorted(best.items()) if value != begun[name]}
+def _changes(platform: Platform, best: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that differs from the defaults: what is adopted already, and of the best values what is new."""
+    config, adopted = ranker_config(platform), adopted_changes(platform.home.artifacts)
+    if dict(best) == default_values(config):
+        return adopted
+    return {**adopted, **{name: value for name, value in sorted(best.items()) if value != getattr(config, name)}}
 
 
 def _manifest(

@@ -34,7 +34,7 @@ from recs_platform.stages.events.people import Person
 from recs_platform.stages.events.pseudonyms import pseudonym_sql
 from recs_platform.stages.events.reading import read_records
 from recs_platform.stages.events.reading_csv import records_of
-from recs_platform.stages.events.records import UNPARSED, show_records, types_of
+from recs_platform.stages.events.records import RAW, UNPARSED, show_records, types_of
 from recs_platform.stages.events.sources import SOURCE_TABLES
 from recs_platform.stages.events.staging import Staging
 from recs_platform.stages.events.validation import checked_select
@@ -143,23 +143,29 @@ def _remove(
 
 
 def _lines_of(staging: Staging, file: PendingFile, search: "_Search") -> tuple[set[int], set[int]]:
-    """Lines that give rows of the person, and lines of which nothing is known because they could not be read."""
+    """Lines that give rows of the person, and lines of which nothing is known: unread, or no row of any table."""
     con, theirs = staging.con, set[int]()
-    unread = _numbers(con, f"select {c.LINE_NUMBER} from {UNPARSED}")
+    unread, silent = _numbers(con, f"select {c.LINE_NUMBER} from {UNPARSED}"), list[set[int]]()
     for table in file.kind.tables:
         contract, sql = SOURCE_TABLES[table], staging.sources[file.source].sql[table]
         show_records(con)
-        condition = search.condition(contract, _as_stored(staging))
-        if condition is None:
-            continue
-
+        condition = search.condition(contract, _as_stored(staging)) or "false"
         try:
             theirs |= _theirs(staging, table, sql, condition)
         except duckdb.Error:
             set_failing_aside(con, checked_select(contract, sql, types_of(con, f"({sql}\n)"), staging.now))
             unread |= _numbers(con, f"select {c.LINE_NUMBER} from {FAILING}")
             theirs |= _theirs(staging, table, sql, condition)
-    return theirs, unread
+        silent.append(_silent(staging, table, sql))
+    return theirs, unread.union(set.intersection(*silent) if silent else ())
+
+
+def _silent(staging: Staging, table: str, sql: str) -> set[int]:
+    """Lines that give no row of the table."""
+    yields = types_of(staging.con, f"({sql}\n)")
+    checked = checked_select(SOURCE_TABLES[table], sql, yields, staging.now)
+    told = f"select {c.LINE_NUMBER} from ({checked}) where {c.LINE_NUMBER} is not null"
+    return _numbers(staging.con, f"select {c.LINE_NUMBER} from {RAW} where {c.LINE_NUMBER} not in ({told})")
 
 
 def _theirs(staging: Staging, table: str, sql: str, condition: str) -> set[int]:

@@ -3,10 +3,12 @@
 Which ids those are is looked up in `pipeline.forgetting`; files are rewritten in `landing_removal`.
 """
 
+import json
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
 
 from recs_platform.contracts import columns as c
 from recs_platform.stages.events.values import PERSON_IDS
@@ -65,8 +67,9 @@ class Person:
         return tuple(sorted(filter(_is_telling, found), key=lambda name: (-len(name), name)))
 
     def words(self, *, only_telling: bool = True) -> re.Pattern[str] | None:
-        """Finds their ids as whole words; None where there is none to look for."""
-        names = self.telling if only_telling else tuple({*self.ids, *self.names})
+        """Finds their ids as whole words, as they are and as JSON and HTML spell them; None without any."""
+        given = self.telling if only_telling else tuple({*self.ids, *self.names})
+        names = dict.fromkeys(spelling for name in given for spelling in (name, json.dumps(name)[1:-1], escape(name)))
         return re.compile(rf"(?<![\w])(?:{'|'.join(map(re.escape, names))})(?![\w])") if names else None
 
 

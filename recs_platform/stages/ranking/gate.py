@@ -66,11 +66,11 @@ def judge_match(match: Match, settings: PromotionSettings, seed: int) -> pl.Data
 
     A segment fails where its loss is beyond chance (Bonferroni over the segments), or where it is large enough to show
     that it loses no more than `segment_margin` and does not: large enough is an interval whose half is at most half of
-    that margin, which equal rankers pass 39 times of 40.
+    that margin, which equal rankers pass 39 times of 40. Cost is judged where the opponent has a forest.
     """
     rows = [*_main_lines(match, settings, seed), *_segment_lines(match, settings, seed)]
     rows += [_guard_line(name, *values, settings) for name, values in match.lists.items()]
-    if match.cost is not None:
+    if match.cost is not None and match.cost[1] > 0:
         rows.append(_cost_line(*match.cost, settings))
     return pl.DataFrame(rows, schema=_SCHEMA)
 
@@ -157,7 +157,7 @@ def _segment_line(
     low, high, strict_high = ends
     margin = settings.segment_margin * theirs
     loses = strict_high < 0
-    tells = (high - low) / 2 <= margin / 2
+    tells = margin > 0 and (high - low) / 2 <= margin / 2
     passed = not loses and (not tells or low > -margin)
     why = (
         "its loss is beyond chance"
@@ -186,7 +186,7 @@ def _guard_line(name: str, ours: float, theirs: float, settings: PromotionSettin
 
 
 def _cost_line(ours: float, theirs: float, settings: PromotionSettings) -> dict[str, Any]:
-    limit = settings.cost_ratio_max * max(theirs, 1.0)
+    limit = settings.cost_ratio_max * theirs
     message = f"a row passes {ours:.0f} nodes against {theirs:.0f}; at most {limit:.0f} are allowed"
     return _row(COST, EVERYONE, COST, ours=ours, theirs=theirs, threshold=limit, passed=ours <= limit, message=message)
 

@@ -10,8 +10,8 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.lake.artifacts import artifact, write_manifest
-from recs_platform.lake.disk import flush
+from recs_platform.lake.artifacts import MANIFEST_FILE, artifact
+from recs_platform.lake.disk import flush, replace_text
 from recs_platform.stages.releases import (
     LISTS_FILE,
     N_ROWS,
@@ -48,7 +48,7 @@ def remove_from_release(artifacts: Path, name: str, manifest: Manifest, user_ids
     }
     times = int(manifest.parameters.get(FORGOTTEN, 0)) + 1
     made = manifest.model_copy(update={"metrics": metrics, "parameters": {**manifest.parameters, FORGOTTEN: times}})
-    write_manifest(folder, made)
+    replace_text(folder / MANIFEST_FILE, made.model_dump_json(indent=2) + "\n")
     return made
 
 

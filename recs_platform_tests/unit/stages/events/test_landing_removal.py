@@ -114,3 +114,31 @@ def test_parquet_loses_rows(tmp_path: Path) -> None:
     path = landed(tmp_path, "events.parquet", lambda file: rows.write_parquet(file, row_group_size=2))
     assert remove(tmp_path, "events.parquet").files[0].records == 2
     assert pl.read_parquet(path).equals(rows.filter(pl.col("user_id") == STAYS))
+
+
+def test_lines_that_become_no_row_leave_with_the_others(tmp_path: Path):
+    """What a source passes over, such as a page without an item, says who somebody is all the same."""
+    call = {"messageId": "m", "timestamp": "2024-01-01T00:00:00Z"}
+    theirs = [
+        {**call, "type": "page", "userId": "alice-0001", "context": {"ip": "192.0.2.1"}},
+        {**call, "type": "identify", "userId": "alice-0001"},
+        {**call, "type": "group", "userId": "alice-0001", "traits": {"email": "a@example.org"}},
+    ]
+    other = {**call, "type": "page", "userId": "bob-0001"}
+    path = tmp_path / "landing" / "segment" / "a.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(f"{json.dumps(each)}\n" for each in (*theirs, other)))
+    home = Home(tmp_path)
+    sources = load_sources(sql_folder() / "sources", home.sources, source_fault)
+    context = IngestContext(home, Lake(home.lake), sources, Privacy(None), NOW, lambda _: None)
+    with duckdb.connect() as con:
+        found = remove_from_landing(context, con, Person(("alice-0001",)), dry_run=False, note=lambda _: None)
+    assert [each.records for each in found.files] == [3]
+    assert path.read_text() == f"{json.dumps(other)}\n"
+
+
+def test_an_id_is_found_as_json_and_html_spell_it():
+    words = Person(("zoë & co 42",)).words()
+    assert words is not None
+    for text in ("zoë & co 42", json.dumps("zoë & co 42"), "<td>zoë &amp; co 42</td>"):
+        assert words.subn("", text)[1] == 1

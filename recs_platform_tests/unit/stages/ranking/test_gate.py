@@ -80,3 +80,11 @@ def test_non_inferior_with_a_gain_elsewhere_passes():
     lines = gate.judge_match(gate.Match(same, EQUAL_LISTS), SETTINGS, seed=1)
     assert not lines.filter(pl.col(c.LINE) == gate.SUPERIORITY)[c.IS_PASSED].item()
     assert gate.passes(lines)
+
+
+def test_a_segment_that_nobody_serves_and_a_champion_without_trees_block_nobody():
+    better = drawn_match(5, gain=0.05)
+    nobody = pl.col(c.SEGMENT) == "small"
+    served = [pl.when(nobody).then(0.0).otherwise(pl.col(side)).alias(side) for side in (c.CHALLENGER, c.OPPONENT)]
+    match = gate.Match(better.users.with_columns(served), EQUAL_LISTS, (360.0, 0.0))
+    assert gate.passes(gate.judge_match(match, SETTINGS, seed=1))
