@@ -24,6 +24,7 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.shapes import Shapes
 from recs_platform.contracts.shared_settings import (
+    LearningPlan,
     Name,
     PromotionSettings,
     Protocol,
@@ -111,8 +112,8 @@ class EventWeightSettings(SettingGroup):
     dismiss: Annotated[Weight, Field(description="weight of a dismissal")] = 0.0
 
 
-class TrainingSettings(SettingGroup):
-    """How much past a ranker learns from: windows are added, newest first, until they are and hold enough."""
+class TrainingSettings(LearningPlan):
+    """How much past a ranker learns from, windows added newest first until they are and hold enough; and how."""
 
     windows_min: Annotated[
         int, Field(ge=1, le=1000, description="windows a ranker learns from, while the history has so many")
@@ -127,29 +128,6 @@ class TrainingSettings(SettingGroup):
             ge=0, le=50, description="past cutoffs at which contenders for the lists are tried; 0 = the ranker serves"
         ),
     ] = 5
-    negatives: Annotated[
-        Literal["candidates", "shown"],
-        Field(description="rows beside the positives: candidates, or only what was shown, corrected for its place"),
-    ] = "candidates"
-    graded: Annotated[bool, Field(description="what was liked or bought gains more than what was opened")] = False
-    refusals_are_negatives: Annotated[
-        bool, Field(description="what was dismissed, or left within five seconds, is no positive")
-    ] = False
-    recency_half_life_days: Annotated[
-        float | None,
-        Field(
-            gt=0,
-            le=36_500,
-            description="days in which a row's importance halves; unset, all alike",
-            examples=[30.0],
-        ),
-    ] = None
-    balance: Annotated[
-        float, Field(ge=0, le=1, description="0 = users alike, 1 = groups of users by length of history alike")
-    ] = 0.0
-    early_stopping: Annotated[
-        int, Field(ge=0, le=500, description="trees without a gain on the latest cutoff that end growth; 0 = all")
-    ] = 0
     pooled_users_min: Annotated[
         int, Field(ge=0, le=10**9, description="users in all test windows below which `auto` holds out per user")
     ] = 200

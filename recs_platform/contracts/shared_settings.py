@@ -48,6 +48,34 @@ class SegmentSettings(SettingGroup):
     ] = {}
 
 
+class LearningPlan(SettingGroup):
+    """What rows a ranker learns from, and what each counts."""
+
+    negatives: Annotated[
+        Literal["candidates", "shown"],
+        Field(description="rows beside the positives: candidates, or only what was shown, corrected for its place"),
+    ] = "candidates"
+    graded: Annotated[bool, Field(description="what was liked or bought gains more than what was opened")] = False
+    refusals_are_negatives: Annotated[
+        bool, Field(description="what was dismissed, or left within five seconds, is no positive")
+    ] = False
+    recency_half_life_days: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=36_500,
+            description="days in which a row's importance halves; unset, all alike",
+            examples=[30.0],
+        ),
+    ] = None
+    balance: Annotated[
+        float, Field(ge=0, le=1, description="0 = users alike, 1 = groups of users by length of history alike")
+    ] = 0.0
+    early_stopping: Annotated[
+        int, Field(ge=0, le=500, description="trees without a gain on the latest cutoff that end growth; 0 = all")
+    ] = 0
+
+
 class PromotionSettings(SettingGroup):
     """What a newly trained ranker must show before it takes the champion's place."""
 

@@ -28,7 +28,7 @@ from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import count_offers
 from recs_platform.pipeline.retrieval.inputs import PROFILES
-from recs_platform.pipeline.training.champion import champion_row, decide_champion
+from recs_platform.pipeline.training.champion import Promotion, champion_row, decide_champion
 from recs_platform.pipeline.training.compiled import compile_champion
 from recs_platform.pipeline.training.label_leakage import measure_window_leakage
 from recs_platform.pipeline.training.promotion import SEGMENTS
@@ -158,39 +158,50 @@ def _champion_asset(platform: Platform) -> dg.AssetsDefinition:
     def champion(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         run = run_of(context, as_of_run)
         promotion = decide_champion(WindowCache(run, context.log.info), training_schedule(run), context.log.info)
-        row = champion_row(promotion)
-        chosen = write_frames(run.platform, CHAMPION, [row], run.as_of)
-        judged = write_frames(run.platform, PROMOTIONS, [promotion.lines], run.as_of)
-        manifest = promotion.champion
-        yield dg.MaterializeResult(
-            asset_key=CHAMPION_KEY,
-            metadata=metadata.table_metadata(
-                row.height,
-                row,
-                version=manifest.version,
-                decision=promotion.decision,
-                reason=promotion.reason,
-                labels_end=str(manifest.parameters[ranking.LABELS_END]),
-                trained_as_of=manifest.as_of.isoformat(),
-                compiled=compile_champion(run.platform, manifest),
-            ),
-            data_version=dg.DataVersion(chosen.content),
-        )
-        gate = metadata.markdown_table(promotion.lines.select(*GATE_COLUMNS))
-        yield dg.MaterializeResult(
-            asset_key=metadata.asset_key(PROMOTIONS.name),
-            metadata=metadata.table_metadata(judged.rows, promotion.lines) | {"gate": dg.MetadataValue.md(gate)},
-            data_version=dg.DataVersion(judged.content),
-        )
-        yield dg.AssetCheckResult(
-            asset_key=CHAMPION_KEY,
-            check_name=GATE,
-            passed=promotion.is_passed,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={"decision": promotion.decision, "reason": promotion.reason, "gate": dg.MetadataValue.md(gate)},
-        )
+        yield _champion_result(run, promotion)
+        yield _promotions_result(run, promotion)
+        yield _gate_check(promotion)
 
     return champion
+
+
+def _champion_result(run: AsOfRun, promotion: Promotion) -> dg.MaterializeResult[Any]:
+    row, manifest = champion_row(promotion), promotion.champion
+    written = write_frames(run.platform, CHAMPION, [row], run.as_of)
+    about = metadata.table_metadata(
+        row.height,
+        row,
+        version=manifest.version,
+        decision=promotion.decision,
+        reason=promotion.reason,
+        labels_end=str(manifest.parameters[ranking.LABELS_END]),
+        trained_as_of=manifest.as_of.isoformat(),
+        compiled=compile_champion(run.platform, manifest),
+    )
+    return dg.MaterializeResult(asset_key=CHAMPION_KEY, metadata=about, data_version=dg.DataVersion(written.content))
+
+
+def _promotions_result(run: AsOfRun, promotion: Promotion) -> dg.MaterializeResult[Any]:
+    written = write_frames(run.platform, PROMOTIONS, [promotion.lines], run.as_of)
+    return dg.MaterializeResult(
+        asset_key=metadata.asset_key(PROMOTIONS.name),
+        metadata=metadata.table_metadata(written.rows, promotion.lines) | {"gate": _gate_table(promotion)},
+        data_version=dg.DataVersion(written.content),
+    )
+
+
+def _gate_check(promotion: Promotion) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=CHAMPION_KEY,
+        check_name=GATE,
+        passed=promotion.is_passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"decision": promotion.decision, "reason": promotion.reason, "gate": _gate_table(promotion)},
+    )
+
+
+def _gate_table(promotion: Promotion) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(metadata.markdown_table(promotion.lines.select(*GATE_COLUMNS)))
 
 
 def _contenders_asset(platform: Platform) -> dg.AssetsDefinition:

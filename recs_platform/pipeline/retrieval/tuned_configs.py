@@ -21,11 +21,11 @@ from recs_platform.lake.artifacts import (
     write_artifact,
     write_manifest,
 )
-from recs_platform.lake.disk import replace_text
+from recs_platform.pipeline.adopted_configs import adopted, put_in_force, put_out_of_force
 from recs_platform.stages import retrieval
 
 CONFIGS = "retrieval_config"
-CONFIG_FILE, TRIALS_FILE, SOURCES_FILE, ADOPTED_FILE = "config.json", "trials.parquet", "sources.parquet", "adopted"
+CONFIG_FILE, TRIALS_FILE, SOURCES_FILE = "config.json", "trials.parquet", "sources.parquet"
 Changes = dict[str, dict[str, Any]]
 
 
@@ -64,22 +64,17 @@ def find_config(root: Path, version: str) -> tuple[Manifest, Changes, pl.DataFra
 def adopt_config(root: Path, version: str) -> None:
     """Put a tuned config in force. Raises NotReady where there is none of that version, or it cannot be used."""
     find_config(root, version)
-    replace_text(root / CONFIGS / ADOPTED_FILE, version + "\n")
+    put_in_force(root, CONFIGS, version)
 
 
 def reset_config(root: Path) -> str | None:
     """Put the defaults in force again; the version that was in force."""
-    version = adopted_version(root)
-    (root / CONFIGS / ADOPTED_FILE).unlink(missing_ok=True)
-    return version
+    return put_out_of_force(root, CONFIGS)
 
 
 def adopted_version(root: Path) -> str | None:
     """Version of the config in force, None where it is the defaults."""
-    try:
-        return (root / CONFIGS / ADOPTED_FILE).read_text(encoding="utf-8").strip()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    return adopted(root, CONFIGS)
 
 
 def adopted_manifest(root: Path) -> Manifest | None:

@@ -8,6 +8,7 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import Manifest, content_key
+from recs_platform.contracts.shared_settings import LearningPlan
 from recs_platform.contracts.time import parse_instant
 from recs_platform.lake.artifacts import (
     artifact,
@@ -31,14 +32,12 @@ BASIS = "basis"
 NO_LABELS = "1970-01-01T00:00:00+00:00"  # a ranker that learned from nothing may serve any as-of
 
 
-# Settings of training that say how, the rest how much past.
-_HOW = ("negatives", "graded", "refusals_are_negatives", "recency_half_life_days", "balance", "early_stopping")
-
-
 def ranker_config(platform: Platform) -> ranking.RankerConfig:
     """How rankers are trained: the defaults, what was tuned and adopted, and what the settings say."""
     tuned = adopted_changes(platform.home.artifacts)
-    return ranking.RankerConfig(**tuned, **platform.settings.training.model_dump(include=set(_HOW)))
+    return ranking.RankerConfig(
+        **tuned, **platform.settings.training.model_dump(include=set(LearningPlan.model_fields))
+    )
 
 
 def ranker_basis(run: AsOfRun) -> str:

@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.contracts.features import Feature, FeatureSet
 from recs_platform.contracts.manifests import Metrics
+from recs_platform.contracts.shared_settings import LearningPlan
 from recs_platform.evaluation.metrics import user_metrics
 from recs_platform.stages.ranking.blending import blend_with_fusion
 from recs_platform.stages.ranking.compiled_forest import CompiledForest, load_compiled
@@ -46,10 +47,8 @@ _FOREST_FILE = "forest.txt"
 _NOT_FEATURES = frozenset((*ROW_KEYS, c.LABEL, c.AS_OF, *OUTCOMES))
 
 
-class RankerConfig(BaseModel):
+class RankerConfig(LearningPlan):
     """How a ranker is trained and its order blended. Few trees, small leaves: scoring costs trees x leaves."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     trees: Annotated[int, Field(ge=1, le=2000)] = 60
     leaves: Annotated[int, Field(ge=2, le=255)] = 7
@@ -59,23 +58,6 @@ class RankerConfig(BaseModel):
     feature_fraction: Annotated[float, Field(gt=0, le=1, description="features a tree may look at")] = 0.8
     lambda_l1: Annotated[float, Field(ge=0, le=1000, description="pull of leaves to zero; gained nothing")] = 0.0
     lambda_l2: Annotated[float, Field(ge=0, le=1000, description="shrinkage of leaves; gained nothing")] = 0.0
-    early_stopping: Annotated[
-        int, Field(ge=0, le=500, description="trees without a gain on the latest cutoff that end growth; 0 = all")
-    ] = 0
-    negatives: Annotated[
-        Literal["candidates", "shown"],
-        Field(description="rows beside the positives: candidates, or what was shown and the place it had"),
-    ] = "candidates"
-    graded: Annotated[bool, Field(description="what was liked or bought gains more than what was opened")] = False
-    refusals_are_negatives: Annotated[
-        bool, Field(description="what was dismissed, or left within five seconds, is no positive")
-    ] = False
-    recency_half_life_days: Annotated[
-        float | None, Field(gt=0, le=36_500, description="days in which a row's importance halves; None = all alike")
-    ] = None
-    balance: Annotated[
-        float, Field(ge=0, le=1, description="0 = users alike, 1 = groups of users by length of history alike")
-    ] = 0.0
     negatives_per_user: Annotated[int, Field(ge=1, le=5000, description="negatives kept beside the positives")] = 30
     min_positives: Annotated[int, Field(ge=1, description="fewer teach noise: use the fusion ranker")] = 20
     min_groups: Annotated[int, Field(ge=1, description="users x cutoffs with a positive")] = 10
