@@ -10,6 +10,7 @@ from recs_platform.contracts.home import Home
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import CURRENT, RELEASES
 from recs_platform.stages import releases as r
+from recs_platform.stages.releases.files import LISTS_FILE
 
 LISTS_SCHEMA = {
     "as_of": pl.Datetime("us", "UTC"),
@@ -82,7 +83,7 @@ def test_a_release_is_read_back_as_it_was_sealed(home):
 
 def test_sealing_the_same_content_again_changes_nothing(home):
     first = seal(home, day(5), "a", day(6))
-    file = home.artifacts / "releases" / first.version / r.LISTS_FILE
+    file = home.artifacts / "releases" / first.version / LISTS_FILE
     before = file.stat().st_mtime_ns
     again = seal(home, day(5), "a", day(9))
     assert again == first
