@@ -176,9 +176,9 @@ def diff(
     Example: recs releases diff 2017-02-19-0a1b2c3d4e5f 2017-02-20-1a2b3c4d5e6f
     """
     platform = find_platform()
-    from recs_platform.stages.releases import diff_releases
+    from recs_platform.pipeline.questions.show import compare_releases
 
-    found = diff_releases(platform.home, a, b).summary()
+    found = compare_releases(platform, a, b).summary()
     if as_json:
         put_json(found)
     else:
@@ -189,10 +189,15 @@ def _put_diff(platform: "Platform", found: dict[str, Any]) -> None:
     """Counts and shares, then the items that came into or went out of most lists."""
     from recs_platform.pipeline.questions.show import item_titles
 
-    movers = found.pop("movers")
+    movers, exposure = found.pop("movers"), found.pop("exposure")
     for name in ("changed_share", "mean_overlap"):
         found[name] = share(found[name])
     put_table(["what", "value"], [[name, human(value)] for name, value in found.items()])
+    if exposure:
+        typer.echo("\nexposure that shifted most:")
+        put_table(
+            [*exposure[0]], [[*list(row.values())[:2], *(share(x) for x in list(row.values())[2:])] for row in exposure]
+        )
     if not movers:
         typer.echo("no item is in more or fewer lists than before")
         return
@@ -211,14 +216,14 @@ def rollback(
     Example: recs releases rollback 2017-02-19-0a1b2c3d4e5f
     """
     platform = find_platform()
-    from recs_platform.pipeline.publishing import publish
+    from recs_platform.pipeline.publishing import publish_releases
     from recs_platform.stages.releases import current_release, pin_release, unpin
 
     if release_id == "latest":
         unpin(platform.home)
     else:
         pin_release(platform.home, release_id)
-    publish(platform)
+    publish_releases(platform)
     typer.echo(f"current release: {current_release(platform.home).version}")
 
 
