@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 import typer
 
 from recs_platform.cli.format import human, share, titled
-from recs_platform.cli.house import find_platform
+from recs_platform.cli.house import find_platform, open_dagster
 from recs_platform.cli.show import put_frame, put_json, put_rows, put_table, say
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
@@ -216,15 +216,10 @@ def rollback(
     Example: recs releases rollback 2017-02-19-0a1b2c3d4e5f
     """
     platform = find_platform()
-    from recs_platform.pipeline.publishing import publish_releases
-    from recs_platform.stages.releases import current_release, pin_release, unpin
+    from recs_platform.pipeline.rollback import roll_back
 
-    if release_id == "latest":
-        unpin(platform.home)
-    else:
-        pin_release(platform.home, release_id)
-    publish_releases(platform)
-    typer.echo(f"current release: {current_release(platform.home).version}")
+    typer.echo(f"current release: {roll_back(platform, release_id).version}")
+    _report_in_force(platform)
 
 
 @releases.command("withdraw")
@@ -239,6 +234,15 @@ def withdraw(release_id: ReleaseId) -> None:
     current = withdraw(platform, release_id, say)
     typer.echo(f"withdrawn: {release_id}")
     typer.echo(f"current release: {'none' if current is None else current.version}")
+    _report_in_force(platform)
+
+
+def _report_in_force(platform: "Platform") -> None:
+    """Show the UI which release is in force: lists are switched before, since Dagster takes longer to import."""
+    from recs_platform.defs.in_force import report_in_force
+
+    with open_dagster(platform) as instance:
+        report_in_force(platform, instance)
 
 
 def sql(

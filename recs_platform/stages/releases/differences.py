@@ -129,7 +129,7 @@ def _exposure(before: pl.DataFrame, after: pl.DataFrame, items: pl.DataFrame | N
     if items is not None:
         before, after = (frame.join(items, on=c.ITEM_ID, how="left") for frame in (before, after))
     dimensions = [c.SEGMENT_ID, *(() if items is None else (name for name in items.columns if name != c.ITEM_ID))]
-    found = []
+    found: list[pl.DataFrame] = []
     for dimension in dimensions:
         shares = [
             frame.group_by(pl.col(dimension).cast(pl.String).alias(c.VALUE)).agg((pl.len() / frame.height).alias(name))

@@ -223,7 +223,7 @@ def test_a_diff_counts_rows_and_shows_how_exposure_shifted(home):
     diff = r.diff_releases(home, a, b, items)
     assert (diff.rows_entered, diff.rows_left, diff.rows_moved) == (2, 2, 2)
     assert (diff.items_entered, diff.items_left) == (1, 1)
-    # Nobody has a segment, before and after: that did not shift. x: 4 of 6 -> 3 of 7; y: 2 of 6 -> 1 of 7; none: 3 of 7.
+    # Nobody has a segment, before and after. x: 4 of 6 -> 3 of 7; y: 2 of 6 -> 1 of 7; none: 0 -> 3 of 7.
     shifts = {(row["dimension"], row["value"]): row["change"] for row in diff.exposure.to_dicts()}
     assert shifts == pytest.approx(
         {("category", None): 3 / 7, ("category", "x"): 3 / 7 - 4 / 6, ("category", "y"): 1 / 7 - 2 / 6}
