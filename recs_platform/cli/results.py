@@ -109,17 +109,47 @@ def show_three_users(platform: "Platform") -> None:
         _put_items(platform, found, ROWS_SHOWN[:-1])
 
 
-def explain(user: User, item: Annotated[str, typer.Argument(help="The item's id.")], as_json: AsJson = False) -> None:
-    """Why an item is in a user's list, or why it is not.
+def explain(
+    user: User,
+    item: Annotated[
+        str | None, typer.Argument(help="The item's id; without it, all that is known of the user.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Why an item is in a user's list, or why it is not; without ITEM a page on the user: what is known, and why.
 
-    Example: recs explain u00042 i00007
+    Examples: recs explain u00042 i00007
+    and: recs explain u00042
     """
     platform = find_platform()
-    from recs_platform.pipeline.questions.explain import explain_pair
     from recs_platform.pipeline.questions.find_user import find_user
     from recs_platform.stages.releases import current_release
 
     stored = find_user(platform, current_release(platform.home), user)
+    if item is None:
+        _explain_user(platform, stored, as_json=as_json)
+    else:
+        _explain_pair(platform, user, stored, item, as_json=as_json)
+
+
+def _explain_user(platform: "Platform", stored: str, *, as_json: bool) -> None:
+    """The page, or the same as JSON."""
+    from recs_platform.pipeline.questions.person import read_person
+
+    person = read_person(platform, stored)
+    if as_json:
+        put_json(person.values())
+        return
+    from recs_platform.pipeline.questions.person_page import write_person_page
+
+    segments = ", ".join(person.segments[c.SEGMENT_NAME].to_list()) or "none"
+    typer.echo(f"{person.events.height} events; segments: {segments}; {person.list_rows.height} items recommended")
+    typer.echo(str(write_person_page(platform.home, person)))
+
+
+def _explain_pair(platform: "Platform", user: str, stored: str, item: str, *, as_json: bool) -> None:
+    from recs_platform.pipeline.questions.explain import explain_pair
+
     found = explain_pair(platform, stored, item)
     found[c.USER_ID] = user
     if as_json:
