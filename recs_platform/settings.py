@@ -89,6 +89,22 @@ class RetentionSettings(SettingGroup):
     )
 
 
+class NotifySettings(SettingGroup):
+    """Who is told when a run fails."""
+
+    webhook_url: Annotated[
+        str | None,
+        Field(
+            pattern=r"^https?://",
+            description='address that is posted {"text": …} for each failed run; unset, the log alone says it',
+            examples=["https://chat.example.org/hooks/recs"],
+        ),
+    ] = None
+    timeout_seconds: Annotated[
+        float, Field(gt=0, le=60, description="time after which a webhook that does not answer is given up")
+    ] = 5.0
+
+
 class OutlierSettings(SettingGroup):
     """Which events are unlike the others of their type; each day is judged by the days before it."""
 
@@ -335,6 +351,7 @@ class Settings(SourceDepth, BaseSettings):
     ] = True
     publish: Annotated[PublishSettings, Shapes("build")] = PublishSettings()
     privacy: Annotated[PrivacySettings, Shapes("nothing")] = PrivacySettings()
+    notify: Annotated[NotifySettings, Shapes("nothing")] = NotifySettings()
     retention: Annotated[RetentionSettings, Shapes("nothing")] = RetentionSettings()
     outliers: Annotated[OutlierSettings, Shapes("sql")] = OutlierSettings()
     event_weights: Annotated[EventWeightSettings, Shapes("sql")] = EventWeightSettings()

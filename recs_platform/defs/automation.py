@@ -16,6 +16,7 @@ from recs_platform.contracts.manifests import content_key
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.instance import UNFINISHED, fail_stuck_runs
 from recs_platform.defs.jobs import BUILD, INGEST, build_job, ingest_job
+from recs_platform.defs.notifying import failure_sensor
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.defs.pruning import weekly_prune
 from recs_platform.pipeline.event_span import default_as_of
@@ -32,7 +33,7 @@ _NAMED_MAX = 5
 
 
 def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
-    """The landing sensor, and the one that builds once an ingestion succeeded."""
+    """The landing sensor, the one that builds once an ingestion succeeded, and the one that tells of failures."""
 
     @dg.sensor(
         name="landing_sensor",
@@ -65,7 +66,7 @@ def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
         except NotReady as error:
             return dg.SkipReason(str(error))
 
-    return [landing_sensor, new_events_sensor]
+    return [landing_sensor, new_events_sensor, failure_sensor(platform)]
 
 
 def build_schedules(platform: Platform) -> list[dg.ScheduleDefinition]:

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import threading
-import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -22,7 +21,6 @@ from recs_platform.lake.disk import flush, seal
 from recs_platform.lake.processes import is_abandoned, process_name
 
 MANIFEST_FILE = "manifest.json"
-_SECONDS_A_DAY = 86_400
 _UNSEALED = re.compile(r"\.tmp-(\d+(?:-\w+)*)$")
 
 
@@ -69,15 +67,14 @@ def artifact(root: Path, name: str, version: str) -> Path:
 
 
 def last_used(root: Path, name: str, version: str) -> datetime:
-    """When the sealed artifact was asked for last, to the day."""
+    """When the sealed artifact was asked for last."""
     return datetime.fromtimestamp((root / name / version / MANIFEST_FILE).stat().st_mtime, UTC)
 
 
 def _mark_used(manifest: Path) -> None:
-    """The time of its manifest says it; written once a day, and not where the home may only be read."""
-    if time.time() - manifest.stat().st_mtime > _SECONDS_A_DAY:
-        with suppress(OSError):
-            os.utime(manifest)
+    """The time of its manifest says it; not written where the home may only be read."""
+    with suppress(OSError):
+        os.utime(manifest)
 
 
 def is_sealed(root: Path, name: str, version: str) -> bool:

@@ -110,11 +110,16 @@ def test_every_sql_table_has_blocking_checks(platform: Platform, definitions: dg
     assert tables <= checked
 
 
-def test_there_are_jobs_two_sensors_and_two_schedules_all_off(definitions: dg.Definitions) -> None:
+def test_there_are_jobs_three_sensors_and_two_schedules_all_off(definitions: dg.Definitions) -> None:
     assert {job.name for job in definitions.jobs or ()} == {
-        "ingest", "build", "forget_user", "prune", "rollback_release", "withdraw_release", "publish"
+        "ingest", "build", "rebuild_features", "retrain_ranker", "replay_quarantine", "evaluate", "tune",
+        "rollback_release", "withdraw_release", "publish", "forget_user", "prune",
     }  # fmt: skip
-    assert {sensor.name for sensor in definitions.sensors or ()} == {"landing_sensor", "new_events_sensor"}
+    assert {sensor.name for sensor in definitions.sensors or ()} == {
+        "landing_sensor",
+        "new_events_sensor",
+        "failure_sensor",
+    }
     assert {schedule.name for schedule in definitions.schedules or ()} == {"daily_build", "weekly_prune"}
     assert definitions.resolve_sensor_def("landing_sensor").default_status is dg.DefaultSensorStatus.STOPPED
     assert definitions.resolve_schedule_def("daily_build").default_status is dg.DefaultScheduleStatus.STOPPED
@@ -132,3 +137,14 @@ def test_loading_the_door_imports_no_heavy_library_and_writes_nothing(tmp_path: 
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
     assert not (tmp_path / "home").exists()
+
+
+def test_jobs_of_parts_make_just_these_parts(definitions: dg.Definitions) -> None:
+    def made(job: str) -> set[str]:
+        return {key.to_user_string() for key in definitions.resolve_job_def(job).asset_layer.executable_asset_keys}
+
+    assert made("retrain_ranker") == {
+        "ranking/training_set", "ranking/ranker", "ranking/champion", "reports/promotions"
+    }  # fmt: skip
+    assert {name.split("/")[0] for name in made("rebuild_features")} == {"events", "features", "segments"}
+    assert made("replay_quarantine") == made("ingest")

@@ -1,0 +1,53 @@
+"""Telling people that a run failed: a line in the home's log, and a message to a webhook where one is set.
+
+Both name the run and its error, and no more: what a run worked on may name people.
+"""
+# Dagster leaves parts of its decorators untyped.
+# pyright: reportUnknownMemberType=false
+
+import json
+import urllib.request
+from urllib.error import URLError
+
+import dagster as dg
+
+from recs_platform.defs.logs import LOG_FILE, open_log
+from recs_platform.pipeline.platform import Platform
+
+_ERROR_SHOWN = 500
+
+
+def failure_sensor(platform: Platform) -> dg.SensorDefinition:
+    """Notifies once of each run that failed."""
+
+    @dg.run_failure_sensor(
+        name="failure_sensor",
+        description="Writes each failed run to logs/runs.jsonl, and to `notify.webhook_url` where it is set.",
+    )
+    def failure_sensor(context: dg.RunFailureSensorContext) -> None:
+        run, error = context.dagster_run, context.failure_event.message or "no message"
+        message = f"run {run.run_id[:8]} of {run.job_name} failed: {error[:_ERROR_SHOWN]}"
+        open_log(platform.home.logs / LOG_FILE).error(message)
+        fault = notify(platform, message)
+        if fault is not None:
+            context.log.warning(fault)
+
+    return failure_sensor
+
+
+def notify(platform: Platform, message: str) -> str | None:
+    """Post `{"text": message}` to the webhook; returns why it could not be told, None where it was or none is set.
+
+    A webhook that hangs is given up after `notify.timeout_seconds`; nothing is tried again.
+    """
+    settings = platform.settings.notify
+    if settings.webhook_url is None:
+        return None
+    request = urllib.request.Request(  # noqa: S310  the settings allow http and https only
+        settings.webhook_url, json.dumps({"text": message}).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=settings.timeout_seconds):  # noqa: S310
+            return None
+    except (URLError, OSError) as error:
+        return f"the webhook did not take the message: {error}"

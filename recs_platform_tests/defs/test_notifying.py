@@ -1,0 +1,91 @@
+"""A failed run is told of, and a webhook that hangs or is gone holds nobody up."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from pydantic import ValidationError
+
+from recs_platform.defs.logs import LOG_FILE
+from recs_platform.defs.notifying import failure_sensor, notify
+from recs_platform.pipeline.platform import Platform
+from recs_platform.settings import NotifySettings
+from recs_platform_tests.homes import platform_at
+
+
+@dg.op
+def fail() -> None:
+    raise RuntimeError("no disk")
+
+
+@dg.job
+def failing() -> None:
+    fail()
+
+
+@pytest.fixture
+def told() -> Iterator[tuple[str, list[bytes]]]:
+    """A webhook, and what it was told."""
+    bodies: list[bytes] = []
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Webhook) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", bodies
+        server.shutdown()
+        thread.join()
+
+
+def notifying(folder: Path, url: str | None, timeout: float = 5.0) -> Platform:
+    return platform_at(folder, notify=NotifySettings(webhook_url=url, timeout_seconds=timeout))
+
+
+def test_a_failed_run_is_in_the_log_and_told_to_the_webhook(tmp_path: Path, told: tuple[str, list[bytes]]) -> None:
+    url, bodies = told
+    platform = notifying(tmp_path, url)
+    instance = dg.DagsterInstance.ephemeral()
+    result = failing.execute_in_process(instance=instance, raise_on_error=False)
+    event = result.get_run_failure_event()
+    context = dg.build_run_status_sensor_context("failure_sensor", event, instance, result.dagster_run)
+    failure_sensor(platform)(context.for_run_failure())
+    (body,) = bodies
+    text = json.loads(body)["text"]
+    assert text.startswith(f"run {result.run_id[:8]} of failing failed")
+    (line,) = (platform.home.logs / LOG_FILE).read_text().splitlines()
+    assert json.loads(line) == {**json.loads(line), "level": "ERROR", "message": text}
+
+
+def test_without_a_webhook_nothing_is_sent(tmp_path: Path) -> None:
+    assert notify(notifying(tmp_path, None), "lost") is None
+
+
+def test_a_webhook_that_hangs_is_given_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        fault = notify(notifying(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}", 0.1), "lost")
+    assert fault is not None
+    assert "timed out" in fault
+
+
+def test_a_webhook_that_is_gone_is_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    assert "refused" in str(notify(notifying(tmp_path, f"http://127.0.0.1:{port}"), "lost"))
+
+
+def test_only_the_web_is_told() -> None:
+    with pytest.raises(ValidationError, match="webhook_url"):
+        NotifySettings(webhook_url="file:///etc/passwd")
