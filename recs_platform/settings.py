@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.experiments import ExperimentSettings, Word, require_apart
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.shapes import Shapes
 from recs_platform.contracts.shared_settings import (
@@ -330,6 +331,29 @@ class Settings(SourceDepth, BaseSettings):
     segments: Annotated[SegmentSettings, Shapes("build")] = SegmentSettings()
     retrieval: Annotated[RetrievalSettings, Shapes("retrieval_config")] = RetrievalSettings()
     serving: Annotated[ServingSettings, Shapes("nothing")] = ServingSettings()
+    experiments: Annotated[
+        dict[Word, ExperimentSettings],
+        Field(
+            description="what `recs serve` tries on users, by name: see docs/experiments.md",
+            examples=[
+                {
+                    "variety": {
+                        "coverage": 0.2,
+                        "variants": {"control": {"weight": 0.5}, "varied": {"weight": 0.5, "diversity": 0.3}},
+                    }
+                }
+            ],
+        ),
+        Shapes("nothing"),
+    ] = {}
+
+    @field_validator("experiments")
+    @classmethod
+    def _refuse_experiments_in_each_others_way(
+        cls, experiments: dict[str, ExperimentSettings]
+    ) -> dict[str, ExperimentSettings]:
+        require_apart(experiments)
+        return experiments
 
     @classmethod
     def settings_customise_sources(
