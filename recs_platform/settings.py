@@ -369,6 +369,10 @@ class Settings(SourceDepth, BaseSettings):
         toml = TomlConfigSettingsSource(settings_cls, Home(home).settings_file)
         return init_settings, env_settings, toml
 
+    def __hash__(self) -> int:
+        """By the home: a dictionary of experiments has no hash, and equal settings are of one home."""
+        return hash(self.home)
+
     @property
     def paths(self) -> Home:
         return Home(self.home)
