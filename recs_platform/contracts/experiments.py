@@ -91,6 +91,12 @@ class ExperimentSettings(SettingGroup):
         return (self.starts_on is None or self.starts_on <= day) and (self.ends_on is None or day <= self.ends_on)
 
 
+def named_releases(experiments: Mapping[str, ExperimentSettings]) -> frozenset[str]:
+    """Releases that some variant serves: they are not to be pruned."""
+    variants = (variant for each in experiments.values() for variant in each.variants.values())
+    return frozenset(variant.release for variant in variants if variant.release is not None)
+
+
 def require_apart(experiments: Mapping[str, ExperimentSettings]) -> None:
     """Refuse experiments that get in each other's way while both run.
 

@@ -23,6 +23,7 @@ from recs_platform.defs.forgetting import forget_user
 from recs_platform.defs.in_force import in_force_asset
 from recs_platform.defs.jobs import JOBS
 from recs_platform.defs.logs import file_logger
+from recs_platform.defs.pruning import prune_job
 from recs_platform.defs.release_jobs import RELEASE_JOBS
 from recs_platform.defs.resources import build_resources
 from recs_platform.defs.sql_checks import raw_checks
@@ -42,7 +43,7 @@ def build_definitions(
     return dg.Definitions(
         assets=[*(asset for asset in made if asset.partitions_def is None), *built, in_force_asset()],
         asset_checks=raw_checks(platform),
-        jobs=[*JOBS, *RELEASE_JOBS, forget_user],
+        jobs=[*JOBS, *RELEASE_JOBS, forget_user, prune_job],
         sensors=build_sensors(platform),
         schedules=build_schedules(platform),
         resources={**build_resources(platform, built), **(resources or {})},

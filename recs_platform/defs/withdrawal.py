@@ -59,8 +59,7 @@ def list_as_ofs(platform: Platform, instance: dg.DagsterInstance, now: datetime)
     sealed = {manifest.as_of: manifest.version for manifest in _sealed(platform)}
     current = _in_force(platform)
     keys = instance.get_dynamic_partitions(str(AS_OF_PARTITIONS.name))
-    instants = {instant for key in keys if (instant := _instant(key)) is not None}
-    instants |= {*sealed, *(instant for name in _as_of_tables(platform) for instant in platform.lake.as_ofs(name))}
+    instants = {instant for key in keys if (instant := _instant(key)) is not None} | made_as_ofs(platform)
     rows = [
         {
             c.AS_OF: as_of_key(instant),
@@ -74,6 +73,12 @@ def list_as_ofs(platform: Platform, instance: dg.DagsterInstance, now: datetime)
     strays = [key for key in keys if _instant(key) is None]
     empty = {"is_registered": True, c.RELEASE_ID: None, c.IS_CURRENT: False, "remark": "not a date: remove it"}
     return [*rows, *({c.AS_OF: key, **empty} for key in strays)]
+
+
+def made_as_ofs(platform: Platform) -> set[datetime]:
+    """Every as-of that is released or in the lake."""
+    in_lake = {instant for name in _as_of_tables(platform) for instant in platform.lake.as_ofs(name)}
+    return {manifest.as_of for manifest in _sealed(platform)} | in_lake
 
 
 def remove_as_of(platform: Platform, instance: dg.DagsterInstance, text: str, say: Say) -> Removed:

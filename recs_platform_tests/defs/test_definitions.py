@@ -110,12 +110,12 @@ def test_every_sql_table_has_blocking_checks(platform: Platform, definitions: dg
     assert tables <= checked
 
 
-def test_there_are_jobs_two_sensors_and_a_daily_schedule_all_off(definitions: dg.Definitions) -> None:
+def test_there_are_jobs_two_sensors_and_two_schedules_all_off(definitions: dg.Definitions) -> None:
     assert {job.name for job in definitions.jobs or ()} == {
-        "ingest", "build", "forget_user", "rollback_release", "withdraw_release", "publish"
+        "ingest", "build", "forget_user", "prune", "rollback_release", "withdraw_release", "publish"
     }  # fmt: skip
     assert {sensor.name for sensor in definitions.sensors or ()} == {"landing_sensor", "new_events_sensor"}
-    assert {schedule.name for schedule in definitions.schedules or ()} == {"daily_build"}
+    assert {schedule.name for schedule in definitions.schedules or ()} == {"daily_build", "weekly_prune"}
     assert definitions.resolve_sensor_def("landing_sensor").default_status is dg.DefaultSensorStatus.STOPPED
     assert definitions.resolve_schedule_def("daily_build").default_status is dg.DefaultScheduleStatus.STOPPED
 
