@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.experiments import ExperimentSettings, Word, require_apart
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.shapes import Shapes
 from recs_platform.contracts.shared_settings import (
@@ -362,6 +363,29 @@ class Settings(SourceDepth, BaseSettings):
     segments: Annotated[SegmentSettings, Shapes("build")] = SegmentSettings()
     retrieval: Annotated[RetrievalSettings, Shapes("retrieval_config")] = RetrievalSettings()
     serving: Annotated[ServingSettings, Shapes("nothing")] = ServingSettings()
+    experiments: Annotated[
+        dict[Word, ExperimentSettings],
+        Field(
+            description="what `recs serve` tries on users, by name: see docs/experiments.md",
+            examples=[
+                {
+                    "variety": {
+                        "coverage": 0.2,
+                        "variants": {"control": {"weight": 0.5}, "varied": {"weight": 0.5, "diversity": 0.3}},
+                    }
+                }
+            ],
+        ),
+        Shapes("nothing"),
+    ] = {}
+
+    @field_validator("experiments")
+    @classmethod
+    def _refuse_experiments_in_each_others_way(
+        cls, experiments: dict[str, ExperimentSettings]
+    ) -> dict[str, ExperimentSettings]:
+        require_apart(experiments)
+        return experiments
 
     @classmethod
     def settings_customise_sources(
@@ -376,6 +400,10 @@ class Settings(SourceDepth, BaseSettings):
         home = given if isinstance(given, Path) else home_folder()
         toml = TomlConfigSettingsSource(settings_cls, Home(home).settings_file)
         return init_settings, env_settings, toml
+
+    def __hash__(self) -> int:
+        """By the home: a dictionary of experiments has no hash, and equal settings are of one home."""
+        return hash(self.home)
 
     @property
     def paths(self) -> Home:

@@ -14,6 +14,7 @@ from recs_platform.cli import (
     benchmark,
     config,
     data,
+    experiments,
     graph,
     keys,
     plan,
@@ -51,6 +52,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(source.app, name="source")
 app.add_typer(rankers.app, name="rankers")
+app.add_typer(experiments.app, name="experiments")
 app.add_typer(results.releases, name="releases")
 app.add_typer(as_of.app, name="as-of")
 app.add_typer(benchmark.app, name="benchmark")

@@ -6,6 +6,7 @@ What is in force in a home is found in `pipeline.questions.settings_in_force`.
 import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import PurePath
 from typing import Literal, cast, get_args, get_origin
 
@@ -60,6 +61,8 @@ def toml_value(value: object) -> str:
             return f"[{', '.join(map(toml_value, cast('Sequence[object]', value)))}]"
         case bool() | str() | PurePath():
             return json.dumps(value if isinstance(value, bool) else str(value), ensure_ascii=False)
+        case date():
+            return value.isoformat()
         case _:
             return repr(value)
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
+from recs_platform.contracts.experiments import named_releases
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.time import as_of_key
@@ -44,7 +45,7 @@ class Pruned:
 def prune(platform: Platform, instance: dg.DagsterInstance, now: datetime, *, dry_run: bool, say: Say) -> Pruned:
     """Remove what is older than the settings allow, or count it; killed, the next call goes on.
 
-    The release in force, a pinned one and what they were made with stay whatever their age.
+    The release in force, a pinned one, those that experiments serve and what they were made with stay at any age.
     """
     # Loading definitions does without what these import.
     from recs_platform.defs.withdrawal import remove_as_of
@@ -73,12 +74,14 @@ def prune(platform: Platform, instance: dg.DagsterInstance, now: datetime, *, dr
 
 
 def _old_as_ofs(platform: Platform) -> list[datetime]:
-    """As-ofs beyond the newest that are kept, without the one in force and the pinned one; oldest first."""
+    """As-ofs beyond the newest that are kept, but the one in force, a pinned one and those experiments serve."""
     from recs_platform.defs.withdrawal import made_as_ofs
 
     made = sorted(made_as_ofs(platform))
     sealed = _sealed(platform)
     kept = {releases.current_release(platform.home).as_of} if sealed else set[datetime]()
+    tried = named_releases(platform.settings.experiments)
+    kept |= {each.as_of for each in sealed if each.version in tried}
     return [instant for instant in made[: -platform.settings.retention.as_ofs_max] if instant not in kept]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.experiments import ExperimentSettings
 from recs_platform.contracts.tables import DATA_PROFILE, LIST_METRICS, LISTS, USER_METRICS, VERDICTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.column_types import arrow_schema
@@ -22,7 +23,7 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import retrieval_facts
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.stages.features import feature_scopes
-from recs_platform.stages.reports import DRIFT_TABLES, REPORTS, Report, ReportResult, RetrievalFacts
+from recs_platform.stages.reports import DRIFT_TABLES, EXPERIMENT_DAYS, REPORTS, Report, ReportResult, RetrievalFacts
 
 _WINDOW_MEANS = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]
 
@@ -89,6 +90,14 @@ class RunInputs:
     @property
     def retrieval(self) -> RetrievalFacts:
         return retrieval_facts(self.run)
+
+    @property
+    def experiments(self) -> Mapping[str, ExperimentSettings]:
+        return self.run.platform.settings.experiments
+
+    @property
+    def experiment_days(self) -> pl.DataFrame:
+        return self._frame(EXPERIMENT_DAYS)
 
     @property
     def as_of(self) -> datetime:

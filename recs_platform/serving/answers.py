@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.exposures import list_id, variant_label
 from recs_platform.serving.documents import (
     PopularItems,
     Recommendations,
@@ -20,12 +22,15 @@ from recs_platform.serving.lists import Asked, LiveList, live_list
 from recs_platform.serving.parameters import checked_id, read_k
 from recs_platform.serving.problems import Problem
 from recs_platform.serving.remembered import RememberedLists, cursor_of
+from recs_platform.serving.treatments import UNTREATED
 from recs_platform.stages.releases.bundle.content import context_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from recs_platform.serving.metrics import VariantMetrics
     from recs_platform.serving.sessions import Sessions
+    from recs_platform.serving.variants import Variants
     from recs_platform.serving.watch import BundleWatch
     from recs_platform.settings import ServingSettings
     from recs_platform.stages.releases.bundle import Bundle
@@ -34,7 +39,6 @@ LIST_PARAMETERS = (
     "k", "cursor", "surface", "session_id", "device", "country", "region", "category", "exclude", "explain",
 )  # fmt: skip
 CONTEXTS = (c.REGION, c.DEVICE, c.COUNTRY)
-VARIANT = "default"
 _EXCLUDE_MAX = 200
 
 
@@ -49,6 +53,8 @@ class Serving:
     watch: BundleWatch
     sessions: Sessions
     lists: RememberedLists
+    variants: Variants
+    metrics: VariantMetrics
     stored_name: Callable[[str], str]
     forgotten: set[str] = field(default_factory=set[str])
 
@@ -69,7 +75,7 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
         if set(query) - {"cursor", "k"}:
             raise Problem("invalid_parameter", "with a cursor only k may be given: the rest belongs to the list")
     else:
-        recommendation_id, first, made = uuid.uuid4().hex, 0, _new_list(serving, user_id, query)
+        first, (recommendation_id, made) = 0, _new_list(serving, user_id, query)
         serving.lists.add(recommendation_id, made)
     k = read_k(query, made.asked.block)
     page = made.page(first, k)
@@ -81,25 +87,29 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
         recommendation_id=recommendation_id,
         release_id=bundle.release_id,
         as_of=bundle.manifest.as_of,
-        variant=VARIANT,
+        variant=variant_label(made.variants),
         expires_at=now + timedelta(minutes=serving.settings.list_minutes),
         items=[
-            RecommendedItem(rank, ids[each.item], each.score, each.reason, each.sources, 1.0)
+            RecommendedItem(rank, ids[each.item], each.score, each.reason, each.sources, each.propensity)
             for rank, each in enumerate(page, first + 1)
         ],
-        next_cursor=cursor_of(recommendation_id, first + k) if made.page(first + k, 1) else None,
+        next_cursor=cursor_of(recommendation_id, first + k) if len(made.upto(first + k + 1)) > first + k else None,
     )
 
 
-def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> LiveList:
-    bundle, settings = serving.watch.bundle, serving.settings
+def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple[str, LiveList]:
+    """A list and its id, which names the variants it was made under."""
+    settings, stored = serving.settings, serving.stored_name(user_id)
+    bundle, treatment = serving.watch.bundle, UNTREATED
+    if stored not in serving.forgotten:
+        treatment = serving.variants.treatment(stored, bundle, datetime.now(UTC).date())
+        bundle = treatment.bundle or bundle
     surface = query.get("surface")
     if surface is not None and surface not in settings.surfaces:
         known = ", ".join(settings.surfaces)
         raise Problem("invalid_parameter", f"there is no such surface; there are: {known}", parameter="surface")
     if query.get("explain", "false") not in ("true", "false"):
         raise Problem("invalid_parameter", "explain is true or false", parameter="explain")
-    stored = serving.stored_name(user_id)
     asked = Asked(
         stored,
         contexts=tuple(context_of(name, query[name]) for name in CONTEXTS if name in query),
@@ -109,7 +119,17 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> LiveL
         block=read_k(query, bundle.rules.k),
         is_forgotten=stored in serving.forgotten,
     )
-    return live_list(bundle, asked, serving.sessions.of(stored), settings.session_weight)
+    key, session, weight = uuid.uuid4().hex, serving.sessions.of(stored), settings.session_weight
+    if not treatment.variants:
+        return key, live_list(bundle, asked, session, weight)
+    started, is_made = time.perf_counter(), False
+    try:
+        made = live_list(bundle, asked, session, weight, treatment, seed=key)
+        made.upto(asked.block)
+        is_made = True
+    finally:
+        serving.metrics.add(treatment.variants, time.perf_counter() - started, failed=not is_made)
+    return list_id(key, treatment.variants), made
 
 
 def _category(bundle: Bundle, name: str | None) -> int | None:

@@ -124,13 +124,13 @@ def _impressions(serving: Serving, event: Event) -> list[Event]:
     if made is None or not is_theirs:
         raise Problem("unknown_recommendation", "request_id names no list shown to this user lately")
     ids = made.bundle.item_ids
-    shown = [(rank, ids[place.item]) for rank, place in enumerate(made.seen(), 1)]
-    wanted = [(rank, item) for rank, item in shown if event.item_id in (None, item)]
+    shown = [(rank, ids[place.item], place.propensity) for rank, place in enumerate(made.seen(), 1)]
+    wanted = [each for each in shown if event.item_id in (None, each[1])]
     if not wanted:
         raise Problem("unknown_item", "the list did not show this item")
     return [
         msgspec.structs.replace(
-            event, event_id=f"{event.request_id}:{rank}", item_id=item, position=rank, propensity=1.0
+            event, event_id=f"{event.request_id}:{rank}", item_id=item, position=rank, propensity=propensity
         )
-        for rank, item in wanted
+        for rank, item, propensity in wanted
     ]

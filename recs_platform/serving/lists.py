@@ -4,27 +4,18 @@ A list is a sequence that is worked out as far as somebody looks: pages of one l
 happens meanwhile changes the next list, not this one.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-import msgspec
-
+from recs_platform.serving.places import Place, capped, each_once
 from recs_platform.serving.rescoring import RECENT_ITEMS, rescore
 from recs_platform.serving.sessions import Session
+from recs_platform.serving.treatments import UNTREATED, Treatment, explore, vary
 from recs_platform.stages.releases.bundle import Bundle
 from recs_platform.stages.releases.bundle.content import EVERYBODY
 
 _BASE_ITEMS = 50  # popular items that stand for the candidates of users who have none
 SESSION_SOURCE, FALLBACK_SOURCE = "session", "fallback"
-
-
-class Place(msgspec.Struct, frozen=True, gc=False):
-    """One item of a list, by code, with what is said about it; a struct, for a list makes dozens of them."""
-
-    item: int
-    score: float
-    reason: str
-    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,30 +35,45 @@ class Asked:
 
 
 class LiveList:
-    """A list of one user, worked out as far as it was looked at."""
+    """A list of one user, worked out as far as it was looked at. `variants`: by experiment, what it was made under."""
 
-    def __init__(self, bundle: Bundle, asked: Asked, places: Iterator[Place]) -> None:
-        self.bundle, self.asked = bundle, asked
-        self._places, self._known = places, list[Place]()
+    def __init__(
+        self, bundle: Bundle, asked: Asked, places: Iterator[Place], variants: Mapping[str, str] | None = None
+    ) -> None:
+        self.bundle, self.asked, self.variants = bundle, asked, variants or {}
+        self._places, self._known, self._shown = places, list[Place](), 0
 
     def page(self, first: int, count: int) -> list[Place]:
         """Places `first` (from 0) to `first + count`; fewer where the list ends."""
-        while len(self._known) < first + count:
+        self._shown = max(self._shown, first + count)
+        return self.upto(first + count)[first:]
+
+    def upto(self, count: int) -> list[Place]:
+        """The first `count` places, whether or not they are shown."""
+        while len(self._known) < count:
             place = next(self._places, None)
             if place is None:
                 break
             self._known.append(place)
-        return self._known[first : first + count]
+        return self._known[:count]
 
     def seen(self) -> list[Place]:
-        """Places that somebody looked at so far."""
-        return list(self._known)
+        """Places of the pages that were asked for so far."""
+        return self._known[: self._shown]
 
 
-def live_list(bundle: Bundle, asked: Asked, session: Session | None, weight: float) -> LiveList:
+def live_list(
+    bundle: Bundle,
+    asked: Asked,
+    session: Session | None,
+    weight: float,
+    treatment: Treatment = UNTREATED,
+    seed: str = "",
+) -> LiveList:
     """The list of a user under a bundle; `session` is read here and now, and a later change of it changes nothing.
 
-    Nothing is inferred about users who opted out: their session only takes away what they consumed.
+    Nothing is inferred about users who opted out: their session only takes away what they consumed. `seed` is that of
+    places which the treatment leaves to chance.
     """
     user = None if asked.is_forgotten else bundle.user(asked.user_id)
     is_opted_out = bundle.is_opted_out(asked.user_id)
@@ -79,9 +85,20 @@ def live_list(bundle: Bundle, asked: Asked, session: Session | None, weight: flo
     passes = _filter(bundle, asked, user, gone)
     # A release from before the opt-out still holds the user's own list.
     known = None if is_opted_out else user
-    offered = _rescored(bundle, known, asked, steps, weight) if steps else _stored(bundle, known)
-    every = _each_once(passes, offered, _fallback(bundle, asked))
-    return LiveList(bundle, asked, _capped(every, bundle, asked.block))
+    if treatment.popularity:
+        offered = iter(())
+    elif steps:
+        own = treatment.session_weight
+        offered = _rescored(bundle, known, asked, steps, weight if own is None else own)
+    else:
+        offered = _stored(bundle, known) if treatment.diversity is None else _by_score(bundle, known)
+    every = each_once(passes, offered, _fallback(bundle, asked))
+    if treatment.diversity is not None:
+        every = vary(every, bundle.item_category, treatment.diversity, asked.block)
+    every = capped(every, bundle, asked.block, treatment.max_per_category or bundle.rules.max_per_category)
+    if treatment.exploration:
+        every = explore(every, treatment.exploration, seed)
+    return LiveList(bundle, asked, every, treatment.variants)
 
 
 def _codes(bundle: Bundle, items: Iterable[str]) -> set[int]:
@@ -121,6 +138,18 @@ def _stored(bundle: Bundle, user: int | None) -> Iterator[Place]:
         yield Place(item, value, "among your best candidates", sets[code])
 
 
+def _by_score(bundle: Bundle, user: int | None) -> Iterator[Place]:
+    """The same in the order of the candidates' scores, as if no rule had reordered them."""
+    if user is None:
+        return
+    places = dict[int, Place]()
+    for place in _stored(bundle, user):
+        places.setdefault(place.item, place)
+    for item in bundle.candidates(user).items.tolist():
+        yield places[item]
+    yield from places.values()
+
+
 def _rescored(bundle: Bundle, user: int | None, asked: Asked, steps: list[int], weight: float) -> Iterator[Place]:
     """Candidates, or the context's popular items for users who have none, moved by the session's items."""
     sources_of: dict[int, tuple[str, ...]] = {}
@@ -142,53 +171,3 @@ def _fallback(bundle: Bundle, asked: Asked) -> Iterator[Place]:
         reason = "popular with everybody" if context == EVERYBODY else f"popular with users of {named}"
         for place, item in enumerate(items.tolist()):
             yield Place(item, 1.0 / (place + 1), reason, (FALLBACK_SOURCE,))
-
-
-def _each_once(passes: Callable[[int], bool], *parts: Iterator[Place]) -> Iterator[Place]:
-    seen = set[int]()
-    for part in parts:
-        for place in part:
-            if place.item not in seen and passes(place.item):
-                seen.add(place.item)
-                yield place
-
-
-@dataclass
-class _Block:
-    """How many of each category are in the current `size` places."""
-
-    size: int
-    counts: dict[int, int] = field(default_factory=dict[int, int])
-    length: int = 0
-
-    def add(self, category: int) -> None:
-        self.counts[category] = self.counts.get(category, 0) + 1
-        self.length += 1
-        if self.length == self.size:
-            self.counts, self.length = {}, 0
-
-
-def _capped(places: Iterator[Place], bundle: Bundle, size: int) -> Iterator[Place]:
-    """The same with at most `max_per_category` of a category in each `size` places, while others last."""
-    block, cap, waiting = _Block(size), bundle.rules.max_per_category, list[Place]()
-
-    def fits(place: Place) -> bool:
-        category = bundle.item_category[place.item]
-        return category < 0 or block.counts.get(category, 0) < cap
-
-    while True:
-        chosen = next((place for place in waiting if fits(place)), None)
-        if chosen is not None:
-            waiting.remove(chosen)
-        else:
-            for place in places:
-                if fits(place):
-                    chosen = place
-                    break
-                waiting.append(place)
-        if chosen is None:
-            if not waiting:
-                return
-            chosen = waiting.pop(0)
-        block.add(bundle.item_category[chosen.item])
-        yield chosen

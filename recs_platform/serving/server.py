@@ -25,6 +25,7 @@ from recs_platform.serving.protocol import bounded_protocol
 from recs_platform.serving.remembered import RememberedLists
 from recs_platform.serving.sessions import Sessions
 from recs_platform.serving.spool import Spool
+from recs_platform.serving.variants import Variants
 from recs_platform.serving.watch import BundleWatch
 
 if TYPE_CHECKING:
@@ -50,11 +51,12 @@ class Application:
         self.watch = BundleWatch(self.home)
         sessions = Sessions(serve.session_minutes * _MINUTE, clock)
         lists = RememberedLists(serve.list_minutes * _MINUTE, clock)
-        self.serving = Serving(serve, self.watch, sessions, lists, stored_name)
+        self.variants = Variants(self.home, settings.experiments)
+        self.metrics, self._needs_keys = Metrics(), needs_keys
+        self.serving = Serving(serve, self.watch, sessions, lists, self.variants, self.metrics.variants, stored_name)
         for user in waiting_users(self.home):
             self.serving.forget(user)
         self.spool = Spool(self.home, queued_events_max=serve.queued_events_max, seal_seconds=serve.seal_seconds)
-        self.metrics, self._needs_keys = Metrics(), needs_keys
         self.door = Door(
             self.serving,
             self.spool,
@@ -77,7 +79,7 @@ class Application:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """The work beside requests, from before the first to after the last."""
-        await asyncio.to_thread(self.watch.look)
+        await asyncio.to_thread(self._look)
         await self.spool.start()
         ticking = asyncio.create_task(self._tick())
         try:
@@ -88,6 +90,10 @@ class Application:
                 await ticking
             await self.spool.stop()
 
+    def _look(self) -> None:
+        self.watch.look()
+        self.variants.look(datetime.now(UTC).date())
+
     def state(self) -> dict[str, Any]:
         """What /readyz says: ready means that lists are answered and events stored."""
         fault = self.spool.fault or (None if self.watch.is_open else self.watch.fault)
@@ -96,6 +102,7 @@ class Application:
             "fault": fault,
             "release_id": self.watch.bundle.release_id if self.watch.is_open else None,
             "release_fault": self.watch.fault,
+            "suspended_experiments": dict(self.variants.faults),
             "is_storing_events": self.spool.fault is None,
         }
 
@@ -117,7 +124,7 @@ class Application:
         while True:
             await asyncio.sleep(_SECOND)
             try:
-                await asyncio.to_thread(self.watch.look)
+                await asyncio.to_thread(self._look)
             # The next second looks again; /readyz and the log say what is wrong.
             except Exception as error:  # noqa: BLE001
                 self.watch.fault = f"the release in force cannot be read: {error}"
@@ -142,12 +149,17 @@ class Application:
 
 
 def build(settings: Settings, host: str, stored_name: Callable[[str], str]) -> Application:
-    """The application for an address. Raises UsageError where that needs keys and there is none."""
+    """The application for an address.
+
+    Raises UsageError where that needs keys and there is none, and for a variant whose release cannot be served.
+    """
     needs_keys = settings.serving.require_keys or not is_loopback(host)
     if needs_keys and not len(KeyRing(list_api_keys(settings.paths))):
         why = "serving.require_keys is set" if is_loopback(host) else f"{host} is reached from other machines"
         raise UsageError(f"{why}, and there is no key yet; make one: recs keys create NAME")
-    return Application(settings, needs_keys=needs_keys, stored_name=stored_name, clock=time.monotonic)
+    application = Application(settings, needs_keys=needs_keys, stored_name=stored_name, clock=time.monotonic)
+    application.variants.require_releases(datetime.now(UTC).date())
+    return application
 
 
 def is_loopback(host: str) -> bool:

@@ -9,12 +9,17 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.errors import ContractError
+from recs_platform.contracts.experiments import ExperimentSettings
 from recs_platform.contracts.tables import AS_OF_TABLES, BIAS, RETRIEVAL, USER_METRICS, VERDICTS
 from recs_platform.stages.reports import REPORTS, IndexFacts, Offers, RetrievalFacts
 from recs_platform.stages.reports.verdicts import SEVERITY, contract_frame
+from recs_platform_tests.unit.stages.reports.exposures import experiment_days
 
 AS_OF = datetime(2020, 1, 8, tzinfo=UTC)
 N = 80
+
+
+HALVES = {"control": {"weight": 0.5}, "b": {"weight": 0.5}}
 
 
 def facts(*, empty: bool) -> RetrievalFacts:
@@ -65,6 +70,7 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         "user_segments": pl.DataFrame({"user_id": users, "segment_name": ["new", "loyal"] * 40}),
         "users": pl.DataFrame({"user_id": users} | attributes, schema_overrides={"subscription": pl.String}),
         "lists": pl.DataFrame({"user_id": users, "item_id": ["a", "b", "c", "d"] * 20, "rank": [1] * N}),
+        "experiment_days": experiment_days(),
         "item_counts": pl.DataFrame({"item_id": ["a", "b", "c", "d", "e"], "interaction_count": [9, 5, 3, 1, 0]}),
     }
     return SimpleNamespace(
@@ -73,6 +79,7 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         current_features={"features.u": features.head(n) if empty else features},
         feature_columns={"features.u": {"recency_days": "user"}},
         retrieval=facts(empty=empty),
+        experiments={"x": ExperimentSettings.model_validate({"variants": HALVES})},
         as_of=AS_OF,
         reference_as_of=None if empty else AS_OF - timedelta(days=7),
         horizon_days=14,
@@ -88,7 +95,8 @@ def report(request):
 
 
 def test_names_and_tables_are_distinct_and_known():
-    assert [report.name for report in REPORTS] == ["data_profile", "offline_metrics", "drift", "bias", "retrieval"]
+    names = ["data_profile", "offline_metrics", "drift", "bias", "retrieval", "experiments"]
+    assert [report.name for report in REPORTS] == names
     assert len({report.table.name for report in REPORTS}) == len(REPORTS)
     assert all(report.table in AS_OF_TABLES and report.title for report in REPORTS)
 

@@ -91,6 +91,10 @@ def test_what_has_grown_old_is_pruned_and_what_serves_stays(
     recs(home.root, "releases", "rollback", older)
     assert json.loads(recs(home.root, "prune", "--dry-run", "--json")[1])["as_ofs"] == []  # it is pinned
     recs(home.root, "releases", "rollback", "latest")
+    tried = {"control": {"weight": 0.5}, "b": {"weight": 0.5, "release": older}}
+    with monkeypatch.context() as context:
+        context.setenv("RECS_EXPERIMENTS", json.dumps({"x": {"variants": tried}}))
+        assert json.loads(recs(home.root, "prune", "--dry-run", "--json")[1])["as_ofs"] == []  # it is served
     code, out, _ = recs(home.root, "prune", "--dry-run", "--json")
     counted = json.loads(out)
     assert (code, counted["as_ofs"], counted["artifacts"]) == (0, [day_before], {WINDOWS: len(stale)})

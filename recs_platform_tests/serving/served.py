@@ -63,11 +63,19 @@ def release_into(home: Home, made: BundleContent, digest: str = "a", as_of: date
 class Served:
     """The application of a home with the small bundle; `clock` is that of sessions, lists and limits."""
 
-    def __init__(self, root: Path, made: BundleContent | None = None, *, needs_keys: bool = False, **serving: Any):
+    def __init__(
+        self,
+        root: Path,
+        made: BundleContent | None = None,
+        *,
+        needs_keys: bool = False,
+        experiments: dict[str, Any] | None = None,
+        **serving: Any,
+    ):
         self.home = Home(root)
         self.clock = Clock()
         self.release_id = release_into(self.home, made or content())
-        settings = Settings(home=root, serving={"seal_seconds": 0.05, **serving})
+        settings = Settings(home=root, serving={"seal_seconds": 0.05, **serving}, experiments=experiments or {})
         self.application = Application(
             settings, needs_keys=needs_keys, stored_name=lambda user_id: user_id, clock=self.clock
         )

@@ -110,3 +110,23 @@ def test_a_wrong_variable_is_named(
     with pytest.raises(UsageError) as error:
         read_settings()
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            "[experiments.home.variants]\ncontrol.weight = 0.5\nb.weight = 0.4\n",
+            "recs.toml: experiments.home = .* add up to 0.9",
+        ),
+        ("[experiments.home]\ncoverage = 1.5\nvariants = {}\n", "recs.toml:2: experiments.home.coverage = 1.5"),
+        ("[experiments.home.variants]\na.weight = 0.5\na.weight = 0.5\n", "is not TOML"),
+    ],
+)
+def test_a_wrong_experiment_is_named_with_its_file_and_field(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, said: str
+):
+    (tmp_path / "recs.toml").write_text(lines)
+    monkeypatch.setenv("RECS_HOME", str(tmp_path))
+    with pytest.raises(UsageError, match=said):
+        read_settings()

@@ -195,6 +195,35 @@ PROMOTIONS = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+EXPERIMENTS = TableContract(
+    "reports.experiments",
+    "One row an experiment, variant, segment and metric: the variant against the control; intervals hold at every look",
+    (
+        AS_OF,
+        text(c.EXPERIMENT, "The experiment", required=True),
+        text(c.VARIANT, "The variant", required=True),
+        text(c.SEGMENT, "Users compared; all = everyone exposed", required=True),
+        text(c.METRIC, "Name of the metric; sample_ratio: the variant's share of the users", required=True),
+        count(c.N_USERS, "Users of the variant", unit="users"),
+        count(c.CONTROL_USERS, "Users of the control", unit="users"),
+        number(c.VALUE, "The metric in the variant, adjusted by what users did before"),
+        number(c.CONTROL_VALUE, "The metric in the control; of sample_ratio the share that was set"),
+        number(c.DIFFERENCE, "The first less the second"),
+        number(c.CI_LOW, "Lower end of the 95 % interval of the difference; missing with too few users"),
+        number(c.CI_HIGH, "Upper end of it"),
+        number(c.LIFT, "The first over the second, less 1; missing where the control may be zero"),
+        number(c.LIFT_LOW, "Lower end of the 95 % interval of the lift"),
+        number(c.LIFT_HIGH, "Upper end of it"),
+        number(c.P_VALUE, "p-value that holds at every look; of sample_ratio that of the shares", "probability"),
+        number(c.ADJUSTED_P, "The same after Holm's correction, everybody and segments each by themselves"),
+        Column(c.IS_FOUND, "BOOLEAN", "Whether the difference holds after correction", required=True),
+        number(c.NARROWED_SHARE, "Share of the variance that what users did before took away", "fraction 0-1"),
+        number(c.DETECTABLE, "The difference that a look at this size finds four times in five"),
+    ),
+    grain=(c.EXPERIMENT, c.VARIANT, c.SEGMENT, c.METRIC),
+    partition_by=(c.AS_OF,),
+)
+
 VERDICTS = TableContract(
     "reports.verdicts",
     "One row a report and subject: pass, warn, block or no_data, with the numbers behind it",

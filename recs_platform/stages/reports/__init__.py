@@ -4,6 +4,7 @@ from recs_platform.contracts.tables import (
     BIAS,
     DATA_PROFILE,
     DRIFT,
+    EXPERIMENTS,
     LIST_METRICS,
     LISTS,
     OFFER_COUNTS,
@@ -11,7 +12,8 @@ from recs_platform.contracts.tables import (
     RETRIEVAL,
     USER_METRICS,
 )
-from recs_platform.stages.reports import bias, data_profile, drift, offline, retrieval
+from recs_platform.stages.reports import bias, data_profile, drift, experiments, offline, retrieval
+from recs_platform.stages.reports.experiments import EXPERIMENT_DAYS
 from recs_platform.stages.reports.offers import IndexFacts, Offers, RetrievalFacts, offer_rows
 from recs_platform.stages.reports.verdicts import Report, ReportInputs, ReportResult, worst
 
@@ -63,10 +65,18 @@ REPORTS = (
             _ITEMS,
         ),
     ),
+    Report(
+        experiments.NAME,
+        "Experiments: every variant against its control",
+        EXPERIMENTS,
+        experiments.run,
+        reads=(EXPERIMENT_DAYS,),
+    ),
 )
 
 __all__ = [
     "DRIFT_TABLES",
+    "EXPERIMENT_DAYS",
     "REPORTS",
     "IndexFacts",
     "Offers",

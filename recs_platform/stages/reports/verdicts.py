@@ -16,6 +16,7 @@ from recs_platform.lake.column_types import polars_schema
 if TYPE_CHECKING:
     import polars as pl
 
+    from recs_platform.contracts.experiments import ExperimentSettings
     from recs_platform.stages.reports.offers import RetrievalFacts
 
 Verdict = Literal["pass", "no_data", "warn", "block"]
@@ -101,6 +102,16 @@ class ReportInputs(Protocol):
     @property
     def retrieval(self) -> RetrievalFacts:
         """Candidates counted by source, indexes, earlier reports."""
+        ...
+
+    @property
+    def experiments(self) -> Mapping[str, ExperimentSettings]:
+        """Experiments that are set, by name."""
+        ...
+
+    @property
+    def experiment_days(self) -> pl.DataFrame:
+        """Columns of `staging.stg_experiment_days`."""
         ...
 
     @property

@@ -1,0 +1,152 @@
+"""Experiments while serving: a user is in one variant and shown its list, and what was shown says under which."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.experiments import ExperimentSettings
+from recs_platform.evaluation.experiments.assignment import Experiment
+from recs_platform.serving.places import Place
+from recs_platform.serving.server import build
+from recs_platform.serving.treatments import explore, vary
+from recs_platform.settings import Settings
+from recs_platform_tests.serving.served import Ask, Served, item_ids, release_into
+from recs_platform_tests.unit.stages.releases.bundles import AS_OF, content
+
+LIST = "/v1/users/{}/recommendations"
+TODAY = date(2026, 1, 5)
+
+
+def halves(salt: str = "s", **treated: Any) -> dict[str, Any]:
+    """An experiment that gives half of the users `treated`."""
+    return {"salt": salt, "variants": {"control": {"weight": 0.5}, "b": {"weight": 0.5, **treated}}}
+
+
+def salts(**variants: str) -> str:
+    """A salt under which these users are in these variants."""
+    for n in range(1000):
+        x = Experiment.of("x", ExperimentSettings.model_validate(halves(f"s{n}")))
+        if all(x.variant_of(user) == variant for user, variant in variants.items()):
+            return f"s{n}"
+    raise AssertionError("no such salt")
+
+
+def places(letters: str) -> list[Place]:
+    return [Place(ord(letter) - ord("a"), 1.0, "", ()) for letter in letters]
+
+
+def shown(rows: list[Place]) -> str:
+    return "".join(chr(ord("a") + row.item) for row in rows)
+
+
+def test_a_variant_is_answered_served_and_recorded_with_what_was_shown(tmp_path: Path) -> None:
+    salt = salts(u1="b", u2="control")
+    served = Served(tmp_path, experiments={"x": halves(salt, popularity=True)})
+
+    async def test(ask: Ask) -> None:
+        treated = await ask("GET", LIST.format("u1"))
+        assert (item_ids(treated), treated.json()["variant"]) == ("ab", "x=b")
+        assert [item["sources"] for item in treated.json()["items"]] == [["fallback"], ["fallback"]]
+        control = await ask("GET", LIST.format("u2"))
+        assert (item_ids(control), control.json()["variant"]) == ("bc", "x=control")
+        for user, answer in (("u1", treated), ("u2", control)):
+            event = {"user_id": user, "event_type": "impression", "request_id": answer.json()["recommendation_id"]}
+            assert (await ask("POST", "/v1/events", json=event)).status_code == 202
+            assert (await ask("POST", "/v1/events", json=event)).status_code == 200
+        text = (await ask("GET", "/metrics")).text
+        assert 'recs_variant_list_seconds_count{experiment="x",variant="b"} 1\n' in text
+        assert 'recs_variant_failures_total{experiment="x",variant="control"} 0\n' in text
+        page = await ask("GET", LIST.format("u1"), params={"cursor": treated.json()["next_cursor"]})
+        assert (page.json()["variant"], item_ids(page)) == ("x=b", "de")
+
+    served.run(test)
+    events = [json.loads(line) for line in served.landed().splitlines()]
+    assert Counter(event["request_id"].partition("~")[2] for event in events) == {"x=b": 2, "x=control": 2}
+    assert {(event["item_id"], event["position"], event["propensity"]) for event in events} == {
+        ("a", 1, 1.0), ("b", 2, 1.0), ("b", 1, 1.0), ("c", 2, 1.0),
+    }  # fmt: skip
+
+
+def test_users_who_opted_out_or_were_forgotten_and_days_outside_take_part_in_nothing(tmp_path: Path) -> None:
+    past = halves() | {"layer": "past", "ends_on": (datetime.now(UTC) - timedelta(days=1)).date()}
+    served = Served(tmp_path, experiments={"x": halves(), "past": past})
+
+    async def test(ask: Ask) -> None:
+        answers = [(await ask("GET", LIST.format(user))).json() for user in ("gone", "u1")]
+        assert [answer["variant"].partition("=")[0] for answer in answers] == ["default", "x"]
+        assert "~" not in answers[0]["recommendation_id"]
+        await ask("DELETE", "/v1/users/u1")
+        assert (await ask("GET", LIST.format("u1"))).json()["variant"] == "default"
+
+    served.run(test)
+
+
+def test_a_variant_answers_from_its_release_and_is_suspended_for_all_where_that_cannot_be_opened(
+    tmp_path: Path,
+) -> None:
+    salt = salts(u1="b", u2="control")
+    old = Served(tmp_path).release_id
+    served = Served(tmp_path, experiments={"x": halves(salt, release=old)})
+    newer = release_into(served.home, content({"u1": "de", "u2": "de"}), "b", AS_OF + timedelta(days=1))
+
+    async def test(ask: Ask) -> None:
+        answers = [(await ask("GET", LIST.format(user))).json() for user in ("u1", "u2")]
+        assert [(answer["release_id"], answer["variant"]) for answer in answers] == [(old, "x=b"), (newer, "x=control")]
+        for folder in (served.home.artifacts / "serving").glob(f"{old}-*"):
+            folder.rename(tmp_path / folder.name)
+        served.application.variants.look(TODAY)
+        answers = [(await ask("GET", LIST.format(user))).json() for user in ("u1", "u2")]
+        assert [(answer["release_id"], answer["variant"]) for answer in answers] == [(newer, "default")] * 2
+        state = await ask("GET", "/readyz")
+        assert state.status_code == 200
+        assert list(state.json()["suspended_experiments"]) == ["x"]
+
+    served.run(test)
+
+
+def test_an_unknown_release_is_refused_when_the_server_starts(tmp_path: Path) -> None:
+    Served(tmp_path)
+    settings = Settings(home=tmp_path, experiments={"x": halves(release="2020-01-01-abc")})
+    with pytest.raises(UsageError, match=r"recs\.toml: experiments\.x\.variants\.b\.release = '2020-01-01-abc': .*"):
+        build(settings, "127.0.0.1", str)
+
+
+def test_settings_of_reranking_reach_the_list(tmp_path: Path) -> None:
+    rules = {"varied": halves("s", diversity=1.0), "capped": halves("s", max_per_category=1)}
+    for name, experiment in rules.items():
+        home = tmp_path / name
+        made = content({"u1": "abc"})
+        items = made.items.with_columns(pl.Series("category", ["x", "x", "x", "y", "x"]))
+        given = experiment | {"salt": salts(u1="b")}
+        served = Served(home, made=replace(made, items=items), experiments={"x": given})
+
+        async def test(ask: Ask, name: str = name) -> None:
+            answer = await ask("GET", LIST.format("u1"))
+            assert item_ids(answer) == "ad", name
+
+        served.run(test)
+
+
+def test_variety_is_chosen_as_by_the_rule_of_batch() -> None:
+    categories = [0, 0, 0, 1, -1]
+    assert shown(list(vary(iter(places("abcde")), categories, 0.0, 3))) == "abcde"
+    assert shown(list(vary(iter(places("abcde")), categories, 0.8, 3))) == "adebc"
+    assert shown(list(vary(iter(places("a")), categories, 0.8, 3))) == "a"
+
+
+def test_exploration_shows_each_item_as_often_as_its_propensity_says() -> None:
+    firsts = [next(explore(iter(places("abcd")), 0.4, str(seed))) for seed in range(4000)]
+    counts = Counter(shown([row]) for row in firsts)
+    assert {shown([row]): row.propensity for row in firsts} == pytest.approx({"a": 0.7, "b": 0.1, "c": 0.1, "d": 0.1})
+    assert counts["a"] / 4000 == pytest.approx(0.7, abs=0.03)
+    assert [counts[letter] / 4000 for letter in "bcd"] == pytest.approx([0.1] * 3, abs=0.02)
+    one, two = (shown(list(explore(iter(places("abcd")), 0.9, "7"))) for _ in range(2))
+    assert one == two
+    assert sorted(one) == list("abcd")
