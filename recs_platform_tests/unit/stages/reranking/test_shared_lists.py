@@ -32,6 +32,8 @@ def stored(made: SharedLists) -> tuple[pl.DataFrame, pl.DataFrame]:
         at,
         pl.lit("because").alias(c.REASON),
         pl.lit(1.0).alias(c.PROPENSITY),
+        pl.lit("exact").alias(c.PROPENSITY_METHOD),
+        pl.lit(value=False).alias(c.IS_HOLDOUT),
         pl.lit("r").alias(c.RANKER_VERSION),
     ]
     return made.lists.with_columns(of_all), made.references.with_columns(at, pl.lit("s").alias(c.SEGMENT_ID))
