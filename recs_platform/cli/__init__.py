@@ -16,6 +16,7 @@ from recs_platform.cli import (
     data,
     graph,
     keys,
+    ope,
     plan,
     quarantine,
     rankers,
@@ -43,7 +44,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (data, graph, plan, results, serve, sql_models, ui):
+for room in (data, graph, ope, plan, results, serve, sql_models, ui):
     room.add_commands(app)
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")

@@ -5,7 +5,7 @@
 policies and which logs is for the pipeline to say.
 """
 
-from recs_platform.evaluation.off_policy.estimators import ESTIMATORS, Estimate, Expectation, estimate_all
+from recs_platform.evaluation.off_policy.estimators import ESTIMATORS, Estimate, Expectation, estimate_all, logged_value
 from recs_platform.evaluation.off_policy.log import LoggedRewards
 from recs_platform.evaluation.off_policy.matching import ShownItems, TargetPolicy, hold_against
 from recs_platform.evaluation.off_policy.overlap import Overlap, effective_sample_size, judge_overlap
@@ -22,4 +22,5 @@ __all__ = [
     "estimate_all",
     "hold_against",
     "judge_overlap",
+    "logged_value",
 ]

@@ -47,6 +47,11 @@ def estimate_all(log: LoggedRewards, expectation: Expectation) -> tuple[Estimate
     return tuple(_bounded(estimator(log, expectation), log) for estimator in ESTIMATORS)
 
 
+def logged_value(log: LoggedRewards) -> Estimate:
+    """What the logging policy itself earned: the mean reward of a shown item."""
+    return _bounded(_ratio("logged", log, np.ones(len(log.reward))), log)
+
+
 def inverse_propensity(log: LoggedRewards, _: Expectation) -> Estimate:
     """IPS: unbiased where the log could show all that the target shows."""
     return _mean("ips", log, log.by_request(log.weights * log.reward), log.weights)

@@ -14,6 +14,8 @@ ESS_MIN = 100.0
 REWARDED_MIN = 5.0
 # Of what the target shows, the share that the log may lack.
 UNSUPPORTED_MAX = 0.05
+# Five equal weights may count as a little less than five.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _lacks(found: Overlap) -> Iterator[str]:
             f"the weights are {found.supported:.0%} of what they should be {between}: the propensities are not the "
             "chances with which the items were shown"
         )
-    if found.ess < ESS_MIN:
+    if found.ess < ESS_MIN - _ROUNDING:
         yield f"the effective sample size is {found.ess:.0f}, and {ESS_MIN:.0f} are needed"
-    if found.rewarded < REWARDED_MIN:
+    if found.rewarded < REWARDED_MIN - _ROUNDING:
         yield f"the rewarded rows count as {found.rewarded:.1f}, and {REWARDED_MIN:.0f} are needed"
