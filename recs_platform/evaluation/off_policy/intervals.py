@@ -34,7 +34,7 @@ def clustered_interval(value: float, influence: Floats, clusters: NDArray[np.int
     square = float((sums**2).sum())
     if square <= 0 or len(sums) < 2:  # noqa: PLR2004
         return float("nan"), float("nan")
-    error = np.sqrt(square * len(sums) / (len(sums) - 1)) / n
+    error = float(np.sqrt(square * len(sums) / (len(sums) - 1))) / n
     skewness = float((sums**3).sum()) / square**1.5
     return value - error * _untransformed(_QUANTILE, skewness), value - error * _untransformed(-_QUANTILE, skewness)
 
