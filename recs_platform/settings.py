@@ -76,6 +76,20 @@ class PrivacySettings(SettingGroup):
     ] = ("*",)
 
 
+class RetentionSettings(SettingGroup):
+    """What `recs prune` leaves."""
+
+    as_ofs_max: Annotated[
+        int, Field(ge=1, le=10_000, description="as-ofs kept, the newest; the release in force and a pinned one always")
+    ] = 30
+    unused_days: Annotated[
+        int, Field(ge=1, le=36_500, description="days after their last use in which windows, vectors and rankers stay")
+    ] = 30
+    runs_days: Annotated[int, Field(ge=1, le=36_500, description="days in which the records of finished runs stay")] = (
+        90
+    )
+
+
 class OutlierSettings(SettingGroup):
     """Which events are unlike the others of their type; each day is judged by the days before it."""
 
@@ -322,6 +336,7 @@ class Settings(SourceDepth, BaseSettings):
     ] = True
     publish: Annotated[PublishSettings, Shapes("build")] = PublishSettings()
     privacy: Annotated[PrivacySettings, Shapes("nothing")] = PrivacySettings()
+    retention: Annotated[RetentionSettings, Shapes("nothing")] = RetentionSettings()
     outliers: Annotated[OutlierSettings, Shapes("sql")] = OutlierSettings()
     event_weights: Annotated[EventWeightSettings, Shapes("sql")] = EventWeightSettings()
     training: Annotated[TrainingSettings, Shapes("ranker")] = TrainingSettings()

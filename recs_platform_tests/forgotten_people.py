@@ -57,6 +57,8 @@ def put_everywhere(built: Built, platform: Platform) -> None:
     take_in(platform)
     with (home.logs / "runs.jsonl").open("a") as log:
         log.write(json.dumps({"message": f"no list for {PERSON}"}) + "\n")
+    home.user_pages.mkdir()
+    (home.user_pages / "1f.html").write_text(f"<h1>User {PERSON}</h1>")
     (home.reports / "page.html").write_text(f"<td>{PERSON}</td><td>{OTHER}</td>")
     with closing(sqlite3.connect(home.dagster / "previews.db")) as con:
         con.execute("create table events (event text)")

@@ -18,6 +18,7 @@ from recs_platform.cli import (
     keys,
     ope,
     plan,
+    prune,
     quarantine,
     rankers,
     results,
@@ -44,7 +45,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (data, graph, ope, plan, results, serve, sql_models, ui):
+for room in (data, graph, ope, plan, prune, results, serve, sql_models, ui):
     room.add_commands(app)
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")

@@ -41,10 +41,12 @@ def remove(date: Annotated[str, typer.Argument(help="The as-of, as `recs as-of l
     Example: recs as-of remove 2031-02-20
     """
     platform = find_platform()
+    from recs_platform.defs.in_force import report_in_force
     from recs_platform.defs.withdrawal import remove_as_of
 
     with open_dagster(platform) as instance:
         removed = remove_as_of(platform, instance, date, say)
+        report_in_force(platform, instance)
     for release_id in removed.releases:
         typer.echo(f"withdrawn: {release_id}")
     typer.echo(f"removed: as-of {date}, with its rows in {len(removed.tables)} tables")

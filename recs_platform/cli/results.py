@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 import typer
 
 from recs_platform.cli.format import human, share, titled
-from recs_platform.cli.house import find_platform
+from recs_platform.cli.house import find_platform, open_dagster
 from recs_platform.cli.show import put_frame, put_json, put_rows, put_table, say
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
@@ -109,17 +109,47 @@ def show_three_users(platform: "Platform") -> None:
         _put_items(platform, found, ROWS_SHOWN[:-1])
 
 
-def explain(user: User, item: Annotated[str, typer.Argument(help="The item's id.")], as_json: AsJson = False) -> None:
-    """Why an item is in a user's list, or why it is not.
+def explain(
+    user: User,
+    item: Annotated[
+        str | None, typer.Argument(help="The item's id; without it, all that is known of the user.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Why an item is in a user's list, or why it is not; without ITEM a page on the user: what is known, and why.
 
-    Example: recs explain u00042 i00007
+    Examples: recs explain u00042 i00007
+    and: recs explain u00042
     """
     platform = find_platform()
-    from recs_platform.pipeline.questions.explain import explain_pair
     from recs_platform.pipeline.questions.find_user import find_user
     from recs_platform.stages.releases import current_release
 
     stored = find_user(platform, current_release(platform.home), user)
+    if item is None:
+        _explain_user(platform, stored, as_json=as_json)
+    else:
+        _explain_pair(platform, user, stored, item, as_json=as_json)
+
+
+def _explain_user(platform: "Platform", stored: str, *, as_json: bool) -> None:
+    """The page, or the same as JSON."""
+    from recs_platform.pipeline.questions.person import read_person
+
+    person = read_person(platform, stored)
+    if as_json:
+        put_json(person.values())
+        return
+    from recs_platform.pipeline.questions.person_page import write_person_page
+
+    segments = ", ".join(person.segments[c.SEGMENT_NAME].to_list()) or "none"
+    typer.echo(f"{person.events.height} events; segments: {segments}; {person.list_rows.height} items recommended")
+    typer.echo(str(write_person_page(platform.home, person)))
+
+
+def _explain_pair(platform: "Platform", user: str, stored: str, item: str, *, as_json: bool) -> None:
+    from recs_platform.pipeline.questions.explain import explain_pair
+
     found = explain_pair(platform, stored, item)
     found[c.USER_ID] = user
     if as_json:
@@ -176,9 +206,9 @@ def diff(
     Example: recs releases diff 2017-02-19-0a1b2c3d4e5f 2017-02-20-1a2b3c4d5e6f
     """
     platform = find_platform()
-    from recs_platform.stages.releases import diff_releases
+    from recs_platform.pipeline.questions.show import compare_releases
 
-    found = diff_releases(platform.home, a, b).summary()
+    found = compare_releases(platform, a, b).summary()
     if as_json:
         put_json(found)
     else:
@@ -189,10 +219,15 @@ def _put_diff(platform: "Platform", found: dict[str, Any]) -> None:
     """Counts and shares, then the items that came into or went out of most lists."""
     from recs_platform.pipeline.questions.show import item_titles
 
-    movers = found.pop("movers")
+    movers, exposure = found.pop("movers"), found.pop("exposure")
     for name in ("changed_share", "mean_overlap"):
         found[name] = share(found[name])
     put_table(["what", "value"], [[name, human(value)] for name, value in found.items()])
+    if exposure:
+        typer.echo("\nexposure that shifted most:")
+        put_table(
+            [*exposure[0]], [[*list(row.values())[:2], *(share(x) for x in list(row.values())[2:])] for row in exposure]
+        )
     if not movers:
         typer.echo("no item is in more or fewer lists than before")
         return
@@ -211,15 +246,10 @@ def rollback(
     Example: recs releases rollback 2017-02-19-0a1b2c3d4e5f
     """
     platform = find_platform()
-    from recs_platform.pipeline.publishing import publish
-    from recs_platform.stages.releases import current_release, pin_release, unpin
+    from recs_platform.pipeline.rollback import roll_back
 
-    if release_id == "latest":
-        unpin(platform.home)
-    else:
-        pin_release(platform.home, release_id)
-    publish(platform)
-    typer.echo(f"current release: {current_release(platform.home).version}")
+    typer.echo(f"current release: {roll_back(platform, release_id).version}")
+    _report_in_force(platform)
 
 
 @releases.command("withdraw")
@@ -234,6 +264,15 @@ def withdraw(release_id: ReleaseId) -> None:
     current = withdraw(platform, release_id, say)
     typer.echo(f"withdrawn: {release_id}")
     typer.echo(f"current release: {'none' if current is None else current.version}")
+    _report_in_force(platform)
+
+
+def _report_in_force(platform: "Platform") -> None:
+    """Show the UI which release is in force: lists are switched before, since Dagster takes longer to import."""
+    from recs_platform.defs.in_force import report_in_force
+
+    with open_dagster(platform) as instance:
+        report_in_force(platform, instance)
 
 
 def sql(

@@ -12,7 +12,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Data": ("land", "ingest", "source", "quarantine", "forget"),
     "Run": ("plan", "run", "backfill", "evaluate", "backtest", "tradeoff", "ope", "tune", "benchmark"),
     "Results": ("recommend", "explain", "sql", "lineage", "sql-test", "publish", "export"),
-    "Operate": ("releases", "rankers", "as-of", "serve", "keys", "ui"),
+    "Operate": ("releases", "rankers", "as-of", "prune", "serve", "keys", "ui"),
 }
 _HINT = "an id that begins with - comes after --, as in: "
 

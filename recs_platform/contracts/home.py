@@ -61,6 +61,11 @@ class Home:
         return self.root / "reports"
 
     @property
+    def user_pages(self) -> Path:
+        """Pages on single users, which `recs explain USER` writes."""
+        return self.reports / "users"
+
+    @property
     def published(self) -> Path:
         return self.root / "published"
 

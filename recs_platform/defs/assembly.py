@@ -20,8 +20,11 @@ from recs_platform.defs.assets import (
 )
 from recs_platform.defs.automation import build_schedules, build_sensors
 from recs_platform.defs.forgetting import forget_user
+from recs_platform.defs.in_force import in_force_asset
 from recs_platform.defs.jobs import JOBS
 from recs_platform.defs.logs import file_logger
+from recs_platform.defs.pruning import prune_job
+from recs_platform.defs.release_jobs import RELEASE_JOBS
 from recs_platform.defs.resources import build_resources
 from recs_platform.defs.sql_checks import raw_checks
 from recs_platform.pipeline.build_records import code_version
@@ -38,9 +41,9 @@ def build_definitions(
     version = code_version(platform)
     built = [_versioned(asset, version) for asset in made if asset.partitions_def is not None]
     return dg.Definitions(
-        assets=[*(asset for asset in made if asset.partitions_def is None), *built],
+        assets=[*(asset for asset in made if asset.partitions_def is None), *built, in_force_asset()],
         asset_checks=raw_checks(platform),
-        jobs=[*JOBS, forget_user],
+        jobs=[*JOBS, *RELEASE_JOBS, forget_user, prune_job],
         sensors=build_sensors(platform),
         schedules=build_schedules(platform),
         resources={**build_resources(platform, built), **(resources or {})},

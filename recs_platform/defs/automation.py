@@ -1,4 +1,4 @@
-"""Automation: a landing sensor, a build after each ingestion, a daily schedule.
+"""Automation: a landing sensor, a build after each ingestion, a daily schedule, a weekly one.
 
 All are off until an operator switches them on. Jobs are in `jobs`, the decision to build is in `pipeline.plans`.
 """
@@ -17,6 +17,7 @@ from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.instance import UNFINISHED, fail_stuck_runs
 from recs_platform.defs.jobs import BUILD, INGEST, build_job, ingest_job
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
+from recs_platform.defs.pruning import weekly_prune
 from recs_platform.pipeline.event_span import default_as_of
 from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.plans import plan_build
@@ -68,7 +69,7 @@ def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
 
 
 def build_schedules(platform: Platform) -> list[dg.ScheduleDefinition]:
-    """The daily build."""
+    """The daily build, and the weekly removal of what has grown old."""
 
     @dg.schedule(
         name="daily_build",
@@ -85,7 +86,7 @@ def build_schedules(platform: Platform) -> list[dg.ScheduleDefinition]:
         except NotReady as error:
             yield dg.SkipReason(str(error))
 
-    return [daily_build]
+    return [daily_build, weekly_prune]
 
 
 def _build_request(platform: Platform, instance: dg.DagsterInstance, at: datetime) -> dg.RunRequest | dg.SkipReason:

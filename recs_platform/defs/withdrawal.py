@@ -19,9 +19,10 @@ from recs_platform.lake.locks import exclusive
 from recs_platform.pipeline.build_records import BUILDS
 from recs_platform.pipeline.event_span import require_possible
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.publishing import publish
+from recs_platform.pipeline.publishing import publish, publish_releases
 from recs_platform.pipeline.reports import report_folder
 from recs_platform.stages import releases
+from recs_platform.warehouse.publish import PublishReport
 
 Say = Callable[[str], None]
 
@@ -49,7 +50,7 @@ def withdraw(platform: Platform, release_id: str, say: Say) -> Manifest | None:
         releases.withdraw_release(platform.home, release_id)
         if was_pinned:
             say(f"{release_id} was pinned; the pin is removed")
-        _publish(platform, say)
+        _report(publish_releases(platform), say)
     return _in_force(platform)
 
 
@@ -58,8 +59,7 @@ def list_as_ofs(platform: Platform, instance: dg.DagsterInstance, now: datetime)
     sealed = {manifest.as_of: manifest.version for manifest in _sealed(platform)}
     current = _in_force(platform)
     keys = instance.get_dynamic_partitions(str(AS_OF_PARTITIONS.name))
-    instants = {instant for key in keys if (instant := _instant(key)) is not None}
-    instants |= {*sealed, *(instant for name in _as_of_tables(platform) for instant in platform.lake.as_ofs(name))}
+    instants = {instant for key in keys if (instant := _instant(key)) is not None} | made_as_ofs(platform)
     rows = [
         {
             c.AS_OF: as_of_key(instant),
@@ -73,6 +73,12 @@ def list_as_ofs(platform: Platform, instance: dg.DagsterInstance, now: datetime)
     strays = [key for key in keys if _instant(key) is None]
     empty = {"is_registered": True, c.RELEASE_ID: None, c.IS_CURRENT: False, "remark": "not a date: remove it"}
     return [*rows, *({c.AS_OF: key, **empty} for key in strays)]
+
+
+def made_as_ofs(platform: Platform) -> set[datetime]:
+    """Every as-of that is released or in the lake."""
+    in_lake = {instant for name in _as_of_tables(platform) for instant in platform.lake.as_ofs(name)}
+    return {manifest.as_of for manifest in _sealed(platform)} | in_lake
 
 
 def remove_as_of(platform: Platform, instance: dg.DagsterInstance, text: str, say: Say) -> Removed:
@@ -94,7 +100,7 @@ def remove_as_of(platform: Platform, instance: dg.DagsterInstance, text: str, sa
         for key in found.keys:
             instance.delete_dynamic_partition(str(AS_OF_PARTITIONS.name), key)
         if found.releases or found.tables:
-            _publish(platform, say)
+            _report(publish(platform), say)
     return found
 
 
@@ -137,8 +143,8 @@ def _in_force(platform: Platform) -> Manifest | None:
     return releases.current_release(platform.home) if _sealed(platform) else None
 
 
-def _publish(platform: Platform, say: Say) -> None:
-    for sentence in publish(platform).set_aside:
+def _report(published: PublishReport, say: Say) -> None:
+    for sentence in published.set_aside:
         say(sentence)
 
 

@@ -5,11 +5,14 @@ or absent.
 """
 
 import importlib.metadata
+import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from recs_platform.lake.disk import flush, seal
 from recs_platform.lake.processes import is_abandoned, process_name
 
 MANIFEST_FILE = "manifest.json"
+_SECONDS_A_DAY = 86_400
 _UNSEALED = re.compile(r"\.tmp-(\d+(?:-\w+)*)$")
 
 
@@ -57,10 +61,23 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def artifact(root: Path, name: str, version: str) -> Path:
-    """Folder of a sealed artifact. Raises NotReady when that version is not sealed."""
+    """Folder of a sealed artifact, which counts as used now. Raises NotReady when that version is not sealed."""
     if not is_sealed(root, name, version):
         raise NotReady(f"{name} {version} is not among the artifacts in {root}; run `recs run` to build it")
+    _mark_used(root / name / version / MANIFEST_FILE)
     return root / name / version
+
+
+def last_used(root: Path, name: str, version: str) -> datetime:
+    """When the sealed artifact was asked for last, to the day."""
+    return datetime.fromtimestamp((root / name / version / MANIFEST_FILE).stat().st_mtime, UTC)
+
+
+def _mark_used(manifest: Path) -> None:
+    """The time of its manifest says it; written once a day, and not where the home may only be read."""
+    if time.time() - manifest.stat().st_mtime > _SECONDS_A_DAY:
+        with suppress(OSError):
+            os.utime(manifest)
 
 
 def is_sealed(root: Path, name: str, version: str) -> bool:

@@ -6,34 +6,52 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
+import duckdb
 import polars as pl
-import pyarrow as pa
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.errors import NotReady
+from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.contracts.tables import (
+    CANDIDATES,
     CURRENT,
     EVENTS,
+    LIST_CHANGES,
     LIST_REFERENCES,
     LISTS,
     PERSONAL_LISTS,
+    RANKED,
+    RELEASED_LISTS,
     RELEASES,
     SHARED_LISTS,
     SHORT_LISTS,
+    Column,
     TableContract,
 )
+from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages import releases
-from recs_platform.stages.releases.references import current_view
+from recs_platform.stages.releases.files import LISTS_FILE, REFERENCES_FILE, SHARED_FILE
+from recs_platform.stages.releases.views import AS_OF_IN_FORCE, changes_view, current_view, lists_view
 from recs_platform.warehouse.meta import META, meta_frames
 from recs_platform.warehouse.publish import PublishReport
 from recs_platform.warehouse.publish import publish as write_file
 from recs_platform.warehouse.published_tables import PublishedTable, published_contract, published_model
 
-# With the release, which `recommendations.current` shows.
-REFERENCES = LIST_REFERENCES.with_columns(*(column for column in CURRENT.columns if column.name == c.RELEASE_ID))
-RELEASED = (PERSONAL_LISTS, SHARED_LISTS, REFERENCES, RELEASES, SHORT_LISTS)
+_RELEASE_ID = next(column for column in CURRENT.columns if column.name == c.RELEASE_ID)
+# Rows of each kept release, by file.
+_RELEASED = {
+    PERSONAL_LISTS: LISTS_FILE,
+    SHARED_LISTS.with_columns(_RELEASE_ID): SHARED_FILE,
+    LIST_REFERENCES.with_columns(_RELEASE_ID): REFERENCES_FILE,
+}
+_VIEWS = {RELEASED_LISTS: lists_view, CURRENT: current_view, LIST_CHANGES: changes_view}
+# Counting them reads the lists of every release.
+_UNCOUNTED = frozenset({RELEASED_LISTS.name, LIST_CHANGES.name})
+RELEASED = (*_RELEASED, RELEASES, SHORT_LISTS, *_VIEWS)
+# Of candidates the newest as_of alone is published: they would be most of the file.
+LATEST = "latest"
+_NEWEST_ONLY = frozenset({CANDIDATES.name, RANKED.name, "features.candidate_features"})
 
 
 def publish(platform: Platform, *, keep_older: bool = True) -> PublishReport:
@@ -43,18 +61,33 @@ def publish(platform: Platform, *, keep_older: bool = True) -> PublishReport:
     """
     if not platform.lake.exists(EVENTS.name):
         raise NotReady("nothing to publish yet: land data and run `recs run` first")
+    return _write(platform, _tables(platform), keep_older=keep_older)
+
+
+def publish_releases(platform: Platform) -> PublishReport:
+    """Bring releases and lists in analytics.duckdb up to date after a rollback, and leave the rest as it is.
+
+    All is published where there is no file to build upon. Raises NotReady while nothing was ingested.
+    """
+    try:
+        return _write(platform, release_tables(platform), others_stay=True)
+    except (NotReady, ContractError, duckdb.Error):
+        return publish(platform)
+
+
+def _write(platform: Platform, tables: Sequence[PublishedTable], **options: bool) -> PublishReport:
     settings = platform.settings
     return write_file(
         platform.lake,
         platform.home.analytics,
-        tables=_tables(platform),
+        tables=tables,
         threads=settings.threads,
         memory_limit_gb=settings.memory_limit_gb,
         temporary=platform.home.temporary,
         events_as_table_max_rows=settings.publish.events_as_table_max_rows,
         as_ofs_max=settings.publish.as_ofs_max,
         publish_id=uuid.uuid4().hex[:12],
-        keep_older=keep_older,
+        **options,
     )
 
 
@@ -68,24 +101,51 @@ def _tables(platform: Platform) -> Sequence[PublishedTable]:
     lake_tables = [published_contract(table) for table in published_contracts(platform)]
     stored = [model for model in platform.models if model.materialized == "table"]
     models = [published_model(model, is_as_of=platform.models.is_as_of(model.name)) for model in stored]
-    released = [published_contract(contract, rows) for contract, rows in _released(platform)]
-    contracts = (*published_contracts(platform), CURRENT, *RELEASED)
+    rows = [replace(table, as_ofs_max=1) if table.name in _NEWEST_ONLY else table for table in (*lake_tables, *models)]
+    latest = [_latest(table) for table in rows if table.is_as_of and table.name not in _NEWEST_ONLY]
+    contracts = (*published_contracts(platform), *RELEASED, *(contract for contract, _ in latest))
     frames = meta_frames(platform.models, contracts, platform.lineage)
     described = [published_contract(contract, frames[contract.name]) for contract in META]
-    current = replace(published_contract(CURRENT), view=current_view())
-    return [*lake_tables, *models, *released, current, *described]
+    return [*rows, *release_tables(platform), *(_view(contract, sql) for contract, sql in latest), *described]
 
 
-def _released(platform: Platform) -> list[tuple[TableContract, pl.DataFrame | pa.Table]]:
+def release_tables(platform: Platform) -> list[PublishedTable]:
+    """Releases, the lists of those that are kept, and the views of them."""
+    return [*_released(platform), *(_view(contract, sql()) for contract, sql in _VIEWS.items())]
+
+
+def _latest(table: PublishedTable) -> tuple[TableContract, str]:
+    """A table as of the release in force, as `latest.<table>`."""
+    columns = tuple(Column(each.name, each.dtype, each.description, unit=each.unit) for each in table.columns)
+    description = f"{table.description}; as of the release in force"
+    contract = TableContract(f"{LATEST}.{table.name.split('.')[1]}", description, columns, grain=())
+    return contract, f"select * from {table.name} where {c.AS_OF} = {AS_OF_IN_FORCE}"  # noqa: S608  names of contracts
+
+
+def _view(contract: TableContract, sql: str) -> PublishedTable:
+    counted = contract.name not in _UNCOUNTED and contract.schema != LATEST
+    return replace(published_contract(contract), view=sql, is_counted=counted)
+
+
+def _released(platform: Platform) -> list[PublishedTable]:
+    """Lists of the kept releases, and of the release in force why some are short."""
     found = releases.list_releases(platform.home)
-    if found.is_empty():
-        return [(contract, arrow_schema(contract.columns).empty_table()) for contract in RELEASED]
-    current = releases.current_release(platform.home).version
-    shared = releases.read_shared_lists(platform.home, current)
-    return [
-        (PERSONAL_LISTS, releases.read_personal_lists(platform.home, current)),
-        (SHARED_LISTS, shared.lists),
-        (REFERENCES, shared.references.with_columns(pl.lit(current).alias(c.RELEASE_ID))),
-        (RELEASES, found),
-        (SHORT_LISTS, releases.read_short_lists(platform.home, current)),
+    kept = _kept(found, platform.settings.publish.as_ofs_max)
+    folders = {name: artifact(platform.home.artifacts, releases.RELEASES_ARTIFACT, name) for name in kept}
+    tables = [
+        replace(
+            published_contract(contract),
+            releases={name: [folder / file] for name, folder in folders.items() if (folder / file).exists()},
+        )
+        for contract, file in _RELEASED.items()
     ]
+    in_force = found.filter(c.IS_CURRENT)[c.RELEASE_ID].to_list()
+    short = [releases.read_short_lists(platform.home, name) for name in in_force]
+    rows = {RELEASES: found, SHORT_LISTS: short[0] if short else arrow_schema(SHORT_LISTS.columns).empty_table()}
+    return [*tables, *(published_contract(contract, frame) for contract, frame in rows.items())]
+
+
+def _kept(found: pl.DataFrame, as_ofs_max: int) -> list[str]:
+    """Releases of the newest instants, and the one in force; oldest first."""
+    newest = found[c.AS_OF].unique().sort().tail(as_ofs_max).implode()
+    return found.filter(pl.col(c.AS_OF).is_in(newest) | pl.col(c.IS_CURRENT))[c.RELEASE_ID].to_list()

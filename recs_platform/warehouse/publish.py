@@ -63,6 +63,7 @@ def publish(
     as_ofs_max: int,
     publish_id: str,
     keep_older: bool = True,
+    others_stay: bool = False,
 ) -> PublishReport:
     """Write `tables` into a new file and put it in the place of `target`; processes that read the old one keep it.
 
@@ -72,6 +73,8 @@ def publish(
 
     What has not changed since the publish before is copied with its file, and not read again; a file that anybody wrote
     to meanwhile is not built upon. Without `keep_older` (after rows were deleted) all is read, and older links go too.
+    With `others_stay`, tables of the file that are not among `tables` stay as they are; NotReady where there is no file
+    to build upon.
 
     One publish at a time; the next one removes what a killed one left. The new file is read-only and is held against
     what was to be written before it is moved. Raises ContractError when given rows lack a column or the new file has
@@ -83,13 +86,15 @@ def publish(
 
     def write(earlier: Mapping[str, TableSource] | None) -> PublishReport:
         _remove_leftovers(target)
+        if others_stay and earlier is None:
+            raise NotReady(f"{target} cannot be built upon; publish all of it")
         folder = links.unused_folder(target.parent / FILES_FOLDER, publish_id)
         writer = TableWriter(lake, as_ofs_max, events_as_table_max_rows, folder, earlier or {})
 
         def fill(con: "duckdb.DuckDBPyConnection") -> dict[str, int]:
             if earlier is not None and read_sources(target) is None:
                 raise ContractError(f"another program wrote to {target} while it was copied")
-            return writer.write(con, tables)
+            return writer.write(con, tables, others_stay=others_stay)
 
         with written_aside(
             target,
@@ -102,8 +107,9 @@ def publish(
             building.chmod(READ_ONLY)
             links.seal(folder)
             set_aside = move_into_place(building, target)
-        write_sources(target, writer.sources)
-        links.drop_older(folder, kept=LINKED_PUBLISHES_KEPT if keep_older else 1)
+        write_sources(target, {**(earlier or {}), **writer.sources} if others_stay else writer.sources)
+        if not others_stay:
+            links.drop_older(folder, kept=LINKED_PUBLISHES_KEPT if keep_older else 1)
         size = target.stat().st_size
         untouched = tuple(writer.untouched)
         return PublishReport(target, publish_id, table_rows, folder.is_dir(), size, tuple(set_aside), untouched)

@@ -6,14 +6,13 @@ What is then read, and what is left as it is, is decided in `published_tables`.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from recs_platform.lake.disk import replace_text
 
 SUFFIX = ".sources.json"
-_FORMAT = 1
+_FORMAT = 2
 _MADE_BY, _FILE, _TABLES, _DEFINITION, _PARTITIONS = "made_by", "file", "tables", "definition", "partitions"
 
 
@@ -22,11 +21,11 @@ class TableSource:
     """Where the rows of one table come from.
 
     `definition`: hash of its columns, types and comments. `partitions`: names, sizes and times of the lake's files by
-    as_of; None where the table does not differ by as_of.
+    as_of (ISO 8601) or release; under None where the table differs by neither; none of a view.
     """
 
     definition: str
-    partitions: Mapping[datetime | None, tuple[str, ...]]
+    partitions: Mapping[str | None, tuple[str, ...]]
 
 
 def file_names(files: Sequence[str], table: Path) -> tuple[str, ...]:
@@ -54,7 +53,7 @@ def write_sources(published: Path, sources: Mapping[str, TableSource]) -> None:
     tables = {
         name: {
             _DEFINITION: source.definition,
-            _PARTITIONS: [[as_of and as_of.isoformat(), *files] for as_of, files in source.partitions.items()],
+            _PARTITIONS: [[key, *files] for key, files in source.partitions.items()],
         }
         for name, source in sources.items()
     }
@@ -63,7 +62,7 @@ def write_sources(published: Path, sources: Mapping[str, TableSource]) -> None:
 
 
 def _source(kept: Mapping[str, Any]) -> TableSource:
-    partitions = {as_of and datetime.fromisoformat(as_of): tuple(files) for as_of, *files in kept[_PARTITIONS]}
+    partitions = {key: tuple(files) for key, *files in kept[_PARTITIONS]}
     return TableSource(kept[_DEFINITION], partitions)
 
 

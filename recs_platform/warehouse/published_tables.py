@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from recs_platform.lake.tables import Lake
 
-_Partitions = Mapping[datetime | None, list[str]]
+# Files by as_of or release; all under None where the table differs by neither.
+_Partitions = Mapping[str | None, list[str]]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,10 @@ class PublishedColumn:
 class PublishedTable:
     """A table of the published file: `rows` as given, else those of the lake table of that name, none if absent.
 
-    `view`: SQL over tables of the file that are written before; then it is a view.
+    `releases`: Parquet files by release_id, a column that they lack, in the place of a lake table. `view`: SQL over
+    tables of the file that are written before; then it is a view, whose rows are counted where `is_counted`: some take
+    long to compute. `as_ofs_max`: instants that it keeps, those that the
+    file keeps where None.
     """
 
     name: str
@@ -59,11 +63,19 @@ class PublishedTable:
     columns: tuple[PublishedColumn, ...]
     partition_by: tuple[str, ...] = ()
     rows: "pl.DataFrame | pa.Table | None" = None
+    releases: Mapping[str, Sequence[Path]] | None = None
     view: str | None = None
+    is_counted: bool = True
+    as_ofs_max: int | None = None
 
     @property
     def is_as_of(self) -> bool:
-        return c.AS_OF in self.partition_by
+        return self.releases is None and c.AS_OF in self.partition_by
+
+    @property
+    def key(self) -> str | None:
+        """The column by which its parts are replaced, None where it has no parts."""
+        return c.RELEASE_ID if self.releases is not None else c.AS_OF if self.is_as_of else None
 
     @property
     def types(self) -> dict[str, str]:
@@ -73,7 +85,8 @@ class PublishedTable:
     def definition(self) -> str:
         """Hash of all but the rows."""
         columns = [(column.name, column.dtype, column.comment) for column in self.columns]
-        return content_key({"comment": self.description, "columns": columns, "partition_by": self.partition_by})
+        said = {"comment": self.description, "columns": columns, "partition_by": self.partition_by, "view": self.view}
+        return content_key(said)
 
 
 def published_contract(contract: TableContract, rows: "pl.DataFrame | pa.Table | None" = None) -> PublishedTable:
@@ -106,24 +119,22 @@ class TableWriter:
         self.sources: dict[str, TableSource] = {}
         self.untouched: list[str] = []
 
-    def write(self, con: "duckdb.DuckDBPyConnection", tables: Sequence[PublishedTable]) -> dict[str, int]:
-        """Write the tables with their comments, and nothing else; returns the rows that each is to hold."""
+    def write(
+        self, con: "duckdb.DuckDBPyConnection", tables: Sequence[PublishedTable], *, others_stay: bool
+    ) -> dict[str, int]:
+        """Write the tables with their comments; returns the rows that each is to hold. Others go unless they stay."""
         there = _kinds(con)
         rows = {table.name: self._write(con, table, there) for table in tables}
-        for name in there.keys() - rows.keys():
+        gone: set[str] = set() if others_stay else there.keys() - rows.keys()
+        for name in gone:
             con.execute(f"drop {there[name]} a.{relation(name)}")
-        for schema in {name.split(".")[0] for name in there} - {name.split(".")[0] for name in rows}:
+        for schema in {name.split(".")[0] for name in gone} - {name.split(".")[0] for name in rows}:
             con.execute(f"drop schema a.{quoted(schema)}")
-        return rows
+        return {table.name: rows[table.name] for table in tables if table.is_counted}
 
     def _write(self, con: "duckdb.DuckDBPyConnection", table: PublishedTable, there: Mapping[str, str]) -> int:
         if table.view is not None:
-            _clear(con, table, there)
-            con.execute("use a")  # names in a view are those of its own file
-            _create(con, "view", table, f"({table.view})")
-            rows = count_rows(con, relation(table.name))
-            con.execute("use memory")
-            return rows
+            return self._write_view(con, table, there)
         if table.rows is not None:
             _clear(con, table, there)
             return _create_from_rows(con, table)
@@ -133,7 +144,7 @@ class TableWriter:
             _clear(con, table, there)
             _create(con, "table", table, None)
             return 0
-        rows = count_rows(con, _scan(table, files))
+        rows = sum(count_rows(con, _scan(table, part, key)) for key, part in partitions.items() if part)
         if table.name == EVENTS.name and rows > self._events_max:
             _clear(con, table, there)
             # Older DuckDBs cannot read the types of partition columns from a stored view; they are cast instead.
@@ -143,39 +154,64 @@ class TableWriter:
         self._bring_up_to_date(con, table, partitions, there)
         return rows
 
+    def _write_view(self, con: "duckdb.DuckDBPyConnection", table: PublishedTable, there: Mapping[str, str]) -> int:
+        earlier = self._earlier.get(table.name)
+        self.sources[table.name] = TableSource(table.definition, {})
+        con.execute("use a")  # names in a view are those of its own file
+        if earlier is None or earlier.definition != table.definition or there.get(table.name) != "view":
+            _clear(con, table, there)
+            _create(con, "view", table, f"({table.view})")
+        else:
+            self.untouched.append(table.name)
+        rows = count_rows(con, relation(table.name)) if table.is_counted else 0
+        con.execute("use memory")
+        return rows
+
     def _bring_up_to_date(
         self, con: "duckdb.DuckDBPyConnection", table: PublishedTable, partitions: _Partitions, there: Mapping[str, str]
     ) -> None:
-        folder = self._lake.path(table.name)
-        names = {as_of: file_names(files, folder) for as_of, files in partitions.items()}
+        folder = self._folder(table)
+        names = {key: file_names(files, folder) for key, files in partitions.items()}
         self.sources[table.name] = TableSource(table.definition, names)
         earlier = self._earlier.get(table.name)
         if earlier is None or earlier.definition != table.definition or there.get(table.name) != "table":
-            known: Mapping[datetime | None, tuple[str, ...]] | None = None
+            known: Mapping[str | None, tuple[str, ...]] | None = None
         else:
             known = earlier.partitions
-        if known is None or (not table.is_as_of and not set(known.get(None, ())) <= set(names[None])):
+        if known is None or (table.key is None and not set(known.get(None, ())) <= set(names[None])):
             _clear(con, table, there)
-            _create(con, "table", table, _scan(table, [file for files in partitions.values() for file in files]))
+            whole = [file for files in partitions.values() for file in files]
+            _create(con, "table", table, _scan(table, whole) if table.releases is None else None)
+            for release, files in (table.releases or {}).items():
+                _insert(con, table, release, [str(file) for file in files])
         elif known == names:
             self.untouched.append(table.name)
-        elif table.is_as_of:
-            changed = [as_of for as_of in {**known, **names} if known.get(as_of) != names.get(as_of)]
-            _delete(con, table, [as_of for as_of in changed if as_of in known])
-            _insert(con, table, [file for as_of in changed for file in partitions.get(as_of, [])])
+        elif table.key is not None:
+            changed = [key for key in {**known, **names} if known.get(key) != names.get(key)]
+            _delete(con, table, [key for key in changed if key in known])
+            for key in changed:
+                _insert(con, table, key, partitions.get(key, []))
         else:
             new = set(names[None]) - set(known[None])
-            _insert(con, table, [file for file in partitions[None] if file_names([file], folder)[0] in new])
+            _insert(con, table, None, [file for file in partitions[None] if file_names([file], folder)[0] in new])
+
+    def _folder(self, table: PublishedTable) -> Path:
+        """What the names of the table's files are relative to."""
+        if table.releases is None:
+            return self._lake.path(table.name)
+        return next((file.parents[1] for files in table.releases.values() for file in files), Path("/"))
 
     def _partitions(self, table: PublishedTable) -> _Partitions:
-        """Files of the table by as_of, the newest instants only; all under None where it does not differ by as_of."""
+        """Files of the table: of the newest instants only where it differs by as_of."""
+        if table.releases is not None:
+            return {key: [str(file) for file in files] for key, files in table.releases.items()}
         if not self._lake.exists(table.name):
             return {}
         version = self._lake.version(table.name)
         if not table.is_as_of:
             return {None: self._lake.files(table.name, version)}
-        newest = self._lake.as_ofs(table.name)[-self._as_ofs_max :]
-        return {as_of: self._lake.files(table.name, version, as_of) for as_of in newest}
+        newest = self._lake.as_ofs(table.name)[-(table.as_ofs_max or self._as_ofs_max) :]
+        return {as_of.isoformat(): self._lake.files(table.name, version, as_of) for as_of in newest}
 
 
 def _kinds(con: "duckdb.DuckDBPyConnection") -> dict[str, str]:
@@ -195,8 +231,10 @@ def _clear(con: "duckdb.DuckDBPyConnection", table: PublishedTable, there: Mappi
     con.execute(f"create schema if not exists a.{quoted(table.name.split('.')[0])}")
 
 
-def _scan(table: PublishedTable, files: Sequence[str]) -> str:
-    return scan(files, {name: table.types[name] for name in table.partition_by})
+def _scan(table: PublishedTable, files: Sequence[str], release: str | None = None) -> str:
+    if release is None or table.releases is None:
+        return scan(files, {name: table.types[name] for name in table.partition_by})
+    return f"(select *, {text_literal(release)} as {c.RELEASE_ID} from {scan(files, {})})"
 
 
 def _selection(con: "duckdb.DuckDBPyConnection", table: PublishedTable, source: str | None) -> str:
@@ -231,15 +269,19 @@ def _create_from_rows(con: "duckdb.DuckDBPyConnection", table: PublishedTable) -
     return rows.num_rows
 
 
-def _delete(con: "duckdb.DuckDBPyConnection", table: PublishedTable, as_ofs: Sequence[datetime | None]) -> None:
-    instants = ", ".join(instant_literal(as_of) for as_of in as_ofs if as_of is not None)
-    if instants:
-        con.execute(f"delete from a.{relation(table.name)} where {c.AS_OF} in ({instants})")
+def _delete(con: "duckdb.DuckDBPyConnection", table: PublishedTable, keys: Sequence[str | None]) -> None:
+    literals = [_literal(table, key) for key in keys if key is not None]
+    if literals and table.key is not None:
+        con.execute(f"delete from a.{relation(table.name)} where {table.key} in ({', '.join(literals)})")
 
 
-def _insert(con: "duckdb.DuckDBPyConnection", table: PublishedTable, files: Sequence[str]) -> None:
+def _literal(table: PublishedTable, key: str) -> str:
+    return instant_literal(datetime.fromisoformat(key)) if table.is_as_of else text_literal(key)
+
+
+def _insert(con: "duckdb.DuckDBPyConnection", table: PublishedTable, key: str | None, files: Sequence[str]) -> None:
     if files:
-        con.execute(f"insert into a.{relation(table.name)} {_selection(con, table, _scan(table, files))}")
+        con.execute(f"insert into a.{relation(table.name)} {_selection(con, table, _scan(table, files, key))}")
 
 
 def comment(con: "duckdb.DuckDBPyConnection", kind: str, name: str, text: str) -> None:

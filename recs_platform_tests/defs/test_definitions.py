@@ -9,13 +9,14 @@ import dagster as dg
 import pytest
 
 from recs_platform.defs.assembly import build_definitions
+from recs_platform.defs.in_force import IN_FORCE_KEY
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import platform_at
 
 GROUPS = {"events", "features", "segments", "retrieval", "ranking", "reranking", "reports", "releases"}
 WITHOUT_TABLE = {
     "retrieval/embeddings", "retrieval/item_index", "ranking/training_set", "ranking/ranker",
-    "releases/release", "releases/analytics",
+    "releases/release", "releases/in_force", "releases/analytics",
 }  # fmt: skip
 HEAVY = ("lightgbm", "sklearn", "faiss", "implicit", "evidently", "scipy")
 
@@ -69,10 +70,10 @@ def test_what_has_no_table_claims_none(specs: list[dg.AssetSpec]) -> None:
     assert silent == WITHOUT_TABLE
 
 
-def test_only_the_events_have_no_as_of(specs: list[dg.AssetSpec]) -> None:
+def test_only_the_events_and_what_is_in_force_have_no_as_of(specs: list[dg.AssetSpec]) -> None:
     for spec in specs:
         partitions = spec.partitions_def
-        if spec.group_name == "events":
+        if spec.group_name == "events" or spec.key == IN_FORCE_KEY:
             assert partitions is None
         else:
             assert isinstance(partitions, dg.DynamicPartitionsDefinition)
@@ -109,10 +110,12 @@ def test_every_sql_table_has_blocking_checks(platform: Platform, definitions: dg
     assert tables <= checked
 
 
-def test_there_are_three_jobs_two_sensors_and_a_daily_schedule_all_off(definitions: dg.Definitions) -> None:
-    assert {job.name for job in definitions.jobs or ()} == {"ingest", "build", "forget_user"}
+def test_there_are_jobs_two_sensors_and_two_schedules_all_off(definitions: dg.Definitions) -> None:
+    assert {job.name for job in definitions.jobs or ()} == {
+        "ingest", "build", "forget_user", "prune", "rollback_release", "withdraw_release", "publish"
+    }  # fmt: skip
     assert {sensor.name for sensor in definitions.sensors or ()} == {"landing_sensor", "new_events_sensor"}
-    assert {schedule.name for schedule in definitions.schedules or ()} == {"daily_build"}
+    assert {schedule.name for schedule in definitions.schedules or ()} == {"daily_build", "weekly_prune"}
     assert definitions.resolve_sensor_def("landing_sensor").default_status is dg.DefaultSensorStatus.STOPPED
     assert definitions.resolve_schedule_def("daily_build").default_status is dg.DefaultScheduleStatus.STOPPED
 

@@ -20,7 +20,8 @@ PERFORMANCE = "marts.recommendation_performance"
 EXAMPLES_A_MART = 3
 # What a quiet world may be without: bots, drift, verdicts that warn, clusters, an as-of before.
 MAY_BE_EMPTY = {
-    "marts.bot_like_users", "reports.drift", "reports.verdicts", "segments.cluster_profiles", "segments.migrations",
+    "marts.bot_like_users", "marts.list_changes", "reports.drift", "reports.verdicts", "segments.cluster_profiles",
+    "segments.migrations",
 }  # fmt: skip
 
 

@@ -210,7 +210,7 @@ def test_releases_are_compared_and_listed_for_people(recs: CommandLine, built: B
 
 
 def test_an_unknown_user_is_1(recs: CommandLine, built: Built) -> None:
-    for arguments in (("recommend", "nobody"), ("explain", "nobody", "nothing")):
+    for arguments in (("recommend", "nobody"), ("explain", "nobody", "nothing"), ("explain", "nobody")):
         code, out, err = recs(built.platform.home.root, *arguments)
         assert (code, out) == (COULD_NOT, "")
         assert "nobody" in _one_line(err)
@@ -232,6 +232,30 @@ def test_explain_prints_the_same_for_people(recs: CommandLine, built: Built) -> 
     assert f" ({row['item_id']})" in out
     assert "contribution" in out
     assert not re.search(r"\d\.\d{6}", out)
+
+
+def test_explain_without_an_item_shows_all_that_is_known_of_a_user(
+    recs: CommandLine, built: Built, tmp_path: Path
+) -> None:
+    home = copy_home(built.platform, tmp_path / "home").home
+    user = str(ask(built.platform, "select mode(user_id) from raw.events where event_type = 'click'").item())
+    code, out, _ = recs(home.root, "explain", user, "--json")
+    found = json.loads(out)
+    assert code == 0
+    mine = f"where user_id = '{user}' order by all"
+    counts = ask(built.platform, f"select event_type, item_id from raw.events {mine}").rows()
+    assert sorted((event["event_type"], event["item_id"]) for event in found["events"]) == counts
+    listed = ask(built.platform, f"select rank, item_id, reason from recommendations.current {mine}").rows()
+    assert [(item["rank"], item["item_id"], item["reason"]) for item in found["items"]] == listed
+    segments = ask(built.platform, f"select segmentation, segment_id from segments.segment_members {mine}").rows()
+    assert sorted((row["segmentation"], row["segment_id"]) for row in found["segments"]) == segments
+    assert {row["rank"] for row in found["contributions"]} <= {rank for rank, *_ in listed}
+    assert found["contributions"]
+    code, out, _ = recs(home.root, "explain", user)
+    page = Path(out.splitlines()[-1])
+    assert (code, page.parent, page.stat().st_mode & 0o777) == (0, home.user_pages, 0o600)
+    assert user not in page.name
+    assert all(text in page.read_text() for text in (user, listed[0][1]))
 
 
 def test_explain_says_that_an_item_was_consumed(recs: CommandLine, built: Built) -> None:

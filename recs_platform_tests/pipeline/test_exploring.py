@@ -14,7 +14,8 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.lists.lists import Lists, make_lists
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.releases import release_lists
-from recs_platform.stages.releases import LISTS_FILE, RELEASES_ARTIFACT, read_release
+from recs_platform.stages.releases import RELEASES_ARTIFACT, read_release
+from recs_platform.stages.releases.files import LISTS_FILE
 from recs_platform_tests.homes import Built, copy_home
 
 SLOTS = 3

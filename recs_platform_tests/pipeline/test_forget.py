@@ -77,6 +77,7 @@ def test_no_byte_of_the_person_is_left(forgotten: Forgotten) -> None:
     found = holders(forgotten.before.home.root, [PERSON])
     assert [kind for kind in KINDS if not any(name.startswith(kind) for name in found)] == []
     assert holders(forgotten.after.home.root, [PERSON, DEVICE]) == []
+    assert not forgotten.after.home.user_pages.exists()
 
 
 def test_a_shared_id_loses_what_was_the_persons(forgotten: Forgotten) -> None:

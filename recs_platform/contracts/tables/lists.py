@@ -177,10 +177,17 @@ CURRENT = replace(
     partition_by=(),
 )  # fmt: skip
 
-PERSONAL_LISTS = replace(
+RELEASED_LISTS = replace(
     CURRENT,
+    name="recommendations.lists",
+    description="One row a kept release, user and recommended item",
+    grain=(c.RELEASE_ID, c.USER_ID, c.RANK),
+)
+
+PERSONAL_LISTS = replace(
+    RELEASED_LISTS,
     name="recommendations.personal_lists",
-    description="One row a user with a list of their own and recommended item of the release now in force",
+    description="One row a kept release, user with a list of their own and recommended item",
 )
 
 SHARED_LISTS = TableContract(
@@ -252,4 +259,20 @@ RELEASES = TableContract(
         Column("is_stale", "BOOLEAN", "Whether an earlier as_of was sealed anew after it", required=True),
     ),
     grain=(c.RELEASE_ID,),
+)
+
+LIST_CHANGES = TableContract(
+    "marts.list_changes",
+    "One row a kept release, user and item that entered or left the user's list or moved in it since the release"
+    " before; users of both releases only",
+    (
+        text(c.RELEASE_ID, "The release", required=True),
+        text(c.PREVIOUS_RELEASE_ID, "The release before it", required=True),
+        USER,
+        ITEM,
+        text(c.CHANGE, "entered, left or moved", required=True),
+        Column(c.RANK_BEFORE, "INTEGER", "Place in the list before, from 1; none where it entered", unit="place"),
+        Column(c.RANK, "INTEGER", "Place in the list, from 1; none where it left", unit="place"),
+    ),
+    grain=(c.RELEASE_ID, c.USER_ID, c.ITEM_ID),
 )

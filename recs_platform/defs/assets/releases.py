@@ -9,6 +9,7 @@ from recs_platform.contracts.tables import VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset
 from recs_platform.defs.assets.retrieval import EMBEDDINGS_KEY
+from recs_platform.defs.in_force import report_in_force
 from recs_platform.defs.made_assets import LAST_KEY, RELEASE_ID, RELEASE_KEY
 from recs_platform.defs.partitions import run_of
 from recs_platform.defs.resources import AsOfResource
@@ -81,6 +82,7 @@ def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
         with transient_only():
             report = publish(run.platform)
             release = as_of_run.record_whole(context, run)
+        report_in_force(run.platform, context.instance)
         for sentence in report.set_aside:
             context.log.warning(sentence)
         yield dg.MaterializeResult(

@@ -29,15 +29,30 @@ def erase_texts(home: Home, person: Person, note: Note, *, dry_run: bool) -> Non
     Raises Busy while another process writes to Dagster's storage.
     """
     words = person.words()
+    _drop_user_pages(home, note, dry_run=dry_run)
     if words is not None:
         for folder in (home.logs, home.reports, home.dagster):
-            for file in sorted(each for each in folder.rglob("*") if each.is_file() and each.suffix in _TEXTS):
+            for file in _texts(folder, besides=home.user_pages):
                 _replace_in(home, file, words, note, dry_run=dry_run)
         _cut_spool(home, words, note, dry_run=dry_run)
         for file in sorted(home.dagster.rglob("*.db")):
             _scrub_database(home, file, person, words, note, dry_run=dry_run)
     if not dry_run:
         _drop_scratch(home)
+
+
+def _drop_user_pages(home: Home, note: Note, *, dry_run: bool) -> None:
+    """Pages on single users go, all of them: they are made again when somebody asks."""
+    pages = list(home.user_pages.glob("*"))
+    if pages:
+        note(_place(home, home.user_pages), len(pages))
+        if not dry_run:
+            shutil.rmtree(home.user_pages)
+
+
+def _texts(folder: Path, *, besides: Path) -> list[Path]:
+    files = (each for each in folder.rglob("*") if each.is_file() and each.suffix in _TEXTS)
+    return sorted(each for each in files if each.parent != besides)
 
 
 def _replacement(match: re.Match[str]) -> str:

@@ -13,7 +13,14 @@ from recs_platform.pipeline.event_span import require_possible
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.find_user import find_user
 from recs_platform.pipeline.retrieval.inputs import with_consent
-from recs_platform.stages.releases import current_release, listed_users, read_short_lists
+from recs_platform.stages.releases import (
+    ReleaseDiff,
+    current_release,
+    diff_releases,
+    find_release,
+    listed_users,
+    read_short_lists,
+)
 
 
 def item_titles(platform: Platform, items: Sequence[str]) -> dict[str, str | None]:
@@ -22,6 +29,17 @@ def item_titles(platform: Platform, items: Sequence[str]) -> dict[str, str | Non
     with platform.model_run(current.as_of, current.known_at) as run:
         known = run.frame("staging.stg_items", [c.ITEM_ID, c.TITLE])
     return dict(known.filter(pl.col(c.ITEM_ID).is_in(list(items))).iter_rows())
+
+
+def compare_releases(platform: Platform, a: str, b: str) -> ReleaseDiff:
+    """How release `b` differs from `a`, exposure by category and creator as `b` knew the items.
+
+    Raises RecsError for an unknown id.
+    """
+    later = find_release(platform.home, b)
+    with platform.model_run(later.as_of, later.known_at) as run:
+        items = run.frame("staging.stg_items", [c.ITEM_ID, c.CATEGORY, c.CREATOR])
+    return diff_releases(platform.home, a, b, items)
 
 
 def why_short(platform: Platform, user: str) -> str | None:

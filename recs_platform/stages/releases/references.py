@@ -1,9 +1,7 @@
-"""Users who refer to a shared list, and what they are shown of it: for one user, for many, and in SQL for analysts.
+"""Users who refer to a shared list, and what they are shown of it, for one user and for many.
 
-Which list is whose is decided in `stages.reranking.shared_lists`.
+The same in SQL is in `views`. Which list is whose is decided in `stages.reranking.shared_lists`.
 """
-
-# ruff: noqa: S608  names come from contracts
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.tables import CURRENT, LIST_REFERENCES, LISTS, PERSONAL_LISTS, SHARED_LISTS
+from recs_platform.contracts.tables import LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,19 +47,3 @@ def expanded_slices(shared: pl.DataFrame, references: pl.DataFrame) -> Iterator[
     """The same with the users it is of, so many of them at a time that it fits in memory."""
     for some in references.iter_slices(USERS_AT_ONCE):
         yield some[c.USER_ID], expand(shared, some)
-
-
-def current_view() -> str:
-    """SQL of `recommendations.current` in the published file: lists of one's own, then those that are referred to."""
-    names = ", ".join(CURRENT.column_names)
-    of_reference = {c.USER_ID, c.SEGMENT_ID, c.AS_OF, c.RELEASE_ID}
-    place = f"cast(row_number() over (partition by r.{c.USER_ID} order by s.{c.RANK}) as integer) as {c.RANK}"
-    chosen = ", ".join(
-        place if name == c.RANK else f"{'r' if name in of_reference else 's'}.{name}" for name in CURRENT.column_names
-    )
-    return (
-        f"select {names} from {PERSONAL_LISTS.name} "
-        f"union all select {names} from (select {chosen}, r.{c.LIST_LENGTH} "
-        f"from {LIST_REFERENCES.name} as r inner join {SHARED_LISTS.name} as s on r.{c.LIST_ID} = s.{c.LIST_ID} "
-        f"where not list_contains(r.{c.HIDDEN_ITEMS}, s.{c.ITEM_ID})) where {c.RANK} <= {c.LIST_LENGTH}"
-    )

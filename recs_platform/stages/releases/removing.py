@@ -12,7 +12,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.lake.artifacts import MANIFEST_FILE, artifact
 from recs_platform.lake.disk import flush, replace_text
-from recs_platform.stages.releases import (
+from recs_platform.stages.releases.files import (
     LISTS_FILE,
     N_ROWS,
     REFERENCES_FILE,

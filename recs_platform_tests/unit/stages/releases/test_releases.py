@@ -10,6 +10,7 @@ from recs_platform.contracts.home import Home
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import CURRENT, RELEASES
 from recs_platform.stages import releases as r
+from recs_platform.stages.releases.files import LISTS_FILE
 
 LISTS_SCHEMA = {
     "as_of": pl.Datetime("us", "UTC"),
@@ -84,7 +85,7 @@ def test_a_release_is_read_back_as_it_was_sealed(home):
 
 def test_sealing_the_same_content_again_changes_nothing(home):
     first = seal(home, day(5), "a", day(6))
-    file = home.artifacts / "releases" / first.version / r.LISTS_FILE
+    file = home.artifacts / "releases" / first.version / LISTS_FILE
     before = file.stat().st_mtime_ns
     again = seal(home, day(5), "a", day(9))
     assert again == first
@@ -215,3 +216,19 @@ def test_whatever_the_order_of_sealing_the_greatest_as_of_is_current(order, tmp_
     for row in listed.iter_rows(named=True):
         earlier = listed.filter(pl.col("as_of") < row["as_of"])
         assert row["is_stale"] == bool((earlier["sealed_at"] > row["sealed_at"]).any())
+
+
+def test_a_diff_counts_rows_and_shows_how_exposure_shifted(home):
+    a = seal(home, day(5), "a", day(6), {"u1": "abcd", "u2": "ab"}).version
+    b = seal(home, day(6), "b", day(7), {"u1": "bace", "u2": "ae", "u3": "e"}).version
+    items = pl.DataFrame({"item_id": list("abcde"), "category": ["x", "x", "y", "y", None]})
+    diff = r.diff_releases(home, a, b, items)
+    assert (diff.rows_entered, diff.rows_left, diff.rows_moved) == (2, 2, 2)
+    assert (diff.items_entered, diff.items_left) == (1, 1)
+    # Nobody has a segment, before and after. x: 4 of 6 -> 3 of 7; y: 2 of 6 -> 1 of 7; none: 0 -> 3 of 7.
+    shifts = {(row["dimension"], row["value"]): row["change"] for row in diff.exposure.to_dicts()}
+    assert shifts == pytest.approx(
+        {("category", None): 3 / 7, ("category", "x"): 3 / 7 - 4 / 6, ("category", "y"): 1 / 7 - 2 / 6}
+    )
+    assert diff.exposure["value"].to_list() == [None, "x", "y"]
+    assert diff.summary()["exposure"][0]["share_before"] == 0.0

@@ -1,0 +1,124 @@
+"""Removing what has grown old: as-ofs, artifacts that nothing names, old versions of tables, records of runs.
+
+Limits are in `retention`; which artifacts go is decided in `pipeline.pruning`.
+"""
+# Dagster leaves parts of its jobs and records untyped.
+# pyright: reportUnknownMemberType=false, reportCallIssue=false
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from pydantic import Field
+
+from recs_platform.contracts.home import Lock
+from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.time import as_of_key
+from recs_platform.defs.instance import UNFINISHED
+from recs_platform.defs.resources import HomeResource
+from recs_platform.lake.artifacts import remove_artifact, sealed_versions
+from recs_platform.lake.locks import exclusive
+from recs_platform.pipeline.platform import Platform
+from recs_platform.stages import releases
+
+Say = Callable[[str], None]
+_FINISHED = [status for status in dg.DagsterRunStatus if status not in {*UNFINISHED, dg.DagsterRunStatus.QUEUED}]
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What went, or would: as-of keys, numbers and bytes of artifacts by kind, files of tables, runs."""
+
+    as_ofs: tuple[str, ...]
+    artifacts: dict[str, int]
+    artifact_bytes: int
+    runs: int
+
+    @property
+    def is_nothing(self) -> bool:
+        return not (self.as_ofs or self.artifacts or self.runs)
+
+
+def prune(platform: Platform, instance: dg.DagsterInstance, now: datetime, *, dry_run: bool, say: Say) -> Pruned:
+    """Remove what is older than the settings allow, or count it; killed, the next call goes on.
+
+    The release in force, a pinned one and what they were made with stay whatever their age.
+    """
+    # Loading definitions does without what these import.
+    from recs_platform.defs.withdrawal import remove_as_of
+    from recs_platform.pipeline.pruning import remove_unused, unused_artifacts
+
+    old = _old_as_ofs(platform)
+    keys = tuple(map(as_of_key, old))
+    if not dry_run:
+        for instant, key in zip(old, keys, strict=True):
+            ids = {each.version for each in _sealed(platform) if each.as_of == instant}
+            remove_as_of(platform, instance, key, say)
+            for release_id in ids:
+                remove_artifact(platform.home.artifacts, releases.WITHDRAWN_ARTIFACT, release_id)
+    with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
+        unused = unused_artifacts(platform, now, without=old)
+        if not dry_run:
+            remove_unused(platform, unused)
+            for name in platform.lake.names():
+                platform.lake.vacuum(name)
+    runs = _old_runs(platform, instance, now)
+    if not dry_run:
+        for run_id in runs:
+            instance.delete_run(run_id)
+    counts = Counter(each.name for each in unused)
+    return Pruned(keys, dict(sorted(counts.items())), sum(each.size for each in unused), len(runs))
+
+
+def _old_as_ofs(platform: Platform) -> list[datetime]:
+    """As-ofs beyond the newest that are kept, without the one in force and the pinned one; oldest first."""
+    from recs_platform.defs.withdrawal import made_as_ofs
+
+    made = sorted(made_as_ofs(platform))
+    sealed = _sealed(platform)
+    kept = {releases.current_release(platform.home).as_of} if sealed else set[datetime]()
+    return [instant for instant in made[: -platform.settings.retention.as_ofs_max] if instant not in kept]
+
+
+def _sealed(platform: Platform) -> list[Manifest]:
+    return sealed_versions(platform.home.artifacts, releases.RELEASES_ARTIFACT)
+
+
+def _old_runs(platform: Platform, instance: dg.DagsterInstance, now: datetime) -> list[str]:
+    """Finished runs that were created before the limit."""
+    before = now - timedelta(days=platform.settings.retention.runs_days)
+    return list(instance.get_run_ids(filters=dg.RunsFilter(statuses=_FINISHED, created_before=before)))
+
+
+class Prune(dg.Config):
+    """Whether to remove anything."""
+
+    dry_run: bool = Field(default=False, description="Count what would go; change nothing.")
+
+
+@dg.op(
+    description="Removes as-ofs, artifacts and records of runs that are older than `retention` in the settings allows."
+)
+def prune_home(context: dg.OpExecutionContext, config: Prune, home: HomeResource) -> None:
+    """Says what went."""
+    pruned = prune(home.platform, context.instance, datetime.now(UTC), dry_run=config.dry_run, say=context.log.info)
+    context.log.info(str(pruned))
+
+
+@dg.job(
+    name="prune", description="Remove as-ofs, artifacts and records of runs that are older than the settings allow."
+)
+def prune_job() -> None:
+    """One step."""
+    prune_home()
+
+
+weekly_prune = dg.ScheduleDefinition(
+    name="weekly_prune",
+    job=prune_job,
+    cron_schedule="0 5 * * 0",
+    execution_timezone="UTC",
+    description="Removes what has grown old, every Sunday.",
+)

@@ -1,0 +1,71 @@
+"""The page on one user. It names them: forgetting removes all such pages."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.home import Home
+from recs_platform.contracts.manifests import content_key
+from recs_platform.pages import Section, write_page
+from recs_platform.pipeline.questions.person import Person
+
+EVENTS_SHOWN = 100
+AFFINITIES_SHOWN = 15
+
+
+def write_person_page(home: Home, person: Person) -> Path:
+    """Write what is known of a user under `reports/users`; the file's name does not tell who it is."""
+    path = home.user_pages / f"{content_key({c.USER_ID: person.user_id})}.html"
+    write_page(path, f"User {person.user_id}", person.as_of, _sections(person))
+    path.chmod(0o600)
+    return path
+
+
+def _sections(person: Person) -> list[Section]:
+    shown = min(person.events.height, EVENTS_SHOWN)
+    return [
+        Section(
+            "What is recommended, and why",
+            person.why_short or f"The list of release {person.release.version}.",
+            person.list_rows.with_columns(pl.col(c.SOURCES).list.join(", ")),
+        ),
+        Section(
+            "What moved the ranker's scores",
+            "The features that moved the score of each item most, in units of the raw score; items that the ranker did "
+            "not score are absent.",
+            person.contributions,
+        ),
+        Section("Segments", "Groups that the user belongs to.", person.segments),
+        Section(
+            "Tastes",
+            "Share of what they consumed, the most recent counting most.",
+            person.affinities.head(AFFINITIES_SHOWN),
+        ),
+        Section("Profile", "As the newest row about the user says.", _by_name(person.profile)),
+        Section("Ids", "Anonymous and device ids that turned out to be theirs.", person.ids),
+        Section("Consents", "Given and withdrawn, the newest first.", person.consents),
+        Section("Events by type", "All events before the as-of.", _counts(person.events)),
+        Section(
+            "Events",
+            f"The newest {shown} of {person.events.height}; --json has them all.",
+            person.events.head(EVENTS_SHOWN),
+        ),
+        Section("Features", "What the ranker may know of the user.", _by_name(person.features)),
+    ]
+
+
+def _by_name(values: Mapping[str, Any]) -> pl.DataFrame:
+    pairs = [(name, None if value is None else str(value)) for name, value in values.items()]
+    return pl.DataFrame(pairs, schema={"name": pl.String, c.VALUE: pl.String}, orient="row")
+
+
+def _counts(events: pl.DataFrame) -> pl.DataFrame:
+    instants = (pl.col(c.OCCURRED_AT).min().alias("first"), pl.col(c.OCCURRED_AT).max().alias("last"))
+    return (
+        events.group_by(c.EVENT_TYPE)
+        .agg(pl.len().alias("events"), *instants)
+        .sort("events", c.EVENT_TYPE, descending=[True, False])
+    )

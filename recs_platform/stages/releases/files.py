@@ -1,0 +1,10 @@
+"""Names of the artifacts and files that releases are kept in."""
+
+RELEASES_ARTIFACT = "releases"
+WITHDRAWN_ARTIFACT = "withdrawn"
+LISTS_FILE = "recommendations.parquet"
+SHORT_LISTS_FILE = "short_lists.parquet"
+SHARED_FILE = "shared_lists.parquet"
+REFERENCES_FILE = "list_references.parquet"
+N_ROWS = "n_rows"
+PREVIOUS = "previous"

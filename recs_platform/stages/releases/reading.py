@@ -1,0 +1,97 @@
+"""Rows of sealed releases: lists of users, shared lists, short lists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.tables import CURRENT, LIST_REFERENCES, SHARED_LISTS, SHORT_LISTS
+from recs_platform.lake.artifacts import artifact
+from recs_platform.lake.column_types import polars_schema
+from recs_platform.stages.releases.files import (
+    LISTS_FILE,
+    REFERENCES_FILE,
+    RELEASES_ARTIFACT,
+    SHARED_FILE,
+    SHORT_LISTS_FILE,
+)
+from recs_platform.stages.releases.in_force import find_release
+from recs_platform.stages.releases.references import SharedRows, expand
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from recs_platform.contracts.home import Home
+
+
+def read_release(home: Home, release_id: str, *, user: str | None = None) -> pl.DataFrame:
+    """Rows of recommendations.current for that release, of all users or one, by user and rank.
+
+    Raises RecsError for an unknown id.
+    """
+    import polars as pl
+
+    lists, shared = read_personal_lists(home, release_id), read_shared_lists(home, release_id)
+    references = shared.references
+    if user is not None:
+        lists, references = (frame.filter(pl.col(c.USER_ID) == user) for frame in (lists, references))
+    if references.height:
+        theirs = expand(shared.lists, references).with_columns(pl.lit(release_id).alias(c.RELEASE_ID))
+        lists = pl.concat([lists, theirs.select(lists.columns)])
+    return lists.sort(c.USER_ID, c.RANK)
+
+
+def read_personal_lists(home: Home, release_id: str) -> pl.DataFrame:
+    """The same of users who have a list of their own. Raises RecsError for an unknown id."""
+    import polars as pl
+
+    lists = _complete(_read(home, release_id, LISTS_FILE)).with_columns(pl.lit(release_id).alias(c.RELEASE_ID))
+    return lists.select(CURRENT.column_names).sort(c.USER_ID, c.RANK)
+
+
+def read_shared_lists(home: Home, release_id: str) -> SharedRows:
+    """Rows of recommendations.shared_lists and of recommendations.list_references for that release.
+
+    None where everybody has a list of their own. Raises RecsError for an unknown id.
+    """
+    import polars as pl
+
+    find_release(home, release_id)
+    folder = artifact(home.artifacts, RELEASES_ARTIFACT, release_id)
+    if not (folder / REFERENCES_FILE).exists():
+        return SharedRows(
+            *(pl.DataFrame(schema=polars_schema(each.columns)) for each in (SHARED_LISTS, LIST_REFERENCES))
+        )
+    return SharedRows(_complete(pl.read_parquet(folder / SHARED_FILE)), pl.read_parquet(folder / REFERENCES_FILE))
+
+
+def listed_users(home: Home, release_id: str) -> pl.Series:
+    """Everybody whom the release serves, short lists included, sorted. Raises RecsError for an unknown id."""
+    import polars as pl
+
+    frames = (
+        read_personal_lists(home, release_id),
+        read_short_lists(home, release_id),
+        read_shared_lists(home, release_id).references,
+    )
+    return pl.concat([frame.select(c.USER_ID) for frame in frames])[c.USER_ID].unique().sort()
+
+
+def read_short_lists(home: Home, release_id: str) -> pl.DataFrame:
+    """Rows of recommendations.short_lists for that release, by user. Raises RecsError for an unknown id."""
+    return _read(home, release_id, SHORT_LISTS_FILE).select(SHORT_LISTS.column_names).sort(c.USER_ID)
+
+
+def _read(home: Home, release_id: str, file: str) -> pl.DataFrame:
+    import polars as pl
+
+    find_release(home, release_id)
+    return pl.read_parquet(artifact(home.artifacts, RELEASES_ARTIFACT, release_id) / file)
+
+
+def _complete(lists: pl.DataFrame) -> pl.DataFrame:
+    """Lists with the columns that older releases lack: nothing was drawn, and nobody held out."""
+    import polars as pl
+
+    added = {c.PROPENSITY_METHOD: pl.lit("exact"), c.IS_HOLDOUT: pl.lit(value=False)}
+    return lists.with_columns(value.alias(name) for name, value in added.items() if name not in lists.columns)

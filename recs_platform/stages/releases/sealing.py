@@ -1,0 +1,123 @@
+"""Sealing lists as a release. Lists are made in `reranking`; which release is in force is decided in `in_force`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError
+from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.tables import LIST_REFERENCES, LISTS, SHARED_LISTS, SHORT_LISTS, TableContract
+from recs_platform.contracts.time import as_of_key
+from recs_platform.lake.artifacts import (
+    artifact,
+    is_sealed,
+    library_versions,
+    read_manifest,
+    remove_artifact,
+    write_artifact,
+    write_manifest,
+)
+from recs_platform.stages.releases.files import (
+    LISTS_FILE,
+    N_ROWS,
+    PREVIOUS,
+    REFERENCES_FILE,
+    RELEASES_ARTIFACT,
+    SHARED_FILE,
+    SHORT_LISTS_FILE,
+    WITHDRAWN_ARTIFACT,
+)
+from recs_platform.stages.releases.in_force import previous_release
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    import polars as pl
+
+    from recs_platform.contracts.home import Home
+    from recs_platform.stages.releases.references import SharedRows
+
+_HASH_LENGTH = 12
+
+
+def seal_release(
+    home: Home,
+    *,
+    lists: pl.DataFrame,
+    short_lists: pl.DataFrame,
+    shared: SharedRows | None = None,
+    as_of: datetime,
+    known_at: datetime,
+    data_version: str,
+    seed: int,
+    ranker_version: str,
+    content_hash: str,
+    sealed_at: datetime,
+    before_sealing: Callable[[Manifest], object] | None = None,
+) -> Manifest:
+    """Seal `lists` (columns of recommendations.lists) and `short_lists` as the release `<as_of>-<hash>`.
+
+    `shared`: shared lists, and the users who are shown them; none by default.
+
+    Sealing content that is sealed already returns its manifest and writes nothing; to go back to it once something
+    else was sealed for that as_of, pin it. Withdrawn content is sealed again, and no longer withdrawn. Raises
+    ContractError when there are neither lists nor short ones, when a column lacks or when a row is of another as_of:
+    where no user has an eligible item left, a release of empty lists with their reasons is correct.
+    `before_sealing` is given the manifest first: whatever goes with a release is there once the release is.
+    """
+    release_id = f"{as_of_key(as_of).replace(':', '')}-{content_hash[:_HASH_LENGTH]}"
+    if is_sealed(home.artifacts, RELEASES_ARTIFACT, release_id):
+        there = read_manifest(artifact(home.artifacts, RELEASES_ARTIFACT, release_id))
+        if before_sealing is not None:
+            before_sealing(there)
+        return there
+    _require(lists, LISTS, as_of)
+    _require(short_lists, SHORT_LISTS, as_of)
+    referring = 0 if shared is None else shared.references.height
+    if lists.is_empty() and short_lists.is_empty() and not referring:
+        raise ContractError(f"no lists to release as of {as_of_key(as_of)}; materialize `reranking` first")
+    previous = previous_release(home, as_of)
+    manifest = Manifest(
+        name=RELEASES_ARTIFACT,
+        version=release_id,
+        as_of=as_of,
+        known_at=known_at,
+        data_version=data_version,
+        seed=seed,
+        parameters={c.RANKER_VERSION: ranker_version, c.CONTENT_HASH: content_hash},
+        inputs={} if previous is None else {PREVIOUS: previous.version},
+        metrics={
+            c.N_USERS: lists[c.USER_ID].n_unique() + referring,
+            N_ROWS: lists.height + (0 if shared is None else int(shared.references[c.LIST_LENGTH].sum())),
+        },
+        libraries=library_versions("polars"),
+        sealed_at=sealed_at,
+    )
+    if before_sealing is not None:
+        before_sealing(manifest)
+    with write_artifact(home.artifacts, RELEASES_ARTIFACT, release_id) as folder:
+        _ordered(lists, LISTS).write_parquet(folder / LISTS_FILE)
+        _ordered(short_lists, SHORT_LISTS).write_parquet(folder / SHORT_LISTS_FILE)
+        if shared is not None and referring:
+            _ordered(shared.lists, SHARED_LISTS).write_parquet(folder / SHARED_FILE)
+            _ordered(shared.references, LIST_REFERENCES).write_parquet(folder / REFERENCES_FILE)
+        write_manifest(folder, manifest)
+    remove_artifact(home.artifacts, WITHDRAWN_ARTIFACT, release_id)
+    return read_manifest(artifact(home.artifacts, RELEASES_ARTIFACT, release_id))
+
+
+def _ordered(frame: pl.DataFrame, contract: TableContract) -> pl.DataFrame:
+    return frame.select(contract.column_names).sort(contract.grain)
+
+
+def _require(frame: pl.DataFrame, contract: TableContract, as_of: datetime) -> None:
+    import polars as pl
+
+    missing = [name for name in contract.column_names if name not in frame.columns]
+    if missing:
+        raise ContractError(f"{contract.name} lacks {missing}; it cannot be released")
+    strays = frame.filter(pl.col(c.AS_OF) != as_of).height
+    if strays:
+        raise ContractError(f"{contract.name} has {strays} rows of another as_of than {as_of_key(as_of)}")

@@ -1,0 +1,71 @@
+"""SQL of the views that analysts read lists through: of every kept release, of the one in force, and what changed."""
+# ruff: noqa: S608  names come from contracts
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.tables import (
+    CURRENT,
+    LIST_CHANGES,
+    LIST_REFERENCES,
+    PERSONAL_LISTS,
+    RELEASED_LISTS,
+    RELEASES,
+    SHARED_LISTS,
+)
+
+IN_FORCE = f"(select {c.RELEASE_ID} from {RELEASES.name} where {c.IS_CURRENT})"
+AS_OF_IN_FORCE = f"(select {c.AS_OF} from {RELEASES.name} where {c.IS_CURRENT})"
+_KEPT = f"(select {c.RELEASE_ID} from {RELEASES.name})"
+
+
+def lists_view() -> str:
+    """SQL of `recommendations.lists`: users' own lists, then those that they refer to."""
+    return _lists(_KEPT)
+
+
+def current_view() -> str:
+    """SQL of `recommendations.current`: the same of the release in force."""
+    return _lists(IN_FORCE)
+
+
+def _lists(releases: str) -> str:
+    names = ", ".join(CURRENT.column_names)
+    of_reference = {c.USER_ID, c.SEGMENT_ID, c.AS_OF, c.RELEASE_ID}
+    window = f"partition by r.{c.RELEASE_ID}, r.{c.USER_ID} order by s.{c.RANK}"
+    place = f"cast(row_number() over ({window}) as integer) as {c.RANK}"
+    chosen = ", ".join(
+        place if name == c.RANK else f"{'r' if name in of_reference else 's'}.{name}" for name in CURRENT.column_names
+    )
+    return (
+        f"select {names} from {PERSONAL_LISTS.name} where {c.RELEASE_ID} in {releases} "
+        f"union all select {names} from (select {chosen}, r.{c.LIST_LENGTH} "
+        f"from {LIST_REFERENCES.name} as r inner join {SHARED_LISTS.name} as s "
+        f"on r.{c.RELEASE_ID} = s.{c.RELEASE_ID} and r.{c.LIST_ID} = s.{c.LIST_ID} "
+        f"where r.{c.RELEASE_ID} in {releases} and not list_contains(r.{c.HIDDEN_ITEMS}, s.{c.ITEM_ID})) "
+        f"where {c.RANK} <= {c.LIST_LENGTH}"
+    )
+
+
+def changes_view() -> str:
+    """SQL of `marts.list_changes`; filters on release, user and item reach the lists that it reads."""
+    names = ", ".join(LIST_CHANGES.column_names)
+    before = f"select * from {RELEASED_LISTS.name}"
+    pair = f"select {c.RELEASE_ID}, {c.PREVIOUS_RELEASE_ID} from {RELEASES.name}"
+    both = f"select distinct {c.RELEASE_ID}, {c.USER_ID} from {RELEASED_LISTS.name}"
+    same_pair = f"a.{c.USER_ID} = b.{c.USER_ID} and a.{c.ITEM_ID} = b.{c.ITEM_ID}"
+    now = (
+        f"select p.{c.RELEASE_ID}, p.{c.PREVIOUS_RELEASE_ID}, a.{c.USER_ID}, a.{c.ITEM_ID}, "
+        f"case when b.{c.RANK} is null then 'entered' else 'moved' end as {c.CHANGE}, "
+        f"b.{c.RANK} as {c.RANK_BEFORE}, a.{c.RANK} "
+        f"from ({pair}) as p inner join {RELEASED_LISTS.name} as a on p.{c.RELEASE_ID} = a.{c.RELEASE_ID} "
+        f"semi join ({both}) as u on p.{c.PREVIOUS_RELEASE_ID} = u.{c.RELEASE_ID} and a.{c.USER_ID} = u.{c.USER_ID} "
+        f"left join ({before}) as b on p.{c.PREVIOUS_RELEASE_ID} = b.{c.RELEASE_ID} and {same_pair} "
+        f"where b.{c.RANK} is distinct from a.{c.RANK}"
+    )
+    gone = (
+        f"select p.{c.RELEASE_ID}, p.{c.PREVIOUS_RELEASE_ID}, b.{c.USER_ID}, b.{c.ITEM_ID}, 'left' as {c.CHANGE}, "
+        f"b.{c.RANK} as {c.RANK_BEFORE}, null as {c.RANK} "
+        f"from ({pair}) as p inner join {RELEASED_LISTS.name} as b on p.{c.PREVIOUS_RELEASE_ID} = b.{c.RELEASE_ID} "
+        f"semi join ({both}) as u on p.{c.RELEASE_ID} = u.{c.RELEASE_ID} and b.{c.USER_ID} = u.{c.USER_ID} "
+        f"anti join ({before}) as a on p.{c.RELEASE_ID} = a.{c.RELEASE_ID} and {same_pair}"
+    )
+    return f"select {names} from ({now}) union all select {names} from ({gone})"
