@@ -25,6 +25,7 @@ from recs_platform.contracts.experiments import ExperimentSettings, Word, requir
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.shapes import Shapes
 from recs_platform.contracts.shared_settings import (
+    ExplorationSettings,
     LearningPlan,
     Name,
     PromotionSettings,
@@ -360,6 +361,7 @@ class Settings(SourceDepth, BaseSettings):
     ranking: Annotated[RankingSettings, Shapes("nothing")] = RankingSettings()
     promotion: Annotated[PromotionSettings, Shapes("build")] = PromotionSettings()
     lists: Annotated[ListSettings, Shapes("build")] = ListSettings()
+    exploration: Annotated[ExplorationSettings, Shapes("build")] = ExplorationSettings()
     segments: Annotated[SegmentSettings, Shapes("build")] = SegmentSettings()
     retrieval: Annotated[RetrievalSettings, Shapes("retrieval_config")] = RetrievalSettings()
     serving: Annotated[ServingSettings, Shapes("nothing")] = ServingSettings()

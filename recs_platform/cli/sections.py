@@ -10,7 +10,7 @@ from typer.models import ArgumentInfo
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Start": ("demo", "init", "config", "simulate", "status"),
     "Data": ("land", "ingest", "source", "quarantine", "forget"),
-    "Run": ("plan", "run", "backfill", "evaluate", "backtest", "tradeoff", "tune", "benchmark"),
+    "Run": ("plan", "run", "backfill", "evaluate", "backtest", "tradeoff", "ope", "tune", "benchmark"),
     "Results": ("recommend", "explain", "experiments", "sql", "lineage", "sql-test", "publish", "export"),
     "Operate": ("releases", "rankers", "as-of", "prune", "serve", "keys", "ui"),
 }

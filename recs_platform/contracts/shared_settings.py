@@ -104,6 +104,37 @@ class PromotionSettings(SettingGroup):
     ] = 4.0
 
 
+class ExplorationSettings(SettingGroup):
+    """Which places of a list are drawn by chance, from what, and who is shown popular items only, to compare with."""
+
+    slots: Annotated[
+        int, Field(ge=0, le=1000, description="last places of each list that are drawn by chance; 0 = none")
+    ] = 0
+    policy: Annotated[
+        Literal["epsilon_uniform", "softmax", "thompson"],
+        Field(description="how a place is drawn: the usual item or any, by place in the ranking, or by click rates"),
+    ] = "epsilon_uniform"
+    epsilon: Annotated[
+        float, Field(gt=0, le=1, description="epsilon_uniform: chance that any of the candidates is drawn")
+    ] = 0.2
+    temperature: Annotated[
+        float, Field(gt=0, le=1000, description="softmax: the greater, the more alike the chances")
+    ] = 0.1
+    candidates: Annotated[
+        int, Field(ge=1, le=1000, description="next items of the user's ranking that all the slots together draw from")
+    ] = 20
+    new_item_boost: Annotated[
+        float, Field(ge=1, le=1000, description="how many times as likely a new item is drawn as an old one")
+    ] = 1.0
+    new_item_days: Annotated[
+        float, Field(gt=0, le=3650, description="days since its publication in which an item is new")
+    ] = 14.0
+    holdout_share: Annotated[
+        float, Field(ge=0, le=0.5, description="share of users who are shown popular items only, always the same")
+    ] = 0.0
+    holdout_salt: Annotated[Name, Field(description="another text chooses other users for that share")] = "holdout"
+
+
 class SegmentPlan(SettingGroup, Generic[SourceName]):
     """What is different for the users of one segment."""
 

@@ -16,7 +16,7 @@ TABLES = {
 }  # fmt: skip
 COLUMNS = {
     "recommendations.current": "user_id rank item_id score sources reason segment_id propensity as_of ranker_version "
-    "release_id",
+    "release_id propensity_method is_holdout",
     "reports.offline_metrics": "as_of model segment metric k value ci_low ci_high n_users protocol horizon_days "
     "n_windows",
     "segments.user_segments": "as_of user_id segment_id segment_name",

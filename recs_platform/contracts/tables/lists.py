@@ -142,6 +142,8 @@ LISTS = TableContract(
         number(
             c.PROPENSITY, "Probability with which this item was put at this rank", "probability (0, 1]", required=True
         ),
+        text(c.PROPENSITY_METHOD, "How the propensity was got: exact or simulated", required=True),
+        Column(c.IS_HOLDOUT, "BOOLEAN", "Whether the user is in the hold-out: popular items only", required=True),
         text(c.RANKER_VERSION, "Version of the ranker", required=True),
     ),
     grain=(c.USER_ID, c.RANK),
@@ -170,6 +172,7 @@ CURRENT = replace(
             if column.name == name
         ),
         text(c.RELEASE_ID, "The release", required=True),
+        *(column for column in LISTS.columns if column.name in {c.PROPENSITY_METHOD, c.IS_HOLDOUT}),
     ),
     partition_by=(),
 )  # fmt: skip
@@ -201,6 +204,8 @@ SHARED_LISTS = TableContract(
         number(
             c.PROPENSITY, "Probability with which this item was put at this rank", "probability (0, 1]", required=True
         ),
+        text(c.PROPENSITY_METHOD, "How the propensity was got: exact or simulated", required=True),
+        Column(c.IS_HOLDOUT, "BOOLEAN", "False: shared lists are the same for everybody", required=True),
         text(c.RANKER_VERSION, "Version of the ranker of the release", required=True),
     ),
     grain=(c.LIST_ID, c.RANK),

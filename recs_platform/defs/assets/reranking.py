@@ -23,6 +23,7 @@ from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import upstream_keys
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun
 from recs_platform.pipeline.lists.active_users import USER_FEATURES
+from recs_platform.pipeline.lists.exploring import ITEM_FEATURES
 from recs_platform.pipeline.lists.lists import Lists, list_filters, make_lists
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
@@ -31,7 +32,7 @@ from recs_platform.stages.reranking import COMPLETE
 GROUP = "reranking"
 LISTS_KEY = metadata.asset_key(LISTS.name)
 READS = (
-    *(RANKED.name, ITEM_NEIGHBOURS.name, "segments.user_segments", USER_FEATURES),
+    *(RANKED.name, ITEM_NEIGHBOURS.name, "segments.user_segments", USER_FEATURES, ITEM_FEATURES),
     *(INTERACTIONS, CONSUMED, ITEMS, USERS, USER_REGIONS, REGION_EXCLUSIONS),
 )
 COMPLETE_LISTS = "Every known user has k distinct items at ranks 1 to k, or a row in short_lists"
@@ -65,6 +66,8 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
                 items=made.lists[c.ITEM_ID].n_unique(),
                 filled_rows=made.lists.filter(pl.col(c.SOURCES).list.contains("fallback")).height,
                 users_who_share_a_list=made.references.height,
+                drawn_rows=made.lists.filter(pl.col(c.PROPENSITY) < 1).height,
+                users_held_out=made.lists.filter(c.IS_HOLDOUT)[c.USER_ID].n_unique(),
             ),
             data_version=dg.DataVersion(lists.content),
         )

@@ -17,12 +17,17 @@ from recs_platform.pipeline.as_of_run import USERS, AsOfRun
 from recs_platform.pipeline.geo_availability import run_geo_availability
 from recs_platform.pipeline.item_counts import with_user_counts
 from recs_platform.pipeline.lists.context import rerank_context
+from recs_platform.pipeline.lists.exploring import NOT_DRAWN, rerank_explored, with_holdout_reasons
 from recs_platform.pipeline.lists.sharing import share_lists_of, shared_violations, without_sharers
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages import reranking
 
 REASON_DAYS = 28
+_HISTORY = {
+    c.USER_ID: pl.String, c.ITEM_ID: pl.String, c.EVENT_TYPE: pl.String, c.OCCURRED_US: pl.Int64, c.WEIGHT: pl.Float64,
+}  # fmt: skip
+_PROFILES = {c.USER_ID: pl.String, c.COUNTRY: pl.String, c.SEGMENT_ID: pl.String}
 
 
 @dataclass(frozen=True)
@@ -78,18 +83,19 @@ def make_lists(run: AsOfRun) -> Lists:
     shared = share_lists_of(run, context, rules, since_us)
     own = without_sharers(context, shared.references)
     rows = ranked.join(own.users.to_frame(c.USER_ID), on=c.USER_ID, how="semi")
-    result = reranking.rerank(rows.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES), own, rules)
+    result = rerank_explored(run, rows.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES), own, rules)
     profiles = users.join(segments.join(opted_out, on=c.USER_ID, how="anti"), on=c.USER_ID, how="left")
     reasons = _Reasons(items, neighbours, reranking.item_popularity(interactions), since_us)
-    explained = reasons.add(result.lists, interactions, profiles)
-    # As that of somebody of whom nothing is known.
-    nameless = shared.lists.rename({c.LIST_ID: c.USER_ID})
-    shared_lists = reasons.add(nameless, interactions.clear(), profiles.clear()).rename({c.USER_ID: c.LIST_ID})
-    version = ranked[c.RANKER_VERSION][0] if ranked.height else "none"
-    of_all = (pl.lit(1.0).alias(c.PROPENSITY), pl.lit(version).alias(c.RANKER_VERSION))
-    lists = explained.join(segments, on=c.USER_ID, how="left").with_columns(of_all)
+    is_holdout = pl.col(c.IS_HOLDOUT)
+    explained = pl.concat([
+        reasons.add(result.lists.filter(~is_holdout), interactions, profiles),
+        with_holdout_reasons(reasons.of_nobody(result.lists.filter(is_holdout))),
+    ])  # fmt: skip
+    shared_lists = reasons.of_nobody(shared.lists.rename({c.LIST_ID: c.USER_ID})).rename({c.USER_ID: c.LIST_ID})
+    version = pl.lit(ranked[c.RANKER_VERSION][0] if ranked.height else "none").alias(c.RANKER_VERSION)
+    lists = explained.join(segments, on=c.USER_ID, how="left").with_columns(version)
     made = reranking.RerankResult(lists.sort(c.USER_ID, c.RANK), result.short_lists.sort(c.USER_ID))
-    shared_lists = shared_lists.with_columns(of_all)
+    shared_lists = shared_lists.with_columns(*NOT_DRAWN, pl.lit(value=False).alias(c.IS_HOLDOUT), version)
     references = shared.references.join(segments.drop(c.SEGMENT_NAME), on=c.USER_ID, how="left", maintain_order="left")
     broken = reranking.violations(made, own, filters)
     broken_shared = shared_violations(shared_lists, references, run.as_of, context, filters)
@@ -105,6 +111,10 @@ class _Reasons:
     neighbours: pl.DataFrame
     popularity: pl.DataFrame
     since_us: int
+
+    def of_nobody(self, lists: pl.DataFrame) -> pl.DataFrame:
+        """The lists with reasons as if nothing were known of their users."""
+        return self.add(lists, pl.DataFrame(schema=_HISTORY), pl.DataFrame(schema=_PROFILES))
 
     def add(self, lists: pl.DataFrame, history: pl.DataFrame, profiles: pl.DataFrame) -> pl.DataFrame:
         """The lists with reasons; `history` and `profiles` of all users."""

@@ -45,7 +45,7 @@ def read_personal_lists(home: Home, release_id: str) -> pl.DataFrame:
     """The same of users who have a list of their own. Raises RecsError for an unknown id."""
     import polars as pl
 
-    lists = _read(home, release_id, LISTS_FILE).with_columns(pl.lit(release_id).alias(c.RELEASE_ID))
+    lists = _complete(_read(home, release_id, LISTS_FILE)).with_columns(pl.lit(release_id).alias(c.RELEASE_ID))
     return lists.select(CURRENT.column_names).sort(c.USER_ID, c.RANK)
 
 
@@ -62,7 +62,7 @@ def read_shared_lists(home: Home, release_id: str) -> SharedRows:
         return SharedRows(
             *(pl.DataFrame(schema=polars_schema(each.columns)) for each in (SHARED_LISTS, LIST_REFERENCES))
         )
-    return SharedRows(pl.read_parquet(folder / SHARED_FILE), pl.read_parquet(folder / REFERENCES_FILE))
+    return SharedRows(_complete(pl.read_parquet(folder / SHARED_FILE)), pl.read_parquet(folder / REFERENCES_FILE))
 
 
 def listed_users(home: Home, release_id: str) -> pl.Series:
@@ -87,3 +87,11 @@ def _read(home: Home, release_id: str, file: str) -> pl.DataFrame:
 
     find_release(home, release_id)
     return pl.read_parquet(artifact(home.artifacts, RELEASES_ARTIFACT, release_id) / file)
+
+
+def _complete(lists: pl.DataFrame) -> pl.DataFrame:
+    """Lists with the columns that older releases lack: nothing was drawn, and nobody held out."""
+    import polars as pl
+
+    added = {c.PROPENSITY_METHOD: pl.lit("exact"), c.IS_HOLDOUT: pl.lit(value=False)}
+    return lists.with_columns(value.alias(name) for name, value in added.items() if name not in lists.columns)

@@ -1,6 +1,7 @@
 """Re-ranking: ranked candidates become lists to show, with a true reason each. Scoring is `ranking`'s work."""
 
 from recs_platform.stages.reranking.context import RerankContext, RerankResult
+from recs_platform.stages.reranking.exploration import EXACT, Exploration, held_out_users
 from recs_platform.stages.reranking.own_rules import COMPLETE, OwnRules, apply_checked, load_own_rules
 from recs_platform.stages.reranking.reasons import add_reasons, group_popularity, item_popularity
 from recs_platform.stages.reranking.rerank import rerank
@@ -11,7 +12,9 @@ from recs_platform.stages.reranking.violations import violations
 
 __all__ = [
     "COMPLETE",
+    "EXACT",
     "RULES",
+    "Exploration",
     "Filter",
     "OwnRules",
     "RerankContext",
@@ -22,6 +25,7 @@ __all__ = [
     "apply_checked",
     "filters_of",
     "group_popularity",
+    "held_out_users",
     "item_popularity",
     "load_own_rules",
     "rerank",

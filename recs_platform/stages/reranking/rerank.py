@@ -1,12 +1,14 @@
 """Re-ranking: filters, reorders, the cut to k, the fallback, and why lists are short."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.stages.reranking.context import RerankContext, RerankResult
+from recs_platform.stages.reranking.exploration import Exploration, explore
 from recs_platform.stages.reranking.fallback import fallback_ranking, fill_lists
 from recs_platform.stages.reranking.own_rules import apply_checked
 from recs_platform.stages.reranking.region_groups import by_region_group
@@ -19,7 +21,12 @@ __all__ = ["RerankContext", "RerankResult", "rerank"]
 _ROW_COLUMNS = (c.USER_ID, c.ITEM_ID, c.SCORE, c.SOURCES)
 
 
-def rerank(ranked: pl.DataFrame, context: RerankContext, own_rules: Sequence[Rule] = ()) -> RerankResult:
+def rerank(
+    ranked: pl.DataFrame,
+    context: RerankContext,
+    own_rules: Sequence[Rule] = (),
+    exploration: Exploration | None = None,
+) -> RerankResult:
     """Make one list for each user of `context.users`.
 
     Args:
@@ -27,6 +34,7 @@ def rerank(ranked: pl.DataFrame, context: RerankContext, own_rules: Sequence[Rul
             rows are served from the fallback.
         context: Items, users and limits; see RerankContext.
         own_rules: Rules of the home: their filters come after those of `RULES`, their reorders likewise.
+        exploration: How the last places are drawn by chance; the lists then have two columns more, see `explore`.
 
     Returns:
         k distinct items a user, all of which pass every filter; fewer only when fewer do, and then `short_lists` says
@@ -39,7 +47,8 @@ def rerank(ranked: pl.DataFrame, context: RerankContext, own_rules: Sequence[Rul
     if strangers:
         raise ContractError(f"{strangers} ranked users are not among the {len(context.users)} to serve; pass them all")
     rules = (*RULES, *own_rules)
-    results = [_rerank_alike(rows, group, rules) for rows, group in by_region_group(ranked, context)]
+    groups = by_region_group(ranked, context)
+    results = [_rerank_alike(rows, group, rules, exploration) for rows, group in groups]
     if len(results) == 1:
         return results[0]
     return RerankResult(
@@ -48,14 +57,19 @@ def rerank(ranked: pl.DataFrame, context: RerankContext, own_rules: Sequence[Rul
     )
 
 
-def _rerank_alike(ranked: pl.DataFrame, context: RerankContext, rules: Sequence[Rule]) -> RerankResult:
+def _rerank_alike(
+    ranked: pl.DataFrame, context: RerankContext, rules: Sequence[Rule], exploration: Exploration | None
+) -> RerankResult:
     """Lists of users who may all be offered what is available."""
     filters = filters_of(rules)
+    deep = context if exploration is None else replace(context, k=exploration.depth(context.k))
     rows = ranked.sort(c.USER_ID, c.RANK, c.ITEM_ID).select(_ROW_COLUMNS)
     for rule in (*filters, *reorders_of(rules)):
         rows = apply_checked(rule, rows, context)
-    kept, ranking = _cut(rows, context.k), fallback_ranking(context, filters)
-    lists = _number(pl.concat([kept, fill_lists(kept, ranking, context, filters)]))
+    kept, ranking = _cut(rows, deep.k), fallback_ranking(context, filters)
+    lists = _number(pl.concat([kept, fill_lists(kept, ranking, deep, filters)]))
+    if exploration is not None:
+        lists = explore(lists, context, exploration)
     return RerankResult(lists, short_lists(lists, ranking, context, filters))
 
 

@@ -33,7 +33,9 @@ from recs_platform.stages.retrieval.index import (
 from recs_platform.stages.retrieval.merge import MergedLists
 from recs_platform.stages.retrieval.offer_counts import OfferCounts
 from recs_platform.stages.retrieval.problem import RetrievalProblem, encode
+from recs_platform.stages.retrieval.retrieve import retrieve_source
 from recs_platform.stages.retrieval.sources import SIMPLE_SOURCES, SOURCES
+from recs_platform.stages.retrieval.sources.base import VectorSource
 from recs_platform.stages.retrieval.vector_files import read_vectors
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "RetrievalConfig",
     "RetrievalFit",
     "RetrievalProblem",
+    "VectorSource",
     "VectorSpace",
     "audit_failures",
     "audited",
@@ -68,6 +71,7 @@ __all__ = [
     "positions_of",
     "read_vectors",
     "refresh_vector_space",
+    "retrieve_source",
     "save_embeddings",
     "save_index",
     "source_features",

@@ -26,6 +26,14 @@ def retrieve_lists(fit: RetrievalFit, targets: NDArray[np.int32], n: int) -> dic
     return {name: joined_by_user([part[name] for part in parts]) for name in parts[0]}
 
 
+def retrieve_source(fit: RetrievalFit, source: Source, targets: NDArray[np.int32], n: int) -> SourceLists:
+    """At most `n` items of one source for each of `targets`, in whichever segment they are, warm or cold."""
+    parts: list[SourceLists] = []
+    for view, members in fit.by_region_group(targets):
+        parts.append(source.retrieve(view, members, n))
+    return joined_by_user(parts)
+
+
 def joined_by_user(parts: Sequence[SourceLists]) -> SourceLists:
     """One source's lists of different users as one, sorted by user, each list as it was."""
     users, items, scores = (

@@ -22,6 +22,8 @@ LISTS_SCHEMA = {
     "reason": pl.String,
     "segment_id": pl.String,
     "propensity": pl.Float64,
+    "propensity_method": pl.String,
+    "is_holdout": pl.Boolean,
     "ranker_version": pl.String,
 }
 SHORT_SCHEMA = {
@@ -40,7 +42,7 @@ def day(n: int, hour: int = 0) -> datetime:
 def lists(as_of: datetime, content: dict[str, str]) -> pl.DataFrame:
     """One list a user, one item a letter."""
     rows = [
-        (as_of, user, rank, item, -float(rank), ["als"], "because", None, 1.0, "v1")
+        (as_of, user, rank, item, -float(rank), ["als"], "because", None, 1.0, "exact", False, "v1")
         for user, items in content.items()
         for rank, item in enumerate(items, 1)
     ]

@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recs_platform.contracts import columns as c
-from recs_platform.stages.releases.references import current_view, expand
+from recs_platform.stages.releases.references import expand
+from recs_platform.stages.releases.views import current_view
 from recs_platform.stages.reranking.rules import RULES, filters_of
 from recs_platform.stages.reranking.rules.rule import Filter
 from recs_platform.stages.reranking.shared_lists import SharedLists, share_lists
@@ -32,6 +33,8 @@ def stored(made: SharedLists) -> tuple[pl.DataFrame, pl.DataFrame]:
         at,
         pl.lit("because").alias(c.REASON),
         pl.lit(1.0).alias(c.PROPENSITY),
+        pl.lit("exact").alias(c.PROPENSITY_METHOD),
+        pl.lit(value=False).alias(c.IS_HOLDOUT),
         pl.lit("r").alias(c.RANKER_VERSION),
     ]
     return made.lists.with_columns(of_all), made.references.with_columns(at, pl.lit("s").alias(c.SEGMENT_ID))
@@ -94,8 +97,9 @@ def in_sql(shared: pl.DataFrame, references: pl.DataFrame) -> pl.DataFrame:
     released = pl.lit("release").alias(c.RELEASE_ID)
     for name, rows in (
         ("personal_lists", personal.with_columns(released)),
-        ("shared_lists", shared),
+        ("shared_lists", shared.with_columns(released)),
         ("list_references", references.with_columns(released)),
+        ("releases", pl.DataFrame({c.RELEASE_ID: ["release"], c.IS_CURRENT: [True]})),
     ):
         con.register("rows", rows.to_arrow())
         con.execute(f"create table recommendations.{name} as from rows")
