@@ -1,10 +1,13 @@
-"""Lines over time as SVG, drawn by Matplotlib, as markup for a section's figure."""
+"""Lines over time and curves as SVG, drawn by Matplotlib, as markup for a section's figure. Small ones: `small`."""
 # matplotlib's signatures are partly untyped.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import re
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from io import StringIO
@@ -18,10 +21,13 @@ from recs_platform.pages.templating import render
 Point = tuple[datetime, float]
 
 _WIDTH, _HEIGHT = 10.8, 3.2  # inches
-_STRONG, _GRID = "#1c2733", "#dde3ea"
+# Stand-ins: what is drawn in them becomes a variable of the page's style, which follows the reader's light or dark.
+_STRONG, _GRID, _TEXT = "#010203", "#030201", "#020103"
+_VARIABLES = {_STRONG: "var(--ink)", _GRID: "var(--line)", _TEXT: "var(--muted)"}
 # Told apart by most eyes (Okabe and Ito 2008); the second round is dashed.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
 _SALT = "recs_platform"
+_METADATA = ("Date", "Creator", "Format", "Type")
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,7 @@ def curve_chart(points: Sequence[tuple[float, float, str]], *, x: str, y: str) -
 
 
 def _curve(points: Sequence[tuple[float, float, str]], x: str, y: str) -> str:
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context({"svg.hashsalt": _SALT, "svg.fonttype": "none", "font.family": "sans-serif"}):
-        figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+    with _figure() as (figure, drawing):
         axes = figure.add_subplot(xlabel=x, ylabel=y)
         across, up, texts = zip(*points, strict=True)
         axes.plot(across, up, marker="o", markersize=4, color=_COLOURS[0])
@@ -61,19 +63,13 @@ def _curve(points: Sequence[tuple[float, float, str]], x: str, y: str) -> str:
             axes.annotate(text, (at, value), xytext=(5, 5), textcoords="offset points", fontsize=8)
         axes.grid(color=_GRID)
         axes.spines[["top", "right"]].set_visible(False)
-        drawing = StringIO()
-        figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
-    text = drawing.getvalue()
-    return text[text.index("<svg") :]
+    return drawing[0]
 
 
 def _svg(lines: Sequence[Line], form: Format) -> str:
-    import matplotlib as mpl
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-    from matplotlib.figure import Figure
 
-    with mpl.rc_context({"svg.hashsalt": _SALT, "svg.fonttype": "none", "font.family": "sans-serif"}):
-        figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+    with _figure() as (figure, drawing):
         axes = figure.add_subplot()
         others = [line for line in lines if not line.strong]
         for line in lines:
@@ -83,14 +79,37 @@ def _svg(lines: Sequence[Line], form: Format) -> str:
         locator = AutoDateLocator()
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-        axes.yaxis.set_major_formatter(lambda value, _: form(value))
+        axes.yaxis.set_major_formatter(lambda value, _: form(value))  # pyright: ignore[reportUnknownLambdaType]
         axes.grid(axis="y", color=_GRID)
         axes.spines[["top", "right", "left"]].set_visible(False)
         figure.legend(loc="outside right upper", frameon=False)
-        drawing = StringIO()
-        figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
-    text = drawing.getvalue()
-    return text[text.index("<svg") :]
+    return drawing[0]
+
+
+@contextmanager
+def _figure() -> Generator[tuple[Any, list[str]], None, None]:
+    """An empty figure, and where its markup will be once it has been drawn."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    coloured = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor")
+    style = dict.fromkeys(coloured, _TEXT)
+    with mpl.rc_context({"svg.hashsalt": _SALT, "svg.fonttype": "none", "font.family": "sans-serif", **style}):
+        figure, drawing = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained"), list[str]()
+        yield figure, drawing
+        written = StringIO()
+        figure.savefig(written, format="svg", transparent=True, metadata=dict.fromkeys(_METADATA))
+        drawing.append(_for_page(written.getvalue()))
+
+
+def _for_page(text: str) -> str:
+    """The drawing with the page's colours, and ids that no other drawing of the page has."""
+    text = text[text.index("<svg") :]
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, variable)
+    mark = hashlib.sha256(text.encode()).hexdigest()[:8]
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>c{mark}-", text)
+    return re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text))
 
 
 def _style(line: Line, others: Sequence[Line]) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from recs_platform.pages.templating import render
 Format = Callable[[float], str]
 Cells = Mapping[tuple[str, str], float]
 
-_DARK = 0.55
-_HOT = (23, 92, 148)
-_INK = "#1c2733"
+# From this share of the full colour on, white text is read more easily than dark text.
+_DARK = 0.7
 
 
 def percent(value: float) -> str:
@@ -31,23 +30,44 @@ def amount(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:.3g}"  # noqa: PLR2004
 
 
+def decimals(value: float) -> str:
+    """A number near 0 or 1 as text, to three places.
+
+    >>> decimals(0.12345), decimals(-0.5)
+    ('.123', '-.500')
+    """
+    return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.3f}"
+
+
 def heat_table(rows: Sequence[str], columns: Sequence[str], cells: Cells, *, corner: str, form: Format) -> str:
-    """A table whose cells are the darker the greater their value, the greatest darkest; a dot where there is none."""
+    """A table whose cells have the more colour the greater their value; a dot where there is none."""
     greatest = max(cells.values(), default=0.0)
 
-    def shade(value: float) -> str:
-        heat = value / greatest if greatest > 0 else 0.0
-        red, green, blue = (round(255 + (end - 255) * heat) for end in _HOT)
-        return f"background:rgb({red},{green},{blue});color:{'#fff' if heat > _DARK else _INK}"
+    def heat(value: float) -> float:
+        return max(0.0, value / greatest) if greatest > 0 else 0.0
 
     return str(
-        render("heat_table.html", rows=rows, columns=columns, cells=cells, corner=corner, form=form, shade=shade)
+        render(
+            "heat_table.html", rows=rows, columns=columns, cells=cells, corner=corner, form=form, heat=heat, dark=_DARK
+        )
     )
 
 
-def bar_table(rows: Sequence[str], columns: Sequence[tuple[str, Format]], cells: Cells, *, corner: str) -> str:
-    """A table with a bar in each cell: shares against 1, a column with values above 1 against its greatest."""
+def bar_table(
+    rows: Sequence[str],
+    columns: Sequence[tuple[str, Format]],
+    cells: Cells,
+    *,
+    corner: str,
+    together: bool = False,
+) -> str:
+    """A table with a bar in each cell: shares against 1, a column with values above 1 against its greatest.
+
+    `together`: bars of all columns are against the greatest cell of the table, so that they compare.
+    """
     tops = {name: max([1.0, *(cells[row, name] for row in rows if (row, name) in cells)]) for name, _ in columns}
+    if together:
+        tops = dict.fromkeys(tops, max([*cells.values()], default=1.0) or 1.0)
 
     def width(value: float, column: str) -> str:
         return f"{100 * max(0.0, min(1.0, value / tops[column])):.1f}"

@@ -18,6 +18,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["shown"] = shown
+    environment.filters["instant"] = instant
     environment.tests["a_number"] = is_number
     return environment
 
@@ -41,9 +42,19 @@ def shown(value: object) -> str:
         case float():
             return f"{value:.4f}"
         case datetime():
-            return value.isoformat()
+            return instant(value)
         case _:
             return str(value)
+
+
+def instant(value: datetime) -> str:
+    """An instant as people read it, as short as it is exact.
+
+    >>> instant(datetime(2031, 2, 20)), instant(datetime(2031, 2, 20, 15, 30))
+    ('2031-02-20', '2031-02-20 15:30')
+    """
+    is_date = (value.hour, value.minute, value.second, value.microsecond) == (0, 0, 0, 0)
+    return f"{value:%Y-%m-%d}" if is_date else f"{value:%Y-%m-%d %H:%M}"
 
 
 def is_number(value: object) -> bool:

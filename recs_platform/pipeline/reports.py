@@ -12,19 +12,24 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.experiments import ExperimentSettings
-from recs_platform.contracts.tables import DATA_PROFILE, LIST_METRICS, LISTS, USER_METRICS, VERDICTS
+from recs_platform.contracts.tables import DATA_PROFILE, LIST_METRICS, LISTS, OFFLINE_HISTORY, USER_METRICS, VERDICTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.lake.disk import replace_bytes
+from recs_platform.pages.templating import instant
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.data_profile import profile_rows
+from recs_platform.pipeline.histories import earlier_rows
 from recs_platform.pipeline.partition_writer import Written, write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import retrieval_facts
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.stages.features import feature_scopes
 from recs_platform.stages.reports import DRIFT_TABLES, EXPERIMENT_DAYS, REPORTS, Report, ReportResult, RetrievalFacts
+from recs_platform.stages.reports.offline_names import EVERYONE
 
+STAMPED = ("release", "ranker", "data version")
+UNKNOWN_YET = "no release yet"
 _WINDOW_MEANS = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]
 
 
@@ -63,8 +68,16 @@ class RunInputs:
         return self._frame("segments.user_segments", [c.USER_ID, c.SEGMENT_NAME])
 
     @property
+    def earlier_metrics(self) -> pl.DataFrame:
+        return earlier_rows(self.run, OFFLINE_HISTORY).filter(segment=EVERYONE)
+
+    @property
     def users(self) -> pl.DataFrame:
         return self.run.users
+
+    @property
+    def items(self) -> pl.DataFrame:
+        return self.run.items.select(c.ITEM_ID, c.CATEGORY, c.CREATOR)
 
     @property
     def lists(self) -> pl.DataFrame:
@@ -122,6 +135,11 @@ class RunInputs:
         folder = report_folder(self.run.platform, self.run.as_of)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """The release and what made it are known once it is sealed."""
+        return dict.fromkeys(STAMPED, UNKNOWN_YET) | {"known at": instant(self.run.known_at)}
 
     @property
     def _earlier(self) -> datetime:

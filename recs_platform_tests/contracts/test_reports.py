@@ -10,7 +10,7 @@ import pytest
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.experiments import ExperimentSettings
-from recs_platform.contracts.tables import AS_OF_TABLES, BIAS, RETRIEVAL, USER_METRICS, VERDICTS
+from recs_platform.contracts.tables import AS_OF_TABLES, BIAS, OFFLINE_METRICS, RETRIEVAL, USER_METRICS, VERDICTS
 from recs_platform.stages.reports import REPORTS, IndexFacts, Offers, RetrievalFacts
 from recs_platform.stages.reports.verdicts import SEVERITY, contract_frame
 from recs_platform_tests.unit.stages.reports.exposures import experiment_days
@@ -70,6 +70,8 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         "user_segments": pl.DataFrame({"user_id": users, "segment_name": ["new", "loyal"] * 40}),
         "users": pl.DataFrame({"user_id": users} | attributes, schema_overrides={"subscription": pl.String}),
         "lists": pl.DataFrame({"user_id": users, "item_id": ["a", "b", "c", "d"] * 20, "rank": [1] * N}),
+        "items": pl.DataFrame({"item_id": ["a", "b", "c"], "category": ["x", "y", None], "creator": None}),
+        "earlier_metrics": contract_frame([], OFFLINE_METRICS),
         "experiment_days": experiment_days(),
         "item_counts": pl.DataFrame({"item_id": ["a", "b", "c", "d", "e"], "interaction_count": [9, 5, 3, 1, 0]}),
     }
@@ -85,6 +87,7 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         horizon_days=14,
         protocol="global",
         seed=7,
+        facts={"release": "none yet"},
         folder=folder / "reports",
     )
 

@@ -34,6 +34,13 @@ def test_a_clear_difference_needs_no_more_windows():
     assert "within 20% of itself" in reason
 
 
+def test_a_window_with_nobody_in_it_changes_nothing():
+    rng = np.random.default_rng(1)
+    clear = window(1, rng.random(400) * 0.1 + 0.5, rng.random(400) * 0.1)
+    nobody = clear.clear().select(reversed(clear.columns))
+    assert stop_reason([clear, nobody], 0.2, seed=1) == stop_reason([clear], 0.2, seed=1)
+
+
 @pytest.mark.parametrize("users", [1, 5])
 def test_a_difference_within_chance_does(users):
     rng = np.random.default_rng(1)

@@ -40,8 +40,10 @@ from recs_platform.contracts.tables.reports import (
     BIAS,
     DATA_PROFILE,
     DRIFT,
+    DRIFT_HISTORY,
     EXPERIMENTS,
     LIST_METRICS,
+    OFFLINE_HISTORY,
     OFFLINE_METRICS,
     PROMOTIONS,
     RETRIEVAL,
@@ -70,7 +72,7 @@ AS_OF_TABLES = (
     PROMOTIONS, VERDICTS, BEHAVIOUR_SEGMENTS, CLUSTER_TRIALS, CLUSTER_PROFILES, MIGRATIONS, SEGMENT_FACTORS,
 )  # fmt: skip
 # Never written: what models read of as_ofs before their own.
-HISTORIES = (LISTS_HISTORY, RETRIEVAL_HISTORY)
+HISTORIES = (LISTS_HISTORY, RETRIEVAL_HISTORY, OFFLINE_HISTORY, DRIFT_HISTORY)
 
 __all__ = [
     "AS_OF_TABLES",
@@ -86,6 +88,7 @@ __all__ = [
     "CURRENT",
     "DATA_PROFILE",
     "DRIFT",
+    "DRIFT_HISTORY",
     "EVENTS",
     "EVENT_FLAGS",
     "EXPERIMENTS",
@@ -105,6 +108,7 @@ __all__ = [
     "LIST_REFERENCES",
     "MIGRATIONS",
     "OFFER_COUNTS",
+    "OFFLINE_HISTORY",
     "OFFLINE_METRICS",
     "PERSONALIZATION",
     "PERSONAL_LISTS",

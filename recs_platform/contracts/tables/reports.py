@@ -153,6 +153,20 @@ RETRIEVAL = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+OFFLINE_HISTORY = replace(
+    OFFLINE_METRICS,
+    name="reports.offline_metrics_history",
+    description="The rows of reports.offline_metrics of each as_of before this one",
+    history_of=OFFLINE_METRICS.name,
+)
+
+DRIFT_HISTORY = replace(
+    DRIFT,
+    name="reports.drift_history",
+    description="The rows of reports.drift of each as_of before this one",
+    history_of=DRIFT.name,
+)
+
 RETRIEVAL_HISTORY = replace(
     RETRIEVAL,
     name="reports.retrieval_history",

@@ -10,11 +10,11 @@ from recs_platform.contracts.errors import NotReady, UsageError
 from recs_platform.contracts.experiments import ExperimentSettings
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.time import as_of_key
-from recs_platform.pages import write_page
+from recs_platform.pages import Head, write_page
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.reports import report_folder
 from recs_platform.stages.reports.experiments import EXPERIMENT_DAYS, NAME, Read, judge, read_days, sections
-from recs_platform.stages.reports.verdicts import verdict_rows
+from recs_platform.stages.reports.verdicts import INDEX_ADDRESS, verdict_rows
 
 
 def find_experiment(platform: Platform, name: str) -> ExperimentSettings:
@@ -65,5 +65,5 @@ def write_experiment_page(platform: Platform, read: Read, as_of: datetime) -> st
     verdicts = verdict_rows(NAME, [judge(read)], as_of=as_of)
     folder = report_folder(platform, as_of)
     file, title = f"experiment-{read.name}.html", f"Experiment {read.name}"
-    page = write_page(folder / file, title, as_of, sections([read], verdicts))
+    page = write_page(folder / file, title, as_of, sections([read]), Head(verdicts=verdicts, index=INDEX_ADDRESS))
     return str((folder / page).relative_to(platform.home.root))

@@ -1,21 +1,19 @@
 """Facts on retrieval for the UI and its report: candidates counted by source, sizes and audits of indexes."""
-# ruff: noqa: S608  names come from contracts and the registry of sources, values are instant literals
 
 from collections.abc import Mapping
 
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.tables import OFFER_COUNTS, RETRIEVAL, RETRIEVAL_HISTORY, OfferedUnit
+from recs_platform.contracts.tables import OFFER_COUNTS, RETRIEVAL_HISTORY, OfferedUnit
 from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.histories import earlier_rows
 from recs_platform.pipeline.retrieval.embeddings import embeddings_key
 from recs_platform.pipeline.retrieval.inputs import run_config, with_consent
 from recs_platform.pipeline.retrieval.item_index import index_reports
 from recs_platform.stages import retrieval
 from recs_platform.stages.reports import IndexFacts, Offers, RetrievalFacts
-from recs_platform.warehouse.clauses import instant_literal, relation
 
-EARLIER_AS_OFS = 30
 MEGABYTE = 1e6
 FLOAT_BYTES = 4
 N = "n"
@@ -24,7 +22,7 @@ N = "n"
 def retrieval_facts(run: AsOfRun) -> RetrievalFacts:
     """All that the report says of an as-of. Raises NotReady when its indexes are not sealed."""
     indexes = index_reports(run.platform, embeddings_key(run))
-    return RetrievalFacts(count_offers(run), index_facts(indexes), _earlier(run))
+    return RetrievalFacts(count_offers(run), index_facts(indexes), earlier_rows(run, RETRIEVAL_HISTORY))
 
 
 def count_offers(run: AsOfRun) -> Offers:
@@ -58,12 +56,3 @@ def index_facts(reports: Mapping[str, retrieval.IndexReport]) -> list[IndexFacts
 def _counted(counts: pl.DataFrame, unit: OfferedUnit) -> pl.DataFrame:
     """sources, n: how many rows, users or items each set of sources has."""
     return counts.filter(pl.col(c.OFFERED_UNIT) == unit).select(c.SOURCES, pl.col(c.OFFER_COUNT).alias(N))
-
-
-def _earlier(run: AsOfRun) -> pl.DataFrame:
-    """Rows of the report of the last as-ofs before this one."""
-    before = [instant for instant in run.platform.lake.as_ofs(RETRIEVAL.name) if instant < run.as_of]
-    since = instant_literal(min(before[-EARLIER_AS_OFS:], default=run.as_of))
-    with run.models() as models:
-        history = relation(models.require(RETRIEVAL_HISTORY.name))
-        return models.query(f"select * from {history} where {c.AS_OF} >= {since}")

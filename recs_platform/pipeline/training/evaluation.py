@@ -100,7 +100,11 @@ def stop_reason(per_user: Sequence[pl.DataFrame], precision: float, seed: int) -
     """
     if not per_user:
         return None
-    ndcg = pl.concat(per_user).filter(pl.col(c.METRIC) == "ndcg", ~pl.col(c.PROTOCOL).str.ends_with(WITH_NEW_ITEMS))
+    # A window without anybody to score has its columns in another order.
+    names = per_user[0].columns
+    ndcg = pl.concat([users.select(names) for users in per_user]).filter(
+        pl.col(c.METRIC) == "ndcg", ~pl.col(c.PROTOCOL).str.ends_with(WITH_NEW_ITEMS)
+    )
     final, baseline = (ndcg.filter(model=model) for model in (FINAL, BASELINE))
     paired = final.join(baseline, on=[c.CUTOFF, c.USER_ID], suffix=BASELINE)
     if paired.is_empty():

@@ -45,10 +45,10 @@ REPORTS = (
     ),
     Report(
         bias.NAME,
-        "Exposure by popularity tier and quality by user group",
+        "Exposure of items and quality by user group",
         BIAS,
         bias.run,
-        reads=(LISTS.name, _ITEM_FEATURES, USER_METRICS.name, _USERS),
+        reads=(LISTS.name, _ITEM_FEATURES, USER_METRICS.name, _USERS, _ITEMS),
     ),
     Report(
         retrieval.NAME,

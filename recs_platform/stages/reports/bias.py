@@ -12,12 +12,14 @@ from pydantic import BaseModel, ConfigDict
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import BIAS
-from recs_platform.pages import Section, write_page
-from recs_platform.stages.reports.exposure import ExposureConfig, exposure_rows
-from recs_platform.stages.reports.offline import chosen_protocol
+from recs_platform.stages.reports.bias_page import sections
+from recs_platform.stages.reports.exposure import POPULARITY_TIER, VS_INTERACTIONS, ExposureConfig, exposure_rows
+from recs_platform.stages.reports.offline_names import chosen_protocol
 from recs_platform.stages.reports.quality import NDCG, QUALITY, QualityConfig, quality_rows
+from recs_platform.stages.reports.shares import SHARED_ATTRIBUTES, share_rows
 from recs_platform.stages.reports.verdicts import (
     DIMENSION,
+    NO_DATA,
     RATIO,
     Judgement,
     ReportInputs,
@@ -26,6 +28,7 @@ from recs_platform.stages.reports.verdicts import (
     contract_frame,
     verdict_rows,
     worst,
+    write_report,
 )
 
 if TYPE_CHECKING:
@@ -52,17 +55,20 @@ def measure_bias(
     *,
     as_of: datetime,
     seed: int,
+    items: pl.DataFrame | None = None,
     config: BiasConfig | None = None,
 ) -> pl.DataFrame:
     """Rows of `reports.bias`: exposure first, then quality.
 
     `lists`: user_id, item_id, rank; `item_counts`: item_id, interaction_count over the whole catalogue; `user_metrics`:
     user_id, value, the ndcg of model `final` under one protocol and k; `users`: user_id, age_band, gender, country,
-    subscription. Intervals draw users with all their rows.
+    subscription; `items`: item_id, category, creator, whose exposure is shown and not judged. Intervals draw users
+    with all their rows.
     """
     config = config or BiasConfig()
     rows = [
         *exposure_rows(lists, item_counts, seed=seed, config=config.exposure),
+        *(() if items is None else share_rows(lists, item_counts, items, seed=seed)),
         *quality_rows(user_metrics, users, seed=seed, config=config.quality),
     ]
     return contract_frame([{c.AS_OF: as_of, **row} for row in rows], BIAS)
@@ -78,11 +84,12 @@ def run(inputs: ReportInputs, config: BiasConfig | None = None) -> ReportResult:
         inputs.users,
         as_of=inputs.as_of,
         seed=inputs.seed,
+        items=inputs.items,
         config=config,
     )
     verdicts = verdict_rows(NAME, judge_bias(frame, config), as_of=inputs.as_of)
-    page = write_page(inputs.folder / f"{NAME}.html", "Bias", inputs.as_of, _sections(frame, verdicts))
-    return ReportResult(BIAS.name, frame, verdicts, page)
+    page = write_report(inputs, NAME, "Bias", sections(frame), verdicts)
+    return ReportResult(BIAS.name, frame, verdicts, page, numbers=_numbers(frame))
 
 
 def final_ndcg(user_metrics: pl.DataFrame) -> pl.DataFrame:
@@ -98,14 +105,15 @@ def final_ndcg(user_metrics: pl.DataFrame) -> pl.DataFrame:
 
 
 def judge_bias(bias: pl.DataFrame, config: BiasConfig) -> list[Judgement]:
-    """One judgement for exposure and one for each user attribute: that of the worst group, with its ratio.
+    """One judgement for popularity tiers and one for each user attribute: that of the worst group, with its ratio.
 
     An attribute is `no_data` when too few evaluated users are in groups that could be judged, whatever their verdicts.
     """
     import polars as pl
 
     judgements: list[Judgement] = []
-    for (dimension, attribute), part in bias.group_by(DIMENSION, c.ATTRIBUTE, maintain_order=True):
+    held = bias.filter(~pl.col(c.ATTRIBUTE).is_in(SHARED_ATTRIBUTES))
+    for (dimension, attribute), part in held.group_by(DIMENSION, c.ATTRIBUTE, maintain_order=True):
         subject = f"{dimension}: {attribute}"
         judged = part.filter(pl.col(c.VERDICT) != "no_data")
         known, sample = int(judged[c.SAMPLE_SIZE].sum()), int(part[c.SAMPLE_SIZE].sum())
@@ -136,15 +144,15 @@ def _limit(row: dict[str, Any], verdict: Verdict, config: BiasConfig) -> float |
     return least or (greatest if greatest != float("inf") else None)
 
 
-def _sections(bias: pl.DataFrame, verdicts: pl.DataFrame) -> list[Section]:
+def _numbers(bias: pl.DataFrame) -> dict[str, float]:
+    """Exposure of each tier over its share of interactions, and the quality of the worst served group over everyone's.
+
+    Groups that are too small to be judged do not count.
+    """
     import polars as pl
 
-    shown = bias.drop(c.AS_OF)
-    is_quality = pl.col(DIMENSION) == QUALITY
-    return [
-        Section("Verdicts", "What the numbers below come to.", verdicts.drop(c.AS_OF, c.REPORT)),
-        Section("Exposure of items", "Share of list positions by popularity tier.", shown.filter(~is_quality)),
-        Section(
-            "Quality by user group", "Mean ndcg of the final lists; intervals draw users.", shown.filter(is_quality)
-        ),
-    ]
+    known = bias.filter(pl.col(RATIO).is_not_null())
+    tiers = known.filter((pl.col(c.ATTRIBUTE) == POPULARITY_TIER) & (pl.col(c.METRIC) == VS_INTERACTIONS))
+    judged = known.filter((pl.col(DIMENSION) == QUALITY) & (pl.col(c.VERDICT) != NO_DATA))[RATIO]
+    worst_served = {} if judged.is_empty() else {"worst_group_ndcg_ratio": min(judged.to_list())}
+    return {f"exposure_ratio_{tier}": ratio for tier, ratio in tiers.select(c.GROUP, RATIO).iter_rows()} | worst_served

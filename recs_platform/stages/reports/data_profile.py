@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import DATA_PROFILE
-from recs_platform.pages import Section, write_page
+from recs_platform.pages import Section
 from recs_platform.stages.reports.verdicts import (
     NO_DATA,
     Judgement,
@@ -17,6 +17,7 @@ from recs_platform.stages.reports.verdicts import (
     ReportResult,
     contract_frame,
     verdict_rows,
+    write_report,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def run(inputs: ReportInputs) -> ReportResult:
     rows = inputs.data_profile
     frame = contract_frame(rows.with_columns(_as_of(inputs)), DATA_PROFILE)
     verdicts = verdict_rows(NAME, [judge_protocol(inputs.protocol, rows)], as_of=inputs.as_of)
-    page = write_page(inputs.folder / f"{NAME}.html", "Profile of the data", inputs.as_of, _sections(rows, verdicts))
+    page = write_report(inputs, NAME, "Profile of the data", _sections(rows), verdicts)
     return ReportResult(DATA_PROFILE.name, frame, verdicts, page)
 
 
@@ -54,7 +55,5 @@ def _as_of(inputs: ReportInputs) -> pl.Expr:
     return pl.lit(inputs.as_of).alias(c.AS_OF)
 
 
-def _sections(rows: pl.DataFrame, verdicts: pl.DataFrame) -> list[Section]:
-    shown = verdicts.drop(c.AS_OF, c.REPORT)
-    parts = [Section(title, text, rows.filter(rows[c.KIND] == kind).drop(c.KIND)) for kind, title, text in _SECTIONS]
-    return [Section("Verdict", "Whether tests lie in the future of all users.", shown), *parts]
+def _sections(rows: pl.DataFrame) -> list[Section]:
+    return [Section(title, text, rows.filter(rows[c.KIND] == kind).drop(c.KIND)) for kind, title, text in _SECTIONS]

@@ -14,8 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import DRIFT
-from recs_platform.pages import Section, write_page
-from recs_platform.stages.reports.verdicts import Judgement, ReportInputs, ReportResult, contract_frame, verdict_rows
+from recs_platform.pages import Section
+from recs_platform.stages.reports.verdicts import (
+    Judgement,
+    ReportInputs,
+    ReportResult,
+    contract_frame,
+    verdict_rows,
+    write_report,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,7 +142,7 @@ def run(inputs: ReportInputs, config: DriftConfig | None = None) -> ReportResult
         judgements.append(judge_drift(measured, table, config))
     frame = pl.concat(frames).sort(c.TABLE_NAME, c.COLUMN_NAME)
     verdicts = verdict_rows(NAME, judgements, as_of=inputs.as_of)
-    page = write_page(inputs.folder / f"{NAME}.html", "Drift", inputs.as_of, _sections(inputs, frame, verdicts))
+    page = write_report(inputs, NAME, "Drift", _sections(inputs, frame), verdicts)
     return ReportResult(DRIFT.name, frame, verdicts, page)
 
 
@@ -221,11 +228,15 @@ def _page(table: str) -> str:
     return f"{NAME}_{table.replace('.', '_')}.html"
 
 
-def _sections(inputs: ReportInputs, drift: pl.DataFrame, verdicts: pl.DataFrame) -> list[Section]:
+def _sections(inputs: ReportInputs, drift: pl.DataFrame) -> list[Section]:
     by_evidently = drift.filter(drift[c.METHOD].is_in(["wasserstein", "jensenshannon"]))
     written = [(table, _page(table)) for table in by_evidently[c.TABLE_NAME].unique(maintain_order=True)]
     since = inputs.reference_as_of.isoformat() if inputs.reference_as_of else "nothing: this is the first"
     return [
-        Section("Verdicts", f"Compared with {since}.", verdicts.drop(c.AS_OF, c.REPORT), links=written),
-        Section("Features", "Distances over a hashed sample.", drift.drop(c.AS_OF, c.REFERENCE_AS_OF)),
+        Section(
+            "Features",
+            f"Compared with {since}; distances over a hashed sample.",
+            drift.drop(c.AS_OF, c.REFERENCE_AS_OF),
+            links=written,
+        ),
     ]

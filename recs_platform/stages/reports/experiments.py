@@ -14,7 +14,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import EXPERIMENTS
 from recs_platform.evaluation.experiments.reading import EVERYBODY, Exposed, Outcome, Reading, read_experiment
 from recs_platform.evaluation.experiments.sample_ratio import P_MIN
-from recs_platform.pages import Section, write_page
+from recs_platform.pages import Section
 from recs_platform.stages.reports.verdicts import (
     NO_DATA,
     Judgement,
@@ -22,6 +22,7 @@ from recs_platform.stages.reports.verdicts import (
     ReportResult,
     contract_frame,
     verdict_rows,
+    write_report,
 )
 
 if TYPE_CHECKING:
@@ -167,13 +168,13 @@ def run(inputs: ReportInputs) -> ReportResult:
     rows = [{c.AS_OF: inputs.as_of} | row for read in reads for row in table_rows(read)]
     judgements = [judge(read) for read in reads] or [Judgement(NAME, "pass", "No experiment is set.")]
     verdicts = verdict_rows(NAME, judgements, as_of=inputs.as_of)
-    page = write_page(inputs.folder / f"{NAME}.html", "Experiments", inputs.as_of, sections(reads, verdicts))
+    page = write_report(inputs, NAME, "Experiments", sections(reads), verdicts)
     return ReportResult(EXPERIMENTS.name, contract_frame(rows, EXPERIMENTS), verdicts, page)
 
 
-def sections(reads: Sequence[Read], verdicts: pl.DataFrame) -> list[Section]:
-    """The page: verdicts, then a table for everybody and one by segment of each experiment."""
-    found = [Section("Verdicts", "Whether users came in the shares that were set.", verdicts.drop(c.AS_OF, c.REPORT))]
+def sections(reads: Sequence[Read]) -> list[Section]:
+    """The page: a table for everybody and one by segment of each experiment."""
+    found: list[Section] = []
     for read in reads:
         told = "Intervals and p-values hold at every look. found = it holds after Holm's correction."
         table = shown_rows(read)

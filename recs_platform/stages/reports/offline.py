@@ -1,6 +1,6 @@
 """Offline metrics: means and intervals over held-out users, and whether the final lists beat what they are made from.
 
-The input is one value per user and window, scored in `pipeline.training.evaluation`.
+The input is one value per user and window, scored in `pipeline.training.evaluation`; the page is `offline_page`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,24 @@ from pydantic import BaseModel, ConfigDict, Field
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import OFFLINE_METRICS
-from recs_platform.pages import Section, write_page
-from recs_platform.stages.reports.verdicts import Judgement, ReportInputs, ReportResult, contract_frame, verdict_rows
+from recs_platform.stages.reports.offline_names import (
+    EVERYONE,
+    FINAL,
+    MINUS_BEST,
+    MINUS_POPULARITY,
+    NDCG,
+    PER_USER,
+    POPULARITY,
+)
+from recs_platform.stages.reports.offline_page import numbers, sections
+from recs_platform.stages.reports.verdicts import (
+    Judgement,
+    ReportInputs,
+    ReportResult,
+    contract_frame,
+    verdict_rows,
+    write_report,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,15 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NAME = "offline_metrics"
-FINAL = "final"
-POPULARITY = "popularity"
-EVERYONE = "all"
-NDCG = "ndcg"
-MINUS_POPULARITY = "ndcg_minus_popularity"
-MINUS_BEST = "ndcg_minus_best_source"
 _SLICE = (c.PROTOCOL, c.K)
-PER_USER = "per_user"
-_PREFERRED_PROTOCOLS = ("global", PER_USER)
 _SEPARATOR = "\x1f"
 
 
@@ -85,8 +93,8 @@ def run(inputs: ReportInputs, config: OfflineConfig | None = None) -> ReportResu
         list_metrics=inputs.list_metrics,
     )
     verdicts = verdict_rows(NAME, judge_metrics(frame, config or OfflineConfig()), as_of=inputs.as_of)
-    page = write_page(inputs.folder / f"{NAME}.html", "Offline metrics", inputs.as_of, _sections(frame, verdicts))
-    return ReportResult(OFFLINE_METRICS.name, frame, verdicts, page)
+    page = write_report(inputs, NAME, "Offline metrics", sections(frame, inputs.earlier_metrics), verdicts)
+    return ReportResult(OFFLINE_METRICS.name, frame, verdicts, page, numbers=numbers(frame))
 
 
 def judge_metrics(metrics: pl.DataFrame, config: OfflineConfig) -> list[Judgement]:
@@ -200,26 +208,5 @@ def _list_rows(lists: pl.DataFrame, user_metrics: pl.DataFrame, *, horizon_days:
         yield {**row, c.N_USERS: row[c.N_USERS] or 0, c.SEGMENT: EVERYONE, c.HORIZON_DAYS: horizon_days}
 
 
-def chosen_protocol(user_metrics: pl.DataFrame) -> str | None:
-    """The protocol of reports that show one number: `global`, else `per_user`, else the first by name; None if none.
-
-    `user_metrics` has a column protocol.
-    """
-    found = user_metrics[c.PROTOCOL].unique().sort().to_list()
-    return next((name for name in (*_PREFERRED_PROTOCOLS, *found) if name in found), None)
-
-
 def _series(model: str, metric: str) -> str:
     return f"{model}{_SEPARATOR}{metric}"
-
-
-def _sections(metrics: pl.DataFrame, verdicts: pl.DataFrame) -> list[Section]:
-    import polars as pl
-
-    shown = metrics.drop(c.AS_OF, c.HORIZON_DAYS)
-    everyone = pl.col(c.SEGMENT) == EVERYONE
-    return [
-        Section("Verdicts", "What the numbers below come to.", verdicts.drop(c.AS_OF, c.REPORT)),
-        Section("Everyone", "Means over held-out user windows; intervals draw users.", shown.filter(everyone)),
-        Section("By segment", "The same for each segment of users.", shown.filter(~everyone)),
-    ]

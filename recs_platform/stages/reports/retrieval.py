@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import RETRIEVAL
 from recs_platform.evaluation.metrics import CANDIDATE_RECALL
-from recs_platform.pages import write_page
 from recs_platform.stages.reports.offers import (
     ALL,
     COVERAGE,
@@ -25,9 +24,17 @@ from recs_platform.stages.reports.offers import (
     index_rows,
     offer_rows,
 )
-from recs_platform.stages.reports.offline import EVERYONE, chosen_protocol, summarize_metrics
+from recs_platform.stages.reports.offline import summarize_metrics
+from recs_platform.stages.reports.offline_names import EVERYONE, chosen_protocol
 from recs_platform.stages.reports.retrieval_page import sections
-from recs_platform.stages.reports.verdicts import Judgement, ReportInputs, ReportResult, contract_frame, verdict_rows
+from recs_platform.stages.reports.verdicts import (
+    Judgement,
+    ReportInputs,
+    ReportResult,
+    contract_frame,
+    verdict_rows,
+    write_report,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -85,9 +92,7 @@ def run(inputs: ReportInputs, config: RetrievalReportConfig | None = None) -> Re
     )
     judgements = judge_retrieval(frame, facts, config or RetrievalReportConfig())
     verdicts = verdict_rows(NAME, judgements, as_of=inputs.as_of)
-    page = write_page(
-        inputs.folder / f"{NAME}.html", "Retrieval", inputs.as_of, sections(frame, facts, verdicts.drop(c.REPORT))
-    )
+    page = write_report(inputs, NAME, "Retrieval", sections(frame, facts), verdicts)
     return ReportResult(RETRIEVAL.name, frame, verdicts, page, numbers=_numbers(frame))
 
 

@@ -22,7 +22,7 @@ from recs_platform.stages.reports.offers import (
     USERS_SERVED,
     RetrievalFacts,
 )
-from recs_platform.stages.reports.offline import EVERYONE
+from recs_platform.stages.reports.offline_names import EVERYONE
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,11 +41,10 @@ _OVER_TIME: tuple[tuple[str, str, Format], ...] = (
 )
 
 
-def sections(retrieval: pl.DataFrame, facts: RetrievalFacts, verdicts: pl.DataFrame) -> list[Section]:
-    """Sections of the page: verdicts, recall, offers, overlap, indexes, then all of it over the as-ofs."""
+def sections(retrieval: pl.DataFrame, facts: RetrievalFacts) -> list[Section]:
+    """Sections of the page: recall, offers, overlap, indexes, then all of it over the as-ofs."""
     offered = facts.offers
     return [
-        Section("Verdicts", "What the numbers below come to.", verdicts.drop(c.AS_OF)),
         _recall_section(retrieval, offered.sources),
         _offers_section(retrieval, facts),
         Section(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from recs_platform.contracts import columns as c
-from recs_platform.stages.reports.offline import EVERYONE, FINAL, NDCG, POPULARITY, OfflineConfig, chosen_protocol
+from recs_platform.stages.reports.offline import OfflineConfig
+from recs_platform.stages.reports.offline_names import EVERYONE, FINAL, NDCG, POPULARITY, chosen_protocol
 from recs_platform.stages.reports.verdicts import SEVERITY
 
 if TYPE_CHECKING:

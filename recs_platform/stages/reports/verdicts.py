@@ -1,4 +1,4 @@
-"""What every report agrees on: verdicts, what a report is given and what it returns."""
+"""What every report agrees on: verdicts, what a report is given and what it returns, the head of its page."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import AS_OF_TABLES, VERDICTS, TableContract
 from recs_platform.lake.column_types import polars_schema
+from recs_platform.pages import Head, Section, write_page
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Verdict = Literal["pass", "no_data", "warn", "block"]
 SEVERITY: tuple[Verdict, ...] = ("pass", "no_data", "warn", "block")
 NO_DATA: Verdict = "no_data"
+INDEX_ADDRESS = "../index.html"
 
 # Columns of `reports.bias` that the shared vocabulary lacks.
 DIMENSION = "dimension"
@@ -70,8 +72,18 @@ class ReportInputs(Protocol):
         ...
 
     @property
+    def earlier_metrics(self) -> pl.DataFrame:
+        """Rows of `reports.offline_metrics` over everyone, of as-ofs before this one."""
+        ...
+
+    @property
     def users(self) -> pl.DataFrame:
         """user_id, age_band, gender, country, subscription."""
+        ...
+
+    @property
+    def items(self) -> pl.DataFrame:
+        """item_id, category, creator of the catalogue."""
         ...
 
     @property
@@ -131,6 +143,11 @@ class ReportInputs(Protocol):
     @property
     def folder(self) -> Path:
         """Takes the pages."""
+        ...
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What pages name at their top, by name: the version of the data, when it was known, what becomes of it."""
         ...
 
 
@@ -216,6 +233,15 @@ def verdict_rows(report: str, judgements: Iterable[Judgement], *, as_of: datetim
         for judgement in judgements
     ]
     return contract_frame(rows, VERDICTS).sort(c.SUBJECT)
+
+
+def write_report(
+    inputs: ReportInputs, name: str, title: str, sections: Sequence[Section], verdicts: pl.DataFrame
+) -> str:
+    """Write a report's page, its verdicts and what it was made from at the top; returns the file's name."""
+    gravest = verdicts.sort(verdicts[c.VERDICT].replace_strict(SEVERITY, range(len(SEVERITY))), descending=True)
+    head = Head(inputs.facts, gravest, INDEX_ADDRESS)
+    return write_page(inputs.folder / f"{name}.html", title, inputs.as_of, sections, head)
 
 
 def contract_frame(rows: Sequence[Mapping[str, Any]] | pl.DataFrame, contract: TableContract) -> pl.DataFrame:

@@ -7,7 +7,6 @@ import pytest
 
 from recs_platform.contracts.experiments import ExperimentSettings
 from recs_platform.stages.reports.experiments import Read, judge, read_days, sections, table_rows
-from recs_platform.stages.reports.verdicts import verdict_rows
 from recs_platform_tests.unit.stages.reports.exposures import experiment_days
 
 AS_OF = datetime(2020, 1, 8, tzinfo=UTC)
@@ -56,8 +55,7 @@ def test_a_broken_split_warns_and_concludes_nothing() -> None:
     assert judged.verdict == "warn"
     assert "find the fault" in judged.message
     assert {row["metric"] for row in table_rows(broken)} == {"sample_ratio"}
-    page = sections([broken], verdict_rows("experiments", [judged], as_of=AS_OF))
-    assert [part.heading for part in page] == ["Verdicts", "x", "x by segment"]
+    assert [part.heading for part in sections([broken])] == ["x", "x by segment"]
 
 
 def test_users_exposed_before_the_first_day_are_left_out_and_nobody_is_no_data() -> None:

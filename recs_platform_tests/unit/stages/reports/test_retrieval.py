@@ -208,9 +208,9 @@ def test_users_without_a_candidate_warn_and_are_no_error():
 def test_the_page_draws_what_was_measured_before_and_now():
     given = facts(indexes=[IndexFacts("als", 90, 100, 0.25, ((1.0, 0.98, 50),))], earlier=earlier(0.6))
     frame = measure(given, recalls({"candidates": [0.5] * 40, "a<b": [0.25] * 40}))
-    text = {section.heading: section.figure for section in sections(frame, given, NO_ROWS)}
+    text = {section.heading: section.figure for section in sections(frame, given)}
     assert text["Over time"].count("<figure ") == 4  # recall, coverage, audit, megabytes
-    table = next(section.table for section in sections(frame, given, NO_ROWS) if section.heading == "Over time")
+    table = next(section.table for section in sections(frame, given) if section.heading == "Over time")
     assert table["Candidate recall"].to_list() == ["50.0 %", "60.0 %"]
     assert [f"{at:%Y-%m-%d}" for at in table["as_of"]] == ["2020-03-01", "2020-02-23"]
     assert "a&lt;b" in text["Recall by source and segment"]
