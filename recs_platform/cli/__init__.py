@@ -22,6 +22,7 @@ from recs_platform.cli import (
     prune,
     quarantine,
     rankers,
+    report,
     results,
     serve,
     source,
@@ -46,7 +47,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (data, graph, ope, plan, prune, results, serve, sql_models, ui):
+for room in (data, graph, ope, plan, prune, report, results, serve, sql_models, ui):
     room.add_commands(app)
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")

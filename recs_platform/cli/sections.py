@@ -11,7 +11,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Start": ("demo", "init", "config", "simulate", "status"),
     "Data": ("land", "ingest", "source", "quarantine", "forget"),
     "Run": ("plan", "run", "backfill", "evaluate", "backtest", "tradeoff", "ope", "tune", "benchmark"),
-    "Results": ("recommend", "explain", "experiments", "sql", "lineage", "sql-test", "publish", "export"),
+    "Results": ("recommend", "explain", "report", "experiments", "sql", "lineage", "sql-test", "publish", "export"),
     "Operate": ("releases", "rankers", "as-of", "prune", "serve", "keys", "ui"),
 }
 _HINT = "an id that begins with - comes after --, as in: "

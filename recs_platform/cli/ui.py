@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from recs_platform.cli.house import make_home, open_dagster, open_platform
+from recs_platform.cli.house import find_settings, make_home, open_dagster, open_platform
 from recs_platform.cli.show import say
 from recs_platform.contracts.errors import Busy, RecsError
 from recs_platform.contracts.home import Lock
@@ -19,7 +19,7 @@ HOST = "127.0.0.1"
 
 
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="The port on 127.0.0.1.")] = 3000) -> None:
-    """Open the Dagster UI, with its daemon for sensors and schedules, on 127.0.0.1.
+    """Open the Dagster UI, with its daemon for sensors and schedules, on 127.0.0.1; the reports on the next port.
 
     Example: recs ui --port 3001
     """
@@ -67,10 +67,12 @@ def _serve(root: Path, port: int, lock: int) -> None:
         pass
     os.environ["RECS_HOME"] = str(root)
     os.environ["DO_NOT_TRACK"] = "1"
+    from recs_platform.cli.report_server import served_reports
     from recs_platform.defs.ui import serve_ui
 
-    say(f"the UI opens on http://{HOST}:{port} (Ctrl-C ends it)")
-    serve_ui(port, lock)
+    with served_reports(find_settings().paths, _next(port)) as reports:
+        say(f"the UI opens on http://{HOST}:{port}, the reports on {reports} (Ctrl-C ends both)")
+        serve_ui(port, lock)
 
 
 def add_commands(app: typer.Typer) -> None:

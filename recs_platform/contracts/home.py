@@ -61,6 +61,11 @@ class Home:
         return self.root / "reports"
 
     @property
+    def reports_address(self) -> Path:
+        """Where reports are served while a UI runs: one line, `http://127.0.0.1:3001`."""
+        return self.reports / ".address"
+
+    @property
     def user_pages(self) -> Path:
         """Pages on single users, which `recs explain USER` writes."""
         return self.reports / "users"

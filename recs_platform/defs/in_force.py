@@ -35,7 +35,11 @@ def in_force_asset() -> dg.AssetSpec:
 
 
 def report_in_force(platform: Platform, instance: dg.DagsterInstance) -> Manifest | None:
-    """Report the release in force; returns it, None where there is none."""
+    """Report the release in force, and name it on the pages of reports; returns it, None where there is none."""
+    # What loading definitions does without.
+    from recs_platform.pipeline.report_index import refresh_pages
+
+    refresh_pages(platform.home)
     found = releases.list_releases(platform.home)
     current = None if found.is_empty() else releases.current_release(platform.home)
     instance.report_runless_asset_event(

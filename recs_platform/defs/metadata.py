@@ -1,18 +1,24 @@
 """Metadata that every asset shows: row count, schema, table name, a preview."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from recs_platform.contracts.home import Home
 from recs_platform.contracts.tables import TableContract
+from recs_platform.contracts.time import as_of_key
 from recs_platform.warehouse.lineage import ColumnEdge
 from recs_platform.warehouse.models import Model
 
 OWNERS = ["team:recommendations"]
 PREVIEW_ROWS = 5
 TEXT_MAX = 120
+# Where `recs ui` serves reports unless it is told otherwise.
+REPORTS_ADDRESS = "http://127.0.0.1:3001"
 
 
 def contract_schema(contract: TableContract) -> dg.TableSchema:
@@ -56,6 +62,18 @@ def table_metadata(rows: int, preview: pl.DataFrame, **numbers: float | str | No
         "preview": dg.MetadataValue.md(markdown_table(preview.head(PREVIEW_ROWS))),
         **{name: value for name, value in numbers.items() if value is not None},
     }
+
+
+def page_links(home: Home, as_of: datetime, page: str | None) -> dict[str, Any]:
+    """Where the page of a report is, nothing where there is none: a URL that `recs ui` serves, and the file."""
+    return {} if page is None else page_link(home, home.reports / as_of_key(as_of) / page)
+
+
+def page_link(home: Home, page: Path) -> dict[str, Any]:
+    """The same of any page below the home's reports."""
+    address = home.reports_address.read_text() if home.reports_address.exists() else REPORTS_ADDRESS
+    url = f"{address}/{page.relative_to(home.reports).as_posix()}"
+    return {"page": dg.MetadataValue.url(url), "page_file": str(page.relative_to(home.root))}
 
 
 def markdown_table(frame: pl.DataFrame) -> str:

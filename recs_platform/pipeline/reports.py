@@ -2,6 +2,7 @@
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from recs_platform.contracts.experiments import ExperimentSettings
 from recs_platform.contracts.tables import DATA_PROFILE, LIST_METRICS, LISTS, OFFLINE_HISTORY, USER_METRICS, VERDICTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.column_types import arrow_schema
-from recs_platform.lake.disk import replace_bytes
+from recs_platform.lake.disk import replace_bytes, replace_text
 from recs_platform.pages.templating import instant
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.data_profile import profile_rows
@@ -28,6 +29,7 @@ from recs_platform.stages.features import feature_scopes
 from recs_platform.stages.reports import DRIFT_TABLES, EXPERIMENT_DAYS, REPORTS, Report, ReportResult, RetrievalFacts
 from recs_platform.stages.reports.offline_names import EVERYONE
 
+VERDICTS_FILE, NUMBERS_FILE = ".verdicts.parquet", ".numbers.json"
 STAMPED = ("release", "ranker", "data version")
 UNKNOWN_YET = "no release yet"
 _WINDOW_MEANS = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]
@@ -156,7 +158,7 @@ class RunInputs:
 
 
 def run_report(run: AsOfRun, report: Report) -> tuple[ReportResult, Written]:
-    """Run one report and write its table; its verdicts are kept beside its page, for `collect_verdicts`."""
+    """Run one report and write its table; its verdicts and numbers are kept beside its page, see `report_index`."""
     result = report.run(RunInputs(run))
     written = write_frames(run.platform, report.table, [result.frame], run.as_of)
     file = _verdicts_file(run, report.name)
@@ -164,6 +166,7 @@ def run_report(run: AsOfRun, report: Report) -> tuple[ReportResult, Written]:
     verdicts = BytesIO()
     result.verdicts.write_parquet(verdicts)
     replace_bytes(file, verdicts.getvalue())
+    replace_text(file.with_name(f"{report.name}{NUMBERS_FILE}"), json.dumps(dict(result.numbers), allow_nan=False))
     return result, written
 
 
@@ -181,4 +184,4 @@ def collect_verdicts(run: AsOfRun) -> tuple[pl.DataFrame, list[str], str]:
 
 
 def _verdicts_file(run: AsOfRun, report: str) -> Path:
-    return report_folder(run.platform, run.as_of) / f"{report}.verdicts.parquet"
+    return report_folder(run.platform, run.as_of) / f"{report}{VERDICTS_FILE}"

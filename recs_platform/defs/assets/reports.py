@@ -17,7 +17,8 @@ from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import raw_upstreams, sql_assets, upstream_keys
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.reports import collect_verdicts, report_folder, run_report
+from recs_platform.pipeline.report_index import write_index
+from recs_platform.pipeline.reports import collect_verdicts, run_report
 from recs_platform.pipeline.training.evaluation import FINAL, evaluate, tuned_on_tests
 from recs_platform.pipeline.training.label_leakage import measure_window_leakage
 from recs_platform.pipeline.training.measurements import prune_measurements
@@ -117,8 +118,7 @@ def _report_asset(platform: Platform, report: Report) -> dg.AssetsDefinition:
         run = run_of(context, as_of_run)
         result, written = run_report(run, report)
         shown = result.verdicts.drop(c.AS_OF, c.REPORT)
-        folder = report_folder(run.platform, run.as_of).relative_to(run.platform.home.root)
-        pages = {"page": str(folder / result.html)} if result.html else {}
+        pages = metadata.page_links(run.platform.home, run.as_of, result.html)
         yield dg.MaterializeResult(
             metadata=metadata.table_metadata(written.rows, written.preview, verdict=result.verdict, **result.numbers)
             | {"verdicts": dg.MetadataValue.md(metadata.markdown_table(shown)), **pages},
@@ -164,11 +164,15 @@ def _verdicts_asset(reports: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         ],
     )
     def verdicts(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
-        judged, missing, content = collect_verdicts(run_of(context, as_of_run))
+        run = run_of(context, as_of_run)
+        judged, missing, content = collect_verdicts(run)
+        # Written here too: where a report blocks, nothing after this is made.
+        index = write_index(run.platform.home)
         overall = worst(judged[c.VERDICT].to_list())
         yield dg.MaterializeResult(
             metadata=metadata.table_metadata(judged.height, judged, verdict=overall)
-            | {"verdicts": dg.MetadataValue.md(metadata.markdown_table(judged.drop(c.AS_OF)))},
+            | {"verdicts": dg.MetadataValue.md(metadata.markdown_table(judged.drop(c.AS_OF)))}
+            | metadata.page_link(run.platform.home, index),
             data_version=dg.DataVersion(content),
             check_results=[
                 dg.AssetCheckResult(
