@@ -3,7 +3,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -13,23 +13,36 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.experiments import ExperimentSettings
-from recs_platform.contracts.tables import DATA_PROFILE, LIST_METRICS, LISTS, OFFLINE_HISTORY, USER_METRICS, VERDICTS
+from recs_platform.contracts.tables import (
+    DATA_PROFILE,
+    DRIFT_HISTORY,
+    LIST_METRICS,
+    LISTS,
+    OFFLINE_HISTORY,
+    USER_METRICS,
+    VERDICTS,
+)
 from recs_platform.contracts.time import as_of_key
+from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.lake.disk import replace_bytes, replace_text
 from recs_platform.pages.templating import instant
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.data_profile import profile_rows
 from recs_platform.pipeline.histories import earlier_rows
+from recs_platform.pipeline.lists.scoring import champion_version
 from recs_platform.pipeline.partition_writer import Written, write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import retrieval_facts
 from recs_platform.pipeline.training.schedule import training_schedule
+from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_scopes
 from recs_platform.stages.reports import DRIFT_TABLES, EXPERIMENT_DAYS, REPORTS, Report, ReportResult, RetrievalFacts
 from recs_platform.stages.reports.offline_names import EVERYONE
+from recs_platform.warehouse.lineage import stored_lineage
 
 VERDICTS_FILE, NUMBERS_FILE = ".verdicts.parquet", ".numbers.json"
+_WHO_AND_WHEN = {c.USER_ID, c.ITEM_ID, c.ANONYMOUS_ID, c.EVENT_ID, c.OCCURRED_AT, c.INGESTED_AT, c.EVENT_TYPE}
 STAMPED = ("release", "ranker", "data version")
 UNKNOWN_YET = "no release yet"
 _WINDOW_MEANS = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]
@@ -96,7 +109,32 @@ class RunInputs:
     @property
     def reference_features(self) -> Mapping[str, pl.DataFrame]:
         """The same SQL one horizon earlier; nothing where no event lies before that."""
-        return self.run.once("features one horizon earlier", self._earlier_features)
+        return self.run.once("features one horizon earlier", lambda: self._features_at(self._earlier))
+
+    @property
+    def features_before_reference(self) -> Mapping[str, pl.DataFrame]:
+        """Two horizons earlier: what a quiet period is like, while few as-ofs have said so."""
+        earlier = self._earlier - timedelta(days=self.horizon_days)
+        return self.run.once("features two horizons earlier", lambda: self._features_at(earlier))
+
+    @property
+    def earlier_drift(self) -> pl.DataFrame:
+        return earlier_rows(self.run, DRIFT_HISTORY)
+
+    @property
+    def feature_gains(self) -> Mapping[str, float]:
+        with self.run.models() as models:
+            version = champion_version(models)
+        ranker = ranking.load_ranker(artifact(self.run.platform.home.artifacts, ranking.RANKER, version))
+        return {feature: share for feature, _, share in ranking.feature_importance(ranker).iter_rows()}
+
+    def origins(self, table: str) -> Mapping[str, Sequence[str]]:
+        """Columns that merely say who, what and when stand last: most features have them."""
+        platform, found = self.run.platform, dict[str, list[str]]()
+        edges = stored_lineage(platform.models, platform.lineage, table)
+        for edge in sorted(edges, key=lambda edge: edge.upstream_column in _WHO_AND_WHEN):
+            found.setdefault(edge.column, []).append(f"{edge.upstream_table}.{edge.upstream_column}")
+        return found
 
     @property
     def feature_columns(self) -> Mapping[str, Mapping[str, str]]:
@@ -147,8 +185,8 @@ class RunInputs:
     def _earlier(self) -> datetime:
         return self.run.as_of - timedelta(days=self.horizon_days)
 
-    def _earlier_features(self) -> Mapping[str, pl.DataFrame]:
-        with self.run.at(self._earlier).models(scratch=True) as models:
+    def _features_at(self, at: datetime) -> Mapping[str, pl.DataFrame]:
+        with self.run.at(at).models(scratch=True) as models:
             there_are_events = models.count("staging.stg_events")
             return {table: models.frame(table) for table in DRIFT_TABLES} if there_are_events else {}
 

@@ -10,7 +10,7 @@ import pytest
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.experiments import ExperimentSettings
-from recs_platform.contracts.tables import AS_OF_TABLES, BIAS, OFFLINE_METRICS, RETRIEVAL, USER_METRICS, VERDICTS
+from recs_platform.contracts.tables import AS_OF_TABLES, BIAS, DRIFT, OFFLINE_METRICS, RETRIEVAL, USER_METRICS, VERDICTS
 from recs_platform.stages.reports import REPORTS, IndexFacts, Offers, RetrievalFacts
 from recs_platform.stages.reports.verdicts import SEVERITY, contract_frame
 from recs_platform_tests.unit.stages.reports.exposures import experiment_days
@@ -88,6 +88,10 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         protocol="global",
         seed=7,
         facts={"release": "none yet"},
+        features_before_reference={},
+        earlier_drift=contract_frame([], DRIFT),
+        feature_gains={"recency_days": 0.2},
+        origins=lambda _: {"recency_days": ["raw.events.occurred_at"]},
         folder=folder / "reports",
     )
 

@@ -24,7 +24,7 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.ranking import HISTORY_GROUPS
 from recs_platform.stages.reports import REPORTS, evidently_adapter
 from recs_platform_tests.defs.test_staleness import agreed
-from recs_platform_tests.homes import LEARNED, SMALL, Built, copy_home, failures, no_distances
+from recs_platform_tests.homes import LEARNED, SMALL, Built, copy_home, failures, no_page
 
 ARTIFACTS = {
     "embeddings": "retrieval.embeddings",
@@ -117,7 +117,7 @@ def record_reads(platform: Platform, run: Callable[[], dg.ExecuteInProcessResult
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AsOfResource, "take", take)
         patch.setattr(Lake, "files", files)
-        patch.setattr(evidently_adapter, "measure_distances", no_distances)
+        patch.setattr(evidently_adapter, "write_page", no_page)
         result = run()
     recorder.is_on = False
     steps = [event.step_key for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_START]

@@ -2,6 +2,7 @@
 
 from recs_platform.contracts.tables import (
     BIAS,
+    CHAMPION,
     DATA_PROFILE,
     DRIFT,
     EXPERIMENTS,
@@ -37,10 +38,10 @@ REPORTS = (
     ),
     Report(
         drift.NAME,
-        "Drift of features since the previous as-of",
+        "Drift of features beyond that of quiet periods",
         DRIFT,
         drift.run,
-        reads=(*DRIFT_TABLES, DATA_PROFILE.name),
+        reads=(*DRIFT_TABLES, DATA_PROFILE.name, CHAMPION.name, "ranking.ranker"),
         recomputes=DRIFT_TABLES,
     ),
     Report(

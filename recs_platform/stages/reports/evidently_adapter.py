@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from recs_platform.evaluation.drift import tail_limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,40 +17,56 @@ if TYPE_CHECKING:
     import polars as pl
     from evidently import Dataset
 
-Distance = Literal["wasserstein", "jensenshannon"]
+    from recs_platform.stages.reports.drift_measures import Distance
+
 # Evidently divides by max(std, 0.001): a feature that is small by nature would never drift.
 _STD_FLOOR = 0.001
 
 
-def measure_distances(
+def write_page(
     reference: pl.DataFrame,
     current: pl.DataFrame,
     methods: Mapping[str, Distance],
     *,
     thresholds: Mapping[str, float],
-    html: Path | None,
-) -> dict[str, float]:
-    """Distance between reference and current of each column named in `methods`, in its order.
+    html: Path,
+) -> None:
+    """Write Evidently's page of the columns named in `methods`; it needs no network to be read.
 
     `wasserstein` is in standard deviations of the reference (numeric columns), `jensenshannon` in [0, 0.833] (any
     category as text). Rows with a null in a column are left out of that column. The page says drift from `thresholds`
-    on, as the caller does; it is written to `html` and needs no network to be read.
+    on, as the caller does.
     """
     from evidently import Report
     from evidently.metrics import ValueDrift
 
     _silence_telemetry()
     metrics = [ValueDrift(column=name, method=method, threshold=thresholds[name]) for name, method in methods.items()]
-    scaled_reference, scaled_current = _scale_small(reference, current, methods)
+    scaled_reference, scaled_current = _scale_small(*_without_tails(reference, current, methods), methods)
     numeric = [name for name, method in methods.items() if method == "wasserstein"]
     snapshot = Report(metrics).run(
         _dataset(scaled_current, list(methods), numeric), _dataset(scaled_reference, list(methods), numeric)
     )
-    if html is not None:
-        html.parent.mkdir(parents=True, exist_ok=True)
-        snapshot.save_html(str(html))
-    found = {entry["config"]["column"]: float(entry["value"]) for entry in snapshot.dict()["metrics"]}
-    return {name: found[name] for name in methods}
+    html.parent.mkdir(parents=True, exist_ok=True)
+    snapshot.save_html(str(html))
+
+
+def _without_tails(
+    reference: pl.DataFrame, current: pl.DataFrame, methods: Mapping[str, Distance]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Numbers as our own distances see them, see `evaluation.drift.clipped`."""
+    import polars as pl
+
+    for name, method in methods.items():
+        if method == "wasserstein":
+            sides = [frame[name].cast(pl.Float64) for frame in (reference, current)]
+            known = [side.drop_nulls().to_numpy() for side in sides]
+            low, high = tail_limits(known[0], known[1])
+            reference, current = (
+                frame.with_columns(side.clip(low, high).alias(name))
+                for frame, side in zip((reference, current), sides, strict=True)
+            )
+    return reference, current
 
 
 def _silence_telemetry() -> None:

@@ -107,6 +107,25 @@ class ReportInputs(Protocol):
         ...
 
     @property
+    def features_before_reference(self) -> Mapping[str, pl.DataFrame]:
+        """The same one horizon before `reference_as_of`; empty without events by then."""
+        ...
+
+    @property
+    def earlier_drift(self) -> pl.DataFrame:
+        """Rows of `reports.drift` of as-ofs before this one."""
+        ...
+
+    @property
+    def feature_gains(self) -> Mapping[str, float]:
+        """Share of the champion's gain that each feature makes; empty where it is no forest."""
+        ...
+
+    def origins(self, table: str) -> Mapping[str, Sequence[str]]:
+        """Columns of raw tables, `raw.events.dwell_seconds`, that each column of a feature table is computed from."""
+        ...
+
+    @property
     def feature_columns(self) -> Mapping[str, Mapping[str, str]]:
         """The scope of each feature by table name."""
         ...
