@@ -138,9 +138,10 @@ def _report_asset(platform: Platform, report: Report) -> dg.AssetsDefinition:
 
 
 def _description(verdict: str, judged: pl.DataFrame) -> str:
-    """The verdict, with the subjects that have it."""
-    subjects = judged.filter(pl.col(c.VERDICT) == verdict)[c.SUBJECT].unique(maintain_order=True).to_list()
-    shown = ", ".join(subjects[:SUBJECTS_SHOWN]) + (" …" if len(subjects) > SUBJECTS_SHOWN else "")
+    """The verdict, with the subjects that have it, each with its sentence and numbers."""
+    found = judged.filter(pl.col(c.VERDICT) == verdict).select(c.SUBJECT, c.MESSAGE).rows()
+    said = [f"{subject}: {message}" for subject, message in found]
+    shown = " ".join(said[:SUBJECTS_SHOWN]) + (" …" if len(said) > SUBJECTS_SHOWN else "")
     return f"{verdict}: {shown}" if verdict != "pass" and shown else verdict
 
 
