@@ -14,7 +14,7 @@ from recs_platform.defs.resources import HomeResource
 class ForgetUser(dg.Config):
     """Whom to forget."""
 
-    user: str = Field(description="The user's id, or an anonymous id that only they used.")
+    user: str = Field(description="The user's id, or an anonymous id that only they used; several one a line.")
     dry_run: bool = Field(default=False, description="Count what would go; change nothing.")
 
 
@@ -24,12 +24,12 @@ def forget_one(context: dg.OpExecutionContext, config: ForgetUser, home: HomeRes
     # Loading definitions does without what this imports.
     from recs_platform.pipeline.forgetting.forget import forget, forget_dry_run
 
-    platform, now = home.platform, datetime.now(UTC)
+    platform, now, users = home.platform, datetime.now(UTC), config.user.splitlines()
     if config.dry_run:
-        counts = forget_dry_run(platform, config.user, now=now, say=context.log.info)
+        counts = forget_dry_run(platform, *users, now=now, say=context.log.info)
         context.log.info("\n".join(f"would remove {count} of {place}" for place, count in counts.items()))
         return
-    receipt = forget(platform, config.user, now=now, say=context.log.info)
+    receipt = forget(platform, *users, now=now, say=context.log.info)
     context.log.info(
         f"receipt {receipt.number}: {len(receipt.removed)} places, "
         f"{len(receipt.rankers)} rankers that learned from them serve no more"

@@ -51,8 +51,8 @@ class Forgotten:
     receipt: Receipt
 
 
-def forget(platform: Platform, user: str = PERSON) -> Receipt:
-    return forgetting.forget(platform, user, now=datetime.now(UTC), say=lambda _: None)
+def forget(platform: Platform, *users: str) -> Receipt:
+    return forgetting.forget(platform, *(users or (PERSON,)), now=datetime.now(UTC), say=lambda _: None)
 
 
 def rows(platform: Platform, name: str) -> pl.DataFrame:
@@ -203,6 +203,24 @@ def test_requests_that_wait_are_carried_out(forgotten: Forgotten, tmp_path: Path
     assert [receipt.number for receipt in receipts] == [2]
     assert len(unknown) == 1
     assert holders(platform.home.root, [OTHER]) == []
+
+
+def test_several_are_forgotten_in_one_pass_or_nobody(forgotten: Forgotten, tmp_path: Path) -> None:
+    platform = copy_home(forgotten.after, tmp_path / "home")
+    users = rows(platform, EVENTS.name).filter(pl.col(c.USER_ID) != OTHER)[c.USER_ID].unique().sort()
+    two = [str(user) for user in users if len(str(user)) > 4 and str(user) not in (SHARED, DEVICE)][:2]
+    everybody = (*two, OTHER)
+    with pytest.raises(RecsError, match="'nobody-at-all' is unknown"):
+        forget(platform, *everybody, "nobody-at-all")
+    assert set(everybody) <= set(rows(platform, EVENTS.name)[c.USER_ID])
+    receipt = forget(platform, *everybody, PERSON)  # the last was forgotten before
+    assert receipt.number == forgotten.receipt.number + 1
+    assert len(receipt.ids) >= len(everybody)
+    assert holders(platform.home.root, everybody) == []
+    others = ~pl.col(c.USER_ID).is_in([*everybody, SHARED])
+    left, before = (rows(each, EVENTS.name).filter(others).height for each in (platform, forgotten.after))
+    assert left == before
+    assert forget(platform, *everybody) == receipt
 
 
 def test_unknown_twice_and_shared(forgotten: Forgotten, tmp_path: Path) -> None:
