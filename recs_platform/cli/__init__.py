@@ -87,6 +87,8 @@ def main() -> None:
     """Entry point: an error raised on purpose is one line on stderr and its exit code, never a traceback."""
     # OpenMP threads that spin while they wait slow each other down tenfold on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Events and lists are about people: files are their owner's alone.
+    os.umask(0o077)
     try:
         _require_text(sys.argv[1:])
         app()

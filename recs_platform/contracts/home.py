@@ -74,6 +74,16 @@ class Home:
         return self.published / "analytics.duckdb"
 
     @property
+    def role_files(self) -> Path:
+        """What is published for people who may see less, a file a role."""
+        return self.published / "roles"
+
+    @property
+    def role_key(self) -> Path:
+        """Key of the pseudonyms in the files of roles."""
+        return self.keys / "roles.key"
+
+    @property
     def keys(self) -> Path:
         """Secrets of this home; only its owner may read them."""
         return self.root / "keys"

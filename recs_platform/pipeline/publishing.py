@@ -30,6 +30,7 @@ from recs_platform.contracts.tables import (
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.roles import write_role_files
 from recs_platform.stages import releases
 from recs_platform.stages.releases.files import LISTS_FILE, REFERENCES_FILE, SHARED_FILE
 from recs_platform.stages.releases.views import AS_OF_IN_FORCE, changes_view, current_view, lists_view
@@ -77,7 +78,7 @@ def publish_releases(platform: Platform) -> PublishReport:
 
 def _write(platform: Platform, tables: Sequence[PublishedTable], **options: bool) -> PublishReport:
     settings = platform.settings
-    return write_file(
+    report = write_file(
         platform.lake,
         platform.home.analytics,
         tables=tables,
@@ -89,6 +90,8 @@ def _write(platform: Platform, tables: Sequence[PublishedTable], **options: bool
         publish_id=uuid.uuid4().hex[:12],
         **options,
     )
+    write_role_files(platform)
+    return report
 
 
 def published_contracts(platform: Platform) -> tuple[TableContract, ...]:
