@@ -29,6 +29,7 @@ from recs_platform.cli import (
     tune,
     ui,
 )
+from recs_platform.cli.audit import enter_command
 from recs_platform.cli.sections import SectionedGroup
 from recs_platform.cli.show import say_error
 from recs_platform.contracts.errors import RecsError, UsageError
@@ -91,6 +92,7 @@ def main() -> None:
     os.umask(0o077)
     try:
         _require_text(sys.argv[1:])
+        enter_command(sys.argv[1:])
         app()
     except RecsError as error:
         say_error(str(error))

@@ -125,6 +125,11 @@ class Home:
         return self.root / "logs"
 
     @property
+    def audit(self) -> Path:
+        """The audit trail, a line an entry."""
+        return self.logs / "audit.jsonl"
+
+    @property
     def dagster(self) -> Path:
         return self.root / "dagster"
 
