@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+# Beside the pages of the reports of an as-of; it shows what some users consumed.
+RELEASE_PAGE = "release.html"
+
 
 class Lock(StrEnum):
     """What one process at a time may do in a home; the name is that of the lock's file."""

@@ -12,6 +12,7 @@ import pytest
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import RecsError
+from recs_platform.contracts.home import RELEASE_PAGE
 from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE, REMOVALS
 from recs_platform.lake.artifacts import sealed_versions
 from recs_platform.lake.forget_requests import add_request
@@ -78,6 +79,8 @@ def test_no_byte_of_the_person_is_left(forgotten: Forgotten) -> None:
     assert [kind for kind in KINDS if not any(name.startswith(kind) for name in found)] == []
     assert holders(forgotten.after.home.root, [PERSON, DEVICE]) == []
     assert not forgotten.after.home.user_pages.exists()
+    pages = forgotten.after.home.reports
+    assert [(pages / name / RELEASE_PAGE).exists() for name in ("theirs", "others")] == [False, True]
 
 
 def test_a_shared_id_loses_what_was_the_persons(forgotten: Forgotten) -> None:
