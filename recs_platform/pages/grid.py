@@ -21,7 +21,8 @@ def verdict_grid(
     cells: Mapping[tuple[str, str], Badge],
     *,
     corner: str,
-    notes: Mapping[str, str],
+    notes: Mapping[str, tuple[str, str]],
 ) -> str:
-    """The grid; a dot where there is no verdict. `notes` stand below the names of rows, which are ids of the page."""
+    """The grid; a dot where there is no verdict. `notes` (text, address or nothing) stand below the
+    names of rows, which are ids of the page."""
     return str(render("verdict_grid.html", rows=rows, columns=columns, cells=cells, corner=corner, notes=notes))

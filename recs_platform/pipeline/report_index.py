@@ -15,7 +15,7 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
-from recs_platform.contracts.home import Home
+from recs_platform.contracts.home import RELEASE_PAGE, Home
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.time import as_of_key, parse_instant
 from recs_platform.lake.artifacts import sealed_versions
@@ -24,7 +24,7 @@ from recs_platform.pages import Badge, Head, Line, Section, decimals, line_chart
 from recs_platform.pipeline.reports import NUMBERS_FILE, STAMPED, UNKNOWN_YET, VERDICTS_FILE
 from recs_platform.stages import releases
 from recs_platform.stages.reports import REPORTS
-from recs_platform.stages.reports.verdicts import SEVERITY, worst
+from recs_platform.stages.reports.verdicts import gravest_first, worst
 
 INDEX = "index.html"
 ROWS_MAX = 60
@@ -88,7 +88,7 @@ def write_index(home: Home) -> Path:
     file = home.reports / _RELEASES
     nothing: dict[str, Any] = {IN_FORCE: {IN_FORCE: _NONE}, c.AS_OF: {}}
     seen: dict[str, Any] = json.loads(file.read_text()) if file.exists() else nothing
-    notes = {each.key: seen[c.AS_OF].get(each.key, {}).get("release", UNKNOWN_YET) for each in found}
+    notes = {each.key: _note(each, seen[c.AS_OF].get(each.key, {})) for each in found}
     verdicts = _open_questions(found[0]) if found else None
     replace_text(
         home.reports / INDEX,
@@ -112,13 +112,12 @@ def _in_force(home: Home) -> dict[str, str]:
 
 def _open_questions(newest: Reported) -> pl.DataFrame:
     """Judgements of the newest as-of that did not pass, the gravest first."""
-    gravity = pl.col(c.VERDICT).replace_strict(SEVERITY, range(len(SEVERITY)))
-    rows = newest.verdicts.filter(pl.col(c.VERDICT) != "pass")
+    rows = gravest_first(newest.verdicts.filter(pl.col(c.VERDICT) != "pass"))
     named = pl.concat_str(pl.lit(f"{newest.key} "), c.REPORT, pl.lit(": "), c.SUBJECT).alias(c.SUBJECT)
-    return rows.with_columns(named).sort(gravity, c.REPORT, c.SUBJECT, descending=[True, False, False])
+    return rows.with_columns(named)
 
 
-def _sections(home: Home, found: Sequence[Reported], notes: Mapping[str, str]) -> list[Section]:
+def _sections(home: Home, found: Sequence[Reported], notes: Mapping[str, tuple[str, str]]) -> list[Section]:
     if not found:
         return [Section("Verdicts", "No as-of has reports yet; `recs run` makes the first.")]
     names = [report.name for report in REPORTS]
@@ -134,6 +133,12 @@ def _sections(home: Home, found: Sequence[Reported], notes: Mapping[str, str]) -
         _others(home),
     ]
     return [part for part in parts if part.figure or part.links]
+
+
+def _note(each: Reported, facts: Mapping[str, str]) -> tuple[str, str]:
+    """The release of an as-of, and the address of its page."""
+    page = each.folder / RELEASE_PAGE
+    return facts.get("release", UNKNOWN_YET), f"{each.key}/{page.name}" if page.exists() else ""
 
 
 def _badge(each: Reported, report: str) -> Badge | None:

@@ -24,6 +24,7 @@ Verdict = Literal["pass", "no_data", "warn", "block"]
 SEVERITY: tuple[Verdict, ...] = ("pass", "no_data", "warn", "block")
 NO_DATA: Verdict = "no_data"
 INDEX_ADDRESS = "../index.html"
+_GRAVITY = "gravity"
 
 # Columns of `reports.bias` that the shared vocabulary lacks.
 DIMENSION = "dimension"
@@ -258,9 +259,18 @@ def write_report(
     inputs: ReportInputs, name: str, title: str, sections: Sequence[Section], verdicts: pl.DataFrame
 ) -> str:
     """Write a report's page, its verdicts and what it was made from at the top; returns the file's name."""
-    gravest = verdicts.sort(verdicts[c.VERDICT].replace_strict(SEVERITY, range(len(SEVERITY))), descending=True)
-    head = Head(inputs.facts, gravest, INDEX_ADDRESS)
+    head = Head(inputs.facts, gravest_first(verdicts), INDEX_ADDRESS)
     return write_page(inputs.folder / f"{name}.html", title, inputs.as_of, sections, head)
+
+
+def gravest_first(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `reports.verdicts`, blocks first, then by report and subject."""
+    gravity = verdicts[c.VERDICT].replace_strict(SEVERITY, range(len(SEVERITY)))
+    return (
+        verdicts.with_columns(gravity.alias(_GRAVITY))
+        .sort(_GRAVITY, c.REPORT, c.SUBJECT, descending=[True, False, False])
+        .drop(_GRAVITY)
+    )
 
 
 def contract_frame(rows: Sequence[Mapping[str, Any]] | pl.DataFrame, contract: TableContract) -> pl.DataFrame:
