@@ -9,7 +9,7 @@ import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
 
@@ -26,6 +26,7 @@ _STRONG, _GRID, _TEXT = "#010203", "#030201", "#020103"
 _VARIABLES = {_STRONG: "var(--ink)", _GRID: "var(--line)", _TEXT: "var(--muted)"}
 # Told apart by most eyes (Okabe and Ito 2008); the second round is dashed.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
+_AROUND = timedelta(days=1)
 _SALT = "recs_platform"
 _METADATA = ("Date", "Creator", "Format", "Type")
 
@@ -76,6 +77,9 @@ def _svg(lines: Sequence[Line], form: Format) -> str:
             instants, values = zip(*line.points, strict=True)
             axes.plot(instants, values, label=line.name, marker="o", markersize=4, **_style(line, others))
         axes.set_ylim(bottom=0)
+        first, *others_at = sorted({at for line in lines for at, _ in line.points})
+        if not others_at:  # of one instant an axis would show years
+            axes.set_xlim(first - _AROUND, first + _AROUND)
         locator = AutoDateLocator()
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))

@@ -23,6 +23,8 @@ def verdict_grid(
     corner: str,
     notes: Mapping[str, tuple[str, str]],
 ) -> str:
-    """The grid; a dot where there is no verdict. `notes` (text, address or nothing) stand below the
-    names of rows, which are ids of the page."""
+    """The grid; a dot where there is no verdict.
+
+    `notes` (text, address or nothing) stand below the names of rows, which are ids of the page.
+    """
     return str(render("verdict_grid.html", rows=rows, columns=columns, cells=cells, corner=corner, notes=notes))
