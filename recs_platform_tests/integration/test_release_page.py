@@ -36,7 +36,7 @@ def test_shares_of_exposure_add_up(built: Built) -> None:
     page = (report_folder(built.platform, built.as_of) / RELEASE_PAGE).read_text()
     assert '<ul class="verdicts">' in page
     for heading in ("From sources to lists", "What changed", "Exposure by category"):
-        assert f">{heading}<" in page
-    part = page[page.index(">Exposure by category<") : page.index(">Exposure by creator<")]
+        assert f"<h2>{heading}<" in page
+    part = page[page.index("<h2>Exposure by category<") : page.index("<h2>Exposure by creator<")]
     shares = [float(text) for text in re.findall(r"([\d.]+) %", part)]
     assert abs(sum(shares[::3]) - 100) < 1

@@ -15,7 +15,7 @@ from recs_platform.lake.audit import FIELDS, read_processing, record_processing
 # They read and write nothing about people: settings, code, keys, numbers by as-of.
 NOT_AUDITED = {
     "init", "config", "simulate", "status", "source", "plan", "benchmark", "lineage", "sql-test", "releases",
-    "rankers", "as-of", "keys", "ui",
+    "rankers", "as-of", "keys", "report", "ui",
 }  # fmt: skip
 
 
