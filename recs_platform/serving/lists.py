@@ -7,6 +7,8 @@ happens meanwhile changes the next list, not this one.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from recs_platform.serving.places import Place, capped, each_once
 from recs_platform.serving.rescoring import RECENT_ITEMS, rescore
 from recs_platform.serving.sessions import Session
@@ -125,12 +127,14 @@ def _filter(bundle: Bundle, asked: Asked, user: int | None, gone: set[int]) -> C
 
 
 def _stored(bundle: Bundle, user: int | None) -> Iterator[Place]:
-    """The released list, then the candidates behind it."""
+    """The released list with the chances it was drawn with, then the candidates behind it."""
     if user is None:
         return
     rows, texts = bundle.list_of(user), bundle.reasons
-    for item, score, sources, reason in zip(rows.items, rows.scores, rows.sources, rows.reasons, strict=True):
-        yield Place(item, score, texts[reason], bundle.source_sets[sources])
+    for item, score, sources, reason, propensity in zip(
+        rows.items, rows.scores, rows.sources, rows.reasons, rows.propensities, strict=True
+    ):
+        yield Place(item, score, texts[reason], bundle.source_sets[sources], propensity)
     stored = bundle.candidates(user)
     sets = bundle.candidate_source_sets
     codes: list[int] = stored.sources.tolist()
@@ -139,12 +143,12 @@ def _stored(bundle: Bundle, user: int | None) -> Iterator[Place]:
 
 
 def _by_score(bundle: Bundle, user: int | None) -> Iterator[Place]:
-    """The same in the order of the candidates' scores, as if no rule had reordered them."""
+    """The same in the order of the candidates' scores, as if no rule had reordered them and nothing been drawn."""
     if user is None:
         return
     places = dict[int, Place]()
     for place in _stored(bundle, user):
-        places.setdefault(place.item, place)
+        places.setdefault(place.item, msgspec.structs.replace(place, propensity=1.0))
     for item in bundle.candidates(user).items.tolist():
         yield places[item]
     yield from places.values()
