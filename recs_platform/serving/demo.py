@@ -106,6 +106,7 @@ class Demo:
             asked = {name: query[name] for name in ("session_id", "surface") if name in query}
             name, _, value = query.get("context", "").partition("=")
             asked |= {name: value} if name in CONTEXTS else {}
+            asked["explain"] = "true"
             made = recommendations(self.serving, checked_id(query["user_id"]), asked, request_id)
             shown |= {"made": made, "places": [(each, title_of(bundle, each.item_id)) for each in made.items]}
             shown["person"] = person_of(self.serving, bundle, query["user_id"])

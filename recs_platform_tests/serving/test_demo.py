@@ -39,6 +39,7 @@ def test_a_press_is_an_event_and_the_list_follows(tmp_path: Path):
         assert _PLACE.findall(page.text) == ["a", "b"]
         for shown in ("because of a", ">als</span>", "score 1.0000, propensity 1.0000", "<dd>default</dd>", "Title c"):
             assert shown in page.text
+        assert "Place 1 of the released list. Candidate 1, score 1.0000." in page.text
         assert "script" not in page.text
         for header, part in (("content-security-policy", "default-src 'none'"), ("x-frame-options", "DENY")):
             assert part in page.headers[header]
