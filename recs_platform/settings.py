@@ -264,6 +264,21 @@ class ServingSettings(SettingGroup):
     )
 
 
+class CanarySettings(SettingGroup):
+    """How `recs serve` tries a new release on some users before everybody gets it."""
+
+    share: Annotated[
+        float, Field(ge=0, lt=1, description="share of users who get a new release first; 0 = everybody at once")
+    ] = 0.0
+    minutes: Annotated[float, Field(ge=0, le=100_000, description="how long at least, before everybody gets it")] = 60.0
+    exposures_min: Annotated[
+        int, Field(ge=0, le=10**9, description="impressions of it that must be reported before everybody gets it")
+    ] = 2_000
+    slow_milliseconds: Annotated[
+        float, Field(gt=0, le=60_000, description="a list that takes longer to make counts as slow")
+    ] = 20.0
+
+
 def _all_cores() -> int:
     return os.cpu_count() or 1
 
@@ -385,6 +400,7 @@ class Settings(SourceDepth, BaseSettings):
     segments: Annotated[SegmentSettings, Shapes("build")] = SegmentSettings()
     retrieval: Annotated[RetrievalSettings, Shapes("retrieval_config")] = RetrievalSettings()
     serving: Annotated[ServingSettings, Shapes("nothing")] = ServingSettings()
+    canary: Annotated[CanarySettings, Shapes("nothing")] = CanarySettings()
     experiments: Annotated[
         dict[Word, ExperimentSettings],
         Field(

@@ -121,6 +121,11 @@ class Home:
         return self.root / "spool"
 
     @property
+    def canary(self) -> Path:
+        """How a canary release stands, as `recs serve` keeps it."""
+        return self.root / "serving" / "canary.json"
+
+    @property
     def locks(self) -> Path:
         return self.root / "locks"
 

@@ -29,6 +29,7 @@ from recs_platform.stages.releases.bundle.content import context_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from recs_platform.serving.canary import Canary
     from recs_platform.serving.metrics import VariantMetrics
     from recs_platform.serving.sessions import Sessions
     from recs_platform.serving.variants import Variants
@@ -52,12 +53,18 @@ class Serving:
 
     settings: ServingSettings
     watch: BundleWatch
+    canary: Canary
     sessions: Sessions
     lists: RememberedLists
     variants: Variants
     metrics: VariantMetrics
     stored_name: Callable[[str], str]
     forgotten: set[str] = field(default_factory=set[str])
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle of whoever is in no trial of a new release. Raises Problem `not_ready`."""
+        return self.canary.for_everybody(self.watch.bundle)
 
     def forget(self, user_id: str) -> None:
         """Drop what is in memory of a user, and look nothing of them up any more."""
@@ -103,10 +110,11 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
 def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple[str, LiveList]:
     """A list and its id, which names the variants it was made under."""
     settings, stored = serving.settings, serving.stored_name(user_id)
-    bundle, treatment = serving.watch.bundle, UNTREATED
+    bundle, treatment, side = serving.bundle, UNTREATED, None
     if stored not in serving.forgotten:
+        bundle, side = serving.canary.bundle_for(stored, serving.watch.bundle)
         treatment = serving.variants.treatment(stored, bundle, datetime.now(UTC).date())
-        bundle = treatment.bundle or bundle
+        bundle, side = treatment.bundle or bundle, side if treatment.bundle is None else None
     surface = query.get("surface")
     if surface is not None and surface not in settings.surfaces:
         known = ", ".join(settings.surfaces)
@@ -124,7 +132,7 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
         explain=query.get("explain") == "true",
     )
     key, session, weight = uuid.uuid4().hex, serving.sessions.of(stored), settings.session_weight
-    if not treatment.variants:
+    if not treatment.variants and side is None:
         return key, live_list(bundle, asked, session, weight)
     started, is_made = time.perf_counter(), False
     try:
@@ -132,7 +140,10 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
         made.upto(asked.block)
         is_made = True
     finally:
-        serving.metrics.add(treatment.variants, time.perf_counter() - started, failed=not is_made)
+        seconds = time.perf_counter() - started
+        serving.metrics.add(treatment.variants, seconds, failed=not is_made)
+        if side is not None:
+            serving.canary.count_list(side, stored, seconds, failed=not is_made)
     return list_id(key, treatment.variants), made
 
 
@@ -154,7 +165,7 @@ def _excluded(bundle: Bundle, text: str) -> frozenset[int]:
 
 def similar(serving: Serving, item_id: str, k: int) -> SimilarItems:
     """Available neighbours of an item. Raises Problem `unknown_item` for one that the release does not know."""
-    bundle = serving.watch.bundle
+    bundle = serving.bundle
     item = bundle.item(checked_id(item_id))
     if item is None:
         raise Problem("unknown_item", f"release {bundle.release_id} has no such item")
@@ -165,7 +176,7 @@ def similar(serving: Serving, item_id: str, k: int) -> SimilarItems:
 
 def popular(serving: Serving, k: int, *, device: str | None, country: str | None, region: str | None) -> PopularItems:
     """Popular items of the narrowest context there is a ranking of, everybody's else."""
-    bundle = serving.watch.bundle
+    bundle = serving.bundle
     given = ((c.REGION, region), (c.DEVICE, device), (c.COUNTRY, country))
     asked = tuple(context_of(name, value) for name, value in given if value is not None)
     name, items = bundle.fallback(asked)[0]
@@ -176,7 +187,7 @@ def popular(serving: Serving, k: int, *, device: str | None, country: str | None
 
 def release_in_force(serving: Serving) -> ReleaseInForce:
     """The release that answers now."""
-    bundle = serving.watch.bundle
+    bundle = serving.bundle
     found = bundle.manifest
     return ReleaseInForce(
         bundle.release_id, found.version, found.as_of, found.sealed_at, bundle.n_users, bundle.n_items

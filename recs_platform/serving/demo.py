@@ -101,7 +101,7 @@ class Demo:
 
     def _shown(self, query: Mapping[str, str], request_id: str) -> dict[str, Any]:
         """What the page shows of a user and of an item, each where it is asked for."""
-        bundle, shown = self.serving.watch.bundle, dict[str, Any]()
+        bundle, shown = self.serving.bundle, dict[str, Any]()
         if "user_id" in query:
             asked = {name: query[name] for name in ("session_id", "surface") if name in query}
             name, _, value = query.get("context", "").partition("=")
@@ -118,7 +118,7 @@ class Demo:
     def _render(self, query: Mapping[str, str], shown: Mapping[str, Any]) -> bytes:
         from recs_platform.pages.templating import render  # the page is off in most servers
 
-        bundle = self.serving.watch.bundle
+        bundle = self.serving.bundle
         values: dict[str, Any] = {
             "made": None,
             "places": [],

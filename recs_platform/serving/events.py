@@ -66,6 +66,8 @@ def _follow(serving: Serving, event: Event) -> None:
     if event.item_id is not None:
         stored = serving.stored_name(event.user_id)
         if stored not in serving.forgotten:
+            if serving.canary.running is not None:
+                serving.canary.count_event(stored, event.event_type, serving.watch.bundle)
             serving.sessions.add(stored, event.item_id, event.event_type, event.session_id)
 
 

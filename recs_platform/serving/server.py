@@ -16,6 +16,7 @@ import uvicorn
 from recs_platform.contracts.errors import UsageError
 from recs_platform.lake.forget_requests import add_request, waiting_users
 from recs_platform.serving.answers import Serving
+from recs_platform.serving.canary import Canary, utc_now
 from recs_platform.serving.documented import build_application
 from recs_platform.serving.front import Door
 from recs_platform.serving.keys import valid_keys
@@ -52,8 +53,11 @@ class Application:
         sessions = Sessions(serve.session_minutes * _MINUTE, clock)
         lists = RememberedLists(serve.list_minutes * _MINUTE, clock)
         self.variants = Variants(self.home, settings.experiments)
+        self.canary = Canary(self.home, settings.canary, utc_now)
         self.metrics, self._needs_keys, self._warned = Metrics(), needs_keys, set[str]()
-        self.serving = Serving(serve, self.watch, sessions, lists, self.variants, self.metrics.variants, stored_name)
+        self.serving = Serving(
+            serve, self.watch, self.canary, sessions, lists, self.variants, self.metrics.variants, stored_name
+        )
         for user in waiting_users(self.home):
             self.serving.forget(user)
         self.spool = Spool(self.home, queued_events_max=serve.queued_events_max, seal_seconds=serve.seal_seconds)
@@ -94,9 +98,12 @@ class Application:
             with contextlib.suppress(asyncio.CancelledError):
                 await ticking
             await self.spool.stop()
+            self.canary.save()
 
     def _look(self) -> None:
         self.watch.look()
+        if self.watch.is_open:
+            self.canary.look(self.watch.bundle)
         self.variants.look(datetime.now(UTC).date())
 
     def state(self) -> dict[str, Any]:
@@ -105,9 +112,10 @@ class Application:
         return {
             "is_ready": fault is None,
             "fault": fault,
-            "release_id": self.watch.bundle.release_id if self.watch.is_open else None,
+            "release_id": self.serving.bundle.release_id if self.watch.is_open else None,
             "release_fault": self.watch.fault,
             "suspended_experiments": dict(self.variants.faults),
+            "canary": self.canary.state.said or None,
             "is_storing_events": self.spool.fault is None,
         }
 
@@ -121,7 +129,13 @@ class Application:
             "recs_ready": ("1 where lists are answered and events stored.", float(self.state()["is_ready"])),
         }
         if self.watch.is_open:
-            age = (datetime.now(UTC) - self.watch.bundle.manifest.as_of).total_seconds()
+            is_taken_back = float(self.watch.bundle.release_id in self.canary.state.taken_back)
+            gauges["recs_canary_running"] = (
+                "1 while some users get a new release.",
+                float(self.canary.running is not None),
+            )
+            gauges["recs_canary_taken_back"] = ("1 where the newest release was taken back.", is_taken_back)
+            age = (datetime.now(UTC) - self.serving.bundle.manifest.as_of).total_seconds()
             gauges["recs_release_age_seconds"] = ("Seconds since the as_of of the release in force.", age)
         return self.metrics.text(gauges)
 

@@ -72,14 +72,25 @@ class Served:
         *,
         needs_keys: bool = False,
         experiments: dict[str, Any] | None = None,
+        canary: dict[str, Any] | None = None,
         **serving: Any,
     ):
         self.home = Home(root)
         self.clock = Clock()
         self.release_id = release_into(self.home, made or content())
-        settings = Settings(home=root, serving={"seal_seconds": 0.05, **serving}, experiments=experiments or {})
+        self._settings = Settings(
+            home=root,
+            serving={"seal_seconds": 0.05, **serving},
+            experiments=experiments or {},
+            canary=canary or {},
+        )
+        self._needs_keys = needs_keys
+        self.restart()
+
+    def restart(self) -> None:
+        """Another process on the same home."""
         self.application = Application(
-            settings, needs_keys=needs_keys, stored_name=lambda user_id: user_id, clock=self.clock
+            self._settings, needs_keys=self._needs_keys, stored_name=lambda user_id: user_id, clock=self.clock
         )
 
     def run(self, test: Callable[[Ask], Awaitable[None]]) -> None:

@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 
 import recs_platform
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.canary import CanaryState
 from recs_platform.contracts.errors import NotReady
-from recs_platform.contracts.home import Lock
+from recs_platform.contracts.home import Home, Lock
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE, TableContract
 from recs_platform.lake.artifacts import library_versions
@@ -76,6 +78,7 @@ def read_status(platform: Platform, read_stuck_runs: Callable[[], list[str]]) ->
         "sources": _freshness(platform.lake),
         "release": None if release is None else release.version,
         "release_is_pinned": pinned_release(home) is not None,
+        "canary": _canary(home),
         "running_process": holder(home.lock(Lock.AS_OF)),
         "locks_held": {
             name: held for name in _REPORTED_LOCKS if (held := describe_holder(home.lock(name))) is not None
@@ -83,6 +86,16 @@ def read_status(platform: Platform, read_stuck_runs: Callable[[], list[str]]) ->
         "stuck_runs": read_stuck_runs() if has_unfinished_runs(home) else [],
     }
     return Status(facts, None if release is None else summarize_release(platform, release))
+
+
+def _canary(home: Home) -> str | None:
+    """How a canary release stands, as the server last wrote it."""
+    if not home.canary.is_file():
+        return None
+    try:
+        return msgspec.json.decode(home.canary.read_bytes(), type=CanaryState).said or None
+    except msgspec.DecodeError as error:
+        return f"{home.canary} cannot be read: {error}"
 
 
 def _broken_rules(platform: Platform) -> list[str]:
