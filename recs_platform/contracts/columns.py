@@ -170,6 +170,7 @@ IS_PINNED = "is_pinned"
 IS_STALE = "is_stale"
 LIST_LENGTH = "list_length"
 LIST_ID = "list_id"
+SURFACE = "surface"
 HIDDEN_ITEMS = "hidden_items"
 ELIGIBLE_COUNT = "eligible_count"
 

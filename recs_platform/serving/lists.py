@@ -107,8 +107,8 @@ def _codes(bundle: Bundle, items: Iterable[str]) -> set[int]:
 
 def _filter(bundle: Bundle, asked: Asked, user: int | None, gone: set[int]) -> Callable[[int], bool]:
     """Whether an item may be shown: the rules of batch, and what was asked for."""
-    repeats = bundle.rules.allow_repeats
-    consumed = set[int]() if user is None or repeats else set(bundle.consumed(user).tolist())
+    # What the bundle keeps away; consumed items are not among it where repeats are allowed.
+    consumed = set[int]() if user is None else set(bundle.consumed(user).tolist())
     excluded = bundle.excluded_in(bundle.region_of(user))
     hidden = consumed | gone | asked.exclude
     available, category, of = bundle.is_available, asked.category, bundle.item_category

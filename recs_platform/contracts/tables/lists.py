@@ -241,6 +241,21 @@ SHORT_LISTS = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+RULE_CONFLICTS = TableContract(
+    "recommendations.rule_conflicts",
+    "One row a surface, rule, subject and reason: what rules of the settings ask for and lists do not hold",
+    (
+        AS_OF,
+        text(c.SURFACE, "The surface; `default` where it is none of `surfaces`", required=True),
+        text(c.RULE, "The rule", required=True),
+        text(c.SUBJECT, "Item, category or creator, or the new items", required=True),
+        text(c.REASON, "Why it is not met", required=True),
+        count(c.USER_COUNT, "Users in whose list it is not met; 0 of names that the catalogue lacks", unit="users"),
+    ),
+    grain=(c.SURFACE, c.RULE, c.SUBJECT, c.REASON),
+    partition_by=(c.AS_OF,),
+)
+
 RELEASES = TableContract(
     "recommendations.releases",
     "One row a sealed release",
