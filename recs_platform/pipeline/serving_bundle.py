@@ -37,8 +37,8 @@ _GROUP_USERS_MIN = 5
 _CONTEXTS = ((c.COUNTRY, c.COUNTRY), (c.REGION, c.REGION), (c.DEVICE, c.TOP_DEVICE))
 
 
-def bundle_content(run: AsOfRun, lists: pl.DataFrame) -> BundleContent:
-    """Everything online serving needs of this as-of; `lists` are those of the release."""
+def bundle_content(run: AsOfRun, lists: pl.DataFrame, surfaces: pl.DataFrame | None = None) -> BundleContent:
+    """Everything online serving needs of this as-of; `lists`, and those of `surfaces`, are the release's."""
     settings, geo = run.platform.settings, run_geo_availability(run)
     with run.models() as models:
         ranked = models.frame(RANKED.name, [c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES])
@@ -66,7 +66,17 @@ def bundle_content(run: AsOfRun, lists: pl.DataFrame) -> BundleContent:
         exclusions=geo.exclusions,
         opted_out=opted_out.to_list(),
         rules=BundleRules(settings.k, settings.max_per_category, settings.allow_repeats),
+        surfaces=_by_surface(surfaces),
     )
+
+
+def _by_surface(rows: pl.DataFrame | None) -> Mapping[str, pl.DataFrame]:
+    """Lists of each surface; nothing of them was drawn by chance."""
+    if rows is None or rows.is_empty():
+        return {}
+    whole = rows.with_columns(pl.lit(1.0).alias(c.PROPENSITY))
+    found = whole.partition_by(c.SURFACE, as_dict=True, maintain_order=True)
+    return {str(surface): of_surface for (surface,), of_surface in found.items()}
 
 
 def _kept_away(context: RerankContext) -> pl.DataFrame:

@@ -11,6 +11,9 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.lists.lists import Lists, make_lists
 from recs_platform_tests.homes import Built, copy_home
 
+OFF = {"pinned": {"enabled": False}, "quotas": {"enabled": False}}
+CATEGORY = "sport"
+
 
 @pytest.fixture(scope="module")
 def plain(built: Built) -> pl.DataFrame:
@@ -33,9 +36,13 @@ def made(built: Built, pinned: str, tmp_path_factory: pytest.TempPathFactory) ->
         "quotas": {"enabled": True, "max_per_creator": 2, "category_min": {"no_such": 1}},
         "pinned": {"enabled": True, "items": [{"item_id": pinned, "place": 2}]},
     }
-    run = AsOfRun(
-        copy_home(built.platform, tmp_path_factory.mktemp("rules") / "home", rules=rules), built.as_of, built.known_at
-    )
+    surfaces = {
+        "email": {"k": 3, "board": {"event": "view", "days": 30.0, "by": "country"}, "rules": OFF},
+        "board": {"k": 4, "personal": False, "board": {"event": "view", "days": 30.0}, "rules": OFF},
+        "few": {"categories": [CATEGORY], "rules": OFF},
+    }
+    home = tmp_path_factory.mktemp("rules") / "home"
+    run = AsOfRun(copy_home(built.platform, home, rules=rules, surfaces=surfaces), built.as_of, built.known_at)
     yield make_lists(run)
     run.close()
 
@@ -63,3 +70,22 @@ def test_what_is_not_met_is_told_with_its_reason(made: Lists, pinned: str):
 def test_filters_of_the_settings_hide_what_was_shown_or_dismissed(made: Lists):
     assert set(made.context.hidden) == {"dismissed", "frequency_cap"}
     assert made.context.hidden["frequency_cap"].height > 0
+
+
+def test_each_surface_has_a_list_of_its_own_for_everybody(made: Lists):
+    lengths = dict(
+        made.surfaces.group_by(c.SURFACE, c.USER_ID).len().group_by(c.SURFACE).agg(pl.col("len").max()).iter_rows()
+    )
+    users = set(made.context.users)
+    assert (lengths["email"], lengths["board"]) == (3, 4)
+    for name in ("email", "board"):
+        assert set(made.surfaces.filter(pl.col(c.SURFACE) == name)[c.USER_ID]) == users
+    board = made.surfaces.filter(pl.col(c.SURFACE) == "board")
+    assert set(board[c.SOURCES].explode()) <= {"fallback", "new_items_min"}
+    assert made.surfaces[c.REASON].null_count() == 0
+
+
+def test_a_surface_keeps_to_its_categories_and_tells_of_short_lists(made: Lists):
+    few = made.surfaces.filter(pl.col(c.SURFACE) == "few").join(made.context.items, on=c.ITEM_ID)
+    assert set(few[c.CATEGORY]) <= {CATEGORY}
+    assert made.conflicts.filter((pl.col(c.SURFACE) == "few") & (pl.col(c.RULE) == "length")).height or few.height

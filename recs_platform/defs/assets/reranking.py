@@ -15,6 +15,7 @@ from recs_platform.contracts.tables import (
     RULE_CONFLICTS,
     SHARED_LISTS,
     SHORT_LISTS,
+    SURFACE_LISTS,
     TableContract,
 )
 from recs_platform.defs import metadata
@@ -48,7 +49,7 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
 
     @as_of_tables(
         "recommendations",
-        (LISTS, SHORT_LISTS, SHARED_LISTS, LIST_REFERENCES, RULE_CONFLICTS),
+        (LISTS, SHORT_LISTS, SHARED_LISTS, LIST_REFERENCES, RULE_CONFLICTS, SURFACE_LISTS),
         group=GROUP,
         deps=upstream_keys(platform, READS),
         kinds=("python", "polars", "delta"),
@@ -84,6 +85,7 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
             (SHARED_LISTS, made.shared),
             (LIST_REFERENCES, made.references),
             (RULE_CONFLICTS, made.conflicts),
+            (SURFACE_LISTS, made.surfaces),
         ):
             yield _written(run, contract, frame)
         yield from _checks(made)

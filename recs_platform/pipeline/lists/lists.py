@@ -21,6 +21,7 @@ from recs_platform.pipeline.lists.exploring import NOT_DRAWN, rerank_explored, w
 from recs_platform.pipeline.lists.rule_facts import rule_facts
 from recs_platform.pipeline.lists.rules_kept import conflicts_of, held_out_of, with_moves
 from recs_platform.pipeline.lists.sharing import share_lists_of, shared_violations, without_sharers
+from recs_platform.pipeline.lists.surfaces import nothing_shown, surface_lists
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages import reranking
@@ -38,7 +39,7 @@ class Lists:
 
     `shared` and `references`: rows of recommendations.shared_lists and of recommendations.list_references, without
     as_of; users in `references` are in none of the others. `context` is that of everybody. `conflicts`: rows of
-    recommendations.rule_conflicts, without as_of.
+    recommendations.rule_conflicts, `surfaces`: of recommendations.surface_lists, without as_of.
     """
 
     lists: pl.DataFrame
@@ -48,6 +49,7 @@ class Lists:
     context: reranking.RerankContext
     violations: Mapping[str, pl.DataFrame]
     conflicts: pl.DataFrame
+    surfaces: pl.DataFrame
 
 
 def list_filters(platform: Platform) -> tuple[reranking.Filter, ...]:
@@ -109,7 +111,17 @@ def make_lists(run: AsOfRun) -> Lists:
     unmet = conflicts_of(
         shown, replace(own, users=own.users.filter(~own.users.is_in(held_out_of(made.lists)))), filters
     )
-    return Lists(made.lists, made.short_lists, shared_lists, references, context, violations, unmet)
+    ranked_rows = ranked.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
+    held_out = made.lists.filter(is_holdout)[c.USER_ID].unique()
+    shown_on, parts = [nothing_shown()], [unmet]
+    for each in surface_lists(run, ranked_rows, context, profiles, rules, held_out):
+        told = with_moves(reasons.add(each.lists, interactions, profiles), each.moved)
+        shown_on.append(told.with_columns(pl.lit(each.name).alias(c.SURFACE)).select(shown_on[0].columns))
+        parts.append(each.conflicts)
+    conflicts, on_surfaces = pl.concat(parts), pl.concat(shown_on)
+    return Lists(
+        made.lists, made.short_lists, shared_lists, references, context, violations, conflicts, on_surfaces
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
