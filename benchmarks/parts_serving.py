@@ -107,6 +107,8 @@ def _release(home: Home, content: BundleContent, users: int) -> str:
         pl.lit(as_of).dt.cast_time_unit("us").alias("as_of"),
         pl.lit(None, pl.String).alias("segment_id"),
         pl.lit("drawn").alias("ranker_version"),
+        pl.lit("exact").alias("propensity_method"),
+        pl.lit(value=False).alias("is_holdout"),
     )
     schema: dict[str, Any] = {"as_of": pl.Datetime("us", "UTC"), "user_id": pl.String, "list_length": pl.Int64}
     return seal_release(

@@ -95,6 +95,15 @@ class RetentionSettings(SettingGroup):
     )
 
 
+class RoleSettings(SettingGroup):
+    """People who get a file of their own with less in it."""
+
+    hide: Annotated[
+        tuple[Name, ...],
+        Field(description="tables and columns that are left out; columns of user ids become pseudonyms"),
+    ] = ()
+
+
 class NotifySettings(SettingGroup):
     """Who is told when a run fails."""
 
@@ -359,6 +368,14 @@ class Settings(SourceDepth, BaseSettings):
     privacy: Annotated[PrivacySettings, Shapes("nothing")] = PrivacySettings()
     notify: Annotated[NotifySettings, Shapes("nothing")] = NotifySettings()
     retention: Annotated[RetentionSettings, Shapes("nothing")] = RetentionSettings()
+    roles: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")], RoleSettings],
+        Field(
+            description="files for people who may see less, by name: `published/roles/<name>.duckdb`",
+            examples=[{"analyst": {"hide": ["raw.users", "user_id"]}}],
+        ),
+        Shapes("nothing"),
+    ] = {}
     outliers: Annotated[OutlierSettings, Shapes("sql")] = OutlierSettings()
     event_weights: Annotated[EventWeightSettings, Shapes("sql")] = EventWeightSettings()
     training: Annotated[TrainingSettings, Shapes("ranker")] = TrainingSettings()

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from recs_platform.contracts.home import RELEASE_PAGE
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import Built, land_contract, take_in
 
@@ -58,6 +59,9 @@ def put_everywhere(built: Built, platform: Platform) -> None:
     with (home.logs / "runs.jsonl").open("a") as log:
         log.write(json.dumps({"message": f"no list for {PERSON}"}) + "\n")
     home.user_pages.mkdir()
+    for name, text in (("theirs", PERSON), ("others", OTHER)):
+        (home.reports / name).mkdir()
+        (home.reports / name / RELEASE_PAGE).write_text(f"<h2>User {text}</h2><td>a film</td>")
     (home.user_pages / "1f.html").write_text(f"<h1>User {PERSON}</h1>")
     (home.reports / "page.html").write_text(f"<td>{PERSON}</td><td>{OTHER}</td>")
     with closing(sqlite3.connect(home.dagster / "previews.db")) as con:

@@ -29,6 +29,7 @@ from recs_platform.cli import (
     tune,
     ui,
 )
+from recs_platform.cli.audit import enter_command
 from recs_platform.cli.sections import SectionedGroup
 from recs_platform.cli.show import say_error
 from recs_platform.contracts.errors import RecsError, UsageError
@@ -87,8 +88,11 @@ def main() -> None:
     """Entry point: an error raised on purpose is one line on stderr and its exit code, never a traceback."""
     # OpenMP threads that spin while they wait slow each other down tenfold on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Events and lists are about people: files are their owner's alone.
+    os.umask(0o077)
     try:
         _require_text(sys.argv[1:])
+        enter_command(sys.argv[1:])
         app()
     except RecsError as error:
         say_error(str(error))

@@ -166,35 +166,39 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 
 
 def forget(
-    user: Annotated[str | None, typer.Argument(help="The user's id, or an anonymous id that only they used.")] = None,
+    users: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[USER]...", help="Ids of users, or anonymous ids that only they used."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would go; change nothing.")] = False,
     pending: Annotated[bool, typer.Option("--pending", help="Forget everybody who was asked for over HTTP.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Erase a user everywhere under the home, and let no row of them in again. It cannot be undone.
+    """Erase users everywhere under the home, and let no row of them in again. It cannot be undone.
 
-    A forgetting that was killed is finished by the same command. The next run trains without them.
+    Several are erased in one pass, with one receipt. A forgetting that was killed is finished by the same command. The
+    next run trains without them.
 
     Example: recs forget u42 --dry-run
     """
     platform = find_platform()
-    if (user is None) != pending or (pending and dry_run):
+    if (not users) != pending or (pending and dry_run):
         raise UsageError("name a user, or give --pending alone, as in: recs forget u42")
     from recs_platform.pipeline.forgetting import forget as work
 
     now = datetime.now(UTC)
-    if user is None:
+    if not users:
         receipts, unknown = work.forget_waiting(platform, now=now, say=say)
         for sentence in unknown:
             say(sentence)
         if as_json:
             put_json({"receipts": [each.model_dump(mode="json") for each in receipts], "unknown": len(unknown)})
             return
-        typer.echo(f"{len(receipts)} forgotten, {len(unknown)} unknown")
+        typer.echo(f"{sum(len(each.ids) for each in receipts)} ids forgotten, {len(unknown)} users unknown")
     elif dry_run:
-        _put_counts(work.forget_dry_run(platform, user, now=now, say=say), as_json=as_json)
+        _put_counts(work.forget_dry_run(platform, *users, now=now, say=say), as_json=as_json)
     else:
-        _put_receipt(work.forget(platform, user, now=now, say=say), now, as_json=as_json)
+        _put_receipt(work.forget(platform, *users, now=now, say=say), now, as_json=as_json)
 
 
 def _put_counts(counts: Mapping[str, int], *, as_json: bool) -> None:

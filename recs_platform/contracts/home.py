@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+# Beside the pages of the reports of an as-of; it shows what some users consumed.
+RELEASE_PAGE = "release.html"
+
 
 class Lock(StrEnum):
     """What one process at a time may do in a home; the name is that of the lock's file."""
@@ -74,6 +77,16 @@ class Home:
         return self.published / "analytics.duckdb"
 
     @property
+    def role_files(self) -> Path:
+        """What is published for people who may see less, a file a role."""
+        return self.published / "roles"
+
+    @property
+    def role_key(self) -> Path:
+        """Key of the pseudonyms in the files of roles."""
+        return self.keys / "roles.key"
+
+    @property
     def keys(self) -> Path:
         """Secrets of this home; only its owner may read them."""
         return self.root / "keys"
@@ -113,6 +126,11 @@ class Home:
     @property
     def logs(self) -> Path:
         return self.root / "logs"
+
+    @property
+    def audit(self) -> Path:
+        """The audit trail, a line an entry."""
+        return self.logs / "audit.jsonl"
 
     @property
     def dagster(self) -> Path:

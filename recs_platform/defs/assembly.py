@@ -19,7 +19,7 @@ from recs_platform.defs.assets import (
     segments,
 )
 from recs_platform.defs.automation import build_schedules, build_sensors
-from recs_platform.defs.forgetting import forget_user
+from recs_platform.defs.forgetting import forget_user, forget_waiting_job
 from recs_platform.defs.in_force import in_force_asset
 from recs_platform.defs.jobs import JOBS
 from recs_platform.defs.logs import file_logger
@@ -44,7 +44,7 @@ def build_definitions(
     return dg.Definitions(
         assets=[*(asset for asset in made if asset.partitions_def is None), *built, in_force_asset()],
         asset_checks=raw_checks(platform),
-        jobs=[*JOBS, *OPERATOR_JOBS, *RELEASE_JOBS, forget_user, prune_job],
+        jobs=[*JOBS, *OPERATOR_JOBS, *RELEASE_JOBS, forget_user, forget_waiting_job, prune_job],
         sensors=build_sensors(platform),
         schedules=build_schedules(platform),
         resources={**build_resources(platform, built), **(resources or {})},

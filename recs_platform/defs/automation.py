@@ -14,6 +14,7 @@ import dagster as dg
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import content_key
 from recs_platform.contracts.time import as_of_key
+from recs_platform.defs.forgetting import forget_sensor
 from recs_platform.defs.instance import UNFINISHED, fail_stuck_runs
 from recs_platform.defs.jobs import BUILD, INGEST, build_job, ingest_job
 from recs_platform.defs.notifying import failure_sensor
@@ -33,7 +34,7 @@ _NAMED_MAX = 5
 
 
 def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
-    """The landing sensor, the one that builds once an ingestion succeeded, and the one that tells of failures."""
+    """The landing sensor, the one that builds after an ingestion, one that tells of failures, one that forgets."""
 
     @dg.sensor(
         name="landing_sensor",
@@ -66,7 +67,7 @@ def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
         except NotReady as error:
             return dg.SkipReason(str(error))
 
-    return [landing_sensor, new_events_sensor, failure_sensor(platform)]
+    return [landing_sensor, new_events_sensor, failure_sensor(platform), forget_sensor(platform)]
 
 
 def build_schedules(platform: Platform) -> list[dg.ScheduleDefinition]:

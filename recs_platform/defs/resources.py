@@ -13,6 +13,7 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.time import parse_instant
 from recs_platform.defs.made_assets import asset_name, record_partial_build, record_whole_build
+from recs_platform.lake.audit import record_processing
 from recs_platform.lake.locks import at_work, exclusive
 from recs_platform.lake.processes import process_name
 from recs_platform.pipeline.as_of_run import AsOfRun
@@ -40,7 +41,7 @@ class HomeResource(dg.ConfigurableResource[Any]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["HomeResource", None, None]:
-        with carrying(context):
+        with carrying(context, self.platform):
             yield self
 
 
@@ -76,7 +77,7 @@ class AsOfResource(dg.ConfigurableResource[Any]):
             if log is not None:
                 log.warning(message)
 
-        with carrying(context), exclusive(self.platform.home.lock(Lock.AS_OF), on_wait=say):
+        with carrying(context, self.platform), exclusive(self.platform.home.lock(Lock.AS_OF), on_wait=say):
             self._raw_versions = raw_versions(self.platform)
             try:
                 yield self
@@ -130,12 +131,22 @@ def as_of_config(*, force: bool, known_at: datetime | None) -> dict[str, Any]:
 
 
 @contextmanager
-def carrying(context: dg.InitResourceContext) -> Generator[None, None, None]:
-    """Note for the length of a run which process carries it, and on what it works."""
+def carrying(context: dg.InitResourceContext, platform: Platform) -> Generator[None, None, None]:
+    """Note for the length of a run which process carries it, and on what it works; enter it into the audit trail."""
     if context.instance is None or context.run is None:
         yield
         return
     context.instance.add_run_tags(context.run.run_id, process_tags(context.run.run_id))
+    record_processing(
+        platform.home,
+        datetime.now(UTC),
+        named_work(context.run),
+        "as the job is described",
+        sorted(key.to_user_string().replace("/", ".") for key in context.run.asset_selection or ())
+        or ("all of the job",),
+        actor="dagster",
+        run_id=context.run.run_id,
+    )
     with at_work(named_work(context.run)):
         yield
 

@@ -39,6 +39,11 @@ def waiting_users(home: Home) -> list[str]:
     return sorted({_user_of(file) for file in _folder(home).glob("*.json")})
 
 
+def waiting_requests(home: Home) -> list[str]:
+    """Names of the requests that wait, sorted; they say nothing of who is meant."""
+    return sorted(file.stem for file in _folder(home).glob("*.json"))
+
+
 def drop_requests(home: Home, names: Collection[str]) -> None:
     """Remove what asks to forget users of these names."""
     for file in _folder(home).glob("*.json"):

@@ -29,12 +29,14 @@ from recs_platform.contracts.tables import (
     TableContract,
 )
 from recs_platform.lake.artifacts import artifact
+from recs_platform.lake.audit import FIELDS, read_processing
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.roles import write_role_files
 from recs_platform.stages import releases
 from recs_platform.stages.releases.files import LISTS_FILE, REFERENCES_FILE, SHARED_FILE, SURFACE_FILE
 from recs_platform.stages.releases.views import AS_OF_IN_FORCE, changes_view, current_view, lists_view
-from recs_platform.warehouse.meta import META, meta_frames
+from recs_platform.warehouse.meta import META, META_PROCESSING, meta_frames
 from recs_platform.warehouse.publish import PublishReport
 from recs_platform.warehouse.publish import publish as write_file
 from recs_platform.warehouse.published_tables import PublishedTable, published_contract, published_model
@@ -79,7 +81,7 @@ def publish_releases(platform: Platform) -> PublishReport:
 
 def _write(platform: Platform, tables: Sequence[PublishedTable], **options: bool) -> PublishReport:
     settings = platform.settings
-    return write_file(
+    report = write_file(
         platform.lake,
         platform.home.analytics,
         tables=tables,
@@ -91,6 +93,8 @@ def _write(platform: Platform, tables: Sequence[PublishedTable], **options: bool
         publish_id=uuid.uuid4().hex[:12],
         **options,
     )
+    write_role_files(platform)
+    return report
 
 
 def published_contracts(platform: Platform) -> tuple[TableContract, ...]:
@@ -105,10 +109,17 @@ def _tables(platform: Platform) -> Sequence[PublishedTable]:
     models = [published_model(model, is_as_of=platform.models.is_as_of(model.name)) for model in stored]
     rows = [replace(table, as_ofs_max=1) if table.name in _NEWEST_ONLY else table for table in (*lake_tables, *models)]
     latest = [_latest(table) for table in rows if table.is_as_of and table.name not in _NEWEST_ONLY]
-    contracts = (*published_contracts(platform), *RELEASED, *(contract for contract, _ in latest))
+    contracts = (*published_contracts(platform), *RELEASED, META_PROCESSING, *(contract for contract, _ in latest))
     frames = meta_frames(platform.models, contracts, platform.lineage)
     described = [published_contract(contract, frames[contract.name]) for contract in META]
+    described.append(published_contract(META_PROCESSING, _processing(platform)))
     return [*rows, *release_tables(platform), *(_view(contract, sql) for contract, sql in latest), *described]
+
+
+def _processing(platform: Platform) -> pl.DataFrame:
+    """The audit trail as a table."""
+    entries = pl.DataFrame(read_processing(platform.home), schema=dict.fromkeys(FIELDS, pl.String()))
+    return entries.with_columns(pl.col("at").str.to_datetime(time_unit="us", time_zone="UTC"))
 
 
 def release_tables(platform: Platform) -> list[PublishedTable]:

@@ -53,6 +53,19 @@ META_COLUMN_LINEAGE = TableContract(
     ),
     grain=(c.TABLE_NAME, c.COLUMN_NAME, "upstream_table", "upstream_column"),
 )
+META_PROCESSING = TableContract(
+    "meta.processing",
+    "One row a command or run that processed data about people; no person is named",
+    (
+        Column("at", "TIMESTAMPTZ", "When it began", required=True, unit="UTC"),
+        _text("actor", "The user of the machine who gave the command, or dagster"),
+        _text("action", "The command, or the job of the run and its as-of"),
+        _text("purpose", "What for"),
+        _text("tables", "What was read or written; schema.* = every table of the schema"),
+        _text("run_id", "The run in Dagster; empty for a command"),
+    ),
+    grain=("at", "actor", "action", "run_id"),
+)
 META = (META_TABLES, META_COLUMNS, META_COLUMN_LINEAGE)
 
 

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from recs_platform.defs.assembly import definitions_of
+from recs_platform.defs.forgetting import forget_sensor
 from recs_platform.defs.instance import open_instance
+from recs_platform.lake.forget_requests import add_request
 from recs_platform.pipeline.forgetting.receipts import read_receipts
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.forgotten_people import holders
-from recs_platform_tests.homes import copy_home
+from recs_platform_tests.homes import copy_home, platform_at
 
 USER = "u3e00-07"
 
@@ -27,3 +30,17 @@ def test_the_run_forgets_its_own_config(taken_in: Platform, tmp_path: Path, monk
     assert [receipt.number for receipt in read_receipts(platform.home)] == [1]
     assert holders(taken_in.home.root, [USER]) != []
     assert holders(platform.home.root, [USER]) == []
+
+
+def test_what_was_asked_for_over_http_is_one_run(tmp_path: Path) -> None:
+    platform = platform_at(tmp_path)
+    sensor = forget_sensor(platform)
+    context = dg.build_sensor_context
+    assert isinstance(sensor(context()), dg.SkipReason)
+    add_request(platform.home, "u1")
+    first, again = sensor(context()), sensor(context())
+    assert isinstance(first, dg.RunRequest)
+    assert first == again
+    assert "u1" not in str(first)
+    add_request(platform.home, "u2")
+    assert sensor(context()) != first

@@ -12,6 +12,7 @@ import pytest
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import RecsError
+from recs_platform.contracts.home import RELEASE_PAGE
 from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE, REMOVALS
 from recs_platform.lake.artifacts import sealed_versions
 from recs_platform.lake.forget_requests import add_request
@@ -51,8 +52,8 @@ class Forgotten:
     receipt: Receipt
 
 
-def forget(platform: Platform, user: str = PERSON) -> Receipt:
-    return forgetting.forget(platform, user, now=datetime.now(UTC), say=lambda _: None)
+def forget(platform: Platform, *users: str) -> Receipt:
+    return forgetting.forget(platform, *(users or (PERSON,)), now=datetime.now(UTC), say=lambda _: None)
 
 
 def rows(platform: Platform, name: str) -> pl.DataFrame:
@@ -78,6 +79,8 @@ def test_no_byte_of_the_person_is_left(forgotten: Forgotten) -> None:
     assert [kind for kind in KINDS if not any(name.startswith(kind) for name in found)] == []
     assert holders(forgotten.after.home.root, [PERSON, DEVICE]) == []
     assert not forgotten.after.home.user_pages.exists()
+    pages = forgotten.after.home.reports
+    assert [(pages / name / RELEASE_PAGE).exists() for name in ("theirs", "others")] == [False, True]
 
 
 def test_a_shared_id_loses_what_was_the_persons(forgotten: Forgotten) -> None:
@@ -203,6 +206,24 @@ def test_requests_that_wait_are_carried_out(forgotten: Forgotten, tmp_path: Path
     assert [receipt.number for receipt in receipts] == [2]
     assert len(unknown) == 1
     assert holders(platform.home.root, [OTHER]) == []
+
+
+def test_several_are_forgotten_in_one_pass_or_nobody(forgotten: Forgotten, tmp_path: Path) -> None:
+    platform = copy_home(forgotten.after, tmp_path / "home")
+    users = rows(platform, EVENTS.name).filter(pl.col(c.USER_ID) != OTHER)[c.USER_ID].unique().sort()
+    two = [str(user) for user in users if len(str(user)) > 4 and str(user) not in (SHARED, DEVICE)][:2]
+    everybody = (*two, OTHER)
+    with pytest.raises(RecsError, match="'nobody-at-all' is unknown"):
+        forget(platform, *everybody, "nobody-at-all")
+    assert set(everybody) <= set(rows(platform, EVENTS.name)[c.USER_ID])
+    receipt = forget(platform, *everybody, PERSON)  # the last was forgotten before
+    assert receipt.number == forgotten.receipt.number + 1
+    assert len(receipt.ids) >= len(everybody)
+    assert holders(platform.home.root, everybody) == []
+    others = ~pl.col(c.USER_ID).is_in([*everybody, SHARED])
+    left, before = (rows(each, EVENTS.name).filter(others).height for each in (platform, forgotten.after))
+    assert left == before
+    assert forget(platform, *everybody) == receipt
 
 
 def test_unknown_twice_and_shared(forgotten: Forgotten, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def rows(day: int, key: str, content: Mapping[str, str]) -> pl.DataFrame:
             {
                 "as_of": at(day), key: who, "rank": rank, "item_id": item, "score": -float(rank), "sources": ["als"],
                 "reason": "because", "segment_id": None, "propensity": 1.0, "ranker_version": "v1",
+                "propensity_method": "exact", "is_holdout": False,
             }
             for who, items in content.items()
             for rank, item in enumerate(items, 1)

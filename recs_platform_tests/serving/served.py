@@ -35,6 +35,8 @@ def release_into(home: Home, made: BundleContent, digest: str = "a", as_of: date
         pl.lit(as_of).dt.cast_time_unit("us").alias("as_of"),
         pl.lit(None, dtype=pl.String).alias("segment_id"),
         pl.lit("v1").alias("ranker_version"),
+        pl.lit("exact").alias("propensity_method"),
+        pl.lit(value=False).alias("is_holdout"),
     )
     short = pl.DataFrame(
         schema={

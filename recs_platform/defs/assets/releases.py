@@ -19,6 +19,7 @@ from recs_platform.defs.staleness import report_inputs
 from recs_platform.pipeline.data_versions import FILES, OMISSIONS
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish, published_contracts
+from recs_platform.pipeline.release_page import PAGE_READS, write_release_page
 from recs_platform.pipeline.releases import RELEASED_TABLES, release_lists
 from recs_platform.pipeline.serving_bundle import BUNDLE_READS
 
@@ -43,7 +44,7 @@ def _release_asset(platform: Platform) -> dg.AssetsDefinition:
             fail_window=timedelta(days=days), warn_window=timedelta(days=days / 2)
         ),
         deps=[
-            *upstream_keys(platform, (*RELEASED_TABLES, VERDICTS.name, FILES, OMISSIONS, *BUNDLE_READS)),
+            *upstream_keys(platform, (*RELEASED_TABLES, VERDICTS.name, FILES, OMISSIONS, *BUNDLE_READS, *PAGE_READS)),
             EMBEDDINGS_KEY,
         ],
         kinds=("python", "parquet"),
@@ -53,12 +54,14 @@ def _release_asset(platform: Platform) -> dg.AssetsDefinition:
     def release(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         run = run_of(context, as_of_run)
         manifest = release_lists(run, sealed_at=datetime.now(UTC))
+        page = write_release_page(run, manifest)
         report_inputs(run.platform, context.instance)  # the as-ofs after it follow another release now
         yield dg.MaterializeResult(
             metadata={
                 RELEASE_ID: manifest.version,
                 "sealed_at": manifest.sealed_at.isoformat(),
                 "data_version": manifest.data_version,
+                "page": page.relative_to(run.platform.home.root).as_posix(),
                 **manifest.inputs,
                 **manifest.metrics,
             },

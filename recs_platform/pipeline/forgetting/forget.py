@@ -1,17 +1,17 @@
-"""Forgetting one person, step by step; each step can be killed and repeated, and the receipt is the same.
+"""Forgetting people, step by step; each step can be killed and repeated, and the receipt is the same.
 
 The order matters: rows that come meanwhile are rejected from the first step on, `raw.identities`, which tells who the
 person is, goes last, and only then is the analysts' file written anew.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import duckdb
 
-from recs_platform.contracts.errors import Busy, RecsError
+from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.tables import IDENTITIES
 from recs_platform.lake.batches import recover
@@ -21,30 +21,33 @@ from recs_platform.pipeline.forgetting.artifacts import erase_artifacts, rankers
 from recs_platform.pipeline.forgetting.receipts import Journal, Receipt, open_journal, read_receipts
 from recs_platform.pipeline.forgetting.tables import count_rows, erase_table, erase_tables, first_event
 from recs_platform.pipeline.forgetting.texts import erase_texts
-from recs_platform.pipeline.forgetting.who import find_person, is_known
+from recs_platform.pipeline.forgetting.who import find_people, known_ids
 from recs_platform.pipeline.ingestion.ingest import ingest_privacy
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish
 from recs_platform.stages.events.forgotten import FORGOTTEN, add_tombstones, hashes_of, read_tombstones
 from recs_platform.stages.events.ingestion import CONTRACTS, IngestContext
 from recs_platform.stages.events.landing_removal import LandedRecords, LandingRemoval, remove_from_landing
-from recs_platform.stages.events.people import Person
+from recs_platform.stages.events.people import Person, united
 from recs_platform.stages.events.removals import Raw, begin_removal, is_republish_due, republished, settle
 
 Say = Callable[[str], None]
+# One pass over the home for so many: conditions name each of their ids.
+AT_ONCE = 100
 
 
 class UnknownPerson(RecsError):
-    """No table has a row of them."""
+    """No table has a row of some of them."""
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What every step is given."""
+    """What every step is given. `people` by what they are called; `person` is all of them."""
 
     platform: Platform
     con: duckdb.DuckDBPyConnection
     raw: Raw
+    people: Mapping[str, Person]
     person: Person
     now: datetime
     say: Say
@@ -52,16 +55,19 @@ class _Work:
     was_forgotten: bool
 
 
-def forget(platform: Platform, user: str, *, now: datetime, say: Say) -> Receipt:
-    """Remove the person from everything under the home, or finish a removal that was killed; returns the receipt.
+def forget(platform: Platform, *users: str, now: datetime, say: Say) -> Receipt:
+    """Remove people from everything under the home, or finish a removal that was killed; returns one receipt.
 
-    Waits for builds and ingestions to end, telling `say`. Somebody who was forgotten before, and of whom nothing came
-    again, gives the receipt of then. Raises RecsError for somebody unknown; nothing is changed then.
+    Waits for builds and ingestions to end, telling `say`. Where all of them were forgotten before, and nothing of them
+    came again, it is the receipt of then. Raises RecsError where one is unknown; nothing is changed then.
     """
-    with _working(platform, user, now, say) as work:
+    with _working(platform, users, now, say) as work:
         unfinished, done = _receipts(platform, _hashes(work))
-        if unfinished is None and not is_known(platform, work.person.ids):
-            return _again(work, done, user)
+        if unfinished is None:
+            known = known_ids(platform, work.person.ids)
+            _require_no_strangers(work, known)
+            if not known:
+                return _again(work, done)
         journal = open_journal(platform.home, add_tombstones(platform.home, work.person.ids, now), now)
         for step in (_rankers, _landing, _tables, _artifacts, _texts, _identities, _published):
             step(work, journal)
@@ -73,32 +79,29 @@ def forget_waiting(platform: Platform, *, now: datetime, say: Say) -> tuple[list
 
     A request for somebody unknown is dropped; one that cannot be carried out waits, and the others do not wait for it.
     """
-    receipts, unknown = list[Receipt](), list[str]()
-    for user in waiting_users(platform.home):
-        try:
-            receipts.append(forget(platform, user, now=now, say=say))
-        except UnknownPerson as error:
-            unknown.append(str(error))
-        except Busy:
-            raise
-        except RecsError as error:  # such as an id that was several people's: the others do not wait for it
-            unknown.append(str(error))
-            continue
-        drop_requests(platform.home, (user,))
-    return receipts, unknown
+    refused = list[RecsError]()  # such as an id that was several people's: the others do not wait for it
+    people = find_people(platform, waiting_users(platform.home), now, refused.append)
+    strangers = _strangers(platform, people, known_ids(platform, united(people.values()).ids))
+    able, receipts = [user for user in people if user not in strangers], list[Receipt]()
+    for first in range(0, len(able), AT_ONCE):
+        some = able[first : first + AT_ONCE]
+        receipts.append(forget(platform, *some, now=now, say=say))
+        drop_requests(platform.home, some)
+    drop_requests(platform.home, strangers)
+    return receipts, [*map(str, refused), *(str(_unknown(user)) for user in strangers)]
 
 
-def forget_dry_run(platform: Platform, user: str, *, now: datetime, say: Say) -> dict[str, int]:
-    """What `forget` would remove, by place; changes nothing. Raises RecsError for somebody unknown."""
+def forget_dry_run(platform: Platform, *users: str, now: datetime, say: Say) -> dict[str, int]:
+    """What `forget` would remove, by place; changes nothing. Raises RecsError where one is unknown."""
     found: dict[str, int] = {}
 
     def note(place: str, count: int) -> None:
         if count:
             found[place] = count
 
-    with _working(platform, user, now, say) as work:
-        if not is_known(platform, work.person.ids) and not any(_receipts(platform, _hashes(work))):
-            raise _unknown(user)
+    with _working(platform, users, now, say) as work:
+        if _receipts(platform, _hashes(work))[0] is None:
+            _require_no_strangers(work, known_ids(platform, work.person.ids))
         for name, rows in count_rows(work.raw, work.person).items():
             note(f"lake/{name}", rows)
         for each in _look_into_landing(work).files:
@@ -109,21 +112,43 @@ def forget_dry_run(platform: Platform, user: str, *, now: datetime, say: Say) ->
 
 
 @contextmanager
-def _working(platform: Platform, user: str, now: datetime, say: Say) -> Generator[_Work, None, None]:
+def _working(platform: Platform, users: Sequence[str], now: datetime, say: Say) -> Generator[_Work, None, None]:
     """Both locks, and the raw tables as they are once batches of dead runs are rolled forward."""
     # A removal by age holds the ingest lock and never waits for the other one.
     with (
-        at_work("forgetting a user"),
+        at_work("forgetting a user" if len(users) == 1 else f"forgetting {len(users)} users"),
         exclusive(platform.home.lock(Lock.AS_OF), on_wait=say),
         exclusive(platform.home.lock(Lock.INGEST), on_wait=say),
     ):
         recover(platform.home.batches, platform.lake, CONTRACTS)
-        person = find_person(platform, user, now)
+        people = find_people(platform, users, now, _raise)
+        person = united(people.values())
         with platform.connection() as con, closing(con.cursor()) as cursor:
             cursor.execute("set TimeZone = 'UTC'")
             raw = Raw(platform.home, platform.lake, cursor)
             hashes = set(hashes_of(platform.home, person.ids))
-            yield _Work(platform, con, raw, person, now, say, not hashes.isdisjoint(read_tombstones(platform.home)))
+            was_forgotten = not hashes.isdisjoint(read_tombstones(platform.home))
+            yield _Work(platform, con, raw, people, person, now, say, was_forgotten)
+
+
+def _raise(error: RecsError) -> None:
+    raise error
+
+
+def _require_no_strangers(work: _Work, known: Collection[str]) -> None:
+    """Raise UnknownPerson where the lake has no row of somebody, and they were not forgotten before."""
+    strangers = _strangers(work.platform, work.people, known)
+    if strangers:
+        raise _unknown(*strangers)
+
+
+def _strangers(platform: Platform, people: Mapping[str, Person], known: Collection[str]) -> list[str]:
+    forgotten, ids = set(read_tombstones(platform.home)), set(known)
+    return [
+        user
+        for user, person in people.items()
+        if ids.isdisjoint(person.ids) and forgotten.isdisjoint(hashes_of(platform.home, person.ids))
+    ]
 
 
 def _receipts(platform: Platform, hashes: list[str]) -> tuple[Receipt | None, Receipt | None]:
@@ -134,13 +159,11 @@ def _receipts(platform: Platform, hashes: list[str]) -> tuple[Receipt | None, Re
     return (unfinished[-1] if unfinished else None), (done[-1] if done else None)
 
 
-def _again(work: _Work, done: Receipt | None, user: str) -> Receipt:
-    """Somebody who is not in the lake: unknown, or forgotten before; files that came since are cleared of them."""
-    if done is None:
-        raise _unknown(user)
-    if not _look_into_landing(work).files:
+def _again(work: _Work, done: Receipt | None) -> Receipt:
+    """People who were all forgotten before; files that came since are cleared of them."""
+    if done is not None and not _look_into_landing(work).files:
         return done
-    journal = open_journal(work.platform.home, done.ids, work.now)
+    journal = open_journal(work.platform.home, _hashes(work) if done is None else done.ids, work.now)
     _landing(work, journal)
     return journal.finish(datetime.now(UTC))
 
@@ -161,10 +184,12 @@ def _hashes(work: _Work) -> list[str]:
     return hashes_of(work.platform.home, work.person.ids)
 
 
-def _unknown(user: str) -> UnknownPerson:
+def _unknown(*users: str) -> UnknownPerson:
+    named = ", ".join(map(repr, users))
+    who = f"user {named} is" if len(users) == 1 else f"users {named} are"
     return UnknownPerson(
-        f"user {user!r} is unknown: no table has a row of them; nothing was changed. Files in landing that were not "
-        "ingested yet: `recs ingest` first"
+        f"{who} unknown: no table has a row of them; nothing was changed. Files in landing that were not ingested yet: "
+        "`recs ingest` first"
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from recs_platform.contracts.errors import Busy
-from recs_platform.contracts.home import Home
+from recs_platform.contracts.home import RELEASE_PAGE, Home
 from recs_platform.lake.disk import replace_bytes
 from recs_platform.lake.processes import is_abandoned
 from recs_platform.stages.events.people import Person
@@ -65,7 +65,11 @@ def _replace_in(home: Home, file: Path, words: re.Pattern[str], note: Note, *, d
     changed, count = words.subn(_replacement, text)
     if count:
         note(_place(home, file), count)
-        if not dry_run:
+        if dry_run:
+            return
+        if file.name == RELEASE_PAGE:  # it shows what they consumed, too
+            file.unlink()
+        else:
             replace_bytes(file, changed.encode("utf-8", "surrogateescape"))
 
 

@@ -1,6 +1,6 @@
 """Who a person is: every id under which rows of theirs are stored. Their rows are removed in `forget`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -17,14 +17,26 @@ _KNOWN_IN = (USERS, USER_HISTORY, CONSENTS, IDENTITIES, EVENTS)
 PERSON_COLUMNS = (c.USER_ID, c.ANONYMOUS_ID)
 
 
-def find_person(platform: Platform, user: str, now: datetime) -> Person:
+def find_people(
+    platform: Platform, users: Sequence[str], now: datetime, refuse: Callable[[RecsError], None]
+) -> dict[str, Person]:
+    """Persons by what people call them; `refuse` is told of each who cannot be told apart from others."""
+    links, found = _links(platform, now), dict[str, Person]()
+    for user in users:
+        try:
+            found[user] = _find_person(platform, user, links)
+        except RecsError as error:
+            refuse(error)
+    return found
+
+
+def _find_person(platform: Platform, user: str, links: pl.DataFrame) -> Person:
     """The person whom people call `user`: by id, by pseudonym, or by an anonymous id that only they used.
 
     `ids` begins with the id of the person itself. An id that others used too is a span for each time it was theirs.
     Raises RecsError for an anonymous id of several people, UsageError when the key of pseudonyms cannot be trusted.
     """
     names = names_of(platform.home, user)
-    links = _links(platform, now)
     owners = {str(owner) for owner in links.filter(pl.col(c.ANONYMOUS_ID).is_in(list(names)))[c.USER_ID]}
     if len(owners) > 1:
         raise RecsError(f"{user!r} belonged to {len(owners)} people; name the user to be forgotten, not the shared id")
@@ -37,19 +49,15 @@ def find_person(platform: Platform, user: str, now: datetime) -> Person:
     return Person(tuple(dict.fromkeys((*mains, *linked))), tuple(spans), (user,))
 
 
-def is_known(platform: Platform, ids: Collection[str]) -> bool:
-    """Whether any raw table has a row of one of the ids."""
+def known_ids(platform: Platform, ids: Collection[str]) -> set[str]:
+    """Those of the ids of which any raw table has a row."""
+    found: set[str] = set()
     for table in _KNOWN_IN:
         files = platform.lake.files(table.name) if platform.lake.exists(table.name) else []
-        columns = [name for name in PERSON_COLUMNS if name in table.column_names]
-        if files and _has_any(files, columns, ids):
-            return True
-    return False
-
-
-def _has_any(files: list[str], columns: Sequence[str], ids: Collection[str]) -> bool:
-    is_theirs = pl.any_horizontal(pl.col(name).is_in(list(ids)) for name in columns)
-    return not pl.scan_parquet(files).select(columns).filter(is_theirs).head(1).collect().is_empty()
+        for name in [name for name in PERSON_COLUMNS if files and name in table.column_names]:
+            theirs = pl.scan_parquet(files).select(name).filter(pl.col(name).is_in(list(ids))).unique().collect()
+            found |= {str(each) for each in theirs[name]}
+    return found
 
 
 def _links(platform: Platform, now: datetime) -> pl.DataFrame:

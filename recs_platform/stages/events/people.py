@@ -5,7 +5,7 @@ Which ids those are is looked up in `pipeline.forgetting`; files are rewritten i
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -71,6 +71,16 @@ class Person:
         given = self.telling if only_telling else tuple({*self.ids, *self.names})
         names = dict.fromkeys(spelling for name in given for spelling in (name, json.dumps(name)[1:-1], escape(name)))
         return re.compile(rf"(?<![\w])(?:{'|'.join(map(re.escape, names))})(?![\w])") if names else None
+
+
+def united(people: Iterable[Person]) -> Person:
+    """Several people, whose rows are removed together."""
+    every = list(people)
+    return Person(
+        tuple(dict.fromkeys(each for person in every for each in person.ids)),
+        tuple(span for person in every for span in person.spans),
+        tuple(name for person in every for name in person.names),
+    )
 
 
 def _is_telling(name: str) -> bool:

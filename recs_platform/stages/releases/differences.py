@@ -9,6 +9,8 @@ from recs_platform.contracts import columns as c
 from recs_platform.stages.releases.reading import read_release
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
     from recs_platform.contracts.home import Home
@@ -122,21 +124,40 @@ def _movers(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     return ordered.head(MOVERS_MAX)
 
 
+def exposure_shares(rows: Mapping[str, pl.DataFrame], items: pl.DataFrame | None, dimension: str) -> pl.DataFrame:
+    """`value` of the dimension, and for each of `rows` by name the share of its rows with it, the greatest first.
+
+    `items` (item_id and the dimension) says what each item is; without it the rows have the dimension themselves. Rows
+    without a value are a group too.
+    """
+    import polars as pl
+
+    joined: pl.DataFrame | None = None
+    for name, frame in rows.items():
+        valued = frame if items is None else frame.select(c.ITEM_ID).join(items, on=c.ITEM_ID, how="left")
+        counted = valued.group_by(pl.col(dimension).cast(pl.String).alias(c.VALUE)).agg(
+            (pl.len() / max(1, frame.height)).alias(name)
+        )
+        joined = (
+            counted if joined is None else joined.join(counted, on=c.VALUE, how="full", coalesce=True, nulls_equal=True)
+        )
+    if joined is None:
+        raise ValueError("there are no rows to take shares of")
+    return joined.with_columns(pl.col(list(rows)).fill_null(0.0)).sort(
+        [*rows, c.VALUE], descending=[*[True] * len(rows), False]
+    )
+
+
 def _exposure(before: pl.DataFrame, after: pl.DataFrame, items: pl.DataFrame | None) -> pl.DataFrame:
     """Groups whose share of all positions changed most, by dimension; positions without a value are a group too."""
     import polars as pl
 
-    if items is not None:
-        before, after = (frame.join(items, on=c.ITEM_ID, how="left") for frame in (before, after))
     dimensions = [c.SEGMENT_ID, *(() if items is None else (name for name in items.columns if name != c.ITEM_ID))]
     found: list[pl.DataFrame] = []
     for dimension in dimensions:
-        shares = [
-            frame.group_by(pl.col(dimension).cast(pl.String).alias(c.VALUE)).agg((pl.len() / frame.height).alias(name))
-            for name, frame in (("share_before", before), ("share_after", after))
-        ]
-        joined = shares[0].join(shares[1], on=c.VALUE, how="full", coalesce=True, nulls_equal=True)
-        change = joined.with_columns(pl.col("share_before", "share_after").fill_null(0.0)).with_columns(
+        groups = None if items is None or dimension == c.SEGMENT_ID else items.select(c.ITEM_ID, dimension)
+        shares = exposure_shares({"share_before": before, "share_after": after}, groups, dimension)
+        change = shares.with_columns(
             (pl.col("share_after") - pl.col("share_before")).alias("change"),
             pl.lit(dimension).alias(c.DIMENSION),
         )

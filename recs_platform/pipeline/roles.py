@@ -1,0 +1,35 @@
+"""Files of roles beside the analysts' file, as the settings say; those of roles that are gone are removed."""
+
+from functools import partial
+
+from recs_platform.pipeline.platform import Platform
+from recs_platform.stages.events.pseudonyms import create_key_file, prepare, pseudonym_sql
+from recs_platform.warehouse.role_files import Role, write_role_file
+
+_NAME = "recs_role"
+
+
+def write_role_files(platform: Platform) -> None:
+    """Write the file of each role anew from the published one.
+
+    Pseudonyms are of a key of their own, so that they cannot be joined with those of ingestion. Raises UsageError where
+    a role hides what is not there.
+    """
+    home, settings = platform.home, platform.settings
+    for file in home.role_files.glob("*.duckdb"):
+        if file.stem not in settings.roles:
+            file.unlink()
+    if not settings.roles:
+        return
+    key = create_key_file(home.role_key)
+    for name, role in settings.roles.items():
+        write_role_file(
+            home.analytics,
+            home.role_files / f"{name}.duckdb",
+            Role(name, role.hide),
+            prepare=lambda con: prepare(con, key, _NAME),
+            pseudonym=partial(pseudonym_sql, name=_NAME),
+            threads=settings.threads,
+            memory_limit_gb=settings.memory_limit_gb,
+            temporary=home.temporary,
+        )
