@@ -27,7 +27,7 @@ def test_a_surface_shows_its_own_list_less_what_was_consumed(made: BundleContent
         assert item_ids(await ask("GET", LIST.format("u2"), params={"surface": "home"})) == "bc"
         assert item_ids(await ask("GET", LIST.format("u2"))) == "bc"
         refused = await ask("GET", LIST.format("u2"), params={"surface": "nowhere"})
-        assert refused.status_code == 400
+        assert refused.status_code == 422
         assert "letter" in refused.text
 
     Served(tmp_path, made).run(asked)
