@@ -84,7 +84,7 @@ def test_the_dpp_takes_what_its_determinant_grows_most_with():
 
 
 def test_quotas_take_the_first_that_they_allow():
-    # Chosen items stand in list order; of one creator each there are but a, b, f and g, and c is the first of the others.
+    # Chosen items stand in list order. Of one creator each there are a, b, f and g alone; c is the first other one.
     assert made_by(quotas, quotas={"enabled": True, "category_min": {"y": 2}}) == "abcdf"
     assert made_by(quotas, quotas={"enabled": True, "category_max": {"x": 1}}) == "acefg"
     assert made_by(quotas, quotas={"enabled": True, "max_per_creator": 1}) == "abcfg"
