@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.exposures import list_id, variant_label
-from recs_platform.serving.documents import (
+from recs_platform.contracts.http_documents import (
     PopularItems,
     Recommendations,
     RecommendedItem,

@@ -17,9 +17,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from recs_platform import __version__
-from recs_platform.serving.answers import Serving, popular, release_in_force, similar
-from recs_platform.serving.docs_page import docs_page
-from recs_platform.serving.documents import (
+from recs_platform.contracts.http_documents import (
     Event,
     EventsTaken,
     Id,
@@ -28,7 +26,9 @@ from recs_platform.serving.documents import (
     ReleaseInForce,
     SimilarItems,
 )
-from recs_platform.serving.parameters import K_MAX, checked_id
+from recs_platform.serving.answers import Serving, popular, release_in_force, similar
+from recs_platform.serving.docs_page import docs_page
+from recs_platform.serving.parameters import K_MAX, whole_id
 from recs_platform.serving.problems import Problem
 
 K = Annotated[int, QueryParameter(ge=1, le=K_MAX, description="How many items.")]
@@ -90,7 +90,7 @@ async def docs(request: AnyRequest) -> str:
 def _answers(serving: Serving, ask_to_forget: Callable[[str], None]) -> list[HTTPRouteHandler]:
     @get("/v1/items/{item_id:str}/similar", summary="Items chosen by the same users")
     async def similar_items(item_id: FromPath[str], k: K = 10) -> SimilarItems:
-        return similar(serving, item_id, k)
+        return similar(serving, whole_id(item_id), k)
 
     @get("/v1/popular", summary="Popular items of a context")
     async def popular_items(
@@ -107,7 +107,7 @@ def _answers(serving: Serving, ask_to_forget: Callable[[str], None]) -> list[HTT
 
     @delete("/v1/users/{user_id:str}", status_code=202, summary="Forget a user: at once here, then everywhere")
     async def forget_user(user_id: FromPath[str]) -> None:
-        user = checked_id(user_id)
+        user = whole_id(user_id)
         await asyncio.to_thread(ask_to_forget, user)
         serving.forget(user)
 

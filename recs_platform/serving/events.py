@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from recs_platform.serving.documents import Event, EventError, EventsTaken
+from recs_platform.contracts.http_documents import Event, EventError, EventsTaken
 from recs_platform.serving.problems import Problem
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from recs_platform.serving.asgi import JSON, App, Headers, Message, Receive, Sco
 from recs_platform.serving.events import SeenIds, take_in
 from recs_platform.serving.keys import KeyRing
 from recs_platform.serving.keys import Scope as KeyScope
-from recs_platform.serving.parameters import read_id, read_query
+from recs_platform.serving.parameters import read_id, read_query, routable_path
 from recs_platform.serving.problems import Problem
 
 if TYPE_CHECKING:
@@ -84,13 +84,15 @@ class Door:
             await answer(request.send, 200, _ENCODER.encode(found), [(b"content-type", JSON)])
         elif method == "POST" and raw == _EVENTS:
             settings = self.serving.settings
+            require_json(scope)
             body = await read_body(
                 scope, receive, bytes_max=settings.body_bytes_max, seconds_max=settings.request_seconds_max
             )
             status, taken = await take_in(self.serving, self.spool, self.seen, body)
             await answer(request.send, status, _ENCODER.encode(taken), [(b"content-type", JSON)])
         else:
-            await self.rest(scope, receive, request.send)
+            path = routable_path(raw)
+            await self.rest(scope if path is None else {**scope, "path": path}, receive, request.send)
 
     def _admit(self, scope: Scope, needed: KeyScope) -> None:
         """Raises Problem for a caller without a valid key, without the scope, or who asks too often."""
@@ -160,6 +162,13 @@ def _scope_needed(path: str, method: str) -> KeyScope:
     if method == "DELETE":
         return KeyScope.ADMIN
     return KeyScope.WRITE if path == _EVENTS.decode() else KeyScope.READ
+
+
+def require_json(scope: Scope) -> None:
+    """Raises Problem for a body that says it is anything but JSON: a form of another page is not an event."""
+    given = (header(scope, b"content-type") or JSON).decode("latin-1")
+    if given.partition(";")[0].strip().lower() != JSON.decode():
+        raise Problem("unsupported_media_type", f"send application/json, not {given[:80]!r}")
 
 
 def endpoint_of(path: str) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -60,9 +60,14 @@ def list_api_keys(home: Home) -> list[ApiKey]:
     return sorted(found, key=lambda key: (key.created_at, key.key_id))
 
 
+def valid_keys(home: Home, refuse: Callable[[str], object]) -> "KeyRing":
+    """Keys that are not revoked; `refuse` is told of each file that is no key, and the others count all the same."""
+    return KeyRing(_readable(home, refuse))
+
+
 def revoke_api_key(home: Home, key_id: str) -> ApiKey:
     """Make a key worthless from the next second on. Raises RecsError for an unknown id."""
-    for key in list_api_keys(home):
+    for key in _readable(home, lambda _: None):
         if key.key_id == key_id:
             revoked = msgspec.structs.replace(key, revoked_at=key.revoked_at or datetime.now(UTC))
             _store(home, revoked)
@@ -86,6 +91,16 @@ class KeyRing:
         if match is None or key is None:
             return None
         return key if hmac.compare_digest(_digest(key.salt, match[2]), key.digest) else None
+
+
+def _readable(home: Home, refuse: Callable[[str], object]) -> list[ApiKey]:
+    found: list[ApiKey] = []
+    for path in sorted(home.api_keys.glob("*.json")):
+        try:
+            found.append(_read(path))
+        except RecsError as error:
+            refuse(str(error))
+    return found
 
 
 def _digest(salt: str, secret: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
 from recs_platform.serving.problems import Problem
 
@@ -10,6 +10,8 @@ K_MAX = 1000
 _ID_MAX_BYTES = 512
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SHOWN = 40
+_SLASH = "\x1f"
+_ID_PART = 3  # of /v1/users/<id>
 
 
 def read_id(raw: bytes) -> str:
@@ -19,6 +21,27 @@ def read_id(raw: bytes) -> str:
     except UnicodeDecodeError:
         raise Problem("invalid_id", "an id is UTF-8, percent-encoded") from None
     return checked_id(text)
+
+
+def routable_path(raw: bytes) -> str | None:
+    """The decoded path of an address that holds an id with a slash, None for any other.
+
+    A router cuts a decoded path at every slash: one that is part of an id goes through it as a sign that no id may
+    hold, and `whole_id` puts it back. Raises Problem as `read_id`, for any id in a path.
+    """
+    parts = raw.split(b"/")
+    if parts[:2] != [b"", b"v1"] or len(parts) <= _ID_PART or parts[2] not in (b"users", b"items"):
+        return None
+    name = read_id(parts[_ID_PART])
+    if "/" not in name:
+        return None
+    others = [unquote(part.decode("ascii", "replace")) for part in parts[_ID_PART + 1 :]]
+    return "/".join(["/v1", parts[2].decode(), name.replace("/", _SLASH), *others])
+
+
+def whole_id(routed: str) -> str:
+    """The id that came through a router. Raises Problem as `read_id`."""
+    return checked_id(routed.replace(_SLASH, "/"))
 
 
 def checked_id(text: str) -> str:

@@ -19,6 +19,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "method_not_allowed": (405, "The address has no such method"),
     "request_timeout": (408, "The request took too long to arrive"),
     "cursor_expired": (410, "The list of this cursor is not remembered any more"),
+    "unsupported_media_type": (415, "The body is not of a type that is read here"),
     "body_too_large": (413, "The body is too large"),
     "invalid_parameter": (422, "A parameter has no such value"),
     "unknown_parameter": (422, "There is no such parameter"),

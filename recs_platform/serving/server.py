@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
-from recs_platform.contracts.errors import RecsError, UsageError
+from recs_platform.contracts.errors import UsageError
 from recs_platform.lake.forget_requests import add_request, waiting_users
 from recs_platform.serving.answers import Serving
 from recs_platform.serving.documented import build_application
 from recs_platform.serving.front import Door
-from recs_platform.serving.keys import KeyRing, list_api_keys
+from recs_platform.serving.keys import valid_keys
 from recs_platform.serving.limits import RateLimits
 from recs_platform.serving.metrics import Metrics
 from recs_platform.serving.protocol import bounded_protocol
@@ -52,7 +52,7 @@ class Application:
         sessions = Sessions(serve.session_minutes * _MINUTE, clock)
         lists = RememberedLists(serve.list_minutes * _MINUTE, clock)
         self.variants = Variants(self.home, settings.experiments)
-        self.metrics, self._needs_keys = Metrics(), needs_keys
+        self.metrics, self._needs_keys, self._warned = Metrics(), needs_keys, set[str]()
         self.serving = Serving(serve, self.watch, sessions, lists, self.variants, self.metrics.variants, stored_name)
         for user in waiting_users(self.home):
             self.serving.forget(user)
@@ -63,7 +63,7 @@ class Application:
             RateLimits(serve.rate_per_second, serve.rate_burst, clock),
             self.metrics,
             cast("App", build_application(self.serving, self.state, self.metrics_text, self._ask_to_forget)),
-            KeyRing(list_api_keys(self.home)) if needs_keys else None,
+            valid_keys(self.home, self._warn_once) if needs_keys else None,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,6 +72,11 @@ class Application:
             await self._live(receive, send)
         else:
             await self.door(scope, receive, send)
+
+    def _warn_once(self, fault: str) -> None:
+        if fault not in self._warned:
+            self._warned.add(fault)
+            _LOG.warning(fault)
 
     def _ask_to_forget(self, user: str) -> None:
         add_request(self.home, user)
@@ -130,10 +135,7 @@ class Application:
                 self.watch.fault = f"the release in force cannot be read: {error}"
                 _LOG.exception("looking for the release in force failed")
             if self._needs_keys:
-                try:
-                    self.door.keys = KeyRing(await asyncio.to_thread(list_api_keys, self.home))
-                except RecsError as error:
-                    _LOG.warning("the keys in force stay: %s", error)
+                self.door.keys = await asyncio.to_thread(valid_keys, self.home, self._warn_once)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -154,7 +156,7 @@ def build(settings: Settings, host: str, stored_name: Callable[[str], str]) -> A
     Raises UsageError where that needs keys and there is none, and for a variant whose release cannot be served.
     """
     needs_keys = settings.serving.require_keys or not is_loopback(host)
-    if needs_keys and not len(KeyRing(list_api_keys(settings.paths))):
+    if needs_keys and not len(valid_keys(settings.paths, _LOG.warning)):
         why = "serving.require_keys is set" if is_loopback(host) else f"{host} is reached from other machines"
         raise UsageError(f"{why}, and there is no key yet; make one: recs keys create NAME")
     application = Application(settings, needs_keys=needs_keys, stored_name=stored_name, clock=time.monotonic)

@@ -8,7 +8,7 @@ import pytest
 
 from recs_platform.contracts.errors import RecsError, UsageError
 from recs_platform.contracts.home import Home
-from recs_platform.serving.keys import KeyRing, Scope, create_api_key, list_api_keys, revoke_api_key
+from recs_platform.serving.keys import KeyRing, Scope, create_api_key, list_api_keys, revoke_api_key, valid_keys
 from recs_platform.serving.server import build
 from recs_platform.settings import Settings
 from recs_platform_tests.serving.served import Ask, Served
@@ -31,6 +31,34 @@ def test_a_key_is_found_by_its_token_alone_until_it_is_revoked(tmp_path: Path):
     assert KeyRing(list_api_keys(home)).find(token) is None
     with pytest.raises(RecsError, match="no key"):
         revoke_api_key(home, "nothing")
+
+
+def test_a_file_that_is_no_key_keeps_no_other_from_counting_or_from_being_revoked(tmp_path: Path):
+    home, refused = Home(tmp_path), list[str]()
+    key, token = create_api_key(home, "shop", [Scope.READ])
+    (home.api_keys / "0broken.json").write_text("{")
+    assert valid_keys(home, refused.append).find(token) == key
+    assert ["0broken.json" in fault for fault in refused] == [True]
+    revoke_api_key(home, key.key_id)
+    assert valid_keys(home, refused.append).find(token) is None
+    with pytest.raises(RecsError, match=r"0broken\.json is no key"):
+        list_api_keys(home)
+
+
+def test_events_are_json_and_nothing_else(tmp_path: Path):
+    async def test(ask: Ask) -> None:
+        for media, status in (
+            ("application/json", 202),
+            ("Application/JSON; charset=utf-8", 202),
+            ("application/x-www-form-urlencoded", 415),
+            ("text/plain", 415),
+        ):
+            event = {"user_id": "u1", "item_id": "a", "event_type": "click", "event_id": media}
+            answer = await ask("POST", "/v1/events", content=json.dumps(event), headers={"content-type": media})
+            assert answer.status_code == status, media
+            assert status == 202 or answer.json()["code"] == "unsupported_media_type"
+
+    Served(tmp_path).run(test)
 
 
 def test_scopes_are_kept_apart(tmp_path: Path):

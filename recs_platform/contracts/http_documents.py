@@ -1,4 +1,7 @@
-"""Documents that the API answers with and the events it takes, as msgspec structs: one shape for JSON and OpenAPI."""
+"""Documents of the HTTP interface, as msgspec structs: what the server answers with and the events it takes.
+
+One shape for JSON, OpenAPI and the client.
+"""
 
 from datetime import datetime
 from typing import Annotated, Literal
