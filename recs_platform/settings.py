@@ -23,6 +23,9 @@ from pydantic_settings import (
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.experiments import ExperimentSettings, Word, require_apart
 from recs_platform.contracts.home import Home
+from recs_platform.contracts.rule_faults import ListLimits
+from recs_platform.contracts.rule_faults import first_fault as contradiction
+from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.contracts.shapes import Shapes
 from recs_platform.contracts.shared_settings import (
     ExplorationSettings,
@@ -37,6 +40,7 @@ from recs_platform.contracts.shared_settings import (
     Weight,
 )
 from recs_platform.contracts.spelling import did_you_mean
+from recs_platform.contracts.surface_settings import SurfaceSettings
 from recs_platform.contracts.toml_lines import depth, line_of_key
 from recs_platform.contracts.validation_errors import first_fault
 
@@ -379,6 +383,15 @@ class Settings(SourceDepth, BaseSettings):
     promotion: Annotated[PromotionSettings, Shapes("build")] = PromotionSettings()
     lists: Annotated[ListSettings, Shapes("build")] = ListSettings()
     exploration: Annotated[ExplorationSettings, Shapes("build")] = ExplorationSettings()
+    rules: Annotated[RulesSettings, Shapes("build")] = RulesSettings()
+    surfaces: Annotated[
+        dict[Word, SurfaceSettings],
+        Field(
+            description='further places with lists of their own, by name: see "Surfaces"',
+            examples=[{"email": {"k": 5, "board": {"event": "bookmark", "days": 7.0, "by": "region"}}}],
+        ),
+        Shapes("build"),
+    ] = {}
     segments: Annotated[SegmentSettings, Shapes("build")] = SegmentSettings()
     retrieval: Annotated[RetrievalSettings, Shapes("retrieval_config")] = RetrievalSettings()
     serving: Annotated[ServingSettings, Shapes("nothing")] = ServingSettings()
@@ -425,6 +438,11 @@ class Settings(SourceDepth, BaseSettings):
         return hash(self.home)
 
     @property
+    def list_limits(self) -> ListLimits:
+        """What rules must fit in."""
+        return ListLimits(self.k, self.max_per_category, self.diversity, self.exploration.slots)
+
+    @property
     def paths(self) -> Home:
         return Home(self.home)
 
@@ -439,7 +457,7 @@ def read_settings() -> Settings:
     _refuse_unknown_variables()
     file = Home(home_folder()).settings_file
     try:
-        return Settings(home=home_folder())
+        settings = Settings(home=home_folder())
     except ValidationError as error:
         loc, fault = first_fault(error, Settings)
         raise UsageError(f"{setting_place(file, loc)}: {fault}") from None
@@ -447,6 +465,11 @@ def read_settings() -> Settings:
         raise UsageError(f"{file} is not TOML: {error}") from None
     except (OSError, UnicodeDecodeError, SettingsError) as error:
         raise UsageError(f"the settings cannot be read: {error}") from None
+    found = contradiction(settings.rules, settings.surfaces, settings.list_limits)
+    if found is not None:
+        loc, text = found
+        raise UsageError(f"{setting_place(file, loc)}: {'.'.join(loc)}: {text}")
+    return settings
 
 
 def setting_fields(model: type[BaseModel] = Settings, above: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -105,8 +105,9 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
         treatment = serving.variants.treatment(stored, bundle, datetime.now(UTC).date())
         bundle = treatment.bundle or bundle
     surface = query.get("surface")
-    if surface is not None and surface not in settings.surfaces:
-        known = ", ".join(settings.surfaces)
+    places = (*settings.surfaces, *(name for name in bundle.surfaces if name not in settings.surfaces))
+    if surface is not None and surface not in places:
+        known = ", ".join(places)
         raise Problem("invalid_parameter", f"there is no such surface; there are: {known}", parameter="surface")
     if query.get("explain", "false") not in ("true", "false"):
         raise Problem("invalid_parameter", "explain is true or false", parameter="explain")
@@ -118,6 +119,7 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
         exclude=_excluded(bundle, query.get("exclude", "")),
         block=read_k(query, bundle.rules.k),
         is_forgotten=stored in serving.forgotten,
+        surface=surface,
     )
     key, session, weight = uuid.uuid4().hex, serving.sessions.of(stored), settings.session_weight
     if not treatment.variants:

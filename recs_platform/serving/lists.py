@@ -22,7 +22,7 @@ SESSION_SOURCE, FALLBACK_SOURCE = "session", "fallback"
 class Asked:
     """What a list was asked for. `contexts`: fallback rankings to try first. `category`: a code, None for all.
 
-    `is_forgotten`: nothing of the user is looked up any more.
+    `is_forgotten`: nothing of the user is looked up any more. `surface`: where it is shown, None for anywhere.
     """
 
     user_id: str
@@ -32,6 +32,7 @@ class Asked:
     exclude: frozenset[int] = frozenset()
     block: int = 10
     is_forgotten: bool = False
+    surface: str | None = None
 
 
 class LiveList:
@@ -83,6 +84,9 @@ def live_list(
         recent = session.recent(asked.session_id, RECENT_ITEMS)
         steps = [code for item in recent if (code := bundle.item(item)) is not None]
     passes = _filter(bundle, asked, user, gone)
+    if asked.surface is not None and asked.surface in bundle.surfaces and user is not None and not is_opted_out:
+        # Made for this place, in length, rules and categories: a session only takes away from it.
+        return LiveList(bundle, asked, each_once(passes, _on_surface(bundle, asked.surface, user)))
     # A release from before the opt-out still holds the user's own list.
     known = None if is_opted_out else user
     if treatment.popularity:
@@ -107,8 +111,8 @@ def _codes(bundle: Bundle, items: Iterable[str]) -> set[int]:
 
 def _filter(bundle: Bundle, asked: Asked, user: int | None, gone: set[int]) -> Callable[[int], bool]:
     """Whether an item may be shown: the rules of batch, and what was asked for."""
-    repeats = bundle.rules.allow_repeats
-    consumed = set[int]() if user is None or repeats else set(bundle.consumed(user).tolist())
+    # What the bundle keeps away; consumed items are not among it where repeats are allowed.
+    consumed = set[int]() if user is None else set(bundle.consumed(user).tolist())
     excluded = bundle.excluded_in(bundle.region_of(user))
     hidden = consumed | gone | asked.exclude
     available, category, of = bundle.is_available, asked.category, bundle.item_category
@@ -136,6 +140,11 @@ def _stored(bundle: Bundle, user: int | None) -> Iterator[Place]:
     codes: list[int] = stored.sources.tolist()
     for item, value, code in zip(stored.items.tolist(), stored.scores.tolist(), codes, strict=True):
         yield Place(item, value, "among your best candidates", sets[code])
+
+
+def _on_surface(bundle: Bundle, surface: str, user: int) -> Iterator[Place]:
+    for item, score, sources, reason in bundle.surface_list(surface, user):
+        yield Place(item, score, reason, sources)
 
 
 def _by_score(bundle: Bundle, user: int | None) -> Iterator[Place]:

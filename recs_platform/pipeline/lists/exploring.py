@@ -9,6 +9,7 @@ from dataclasses import replace
 import polars as pl
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.contracts.time import as_of_key
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.stages import reranking
@@ -35,10 +36,12 @@ def rerank_explored(
         made = replace(made, lists=made.lists.with_columns(NOT_DRAWN))
     lists = [made.lists.with_columns(pl.lit(value=False).alias(c.IS_HOLDOUT))]
     if held_out.is_empty():
-        return reranking.RerankResult(lists[0], made.short_lists)
-    compared = reranking.rerank(ranked.clear(), replace(context, users=held_out), rules)
+        return reranking.RerankResult(lists[0], made.short_lists, made.moved)
+    # What orders and places items is part of what is compared with; what may not be shown stays away here too.
+    plain = replace(context, users=held_out, rules=RulesSettings())
+    compared = reranking.rerank(ranked.clear(), plain, rules)
     lists.append(compared.lists.with_columns(*NOT_DRAWN, pl.lit(value=True).alias(c.IS_HOLDOUT)))
-    return reranking.RerankResult(pl.concat(lists), pl.concat([made.short_lists, compared.short_lists]))
+    return reranking.RerankResult(pl.concat(lists), pl.concat([made.short_lists, compared.short_lists]), made.moved)
 
 
 def with_holdout_reasons(lists: pl.DataFrame) -> pl.DataFrame:

@@ -18,12 +18,13 @@ from recs_platform.stages.releases.files import (
     REFERENCES_FILE,
     RELEASES_ARTIFACT,
     SHORT_LISTS_FILE,
+    SURFACE_FILE,
     WITHDRAWN_ARTIFACT,
 )
 
 FORGOTTEN = "forgotten"
 HOLD_RELEASES = (RELEASES_ARTIFACT, WITHDRAWN_ARTIFACT)
-_FILES = (LISTS_FILE, SHORT_LISTS_FILE, REFERENCES_FILE)
+_FILES = (LISTS_FILE, SHORT_LISTS_FILE, REFERENCES_FILE, SURFACE_FILE)
 
 
 def count_in_release(artifacts: Path, name: str, manifest: Manifest, user_ids: Collection[str]) -> int:

@@ -24,6 +24,8 @@ from recs_platform.stages.releases.bundle.writing import (
     RULES,
     SEPARATOR,
     SERVING_ARTIFACT,
+    SURFACES,
+    surface_arrays,
 )
 
 if TYPE_CHECKING:
@@ -118,6 +120,21 @@ class Bundle:
             get["list.reasons"][inside].tolist(),
             get["list.propensities"][inside].tolist(),
         )
+
+    @property
+    def surfaces(self) -> tuple[str, ...]:
+        """Surfaces with lists of their own."""
+        return tuple(self.manifest.parameters.get(SURFACES, ()))
+
+    def surface_list(self, surface: str, user: int) -> list[tuple[int, float, tuple[str, ...], str]]:
+        """The stored list of a user on a surface: item, score, sources and reason of each place."""
+        name, get = surface_arrays(surface), self._arrays
+        inside = self._slice(name, user)
+        sets, texts = _source_sets(get, name), PackedTexts(get, f"{name}.reason_texts")
+        columns = (get[f"{name}.{column}"][inside].tolist() for column in ("items", "scores", "sources", "reasons"))
+        return [
+            (item, score, sets[sources], texts[reason]) for item, score, sources, reason in zip(*columns, strict=True)
+        ]
 
     def candidates(self, user: int) -> CandidateRows:
         """The user's stored candidates, best first; `sources` are codes of `candidate_source_sets`."""
