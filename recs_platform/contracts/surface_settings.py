@@ -6,11 +6,17 @@ from pydantic import Field
 
 from recs_platform.contracts.shared_settings import Name, SettingGroup
 
+# What users do with an item; to be shown one is nothing that they do.
+Answer = Literal[
+    "view", "click", "scroll", "play", "like", "share", "comment", "bookmark", "follow", "download", "rating",
+    "cart_add", "purchase", "subscribe",
+]  # fmt: skip
+
 
 class BoardSettings(SettingGroup):
     """A board of items by what users did lately: `{event = "bookmark", days = 7, by = "region"}`."""
 
-    event: Annotated[Name, Field(description="type of event that counts users")]
+    event: Annotated[Answer, Field(description="type of event that counts users")]
     days: Annotated[float, Field(gt=0, le=3650, description="days before the as-of in which it counts")] = 7.0
     by: Annotated[
         Literal["everybody", "country", "region", "device", "segment"],

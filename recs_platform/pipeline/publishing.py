@@ -49,6 +49,8 @@ _RELEASED = {
     LIST_REFERENCES.with_columns(_RELEASE_ID): REFERENCES_FILE,
     SURFACE_LISTS.with_columns(_RELEASE_ID): SURFACE_FILE,
 }
+# Columns that releases of before exploration lack.
+_OF_OLDER = {c.PROPENSITY_METHOD: "'exact'", c.IS_HOLDOUT: "false"}
 _VIEWS = {RELEASED_LISTS: lists_view, CURRENT: current_view, LIST_CHANGES: changes_view}
 # Counting them reads the lists of every release.
 _UNCOUNTED = frozenset({RELEASED_LISTS.name, LIST_CHANGES.name})
@@ -149,6 +151,7 @@ def _released(platform: Platform) -> list[PublishedTable]:
         replace(
             published_contract(contract),
             releases={name: [folder / file] for name, folder in folders.items() if (folder / file).exists()},
+            defaults=_OF_OLDER,
         )
         for contract, file in _RELEASED.items()
     ]

@@ -50,6 +50,8 @@ def bundle_content(run: AsOfRun, lists: pl.DataFrame, surfaces: pl.DataFrame | N
         facts = rule_facts(models, settings.rules, items)
     opted_out = users.filter(pl.col(IS_OPTED_OUT))[c.USER_ID].sort()
     context = rerank_context(run.platform, items, run.consumed, users[c.USER_ID], geo, facts)
+    held_out = lists.filter(c.IS_HOLDOUT)[c.USER_ID].unique().sort()
+    ranked = ranked.filter(~pl.col(c.USER_ID).is_in(held_out.implode()))  # popular items only, here too
     ranked, offered = _filtered(run.platform, ranked, context)
     vector_ids, vectors = _vectors(run)
     profiles = users.drop(c.REGION).join(places, on=c.USER_ID, how="left")
@@ -66,6 +68,7 @@ def bundle_content(run: AsOfRun, lists: pl.DataFrame, surfaces: pl.DataFrame | N
         exclusions=geo.exclusions,
         opted_out=opted_out.to_list(),
         rules=BundleRules(settings.k, settings.max_per_category, settings.allow_repeats),
+        held_out=held_out.to_list(),
         surfaces=_by_surface(surfaces),
     )
 

@@ -124,14 +124,15 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
     key, session, weight = uuid.uuid4().hex, serving.sessions.of(stored), settings.session_weight
     if not treatment.variants:
         return key, live_list(bundle, asked, session, weight)
-    started, is_made = time.perf_counter(), False
+    started, is_made, variants = time.perf_counter(), False, treatment.variants
     try:
         made = live_list(bundle, asked, session, weight, treatment, seed=key)
+        variants = made.variants  # none where the list is that of a surface, which no variant changes
         made.upto(asked.block)
         is_made = True
     finally:
-        serving.metrics.add(treatment.variants, time.perf_counter() - started, failed=not is_made)
-    return list_id(key, treatment.variants), made
+        serving.metrics.add(variants, time.perf_counter() - started, failed=not is_made)
+    return list_id(key, variants), made
 
 
 def _category(bundle: Bundle, name: str | None) -> int | None:

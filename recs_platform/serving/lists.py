@@ -73,14 +73,14 @@ def live_list(
 ) -> LiveList:
     """The list of a user under a bundle; `session` is read here and now, and a later change of it changes nothing.
 
-    Nothing is inferred about users who opted out: their session only takes away what they consumed. `seed` is that of
-    places which the treatment leaves to chance.
+    Nothing is inferred about users who opted out or are held out: their session only takes away what they consumed.
+    `seed` is that of places which the treatment leaves to chance.
     """
     user = None if asked.is_forgotten else bundle.user(asked.user_id)
     is_opted_out = bundle.is_opted_out(asked.user_id)
     gone = set[int]() if session is None else _codes(bundle, session.gone)
     steps = list[int]()
-    if session is not None and not is_opted_out:
+    if session is not None and not is_opted_out and not bundle.is_held_out(user):
         recent = session.recent(asked.session_id, RECENT_ITEMS)
         steps = [code for item in recent if (code := bundle.item(item)) is not None]
     passes = _filter(bundle, asked, user, gone)
@@ -133,8 +133,9 @@ def _stored(bundle: Bundle, user: int | None) -> Iterator[Place]:
     if user is None:
         return
     rows, texts = bundle.list_of(user), bundle.reasons
-    for item, score, sources, reason in zip(rows.items, rows.scores, rows.sources, rows.reasons, strict=True):
-        yield Place(item, score, texts[reason], bundle.source_sets[sources])
+    columns = (rows.items, rows.scores, rows.sources, rows.reasons, rows.propensities)
+    for item, score, sources, reason, propensity in zip(*columns, strict=True):
+        yield Place(item, score, texts[reason], bundle.source_sets[sources], propensity)
     stored = bundle.candidates(user)
     sets = bundle.candidate_source_sets
     codes: list[int] = stored.sources.tolist()

@@ -38,7 +38,7 @@ CONFLICTS_KEY = metadata.asset_key(RULE_CONFLICTS.name)
 RULES_ARE_MET = "rules_are_met"
 RULES_MET = "Every list holds what the rules of the settings ask for, and what they name is in the catalogue"
 READS = (
-    *(RANKED.name, ITEM_NEIGHBOURS.name, "segments.user_segments", USER_FEATURES, ITEM_FEATURES),
+    *(RANKED.name, ITEM_NEIGHBOURS.name, "segments.user_segments", USER_FEATURES),
     *(INTERACTIONS, CONSUMED, ITEMS, USERS, USER_REGIONS, REGION_EXCLUSIONS, SHOWN_ITEMS),
 )
 COMPLETE_LISTS = "Every known user has k distinct items at ranks 1 to k, or a row in short_lists"
@@ -51,7 +51,7 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
         "recommendations",
         (LISTS, SHORT_LISTS, SHARED_LISTS, LIST_REFERENCES, RULE_CONFLICTS, SURFACE_LISTS),
         group=GROUP,
-        deps=upstream_keys(platform, READS),
+        deps=upstream_keys(platform, (*READS, *((ITEM_FEATURES,) if platform.settings.exploration.slots else ()))),
         kinds=("python", "polars", "delta"),
         check_specs=[
             *(

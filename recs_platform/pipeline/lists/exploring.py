@@ -27,8 +27,7 @@ def rerank_explored(
 
     Whoever is in the hold-out is served from the fallback, whatever was ranked, and nothing is drawn for them.
     """
-    settings = run.platform.settings.exploration
-    held_out = reranking.held_out_users(context.users, settings.holdout_share, settings.holdout_salt)
+    held_out = hold_out(run, context.users)
     others = context.users.filter(~context.users.is_in(held_out.implode()))
     ranked = rows.filter(~pl.col(c.USER_ID).is_in(held_out.implode()))
     made = reranking.rerank(ranked, replace(context, users=others), rules, _exploration(run))
@@ -44,6 +43,12 @@ def rerank_explored(
     return reranking.RerankResult(pl.concat(lists), pl.concat([made.short_lists, compared.short_lists]), made.moved)
 
 
+def hold_out(run: AsOfRun, users: pl.Series) -> pl.Series:
+    """Those of the users that the settings hold out."""
+    settings = run.platform.settings.exploration
+    return reranking.held_out_users(users, settings.holdout_share, settings.holdout_salt)
+
+
 def with_holdout_reasons(lists: pl.DataFrame) -> pl.DataFrame:
     """The lists with reasons that say why they are not personal."""
     return lists.with_columns(pl.format(HOLDOUT_REASON, c.REASON).alias(c.REASON))
@@ -51,9 +56,9 @@ def with_holdout_reasons(lists: pl.DataFrame) -> pl.DataFrame:
 
 def _exploration(run: AsOfRun) -> reranking.Exploration | None:
     settings, seed = run.platform.settings.exploration, run.platform.settings.seed
-    with run.models() as models:
-        items = models.frame(ITEM_FEATURES, [c.ITEM_ID, c.AGE_DAYS, c.IMPRESSION_COUNT, c.ITEM_CLICK_THROUGH_RATE])
     if not settings.slots:
         return None
+    with run.models() as models:
+        items = models.frame(ITEM_FEATURES, [c.ITEM_ID, c.AGE_DAYS, c.IMPRESSION_COUNT, c.ITEM_CLICK_THROUGH_RATE])
     is_new = (pl.col(c.AGE_DAYS) <= settings.new_item_days).fill_null(value=False).alias(c.IS_NEW)
     return reranking.Exploration(settings, items.with_columns(is_new), f"{seed} {as_of_key(run.as_of)}", seed)

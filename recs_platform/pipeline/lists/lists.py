@@ -17,7 +17,7 @@ from recs_platform.pipeline.as_of_run import USERS, AsOfRun
 from recs_platform.pipeline.geo_availability import run_geo_availability
 from recs_platform.pipeline.item_counts import with_user_counts
 from recs_platform.pipeline.lists.context import rerank_context
-from recs_platform.pipeline.lists.exploring import NOT_DRAWN, rerank_explored, with_holdout_reasons
+from recs_platform.pipeline.lists.exploring import NOT_DRAWN, hold_out, rerank_explored, with_holdout_reasons
 from recs_platform.pipeline.lists.rule_facts import rule_facts
 from recs_platform.pipeline.lists.rules_kept import conflicts_of, held_out_of, with_moves
 from recs_platform.pipeline.lists.sharing import share_lists_of, shared_violations, without_sharers
@@ -112,10 +112,15 @@ def make_lists(run: AsOfRun) -> Lists:
         shown, replace(own, users=own.users.filter(~own.users.is_in(held_out_of(made.lists)))), filters
     )
     ranked_rows = ranked.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
-    held_out = made.lists.filter(is_holdout)[c.USER_ID].unique()
+    # Whoever shares a list, or has an empty one, too.
+    held_out = hold_out(run, context.users)
+    is_theirs = pl.col(c.USER_ID).is_in(held_out.implode())
     shown_on, parts = [nothing_shown()], [unmet]
     for each in surface_lists(run, ranked_rows, context, profiles, rules, held_out):
-        told = with_moves(reasons.add(each.lists, interactions, profiles), each.moved)
+        told = pl.concat([
+            with_moves(reasons.add(each.lists.filter(~is_theirs), interactions, profiles), each.moved),
+            with_holdout_reasons(reasons.of_nobody(each.lists.filter(is_theirs))),
+        ])  # fmt: skip
         shown_on.append(told.with_columns(pl.lit(each.name).alias(c.SURFACE)).select(shown_on[0].columns))
         parts.append(each.conflicts)
     conflicts, on_surfaces = pl.concat(parts), pl.concat(shown_on)

@@ -29,7 +29,7 @@ _FILES = (LISTS_FILE, SHORT_LISTS_FILE, REFERENCES_FILE, SURFACE_FILE)
 
 def count_in_release(artifacts: Path, name: str, manifest: Manifest, user_ids: Collection[str]) -> int:
     """Rows of the users in a release, in force or withdrawn."""
-    folder = artifact(artifacts, name, manifest.version)
+    folder = artifacts / name / manifest.version  # looking into it is no use of it
     return sum(int(_is_theirs(file, user_ids).sum()) for each in _FILES if (file := folder / each).exists())
 
 

@@ -37,8 +37,8 @@ class BundleContent:
     is_available. `vector_ids`, `vectors`: float32 (n, d), rows in the order of the ids; unknown ones
     lack. `neighbours`: item_id, neighbour_id, score, rank. `fallbacks`: item ids, best first, by context, `all` among
     them. `user_regions`: user_id, availability_region; `exclusions`: availability_region, item_id. `opted_out`: users
-    of whom the bundle keeps nothing but a hash of the id: rows of theirs in the other frames are left out. `surfaces`:
-    lists of each surface, columns as those of `lists`.
+    of whom the bundle keeps nothing but a hash of the id: rows of theirs in the other frames are left out. `held_out`:
+    users who are shown popular items only. `surfaces`: lists of each surface, columns as those of `lists`.
     """
 
     lists: pl.DataFrame
@@ -53,4 +53,5 @@ class BundleContent:
     exclusions: pl.DataFrame
     opted_out: Sequence[str]
     rules: BundleRules
+    held_out: Sequence[str] = ()
     surfaces: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])

@@ -20,6 +20,7 @@ from recs_platform.stages.releases.bundle.writing import (
     FILES,
     FORMAT,
     FORMAT_NUMBER,
+    HELD_OUT,
     RELEASE,
     RULES,
     SEPARATOR,
@@ -66,6 +67,8 @@ class Bundle:
         self.release_id: str = manifest.parameters[RELEASE]
         self.rules = BundleRules(**manifest.parameters[RULES])
         self._arrays, self._opted_out = arrays, opted_out
+        # Absent where nobody is.
+        self._is_held_out = arrays.get(HELD_OUT)
         self._user_keys, self._user_ids = arrays["user.keys"], PackedTexts(arrays, "user.ids")
         self._item_keys, self._item_by_key = arrays["item.keys"], arrays["item.by_key"]
         self.item_ids = PackedTexts(arrays, "item.ids").remembering()
@@ -100,6 +103,10 @@ class Bundle:
     def is_opted_out(self, user_id: str) -> bool:
         """Whether nothing may be inferred about this user."""
         return bool(rows_of_key(self._opted_out, key_of(user_id)))
+
+    def is_held_out(self, user: int | None) -> bool:
+        """Whether the user is in the hold-out, which is shown popular items only."""
+        return user is not None and self._is_held_out is not None and bool(self._is_held_out[user])
 
     def item(self, item_id: str) -> int | None:
         """Code of an item, None of one the catalogue lacks."""

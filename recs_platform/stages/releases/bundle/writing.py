@@ -40,6 +40,7 @@ FORMAT = 1
 RELEASE, FORMAT_NUMBER, FILES, RULES = "release_id", "format", "files", "rules"
 _CODE, _USER_CODE = "_code", "_user_code"
 SURFACES = "surfaces"
+HELD_OUT = "user.is_held_out"
 SEPARATOR = "\x1f"  # between the sources of a set
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -140,6 +141,7 @@ def encode_bundle(content: BundleContent) -> Arrays:
         "user.keys": keys[order],
         **pack_texts("user.ids", users[c.USER_ID].to_list()),
         "user.region": _region_codes(users, regions, names),
+        **_held_out(users, content.held_out),
         "opted_out.keys": np.sort(keys_of(list(content.opted_out))),
         **_item_arrays(items),
         **_vectors(codes, content),
@@ -151,6 +153,10 @@ def encode_bundle(content: BundleContent) -> Arrays:
         **pack_texts("region.names", names),
         **_exclusions(content.exclusions, codes, names),
     }
+
+
+def _held_out(users: pl.DataFrame, held_out: Sequence[str]) -> Arrays:
+    return {HELD_OUT: users[c.USER_ID].is_in(list(held_out)).to_numpy()} if held_out else {}
 
 
 def surface_arrays(surface: str) -> str:
