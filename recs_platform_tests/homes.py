@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,7 +92,9 @@ def copy_home(source: Platform, target: Path, *, without: Iterable[str] = (), **
 
 def _link_or_copy(source: str, target: str) -> None:
     is_immutable = source.endswith(".parquet") and {"lake", "artifacts"} & set(Path(source).parts)
-    (os.link if is_immutable else shutil.copy2)(source, target)
+    with suppress(FileNotFoundError) if source.endswith(("-shm", "-wal")) else nullcontext():
+        # Another process that closes a database meanwhile takes its log away: the file has all of it then.
+        (os.link if is_immutable else shutil.copy2)(source, target)
 
 
 def ignore(_kind: str, _text: str) -> None:

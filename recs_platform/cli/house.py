@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from recs_platform.cli.settings_text import settings_toml
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.home import Home
-from recs_platform.settings import HOME_VARIABLE, RetrievalSettings, Settings, read_settings
+from recs_platform.contracts.setting_groups import RetrievalSettings
+from recs_platform.settings import HOME_VARIABLE, Settings, read_settings
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -47,10 +47,13 @@ def _server(folder: Path, port: int) -> ThreadingHTTPServer:
 
 def find_page(root: Path, target: str) -> Path | None:
     """The page that a request's target names; None for what is no page below `root`, or one about a single user."""
-    path = unquote(urlsplit(target).path)
-    if "\0" in path or "\\" in path:
+    try:
+        path = unquote(urlsplit(target).path)
+        if "\0" in path or "\\" in path:
+            return None
+        file = (root / (path.strip("/") or "index.html")).resolve(strict=True)
+    except (ValueError, OSError):  # no address, no name of a file, or no file
         return None
-    file = (root / (path.strip("/") or "index.html")).resolve()
     inside = root.resolve()
     if file.suffix != ".html" or not file.is_relative_to(inside):
         return None

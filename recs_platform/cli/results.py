@@ -48,14 +48,16 @@ releases = typer.Typer(
 def recommend(
     user: User,
     k: Annotated[int | None, typer.Option("-k", min=1, help="Number of items; all when absent.")] = None,
+    surface: Annotated[str | None, typer.Option("--surface", help="A surface of the settings.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """A user's list in the current release; USER may also be a pseudonym or an anonymous id.
 
-    Example: recs recommend u00042 -k 5 --json
+    Examples: recs recommend u00042 -k 5 --json
+    and: recs recommend u00042 --surface email
     """
     platform = find_platform()
-    found = _user_list(platform, user, k)
+    found = _user_list(platform, user, k, surface)
     if as_json:
         put_json(found)
         return
@@ -83,14 +85,21 @@ def _as_read(value: object) -> object:
     return value if isinstance(value, int) else human(value)
 
 
-def _user_list(platform: "Platform", user: str, k: int | None) -> "UserList":
+def _user_list(platform: "Platform", user: str, k: int | None, surface: str | None = None) -> "UserList":
     """The public answer: user_id, as_of, release_id, items."""
     from recs_platform.pipeline.questions.find_user import find_user
-    from recs_platform.stages.releases import current_release, read_release
+    from recs_platform.stages.releases import current_release, read_release, read_surface_lists
 
     current = current_release(platform.home)
     stored = find_user(platform, current, user)
-    rows = read_release(platform.home, current.version, user=stored)
+    if surface is None:
+        rows = read_release(platform.home, current.version, user=stored)
+    else:
+        known = read_surface_lists(platform.home, current.version)[c.SURFACE].unique().sort().to_list()
+        if surface not in known:
+            there = ", ".join(known) or "none; add [surfaces.<name>] to recs.toml and build"
+            raise UsageError(f"release {current.version} has no surface {surface!r}; there are: {there}")
+        rows = read_surface_lists(platform.home, current.version, surface=surface, user=stored)
     return {
         "user_id": user,
         "as_of": as_of_key(current.as_of),

@@ -1,12 +1,14 @@
 """How an id of a list names the variants it was made under: `<id>~<experiment>=<variant>`, one pair a layer.
 
 The id is the `request_id` of impressions, so that an exposure goes wherever the event goes: it is durable, ingested
-once, forgotten and kept as long as the event itself. `marts.experiment_users` reads it back.
+once, forgotten and kept as long as the event itself. `staging.stg_experiment_days` reads it back.
 """
 
 from collections.abc import Mapping
 
 _SIGN = "~"
+# SQL that is true of a request_id that names variants.
+NAMES_VARIANTS = "regexp_matches(coalesce(request_id, ''), '^[0-9a-f]{32}~')"
 NO_VARIANT = "default"
 
 

@@ -81,6 +81,7 @@ def forget_sensor(platform: Platform) -> dg.SensorDefinition:
         waiting = waiting_requests(platform.home)
         if not waiting:
             return dg.SkipReason("nobody waits to be forgotten")
-        return dg.RunRequest(content_key({"requests": waiting}))
+        # Asked again the next day where they still wait: the run before failed.
+        return dg.RunRequest(content_key({"requests": waiting, "day": datetime.now(UTC).date().isoformat()}))
 
     return forget_sensor

@@ -7,6 +7,7 @@ Both name the run and its error, and no more: what a run worked on may name peop
 
 import json
 import urllib.request
+from http.client import HTTPException
 from urllib.error import URLError
 
 import dagster as dg
@@ -49,5 +50,5 @@ def notify(platform: Platform, message: str) -> str | None:
     try:
         with urllib.request.urlopen(request, timeout=settings.timeout_seconds):  # noqa: S310
             return None
-    except (URLError, OSError) as error:
+    except (URLError, HTTPException, OSError, ValueError) as error:
         return f"the webhook did not take the message: {error}"

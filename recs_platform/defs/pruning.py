@@ -17,20 +17,24 @@ from recs_platform.contracts.experiments import named_releases
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.time import as_of_key
+from recs_platform.defs.in_force import report_in_force
 from recs_platform.defs.instance import UNFINISHED
-from recs_platform.defs.resources import HomeResource
+from recs_platform.defs.partitions import AS_OF_PARTITIONS
+from recs_platform.defs.resources import PARTITION_TAG, HomeResource
 from recs_platform.lake.artifacts import remove_artifact, sealed_versions
 from recs_platform.lake.locks import exclusive
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.publishing import publish
 from recs_platform.stages import releases
 
+_JOBS_LOOKED_AT = 1000  # runs by which jobs are told
 Say = Callable[[str], None]
 _FINISHED = [status for status in dg.DagsterRunStatus if status not in {*UNFINISHED, dg.DagsterRunStatus.QUEUED}]
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What went, or would: as-of keys, numbers and bytes of artifacts by kind, files of tables, runs."""
+    """What went, or would: as-of keys, numbers of artifacts by kind, their bytes, records of runs."""
 
     as_ofs: tuple[str, ...]
     artifacts: dict[str, int]
@@ -48,29 +52,38 @@ def prune(platform: Platform, instance: dg.DagsterInstance, now: datetime, *, dr
     The release in force, a pinned one, those that experiments serve and what they were made with stay at any age.
     """
     # Loading definitions does without what these import.
-    from recs_platform.defs.withdrawal import remove_as_of
     from recs_platform.pipeline.pruning import remove_unused, unused_artifacts
 
-    old = _old_as_ofs(platform)
-    keys = tuple(map(as_of_key, old))
-    if not dry_run:
-        for instant, key in zip(old, keys, strict=True):
-            ids = {each.version for each in _sealed(platform) if each.as_of == instant}
-            remove_as_of(platform, instance, key, say)
-            for release_id in ids:
-                remove_artifact(platform.home.artifacts, releases.WITHDRAWN_ARTIFACT, release_id)
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
+        old = _old_as_ofs(platform)
+        keys = [as_of_key(instant) for instant in old]
+        if not dry_run:
+            keys = [key for instant, key in zip(old, keys, strict=True) if _remove(platform, instance, instant, key)]
+            if keys:
+                publish(platform)
         unused = unused_artifacts(platform, now, without=old)
+        runs = _old_runs(platform, instance, now)
         if not dry_run:
             remove_unused(platform, unused)
             for name in platform.lake.names():
                 platform.lake.vacuum(name)
-    runs = _old_runs(platform, instance, now)
-    if not dry_run:
-        for run_id in runs:
-            instance.delete_run(run_id)
+            for run_id in runs:
+                instance.delete_run(run_id)
     counts = Counter(each.name for each in unused)
-    return Pruned(keys, dict(sorted(counts.items())), sum(each.size for each in unused), len(runs))
+    return Pruned(tuple(keys), dict(sorted(counts.items())), sum(each.size for each in unused), len(runs))
+
+
+def _remove(platform: Platform, instance: dg.DagsterInstance, instant: datetime, key: str) -> bool:
+    """Remove one as-of, unless somebody pinned its release meanwhile, which waits for nobody."""
+    from recs_platform.defs.withdrawal import clear_as_of, find_as_of
+
+    if instant not in _old_as_ofs(platform):
+        return False
+    found = find_as_of(platform, instance, key)
+    clear_as_of(platform, instance, key, found)
+    for release_id in found.releases:
+        remove_artifact(platform.home.artifacts, releases.WITHDRAWN_ARTIFACT, release_id)
+    return True
 
 
 def _old_as_ofs(platform: Platform) -> list[datetime]:
@@ -90,9 +103,16 @@ def _sealed(platform: Platform) -> list[Manifest]:
 
 
 def _old_runs(platform: Platform, instance: dg.DagsterInstance, now: datetime) -> list[str]:
-    """Finished runs that were created before the limit."""
+    """Finished runs that were created before the limit, but those that the UI still tells something by.
+
+    Without the run that made it, an as-of that stays would count as never made; so would the raw tables.
+    """
     before = now - timedelta(days=platform.settings.retention.runs_days)
-    return list(instance.get_run_ids(filters=dg.RunsFilter(statuses=_FINISHED, created_before=before)))
+    kept = set(instance.get_dynamic_partitions(str(AS_OF_PARTITIONS.name)))
+    jobs = {run.job_name for run in instance.get_runs(filters=dg.RunsFilter(statuses=_FINISHED), limit=_JOBS_LOOKED_AT)}
+    newest = {run.run_id for job in jobs for run in instance.get_runs(filters=dg.RunsFilter(job_name=job), limit=1)}
+    old = instance.get_runs(filters=dg.RunsFilter(statuses=_FINISHED, created_before=before))
+    return [run.run_id for run in old if run.run_id not in newest and run.tags.get(PARTITION_TAG) not in kept]
 
 
 class Prune(dg.Config):
@@ -107,6 +127,8 @@ class Prune(dg.Config):
 def prune_home(context: dg.OpExecutionContext, config: Prune, home: HomeResource) -> None:
     """Says what went."""
     pruned = prune(home.platform, context.instance, datetime.now(UTC), dry_run=config.dry_run, say=context.log.info)
+    if pruned.as_ofs and not config.dry_run:
+        report_in_force(home.platform, context.instance)
     context.log.info(str(pruned))
 
 

@@ -88,23 +88,29 @@ def remove_as_of(platform: Platform, instance: dg.DagsterInstance, text: str, sa
     RecsError where there is nothing of it. Rankers and vectors are keyed by their inputs, and stay.
     """
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
-        found = _found(platform, instance, text)
+        found = find_as_of(platform, instance, text)
         if found.is_nothing:
             known = ", ".join(row[c.AS_OF] for row in list_as_ofs(platform, instance, datetime.now(UTC))) or "none"
             raise RecsError(f"there is nothing as of {text}; as-ofs: {known}")
-        for release_id in found.releases:
-            releases.withdraw_release(platform.home, release_id)
-        instant = _instant(text)
-        if instant is not None:
-            _remove_made(platform, instant, found.tables)
-        for key in found.keys:
-            instance.delete_dynamic_partition(str(AS_OF_PARTITIONS.name), key)
+        clear_as_of(platform, instance, text, found)
         if found.releases or found.tables:
             _report(publish(platform), say)
     return found
 
 
-def _found(platform: Platform, instance: dg.DagsterInstance, text: str) -> Removed:
+def clear_as_of(platform: Platform, instance: dg.DagsterInstance, text: str, found: Removed) -> None:
+    """Remove what was found of an as-of; the caller holds the lock of builds, and publishes."""
+    for release_id in found.releases:
+        releases.withdraw_release(platform.home, release_id)
+    instant = _instant(text)
+    if instant is not None:
+        _remove_made(platform, instant, found.tables)
+    for key in found.keys:
+        instance.delete_dynamic_partition(str(AS_OF_PARTITIONS.name), key)
+
+
+def find_as_of(platform: Platform, instance: dg.DagsterInstance, text: str) -> Removed:
+    """What there is of an as-of."""
     keys = instance.get_dynamic_partitions(str(AS_OF_PARTITIONS.name))
     instant = _instant(text)
     if instant is None:

@@ -24,6 +24,7 @@ from recs_platform.contracts.tables import (
     RELEASES,
     SHARED_LISTS,
     SHORT_LISTS,
+    SURFACE_LISTS,
     Column,
     TableContract,
 )
@@ -33,7 +34,7 @@ from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.roles import write_role_files
 from recs_platform.stages import releases
-from recs_platform.stages.releases.files import LISTS_FILE, REFERENCES_FILE, SHARED_FILE
+from recs_platform.stages.releases.files import LISTS_FILE, REFERENCES_FILE, SHARED_FILE, SURFACE_FILE
 from recs_platform.stages.releases.views import AS_OF_IN_FORCE, changes_view, current_view, lists_view
 from recs_platform.warehouse.meta import META, META_PROCESSING, meta_frames
 from recs_platform.warehouse.publish import PublishReport
@@ -46,7 +47,10 @@ _RELEASED = {
     PERSONAL_LISTS: LISTS_FILE,
     SHARED_LISTS.with_columns(_RELEASE_ID): SHARED_FILE,
     LIST_REFERENCES.with_columns(_RELEASE_ID): REFERENCES_FILE,
+    SURFACE_LISTS.with_columns(_RELEASE_ID): SURFACE_FILE,
 }
+# Columns that releases of before exploration lack.
+_OF_OLDER = {c.PROPENSITY_METHOD: "'exact'", c.IS_HOLDOUT: "false"}
 _VIEWS = {RELEASED_LISTS: lists_view, CURRENT: current_view, LIST_CHANGES: changes_view}
 # Counting them reads the lists of every release.
 _UNCOUNTED = frozenset({RELEASED_LISTS.name, LIST_CHANGES.name})
@@ -97,7 +101,7 @@ def _write(platform: Platform, tables: Sequence[PublishedTable], **options: bool
 
 def published_contracts(platform: Platform) -> tuple[TableContract, ...]:
     """Contract tables of the file; lists and short lists come from the release in force, histories are no tables."""
-    apart = {LISTS.name, SHORT_LISTS.name, SHARED_LISTS.name, LIST_REFERENCES.name}
+    apart = {LISTS.name, SHORT_LISTS.name, SHARED_LISTS.name, LIST_REFERENCES.name, SURFACE_LISTS.name}
     return tuple(table for table in platform.contracts if table.name not in apart and table.history_of is None)
 
 
@@ -147,6 +151,7 @@ def _released(platform: Platform) -> list[PublishedTable]:
         replace(
             published_contract(contract),
             releases={name: [folder / file] for name, folder in folders.items() if (folder / file).exists()},
+            defaults=_OF_OLDER,
         )
         for contract, file in _RELEASED.items()
     ]

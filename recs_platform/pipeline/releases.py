@@ -12,7 +12,7 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import Manifest, content_key
-from recs_platform.contracts.tables import LIST_REFERENCES, LISTS, SHARED_LISTS, SHORT_LISTS, VERDICTS
+from recs_platform.contracts.tables import LIST_REFERENCES, LISTS, SHARED_LISTS, SHORT_LISTS, SURFACE_LISTS, VERDICTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.serving_bundle import bundle_content
@@ -23,7 +23,7 @@ from recs_platform.warehouse.hashing import content_hash
 from recs_platform.warehouse.runner import ModelRun
 
 # Tables whose rows a release seals.
-RELEASED_TABLES = (LISTS.name, SHORT_LISTS.name, SHARED_LISTS.name, LIST_REFERENCES.name)
+RELEASED_TABLES = (LISTS.name, SHORT_LISTS.name, SHARED_LISTS.name, LIST_REFERENCES.name, SURFACE_LISTS.name)
 
 
 def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
@@ -35,6 +35,7 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
         _require_release_allowed(models)
         lists = models.frame(LISTS.name).sort(c.USER_ID, c.RANK)
         short_lists = models.frame(SHORT_LISTS.name).sort(c.USER_ID)
+        surfaces = models.frame(SURFACE_LISTS.name).sort(c.SURFACE, c.USER_ID, c.RANK)
         shared = SharedRows(models.frame(SHARED_LISTS.name), models.frame(LIST_REFERENCES.name))
     # Without a list for anybody, why there is none is all that the release holds.
     digest = _content(run, short_lists if lists.is_empty() else lists)
@@ -42,8 +43,11 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
         parts = [digest, _content(run, shared.lists), _content(run, shared.references)]
         digest = content_key({"lists": parts})
 
+    if surfaces.height:
+        digest = content_key({"lists": [digest, _content(run, surfaces)]})
+
     def bundle(release: Manifest) -> Manifest:
-        content = bundle_content(run, lists)
+        content = bundle_content(run, lists, surfaces)
         return seal_bundle(run.platform.home, release, content, known_at=run.known_at, data_version=run.data_version())
 
     return releases.seal_release(
@@ -51,6 +55,7 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
         lists=lists,
         short_lists=short_lists,
         shared=shared,
+        surfaces=surfaces,
         as_of=run.as_of,
         known_at=run.known_at,
         data_version=run.data_version(),

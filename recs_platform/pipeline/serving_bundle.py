@@ -15,6 +15,7 @@ from recs_platform.pipeline.geo_availability import run_geo_availability
 from recs_platform.pipeline.item_counts import with_user_counts
 from recs_platform.pipeline.lists.context import rerank_context
 from recs_platform.pipeline.lists.lists import list_filters
+from recs_platform.pipeline.lists.rule_facts import rule_facts
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.embeddings import embeddings_key, sealed_embeddings
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
@@ -36,8 +37,8 @@ _GROUP_USERS_MIN = 5
 _CONTEXTS = ((c.COUNTRY, c.COUNTRY), (c.REGION, c.REGION), (c.DEVICE, c.TOP_DEVICE))
 
 
-def bundle_content(run: AsOfRun, lists: pl.DataFrame) -> BundleContent:
-    """Everything online serving needs of this as-of; `lists` are those of the release."""
+def bundle_content(run: AsOfRun, lists: pl.DataFrame, surfaces: pl.DataFrame | None = None) -> BundleContent:
+    """Everything online serving needs of this as-of; `lists`, and those of `surfaces`, are the release's."""
     settings, geo = run.platform.settings, run_geo_availability(run)
     with run.models() as models:
         ranked = models.frame(RANKED.name, [c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES])
@@ -45,16 +46,19 @@ def bundle_content(run: AsOfRun, lists: pl.DataFrame) -> BundleContent:
         places = models.frame("features.user_features", [c.USER_ID, c.REGION, c.TOP_DEVICE])
         # Not the run's: an opt-out that came meanwhile is obeyed.
         users = models.frame(USERS)
+        items = with_user_counts(run.items, run.interactions)
+        facts = rule_facts(models, settings.rules, items)
     opted_out = users.filter(pl.col(IS_OPTED_OUT))[c.USER_ID].sort()
-    items = with_user_counts(run.items, run.interactions)
-    context = rerank_context(run.platform, items, run.consumed, users[c.USER_ID], geo)
+    context = rerank_context(run.platform, items, run.consumed, users[c.USER_ID], geo, facts)
+    held_out = lists.filter(c.IS_HOLDOUT)[c.USER_ID].unique().sort()
+    ranked = ranked.filter(~pl.col(c.USER_ID).is_in(held_out.implode()))  # popular items only, here too
     ranked, offered = _filtered(run.platform, ranked, context)
     vector_ids, vectors = _vectors(run)
     profiles = users.drop(c.REGION).join(places, on=c.USER_ID, how="left")
     return BundleContent(
         lists=lists,
         ranked=ranked,
-        consumed=run.consumed.select(c.USER_ID, c.ITEM_ID),
+        consumed=_kept_away(context),
         items=offered,
         vector_ids=vector_ids,
         vectors=vectors,
@@ -64,7 +68,25 @@ def bundle_content(run: AsOfRun, lists: pl.DataFrame) -> BundleContent:
         exclusions=geo.exclusions,
         opted_out=opted_out.to_list(),
         rules=BundleRules(settings.k, settings.max_per_category, settings.allow_repeats),
+        held_out=held_out.to_list(),
+        surfaces=_by_surface(surfaces),
     )
+
+
+def _by_surface(rows: pl.DataFrame | None) -> Mapping[str, pl.DataFrame]:
+    """Lists of each surface; nothing of them was drawn by chance."""
+    if rows is None or rows.is_empty():
+        return {}
+    whole = rows.with_columns(pl.lit(1.0).alias(c.PROPENSITY))
+    found = whole.partition_by(c.SURFACE, as_dict=True, maintain_order=True)
+    return {str(surface): of_surface for (surface,), of_surface in found.items()}
+
+
+def _kept_away(context: RerankContext) -> pl.DataFrame:
+    """Pairs that are not offered online: what was consumed, unless repeats are allowed, and what rules hide."""
+    pair = [c.USER_ID, c.ITEM_ID]
+    consumed = context.consumed.clear() if context.allow_repeats else context.consumed
+    return pl.concat([consumed.select(pair), *(rows.select(pair) for rows in context.hidden.values())])
 
 
 def _filtered(platform: Platform, ranked: pl.DataFrame, context: RerankContext) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -116,8 +116,9 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
         treatment = serving.variants.treatment(stored, bundle, datetime.now(UTC).date())
         bundle, side = treatment.bundle or bundle, side if treatment.bundle is None else None
     surface = query.get("surface")
-    if surface is not None and surface not in settings.surfaces:
-        known = ", ".join(settings.surfaces)
+    places = (*settings.surfaces, *(name for name in bundle.surfaces if name not in settings.surfaces))
+    if surface is not None and surface not in places:
+        known = ", ".join(places)
         raise Problem("invalid_parameter", f"there is no such surface; there are: {known}", parameter="surface")
     if query.get("explain", "false") not in ("true", "false"):
         raise Problem("invalid_parameter", "explain is true or false", parameter="explain")
@@ -129,22 +130,24 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
         exclude=_excluded(bundle, query.get("exclude", "")),
         block=read_k(query, bundle.rules.k),
         is_forgotten=stored in serving.forgotten,
+        surface=surface,
         explain=query.get("explain") == "true",
     )
     key, session, weight = uuid.uuid4().hex, serving.sessions.of(stored), settings.session_weight
     if not treatment.variants and side is None:
         return key, live_list(bundle, asked, session, weight)
-    started, is_made = time.perf_counter(), False
+    started, is_made, variants = time.perf_counter(), False, treatment.variants
     try:
         made = live_list(bundle, asked, session, weight, treatment, seed=key)
+        variants = made.variants  # none where the list is that of a surface, which no variant changes
         made.upto(asked.block)
         is_made = True
     finally:
         seconds = time.perf_counter() - started
-        serving.metrics.add(treatment.variants, seconds, failed=not is_made)
+        serving.metrics.add(variants, seconds, failed=not is_made)
         if side is not None:
             serving.canary.count_list(side, stored, seconds, failed=not is_made)
-    return list_id(key, treatment.variants), made
+    return list_id(key, variants), made
 
 
 def _category(bundle: Bundle, name: str | None) -> int | None:

@@ -25,7 +25,8 @@ SESSION_SOURCE, FALLBACK_SOURCE = "session", "fallback"
 class Asked:
     """What a list was asked for. `contexts`: fallback rankings to try first. `category`: a code, None for all.
 
-    `is_forgotten`: nothing of the user is looked up any more. `explain`: notes are taken for `explaining`.
+    `is_forgotten`: nothing of the user is looked up any more. `surface`: where it is shown, None for anywhere.
+    `explain`: notes are taken for `explaining`.
     """
 
     user_id: str
@@ -35,6 +36,7 @@ class Asked:
     exclude: frozenset[int] = frozenset()
     block: int = 10
     is_forgotten: bool = False
+    surface: str | None = None
     explain: bool = False
 
 
@@ -76,17 +78,22 @@ def live_list(
 ) -> LiveList:
     """The list of a user under a bundle; `session` is read here and now, and a later change of it changes nothing.
 
-    Nothing is inferred about users who opted out: their session only takes away what they consumed. `seed` is that of
-    places which the treatment leaves to chance.
+    Nothing is inferred about users who opted out or are held out: their session only takes away what they consumed.
+    `seed` is that of places which the treatment leaves to chance.
     """
     user = None if asked.is_forgotten else bundle.user(asked.user_id)
     is_opted_out = bundle.is_opted_out(asked.user_id)
     gone = set[int]() if session is None else _codes(bundle, session.gone)
     steps = list[int]()
-    if session is not None and not is_opted_out:
+    if session is not None and not is_opted_out and not bundle.is_held_out(user):
         recent = session.recent(asked.session_id, RECENT_ITEMS)
         steps = [code for item in recent if (code := bundle.item(item)) is not None]
     passes = _filter(bundle, asked, user, gone)
+    if asked.surface is not None and asked.surface in bundle.surfaces and user is not None and not is_opted_out:
+        # Made for this place, in length, rules and categories: a session only takes away from it.
+        # Ranks in the list of everywhere would explain nothing of it: the sources are all that is told.
+        trace = Trace(None) if asked.explain else None
+        return LiveList(bundle, asked, each_once(passes, _on_surface(bundle, asked.surface, user)), {}, trace)
     # A release from before the opt-out still holds the user's own list.
     known = None if is_opted_out else user
     trace = Trace(known) if asked.explain else None
@@ -125,8 +132,8 @@ def _codes(bundle: Bundle, items: Iterable[str]) -> set[int]:
 
 def _filter(bundle: Bundle, asked: Asked, user: int | None, gone: set[int]) -> Callable[[int], bool]:
     """Whether an item may be shown: the rules of batch, and what was asked for."""
-    repeats = bundle.rules.allow_repeats
-    consumed = set[int]() if user is None or repeats else set(bundle.consumed(user).tolist())
+    # What the bundle keeps away; consumed items are not among it where repeats are allowed.
+    consumed = set[int]() if user is None else set(bundle.consumed(user).tolist())
     excluded = bundle.excluded_in(bundle.region_of(user))
     hidden = consumed | gone | asked.exclude
     available, category, of = bundle.is_available, asked.category, bundle.item_category
@@ -147,15 +154,19 @@ def _stored(bundle: Bundle, user: int | None) -> Iterator[Place]:
     if user is None:
         return
     rows, texts = bundle.list_of(user), bundle.reasons
-    for item, score, sources, reason, propensity in zip(
-        rows.items, rows.scores, rows.sources, rows.reasons, rows.propensities, strict=True
-    ):
+    columns = (rows.items, rows.scores, rows.sources, rows.reasons, rows.propensities)
+    for item, score, sources, reason, propensity in zip(*columns, strict=True):
         yield Place(item, score, texts[reason], bundle.source_sets[sources], propensity)
     stored = bundle.candidates(user)
     sets = bundle.candidate_source_sets
     codes: list[int] = stored.sources.tolist()
     for item, value, code in zip(stored.items.tolist(), stored.scores.tolist(), codes, strict=True):
         yield Place(item, value, "among your best candidates", sets[code])
+
+
+def _on_surface(bundle: Bundle, surface: str, user: int) -> Iterator[Place]:
+    for item, score, sources, reason in bundle.surface_list(surface, user):
+        yield Place(item, score, reason, sources)
 
 
 def _by_score(bundle: Bundle, user: int | None) -> Iterator[Place]:

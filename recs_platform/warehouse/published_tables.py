@@ -8,7 +8,7 @@ The file is built and moved into place in `publish`.
 # pyright: reportUnknownParameterType=false
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +54,8 @@ class PublishedTable:
 
     `releases`: Parquet files by release_id, a column that they lack, in the place of a lake table. `view`: SQL over
     tables of the file that are written before; then it is a view, whose rows are counted where `is_counted`: some take
-    long to compute. `as_ofs_max`: instants that it keeps, those that the
+    long to compute. `defaults`: SQL of columns that older files lack, null without.
+    `as_ofs_max`: instants that it keeps, those that the
     file keeps where None.
     """
 
@@ -66,6 +67,7 @@ class PublishedTable:
     releases: Mapping[str, Sequence[Path]] | None = None
     view: str | None = None
     is_counted: bool = True
+    defaults: Mapping[str, str] = field(default_factory=dict[str, str])
     as_ofs_max: int | None = None
 
     @property
@@ -242,7 +244,7 @@ def _selection(con: "duckdb.DuckDBPyConnection", table: PublishedTable, source: 
     if source is None:
         return f"select {', '.join(typed_columns(table.types, ()))} where false"
     found = [row[0] for row in con.execute(f"describe select * from {source}").fetchall()]
-    return f"select {', '.join(typed_columns(table.types, found))} from {source}"
+    return f"select {', '.join(typed_columns(table.types, found, table.defaults))} from {source}"
 
 
 def _create(con: "duckdb.DuckDBPyConnection", kind: str, table: PublishedTable, source: str | None) -> None:

@@ -94,7 +94,10 @@ def test_lists_are_guarded_by_blocking_checks(definitions: dg.Definitions) -> No
         for spec in asset.check_specs
         if spec.asset_key == dg.AssetKey(["recommendations", "lists"])
     }
-    promises = ("lists_are_complete", "nothing_consumed", "only_available", "only_where_offered")
+    promises = (
+        *("lists_are_complete", "nothing_consumed", "only_available", "only_where_offered"),
+        *("nothing_dismissed", "nothing_shown_too_often"),
+    )
     assert checks == dict.fromkeys(promises, True)
 
 

@@ -11,10 +11,10 @@ import dagster as dg
 import pytest
 from pydantic import ValidationError
 
+from recs_platform.contracts.setting_groups import NotifySettings
 from recs_platform.defs.logs import LOG_FILE
 from recs_platform.defs.notifying import failure_sensor, notify
 from recs_platform.pipeline.platform import Platform
-from recs_platform.settings import NotifySettings
 from recs_platform_tests.homes import platform_at
 
 

@@ -8,12 +8,12 @@ import dagster as dg
 import pytest
 
 from recs_platform.contracts.home import Lock
+from recs_platform.contracts.setting_groups import PrivacySettings, PublishSettings
 from recs_platform.contracts.tables import REMOVALS
 from recs_platform.defs.assets import retention
 from recs_platform.lake.locks import exclusive
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish
-from recs_platform.settings import PrivacySettings, PublishSettings
 from recs_platform.stages.events.removals import is_republish_due
 from recs_platform_tests.homes import ask, copy_home, execute, failures, land_contract, platform_at
 

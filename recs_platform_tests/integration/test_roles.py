@@ -8,9 +8,9 @@ import duckdb
 import pytest
 
 from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.setting_groups import RoleSettings
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.roles import write_role_files
-from recs_platform.settings import RoleSettings
 from recs_platform_tests.homes import Built, ask, platform_at
 
 

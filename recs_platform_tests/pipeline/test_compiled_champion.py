@@ -12,10 +12,10 @@ import pytest
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.features import Feature, FeatureSet
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.setting_groups import RankingSettings
 from recs_platform.lake.artifacts import sealed_versions, write_artifact, write_manifest
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.training.compiled import COMPILED, compile_champion, open_scorer
-from recs_platform.settings import RankingSettings
 from recs_platform.stages import ranking
 from recs_platform.stages.ranking import c_compiler
 from recs_platform_tests.homes import platform_at

@@ -21,6 +21,7 @@ from recs_platform.pipeline.forgetting.receipts import Receipt
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages import ranking, releases
 from recs_platform.stages.events import ledger_checks
+from recs_platform.stages.events.forgotten import read_tombstones
 from recs_platform.stages.releases.bundle import open_bundle
 from recs_platform_tests.forgotten_people import (
     DEVICE,
@@ -79,8 +80,8 @@ def test_no_byte_of_the_person_is_left(forgotten: Forgotten) -> None:
     assert [kind for kind in KINDS if not any(name.startswith(kind) for name in found)] == []
     assert holders(forgotten.after.home.root, [PERSON, DEVICE]) == []
     assert not forgotten.after.home.user_pages.exists()
-    pages = forgotten.after.home.reports
-    assert [(pages / name / RELEASE_PAGE).exists() for name in ("theirs", "others")] == [False, True]
+    # All of them: what somebody with a short id consumed would be found in none.
+    assert list(forgotten.after.home.reports.glob(f"*/{RELEASE_PAGE}")) == []
 
 
 def test_a_shared_id_loses_what_was_the_persons(forgotten: Forgotten) -> None:
@@ -224,6 +225,16 @@ def test_several_are_forgotten_in_one_pass_or_nobody(forgotten: Forgotten, tmp_p
     left, before = (rows(each, EVENTS.name).filter(others).height for each in (platform, forgotten.after))
     assert left == before
     assert forget(platform, *everybody) == receipt
+
+
+def test_a_stranger_is_refused_also_beside_somebody_who_is_half_forgotten(forgotten: Forgotten, tmp_path: Path) -> None:
+    platform = copy_home(forgotten.after, tmp_path / "home")
+    file = platform.home.forgets / f"{forgotten.receipt.number}.json"
+    file.write_text(forgotten.receipt.model_copy(update={"finished_at": None}).model_dump_json())
+    before = read_tombstones(platform.home)
+    with pytest.raises(RecsError, match="'nobody-at-all' is unknown"):
+        forget(platform, PERSON, "nobody-at-all")
+    assert read_tombstones(platform.home) == before
 
 
 def test_unknown_twice_and_shared(forgotten: Forgotten, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.setting_groups import TrainingSettings
 from recs_platform.evaluation.cutoffs import plan_cutoffs
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
@@ -13,7 +14,6 @@ from recs_platform.pipeline.training.rankers import ranker_key
 from recs_platform.pipeline.training.schedule import TrainingSchedule, training_schedule
 from recs_platform.pipeline.training.splits import Split, global_splits
 from recs_platform.pipeline.training.window_cache import WindowCache
-from recs_platform.settings import TrainingSettings
 from recs_platform_tests.worlds import TINY
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)

@@ -241,6 +241,38 @@ SHORT_LISTS = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+SURFACE_LISTS = TableContract(
+    "recommendations.surface_lists",
+    "One row a surface, user and recommended item; of the surfaces of the settings, the others are in lists",
+    (
+        AS_OF,
+        text(c.SURFACE, "The surface", required=True),
+        USER,
+        Column(c.RANK, "INTEGER", "Place in the list, from 1", required=True),
+        ITEM,
+        number(c.SCORE, "The ranker's score, or a number below for items that fill the list", required=True),
+        Column(c.SOURCES, "VARCHAR[]", "Sources that offered the item", required=True),
+        text(c.REASON, "Why it is recommended", required=True),
+    ),
+    grain=(c.SURFACE, c.USER_ID, c.RANK),
+    partition_by=(c.AS_OF,),
+)
+
+RULE_CONFLICTS = TableContract(
+    "recommendations.rule_conflicts",
+    "One row a surface, rule, subject and reason: what rules of the settings ask for and lists do not hold",
+    (
+        AS_OF,
+        text(c.SURFACE, "The surface; `default` where it is none of `surfaces`", required=True),
+        text(c.RULE, "The rule", required=True),
+        text(c.SUBJECT, "Item, category or creator, or the new items", required=True),
+        text(c.REASON, "Why it is not met", required=True),
+        count(c.USER_COUNT, "Users in whose list it is not met; 0 of names that the catalogue lacks", unit="users"),
+    ),
+    grain=(c.SURFACE, c.RULE, c.SUBJECT, c.REASON),
+    partition_by=(c.AS_OF,),
+)
+
 RELEASES = TableContract(
     "recommendations.releases",
     "One row a sealed release",

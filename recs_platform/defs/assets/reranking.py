@@ -12,8 +12,10 @@ from recs_platform.contracts.tables import (
     LIST_REFERENCES,
     LISTS,
     RANKED,
+    RULE_CONFLICTS,
     SHARED_LISTS,
     SHORT_LISTS,
+    SURFACE_LISTS,
     TableContract,
 )
 from recs_platform.defs import metadata
@@ -25,15 +27,19 @@ from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USER
 from recs_platform.pipeline.lists.active_users import USER_FEATURES
 from recs_platform.pipeline.lists.exploring import ITEM_FEATURES
 from recs_platform.pipeline.lists.lists import Lists, list_filters, make_lists
+from recs_platform.pipeline.lists.rule_facts import SHOWN_ITEMS
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.reranking import COMPLETE
 
 GROUP = "reranking"
 LISTS_KEY = metadata.asset_key(LISTS.name)
+CONFLICTS_KEY = metadata.asset_key(RULE_CONFLICTS.name)
+RULES_ARE_MET = "rules_are_met"
+RULES_MET = "Every list holds what the rules of the settings ask for, and what they name is in the catalogue"
 READS = (
-    *(RANKED.name, ITEM_NEIGHBOURS.name, "segments.user_segments", USER_FEATURES, ITEM_FEATURES),
-    *(INTERACTIONS, CONSUMED, ITEMS, USERS, USER_REGIONS, REGION_EXCLUSIONS),
+    *(RANKED.name, ITEM_NEIGHBOURS.name, "segments.user_segments", USER_FEATURES),
+    *(INTERACTIONS, CONSUMED, ITEMS, USERS, USER_REGIONS, REGION_EXCLUSIONS, SHOWN_ITEMS),
 )
 COMPLETE_LISTS = "Every known user has k distinct items at ranks 1 to k, or a row in short_lists"
 
@@ -43,13 +49,16 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
 
     @as_of_tables(
         "recommendations",
-        (LISTS, SHORT_LISTS, SHARED_LISTS, LIST_REFERENCES),
+        (LISTS, SHORT_LISTS, SHARED_LISTS, LIST_REFERENCES, RULE_CONFLICTS, SURFACE_LISTS),
         group=GROUP,
-        deps=upstream_keys(platform, READS),
+        deps=upstream_keys(platform, (*READS, *((ITEM_FEATURES,) if platform.settings.exploration.slots else ()))),
         kinds=("python", "polars", "delta"),
         check_specs=[
-            dg.AssetCheckSpec(name, asset=LISTS_KEY, blocking=True, description=description)
-            for name, description in _promises(platform).items()
+            *(
+                dg.AssetCheckSpec(name, asset=LISTS_KEY, blocking=True, description=description)
+                for name, description in _promises(platform).items()
+            ),
+            dg.AssetCheckSpec(RULES_ARE_MET, asset=CONFLICTS_KEY, description=RULES_MET),
         ],
     )
     def recommendations(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
@@ -75,6 +84,8 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
             (SHORT_LISTS, made.short_lists),
             (SHARED_LISTS, made.shared),
             (LIST_REFERENCES, made.references),
+            (RULE_CONFLICTS, made.conflicts),
+            (SURFACE_LISTS, made.surfaces),
         ):
             yield _written(run, contract, frame)
         yield from _checks(made)
@@ -107,3 +118,12 @@ def _checks(made: Lists) -> Results:
             description=f"{failing.height} rows fail",
             metadata={"failing_rows": failing.height, "sample": dg.MetadataValue.md(sample)},
         )
+    sample = metadata.markdown_table(made.conflicts.sort(c.USER_COUNT, descending=True).head(metadata.PREVIEW_ROWS))
+    yield dg.AssetCheckResult(
+        asset_key=CONFLICTS_KEY,
+        check_name=RULES_ARE_MET,
+        passed=made.conflicts.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{made.conflicts.height} demands of rules are not met by every list",
+        metadata={"unmet": made.conflicts.height, "sample": dg.MetadataValue.md(sample)},
+    )

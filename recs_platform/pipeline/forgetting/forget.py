@@ -25,6 +25,7 @@ from recs_platform.pipeline.forgetting.who import find_people, known_ids
 from recs_platform.pipeline.ingestion.ingest import ingest_privacy
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish
+from recs_platform.pipeline.report_index import write_index
 from recs_platform.stages.events.forgotten import FORGOTTEN, add_tombstones, hashes_of, read_tombstones
 from recs_platform.stages.events.ingestion import CONTRACTS, IngestContext
 from recs_platform.stages.events.landing_removal import LandedRecords, LandingRemoval, remove_from_landing
@@ -63,11 +64,10 @@ def forget(platform: Platform, *users: str, now: datetime, say: Say) -> Receipt:
     """
     with _working(platform, users, now, say) as work:
         unfinished, done = _receipts(platform, _hashes(work))
-        if unfinished is None:
-            known = known_ids(platform, work.person.ids)
-            _require_no_strangers(work, known)
-            if not known:
-                return _again(work, done)
+        known = known_ids(platform, work.person.ids)
+        _require_no_strangers(work, known)
+        if unfinished is None and not known:
+            return _again(work, done)
         journal = open_journal(platform.home, add_tombstones(platform.home, work.person.ids, now), now)
         for step in (_rankers, _landing, _tables, _artifacts, _texts, _identities, _published):
             step(work, journal)
@@ -100,8 +100,7 @@ def forget_dry_run(platform: Platform, *users: str, now: datetime, say: Say) -> 
             found[place] = count
 
     with _working(platform, users, now, say) as work:
-        if _receipts(platform, _hashes(work))[0] is None:
-            _require_no_strangers(work, known_ids(platform, work.person.ids))
+        _require_no_strangers(work, known_ids(platform, work.person.ids))
         for name, rows in count_rows(work.raw, work.person).items():
             note(f"lake/{name}", rows)
         for each in _look_into_landing(work).files:
@@ -161,9 +160,10 @@ def _receipts(platform: Platform, hashes: list[str]) -> tuple[Receipt | None, Re
 
 def _again(work: _Work, done: Receipt | None) -> Receipt:
     """People who were all forgotten before; files that came since are cleared of them."""
-    if done is not None and not _look_into_landing(work).files:
+    hashes = _hashes(work)
+    if done is not None and set(hashes) <= set(done.ids) and not _look_into_landing(work).files:
         return done
-    journal = open_journal(work.platform.home, _hashes(work) if done is None else done.ids, work.now)
+    journal = open_journal(work.platform.home, hashes, work.now)
     _landing(work, journal)
     return journal.finish(datetime.now(UTC))
 
@@ -234,6 +234,8 @@ def _artifacts(work: _Work, journal: Journal) -> None:
 def _texts(work: _Work, journal: Journal) -> None:
     work.say("reports, logs and the record of runs")
     erase_texts(work.platform.home, work.person, journal.note, dry_run=False)
+    if work.platform.home.reports.exists():
+        write_index(work.platform.home)  # without the pages that went
 
 
 def _identities(work: _Work, journal: Journal) -> None:

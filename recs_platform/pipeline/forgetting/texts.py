@@ -36,23 +36,27 @@ def erase_texts(home: Home, person: Person, note: Note, *, dry_run: bool) -> Non
                 _replace_in(home, file, words, note, dry_run=dry_run)
         _cut_spool(home, words, note, dry_run=dry_run)
         for file in sorted(home.dagster.rglob("*.db")):
-            _scrub_database(home, file, person, words, note, dry_run=dry_run)
+            _scrub_database(home, file, words, note, dry_run=dry_run)
     if not dry_run:
         _drop_scratch(home)
 
 
 def _drop_user_pages(home: Home, note: Note, *, dry_run: bool) -> None:
-    """Pages on single users go, all of them: they are made again when somebody asks."""
+    """Pages that show what users consumed go, all of them: an id may be too short to be looked for."""
     pages = list(home.user_pages.glob("*"))
     if pages:
         note(_place(home, home.user_pages), len(pages))
         if not dry_run:
             shutil.rmtree(home.user_pages)
+    for page in sorted(home.reports.glob(f"*/{RELEASE_PAGE}")):
+        note(_place(home, page), 1)
+        if not dry_run:
+            page.unlink()
 
 
 def _texts(folder: Path, *, besides: Path) -> list[Path]:
     files = (each for each in folder.rglob("*") if each.is_file() and each.suffix in _TEXTS)
-    return sorted(each for each in files if each.parent != besides)
+    return sorted(each for each in files if each.parent != besides and each.name != RELEASE_PAGE)
 
 
 def _replacement(match: re.Match[str]) -> str:
@@ -65,11 +69,7 @@ def _replace_in(home: Home, file: Path, words: re.Pattern[str], note: Note, *, d
     changed, count = words.subn(_replacement, text)
     if count:
         note(_place(home, file), count)
-        if dry_run:
-            return
-        if file.name == RELEASE_PAGE:  # it shows what they consumed, too
-            file.unlink()
-        else:
+        if not dry_run:
             replace_bytes(file, changed.encode("utf-8", "surrogateescape"))
 
 
@@ -84,18 +84,23 @@ def _cut_spool(home: Home, words: re.Pattern[str], note: Note, *, dry_run: bool)
                 replace_bytes(file, b"".join(kept))
 
 
-def _scrub_database(
-    home: Home, file: Path, person: Person, words: re.Pattern[str], note: Note, *, dry_run: bool
-) -> None:
+def _scrub_database(home: Home, file: Path, words: re.Pattern[str], note: Note, *, dry_run: bool) -> None:
     """Replace the ids in every text of a SQLite file, then drop the pages that held them."""
+
+    def names_them(text: str) -> bool:
+        return words.search(text) is not None
+
     try:
         with closing(sqlite3.connect(file, timeout=_SECONDS_TO_WAIT, isolation_level=None)) as con:
-            count = sum(_scrub_table(con, table, person, words, dry_run=dry_run) for table in _tables(con))
+            con.create_function("names_them", 1, names_them, deterministic=True)
+            count = sum(_scrub_table(con, table, words, dry_run=dry_run) for table in _tables(con))
             note(_place(home, file), count)
             if not dry_run:
                 con.execute("vacuum")
                 con.execute("pragma wal_checkpoint(truncate)")
     except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
         raise Busy(f"{file} is in use ({error}): stop `recs ui` and other runs, then forget again") from error
 
 
@@ -104,14 +109,12 @@ def _tables(con: sqlite3.Connection) -> list[str]:
     return [str(name) for (name,) in rows]
 
 
-def _scrub_table(con: sqlite3.Connection, table: str, person: Person, words: re.Pattern[str], *, dry_run: bool) -> int:
+def _scrub_table(con: sqlite3.Connection, table: str, words: re.Pattern[str], *, dry_run: bool) -> int:
     count = 0
     for column in [str(row[1]) for row in con.execute(f"pragma table_info({quoted(table)})").fetchall()]:
-        is_there = " or ".join(f"instr({quoted(column)}, ?) > 0" for _ in person.telling)
         found = con.execute(
             f"select rowid, {quoted(column)} from {quoted(table)} "  # noqa: S608 - names of the file, quoted
-            f"where typeof({quoted(column)}) = 'text' and ({is_there})",
-            person.telling,
+            f"where typeof({quoted(column)}) = 'text' and names_them({quoted(column)})"
         ).fetchall()
         for rowid, text in found:
             changed, mentions = words.subn(_replacement, text)

@@ -12,10 +12,18 @@ RANKED_PER_USER = 50
 
 
 def rerank_context(
-    platform: Platform, items: pl.DataFrame, consumed: pl.DataFrame, users: pl.Series, geo: GeoAvailability
+    platform: Platform,
+    items: pl.DataFrame,
+    consumed: pl.DataFrame,
+    users: pl.Series,
+    geo: GeoAvailability,
+    facts: reranking.RuleFacts | None = None,
 ) -> reranking.RerankContext:
-    """What rules and fallback look at; `items` come with user counts, which order the fallback ranking."""
-    settings = platform.settings
+    """What rules and fallback look at; `items` come with user counts, which order the fallback ranking.
+
+    `facts`: what the rules of the settings look at; without them those hold that ask for none.
+    """
+    settings, facts = platform.settings, facts or reranking.RuleFacts()
     return reranking.RerankContext(
         items=items,
         consumed=consumed,
@@ -27,4 +35,7 @@ def rerank_context(
         allow_repeats=settings.allow_repeats,
         user_regions=geo.user_regions,
         exclusions=geo.exclusions,
+        rules=settings.rules,
+        facts=facts,
+        hidden=reranking.hidden_pairs(settings.rules, facts, items),
     )

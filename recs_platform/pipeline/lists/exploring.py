@@ -9,6 +9,7 @@ from dataclasses import replace
 import polars as pl
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.contracts.time import as_of_key
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.stages import reranking
@@ -26,8 +27,7 @@ def rerank_explored(
 
     Whoever is in the hold-out is served from the fallback, whatever was ranked, and nothing is drawn for them.
     """
-    settings = run.platform.settings.exploration
-    held_out = reranking.held_out_users(context.users, settings.holdout_share, settings.holdout_salt)
+    held_out = hold_out(run, context.users)
     others = context.users.filter(~context.users.is_in(held_out.implode()))
     ranked = rows.filter(~pl.col(c.USER_ID).is_in(held_out.implode()))
     made = reranking.rerank(ranked, replace(context, users=others), rules, _exploration(run))
@@ -35,10 +35,18 @@ def rerank_explored(
         made = replace(made, lists=made.lists.with_columns(NOT_DRAWN))
     lists = [made.lists.with_columns(pl.lit(value=False).alias(c.IS_HOLDOUT))]
     if held_out.is_empty():
-        return reranking.RerankResult(lists[0], made.short_lists)
-    compared = reranking.rerank(ranked.clear(), replace(context, users=held_out), rules)
+        return reranking.RerankResult(lists[0], made.short_lists, made.moved)
+    # What orders and places items is part of what is compared with; what may not be shown stays away here too.
+    plain = replace(context, users=held_out, rules=RulesSettings())
+    compared = reranking.rerank(ranked.clear(), plain, rules)
     lists.append(compared.lists.with_columns(*NOT_DRAWN, pl.lit(value=True).alias(c.IS_HOLDOUT)))
-    return reranking.RerankResult(pl.concat(lists), pl.concat([made.short_lists, compared.short_lists]))
+    return reranking.RerankResult(pl.concat(lists), pl.concat([made.short_lists, compared.short_lists]), made.moved)
+
+
+def hold_out(run: AsOfRun, users: pl.Series) -> pl.Series:
+    """Those of the users that the settings hold out."""
+    settings = run.platform.settings.exploration
+    return reranking.held_out_users(users, settings.holdout_share, settings.holdout_salt)
 
 
 def with_holdout_reasons(lists: pl.DataFrame) -> pl.DataFrame:
@@ -48,9 +56,9 @@ def with_holdout_reasons(lists: pl.DataFrame) -> pl.DataFrame:
 
 def _exploration(run: AsOfRun) -> reranking.Exploration | None:
     settings, seed = run.platform.settings.exploration, run.platform.settings.seed
-    with run.models() as models:
-        items = models.frame(ITEM_FEATURES, [c.ITEM_ID, c.AGE_DAYS, c.IMPRESSION_COUNT, c.ITEM_CLICK_THROUGH_RATE])
     if not settings.slots:
         return None
+    with run.models() as models:
+        items = models.frame(ITEM_FEATURES, [c.ITEM_ID, c.AGE_DAYS, c.IMPRESSION_COUNT, c.ITEM_CLICK_THROUGH_RATE])
     is_new = (pl.col(c.AGE_DAYS) <= settings.new_item_days).fill_null(value=False).alias(c.IS_NEW)
     return reranking.Exploration(settings, items.with_columns(is_new), f"{seed} {as_of_key(run.as_of)}", seed)

@@ -4,7 +4,7 @@ The stage is `stages.reranking`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import polars as pl
@@ -17,8 +17,11 @@ from recs_platform.pipeline.as_of_run import USERS, AsOfRun
 from recs_platform.pipeline.geo_availability import run_geo_availability
 from recs_platform.pipeline.item_counts import with_user_counts
 from recs_platform.pipeline.lists.context import rerank_context
-from recs_platform.pipeline.lists.exploring import NOT_DRAWN, rerank_explored, with_holdout_reasons
+from recs_platform.pipeline.lists.exploring import NOT_DRAWN, hold_out, rerank_explored, with_holdout_reasons
+from recs_platform.pipeline.lists.rule_facts import rule_facts
+from recs_platform.pipeline.lists.rules_kept import conflicts_of, held_out_of, with_moves
 from recs_platform.pipeline.lists.sharing import share_lists_of, shared_violations, without_sharers
+from recs_platform.pipeline.lists.surfaces import nothing_shown, surface_lists
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages import reranking
@@ -35,7 +38,8 @@ class Lists:
     """Lists and short lists of one as-of, what they were made under, and by check the rows that break a promise.
 
     `shared` and `references`: rows of recommendations.shared_lists and of recommendations.list_references, without
-    as_of; users in `references` are in none of the others. `context` is that of everybody.
+    as_of; users in `references` are in none of the others. `context` is that of everybody. `conflicts`: rows of
+    recommendations.rule_conflicts, `surfaces`: of recommendations.surface_lists, without as_of.
     """
 
     lists: pl.DataFrame
@@ -44,6 +48,8 @@ class Lists:
     references: pl.DataFrame
     context: reranking.RerankContext
     violations: Mapping[str, pl.DataFrame]
+    conflicts: pl.DataFrame
+    surfaces: pl.DataFrame
 
 
 def list_filters(platform: Platform) -> tuple[reranking.Filter, ...]:
@@ -68,17 +74,18 @@ def make_lists(run: AsOfRun) -> Lists:
     Users without consent are served from the fallback, whatever was ranked, and get no personal reason.
     """
     platform, interactions, consumed = run.platform, run.interactions, run.consumed
+    items = with_user_counts(run.items, interactions)
     with run.models() as models:
         ranked = models.frame(RANKED.name)
+        facts = rule_facts(models, platform.settings.rules, items)
         segments = models.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID, c.SEGMENT_NAME])
         neighbours = models.frame(ITEM_NEIGHBOURS.name)
         # Not the run's: an opt-out that came meanwhile is obeyed.
         users = models.frame(USERS).sort(c.USER_ID)
-    items = with_user_counts(run.items, interactions)
     opted_out = users.filter(pl.col(IS_OPTED_OUT)).select(c.USER_ID)
     ranked = ranked.join(opted_out, on=c.USER_ID, how="anti")
     since_us = round((run.as_of - timedelta(days=REASON_DAYS)).timestamp() * SECOND_MICROSECONDS)
-    context = rerank_context(platform, items, consumed, users[c.USER_ID], run_geo_availability(run))
+    context = rerank_context(platform, items, consumed, users[c.USER_ID], run_geo_availability(run), facts)
     rules, filters = home_rules(platform), list_filters(platform)
     shared = share_lists_of(run, context, rules, since_us)
     own = without_sharers(context, shared.references)
@@ -88,7 +95,7 @@ def make_lists(run: AsOfRun) -> Lists:
     reasons = _Reasons(items, neighbours, reranking.item_popularity(interactions), since_us)
     is_holdout = pl.col(c.IS_HOLDOUT)
     explained = pl.concat([
-        reasons.add(result.lists.filter(~is_holdout), interactions, profiles),
+        with_moves(reasons.add(result.lists.filter(~is_holdout), interactions, profiles), result.moved),
         with_holdout_reasons(reasons.of_nobody(result.lists.filter(is_holdout))),
     ])  # fmt: skip
     shared_lists = reasons.of_nobody(shared.lists.rename({c.LIST_ID: c.USER_ID})).rename({c.USER_ID: c.LIST_ID})
@@ -100,7 +107,26 @@ def make_lists(run: AsOfRun) -> Lists:
     broken = reranking.violations(made, own, filters)
     broken_shared = shared_violations(shared_lists, references, run.as_of, context, filters)
     violations = {name: pl.concat([rows, broken_shared.get(name, rows.clear())]) for name, rows in broken.items()}
-    return Lists(made.lists, made.short_lists, shared_lists, references, context, violations)
+    shown = made.lists.filter(~pl.col(c.IS_HOLDOUT))
+    unmet = conflicts_of(
+        shown, replace(own, users=own.users.filter(~own.users.is_in(held_out_of(made.lists)))), filters
+    )
+    ranked_rows = ranked.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
+    # Whoever shares a list, or has an empty one, too.
+    held_out = hold_out(run, context.users)
+    is_theirs = pl.col(c.USER_ID).is_in(held_out.implode())
+    shown_on, parts = [nothing_shown()], [unmet]
+    for each in surface_lists(run, ranked_rows, context, profiles, rules, held_out):
+        told = pl.concat([
+            with_moves(reasons.add(each.lists.filter(~is_theirs), interactions, profiles), each.moved),
+            with_holdout_reasons(reasons.of_nobody(each.lists.filter(is_theirs))),
+        ])  # fmt: skip
+        shown_on.append(told.with_columns(pl.lit(each.name).alias(c.SURFACE)).select(shown_on[0].columns))
+        parts.append(each.conflicts)
+    conflicts, on_surfaces = pl.concat(parts), pl.concat(shown_on)
+    return Lists(
+        made.lists, made.short_lists, shared_lists, references, context, violations, conflicts, on_surfaces
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
+from recs_platform.contracts.exposures import NAMES_VARIANTS
 from recs_platform.contracts.tables import EVENTS, EventType
 from recs_platform.contracts.time import MINUTE_MICROSECONDS, as_of_key
 from recs_platform.pipeline.platform import Platform
@@ -20,6 +21,7 @@ def read_log(platform: Platform, start: datetime, end: datetime, known_at: datet
     """One row a request and shown item: request_id, user_id, item_id, position, propensity, reward; sorted.
 
     Impressions in [start, end) with a propensity, of users who consent; one logged twice in a request counts once.
+    Lists of experiments are left out: their propensity is the chance at a place given those before it.
     Events flagged as outliers stay: whether one is flagged depends on what was clicked, and so would the mean.
     `reward` is 1 where the user answered, by whenever, with an event of type `metric`: with the same request_id, or, of
     events without one, within the pause that ends a session. An impression without a request_id is a request alone.
@@ -44,7 +46,8 @@ def _sql(start: datetime, end: datetime, metric: EventType, gap_us: int) -> str:
             where epoch_us(events.occurred_at) >= {start_us}
         ),
         chances as (
-            select event_id, propensity from raw.events where event_type = 'impression' and propensity is not null
+            select event_id, propensity from raw.events
+            where event_type = 'impression' and propensity is not null and not {NAMES_VARIANTS}
         ),
         shown as (
             select

@@ -21,6 +21,7 @@ from recs_platform.pipeline.geo_availability import read_geo_availability
 from recs_platform.pipeline.item_counts import with_user_counts
 from recs_platform.pipeline.lists.context import RANKED_PER_USER, rerank_context
 from recs_platform.pipeline.lists.lists import list_filters
+from recs_platform.pipeline.lists.rule_facts import rule_facts
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.pipeline.retrieval.item_index import open_fit
@@ -142,9 +143,9 @@ def _left_out_by(platform: Platform, run: ModelRun, user: str, item: str) -> rer
     pair = pl.DataFrame({c.USER_ID: [user], c.ITEM_ID: [item]})
     counted = run.frame(INTERACTIONS) if platform.own_rules.rules else pl.DataFrame(schema=_NO_INTERACTIONS)
     consumed = run.frame(CONSUMED).join(pair, on=c.USER_ID, how="semi")
-    context = rerank_context(
-        platform, with_user_counts(run.frame(ITEMS), counted), consumed, pair[c.USER_ID], read_geo_availability(run)
-    )
+    items = with_user_counts(run.frame(ITEMS), counted)
+    facts = rule_facts(run, platform.settings.rules, items)
+    context = rerank_context(platform, items, consumed, pair[c.USER_ID], read_geo_availability(run), facts)
     return next(
         (rule for rule in list_filters(platform) if reranking.apply_checked(rule, pair, context).is_empty()), None
     )

@@ -18,7 +18,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import CANDIDATES, CONSENTS
 from recs_platform.contracts.time import as_of_key
-from recs_platform.lake.artifacts import artifact
+from recs_platform.lake.artifacts import artifact, is_sealed
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.find_user import IDENTITIES
 from recs_platform.stages import ranking
@@ -147,9 +147,9 @@ def _contributions(
         schema={c.RANK: pl.Int32, "feature": pl.String, c.VALUE: pl.Float64, "contribution": pl.Float64}
     )
     version = str(release.parameters[c.RANKER_VERSION])
-    folder = artifact(platform.home.artifacts, ranking.RANKER, version)
-    if listed.is_empty() or not folder.is_dir():
+    if listed.is_empty() or not is_sealed(platform.home.artifacts, ranking.RANKER, version):
         return empty
+    folder = artifact(platform.home.artifacts, ranking.RANKER, version)
     run.require(CANDIDATES.name)
     for table in feature_tables(platform.feature_set):
         run.require(table)

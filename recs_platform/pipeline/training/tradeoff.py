@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -42,21 +43,41 @@ def trade_off(
     Means over the test windows of the as-of that are made in any case, of lists ordered as those that are released.
     Raises NotReady where there is no test window.
     """
+    return price(platform, as_of, known_at, progress, {step: {DIVERSITY: step} for step in steps})
+
+
+def price(
+    platform: Platform,
+    as_of: datetime,
+    known_at: datetime,
+    progress: Callable[[str], None],
+    variants: Mapping[Any, Mapping[str, Any]],
+    *,
+    before_tests: bool = False,
+) -> pl.DataFrame:
+    """The same of any settings of lists: a row a variant, which is named by its key and changes fields of the settings.
+
+    `before_tests`: measured at cutoffs whose labels end before the first test, for choosing among variants. Raises
+    NotReady where there is no window.
+    """
     run = AsOfRun(platform, as_of, known_at)
     try:
         windows, schedule = WindowCache(run, progress), training_schedule(run)
-        served = served_at(windows, schedule, schedule.first_tests(), progress)
+        splits = schedule.first_tests()
+        if before_tests:
+            splits = schedule.trials_before(min((split.cutoff for split in splits), default=None))
+        served = served_at(windows, schedule, splits, progress)
         measured = [
             row
             for split, (trained, chosen) in served.items()
-            for row in _measure(run, read_window(platform, windows.take(split).version), trained, chosen, steps)
+            for row in _measure(run, read_window(platform, windows.take(split).version), trained, chosen, variants)
         ]
     finally:
         run.close()
     if not measured:
         raise NotReady(f"no test window ends by {as_of_key(as_of)}; name a later --as-of")
     names = [name for name in measured[0] if name != SETTING]
-    return pl.DataFrame(measured).group_by(SETTING).agg(pl.col(names).mean()).sort(SETTING)
+    return pl.DataFrame(measured).group_by(SETTING, maintain_order=True).agg(pl.col(names).mean())
 
 
 def write_trade_off(platform: Platform, as_of: datetime, rows: pl.DataFrame) -> Path:
@@ -77,18 +98,18 @@ def _measure(
     tested: Window,
     trained: Manifest,
     chosen: Mapping[str, ranking.Contender],
-    steps: Sequence[float],
-) -> list[dict[str, float]]:
+    variants: Mapping[Any, Mapping[str, Any]],
+) -> list[dict[str, Any]]:
     scores = scores_of(run, tested, trained, chosen)
     k, truth = run.platform.settings.k, tested.held_out.filter(IS_KNOWN_ITEM)
-    rows: list[dict[str, float]] = []
-    for step in steps:
-        settings = run.platform.settings.model_copy(update={DIVERSITY: step})
+    rows: list[dict[str, Any]] = []
+    for name, changes in variants.items():
+        settings = run.platform.settings.model_copy(update=dict(changes))
         lists = lists_of(replace(run.platform, settings=settings), tested, scores)
         found = user_metrics(lists, truth, k)
         shown = Shown(lists, tested.items, tested.held_out, tested.consumed, k)
-        means = {name: _mean(found.filter(pl.col(c.METRIC) == name)[c.VALUE]) for name in _USERS}
-        rows.append({SETTING: step, **means, **{name: measure(shown) for name, measure in PER_LIST}})
+        means = {metric: _mean(found.filter(pl.col(c.METRIC) == metric)[c.VALUE]) for metric in _USERS}
+        rows.append({SETTING: name, **means, **{metric: measure(shown) for metric, measure in PER_LIST}})
     return rows
 
 

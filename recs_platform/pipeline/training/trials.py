@@ -19,6 +19,7 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.geo_availability import GeoAvailability
 from recs_platform.pipeline.lists.context import RANKED_PER_USER, rerank_context
 from recs_platform.pipeline.lists.lists import home_rules
+from recs_platform.pipeline.lists.rule_facts import facts_of_window
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import run_config
 from recs_platform.pipeline.training.measurements import measured_once
@@ -98,7 +99,10 @@ def lists_of(platform: Platform, tested: Window, scores: NDArray[np.float64]) ->
     best = ranking.best_rows(tested.rows, scores, RANKED_PER_USER)
     users = pl.concat([tested.rows[c.USER_ID], tested.held_out[c.USER_ID]]).unique().sort()
     geo = GeoAvailability(tested.user_regions, tested.exclusions)
-    context = rerank_context(platform, tested.items, tested.consumed, users, geo)
+    as_of = tested.rows[c.CUTOFF].max()
+    instant = as_of if isinstance(as_of, datetime) else None
+    facts = facts_of_window(instant, tested.consumed, tested.items, platform.settings.rules)
+    context = rerank_context(platform, tested.items, tested.consumed, users, geo, facts)
     return reranking.rerank(best, context, home_rules(platform)).lists
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.setting_groups import TrainingSettings
 from recs_platform.contracts.threads import limited
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.training.splits import Split
 from recs_platform.pipeline.training.windows import seal_window
-from recs_platform.settings import TrainingSettings
 
 
 class WindowCache:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
+from markupsafe import escape as markup_escape
+
 from recs_platform.contracts import columns as c
 from recs_platform.stages.events.values import PERSON_IDS
 from recs_platform.warehouse.clauses import instant_literal, quoted, text_literal
@@ -69,8 +71,13 @@ class Person:
     def words(self, *, only_telling: bool = True) -> re.Pattern[str] | None:
         """Finds their ids as whole words, as they are and as JSON and HTML spell them; None without any."""
         given = self.telling if only_telling else tuple({*self.ids, *self.names})
-        names = dict.fromkeys(spelling for name in given for spelling in (name, json.dumps(name)[1:-1], escape(name)))
+        names = dict.fromkeys(spelling for name in given for spelling in _spellings(name))
         return re.compile(rf"(?<![\w])(?:{'|'.join(map(re.escape, names))})(?![\w])") if names else None
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    """An id as it is, in JSON, and in HTML as the standard library and as Jinja write it."""
+    return name, json.dumps(name)[1:-1], escape(name), str(markup_escape(name))
 
 
 def united(people: Iterable[Person]) -> Person:

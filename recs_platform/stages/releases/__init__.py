@@ -24,6 +24,7 @@ from recs_platform.stages.releases.reading import (
     read_release,
     read_shared_lists,
     read_short_lists,
+    read_surface_lists,
 )
 from recs_platform.stages.releases.sealing import seal_release
 
@@ -44,6 +45,7 @@ __all__ = [
     "read_release",
     "read_shared_lists",
     "read_short_lists",
+    "read_surface_lists",
     "seal_release",
     "unpin",
     "withdraw_release",

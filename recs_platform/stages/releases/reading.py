@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.tables import CURRENT, LIST_REFERENCES, SHARED_LISTS, SHORT_LISTS
+from recs_platform.contracts.tables import CURRENT, LIST_REFERENCES, SHARED_LISTS, SHORT_LISTS, SURFACE_LISTS
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import polars_schema
 from recs_platform.stages.releases.files import (
@@ -14,6 +14,7 @@ from recs_platform.stages.releases.files import (
     RELEASES_ARTIFACT,
     SHARED_FILE,
     SHORT_LISTS_FILE,
+    SURFACE_FILE,
 )
 from recs_platform.stages.releases.in_force import find_release
 from recs_platform.stages.releases.references import SharedRows, expand
@@ -63,6 +64,20 @@ def read_shared_lists(home: Home, release_id: str) -> SharedRows:
             *(pl.DataFrame(schema=polars_schema(each.columns)) for each in (SHARED_LISTS, LIST_REFERENCES))
         )
     return SharedRows(_complete(pl.read_parquet(folder / SHARED_FILE)), pl.read_parquet(folder / REFERENCES_FILE))
+
+
+def read_surface_lists(
+    home: Home, release_id: str, *, surface: str | None = None, user: str | None = None
+) -> pl.DataFrame:
+    """Rows of recommendations.surface_lists for that release, all or some. Raises RecsError for an unknown id."""
+    import polars as pl
+
+    find_release(home, release_id)
+    file = artifact(home.artifacts, RELEASES_ARTIFACT, release_id) / SURFACE_FILE
+    rows = pl.read_parquet(file) if file.exists() else pl.DataFrame(schema=polars_schema(SURFACE_LISTS.columns))
+    for column, value in ((c.SURFACE, surface), (c.USER_ID, user)):
+        rows = rows if value is None else rows.filter(pl.col(column) == value)
+    return rows.sort(c.SURFACE, c.USER_ID, c.RANK)
 
 
 def listed_users(home: Home, release_id: str) -> pl.Series:

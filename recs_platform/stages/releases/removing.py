@@ -18,17 +18,18 @@ from recs_platform.stages.releases.files import (
     REFERENCES_FILE,
     RELEASES_ARTIFACT,
     SHORT_LISTS_FILE,
+    SURFACE_FILE,
     WITHDRAWN_ARTIFACT,
 )
 
 FORGOTTEN = "forgotten"
 HOLD_RELEASES = (RELEASES_ARTIFACT, WITHDRAWN_ARTIFACT)
-_FILES = (LISTS_FILE, SHORT_LISTS_FILE, REFERENCES_FILE)
+_FILES = (LISTS_FILE, SHORT_LISTS_FILE, REFERENCES_FILE, SURFACE_FILE)
 
 
 def count_in_release(artifacts: Path, name: str, manifest: Manifest, user_ids: Collection[str]) -> int:
     """Rows of the users in a release, in force or withdrawn."""
-    folder = artifact(artifacts, name, manifest.version)
+    folder = artifacts / name / manifest.version  # looking into it is no use of it
     return sum(int(_is_theirs(file, user_ids).sum()) for each in _FILES if (file := folder / each).exists())
 
 

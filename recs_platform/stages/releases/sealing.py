@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.contracts.tables import LIST_REFERENCES, LISTS, SHARED_LISTS, SHORT_LISTS, TableContract
+from recs_platform.contracts.tables import (
+    LIST_REFERENCES,
+    LISTS,
+    SHARED_LISTS,
+    SHORT_LISTS,
+    SURFACE_LISTS,
+    TableContract,
+)
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import (
     artifact,
@@ -26,6 +33,7 @@ from recs_platform.stages.releases.files import (
     RELEASES_ARTIFACT,
     SHARED_FILE,
     SHORT_LISTS_FILE,
+    SURFACE_FILE,
     WITHDRAWN_ARTIFACT,
 )
 from recs_platform.stages.releases.in_force import previous_release
@@ -48,6 +56,7 @@ def seal_release(
     lists: pl.DataFrame,
     short_lists: pl.DataFrame,
     shared: SharedRows | None = None,
+    surfaces: pl.DataFrame | None = None,
     as_of: datetime,
     known_at: datetime,
     data_version: str,
@@ -59,7 +68,8 @@ def seal_release(
 ) -> Manifest:
     """Seal `lists` (columns of recommendations.lists) and `short_lists` as the release `<as_of>-<hash>`.
 
-    `shared`: shared lists, and the users who are shown them; none by default.
+    `shared`: shared lists, and the users who are shown them; none by default. `surfaces`: rows of
+    recommendations.surface_lists; none by default.
 
     Sealing content that is sealed already returns its manifest and writes nothing; to go back to it once something
     else was sealed for that as_of, pin it. Withdrawn content is sealed again, and no longer withdrawn. Raises
@@ -103,6 +113,8 @@ def seal_release(
         if shared is not None and referring:
             _ordered(shared.lists, SHARED_LISTS).write_parquet(folder / SHARED_FILE)
             _ordered(shared.references, LIST_REFERENCES).write_parquet(folder / REFERENCES_FILE)
+        if surfaces is not None and surfaces.height:
+            _ordered(surfaces, SURFACE_LISTS).write_parquet(folder / SURFACE_FILE)
         write_manifest(folder, manifest)
     remove_artifact(home.artifacts, WITHDRAWN_ARTIFACT, release_id)
     return read_manifest(artifact(home.artifacts, RELEASES_ARTIFACT, release_id))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from recs_platform.contracts import columns as c
@@ -67,6 +67,10 @@ def read_days(
     import polars as pl
 
     own = days.filter(pl.col(c.EXPERIMENT) == name, pl.col(c.VARIANT).is_in(list(settings.variants)))
+    if settings.ends_on is not None:  # what users do once it is over is no effect of it
+        own = own.filter(pl.col(c.EVENT_DATE) <= settings.ends_on)
+        over = datetime.combine(settings.ends_on + timedelta(days=1), time(), UTC)
+        as_of = min(as_of, over)
     if first is not None:
         own = own.filter(pl.col(c.EXPOSED_DATE) >= first)
     left_out = own.filter(pl.col(c.VARIANT_COUNT) > 1)[c.USER_ID].n_unique()

@@ -1,7 +1,10 @@
 """Re-ranking: ranked candidates become lists to show, with a true reason each. Scoring is `ranking`'s work."""
 
+from recs_platform.stages.reranking.conflicts import conflicts, unknown_names
 from recs_platform.stages.reranking.context import RerankContext, RerankResult
 from recs_platform.stages.reranking.exploration import EXACT, Exploration, held_out_users
+from recs_platform.stages.reranking.facts import RuleFacts, of_segment, tastes_of
+from recs_platform.stages.reranking.hidden import hidden_pairs
 from recs_platform.stages.reranking.own_rules import COMPLETE, OwnRules, apply_checked, load_own_rules
 from recs_platform.stages.reranking.reasons import add_reasons, group_popularity, item_popularity
 from recs_platform.stages.reranking.rerank import rerank
@@ -20,15 +23,21 @@ __all__ = [
     "RerankContext",
     "RerankResult",
     "Rule",
+    "RuleFacts",
     "SharedLists",
     "add_reasons",
     "apply_checked",
+    "conflicts",
     "filters_of",
     "group_popularity",
     "held_out_users",
+    "hidden_pairs",
     "item_popularity",
     "load_own_rules",
+    "of_segment",
     "rerank",
     "share_lists",
+    "tastes_of",
+    "unknown_names",
     "violations",
 ]

@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 
 import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
-from recs_platform.stages.reranking.context import RerankContext, RerankResult
+from recs_platform.stages.reranking.context import RerankContext, RerankResult, nothing_moved
 from recs_platform.stages.reranking.exploration import Exploration, explore
 from recs_platform.stages.reranking.fallback import fallback_ranking, fill_lists
+from recs_platform.stages.reranking.offers import with_offers
 from recs_platform.stages.reranking.own_rules import apply_checked
 from recs_platform.stages.reranking.region_groups import by_region_group
 from recs_platform.stages.reranking.rules import RULES, filters_of, reorders_of
 from recs_platform.stages.reranking.rules.rule import Rule
+from recs_platform.stages.reranking.rules.slate_rule import SlateReorder, arrange
 from recs_platform.stages.reranking.short_lists import short_lists
 
 __all__ = ["RerankContext", "RerankResult", "rerank"]
@@ -54,6 +57,7 @@ def rerank(
     return RerankResult(
         pl.concat([result.lists for result in results]).sort(c.USER_ID, c.RANK),
         pl.concat([result.short_lists for result in results]).sort(c.USER_ID),
+        pl.concat([result.moved for result in results]),
     )
 
 
@@ -64,13 +68,46 @@ def _rerank_alike(
     filters = filters_of(rules)
     deep = context if exploration is None else replace(context, k=exploration.depth(context.k))
     rows = ranked.sort(c.USER_ID, c.RANK, c.ITEM_ID).select(_ROW_COLUMNS)
-    for rule in (*filters, *reorders_of(rules)):
+    for rule in filters:
         rows = apply_checked(rule, rows, context)
-    kept, ranking = _cut(rows, deep.k), fallback_ranking(context, filters)
+    ranking = fallback_ranking(context, filters)
+    rows = _with_what_rules_need(rows, ranking, deep, rules)
+    rows, moved = _reordered(rows, context, rules)
+    kept = _cut(rows, deep.k)
     lists = _number(pl.concat([kept, fill_lists(kept, ranking, deep, filters)]))
     if exploration is not None:
         lists = explore(lists, context, exploration)
-    return RerankResult(lists, short_lists(lists, ranking, context, filters))
+    moved = moved.join(lists, on=[c.USER_ID, c.ITEM_ID], how="semi")
+    return RerankResult(lists, short_lists(lists, ranking, context, filters), moved)
+
+
+def _with_what_rules_need(
+    rows: pl.DataFrame, ranking: pl.DataFrame, deep: RerankContext, rules: Sequence[Rule]
+) -> pl.DataFrame:
+    """Rows filled from the fallback and with what rules demand, so that these see what the list may hold."""
+    demanding = [
+        rule for rule in rules if isinstance(rule, SlateReorder) and rule.demands is not None and rule.is_used(deep)
+    ]
+    if not demanding:
+        return rows
+    filters = filters_of(rules)
+    full = pl.concat([rows, fill_lists(_cut(rows, deep.k), ranking, deep, filters)])
+    return with_offers(full.sort(c.USER_ID, maintain_order=True), deep, demanding, filters)
+
+
+def _reordered(rows: pl.DataFrame, context: RerankContext, rules: Sequence[Rule]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows in the order of the reorders, those that work on slates in one pass; and which rows which rule moved up."""
+    moved = list[pl.DataFrame]()
+    for on_slates, group in groupby(reorders_of(rules), key=lambda rule: isinstance(rule, SlateReorder)):
+        if on_slates:
+            rows, by = arrange(rows, context, [rule for rule in group if isinstance(rule, SlateReorder)])
+            moved.append(by)
+        else:
+            for rule in group:
+                rows = apply_checked(rule, rows, context)
+    # What the last rule did is told.
+    latest = pl.concat([nothing_moved(), *moved[::-1]])
+    return rows, latest.unique([c.USER_ID, c.ITEM_ID], keep="first", maintain_order=True)
 
 
 def _cut(rows: pl.DataFrame, k: int) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from recs_platform.stages.reranking.context import RerankContext
 from recs_platform.stages.reranking.fallback import FALLBACK_SOURCE, fallback_ranking
 from recs_platform.stages.reranking.own_rules import apply_checked
 from recs_platform.stages.reranking.region_groups import by_region_group
-from recs_platform.stages.reranking.rules import RULES, filters_of
+from recs_platform.stages.reranking.rules import ALWAYS, RULES, filters_of
 from recs_platform.stages.reranking.rules.regions import availability_regions
 from recs_platform.stages.reranking.rules.rule import Filter, Rule
 
@@ -121,13 +121,13 @@ _HIDDEN = {c.USER_ID: pl.String, c.RANK: pl.UInt32, c.ITEM_ID: pl.String}
 def _hidden(context: RerankContext, ranking: pl.DataFrame, filters: Sequence[Filter]) -> Iterator[pl.DataFrame]:
     """Items of the ranking that filters leave out for a user: `user_id`, `rank`, `item_id`.
 
-    What the package's filters say of users is what they consumed; those of a home are asked about every pair.
+    What the filters that always hold say of users is what they consumed; the others are asked about every pair.
     """
     if not context.allow_repeats:
         consumed = context.consumed.select(c.USER_ID, c.ITEM_ID).unique()
         mine = consumed.join(context.users.to_frame(c.USER_ID), on=c.USER_ID, how="semi")
         yield mine.join(ranking, on=c.ITEM_ID).select(list(_HIDDEN))
-    own = [rule for rule in filters if rule not in RULES and rule.by != "item"]
+    own = [rule for rule in filters if rule not in ALWAYS and rule.by != "item" and rule.is_on(context)]
     if not own:
         return
     for users in context.users.to_frame(c.USER_ID).iter_slices(max(1, _PAIRS_AT_ONCE // max(1, ranking.height))):

@@ -8,7 +8,7 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.stages.reranking.context import RerankContext
 from recs_platform.stages.reranking.own_rules import apply_checked
-from recs_platform.stages.reranking.rules import RULES, consumed
+from recs_platform.stages.reranking.rules import ALWAYS, consumed
 from recs_platform.stages.reranking.rules.rule import Filter
 
 _CONSUMED = "_consumed"
@@ -30,7 +30,7 @@ def short_lists(
         .filter(pl.col(c.LIST_LENGTH) < context.k)
         .sort(c.USER_ID)
     )
-    own = [rule for rule in filters if rule not in RULES]
+    own = [rule for rule in filters if rule not in ALWAYS and rule.is_on(context)]
     counted = _count_consumed(short, ranking, context)
     eligible = ranking.height - pl.col(_CONSUMED)
     by_pair = [rule for rule in own if rule.by != "item"]
@@ -60,7 +60,7 @@ def _count_consumed(short: pl.DataFrame, ranking: pl.DataFrame, context: RerankC
 def _count_own(
     short: pl.DataFrame, ranking: pl.DataFrame, context: RerankContext, rules: Sequence[Filter]
 ) -> pl.DataFrame:
-    """How many items each of the home's filters leaves out after those before it: `user_id`, a column a rule."""
+    """How many items each other filter leaves out after those before it: `user_id`, a column a rule."""
     theirs = replace(context, consumed=context.consumed.join(short, on=c.USER_ID, how="semi"))
     items, counted = ranking.select(c.ITEM_ID), list[pl.DataFrame]()
     for users in short.iter_slices(max(1, _PAIRS_AT_ONCE // max(1, ranking.height))):

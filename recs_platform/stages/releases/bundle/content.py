@@ -1,7 +1,7 @@
 """What a serving bundle is made from: frames and vectors, before they become codes and arrays in `writing`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -37,7 +37,8 @@ class BundleContent:
     is_available. `vector_ids`, `vectors`: float32 (n, d), rows in the order of the ids; unknown ones
     lack. `neighbours`: item_id, neighbour_id, score, rank. `fallbacks`: item ids, best first, by context, `all` among
     them. `user_regions`: user_id, availability_region; `exclusions`: availability_region, item_id. `opted_out`: users
-    of whom the bundle keeps nothing but a hash of the id: rows of theirs in the other frames are left out.
+    of whom the bundle keeps nothing but a hash of the id: rows of theirs in the other frames are left out. `held_out`:
+    users who are shown popular items only. `surfaces`: lists of each surface, columns as those of `lists`.
     """
 
     lists: pl.DataFrame
@@ -52,3 +53,5 @@ class BundleContent:
     exclusions: pl.DataFrame
     opted_out: Sequence[str]
     rules: BundleRules
+    held_out: Sequence[str] = ()
+    surfaces: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])

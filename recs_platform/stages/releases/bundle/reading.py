@@ -20,10 +20,13 @@ from recs_platform.stages.releases.bundle.writing import (
     FILES,
     FORMAT,
     FORMAT_NUMBER,
+    HELD_OUT,
     RELEASE,
     RULES,
     SEPARATOR,
     SERVING_ARTIFACT,
+    SURFACES,
+    surface_arrays,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +67,8 @@ class Bundle:
         self.release_id: str = manifest.parameters[RELEASE]
         self.rules = BundleRules(**manifest.parameters[RULES])
         self._arrays, self._opted_out = arrays, opted_out
+        # Absent where nobody is.
+        self._is_held_out = arrays.get(HELD_OUT)
         self._user_keys, self._user_ids = arrays["user.keys"], PackedTexts(arrays, "user.ids")
         self._item_keys, self._item_by_key = arrays["item.keys"], arrays["item.by_key"]
         self.item_ids = PackedTexts(arrays, "item.ids").remembering()
@@ -108,6 +113,10 @@ class Bundle:
         """Whether nothing may be inferred about this user."""
         return bool(rows_of_key(self._opted_out, key_of(user_id)))
 
+    def is_held_out(self, user: int | None) -> bool:
+        """Whether the user is in the hold-out, which is shown popular items only."""
+        return user is not None and self._is_held_out is not None and bool(self._is_held_out[user])
+
     def item(self, item_id: str) -> int | None:
         """Code of an item, None of one the catalogue lacks."""
         for place in rows_of_key(self._item_keys, key_of(item_id)):
@@ -127,6 +136,21 @@ class Bundle:
             get["list.reasons"][inside].tolist(),
             get["list.propensities"][inside].tolist(),
         )
+
+    @property
+    def surfaces(self) -> tuple[str, ...]:
+        """Surfaces with lists of their own."""
+        return tuple(self.manifest.parameters.get(SURFACES, ()))
+
+    def surface_list(self, surface: str, user: int) -> list[tuple[int, float, tuple[str, ...], str]]:
+        """The stored list of a user on a surface: item, score, sources and reason of each place."""
+        name, get = surface_arrays(surface), self._arrays
+        inside = self._slice(name, user)
+        sets, texts = _source_sets(get, name), PackedTexts(get, f"{name}.reason_texts")
+        columns = (get[f"{name}.{column}"][inside].tolist() for column in ("items", "scores", "sources", "reasons"))
+        return [
+            (item, score, sets[sources], texts[reason]) for item, score, sources, reason in zip(*columns, strict=True)
+        ]
 
     def candidates(self, user: int) -> CandidateRows:
         """The user's stored candidates, best first; `sources` are codes of `candidate_source_sets`."""

@@ -9,10 +9,17 @@ from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
-from recs_platform.lake.artifacts import artifact, remove_artifact, sealed_versions, write_artifact, write_manifest
+from recs_platform.lake.artifacts import remove_artifact, sealed_versions, write_artifact, write_manifest
 from recs_platform.stages.releases.bundle.keys import keys_of
 from recs_platform.stages.releases.bundle.texts import PackedTexts, pack_texts
-from recs_platform.stages.releases.bundle.writing import FILES, SERVING_ARTIFACT, Arrays, file_facts
+from recs_platform.stages.releases.bundle.writing import (
+    FILES,
+    HELD_OUT,
+    SERVING_ARTIFACT,
+    Arrays,
+    file_facts,
+    surface_arrays,
+)
 
 _FORGOTTEN = "forgotten"
 # Arrays of which a run of rows belongs to each user.
@@ -35,7 +42,10 @@ def without_users(arrays: dict[str, NDArray[Any]], user_ids: Collection[str]) ->
         **pack_texts("user.ids", [each for each, stay in zip(ids, stays, strict=True) if stay]),
         "opted_out.keys": np.setdiff1d(arrays["opted_out.keys"], keys_of(sorted(gone))),
     }
-    for name, columns in _BY_USER.items():
+    if HELD_OUT in arrays:
+        kept[HELD_OUT] = arrays[HELD_OUT][stays]
+    surfaces = {name.partition(".")[0] for name in arrays if name.startswith(surface_arrays(""))}
+    for name, columns in (*_BY_USER.items(), *((surface, _BY_USER["list"]) for surface in sorted(surfaces))):
         lengths = np.diff(arrays[f"{name}.offsets"])
         rows = np.repeat(stays, lengths)
         kept[f"{name}.offsets"] = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths[stays], dtype=np.int64)])
@@ -78,5 +88,5 @@ def sealed_bundles(artifacts: Path) -> list[Manifest]:
 
 
 def _read(artifacts: Path, manifest: Manifest) -> dict[str, NDArray[Any]]:
-    folder = artifact(artifacts, SERVING_ARTIFACT, manifest.version)
+    folder = artifacts / SERVING_ARTIFACT / manifest.version  # looking into it is no use of it
     return {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in manifest.parameters[FILES]}

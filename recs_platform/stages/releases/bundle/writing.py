@@ -39,6 +39,8 @@ SERVING_ARTIFACT = "serving"
 FORMAT = 1
 RELEASE, FORMAT_NUMBER, FILES, RULES = "release_id", "format", "files", "rules"
 _CODE, _USER_CODE = "_code", "_user_code"
+SURFACES = "surfaces"
+HELD_OUT = "user.is_held_out"
 SEPARATOR = "\x1f"  # between the sources of a set
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -86,6 +88,7 @@ def _write(
                 "allow_repeats": content.rules.allow_repeats,
             },
             FILES: {name: file_facts(folder / f"{name}.npy") for name in arrays},
+            **({SURFACES: sorted(content.surfaces)} if content.surfaces else {}),
         }
         manifest = release.model_copy(
             update={
@@ -117,7 +120,11 @@ def encode_bundle(content: BundleContent) -> Arrays:
         frame.join(withdrawn, on=c.USER_ID, how="anti")
         for frame in (content.lists, content.ranked, content.consumed, content.user_regions)
     )
-    everybody = pl.concat([frame.select(c.USER_ID) for frame in (lists, ranked, consumed, regions)])
+    surfaces = {
+        surface: rows.join(withdrawn, on=c.USER_ID, how="anti") for surface, rows in sorted(content.surfaces.items())
+    }
+    listed = (lists, ranked, consumed, regions, *surfaces.values())
+    everybody = pl.concat([frame.select(c.USER_ID) for frame in listed])
     ids = everybody[c.USER_ID].unique().to_list()
     keys = keys_of(ids)
     order = np.argsort(keys, kind="stable")
@@ -125,10 +132,16 @@ def encode_bundle(content: BundleContent) -> Arrays:
     users = users.with_row_index(_USER_CODE)
     found = (regions[c.AVAILABILITY_REGION].to_list(), content.exclusions[c.AVAILABILITY_REGION].to_list())
     names = sorted({UNKNOWN_REGION, *found[0], *found[1]})
+    on_surfaces: Arrays = {}
+    for surface, rows in surfaces.items():
+        coded = _coded(rows, users, codes).sort(_USER_CODE, c.RANK)
+        on_surfaces |= _rows(surface_arrays(surface), coded, users.height, with_reasons=True)
     return {
+        **on_surfaces,
         "user.keys": keys[order],
         **pack_texts("user.ids", users[c.USER_ID].to_list()),
         "user.region": _region_codes(users, regions, names),
+        **_held_out(users, content.held_out),
         "opted_out.keys": np.sort(keys_of(list(content.opted_out))),
         **_item_arrays(items),
         **_vectors(codes, content),
@@ -140,6 +153,15 @@ def encode_bundle(content: BundleContent) -> Arrays:
         **pack_texts("region.names", names),
         **_exclusions(content.exclusions, codes, names),
     }
+
+
+def _held_out(users: pl.DataFrame, held_out: Sequence[str]) -> Arrays:
+    return {HELD_OUT: users[c.USER_ID].is_in(list(held_out)).to_numpy()} if held_out else {}
+
+
+def surface_arrays(surface: str) -> str:
+    """What the names of the arrays of a surface's lists begin with."""
+    return f"surface-{surface}"
 
 
 def _coded(rows: pl.DataFrame, users: pl.DataFrame, codes: pl.DataFrame) -> pl.DataFrame:

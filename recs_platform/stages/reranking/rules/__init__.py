@@ -2,10 +2,42 @@
 
 from collections.abc import Sequence
 
-from recs_platform.stages.reranking.rules import availability, category_cap, consumed, diversity, regions
+from recs_platform.stages.reranking.rules import (
+    availability,
+    blend,
+    boosted,
+    calibration,
+    category_cap,
+    consumed,
+    creator_exposure_floor,
+    dismissed,
+    diversity,
+    dpp,
+    frequency_cap,
+    new_items_min,
+    pinned,
+    quotas,
+    regions,
+)
 from recs_platform.stages.reranking.rules.rule import Filter, Reorder, Rule
 
-RULES: tuple[Rule, ...] = (consumed.RULE, availability.RULE, regions.RULE, diversity.RULE, category_cap.RULE)
+# Those that always hold; the others are turned on by the settings.
+ALWAYS: tuple[Rule, ...] = (consumed.RULE, availability.RULE, regions.RULE)
+RULES: tuple[Rule, ...] = (
+    *ALWAYS,
+    dismissed.RULE,
+    frequency_cap.RULE,
+    boosted.RULE,
+    diversity.RULE,
+    calibration.RULE,
+    dpp.RULE,
+    blend.RULE,
+    category_cap.RULE,
+    new_items_min.RULE,
+    creator_exposure_floor.RULE,
+    quotas.RULE,
+    pinned.RULE,
+)
 
 
 def filters_of(rules: Sequence[Rule]) -> tuple[Filter, ...]:

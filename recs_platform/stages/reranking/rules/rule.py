@@ -9,7 +9,13 @@ import polars as pl
 
 from recs_platform.stages.reranking.context import RerankContext
 
+IsOn = Callable[[RerankContext], bool]
 Apply = Callable[[pl.DataFrame, RerankContext], pl.DataFrame]
+
+
+def always(context: RerankContext) -> bool:  # noqa: ARG001  what the question is about
+    """Of a rule that no setting turns off."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -28,13 +34,14 @@ class Filter(Rule):
     may not be shown; the order of the others stays. It judges each row by itself: neither the order nor the other rows
     count. `by`: "item" where the user does not count either; such a filter is also given rows without `user_id`.
     `reason`: why a pair is left out, as in "the item is not available". `check`, `promise`: name and sentence of the
-    asset check that no list breaks it.
+    asset check that no list breaks it. `is_on(context)`: whether the settings turn it on.
     """
 
     by: Literal["item", "user_item"] = "user_item"
     reason: str = ""
     check: str = ""
     promise: str = ""
+    is_on: IsOn = always
 
     @property
     def why(self) -> str:

@@ -1,0 +1,40 @@
+"""What became of the rules of the settings: rows they moved, and what they ask for that lists do not hold."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.stages import reranking
+
+DEFAULT = "default"
+UNKNOWN = "the catalogue has none as of the instant"
+_MOVED = "{}; put here by the rule '{}'"
+
+
+def with_moves(lists: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
+    """The lists; the reason of a row that a rule moved up names the rule."""
+    if moved.is_empty():
+        return lists
+    named = lists.join(moved, on=[c.USER_ID, c.ITEM_ID], how="left", maintain_order="left")
+    told = pl.when(pl.col(c.RULE).is_not_null()).then(pl.format(_MOVED, c.REASON, c.RULE)).otherwise(c.REASON)
+    return named.with_columns(told.alias(c.REASON)).drop(c.RULE)
+
+
+def held_out_of(lists: pl.DataFrame) -> pl.Series:
+    """Users of the hold-out, as one list to look in: no rule orders theirs."""
+    return lists.filter(c.IS_HOLDOUT)[c.USER_ID].unique().implode()
+
+
+def conflicts_of(
+    lists: pl.DataFrame,
+    context: reranking.RerankContext,
+    filters: Sequence[reranking.Filter],
+    surface: str = DEFAULT,
+) -> pl.DataFrame:
+    """Rows of recommendations.rule_conflicts, less as_of: what is not met, and names that the catalogue lacks."""
+    unmet = reranking.conflicts(lists, context, filters)
+    unknown = reranking.unknown_names(context.rules, context.items)
+    named = unknown.select(c.RULE, c.SUBJECT, pl.lit(UNKNOWN).alias(c.REASON), pl.lit(0, pl.Int64).alias(c.USER_COUNT))
+    rows = pl.concat([unmet, named]).select(pl.lit(surface).alias(c.SURFACE), pl.all())
+    return rows.sort(c.SURFACE, c.RULE, c.SUBJECT, c.REASON)

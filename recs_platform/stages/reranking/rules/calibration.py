@@ -1,0 +1,70 @@
+"""Reorder: categories in the proportions of the user's tastes, as in Steck 2018 (Calibrated recommendations)."""
+
+from typing import cast
+
+import numpy as np
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.rule_settings import CalibrationSettings
+from recs_platform.stages.reranking.facts import SHARE
+from recs_platform.stages.reranking.rules.slate_rule import Plan, slate_rule
+from recs_platform.stages.reranking.slates import Bools, Floats, Ints, Slate, greedy
+
+# The share of the tastes that is mixed into the list's, so that a category which lacks has a finite distance.
+ALPHA = 0.01
+_USER, _CODE = "_user", "_code"
+
+
+class _Distance:
+    """What the Kullback-Leibler divergence of tastes from list becomes with one item more."""
+
+    def __init__(self, slate: Slate, strength: float, tastes: Floats) -> None:
+        self._category, self._strength, self._tastes = slate.category, strength, tastes
+        self._relevance = (1 - strength) * slate.relevance
+        self._counts = np.zeros(tastes.shape)
+        self._every = np.arange(len(tastes))
+
+    def __call__(self, position: int, last: Ints, took: Bools) -> Floats:
+        code = self._category[self._every, last]
+        counted = took & (code >= 0)
+        self._counts[self._every[counted], code[counted]] += 1
+        now, more = (self._terms(self._counts + extra, position + 1) for extra in (0.0, 1.0))
+        change = np.take_along_axis(more - now, np.maximum(self._category, 0), axis=1)
+        distance = now.sum(axis=1, keepdims=True) + np.where(self._category >= 0, change, 0.0)
+        return self._relevance - self._strength * distance
+
+    def _terms(self, counts: Floats, length: int) -> Floats:
+        """P log(p / q) of each user and category; 0 where the user has no taste for it."""
+        tastes = self._tastes
+        mixed = (1 - ALPHA) * counts / length + ALPHA * tastes
+        ratio = np.divide(tastes, mixed, out=np.ones_like(tastes), where=tastes > 0)
+        return tastes * np.log(ratio)
+
+
+def calibrate(slate: Slate, plan: Plan) -> Ints:
+    """Choose k one by one: the item with the most of (1 - s) relevance - s KL(tastes | list with it), s the strength.
+
+    Users of whom no taste is known keep their order by relevance.
+    """
+    strength = cast("CalibrationSettings", plan).strength
+    tastes = _tastes(slate)
+    plain = slate.by_relevance()
+    known: Bools = tastes.sum(axis=1) > 0
+    if not known.any():
+        return plain
+    made = greedy(plain, slate.exists, slate.k, _Distance(slate, strength, tastes))
+    return np.where(known[:, None], made, plain)
+
+
+def _tastes(slate: Slate) -> Floats:
+    """Shares (n_users, n_categories) by the codes of the slate's categories."""
+    names = pl.DataFrame({c.CATEGORY: slate.items.names(c.CATEGORY), _CODE: slate.items.category}).unique(c.CATEGORY)
+    users = pl.DataFrame({c.USER_ID: slate.users}).with_row_index(_USER)
+    facts = slate.context.facts.tastes.join(users, on=c.USER_ID).join(names.drop_nulls(), on=c.CATEGORY)
+    shares = np.zeros((len(slate.users), max(1, int(slate.items.category.max()) + 1)))
+    shares[facts[_USER].to_numpy(), facts[_CODE].to_numpy()] = facts[SHARE].to_numpy()
+    return shares
+
+
+RULE = slate_rule("calibration", order=calibrate)

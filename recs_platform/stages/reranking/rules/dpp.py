@@ -1,0 +1,64 @@
+"""Reorder: relevant and unlike items, by greedy inference of a determinantal point process (Chen et al. 2018).
+
+The kernel is q S q: quality q grows with relevance, likeness S with a common category and a common creator.
+"""
+
+from typing import cast
+
+import numpy as np
+
+from recs_platform.contracts.rule_settings import DppSettings
+from recs_platform.stages.reranking.rules.slate_rule import Plan, slate_rule
+from recs_platform.stages.reranking.slates import Bools, Floats, Ints, Slate, greedy
+
+# Below it an item adds nothing that the chosen ones do not span.
+_LEAST = 1e-12
+# Weight of relevance, which lies in (0, 1], in the logarithm of the determinant at strength 1/2.
+_SCALE = 4.0
+
+
+class _Volume:
+    """The logarithm of how much the determinant grows with one item more, by incremental Cholesky factors."""
+
+    def __init__(self, slate: Slate, plan: DppSettings) -> None:
+        self._slate, self._plan = slate, plan
+        # Twice the logarithm of q.
+        self._quality = _SCALE * (1 - plan.strength) / plan.strength * slate.relevance
+        self._left = np.ones(slate.exists.shape)
+        self._factors = list[Floats]()
+        self._every = np.arange(len(slate.exists))
+
+    def __call__(self, position: int, last: Ints, took: Bools) -> Floats:
+        if position:
+            self._span(last, took)
+        return self._quality + np.log(np.maximum(self._left, _LEAST))
+
+    def _span(self, last: Ints, took: Bools) -> None:
+        """Take from every column what the last chosen one spans of it."""
+        mine, slate = self._every, self._slate
+        alike = np.zeros(slate.exists.shape)
+        for codes, share in ((slate.category, self._plan.same_category), (slate.creator, self._plan.same_creator)):
+            code = codes[mine, last][:, None]
+            alike += share * ((codes == code) & (code >= 0))
+        alike[mine, last] = 1.0
+        for factor in self._factors:
+            alike -= factor[mine, last][:, None] * factor
+        pivot = np.sqrt(np.maximum(self._left[mine, last], _LEAST))[:, None]
+        factor = np.where(took[:, None], alike / pivot, 0.0)
+        self._factors.append(factor)
+        self._left -= factor**2
+
+
+def spread(slate: Slate, plan: Plan) -> Ints:
+    """Choose k one by one, each time the item that the determinant grows most with; ties by score.
+
+    With strength 0 the order is that of relevance.
+    """
+    settings = cast("DppSettings", plan)
+    plain = slate.by_relevance()
+    if not settings.strength:
+        return plain
+    return greedy(plain, slate.exists, slate.k, _Volume(slate, settings))
+
+
+RULE = slate_rule("dpp", order=spread)

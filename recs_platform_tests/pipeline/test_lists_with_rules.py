@@ -1,0 +1,91 @@
+"""Lists of a home with rules: they are kept, rows say which rule put them there, what is not met is told."""
+
+from collections.abc import Iterator
+
+import polars as pl
+import pytest
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.tables import LISTS
+from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.lists.lists import Lists, make_lists
+from recs_platform_tests.homes import Built, copy_home
+
+OFF = {"pinned": {"enabled": False}, "quotas": {"enabled": False}}
+CATEGORY = "sport"
+
+
+@pytest.fixture(scope="module")
+def plain(built: Built) -> pl.DataFrame:
+    with built.platform.model_run(built.as_of, built.known_at) as models:
+        return models.frame(LISTS.name).sort(c.USER_ID, c.RANK)
+
+
+@pytest.fixture(scope="module")
+def pinned(plain: pl.DataFrame) -> str:
+    return plain[c.ITEM_ID].value_counts(sort=True)[c.ITEM_ID][0]
+
+
+@pytest.fixture(scope="module")
+def made(built: Built, pinned: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lists]:
+    rules = {
+        "dismissed": {"enabled": True, "creators": True},
+        "frequency_cap": {"enabled": True, "shown_max": 2},
+        "calibration": {"enabled": True, "segments": {"brand_new": {"enabled": False}}},
+        "new_items_min": {"enabled": True, "share": 0.2, "days": 30.0},
+        "quotas": {"enabled": True, "max_per_creator": 2, "category_min": {"no_such": 1}},
+        "pinned": {"enabled": True, "items": [{"item_id": pinned, "place": 2}]},
+    }
+    surfaces = {
+        "email": {"k": 3, "board": {"event": "view", "days": 30.0, "by": "country"}, "rules": OFF},
+        "board": {"k": 4, "personal": False, "board": {"event": "view", "days": 30.0}, "rules": OFF},
+        "few": {"categories": [CATEGORY], "rules": OFF},
+    }
+    home = tmp_path_factory.mktemp("rules") / "home"
+    run = AsOfRun(copy_home(built.platform, home, rules=rules, surfaces=surfaces), built.as_of, built.known_at)
+    yield make_lists(run)
+    run.close()
+
+
+def test_lists_keep_their_rules_and_say_so(made: Lists, plain: pl.DataFrame, pinned: str):
+    assert all(rows.is_empty() for rows in made.violations.values())
+    assert made.lists.group_by(c.USER_ID).len().sort(c.USER_ID).equals(plain.group_by(c.USER_ID).len().sort(c.USER_ID))
+    there = made.lists.filter(pl.col(c.RANK) == 2)
+    assert (there[c.ITEM_ID] == pinned).mean() > 0.5
+    put = made.lists.filter(pl.col(c.REASON).str.contains("put here by the rule 'pinned'"))
+    assert pinned in set(put[c.ITEM_ID])
+
+
+def test_what_is_not_met_is_told_with_its_reason(made: Lists, pinned: str):
+    told = {(rule, subject): reason for _, rule, subject, reason, _ in made.conflicts.iter_rows()}
+    assert told["quotas", "category no_such"] == "the catalogue has none as of the instant"
+    lacking = (
+        made.lists[c.USER_ID].n_unique()
+        - made.lists.filter((pl.col(c.RANK) == 2) & (pl.col(c.ITEM_ID) == pinned))[c.USER_ID].n_unique()
+    )
+    counted = made.conflicts.filter(pl.col(c.SUBJECT) == f"item {pinned}")[c.USER_COUNT].sum()
+    assert counted == lacking
+
+
+def test_filters_of_the_settings_hide_what_was_shown_or_dismissed(made: Lists):
+    assert set(made.context.hidden) == {"dismissed", "frequency_cap"}
+    assert made.context.hidden["frequency_cap"].height > 0
+
+
+def test_each_surface_has_a_list_of_its_own_for_everybody(made: Lists):
+    lengths = dict(
+        made.surfaces.group_by(c.SURFACE, c.USER_ID).len().group_by(c.SURFACE).agg(pl.col("len").max()).iter_rows()
+    )
+    users = set(made.context.users)
+    assert (lengths["email"], lengths["board"]) == (3, 4)
+    for name in ("email", "board"):
+        assert set(made.surfaces.filter(pl.col(c.SURFACE) == name)[c.USER_ID]) == users
+    board = made.surfaces.filter(pl.col(c.SURFACE) == "board")
+    assert set(board[c.SOURCES].explode()) <= {"fallback", "new_items_min"}
+    assert made.surfaces[c.REASON].null_count() == 0
+
+
+def test_a_surface_keeps_to_its_categories_and_tells_of_short_lists(made: Lists):
+    few = made.surfaces.filter(pl.col(c.SURFACE) == "few").join(made.context.items, on=c.ITEM_ID)
+    assert set(few[c.CATEGORY]) <= {CATEGORY}
+    assert made.conflicts.filter((pl.col(c.SURFACE) == "few") & (pl.col(c.RULE) == "length")).height or few.height
