@@ -94,6 +94,9 @@ class ServingSettings(SettingGroup):
     cors_origins: Annotated[
         tuple[Name, ...], Field(description="origins whose pages may call the API; none by default")
     ] = ()
+    demo: Annotated[
+        bool, Field(description="show the page /demo, where a list is seen and what is pressed is stored as an event")
+    ] = False
     log_user_ids: Annotated[bool, Field(description="write the path of requests, which names users, to the log")] = (
         False
     )

@@ -13,10 +13,13 @@ from recs_platform.client.errors import Problem, Unreachable
 from recs_platform.contracts.http_documents import (
     Event,
     EventsTaken,
+    Explanation,
+    Move,
     PopularItems,
     Recommendations,
     RecommendedItem,
     ReleaseInForce,
+    SessionShare,
     SimilarItems,
 )
 
@@ -26,11 +29,14 @@ __all__ = [
     "Client",
     "Event",
     "EventsTaken",
+    "Explanation",
+    "Move",
     "PopularItems",
     "Problem",
     "Recommendations",
     "RecommendedItem",
     "ReleaseInForce",
+    "SessionShare",
     "SimilarItems",
     "Unreachable",
 ]

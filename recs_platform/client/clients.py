@@ -120,12 +120,14 @@ class Client(_Calls):
         category: str | None = None,
         exclude: Sequence[str] | None = None,
         cursor: str | None = None,
+        explain: bool | None = None,
     ) -> Recommendations:
         """The user's list now, or with the `next_cursor` of an answer its next page."""
         return self.send(
             recommendations_call(
                 user_id, k=k, surface=surface, session_id=session_id, device=device, country=country, region=region,
                 category=category, exclude=None if exclude is None else Names(tuple(exclude)), cursor=cursor,
+                explain=explain,
             )
         )  # fmt: skip
 
@@ -214,12 +216,14 @@ class AsyncClient(_Calls):
         category: str | None = None,
         exclude: Sequence[str] | None = None,
         cursor: str | None = None,
+        explain: bool | None = None,
     ) -> Recommendations:
         """The user's list now, or with the `next_cursor` of an answer its next page."""
         return await self.send(
             recommendations_call(
                 user_id, k=k, surface=surface, session_id=session_id, device=device, country=country, region=region,
                 category=category, exclude=None if exclude is None else Names(tuple(exclude)), cursor=cursor,
+                explain=explain,
             )
         )  # fmt: skip
 

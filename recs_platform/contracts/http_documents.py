@@ -17,8 +17,52 @@ Id = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7
 Word = Annotated[str, Meta(max_length=512)]
 
 
-class RecommendedItem(msgspec.Struct, frozen=True, gc=False):
-    """One place of a list. `propensity`: the chance with which this item was put there."""
+class Move(msgspec.Struct, frozen=True, gc=False):
+    """A step of serving that gave an item another rank: by itself, or by moving what stood before it.
+
+    `step`: max_per_category, or by a variant diversity or exploration.
+    """
+
+    step: str
+    from_rank: int
+    to_rank: int
+
+
+class SessionShare(msgspec.Struct, frozen=True, gc=False):
+    """An item's score in two parts that add up to it: of its stored place, and of its likeness to the session.
+
+    `because_of`: the session's item that speaks most for it.
+    """
+
+    from_place: float
+    from_session: float
+    because_of: str
+
+
+class Explanation(msgspec.Struct, frozen=True, gc=False):
+    """Why an item is at its place, as far as the release holds it; what it does not hold is null or empty.
+
+    `offered_by`: candidate sources that found the item for this user. `candidate_rank`, `candidate_score`: among the
+    stored candidates, before any rule. `released_rank`: in the released list, after all batch rules, with the chance
+    it was drawn with there. `session`: null where nothing of the session was counted. `moves`: steps of serving that
+    changed the rank, in their order. `is_drawn`: a variant's exploration drew it.
+    """
+
+    offered_by: tuple[str, ...] = ()
+    candidate_rank: int | None = None
+    candidate_score: float | None = None
+    released_rank: int | None = None
+    released_propensity: float | None = None
+    session: SessionShare | None = None
+    moves: tuple[Move, ...] = ()
+    is_drawn: bool = False
+
+
+class RecommendedItem(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One place of a list. `propensity`: the chance with which this item was put there.
+
+    `explanation`: where it was asked for.
+    """
 
     rank: int
     item_id: str
@@ -26,6 +70,7 @@ class RecommendedItem(msgspec.Struct, frozen=True, gc=False):
     reason: str
     sources: tuple[str, ...]
     propensity: float
+    explanation: Explanation | None = None
 
 
 class Recommendations(msgspec.Struct, frozen=True):

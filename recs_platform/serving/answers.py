@@ -18,6 +18,7 @@ from recs_platform.contracts.http_documents import (
     ScoredItem,
     SimilarItems,
 )
+from recs_platform.serving.explaining import explanations
 from recs_platform.serving.lists import Asked, LiveList, live_list
 from recs_platform.serving.parameters import checked_id, read_k
 from recs_platform.serving.problems import Problem
@@ -90,8 +91,10 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
         variant=variant_label(made.variants),
         expires_at=now + timedelta(minutes=serving.settings.list_minutes),
         items=[
-            RecommendedItem(rank, ids[each.item], each.score, each.reason, each.sources, each.propensity)
-            for rank, each in enumerate(page, first + 1)
+            RecommendedItem(rank, ids[each.item], each.score, each.reason, each.sources, each.propensity, why)
+            for rank, (each, why) in enumerate(
+                zip(page, explanations(bundle, made.trace, page), strict=True), first + 1
+            )
         ],
         next_cursor=cursor_of(recommendation_id, first + k) if len(made.upto(first + k + 1)) > first + k else None,
     )
@@ -120,6 +123,7 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
         block=read_k(query, bundle.rules.k),
         is_forgotten=stored in serving.forgotten,
         surface=surface,
+        explain=query.get("explain") == "true",
     )
     key, session, weight = uuid.uuid4().hex, serving.sessions.of(stored), settings.session_weight
     if not treatment.variants:

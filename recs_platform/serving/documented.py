@@ -69,7 +69,7 @@ async def recommendations(
     region: FromQuery[str | None] = None,
     category: FromQuery[str | None] = None,
     exclude: Annotated[str | None, QueryParameter(description="Item ids, separated by commas.")] = None,
-    explain: FromQuery[bool] = False,
+    explain: Annotated[bool, QueryParameter(description="Say of each item why it is at its place.")] = False,
 ) -> Recommendations:
     """For the document: the front answers. What comes here is spelled another way, such as with a slash at its end."""
     raise Problem("not_found", "write the address as the document does")

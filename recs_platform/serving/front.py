@@ -14,6 +14,8 @@ import msgspec
 
 from recs_platform.serving.answers import LIST_PARAMETERS, Serving, recommendations
 from recs_platform.serving.asgi import JSON, App, Headers, Message, Receive, Scope, Send, answer, header, read_body
+from recs_platform.serving.demo import ACTION, PAGE, Demo
+from recs_platform.serving.demo import PATHS as DEMO_PATHS
 from recs_platform.serving.events import SeenIds, take_in
 from recs_platform.serving.keys import KeyRing
 from recs_platform.serving.keys import Scope as KeyScope
@@ -30,13 +32,17 @@ _ACCESS = logging.getLogger("recs.access")
 _ENCODER = msgspec.json.Encoder()
 _USERS, _LISTS, _EVENTS = b"/v1/users/", b"/recommendations", b"/v1/events"
 _OPEN = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
-_ENDPOINTS = ("/v1/popular", "/v1/releases/current", "/metrics", *sorted(_OPEN))
+_ENDPOINTS = ("/v1/popular", "/v1/releases/current", "/metrics", *sorted(_OPEN | DEMO_PATHS))
+_POLICY = (
+    b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; "
+    b"frame-ancestors 'none'"
+)
 SECURITY_HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    (b"content-security-policy", _POLICY),
 ]
 
 
@@ -51,6 +57,10 @@ class Door:
     rest: App
     keys: KeyRing | None
     seen: SeenIds = field(default_factory=SeenIds)
+    demo: Demo = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.demo = Demo(self.serving, self.spool, self.seen)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -83,16 +93,26 @@ class Door:
             found = recommendations(self.serving, user_id, query, request.request_id)
             await answer(request.send, 200, _ENCODER.encode(found), [(b"content-type", JSON)])
         elif method == "POST" and raw == _EVENTS:
-            settings = self.serving.settings
             require_json(scope)
-            body = await read_body(
-                scope, receive, bytes_max=settings.body_bytes_max, seconds_max=settings.request_seconds_max
-            )
+            body = await self._body(scope, receive)
             status, taken = await take_in(self.serving, self.spool, self.seen, body)
             await answer(request.send, status, _ENCODER.encode(taken), [(b"content-type", JSON)])
+        elif (method, path) in (("GET", PAGE), ("POST", ACTION)):
+            await answer(request.send, *await self._demo(request, scope, receive))
         else:
             path = routable_path(raw)
             await self.rest(scope if path is None else {**scope, "path": path}, receive, request.send)
+
+    async def _demo(self, request: _Request, scope: Scope, receive: Receive) -> tuple[int, bytes, Headers]:
+        if scope["path"] == PAGE:
+            return self.demo.page(scope["query_string"], request.request_id)
+        return await self.demo.take(scope, await self._body(scope, receive))
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        settings = self.serving.settings
+        return await read_body(
+            scope, receive, bytes_max=settings.body_bytes_max, seconds_max=settings.request_seconds_max
+        )
 
     def _admit(self, scope: Scope, needed: KeyScope) -> None:
         """Raises Problem for a caller without a valid key, without the scope, or who asks too often."""
@@ -161,7 +181,7 @@ class _Request:
 def _scope_needed(path: str, method: str) -> KeyScope:
     if method == "DELETE":
         return KeyScope.ADMIN
-    return KeyScope.WRITE if path == _EVENTS.decode() else KeyScope.READ
+    return KeyScope.WRITE if path in (_EVENTS.decode(), ACTION) else KeyScope.READ
 
 
 def require_json(scope: Scope) -> None:

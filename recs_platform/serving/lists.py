@@ -7,6 +7,9 @@ happens meanwhile changes the next list, not this one.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
+from recs_platform.serving.explaining import CAP, DIVERSITY, EXPLORATION, OFFERED, Trace
 from recs_platform.serving.places import Place, capped, each_once
 from recs_platform.serving.rescoring import RECENT_ITEMS, rescore
 from recs_platform.serving.sessions import Session
@@ -23,6 +26,7 @@ class Asked:
     """What a list was asked for. `contexts`: fallback rankings to try first. `category`: a code, None for all.
 
     `is_forgotten`: nothing of the user is looked up any more. `surface`: where it is shown, None for anywhere.
+    `explain`: notes are taken for `explaining`.
     """
 
     user_id: str
@@ -33,15 +37,16 @@ class Asked:
     block: int = 10
     is_forgotten: bool = False
     surface: str | None = None
+    explain: bool = False
 
 
 class LiveList:
     """A list of one user, worked out as far as it was looked at. `variants`: by experiment, what it was made under."""
 
     def __init__(
-        self, bundle: Bundle, asked: Asked, places: Iterator[Place], variants: Mapping[str, str] | None = None
+        self, bundle: Bundle, asked: Asked, places: Iterator[Place], variants: Mapping[str, str], trace: Trace | None
     ) -> None:
-        self.bundle, self.asked, self.variants = bundle, asked, variants or {}
+        self.bundle, self.asked, self.variants, self.trace = bundle, asked, variants, trace
         self._places, self._known, self._shown = places, list[Place](), 0
 
     def page(self, first: int, count: int) -> list[Place]:
@@ -86,23 +91,37 @@ def live_list(
     passes = _filter(bundle, asked, user, gone)
     if asked.surface is not None and asked.surface in bundle.surfaces and user is not None and not is_opted_out:
         # Made for this place, in length, rules and categories: a session only takes away from it.
-        return LiveList(bundle, asked, each_once(passes, _on_surface(bundle, asked.surface, user)))
+        return LiveList(bundle, asked, each_once(passes, _on_surface(bundle, asked.surface, user)), {}, None)
     # A release from before the opt-out still holds the user's own list.
     known = None if is_opted_out else user
+    trace = Trace(known) if asked.explain else None
     if treatment.popularity:
         offered = iter(())
     elif steps:
         own = treatment.session_weight
-        offered = _rescored(bundle, known, asked, steps, weight if own is None else own)
+        offered = _rescored(bundle, known, asked, steps, weight if own is None else own, trace)
     else:
         offered = _stored(bundle, known) if treatment.diversity is None else _by_score(bundle, known)
     every = each_once(passes, offered, _fallback(bundle, asked))
+    return LiveList(bundle, asked, _ordered(every, bundle, asked, treatment, seed, trace), treatment.variants, trace)
+
+
+def _ordered(
+    every: Iterator[Place], bundle: Bundle, asked: Asked, treatment: Treatment, seed: str, trace: Trace | None
+) -> Iterator[Place]:
+    """The places after the steps that order them: variety, the cap, exploration."""
+
+    def noted(step: str, places: Iterator[Place]) -> Iterator[Place]:
+        return places if trace is None else trace.noted(step, places)
+
+    every = noted(OFFERED, every)
     if treatment.diversity is not None:
-        every = vary(every, bundle.item_category, treatment.diversity, asked.block)
-    every = capped(every, bundle, asked.block, treatment.max_per_category or bundle.rules.max_per_category)
+        every = noted(DIVERSITY, vary(every, bundle.item_category, treatment.diversity, asked.block))
+    cap = treatment.max_per_category or bundle.rules.max_per_category
+    every = noted(CAP, capped(every, bundle, asked.block, cap))
     if treatment.exploration:
-        every = explore(every, treatment.exploration, seed)
-    return LiveList(bundle, asked, every, treatment.variants)
+        every = noted(EXPLORATION, explore(every, treatment.exploration, seed))
+    return every
 
 
 def _codes(bundle: Bundle, items: Iterable[str]) -> set[int]:
@@ -129,7 +148,7 @@ def _filter(bundle: Bundle, asked: Asked, user: int | None, gone: set[int]) -> C
 
 
 def _stored(bundle: Bundle, user: int | None) -> Iterator[Place]:
-    """The released list, then the candidates behind it."""
+    """The released list with the chances it was drawn with, then the candidates behind it."""
     if user is None:
         return
     rows, texts = bundle.list_of(user), bundle.reasons
@@ -149,18 +168,20 @@ def _on_surface(bundle: Bundle, surface: str, user: int) -> Iterator[Place]:
 
 
 def _by_score(bundle: Bundle, user: int | None) -> Iterator[Place]:
-    """The same in the order of the candidates' scores, as if no rule had reordered them."""
+    """The same in the order of the candidates' scores, as if no rule had reordered them and nothing been drawn."""
     if user is None:
         return
     places = dict[int, Place]()
     for place in _stored(bundle, user):
-        places.setdefault(place.item, place)
+        places.setdefault(place.item, msgspec.structs.replace(place, propensity=1.0))
     for item in bundle.candidates(user).items.tolist():
         yield places[item]
     yield from places.values()
 
 
-def _rescored(bundle: Bundle, user: int | None, asked: Asked, steps: list[int], weight: float) -> Iterator[Place]:
+def _rescored(
+    bundle: Bundle, user: int | None, asked: Asked, steps: list[int], weight: float, trace: Trace | None
+) -> Iterator[Place]:
     """Candidates, or the context's popular items for users who have none, moved by the session's items."""
     sources_of: dict[int, tuple[str, ...]] = {}
     if user is None:
@@ -170,7 +191,10 @@ def _rescored(bundle: Bundle, user: int | None, asked: Asked, steps: list[int], 
         base, codes = stored.items, stored.sources.tolist()
         sources_of = {item: bundle.candidate_source_sets[each] for item, each in zip(base.tolist(), codes, strict=True)}
     ranked, scores, because = rescore(bundle, base, steps, weight)
-    for item, score, by in zip(ranked.tolist(), scores.tolist(), because.tolist(), strict=True):
+    rows: list[tuple[int, float, int]] = list(zip(ranked.tolist(), scores.tolist(), because.tolist(), strict=True))
+    if trace is not None:
+        trace.note_session(bundle, base, weight, rows)
+    for item, score, by in rows:
         reason = f"after {bundle.titles[by] or bundle.item_ids[by]!r} in this session"
         yield Place(item, score, reason, (*sources_of.get(item, ()), SESSION_SOURCE))
 

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """One item of a list, by code, with what is said about it; a struct, for a list makes dozens of them."""
+    """One item of a list, by code, with what is said about it; a struct, for a list makes dozens of them.
+
+    `is_drawn`: exploration drew it while serving.
+    """
 
     item: int
     score: float
     reason: str
     sources: tuple[str, ...]
     propensity: float = 1.0
+    is_drawn: bool = False
 
 
 def each_once(passes: Callable[[int], bool], *parts: Iterator[Place]) -> Iterator[Place]:

@@ -76,8 +76,9 @@ def explore(places: Iterator[Place], share: float, seed: str) -> Iterator[Place]
     waiting = list(islice(places, _POOL))
     while waiting:
         n = len(waiting)
-        at = draw.randrange(n) if draw.random() < share else 0
+        is_drawn = draw.random() < share
+        at = draw.randrange(n) if is_drawn else 0
         chosen = waiting.pop(at)
         propensity = share / n + (1 - share if at == 0 else 0.0)
-        yield msgspec.structs.replace(chosen, propensity=chosen.propensity * propensity)
+        yield msgspec.structs.replace(chosen, propensity=chosen.propensity * propensity, is_drawn=is_drawn)
         waiting.extend(islice(places, 1))

@@ -1,8 +1,10 @@
 """What is asked of a server comes from the release in force; pages do not repeat; faults are problem documents."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from recs_platform.serving.problems import PROBLEMS
@@ -31,6 +33,17 @@ def test_the_stored_list_comes_first_and_pages_go_on_without_repeats(tmp_path: P
         assert (await ask("GET", LIST, params={"cursor": found["next_cursor"]})).json()["code"] == "cursor_expired"
 
     served.run(test)
+
+
+def test_a_place_of_the_released_list_keeps_the_chance_it_was_drawn_with(tmp_path: Path):
+    made = content()
+    drawn = pl.when(pl.col("item_id") == "b").then(0.25).otherwise(1.0).alias("propensity")
+
+    async def test(ask: Ask) -> None:
+        items = (await ask("GET", LIST, params={"k": 3})).json()["items"]
+        assert [(item["item_id"], item["propensity"]) for item in items] == [("a", 1.0), ("b", 0.25), ("d", 1.0)]
+
+    Served(tmp_path, replace(made, lists=made.lists.with_columns(drawn))).run(test)
 
 
 def test_unknown_users_and_those_who_opted_out_get_what_is_popular_in_their_context(tmp_path: Path):

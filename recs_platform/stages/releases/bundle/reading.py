@@ -100,6 +100,15 @@ class Bundle:
                 return place
         return None
 
+    def some_users(self, count: int) -> list[str]:
+        """Ids of the first users by key, at most `count`: any, for the key is a hash."""
+        return [self._user_ids[place] for place in range(min(count, self.n_users))]
+
+    @property
+    def contexts(self) -> list[str]:
+        """Names of the fallback rankings."""
+        return list(self._fallbacks)
+
     def is_opted_out(self, user_id: str) -> bool:
         """Whether nothing may be inferred about this user."""
         return bool(rows_of_key(self._opted_out, key_of(user_id)))
