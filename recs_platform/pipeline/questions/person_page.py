@@ -17,7 +17,7 @@ AFFINITIES_SHOWN = 15
 
 
 def write_person_page(home: Home, person: Person) -> Path:
-    """Write what is known of a user under `reports/users`; the file's name does not tell who it is."""
+    """Write what is known of a user under `reports/users`; the file's name, a hash, shows no id."""
     path = home.user_pages / f"{content_key({c.USER_ID: person.user_id})}.html"
     write_page(path, f"User {person.user_id}", person.as_of, _sections(person))
     path.chmod(0o600)
