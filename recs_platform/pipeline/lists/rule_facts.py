@@ -19,7 +19,7 @@ _PAIR = [c.USER_ID, c.ITEM_ID]
 
 
 def rule_facts(models: ModelRun, rules: RulesSettings, items: pl.DataFrame) -> RuleFacts:
-    """Facts for the rules that are on. Of users who opted out nothing is known: no cap and no dismissal acts for them."""
+    """Facts for the rules that are on. Of users who opted out nothing is known: neither dismissals nor impressions."""
     used, nothing = rules.used(), RuleFacts()
     if not used:
         return nothing
