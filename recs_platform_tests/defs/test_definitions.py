@@ -115,7 +115,8 @@ def test_every_sql_table_has_blocking_checks(platform: Platform, definitions: dg
 
 def test_there_are_jobs_sensors_and_two_schedules_all_off(definitions: dg.Definitions) -> None:
     assert {job.name for job in definitions.jobs or ()} == {
-        "ingest", "build", "rebuild_features", "retrain_ranker", "replay_quarantine", "evaluate", "tune",
+        "ingest", "build", "daily_release", "rebuild_features", "retrain_ranker", "replay_quarantine",
+        "evaluate", "tune",
         "rollback_release", "withdraw_release", "publish", "forget_user", "forget_waiting", "prune",
     }  # fmt: skip
     assert {sensor.name for sensor in definitions.sensors or ()} == {
