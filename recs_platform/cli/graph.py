@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import dagster as dg
     import polars as pl
 
-    from recs_platform.defs.launch import Outcome
+    from recs_platform.defs.running import Outcome
     from recs_platform.pipeline.platform import Platform
 
     Watch = Callable[[str, str], None]

@@ -10,7 +10,7 @@ from recs_platform.cli.values import csv_line, json_text, shown
 if TYPE_CHECKING:
     import polars as pl
 
-    from recs_platform.defs.launch import Outcome
+    from recs_platform.defs.running import Outcome
 
 
 def say(message: str) -> None:

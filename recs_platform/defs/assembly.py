@@ -19,6 +19,7 @@ from recs_platform.defs.assets import (
     segments,
 )
 from recs_platform.defs.automation import build_schedules, build_sensors
+from recs_platform.defs.daily_release import daily_release_job
 from recs_platform.defs.forgetting import forget_user, forget_waiting_job
 from recs_platform.defs.in_force import in_force_asset
 from recs_platform.defs.jobs import JOBS
@@ -41,10 +42,11 @@ def build_definitions(
     made = [asset for stage in STAGES for asset in stage.build_assets(platform)]
     version = code_version(platform)
     built = [_versioned(asset, version) for asset in made if asset.partitions_def is not None]
+    daily_release = daily_release_job(lambda: definitions_of(platform))
     return dg.Definitions(
         assets=[*(asset for asset in made if asset.partitions_def is None), *built, in_force_asset()],
         asset_checks=raw_checks(platform),
-        jobs=[*JOBS, *OPERATOR_JOBS, *RELEASE_JOBS, forget_user, forget_waiting_job, prune_job],
+        jobs=[*JOBS, daily_release, *OPERATOR_JOBS, *RELEASE_JOBS, forget_user, forget_waiting_job, prune_job],
         sensors=build_sensors(platform),
         schedules=build_schedules(platform),
         resources={**build_resources(platform, built), **(resources or {})},

@@ -5,6 +5,7 @@ The default as-of is known only once landing is ingested, so that no single job 
 # Dagster leaves parts of its jobs untyped.
 # pyright: reportUnknownMemberType=false, reportCallIssue=false
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -12,9 +13,13 @@ from pydantic import Field
 
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import as_of_key, parse_instant
+from recs_platform.defs import running
+from recs_platform.defs.instance import fail_stuck_runs
+from recs_platform.defs.jobs import BUILD, INGEST
 from recs_platform.defs.resources import HomeResource
 from recs_platform.pipeline.event_span import default_as_of, require_possible
 from recs_platform.pipeline.plans import plan_build
+from recs_platform.pipeline.platform import Platform
 
 DAILY_RELEASE = "daily_release"
 
@@ -30,38 +35,44 @@ class DailyRelease(dg.Config):
     )
 
 
-@dg.op(description="Ingests landing, then builds the day's as-of up to its release, each as a run of its own.")
-def release_day(context: dg.OpExecutionContext, config: DailyRelease, home: HomeResource) -> dg.Output[str]:
-    """Says which runs it started; its output is the as-of. Fails, without retry, with the sentence of what failed."""
-    # Loading definitions does without what this imports.
-    from recs_platform.defs import launch
-    from recs_platform.defs.instance import fail_stuck_runs
+def daily_release_job(definitions: Callable[[], dg.Definitions]) -> dg.JobDefinition:
+    """The job; `definitions` are asked for when it runs: they hold the two jobs that it starts."""
 
-    platform, instance = home.platform, context.instance
+    @dg.op(description="Ingests landing, then builds the day's as-of up to its release, each as a run of its own.")
+    def release_day(context: dg.OpExecutionContext, config: DailyRelease, home: HomeResource) -> dg.Output[str]:
+        try:
+            key, about = _release(context, config, home.platform, definitions())
+        except RecsError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        return dg.Output(key, metadata=about)
+
+    @dg.job(name=DAILY_RELEASE, description="The day's release: landing is ingested, then that day's as-of is built.")
+    def daily_release() -> None:
+        """One step, which starts two runs."""
+        release_day()
+
+    return daily_release
+
+
+def _release(
+    context: dg.OpExecutionContext, config: DailyRelease, platform: Platform, definitions: dg.Definitions
+) -> tuple[str, dict[str, str]]:
+    """The as-of, and metadata: why it was built or was not, and the runs that did it."""
+    instance = context.instance
 
     def say(kind: str, text: str) -> None:
         if kind == "LOG":
             context.log.info(text)
 
-    try:
-        chosen = parse_instant(config.as_of) if config.as_of else None
-        for stuck in fail_stuck_runs(instance):
-            context.log.warning(f"run {stuck.run_id[:8]} ({stuck.job}) is marked as failed: {stuck.reason}")
-        runs = {launch.INGEST: launch.ingest(platform, instance, say).run_id}
-        now = datetime.now(UTC)
-        at = default_as_of(platform, now) if chosen is None else chosen
-        require_possible(platform, at, now, forced=config.force)
-        plan = plan_build(platform, at, now)
-        context.log.info(f"{as_of_key(at)}: {plan.verdict}")
-        if plan.runs or config.force:
-            runs[launch.BUILD] = launch.build(platform, instance, at, say, forced=config.force).run_id
-    except RecsError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
-    key = as_of_key(at)
-    return dg.Output(key, metadata={"as_of": key, "plan": plan.verdict, **runs})
-
-
-@dg.job(name=DAILY_RELEASE, description="The day's release: landing is ingested, then that day's as-of is built.")
-def daily_release() -> None:
-    """One step, which starts two runs."""
-    release_day()
+    chosen = parse_instant(config.as_of) if config.as_of else None
+    for stuck in fail_stuck_runs(instance):
+        context.log.warning(f"run {stuck.run_id[:8]} ({stuck.job}) is marked as failed: {stuck.reason}")
+    runs = {INGEST: running.run_job(instance, definitions, INGEST, {}, None, say).run_id}
+    now = datetime.now(UTC)
+    at = default_as_of(platform, now) if chosen is None else chosen
+    require_possible(platform, at, now, forced=config.force)
+    plan = plan_build(platform, at, now)
+    context.log.info(f"{as_of_key(at)}: {plan.verdict}")
+    if plan.runs or config.force:
+        runs[BUILD] = running.run_build(platform, definitions, instance, at, say, forced=config.force).run_id
+    return as_of_key(at), {"as_of": as_of_key(at), "plan": plan.verdict, **runs}

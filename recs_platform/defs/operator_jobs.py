@@ -16,7 +16,6 @@ from recs_platform.contracts.tables import PROMOTIONS
 from recs_platform.contracts.time import as_of_key, parse_instant
 from recs_platform.defs import metadata
 from recs_platform.defs.assets import events, features, ranking, segments
-from recs_platform.defs.daily_release import daily_release
 from recs_platform.defs.jobs import LOGGING
 from recs_platform.defs.resources import HomeResource
 from recs_platform.lake.locks import exclusive
@@ -134,4 +133,4 @@ replay_quarantine = dg.define_asset_job(
     config={**LOGGING, **events.replay_config(QuarantineFilter())},
     description="Ingest every file with rejected rows again, by today's source SQL.",
 )
-OPERATOR_JOBS = (daily_release, evaluate, tune, rebuild_features, retrain_ranker, replay_quarantine)
+OPERATOR_JOBS = (evaluate, tune, rebuild_features, retrain_ranker, replay_quarantine)

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from recs_platform.defs import launch
+from recs_platform.defs import running
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import execute, failures, land_contract, platform_at, take_in
 
@@ -24,16 +24,17 @@ def test_what_was_ingested_decides_the_day_unless_one_is_named(tmp_path: Path, m
     platform = platform_at(tmp_path / "home")
     asked: list[tuple[datetime, bool]] = []
 
-    def ingest(platform: Platform, *_: Any) -> SimpleNamespace:
+    def ingest(*_: Any) -> SimpleNamespace:
         take_in(platform)
         return SimpleNamespace(run_id="taken in")
 
-    def build(_: Platform, __: dg.DagsterInstance, at: datetime, ___: Any, *, forced: bool) -> SimpleNamespace:
+    def build(*given: Any, forced: bool) -> SimpleNamespace:
+        at = given[3]
         asked.append((at, forced))
         return SimpleNamespace(run_id="built")
 
-    monkeypatch.setattr(launch, "ingest", ingest)
-    monkeypatch.setattr(launch, "build", build)
+    monkeypatch.setattr(running, "run_job", ingest)
+    monkeypatch.setattr(running, "run_build", build)
     empty = _release(platform)
     assert not empty.success
     assert "the lake holds no event" in str(failures(empty))

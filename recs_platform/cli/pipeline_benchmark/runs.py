@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from recs_platform.cli.pipeline_benchmark.memory import Samples
-    from recs_platform.defs.launch import Outcome
+    from recs_platform.defs.running import Outcome
     from recs_platform.defs.step_records import StepRecord
     from recs_platform.pipeline.platform import Platform
 
