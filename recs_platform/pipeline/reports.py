@@ -1,6 +1,7 @@
 """Reports of an as-of: what they read, and where their tables, pages and verdicts go."""
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# ruff: noqa: S608  names come from contracts
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,11 +15,13 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.experiments import ExperimentSettings
 from recs_platform.contracts.tables import (
+    ACTIVITY_DRIFT_HISTORY,
     DATA_PROFILE,
     DRIFT_HISTORY,
     LIST_METRICS,
     LISTS,
     OFFLINE_HISTORY,
+    RANKED,
     USER_METRICS,
     VERDICTS,
 )
@@ -37,14 +40,24 @@ from recs_platform.pipeline.retrieval.facts import retrieval_facts
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_scopes
-from recs_platform.stages.reports import DRIFT_TABLES, EXPERIMENT_DAYS, REPORTS, Report, ReportResult, RetrievalFacts
+from recs_platform.stages.reports import (
+    DAILY_MIX,
+    DRIFT_TABLES,
+    EXPERIMENT_DAYS,
+    REPORTS,
+    Report,
+    ReportResult,
+    RetrievalFacts,
+)
 from recs_platform.stages.reports.offline_names import EVERYONE
+from recs_platform.warehouse.clauses import relation
 from recs_platform.warehouse.lineage import stored_lineage
 
 VERDICTS_FILE, NUMBERS_FILE = ".verdicts.parquet", ".numbers.json"
 _WHO_AND_WHEN = {c.USER_ID, c.ITEM_ID, c.ANONYMOUS_ID, c.EVENT_ID, c.OCCURRED_AT, c.INGESTED_AT, c.EVENT_TYPE}
 STAMPED = ("release", "ranker", "data version")
 UNKNOWN_YET = "no release yet"
+_LOWER_RANK = 10
 _WINDOW_MEANS = [c.PROTOCOL, c.MODEL, c.METRIC, c.K]
 
 
@@ -96,7 +109,7 @@ class RunInputs:
 
     @property
     def lists(self) -> pl.DataFrame:
-        return self._frame(LISTS.name, [c.USER_ID, c.ITEM_ID, c.RANK])
+        return self._frame(LISTS.name, [c.USER_ID, c.ITEM_ID, c.RANK, c.SEGMENT_ID])
 
     @property
     def item_counts(self) -> pl.DataFrame:
@@ -120,6 +133,29 @@ class RunInputs:
     @property
     def earlier_drift(self) -> pl.DataFrame:
         return earlier_rows(self.run, DRIFT_HISTORY)
+
+    @property
+    def daily_mix(self) -> pl.DataFrame:
+        return self._frame(DAILY_MIX)
+
+    @property
+    def catalogue(self) -> pl.DataFrame:
+        new_at = pl.coalesce(c.PUBLISHED_AT, c.FIRST_SEEN_AT).alias(c.NEW_AT)
+        return self.run.items.select(c.ITEM_ID, c.CATEGORY, new_at)
+
+    @property
+    def top_scores(self) -> pl.DataFrame:
+        with self.run.models() as models:
+            ranked = relation(models.require(RANKED.name))
+            return models.query(
+                f"select user_id, max(ranker_version) as ranker_version, max(score) as top_score, "
+                f"max(score) filter (where rank = 1) - max(score) filter (where rank = {_LOWER_RANK}) as score_margin "
+                f"from {ranked} where rank in (1, {_LOWER_RANK}) group by user_id order by user_id"
+            )
+
+    @property
+    def earlier_activity(self) -> pl.DataFrame:
+        return earlier_rows(self.run, ACTIVITY_DRIFT_HISTORY)
 
     @property
     def feature_gains(self) -> Mapping[str, float]:

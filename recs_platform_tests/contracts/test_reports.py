@@ -10,7 +10,16 @@ import pytest
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.experiments import ExperimentSettings
-from recs_platform.contracts.tables import AS_OF_TABLES, BIAS, DRIFT, OFFLINE_METRICS, RETRIEVAL, USER_METRICS, VERDICTS
+from recs_platform.contracts.tables import (
+    ACTIVITY_DRIFT,
+    AS_OF_TABLES,
+    BIAS,
+    DRIFT,
+    OFFLINE_METRICS,
+    RETRIEVAL,
+    USER_METRICS,
+    VERDICTS,
+)
 from recs_platform.stages.reports import REPORTS, IndexFacts, Offers, RetrievalFacts
 from recs_platform.stages.reports.verdicts import SEVERITY, contract_frame
 from recs_platform_tests.unit.stages.reports.exposures import experiment_days
@@ -69,8 +78,30 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         ),
         "user_segments": pl.DataFrame({"user_id": users, "segment_name": ["new", "loyal"] * 40}),
         "users": pl.DataFrame({"user_id": users} | attributes, schema_overrides={"subscription": pl.String}),
-        "lists": pl.DataFrame({"user_id": users, "item_id": ["a", "b", "c", "d"] * 20, "rank": [1] * N}),
+        "lists": pl.DataFrame({"user_id": users, "item_id": ["a", "b", "c", "d"] * 20, "rank": 1, "segment_id": "s"}),
         "items": pl.DataFrame({"item_id": ["a", "b", "c"], "category": ["x", "y", None], "creator": None}),
+        "daily_mix": pl.DataFrame(
+            {
+                "days_ago": [0, *range(7, 36, 7)],
+                "dimension": "event_type",
+                "segment": "all",
+                "source": "all",
+                "value": ["click", "view"] * 3,
+                "user_share_sum": float(N),
+                "user_share_square_sum": float(N),
+            }
+        ),
+        "catalogue": pl.DataFrame(
+            {
+                "item_id": ["a", "b", "c"],
+                "category": ["x", "y", None],
+                "new_at": [AS_OF - timedelta(days=days) for days in (1, 9, 17)],
+            }
+        ),
+        "top_scores": pl.DataFrame(
+            {"user_id": users, "top_score": rng.random(N), "score_margin": rng.random(N), "ranker_version": "r"}
+        ),
+        "earlier_activity": contract_frame([], ACTIVITY_DRIFT),
         "earlier_metrics": contract_frame([], OFFLINE_METRICS),
         "experiment_days": experiment_days(),
         "item_counts": pl.DataFrame({"item_id": ["a", "b", "c", "d", "e"], "interaction_count": [9, 5, 3, 1, 0]}),
@@ -102,7 +133,7 @@ def report(request):
 
 
 def test_names_and_tables_are_distinct_and_known():
-    names = ["data_profile", "offline_metrics", "drift", "bias", "retrieval", "experiments"]
+    names = ["data_profile", "offline_metrics", "drift", "activity_drift", "bias", "retrieval", "experiments"]
     assert [report.name for report in REPORTS] == names
     assert len({report.table.name for report in REPORTS}) == len(REPORTS)
     assert all(report.table in AS_OF_TABLES and report.title for report in REPORTS)

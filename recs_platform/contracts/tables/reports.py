@@ -102,6 +102,39 @@ DRIFT = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+ACTIVITY_DRIFT = TableContract(
+    "reports.activity_drift",
+    "One row a mix or distribution of what happens: events, catalogue, scores, lists, labels; how far the last period "
+    "is from quiet ones before it",
+    (
+        AS_OF,
+        text(c.KIND, "event_mix, catalogue, scores, lists or labels", required=True),
+        text(c.DIMENSION, "What is mixed or distributed, such as event_type or popularity_tier", required=True),
+        text(c.SEGMENT, "Users it is told of, by device or segment; all = everyone", required=True),
+        text(c.SOURCE, "Source of the events; all = every one", required=True),
+        text(c.METHOD, "Distance used; no_data where nothing could be compared", required=True),
+        number(c.VALUE, "Distance of the last period from the earlier ones: the effect"),
+        number(c.THRESHOLD, "Distance from which it counts as drift, after correction for the number of rows"),
+        Column(c.IS_DRIFTED, "BOOLEAN", "Whether the distance passes the threshold", required=True),
+        count(c.SAMPLE_SIZE, "Users or items on the smaller side: independent facts, not events"),
+        number(c.USUAL_DISTANCE, "Distance of a quiet period; missing where none is usual"),
+        count(c.N_PERIODS, "Earlier periods compared with"),
+        text(c.COMPARED_WITH, "What the earlier periods are: days of the same weekday, days, weeks, as-ofs"),
+        number(c.P_VALUE, "Probability of at least this distance in a quiet period"),
+        text(c.MOVED_VALUE, "The value whose share moved most; median of a distribution"),
+        text(c.DIRECTION, "up or down: where it moved"),
+        number(c.VALUE_BEFORE, "Its share, or the median, in the earlier periods"),
+        number(c.VALUE_NOW, "The same in the last period"),
+        text(c.NEW_VALUES, "Values that no earlier period had"),
+        text(c.UPSTREAM, "Columns of raw tables, or tables, that it comes from"),
+        text(c.PROPOSAL, "What to do where it drifted: retrain or quarantine"),
+        text(c.RANKER_VERSION, "scores: the ranker that made them; others are not compared with"),
+        text(c.PROFILE, "The last period as JSON: shares by value, or percentiles; later as-ofs compare with it"),
+    ),
+    grain=(c.KIND, c.DIMENSION, c.SEGMENT, c.SOURCE),
+    partition_by=(c.AS_OF,),
+)
+
 BIAS = TableContract(
     "reports.bias",
     "One row a group: its share of exposure or its quality of service",
@@ -171,6 +204,13 @@ DRIFT_HISTORY = replace(
     name="reports.drift_history",
     description="The rows of reports.drift of each as_of before this one",
     history_of=DRIFT.name,
+)
+
+ACTIVITY_DRIFT_HISTORY = replace(
+    ACTIVITY_DRIFT,
+    name="reports.activity_drift_history",
+    description="The rows of reports.activity_drift of each as_of before this one",
+    history_of=ACTIVITY_DRIFT.name,
 )
 
 RETRIEVAL_HISTORY = replace(

@@ -1,6 +1,7 @@
 """Reports: what is measured before a release, each with verdicts. Adding one is a module and a line in REPORTS."""
 
 from recs_platform.contracts.tables import (
+    ACTIVITY_DRIFT,
     BIAS,
     CHAMPION,
     DATA_PROFILE,
@@ -10,16 +11,18 @@ from recs_platform.contracts.tables import (
     LISTS,
     OFFER_COUNTS,
     OFFLINE_METRICS,
+    RANKED,
     RETRIEVAL,
     USER_METRICS,
 )
-from recs_platform.stages.reports import bias, data_profile, drift, experiments, offline, retrieval
+from recs_platform.stages.reports import activity_drift, bias, data_profile, drift, experiments, offline, retrieval
 from recs_platform.stages.reports.experiments import EXPERIMENT_DAYS
 from recs_platform.stages.reports.offers import IndexFacts, Offers, RetrievalFacts, offer_rows
 from recs_platform.stages.reports.verdicts import Report, ReportInputs, ReportResult, worst
 
 _SEGMENTS, _USERS, _ITEMS = "segments.user_segments", "staging.stg_users", "staging.stg_items"
 _USER_FEATURES, _ITEM_FEATURES = "features.user_features", "features.item_features"
+DAILY_MIX = "staging.stg_daily_mix"
 DRIFT_TABLES = (_USER_FEATURES, _ITEM_FEATURES)
 REPORTS = (
     Report(
@@ -43,6 +46,13 @@ REPORTS = (
         drift.run,
         reads=(*DRIFT_TABLES, DATA_PROFILE.name, CHAMPION.name, "ranking.ranker"),
         recomputes=DRIFT_TABLES,
+    ),
+    Report(
+        activity_drift.NAME,
+        "Drift of events, catalogue, scores, lists and labels beyond that of quiet periods",
+        ACTIVITY_DRIFT,
+        activity_drift.run,
+        reads=(DAILY_MIX, _ITEMS, LISTS.name, _ITEM_FEATURES, RANKED.name),
     ),
     Report(
         bias.NAME,
@@ -76,6 +86,7 @@ REPORTS = (
 )
 
 __all__ = [
+    "DAILY_MIX",
     "DRIFT_TABLES",
     "EXPERIMENT_DAYS",
     "REPORTS",

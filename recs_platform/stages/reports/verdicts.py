@@ -89,7 +89,7 @@ class ReportInputs(Protocol):
 
     @property
     def lists(self) -> pl.DataFrame:
-        """user_id, item_id, rank of the lists about to be released."""
+        """user_id, item_id, rank, segment_id of the lists about to be released."""
         ...
 
     @property
@@ -115,6 +115,26 @@ class ReportInputs(Protocol):
     @property
     def earlier_drift(self) -> pl.DataFrame:
         """Rows of `reports.drift` of as-ofs before this one."""
+        ...
+
+    @property
+    def daily_mix(self) -> pl.DataFrame:
+        """Columns of `staging.stg_daily_mix`."""
+        ...
+
+    @property
+    def catalogue(self) -> pl.DataFrame:
+        """item_id, category, new_at: when the item was published or first seen, null where neither is known."""
+        ...
+
+    @property
+    def top_scores(self) -> pl.DataFrame:
+        """user_id, top_score, score_margin (down to the tenth item, null of a shorter ranking), ranker_version."""
+        ...
+
+    @property
+    def earlier_activity(self) -> pl.DataFrame:
+        """Rows of `reports.activity_drift` of as-ofs before this one."""
         ...
 
     @property
