@@ -35,6 +35,7 @@ from recs_platform.contracts.setting_groups import (
     PublishSettings,
     RankingSettings,
     RetentionSettings,
+    RetrainingSettings,
     RetrievalSettings,
     RoleSettings,
     TrainingSettings,
@@ -220,6 +221,7 @@ class Settings(SourceDepth, BaseSettings):
     privacy: Annotated[PrivacySettings, Shapes("nothing")] = PrivacySettings()
     notify: Annotated[NotifySettings, Shapes("nothing")] = NotifySettings()
     retention: Annotated[RetentionSettings, Shapes("nothing")] = RetentionSettings()
+    retraining: Annotated[RetrainingSettings, Shapes("nothing")] = RetrainingSettings()
     roles: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")], RoleSettings],
         Field(

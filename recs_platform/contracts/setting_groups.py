@@ -79,6 +79,14 @@ class NotifySettings(SettingGroup):
     ] = 5.0
 
 
+class RetrainingSettings(SettingGroup):
+    """When `drift_sensor` trains a ranker."""
+
+    quiet_as_ofs: Annotated[
+        int, Field(ge=1, le=1000, description="as-ofs without drift that end an episode; each trains one ranker")
+    ] = 3
+
+
 class OutlierSettings(SettingGroup):
     """Which events are unlike the others of their type; each day is judged by the days before it."""
 

@@ -1,4 +1,4 @@
-"""Automation: a landing sensor, a build after each ingestion, a daily schedule, a weekly one.
+"""Automation: a landing sensor, a build after each ingestion, a daily schedule; retraining is in `retraining`.
 
 All are off until an operator switches them on. Jobs are in `jobs`, the decision to build is in `pipeline.plans`.
 """
@@ -15,11 +15,12 @@ from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import content_key
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.forgetting import forget_sensor
-from recs_platform.defs.instance import UNFINISHED, fail_stuck_runs
 from recs_platform.defs.jobs import BUILD, INGEST, build_job, ingest_job
 from recs_platform.defs.notifying import failure_sensor
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.defs.pruning import weekly_prune
+from recs_platform.defs.requests import ATTEMPTS_MAX, request_run
+from recs_platform.defs.retraining import drift_sensor, weekly_retraining
 from recs_platform.pipeline.event_span import default_as_of
 from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.plans import plan_build
@@ -27,14 +28,11 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.events import PendingFile
 
 LANDING_SECONDS = 30
-ATTEMPTS_MAX = 3
-ASKED_TAG = "recs/asked_for"
-UNDER_WAY = [*UNFINISHED, dg.DagsterRunStatus.QUEUED]
 _NAMED_MAX = 5
 
 
 def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
-    """The landing sensor, the one that builds after an ingestion, one that tells of failures, one that forgets."""
+    """Sensors on landing, on ingestions that ended, on drift, on failures, and on people who asked to be forgotten."""
 
     @dg.sensor(
         name="landing_sensor",
@@ -50,7 +48,7 @@ def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
         if not waiting.files:
             return dg.SkipReason("; ".join(part for part in ("nothing new in landing", waiting.aside) if part))
         key = content_key({"files": sorted((file.file_hash, file.kind.tables) for file in waiting.files)})
-        request, attempts = _request(context.instance, INGEST, key, _names(waiting.files))
+        request, attempts = request_run(context.instance, INGEST, key, _names(waiting.files))
         context.update_cursor(json.dumps({"key": key, "attempts": attempts}))
         return request
 
@@ -67,11 +65,12 @@ def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
         except NotReady as error:
             return dg.SkipReason(str(error))
 
-    return [landing_sensor, new_events_sensor, failure_sensor(platform), forget_sensor(platform)]
+    others = [drift_sensor(platform), failure_sensor(platform), forget_sensor(platform)]
+    return [landing_sensor, new_events_sensor, *others]
 
 
 def build_schedules(platform: Platform) -> list[dg.ScheduleDefinition]:
-    """The daily build, and the weekly removal of what has grown old."""
+    """The daily build, the weekly training, and the weekly removal of what has grown old."""
 
     @dg.schedule(
         name="daily_build",
@@ -88,7 +87,7 @@ def build_schedules(platform: Platform) -> list[dg.ScheduleDefinition]:
         except NotReady as error:
             yield dg.SkipReason(str(error))
 
-    return [daily_build, weekly_prune]
+    return [daily_build, weekly_retraining(platform), weekly_prune]
 
 
 def _build_request(platform: Platform, instance: dg.DagsterInstance, at: datetime) -> dg.RunRequest | dg.SkipReason:
@@ -98,46 +97,8 @@ def _build_request(platform: Platform, instance: dg.DagsterInstance, at: datetim
         return dg.SkipReason(plan.verdict)
     key = as_of_key(at)
     instance.add_dynamic_partitions(str(AS_OF_PARTITIONS.name), [key])
-    request, _ = _request(instance, BUILD, f"{key}:{plan.key}", plan.verdict, partition_key=key)
+    request, _ = request_run(instance, BUILD, f"{key}:{plan.key}", plan.verdict, partition_key=key)
     return request
-
-
-def _request(
-    instance: dg.DagsterInstance, job: str, key: str, what: str, partition_key: str | None = None
-) -> tuple[dg.RunRequest | dg.SkipReason, int]:
-    """A run for `key`, unless one may still do the work or enough were tried; beside it, the number of runs so far.
-
-    The run key carries the attempt, so the same request twice is one run, and a failed run is requested again.
-    """
-    fail_stuck_runs(instance)
-    tried = _runs(instance, job, tags={ASKED_TAG: key})
-    for run in _runs(instance, job, statuses=UNDER_WAY):
-        if job == INGEST or run.tags.get(ASKED_TAG) == key:
-            message = (
-                f"run {run.run_id[:8]} ({run.status.value.lower()}) is in progress; checked again after it: {what}"
-            )
-            return dg.SkipReason(message), len(tried)
-    # An ingestion that succeeded and left the files counts too; a build that succeeded did its work.
-    in_vain = [run for run in tried if job == INGEST or run.status is not dg.DagsterRunStatus.SUCCESS]
-    if len(in_vain) >= ATTEMPTS_MAX:
-        message = (
-            f"{len(in_vain)} runs failed, no more are started for {what}. The last was {in_vain[0].run_id}: read its "
-            f"error in the UI, repair the cause, then run `recs {'ingest' if job == INGEST else 'run'}`"
-        )
-        return dg.SkipReason(message), len(tried)
-    attempt = len(tried) + 1
-    return dg.RunRequest(f"{key}:{attempt}", partition_key=partition_key, tags={ASKED_TAG: key}), attempt
-
-
-def _runs(
-    instance: dg.DagsterInstance,
-    job: str,
-    *,
-    tags: dict[str, str] | None = None,
-    statuses: list[dg.DagsterRunStatus] | None = None,
-) -> Sequence[dg.DagsterRun]:
-    """Runs of a job, newest first."""
-    return instance.get_runs(filters=dg.RunsFilter(job_name=job, tags=tags, statuses=statuses))
 
 
 def _names(files: Sequence[PendingFile]) -> str:

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from recs_platform.defs.assembly import definitions_of
-from recs_platform.defs.automation import ASKED_TAG, ATTEMPTS_MAX
+from recs_platform.defs.requests import ASKED_TAG, ATTEMPTS_MAX
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import Built, copy_home, land_contract, platform_at, take_in
 

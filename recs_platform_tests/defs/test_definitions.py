@@ -113,7 +113,7 @@ def test_every_sql_table_has_blocking_checks(platform: Platform, definitions: dg
     assert tables <= checked
 
 
-def test_there_are_jobs_sensors_and_two_schedules_all_off(definitions: dg.Definitions) -> None:
+def test_there_are_jobs_sensors_and_schedules_all_off(definitions: dg.Definitions) -> None:
     assert {job.name for job in definitions.jobs or ()} == {
         "ingest", "build", "daily_release", "rebuild_features", "retrain_ranker", "replay_quarantine",
         "evaluate", "tune",
@@ -122,10 +122,15 @@ def test_there_are_jobs_sensors_and_two_schedules_all_off(definitions: dg.Defini
     assert {sensor.name for sensor in definitions.sensors or ()} == {
         "landing_sensor",
         "new_events_sensor",
+        "drift_sensor",
         "failure_sensor",
         "forget_sensor",
     }
-    assert {schedule.name for schedule in definitions.schedules or ()} == {"daily_build", "weekly_prune"}
+    assert {schedule.name for schedule in definitions.schedules or ()} == {
+        "daily_build",
+        "weekly_retraining",
+        "weekly_prune",
+    }
     assert definitions.resolve_sensor_def("landing_sensor").default_status is dg.DefaultSensorStatus.STOPPED
     assert definitions.resolve_schedule_def("daily_build").default_status is dg.DefaultScheduleStatus.STOPPED
 

@@ -23,6 +23,7 @@ from recs_platform.stages.reports.verdicts import Report, ReportInputs, ReportRe
 _SEGMENTS, _USERS, _ITEMS = "segments.user_segments", "staging.stg_users", "staging.stg_items"
 _USER_FEATURES, _ITEM_FEATURES = "features.user_features", "features.item_features"
 DAILY_MIX = "staging.stg_daily_mix"
+DRIFT_REPORTS = (drift.NAME, activity_drift.NAME)
 DRIFT_TABLES = (_USER_FEATURES, _ITEM_FEATURES)
 REPORTS = (
     Report(
@@ -87,6 +88,7 @@ REPORTS = (
 
 __all__ = [
     "DAILY_MIX",
+    "DRIFT_REPORTS",
     "DRIFT_TABLES",
     "EXPERIMENT_DAYS",
     "REPORTS",
