@@ -122,7 +122,8 @@ def _rows(platform: Platform, table: str, columns: Sequence[str]) -> list[tuple[
     if not files:
         return []
     with platform.connection() as con:
-        names = ", ".join(columns)
+        # A partition's value is text in its path.
+        names = ", ".join(f"cast({name} as timestamptz)" if name == c.AS_OF else name for name in columns)
         text = f"select {names} from read_parquet(?, hive_partitioning => true) order by all"
         return con.execute(text, [files]).fetchall()
 

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from recs_platform.defs import retraining
+from recs_platform.defs.assembly import definitions_of
 from recs_platform.defs.requests import ASKED_TAG, ATTEMPTS_MAX
 from recs_platform.pipeline.retraining import DriftVerdict
 from recs_platform_tests.homes import land_contract, platform_at, take_in
@@ -35,11 +36,13 @@ def test_an_episode_asks_until_a_run_succeeded_and_then_no_more(
 ) -> None:
     given = [DriftVerdict(AT, "warn", "events: moved")]
     monkeypatch.setattr(retraining, "drift_verdicts", lambda *_: given)
-    sensor, cursor = retraining.drift_sensor(platform_at(tmp_path / "home")), ""
+    definitions, cursor = definitions_of(platform_at(tmp_path / "home")), ""
+    sensor, repository = definitions.resolve_sensor_def("drift_sensor"), definitions.get_repository_def()
 
     def tick() -> Any:
         nonlocal cursor
-        done = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor))
+        context = dg.build_sensor_context(instance=instance, cursor=cursor, repository_def=repository)
+        done = sensor.evaluate_tick(context)
         cursor = done.cursor
         return done
 
