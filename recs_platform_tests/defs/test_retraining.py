@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 
 from recs_platform.defs import retraining
-from recs_platform.defs.assembly import definitions_of
 from recs_platform.defs.requests import ASKED_TAG, ATTEMPTS_MAX
 from recs_platform.pipeline.retraining import DriftVerdict
 from recs_platform_tests.homes import land_contract, platform_at, take_in
@@ -36,18 +35,17 @@ def test_an_episode_asks_until_a_run_succeeded_and_then_no_more(
 ) -> None:
     given = [DriftVerdict(AT, "warn", "events: moved")]
     monkeypatch.setattr(retraining, "drift_verdicts", lambda *_: given)
-    definitions, cursor = definitions_of(platform_at(tmp_path / "home")), ""
-    sensor, repository = definitions.resolve_sensor_def("drift_sensor"), definitions.get_repository_def()
+    sensor, cursor = retraining.drift_sensor(platform_at(tmp_path / "home")), ""
 
     def tick() -> Any:
         nonlocal cursor
-        context = dg.build_sensor_context(instance=instance, cursor=cursor, repository_def=repository)
-        done = sensor.evaluate_tick(context)
-        cursor = done.cursor
+        context = dg.build_sensor_context(instance=instance, cursor=cursor)
+        done = sensor(context)
+        cursor = str(context.cursor)
         return done
 
     for attempt in (1, 2):
-        (request,) = tick().run_requests or ()
+        request = tick()
         assert (request.partition_key, request.tags[ASKED_TAG]) == ("2024-01-20", "drift since 2024-01-20")
         assert str(request.run_key).endswith(f":{attempt}")
         _carry_out(instance, STATUS.FAILURE if attempt == 1 else STATUS.SUCCESS, request.tags[ASKED_TAG])
