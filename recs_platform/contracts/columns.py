@@ -204,6 +204,15 @@ IS_FOUND = "is_found"
 NARROWED_SHARE = "narrowed_share"
 DETECTABLE = "detectable_difference"
 
+# What came of lists
+LIST_AS_OF = "list_as_of"
+WEEKS_AGO = "weeks_ago"
+LISTED_IMPRESSION_COUNT = "listed_impression_count"
+LISTED_CLICKED_COUNT = "listed_clicked_count"
+DWELLED_COUNT = "dwelled_count"
+SESSION_COUNT = "session_count"
+PERIOD = "period"
+
 # Evaluation and reports
 MODEL = "model"
 SEGMENT = "segment"

@@ -91,6 +91,38 @@ def cluster_intervals(
     )
 
 
+def ratio_intervals(
+    tops: NDArray[np.float64],
+    bottoms: NDArray[np.float64],
+    *,
+    seed: int,
+    samples: int = SAMPLES,
+    level: float = LEVEL,
+) -> Intervals:
+    """Percentile intervals of sum(top) / sum(bottom) by column, users drawn with replacement.
+
+    `tops`, `bottoms` (n_users, n_columns): one row a user. The value is NaN where nothing is below the line; `rows` is
+    the sum of the bottoms, `users` those with any. Rounded and drawn as in `cluster_intervals`.
+
+    >>> found = ratio_intervals(np.array([[1.0], [1.0]]), np.array([[2.0], [2.0]]), seed=0)
+    >>> float(found.value[0]), float(found.low[0]), int(found.users[0])
+    (0.5, 0.5, 2)
+    """
+    sums: NDArray[np.float64] = np.round(tops * _GRID) / _GRID
+    counts: NDArray[np.float64] = np.round(bottoms * _GRID) / _GRID
+    total, n_users = counts.sum(axis=0), (counts > 0).sum(axis=0)
+    value = _ratio(sums.sum(axis=0), total)
+    low, high = _percentiles(sums, counts, seed=seed, samples=samples, level=level)
+    single = n_users < 2  # noqa: PLR2004  one user has no spread
+    return Intervals(
+        value,
+        np.where(single, np.nan, low),
+        np.where(single, np.nan, high),
+        (total + 0.5).astype(np.int64),
+        n_users.astype(np.int64),
+    )
+
+
 def _percentiles(
     sums: NDArray[np.float64], counts: NDArray[np.float64], *, seed: int, samples: int, level: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

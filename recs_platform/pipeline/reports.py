@@ -44,7 +44,9 @@ from recs_platform.stages.reports import (
     DAILY_MIX,
     DRIFT_TABLES,
     EXPERIMENT_DAYS,
+    LISTED_USERS,
     REPORTS,
+    WEEKLY_OUTCOMES,
     Report,
     ReportResult,
     RetrievalFacts,
@@ -179,6 +181,18 @@ class RunInputs:
     @property
     def retrieval(self) -> RetrievalFacts:
         return retrieval_facts(self.run)
+
+    @property
+    def weekly_outcomes(self) -> pl.DataFrame:
+        return self._frame(WEEKLY_OUTCOMES)
+
+    @property
+    def listed_users(self) -> pl.DataFrame:
+        return self._frame(LISTED_USERS)
+
+    @property
+    def segment_ids(self) -> pl.DataFrame:
+        return self._frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID])
 
     @property
     def experiments(self) -> Mapping[str, ExperimentSettings]:

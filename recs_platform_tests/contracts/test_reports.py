@@ -101,6 +101,25 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         "top_scores": pl.DataFrame(
             {"user_id": users, "top_score": rng.random(N), "score_margin": rng.random(N), "ranker_version": "r"}
         ),
+        "weekly_outcomes": pl.DataFrame(
+            {
+                "weeks_ago": [0, 1] * 40,
+                "list_as_of": [AS_OF - timedelta(days=5), None] * 40,
+                "user_id": users,
+                **dict.fromkeys(("impression_count", "listed_impression_count", "dwelled_count", "session_count"), 2),
+                **dict.fromkeys(("clicked_count", "listed_clicked_count", "conversion_count"), 1),
+                "dwell_seconds": 3.0,
+            }
+        ),
+        "listed_users": pl.DataFrame(
+            {
+                "list_as_of": AS_OF - timedelta(days=5),
+                "user_id": users,
+                "segment_id": "s",
+                "is_holdout": [True, False, False, False] * 20,
+            }
+        ),
+        "segment_ids": pl.DataFrame({"user_id": users, "segment_id": "s"}),
         "earlier_activity": contract_frame([], ACTIVITY_DRIFT),
         "earlier_metrics": contract_frame([], OFFLINE_METRICS),
         "experiment_days": experiment_days(),
@@ -133,7 +152,16 @@ def report(request):
 
 
 def test_names_and_tables_are_distinct_and_known():
-    names = ["data_profile", "offline_metrics", "drift", "activity_drift", "bias", "retrieval", "experiments"]
+    names = [
+        "data_profile",
+        "offline_metrics",
+        "drift",
+        "activity_drift",
+        "bias",
+        "business",
+        "retrieval",
+        "experiments",
+    ]
     assert [report.name for report in REPORTS] == names
     assert len({report.table.name for report in REPORTS}) == len(REPORTS)
     assert all(report.table in AS_OF_TABLES and report.title for report in REPORTS)

@@ -135,6 +135,39 @@ ACTIVITY_DRIFT = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+BUSINESS = TableContract(
+    "reports.business",
+    "One row a period, group of users, segment and metric: what people did; intervals draw users",
+    (
+        AS_OF,
+        text(
+            c.PERIOD,
+            "last_28_days, 28_days_before, or the as_of of the lists that were the newest from then to the next",
+            required=True,
+        ),
+        text(c.GROUP, "all, personal (lists of their own), holdout (popular items only)", required=True),
+        text(
+            c.SEGMENT,
+            "Lifecycle segment: that of this as_of, of a release that of its time; all = everyone",
+            required=True,
+        ),
+        text(
+            c.METRIC,
+            "click_through_rate, recommended_click_through_rate, conversion_rate, dwell_seconds, return_rate or "
+            "sessions_per_user_week",
+            required=True,
+        ),
+        number(c.VALUE, "The metric; missing where the log cannot tell it, never 0 for that"),
+        number(c.CI_LOW, "Lower end of the 95 % bootstrap interval"),
+        number(c.CI_HIGH, "Upper end of the 95 % bootstrap interval"),
+        count(c.N_USERS, "Users behind it"),
+        count(c.SAMPLE_SIZE, "Impressions, users, events, weeks of users: what is below the line"),
+        text(c.MESSAGE, "Why the value is missing"),
+    ),
+    grain=(c.PERIOD, c.GROUP, c.SEGMENT, c.METRIC),
+    partition_by=(c.AS_OF,),
+)
+
 BIAS = TableContract(
     "reports.bias",
     "One row a group: its share of exposure or its quality of service",

@@ -3,6 +3,7 @@
 from recs_platform.contracts.tables import (
     ACTIVITY_DRIFT,
     BIAS,
+    BUSINESS,
     CHAMPION,
     DATA_PROFILE,
     DRIFT,
@@ -15,7 +16,16 @@ from recs_platform.contracts.tables import (
     RETRIEVAL,
     USER_METRICS,
 )
-from recs_platform.stages.reports import activity_drift, bias, data_profile, drift, experiments, offline, retrieval
+from recs_platform.stages.reports import (
+    activity_drift,
+    bias,
+    business,
+    data_profile,
+    drift,
+    experiments,
+    offline,
+    retrieval,
+)
 from recs_platform.stages.reports.experiments import EXPERIMENT_DAYS
 from recs_platform.stages.reports.offers import IndexFacts, Offers, RetrievalFacts, offer_rows
 from recs_platform.stages.reports.verdicts import Report, ReportInputs, ReportResult, worst
@@ -23,6 +33,7 @@ from recs_platform.stages.reports.verdicts import Report, ReportInputs, ReportRe
 _SEGMENTS, _USERS, _ITEMS = "segments.user_segments", "staging.stg_users", "staging.stg_items"
 _USER_FEATURES, _ITEM_FEATURES = "features.user_features", "features.item_features"
 DAILY_MIX = "staging.stg_daily_mix"
+WEEKLY_OUTCOMES, LISTED_USERS = "staging.stg_weekly_outcomes", "staging.stg_listed_users"
 DRIFT_REPORTS = (drift.NAME, activity_drift.NAME)
 DRIFT_TABLES = (_USER_FEATURES, _ITEM_FEATURES)
 REPORTS = (
@@ -63,6 +74,13 @@ REPORTS = (
         reads=(LISTS.name, _ITEM_FEATURES, USER_METRICS.name, _USERS, _ITEMS),
     ),
     Report(
+        business.NAME,
+        "Clicks, conversions, dwell, return and visits, by release and segment, the hold-out beside",
+        BUSINESS,
+        business.run,
+        reads=(WEEKLY_OUTCOMES, LISTED_USERS, _SEGMENTS),
+    ),
+    Report(
         retrieval.NAME,
         "Candidates and indexes: recall, overlap, coverage, size",
         RETRIEVAL,
@@ -91,7 +109,9 @@ __all__ = [
     "DRIFT_REPORTS",
     "DRIFT_TABLES",
     "EXPERIMENT_DAYS",
+    "LISTED_USERS",
     "REPORTS",
+    "WEEKLY_OUTCOMES",
     "IndexFacts",
     "Offers",
     "Report",

@@ -157,6 +157,21 @@ class ReportInputs(Protocol):
         ...
 
     @property
+    def weekly_outcomes(self) -> pl.DataFrame:
+        """Columns of `staging.stg_weekly_outcomes`."""
+        ...
+
+    @property
+    def listed_users(self) -> pl.DataFrame:
+        """Columns of `staging.stg_listed_users`."""
+        ...
+
+    @property
+    def segment_ids(self) -> pl.DataFrame:
+        """user_id, segment_id; one row a user."""
+        ...
+
+    @property
     def experiments(self) -> Mapping[str, ExperimentSettings]:
         """Experiments that are set, by name."""
         ...

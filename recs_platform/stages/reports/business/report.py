@@ -1,0 +1,126 @@
+"""The report: rows of every scope, a verdict a metric, and one on what personal lists are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.tables import BUSINESS
+from recs_platform.stages.reports.business.measures import (
+    BEFORE,
+    CLICKS,
+    EVERYBODY,
+    HOLDOUT,
+    LAST,
+    METRICS,
+    PERSONAL,
+    RECOMMENDED_CLICKS,
+    BusinessConfig,
+    metric_rows,
+    scopes,
+)
+from recs_platform.stages.reports.business.page import sections
+from recs_platform.stages.reports.verdicts import (
+    NO_DATA,
+    Judgement,
+    ReportInputs,
+    ReportResult,
+    contract_frame,
+    verdict_rows,
+    write_report,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+NAME = "business"
+
+
+def measure_business(
+    outcomes: pl.DataFrame,
+    listed: pl.DataFrame,
+    segments: pl.DataFrame,
+    *,
+    seed: int,
+    config: BusinessConfig | None = None,
+) -> list[dict[str, Any]]:
+    """Rows of `reports.business` without their as-of; what is given is described at `measures.scopes`."""
+    told = scopes(outcomes, listed, segments, config or BusinessConfig())
+    return [row for scope in told for row in metric_rows(scope, seed=seed)]
+
+
+def run(inputs: ReportInputs, config: BusinessConfig | None = None) -> ReportResult:
+    """It warns and never stops a release: what a release did is known only once it has served."""
+    config = config or BusinessConfig()
+    rows = measure_business(
+        inputs.weekly_outcomes, inputs.listed_users, inputs.segment_ids, seed=inputs.seed, config=config
+    )
+    frame = contract_frame([{c.AS_OF: inputs.as_of, **row} for row in rows], BUSINESS)
+    verdicts = verdict_rows(NAME, judge_business(frame, config), as_of=inputs.as_of)
+    page = write_report(inputs, NAME, "Business", sections(frame), verdicts)
+    return ReportResult(BUSINESS.name, frame, verdicts, page, numbers=_numbers(frame))
+
+
+def judge_business(business: pl.DataFrame, config: BusinessConfig) -> list[Judgement]:
+    """A metric warns where it surely fell since the four weeks before; the hold-out, where personal lists do worse.
+
+    `no_data` where the log cannot tell the metric, with the reason.
+    """
+    judged = [_judge_metric(business, metric, config) for metric in METRICS if metric != RECOMMENDED_CLICKS]
+    if not business.filter(business[c.GROUP] == HOLDOUT).is_empty():
+        judged.append(_judge_holdout(business))
+    return judged
+
+
+def _judge_metric(business: pl.DataFrame, metric: str, config: BusinessConfig) -> Judgement:
+    now, before = (_row(business, period, EVERYBODY, metric) for period in (LAST, BEFORE))
+    if now is None or now[c.VALUE] is None:
+        return Judgement(metric, NO_DATA, "There are no events." if now is None else now[c.MESSAGE])
+    text = f"{_interval(now)} in the last 28 days, of {now[c.N_USERS]:,} users"
+    if before is None or before[c.VALUE] is None:
+        return Judgement(
+            metric, "pass", f"{text}; nothing is known of the 28 days before.", now[c.VALUE], None, now[c.N_USERS]
+        )
+    least = (1 - config.fall_max) * before[c.VALUE]
+    # The whole interval lies below what the period before allows.
+    fell = now[c.CI_HIGH] is not None and now[c.CI_HIGH] < least
+    text = f"{text}; {_interval(before)} in the 28 days before."
+    return Judgement(metric, "warn" if fell else "pass", text, now[c.VALUE], least, now[c.N_USERS])
+
+
+def _judge_holdout(business: pl.DataFrame) -> Judgement:
+    """By clicks, or by conversions where the log has no impressions: intervals that do not touch."""
+    for metric in (CLICKS, METRICS[2]):
+        mine, theirs = (_row(business, LAST, group, metric) for group in (PERSONAL, HOLDOUT))
+        if mine is None or theirs is None or None in (mine[c.CI_HIGH], theirs[c.CI_LOW]):
+            continue
+        is_worse = mine[c.CI_HIGH] < theirs[c.CI_LOW]
+        text = f"{metric} {_interval(mine)} with lists of their own, {_interval(theirs)} with popular items only."
+        return Judgement(
+            HOLDOUT, "warn" if is_worse else "pass", text, mine[c.VALUE], theirs[c.VALUE], theirs[c.N_USERS]
+        )
+    return Judgement(HOLDOUT, NO_DATA, "Too few users of the hold-out were active.")
+
+
+def _row(business: pl.DataFrame, period: str, group: str, metric: str) -> Mapping[str, Any] | None:
+    found = business.filter(
+        (business[c.PERIOD] == period)
+        & (business[c.GROUP] == group)
+        & (business[c.SEGMENT] == EVERYBODY)
+        & (business[c.METRIC] == metric)
+    )
+    return found.row(0, named=True) if found.height else None
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    ends = "" if row[c.CI_LOW] is None else f" [{row[c.CI_LOW]:.3g}, {row[c.CI_HIGH]:.3g}]"
+    return f"{row[c.VALUE]:.3g}{ends}"
+
+
+def _numbers(business: pl.DataFrame) -> dict[str, float]:
+    """Each metric of everybody in the last 28 days that is known."""
+    found = {metric: _row(business, LAST, EVERYBODY, metric) for metric in METRICS}
+    return {
+        metric: float(row[c.VALUE]) for metric, row in found.items() if row is not None and row[c.VALUE] is not None
+    }
