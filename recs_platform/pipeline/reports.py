@@ -37,6 +37,7 @@ from recs_platform.pipeline.lists.scoring import champion_version
 from recs_platform.pipeline.partition_writer import Written, write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import retrieval_facts
+from recs_platform.pipeline.training.mitigation import mitigations
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_scopes
@@ -51,7 +52,7 @@ from recs_platform.stages.reports import (
     ReportResult,
     RetrievalFacts,
 )
-from recs_platform.stages.reports.offline_names import EVERYONE
+from recs_platform.stages.reports.offline_names import EVERYONE, UNMITIGATED
 from recs_platform.warehouse.clauses import relation
 from recs_platform.warehouse.lineage import stored_lineage
 
@@ -84,10 +85,30 @@ class RunInputs:
 
     @property
     def user_metrics(self) -> pl.DataFrame:
-        return self._frame(USER_METRICS.name)
+        return self._user_metrics.filter(pl.col(c.MODEL) != UNMITIGATED)
+
+    @property
+    def mitigations(self) -> Sequence[str]:
+        return mitigations(self.run.platform.settings)
+
+    @property
+    def unmitigated_metrics(self) -> pl.DataFrame:
+        return self._user_metrics.filter(pl.col(c.MODEL) == UNMITIGATED)
+
+    @property
+    def unmitigated_list_metrics(self) -> pl.DataFrame:
+        return self._list_metrics.filter(pl.col(c.MODEL) == UNMITIGATED)
 
     @property
     def list_metrics(self) -> pl.DataFrame:
+        return self._list_metrics.filter(pl.col(c.MODEL) != UNMITIGATED)
+
+    @property
+    def _user_metrics(self) -> pl.DataFrame:
+        return self._frame(USER_METRICS.name)
+
+    @property
+    def _list_metrics(self) -> pl.DataFrame:
         """Means over the windows."""
         windows = pl.col(c.CUTOFF).n_unique().cast(pl.Int32).alias(c.N_WINDOWS)
         metrics = self._frame(LIST_METRICS.name)

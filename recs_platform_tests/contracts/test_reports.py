@@ -52,6 +52,7 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         for days in (14, 28)
     ]
     rows += [row | {"metric": "candidate_recall", "k": 40, "model": "candidates"} for row in rows[: 2 * N]]
+    without = [row | {"model": "without_mitigation"} for row in rows[: 2 * N]]
     features = pl.DataFrame({"user_id": users, "recency_days": rng.random(N)})
     attributes = {"age_band": [None, "18-24"] * 40, "gender": ["f", "m"] * 40, "country": "DE", "subscription": None}
     n = 0 if empty else None
@@ -143,6 +144,9 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         feature_gains={"recency_days": 0.2},
         origins=lambda _: {"recency_days": ["raw.events.occurred_at"]},
         folder=folder / "reports",
+        mitigations=() if empty else ("training.balance",),
+        unmitigated_metrics=contract_frame([] if empty else without, USER_METRICS),
+        unmitigated_list_metrics=frames["list_metrics"].head(0 if empty else 1).with_columns(value=pl.lit(0.7)),
     )
 
 

@@ -17,7 +17,7 @@ select
     lists.as_of as list_as_of,
     lists.user_id,
     min(lists.segment_id) as segment_id,
-    bool_or(lists.is_holdout) as is_holdout,
+    coalesce(bool_or(lists.is_holdout), false) as is_holdout,
 from recommendations.lists_history as lists
 anti join opted_out on lists.user_id = opted_out.user_id
 anti join identities on lists.user_id = identities.anonymous_id

@@ -5,7 +5,10 @@ from dataclasses import replace
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables.table import AS_OF, USER, Column, TableContract, count, instant, number, text
 
-MODELS = "final, the candidate source alone, or candidates (all of them together, candidate_recall only)"
+MODELS = (
+    "final, the candidate source alone, candidates (all of them together, candidate_recall only), or "
+    "without_mitigation (final without training.balance and rules for what is shown little, where any is on)"
+)
 LENGTH = "Length of the list; for candidate_recall, most candidates a user may have"
 
 OFFLINE_METRICS = TableContract(
@@ -53,7 +56,7 @@ LIST_METRICS = TableContract(
         AS_OF,
         text(c.PROTOCOL, "How events were held out", required=True),
         instant(c.CUTOFF, "Start of the window", required=True),
-        text(c.MODEL, "final, or the candidate source alone", required=True),
+        text(c.MODEL, "final, the candidate source alone, or without_mitigation", required=True),
         text(c.METRIC, "Name of the metric", required=True),
         Column(c.K, "INTEGER", "Length of the list", required=True, unit="items"),
         number(c.VALUE, "The metric over all lists of the window", required=True),
@@ -173,7 +176,11 @@ BIAS = TableContract(
     "One row a group: its share of exposure or its quality of service",
     (
         AS_OF,
-        text("dimension", "exposure (items) or quality (users)", required=True),
+        text(
+            "dimension",
+            "exposure (items), quality (users), mitigation (either with it; reference: without)",
+            required=True,
+        ),
         text(c.ATTRIBUTE, "What the groups differ in", required=True),
         text(c.GROUP, "The group; no_data where the attribute is missing", required=True),
         text(c.METRIC, "Name of the metric", required=True),

@@ -25,22 +25,22 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.inputs import run_config
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_manifest
 from recs_platform.pipeline.training.measurements import measured_once
+from recs_platform.pipeline.training.mitigation import unmitigated_lists
 from recs_platform.pipeline.training.rankers import ranker_basis, ranker_key, seal_ranker
 from recs_platform.pipeline.training.recipes import ranker_at, serving_basis
 from recs_platform.pipeline.training.schedule import TrainingSchedule
+from recs_platform.pipeline.training.scoring_windows import scores_by
 from recs_platform.pipeline.training.splits import Split
 from recs_platform.pipeline.training.trials import (
     choose_as_of,
     chosen_by_group,
     competing,
-    consumed_counts,
     lists_of,
-    offers_of,
-    served_scores,
 )
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, USERS_MAX, Window, read_window
 from recs_platform.stages import ranking, retrieval
+from recs_platform.stages.reports.offline_names import UNMITIGATED
 
 FINAL = "final"
 BASELINE = "popularity"
@@ -137,7 +137,8 @@ def _test(
 
         def measure() -> dict[str, pl.DataFrame]:
             tested = read_window(run.platform, window.version)
-            per_user, per_list = evaluate_window(run, split, tested, trained, chosen)
+            plain = unmitigated_lists(windows, schedule, split, tested, served[split])
+            per_user, per_list = evaluate_window(run, split, tested, trained, chosen, without=plain)
             return {USER_METRICS.table: per_user, LIST_METRICS.table: per_list}
 
         inputs = {"ranker": trained.version, "chosen": {group: vars(each) for group, each in chosen.items()}}
@@ -219,13 +220,23 @@ def _no_metrics(contract: TableContract) -> pl.DataFrame:
 
 
 def evaluate_window(
-    run: AsOfRun, split: Split, tested: Window, trained: Manifest, chosen: Mapping[str, ranking.Contender]
+    run: AsOfRun,
+    split: Split,
+    tested: Window,
+    trained: Manifest,
+    chosen: Mapping[str, ranking.Contender],
+    *,
+    without: pl.DataFrame | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Metrics of the final lists and of each enabled source alone in one window, and recall among the candidates."""
+    """Metrics of the final lists and of each enabled source alone in one window, and recall among the candidates.
+
+    `without`: lists without the mitigation that is set, where any is.
+    """
     k, config = run.platform.settings.k, run_config(run)
     models = {FINAL: final_lists(run, tested, trained, chosen)} | {
         source.name: source_lists(tested.rows, source.name, k) for source in config.configured_sources()
     }
+    models |= {} if without is None else {UNMITIGATED: without}
     known = tested.held_out.filter(IS_KNOWN_ITEM)
     truths = {split.protocol: known, f"{split.protocol}{WITH_NEW_ITEMS}": tested.held_out}
     per_user = [
@@ -252,12 +263,9 @@ def final_lists(
 def scores_of(
     run: AsOfRun, tested: Window, trained: Manifest, chosen: Mapping[str, ranking.Contender]
 ) -> NDArray[np.float64]:
-    """Score (n,) of each row of a window, by what was chosen for the group of its user."""
+    """Score (n,) of each row of a window by a sealed ranker, see `scores_by`."""
     scorer = ranking.load_ranker(artifact(run.platform.home.artifacts, ranking.RANKER, trained.version))
-    names = [source.name for source in run_config(run).configured_sources()]
-    offers = offers_of(tested.rows, scorer, names, run.platform.settings.threads)
-    consumed = consumed_counts(tested.rows[c.USER_ID], tested.consumed)
-    return served_scores(chosen, offers, consumed)
+    return scores_by(run, tested, scorer, chosen)
 
 
 def source_lists(rows: pl.DataFrame, source: str, k: int) -> pl.DataFrame:

@@ -71,7 +71,7 @@ REPORTS = (
         "Exposure of items and quality by user group",
         BIAS,
         bias.run,
-        reads=(LISTS.name, _ITEM_FEATURES, USER_METRICS.name, _USERS, _ITEMS),
+        reads=(LISTS.name, _ITEM_FEATURES, USER_METRICS.name, LIST_METRICS.name, _USERS, _ITEMS),
     ),
     Report(
         business.NAME,

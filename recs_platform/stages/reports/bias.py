@@ -14,7 +14,8 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import BIAS
 from recs_platform.stages.reports.bias_page import sections
 from recs_platform.stages.reports.exposure import POPULARITY_TIER, VS_INTERACTIONS, ExposureConfig, exposure_rows
-from recs_platform.stages.reports.offline_names import chosen_protocol
+from recs_platform.stages.reports.mitigation import MITIGATION, list_rows, mitigation_rows, section, worst_ratio
+from recs_platform.stages.reports.offline_names import UNMITIGATED, chosen_protocol
 from recs_platform.stages.reports.quality import NDCG, QUALITY, QualityConfig, quality_rows
 from recs_platform.stages.reports.shares import SHARED_ATTRIBUTES, share_rows
 from recs_platform.stages.reports.verdicts import (
@@ -76,6 +77,8 @@ def measure_bias(
 
 def run(inputs: ReportInputs, config: BiasConfig | None = None) -> ReportResult:
     """The report, judged and written as a page."""
+    import polars as pl
+
     config = config or BiasConfig()
     frame = measure_bias(
         inputs.lists,
@@ -87,19 +90,36 @@ def run(inputs: ReportInputs, config: BiasConfig | None = None) -> ReportResult:
         items=inputs.items,
         config=config,
     )
+    frame = pl.concat([frame, _mitigated(inputs, config)])
     verdicts = verdict_rows(NAME, judge_bias(frame, config), as_of=inputs.as_of)
-    page = write_report(inputs, NAME, "Bias", sections(frame), verdicts)
+    told = sections(frame.filter(pl.col(DIMENSION) != MITIGATION))
+    if inputs.mitigations:
+        told = [section(frame, inputs.mitigations), *told]
+    page = write_report(inputs, NAME, "Bias", told, verdicts)
     return ReportResult(BIAS.name, frame, verdicts, page, numbers=_numbers(frame))
 
 
-def final_ndcg(user_metrics: pl.DataFrame) -> pl.DataFrame:
-    """user_id, value: ndcg of model `final` under one protocol, see `chosen_protocol`.
+def _mitigated(inputs: ReportInputs, config: BiasConfig) -> pl.DataFrame:
+    """What mitigation changed, where any is on."""
+    import polars as pl
+
+    before, after = final_ndcg(inputs.unmitigated_metrics, UNMITIGATED), final_ndcg(inputs.user_metrics)
+    lists = inputs.list_metrics.filter(pl.col(c.MODEL) == _FINAL)
+    rows = [
+        *mitigation_rows(before, after, inputs.users, seed=inputs.seed, config=config.quality),
+        *list_rows(inputs.unmitigated_list_metrics, lists),
+    ]
+    return contract_frame([{c.AS_OF: inputs.as_of, **row} for row in rows], BIAS)
+
+
+def final_ndcg(user_metrics: pl.DataFrame, model: str = _FINAL) -> pl.DataFrame:
+    """user_id, value: ndcg of a model, `final` by default, under one protocol, see `chosen_protocol`.
 
     The longest k is taken. No rows when the final lists were not evaluated.
     """
     import polars as pl
 
-    found = user_metrics.filter((pl.col(c.MODEL) == _FINAL) & (pl.col(c.METRIC) == NDCG))
+    found = user_metrics.filter((pl.col(c.MODEL) == model) & (pl.col(c.METRIC) == NDCG))
     one = found.filter(pl.col(c.PROTOCOL) == pl.lit(chosen_protocol(found), pl.String))
     return one.filter(pl.col(c.K) == pl.col(c.K).max()).select(c.USER_ID, c.VALUE)
 
@@ -112,7 +132,8 @@ def judge_bias(bias: pl.DataFrame, config: BiasConfig) -> list[Judgement]:
     import polars as pl
 
     judgements: list[Judgement] = []
-    held = bias.filter(~pl.col(c.ATTRIBUTE).is_in(SHARED_ATTRIBUTES))
+    judged_here = pl.col(DIMENSION) != MITIGATION
+    held = bias.filter(judged_here, ~pl.col(c.ATTRIBUTE).is_in(SHARED_ATTRIBUTES))
     for (dimension, attribute), part in held.group_by(DIMENSION, c.ATTRIBUTE, maintain_order=True):
         subject = f"{dimension}: {attribute}"
         judged = part.filter(pl.col(c.VERDICT) != "no_data")
@@ -155,4 +176,5 @@ def _numbers(bias: pl.DataFrame) -> dict[str, float]:
     tiers = known.filter((pl.col(c.ATTRIBUTE) == POPULARITY_TIER) & (pl.col(c.METRIC) == VS_INTERACTIONS))
     judged = known.filter((pl.col(DIMENSION) == QUALITY) & (pl.col(c.VERDICT) != NO_DATA))[RATIO]
     worst_served = {} if judged.is_empty() else {"worst_group_ndcg_ratio": min(judged.to_list())}
-    return {f"exposure_ratio_{tier}": ratio for tier, ratio in tiers.select(c.GROUP, RATIO).iter_rows()} | worst_served
+    exposed = {f"exposure_ratio_{tier}": ratio for tier, ratio in tiers.select(c.GROUP, RATIO).iter_rows()}
+    return exposed | worst_served | worst_ratio(bias)

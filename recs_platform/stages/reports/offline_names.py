@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 FINAL = "final"
+UNMITIGATED = "without_mitigation"
 POPULARITY = "popularity"
 EVERYONE = "all"
 NDCG = "ndcg"

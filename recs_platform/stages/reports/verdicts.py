@@ -63,6 +63,21 @@ class ReportInputs(Protocol):
         ...
 
     @property
+    def mitigations(self) -> Sequence[str]:
+        """Settings that are on for groups of users or items that get little."""
+        ...
+
+    @property
+    def unmitigated_metrics(self) -> pl.DataFrame:
+        """Rows of `reports.user_metrics` of lists without them; none where none is on."""
+        ...
+
+    @property
+    def unmitigated_list_metrics(self) -> pl.DataFrame:
+        """As list_metrics, of lists without them."""
+        ...
+
+    @property
     def list_metrics(self) -> pl.DataFrame:
         """model, metric, k, value, protocol, n_windows."""
         ...
