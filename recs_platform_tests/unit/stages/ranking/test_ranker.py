@@ -179,3 +179,29 @@ def test_validation_is_measured_over_users_with_a_positive():
     assert metrics["ndcg@10"] == pytest.approx(1)
     assert metrics["positives"] == 60
     assert metrics["groups"] == 60
+
+
+def test_balance_closes_the_gap_of_a_group_that_is_few_and_wants_the_opposite():
+    """A hundred users with history choose high `taste`, 25 without low; no feature tells them apart."""
+
+    def planted(seed: int) -> pl.DataFrame:
+        frame, random = rows(users=125, seed=seed), np.random.default_rng(seed)
+        high, label = random.random(frame.height), frame[c.LABEL].to_numpy()
+        high = np.where(label == 1, 0.5 + high / 2, high)
+        is_few = np.repeat(np.arange(125) >= 100, 20)
+        taste, items = np.where(is_few, 1 - high, high), np.where(is_few, 0, 20)
+        return frame.with_columns(taste=pl.Series(taste), distinct_item_count=pl.Series(items, dtype=pl.Float32))
+
+    def gap(balance: float) -> tuple[float, float]:
+        """Reciprocal ranks of the many less those of the few, and those of the few."""
+        tested, ranker = planted(1), train(planted(0), CONFIG.model_copy(update={"balance": balance}))
+        order = pl.col(c.SCORE).rank("ordinal", descending=True).over(c.USER_ID)
+        scored = tested.with_columns(pl.Series(c.SCORE, ranker.score(tested, 1))).with_columns(order.alias(c.RANK))
+        hits = scored.filter(pl.col(c.LABEL) == 1).group_by("distinct_item_count").agg((1 / pl.col(c.RANK)).mean())
+        found = dict(hits.iter_rows())
+        return found[20.0] - found[0.0], found[0.0]
+
+    (before, few_before), (after, few_after) = gap(0.0), gap(1.0)
+    assert before > 0.1
+    assert few_after > few_before
+    assert abs(after) < before / 2

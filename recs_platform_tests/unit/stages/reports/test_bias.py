@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from recs_platform.contracts.tables import BIAS
 from recs_platform.stages.reports.bias import BiasConfig, final_ndcg, judge_bias, measure_bias
 from recs_platform.stages.reports.exposure import ExposureConfig, assign_tiers
-from recs_platform.stages.reports.verdicts import Judgement
+from recs_platform.stages.reports.mitigation import list_rows, mitigation_rows, section, worst_ratio
+from recs_platform.stages.reports.quality import QualityConfig
+from recs_platform.stages.reports.verdicts import Judgement, contract_frame
 
 AS_OF = datetime(2020, 1, 5, tzinfo=UTC)
 NO_METRICS = pl.DataFrame(schema={"user_id": pl.String, "value": pl.Float64})
@@ -160,3 +162,32 @@ def test_one_protocol_and_k_of_the_final_lists_is_judged():
     )
     assert final_ndcg(frame).rows() == [("u", 0.1)]
     assert final_ndcg(frame.filter(model="als")).is_empty()
+
+
+def test_before_and_after_tell_of_the_planted_group_that_its_gap_closed():
+    users = people(80, age_band=["old"] * 40 + ["young"] * 40)
+
+    def served(young: float, old: float) -> pl.DataFrame:
+        return users.select("user_id", value=pl.when(pl.col("age_band") == "old").then(old).otherwise(young))
+
+    rows = list(mitigation_rows(served(0.3, 0.1), served(0.28, 0.2), users, seed=1, config=QualityConfig()))
+    told = {(row["attribute"], row["group_name"]): (row["reference"], row["value"]) for row in rows}
+    assert told == {
+        ("age_band", "old"): (pytest.approx(0.1 / 0.2), pytest.approx(0.2 / 0.24)),
+        ("age_band", "young"): (pytest.approx(0.3 / 0.2), pytest.approx(0.28 / 0.24)),
+    }
+    lists = [pl.DataFrame({"metric": ["gini", "diversity"], "value": [value, 0.5]}) for value in (0.9, 0.6)]
+    frame = contract_frame([{"as_of": AS_OF, **row} for row in (*rows, *list_rows(*lists))], BIAS)
+    assert worst_ratio(frame) == {
+        "worst_group_ndcg_ratio_unmitigated": pytest.approx(0.5),
+        "worst_group_ndcg_ratio_mitigated": pytest.approx(0.2 / 0.24),
+    }
+    assert judge_bias(frame, BiasConfig()) == []
+    page = section(frame, ["training.balance"])
+    assert "training.balance" in page.text
+    for said in ("age_band: old", ".500", ".833", "gini of lists", ".900"):
+        assert said in page.figure
+    assert "diversity" not in page.figure
+    assert (
+        list(mitigation_rows(served(0.3, 0.1).clear(), served(0.3, 0.1), users, seed=1, config=QualityConfig())) == []
+    )
