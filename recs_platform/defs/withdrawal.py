@@ -20,7 +20,7 @@ from recs_platform.pipeline.build_records import BUILDS
 from recs_platform.pipeline.event_span import require_possible
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish, publish_releases
-from recs_platform.pipeline.reports import report_folder
+from recs_platform.pipeline.report_inputs import report_folder
 from recs_platform.stages import releases
 from recs_platform.warehouse.publish import PublishReport
 

@@ -19,7 +19,7 @@ from recs_platform.contracts.tables import CANDIDATES, OFFER_COUNTS, RANKED, VER
 from recs_platform.pages import Head, Section, bar_table, percent, write_page
 from recs_platform.pages.flow import Step, flow_chart
 from recs_platform.pipeline.as_of_run import INTERACTIONS, AsOfRun
-from recs_platform.pipeline.reports import report_folder
+from recs_platform.pipeline.report_inputs import report_folder
 from recs_platform.stages import releases
 from recs_platform.stages.releases.differences import exposure_shares
 from recs_platform.stages.reports.verdicts import INDEX_ADDRESS, gravest_first

@@ -21,7 +21,8 @@ from recs_platform.contracts.time import as_of_key, parse_instant
 from recs_platform.lake.artifacts import sealed_versions
 from recs_platform.lake.disk import replace_text
 from recs_platform.pages import Badge, Head, Line, Section, decimals, line_chart, render_page, stamped, verdict_grid
-from recs_platform.pipeline.reports import NUMBERS_FILE, STAMPED, UNKNOWN_YET, VERDICTS_FILE
+from recs_platform.pipeline.report_inputs import STAMPED, UNKNOWN_YET
+from recs_platform.pipeline.reports import NUMBERS_FILE, VERDICTS_FILE
 from recs_platform.stages import releases
 from recs_platform.stages.reports import REPORTS
 from recs_platform.stages.reports.verdicts import gravest_first, worst

@@ -5,7 +5,7 @@ from html import unescape
 
 from recs_platform.contracts.home import RELEASE_PAGE
 from recs_platform.pipeline.release_page import USERS_SHOWN
-from recs_platform.pipeline.reports import report_folder
+from recs_platform.pipeline.report_inputs import report_folder
 from recs_platform.stages.releases import current_release
 from recs_platform_tests.homes import Built, ask
 

@@ -12,7 +12,7 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.lake.artifacts import remove_artifact, write_artifact, write_manifest
 from recs_platform.pages import Head, write_page
 from recs_platform.pipeline.report_index import refresh_pages, reported_as_ofs, write_index
-from recs_platform.pipeline.reports import STAMPED, UNKNOWN_YET
+from recs_platform.pipeline.report_inputs import STAMPED, UNKNOWN_YET
 from recs_platform.stages.releases import RELEASES_ARTIFACT
 from recs_platform.stages.reports.verdicts import Judgement, verdict_rows
 from recs_platform_tests.homes import CommandLine

@@ -12,7 +12,7 @@ from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.time import as_of_key
 from recs_platform.pages import Head, write_page
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.reports import report_folder
+from recs_platform.pipeline.report_inputs import report_folder
 from recs_platform.stages.reports.experiments import EXPERIMENT_DAYS, NAME, Read, judge, read_days, sections
 from recs_platform.stages.reports.verdicts import INDEX_ADDRESS, verdict_rows
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,16 @@ _UPSTREAM = {
     LABEL: "raw.events.event_type, raw.events.value",
 }
 Drifting = Mix | Spread
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An entry of KINDS: its rows, its verdict and its section of the page are made of it."""
+
+    name: str
+    title: str
+    text: str
+    make: Callable[[ReportInputs, ActivityConfig], Iterator[Drifting]]
 
 
 def event_mixes(inputs: ReportInputs, config: ActivityConfig) -> Iterator[Drifting]:
@@ -142,13 +153,28 @@ def score_spreads(inputs: ReportInputs, config: ActivityConfig) -> Iterator[Drif
             yield Spread(subject, percentiles(values), past, len(values), "ranking.ranked", ranker)
 
 
-KINDS: Mapping[str, Callable[[ReportInputs, ActivityConfig], Iterator[Drifting]]] = {
-    EVENT_MIX: event_mixes,
-    CATALOGUE: catalogue_mixes,
-    SCORES: score_spreads,
-    LISTS: list_mixes,
-    LABELS: label_mixes,
-}
+KINDS = (
+    Kind(
+        EVENT_MIX,
+        "Events",
+        "The last day's mix, each user counted once, beside earlier days of its weekday.",
+        event_mixes,
+    ),
+    Kind(CATALOGUE, "Catalogue", "Items of the last week beside those of the weeks before.", catalogue_mixes),
+    Kind(
+        SCORES,
+        "Scores",
+        "Each user's best score, and how far the tenth lies below it, beside earlier as-ofs of the ranker.",
+        score_spreads,
+    ),
+    Kind(LISTS, "Lists", "What lists hold, each list counted once, beside the lists of earlier as-ofs.", list_mixes),
+    Kind(
+        LABELS,
+        "Labels",
+        "Share of a user's items of the day that became a positive, beside earlier days of its weekday.",
+        label_mixes,
+    ),
+)
 
 
 def _large(mixed: pl.DataFrame, config: ActivityConfig) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from recs_platform.contracts import columns as c
 from recs_platform.pages import Histogram, Section, histograms
-from recs_platform.stages.reports.activity_drift.kinds import CATALOGUE, EVENT_MIX, LABELS, LISTS, SCORES
+from recs_platform.stages.reports.activity_drift.kinds import KINDS
 from recs_platform.stages.reports.activity_drift.measures import Compared
 from recs_platform.stages.reports.activity_drift.periods import EVERY, Mix, Spread
 
@@ -17,19 +17,6 @@ if TYPE_CHECKING:
 _CHARTS_MAX = 8
 _VALUES_MAX = 8
 _BINS = 20
-_TITLES = {
-    EVENT_MIX: ("Events", "The last day's mix, each user counted once, beside earlier days of its weekday."),
-    CATALOGUE: ("Catalogue", "Items of the last week beside those of the weeks before."),
-    SCORES: (
-        "Scores",
-        "Each user's best score, and how far the tenth lies below it, beside earlier as-ofs of the ranker.",
-    ),
-    LISTS: ("Lists", "What lists hold, each list counted once, beside the lists of earlier as-ofs."),
-    LABELS: (
-        "Labels",
-        "Share of a user's items of the day that became a positive, beside earlier days of its weekday.",
-    ),
-}
 _HIDDEN = (c.AS_OF, c.KIND, c.PROFILE, c.RANKER_VERSION)
 
 
@@ -37,13 +24,13 @@ def sections(compared: Sequence[Compared], rows: pl.DataFrame) -> list[Section]:
     """A section a kind; `rows` are those of `compared`, in the same order."""
     found: list[Section] = []
     told = list(zip(compared, rows.iter_rows(named=True), strict=True))
-    for kind, (title, text) in _TITLES.items():
-        own = [(one, row) for one, row in told if row[c.KIND] == kind]
+    for kind in KINDS:
+        own = [(one, row) for one, row in told if row[c.KIND] == kind.name]
         charts = [_chart(one, row) for one, row in sorted(own, key=_order) if row[c.VALUE] is not None]
-        said = text if charts else f"{text} Too little could be compared yet."
-        table = rows.filter(rows[c.KIND] == kind).drop(*_HIDDEN)
+        said = kind.text if charts else f"{kind.text} Too little could be compared yet."
+        table = rows.filter(rows[c.KIND] == kind.name).drop(*_HIDDEN)
         folded = [(f"{table.height} rows", table)] if table.height else []
-        found.append(Section(title, said, figure=histograms(charts[:_CHARTS_MAX]), folded=folded))
+        found.append(Section(kind.title, said, figure=histograms(charts[:_CHARTS_MAX]), folded=folded))
     return found
 
 

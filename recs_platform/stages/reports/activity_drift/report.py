@@ -24,7 +24,7 @@ def run(inputs: ReportInputs, config: ActivityConfig | None = None) -> ReportRes
     config = config or ActivityConfig()
     compared = measure(inputs, config)
     rows = table_rows(compared, inputs.as_of, config)
-    judgements = [judge_kind(rows, kind) for kind in KINDS]
+    judgements = [judge_kind(rows, kind.name) for kind in KINDS]
     silence = judge_silence(inputs.daily_mix, inputs.as_of, config)
     if silence is not None:
         judgements = [silence if each.subject == EVENT_MIX else each for each in judgements]
@@ -39,8 +39,8 @@ def measure(inputs: ReportInputs, config: ActivityConfig) -> list[Compared]:
         compare_mix(one, config, seed=inputs.seed)
         if isinstance(one, Mix)
         else compare_spread(one, config, seed=inputs.seed)
-        for make in KINDS.values()
-        for one in make(inputs, config)
+        for kind in KINDS
+        for one in kind.make(inputs, config)
     ]
 
 
@@ -48,7 +48,7 @@ def _numbers(rows: pl.DataFrame) -> dict[str, float]:
     """How many rows of each kind drifted, where any could be compared."""
     known = rows.filter(rows[c.VALUE].is_not_null())
     return {
-        f"drifted_{kind}": float(part.filter(c.IS_DRIFTED).height)
+        f"drifted_{kind.name}": float(part.filter(c.IS_DRIFTED).height)
         for kind in KINDS
-        if (part := known.filter(known[c.KIND] == kind)).height
+        if (part := known.filter(known[c.KIND] == kind.name)).height
     }

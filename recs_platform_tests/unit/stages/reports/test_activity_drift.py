@@ -80,7 +80,7 @@ def report(tmp_path, monkeypatch):
     def made(given):
         result = run(given)
         verdicts = {row["subject"]: row for row in result.verdicts.iter_rows(named=True)}
-        assert list(verdicts) == sorted(KINDS)
+        assert list(verdicts) == sorted(kind.name for kind in KINDS)
         return result.frame, verdicts
 
     return made
