@@ -5,7 +5,7 @@ Both were measured at the same test windows; how lists without it are made is de
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from recs_platform.contracts import columns as c
@@ -58,22 +58,30 @@ def list_rows(before: pl.DataFrame, after: pl.DataFrame) -> Iterator[dict[str, A
 def section(rows: pl.DataFrame, names: Sequence[str]) -> Section:
     """The table of both, groups first; `names`: what is on."""
     own = rows.filter(rows[DIMENSION] == MITIGATION)
-    cells: dict[tuple[str, str], float] = {}
-    for attribute, group, metric, now, earlier in own.select(
-        c.ATTRIBUTE, c.GROUP, c.METRIC, c.VALUE, REFERENCE
-    ).iter_rows():
-        label = f"{metric} of lists" if attribute == LISTS else f"{attribute}: {group}"
-        cells[label, _BEFORE], cells[label, _AFTER] = earlier, now
+    groups: dict[str, tuple[float, float]] = {}
+    lists: dict[str, tuple[float, float]] = {}
+    for attribute, group, metric, *both in own.select(c.ATTRIBUTE, c.GROUP, c.METRIC, REFERENCE, c.VALUE).iter_rows():
+        told, label = (lists, metric) if attribute == LISTS else (groups, f"{attribute}: {group}")
+        told[label] = (both[0], both[1])
     text = (
         f"What {', '.join(names)} changed, at the same test windows without and with it. Of groups: NDCG over "
         "everyone's; the nearer to 1, the smaller the gap."
     )
-    labels = list(dict.fromkeys(label for label, _ in cells))
+    if not own.height:
+        text = f"{', '.join(names)}: nothing was measured."
+    figure = _table(groups, "NDCG over everyone's") + _table(lists, "all lists")
+    return Section("Before and after mitigation", text, figure=figure)
+
+
+def _table(told: Mapping[str, tuple[float, float]], corner: str) -> str:
+    """Bars of both; nothing where there is none."""
+    if not told:
+        return ""
     columns = [(_BEFORE, decimals), (_AFTER, decimals)]
-    figure = bar_table(labels, columns, cells, corner="", together=True) if cells else ""
-    return Section(
-        "Before and after mitigation", text if cells else f"{', '.join(names)}: nothing was measured.", figure=figure
-    )
+    cells = {
+        (label, name): value for label, both in told.items() for (name, _), value in zip(columns, both, strict=True)
+    }
+    return bar_table(list(told), columns, cells, corner=corner, together=True)
 
 
 def worst_ratio(rows: pl.DataFrame) -> dict[str, float]:

@@ -22,6 +22,8 @@ from recs_platform.stages.reports.business.measures import (
 if TYPE_CHECKING:
     import polars as pl
 
+# The interval of fewer users says how few they are and hides the others; the folded rows have all.
+_DRAWN_FROM = 10
 Form = Callable[[float], str]
 _TEXTS: dict[str, tuple[str, str, Form]] = {
     CLICKS: (
@@ -59,7 +61,7 @@ def _section(rows: pl.DataFrame, metric: str) -> Section:
     bars = [
         Interval(_name(row), row[c.VALUE], row[c.CI_LOW], row[c.CI_HIGH], strong=_is_everybody(row))
         for row in recent.iter_rows(named=True)
-        if row[c.VALUE] is not None
+        if row[c.VALUE] is not None and (_is_everybody(row) or row[c.N_USERS] >= _DRAWN_FROM)
     ]
     table = interval_table(bars, corner="28 days", title=title, form=form, rule=float(known[0]))
     return Section(title, text, figure=_by_release(rows, title, form) + table)
