@@ -31,7 +31,7 @@ def drift_sensor(platform: Platform) -> dg.SensorDefinition:
         job_name=RETRAIN,
         minimum_interval_seconds=DRIFT_SECONDS,
         description="Starts one `retrain_ranker` where drift reports warn, and no other before "
-        f"{platform.settings.retraining.quiet_as_ofs} as-ofs were quiet; none where the data look broken.",
+        f"{platform.settings.retraining.quiet_as_ofs} as-ofs were quiet; none where they propose another thing.",
     )
     def drift_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         before = Episode.of_cursor(context.cursor)
@@ -63,10 +63,10 @@ def _answer(
 def _why_nothing(state: Episode, fresh: list[DriftVerdict]) -> str:
     if state.seen is None:
         return "no as-of has drift reports yet"
-    broken = [each for each in fresh if each.is_alarmed and each.is_broken]
-    if broken:
-        last = broken[-1]
-        return f"the data of {as_of_key(last.as_of)} look broken, nothing is trained on them: {last.said}"
+    others = [each for each in fresh if each.is_alarmed and not each.proposes_training]
+    if others:
+        last = others[-1]
+        return f"drift as of {as_of_key(last.as_of)} proposes no training, look at its report: {last.said}"
     return f"no drift up to {as_of_key(state.seen)}"
 
 

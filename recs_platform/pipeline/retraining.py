@@ -21,17 +21,20 @@ from recs_platform.stages.reports import DRIFT_REPORTS
 from recs_platform.stages.reports.verdicts import NO_DATA, worst
 
 _ALARMS = ("warn", "block")
-QUARANTINE = "quarantine"
+RETRAIN, QUARANTINE = "retrain", "quarantine"
 
 
 @dataclass(frozen=True)
 class DriftVerdict:
-    """What the drift reports of an as-of said: the gravest verdict, its sentences, whether the data look broken."""
+    """What the drift reports of an as-of said: the gravest verdict, its sentences, what they propose.
+
+    `proposes_training`: some row proposes `retrain`, none `quarantine`, and nothing blocks.
+    """
 
     as_of: datetime
     verdict: str
     said: str = ""
-    is_broken: bool = False
+    proposes_training: bool = False
 
     @property
     def is_alarmed(self) -> bool:
@@ -72,9 +75,9 @@ class Episode:
 def follow(state: Episode, verdicts: Iterable[DriftVerdict], quiet_as_ofs: int) -> Episode:
     """The state after all verdicts of as-ofs later than those read so far, in whatever order they are given.
 
-    An alarm of data that look broken begins no episode, for a ranker must not learn from them, but keeps an open one
-    open. `no_data` is neither alarm nor quiet. An as-of built again, or one backfilled before what was read, changes
-    nothing.
+    An alarm that proposes no training, for data that look broken, events that stopped or features that do not matter,
+    begins no episode, but keeps an open one open. `no_data` is neither alarm nor quiet. An as-of built again, or one
+    backfilled before what was read, changes nothing.
     """
     for verdict in sorted(verdicts, key=lambda each: each.as_of):
         if state.seen is None or verdict.as_of > state.seen:
@@ -86,8 +89,8 @@ def _after(state: Episode, verdict: DriftVerdict, quiet_as_ofs: int) -> Episode:
     is_open = state.began is not None
     if verdict.is_alarmed:
         if is_open:
-            return replace(state, alarmed=state.alarmed if verdict.is_broken else verdict.as_of, quiet=0)
-        return state if verdict.is_broken else Episode(began=verdict.as_of, alarmed=verdict.as_of)
+            return replace(state, alarmed=verdict.as_of if verdict.proposes_training else state.alarmed, quiet=0)
+        return Episode(began=verdict.as_of, alarmed=verdict.as_of) if verdict.proposes_training else state
     if verdict.verdict == NO_DATA or not is_open:
         return state
     quiet = state.quiet + 1
@@ -97,11 +100,10 @@ def _after(state: Episode, verdict: DriftVerdict, quiet_as_ofs: int) -> Episode:
 def drift_verdicts(platform: Platform, after: datetime | None = None) -> list[DriftVerdict]:
     """What is stored of the drift reports, by as-of; those after an instant where one is given."""
     said = [row for row in _rows(platform, VERDICTS.name, _JUDGED) if row[1] in DRIFT_REPORTS]
-    broken = {
-        row[0]
+    proposals = {
+        (row[0], row[1])
         for table in (DRIFT.name, ACTIVITY_DRIFT.name)
         for row in _rows(platform, table, (c.AS_OF, c.PROPOSAL))
-        if row[1] == QUARANTINE
     }
     found: list[DriftVerdict] = []
     for as_of in sorted({row[0] for row in said if after is None or row[0] > after}):
@@ -110,7 +112,8 @@ def drift_verdicts(platform: Platform, after: datetime | None = None) -> list[Dr
         # One kind that cannot be compared yet leaves the others their word.
         verdict = "pass" if gravest == NO_DATA and any(row[3] == "pass" for row in own) else gravest
         text = " ".join(f"{row[2]}: {row[4]}" for row in own if row[3] in _ALARMS)
-        found.append(DriftVerdict(as_of, verdict, text, verdict == "block" or as_of in broken))
+        proposed = (as_of, RETRAIN) in proposals and (as_of, QUARANTINE) not in proposals
+        found.append(DriftVerdict(as_of, verdict, text, proposed and verdict != "block"))
     return found
 
 

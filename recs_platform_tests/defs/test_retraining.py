@@ -33,7 +33,7 @@ def _carry_out(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, key: s
 def test_an_episode_asks_until_a_run_succeeded_and_then_no_more(
     tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = [DriftVerdict(AT, "warn", "events: moved")]
+    given = [DriftVerdict(AT, "warn", "events: moved", proposes_training=True)]
     monkeypatch.setattr(retraining, "drift_verdicts", lambda *_: given)
     sensor, cursor = retraining.drift_sensor(platform_at(tmp_path / "home")), ""
 
@@ -54,18 +54,16 @@ def test_an_episode_asks_until_a_run_succeeded_and_then_no_more(
     assert "quiet as-ofs since" in str(tick().skip_message)
 
 
-def test_failed_runs_are_given_up_and_broken_data_are_named(
+def test_failed_runs_are_given_up_and_drift_that_proposes_no_training_is_named(
     tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sensor = retraining.drift_sensor(platform_at(tmp_path / "home"))
     monkeypatch.setattr(retraining, "drift_verdicts", lambda *_: [])
     context = dg.build_sensor_context(instance=instance)
     assert "no as-of has drift reports" in str(sensor.evaluate_tick(context).skip_message)
-    monkeypatch.setattr(
-        retraining, "drift_verdicts", lambda *_: [DriftVerdict(AT, "warn", "category: gone", is_broken=True)]
-    )
-    assert "look broken, nothing is trained on them: category: gone" in str(sensor.evaluate_tick(context).skip_message)
-    monkeypatch.setattr(retraining, "drift_verdicts", lambda *_: [DriftVerdict(AT, "warn")])
+    monkeypatch.setattr(retraining, "drift_verdicts", lambda *_: [DriftVerdict(AT, "warn", "category: gone")])
+    assert "proposes no training, look at its report: category: gone" in str(sensor.evaluate_tick(context).skip_message)
+    monkeypatch.setattr(retraining, "drift_verdicts", lambda *_: [DriftVerdict(AT, "warn", proposes_training=True)])
     for _ in range(ATTEMPTS_MAX):
         _carry_out(instance, STATUS.FAILURE, "drift since 2024-01-20")
     assert "launch `retrain_ranker`" in str(

@@ -12,13 +12,13 @@ from recs_platform.stages.reports.verdicts import Judgement, contract_frame, ver
 from recs_platform_tests.homes import platform_at
 
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)
-WORDS = {".": ("pass", False), "w": ("warn", False), "b": ("warn", True), "?": ("no_data", False)}
+WORDS = {".": ("pass", False), "w": ("warn", True), "b": ("warn", False), "?": ("no_data", False)}
 
 
 def verdicts(history: str) -> list[DriftVerdict]:
-    """A verdict a day: . quiet, w drift, b drift of data that look broken, ? nothing to compare."""
+    """A verdict a day: . quiet, w drift, b drift that proposes no training, ? nothing to compare."""
     return [
-        DriftVerdict(FIRST + timedelta(days=day), WORDS[sign][0], is_broken=WORDS[sign][1])
+        DriftVerdict(FIRST + timedelta(days=day), WORDS[sign][0], proposes_training=WORDS[sign][1])
         for day, sign in enumerate(history)
     ]
 
@@ -67,7 +67,7 @@ def test_many_verdicts_at_once_and_old_ones_built_again_start_nothing_that_is_ov
     assert follow(state, verdicts("wwwwww"), 3) == state
 
 
-def test_a_broken_day_moves_no_training_to_its_data() -> None:
+def test_a_day_that_proposes_no_training_moves_none_to_its_data() -> None:
     state = follow(Episode(), verdicts("wb"), 3)
     assert (state.alarmed, state.quiet) == (FIRST, 0)
 
@@ -76,11 +76,11 @@ def test_what_is_stored_is_read_back_by_as_of(tmp_path: Path) -> None:
     platform = platform_at(tmp_path / "home")
     assert drift_verdicts(platform) == []
     drifted = {"kind": "catalogue", "dimension": "category", "segment": "all", "source": "all"} | {
-        "method": "jensenshannon", "is_drifted": True, "proposal": "quarantine", "sample_size": 1, "n_periods": 4
+        "method": "jensenshannon", "is_drifted": True, "sample_size": 1, "n_periods": 4
     }  # fmt: skip
     days = [FIRST + timedelta(days=day) for day in range(3)]
     said = [
-        [("drift", "t", "warn"), ("bias", "age", "block")],
+        [("activity_drift", "labels", "warn"), ("bias", "age", "block")],
         [("activity_drift", "catalogue", "warn"), ("activity_drift", "lists", "no_data")],
         [("drift", "t", "pass"), ("activity_drift", "lists", "no_data")],
     ]
@@ -91,12 +91,13 @@ def test_what_is_stored_is_read_back_by_as_of(tmp_path: Path) -> None:
         ]
         frames = [frame.drop("as_of") for frame in rows]
         write_frames(platform, VERDICTS, frames, at)
-    row = contract_frame([{"as_of": days[1], **drifted}], ACTIVITY_DRIFT)
-    write_frames(platform, ACTIVITY_DRIFT, [row.drop("as_of")], days[1])
+    for at, proposed in ((days[0], ["retrain"]), (days[1], ["retrain", "quarantine"])):
+        rows = [{"as_of": at, **drifted, "segment": text, "proposal": text} for text in proposed]
+        write_frames(platform, ACTIVITY_DRIFT, [contract_frame(rows, ACTIVITY_DRIFT).drop("as_of")], at)
     found = drift_verdicts(platform)
-    assert [(each.as_of, each.verdict, each.is_broken) for each in found] == [
-        (days[0], "warn", False),
-        (days[1], "warn", True),
+    assert [(each.as_of, each.verdict, each.proposes_training) for each in found] == [
+        (days[0], "warn", True),
+        (days[1], "warn", False),
         (days[2], "pass", False),
     ]
     assert found[1].said == "catalogue: moved"
