@@ -18,10 +18,10 @@ from recs_platform.pipeline.data_versions import last_ingestion
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages import ranking
 from recs_platform.stages.reports import DRIFT_REPORTS
+from recs_platform.stages.reports.drift import QUARANTINE, RETRAIN
 from recs_platform.stages.reports.verdicts import NO_DATA, worst
 
 _ALARMS = ("warn", "block")
-RETRAIN, QUARANTINE = "retrain", "quarantine"
 
 
 @dataclass(frozen=True)

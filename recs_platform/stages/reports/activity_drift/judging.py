@@ -11,13 +11,13 @@ from recs_platform.contracts.tables import ACTIVITY_DRIFT
 from recs_platform.stages.reports.activity_drift.kinds import CATALOGUE, EVENT_MIX, SCORES, SOURCE
 from recs_platform.stages.reports.activity_drift.measures import Compared
 from recs_platform.stages.reports.activity_drift.periods import EVERY, UNKNOWN, ActivityConfig, Spread
+from recs_platform.stages.reports.drift import QUARANTINE, RETRAIN
 from recs_platform.stages.reports.drift_measures import found_rows
 from recs_platform.stages.reports.verdicts import NO_DATA, Judgement, contract_frame
 
 if TYPE_CHECKING:
     import polars as pl
 
-RETRAIN, QUARANTINE = "retrain", "quarantine"
 _NAMED_MAX = 3
 _GONE = 0.05
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from recs_platform.stages.reports.verdicts import ReportInputs
 
 EVENT_MIX, CATALOGUE, SCORES, LISTS, LABELS = "event_mix", "catalogue", "scores", "lists", "labels"
-EVENT_TYPE, SOURCE, LABEL, WEEKDAY = "event_type", "source", "label", "weekday"
+EVENT_TYPE, SOURCE, LABEL, WEEKDAY = c.EVENT_TYPE, c.SOURCE, c.LABEL, "weekday"
 NEW_ITEMS, ITEMS_NEW = "new_items", ("new", "older")
 _WEEKS = 9
 _PERIOD, _COUNT, _SQUARES = "period", "count", "squares"
