@@ -1,6 +1,7 @@
 -- A user counts once a day, whatever they did: their shares of a mix sum to one.
+-- Shares of many users are known from 10,000 of them, always the same, drawn by a hash of their id.
 -- Days end at the instant, so that the same weekday lies 7, 14, 21, … days ago.
-with events as materialized (
+with recent as materialized (
     select
         (epoch_us($as_of) - occurred_us - 1) // 86400000000 as days_ago,
         user_id,
@@ -11,6 +12,27 @@ with events as materialized (
         weight > 0 as is_positive,
     from staging.stg_events
     where (epoch_us($as_of) - occurred_us) <= 57 * 86400000000
+),
+
+drawn as materialized (
+    select user_id,
+    from recent
+    group by user_id
+    order by md5(user_id) asc, user_id asc
+    limit 10000
+),
+
+events as materialized (
+    select
+        recent.days_ago,
+        recent.user_id,
+        recent.item_id,
+        recent.event_type,
+        recent.source,
+        recent.device,
+        recent.is_positive,
+    from recent
+    semi join drawn on recent.user_id = drawn.user_id
 ),
 
 typed as materialized (
