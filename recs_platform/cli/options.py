@@ -1,3 +1,5 @@
+# typer leaves its options untyped.
+# pyright: reportUnknownMemberType=false
 """Options that commands of several modules take alike."""
 
 from typing import Annotated
