@@ -74,6 +74,10 @@ class ServingSettings(SettingGroup):
     session_weight: Annotated[
         float, Field(ge=0, le=1, description="how far a session moves stored candidates; 0 = not at all")
     ] = 0.6
+    learning: Annotated[
+        bool,
+        Field(description="let what users choose move popularity and their own vectors until the next release"),
+    ] = False
     list_minutes: Annotated[
         int, Field(ge=1, le=1440, description="how long the cursors and impressions of a shown list are understood")
     ] = 15

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from recs_platform.serving.canary import Canary
+    from recs_platform.serving.learning import Learned
     from recs_platform.serving.metrics import VariantMetrics
     from recs_platform.serving.sessions import Sessions
     from recs_platform.serving.variants import Variants
@@ -48,7 +49,8 @@ _EXCLUDE_MAX = 200
 class Serving:
     """What answers share: settings, the bundle in force, sessions, shown lists, and the home's name of a user id.
 
-    `forgotten`: users, as they are stored, who asked to be forgotten and may still be in the bundle.
+    `learned`: what the stream taught since the release, None where `serving.learning` is off. `forgotten`: users, as
+    they are stored, who asked to be forgotten and may still be in the bundle.
     """
 
     settings: ServingSettings
@@ -59,6 +61,7 @@ class Serving:
     variants: Variants
     metrics: VariantMetrics
     stored_name: Callable[[str], str]
+    learned: Learned | None = None
     forgotten: set[str] = field(default_factory=set[str])
 
     @property
@@ -72,6 +75,8 @@ class Serving:
         self.forgotten.add(stored)
         self.sessions.forget(stored)
         self.lists.forget(stored)
+        if self.learned is not None:
+            self.learned.forget(stored)
 
 
 def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], request_id: str) -> Recommendations:
@@ -135,10 +140,10 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
     )
     key, session, weight = uuid.uuid4().hex, serving.sessions.of(stored), settings.session_weight
     if not treatment.variants and side is None:
-        return key, live_list(bundle, asked, session, weight)
+        return key, live_list(bundle, asked, session, weight, learned=serving.learned)
     started, is_made, variants = time.perf_counter(), False, treatment.variants
     try:
-        made = live_list(bundle, asked, session, weight, treatment, seed=key)
+        made = live_list(bundle, asked, session, weight, treatment, seed=key, learned=serving.learned)
         variants = made.variants  # none where the list is that of a surface, which no variant changes
         made.upto(asked.block)
         is_made = True

@@ -11,6 +11,7 @@ import msgspec
 
 from recs_platform.contracts.http_documents import Event, EventError, EventsTaken
 from recs_platform.serving.problems import Problem
+from recs_platform.serving.sessions import NOT_LIKED
 
 if TYPE_CHECKING:
     from recs_platform.serving.answers import Serving
@@ -69,6 +70,16 @@ def _follow(serving: Serving, event: Event) -> None:
             if serving.canary.running is not None:
                 serving.canary.count_event(stored, event.event_type, serving.watch.bundle)
             serving.sessions.add(stored, event.item_id, event.event_type, event.session_id)
+            _learn(serving, stored, event)
+
+
+def _learn(serving: Serving, stored: str, event: Event) -> None:
+    """What speaks for an item is learned, of users of whom anything may be inferred."""
+    learned, at = serving.learned, event.occurred_at
+    if learned is None or at is None or event.item_id is None or event.event_type in NOT_LIKED:
+        return
+    if serving.watch.is_open and not serving.bundle.is_opted_out(stored):
+        learned.add(stored, event.item_id, at.timestamp())
 
 
 def _decode(serving: Serving, body: bytes, now: datetime) -> tuple[list[Event], list[EventError]]:

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 import msgspec
 
 from recs_platform.serving.explaining import CAP, DIVERSITY, EXPLORATION, OFFERED, Trace
+from recs_platform.serving.folding import user_vector
+from recs_platform.serving.learning import Learned
 from recs_platform.serving.places import Place, capped, each_once
-from recs_platform.serving.rescoring import RECENT_ITEMS, rescore
+from recs_platform.serving.rescoring import NOBODY, RECENT_ITEMS, Lessons, rescore
 from recs_platform.serving.sessions import Session
 from recs_platform.serving.treatments import UNTREATED, Treatment, explore, vary
 from recs_platform.stages.releases.bundle import Bundle
 from recs_platform.stages.releases.bundle.content import EVERYBODY
 
 _BASE_ITEMS = 50  # popular items that stand for the candidates of users who have none
-SESSION_SOURCE, FALLBACK_SOURCE = "session", "fallback"
+SESSION_SOURCE, LEARNED_SOURCE, FALLBACK_SOURCE = "session", "stream", "fallback"
 
 
 @dataclass(frozen=True)
@@ -75,19 +77,23 @@ def live_list(
     weight: float,
     treatment: Treatment = UNTREATED,
     seed: str = "",
+    learned: Learned | None = None,
 ) -> LiveList:
     """The list of a user under a bundle; `session` is read here and now, and a later change of it changes nothing.
 
+    `learned`: what users did since the release; it moves the lists of those who did something, and of strangers.
     Nothing is inferred about users who opted out or are held out: their session only takes away what they consumed.
     `seed` is that of places which the treatment leaves to chance.
     """
     user = None if asked.is_forgotten else bundle.user(asked.user_id)
     is_opted_out = bundle.is_opted_out(asked.user_id)
     gone = set[int]() if session is None else _codes(bundle, session.gone)
-    steps = list[int]()
-    if session is not None and not is_opted_out and not bundle.is_held_out(user):
-        recent = session.recent(asked.session_id, RECENT_ITEMS)
-        steps = [code for item in recent if (code := bundle.item(item)) is not None]
+    steps, lessons = list[int](), None
+    if not is_opted_out and not bundle.is_held_out(user):
+        if session is not None:
+            recent = session.recent(asked.session_id, RECENT_ITEMS)
+            steps = [code for item in recent if (code := bundle.item(item)) is not None]
+        lessons = None if learned is None else _lessons(bundle, asked, user, learned)
     passes = _filter(bundle, asked, user, gone)
     if asked.surface is not None and asked.surface in bundle.surfaces and user is not None and not is_opted_out:
         # Made for this place, in length, rules and categories: a session only takes away from it.
@@ -99,9 +105,9 @@ def live_list(
     trace = Trace(known) if asked.explain else None
     if treatment.popularity:
         offered = iter(())
-    elif steps:
+    elif steps or lessons is not None:
         own = treatment.session_weight
-        offered = _rescored(bundle, known, asked, steps, weight if own is None else own, trace)
+        offered = _rescored(bundle, known, asked, steps, weight if own is None else own, lessons, trace)
     else:
         offered = _stored(bundle, known) if treatment.diversity is None else _by_score(bundle, known)
     every = each_once(passes, offered, _fallback(bundle, asked))
@@ -181,24 +187,47 @@ def _by_score(bundle: Bundle, user: int | None) -> Iterator[Place]:
     yield from places.values()
 
 
+def _lessons(bundle: Bundle, asked: Asked, user: int | None, learned: Learned) -> Lessons | None:
+    """What was learned that may move this list; None of a user who did nothing since the release: theirs is fresh."""
+    trending = learned.trending(bundle)
+    chosen = () if asked.is_forgotten else learned.chosen(asked.user_id)
+    codes = [code for item in chosen if (code := bundle.item(item)) is not None]
+    if not codes and (user is not None or not len(trending.items)):
+        return None
+    return Lessons(user_vector(bundle, user, codes), trending, learned.influence)
+
+
 def _rescored(
-    bundle: Bundle, user: int | None, asked: Asked, steps: list[int], weight: float, trace: Trace | None
+    bundle: Bundle,
+    user: int | None,
+    asked: Asked,
+    steps: list[int],
+    weight: float,
+    lessons: Lessons | None,
+    trace: Trace | None,
 ) -> Iterator[Place]:
-    """Candidates, or the context's popular items for users who have none, moved by the session's items."""
+    """Candidates, or the context's popular items for users who have none, moved by the session and what was learned."""
     sources_of: dict[int, tuple[str, ...]] = {}
     if user is None:
         base = bundle.fallback(asked.contexts)[0][1][:_BASE_ITEMS]
+        sources_of = dict.fromkeys(base.tolist(), (FALLBACK_SOURCE,)) if not steps else {}
     else:
         stored = bundle.candidates(user)
         base, codes = stored.items, stored.sources.tolist()
         sources_of = {item: bundle.candidate_source_sets[each] for item, each in zip(base.tolist(), codes, strict=True)}
-    ranked, scores, because = rescore(bundle, base, steps, weight)
-    rows: list[tuple[int, float, int]] = list(zip(ranked.tolist(), scores.tolist(), because.tolist(), strict=True))
+    found = rescore(bundle, base, steps, weight, lessons)
     if trace is not None:
-        trace.note_session(bundle, base, weight, rows)
-    for item, score, by in rows:
-        reason = f"after {bundle.titles[by] or bundle.item_ids[by]!r} in this session"
-        yield Place(item, score, reason, (*sources_of.get(item, ()), SESSION_SOURCE))
+        trace.note_session(bundle, found)
+    columns = (found.items, found.scores, found.from_session, found.from_learning, found.because, found.is_popular)
+    for item, score, by_session, by_learning, by, is_popular in zip(*(each.tolist() for each in columns), strict=True):
+        if by != NOBODY and by_session >= by_learning:
+            reason = f"after {bundle.titles[by] or bundle.item_ids[by]!r} in this session"
+        elif by_learning > 0:
+            reason = "often chosen since the last release" if is_popular else "like what you chose"
+        else:
+            reason = "among your best candidates" if user is not None else "popular with others"
+        added = (SESSION_SOURCE,) if by != NOBODY else (LEARNED_SOURCE,) if by_learning > 0 else ()
+        yield Place(item, score, reason, (*sources_of.get(item, ()), *added))
 
 
 def _fallback(bundle: Bundle, asked: Asked) -> Iterator[Place]:

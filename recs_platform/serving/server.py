@@ -20,6 +20,7 @@ from recs_platform.serving.canary import Canary, utc_now
 from recs_platform.serving.documented import build_application
 from recs_platform.serving.front import Door
 from recs_platform.serving.keys import valid_keys
+from recs_platform.serving.learning import Learned
 from recs_platform.serving.limits import RateLimits
 from recs_platform.serving.metrics import Metrics
 from recs_platform.serving.protocol import bounded_protocol
@@ -56,7 +57,15 @@ class Application:
         self.canary = Canary(self.home, settings.canary, utc_now)
         self.metrics, self._needs_keys, self._warned = Metrics(), needs_keys, set[str]()
         self.serving = Serving(
-            serve, self.watch, self.canary, sessions, lists, self.variants, self.metrics.variants, stored_name
+            serve,
+            self.watch,
+            self.canary,
+            sessions,
+            lists,
+            self.variants,
+            self.metrics.variants,
+            stored_name,
+            Learned(clock) if serve.learning else None,
         )
         for user in waiting_users(self.home):
             self.serving.forget(user)
@@ -89,6 +98,7 @@ class Application:
     async def running(self) -> AsyncGenerator[None]:
         """The work beside requests, from before the first to after the last."""
         await asyncio.to_thread(self._look)
+        self._begin_anew()
         await self.spool.start()
         ticking = asyncio.create_task(self._tick())
         try:
@@ -105,6 +115,12 @@ class Application:
         if self.watch.is_open:
             self.canary.look(self.watch.bundle)
         self.variants.look(datetime.now(UTC).date())
+
+    def _begin_anew(self) -> None:
+        """What was learned goes with the release it was learned under."""
+        if self.serving.learned is not None and self.watch.is_open:
+            found = self.serving.bundle
+            self.serving.learned.follow(found.release_id, found.manifest.as_of.timestamp())
 
     def state(self) -> dict[str, Any]:
         """What /readyz says: ready means that lists are answered and events stored."""
@@ -144,6 +160,7 @@ class Application:
             await asyncio.sleep(_SECOND)
             try:
                 await asyncio.to_thread(self._look)
+                self._begin_anew()
             # The next second looks again; /readyz and the log say what is wrong.
             except Exception as error:  # noqa: BLE001
                 self.watch.fault = f"the release in force cannot be read: {error}"

@@ -9,7 +9,7 @@ _USERS_MAX = 200_000
 _STEPS_MAX = 50
 _GONE_MAX = 5_000
 NOT_CONSUMING = frozenset({"impression"})
-_NOT_LIKED = frozenset({"impression", "dismiss"})
+NOT_LIKED = frozenset({"impression", "dismiss"})
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Sessions:
         session.gone[item_id] = None
         if len(session.gone) > _GONE_MAX:
             del session.gone[next(iter(session.gone))]
-        if event_type not in _NOT_LIKED:
+        if event_type not in NOT_LIKED:
             session.steps = [*session.steps, Step(item_id, session_id)][-_STEPS_MAX:]
         else:
             session.steps = [step for step in session.steps if step.item_id != item_id]
