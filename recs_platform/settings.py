@@ -81,6 +81,15 @@ class ServingSettings(SettingGroup):
     list_minutes: Annotated[
         int, Field(ge=1, le=1440, description="how long the cursors and impressions of a shown list are understood")
     ] = 15
+    redis_url: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Redis or Valkey where several processes share sessions, shown lists and rate limits; unset, "
+            "memory alone",
+            examples=["redis://127.0.0.1:6379/0"],
+        ),
+    ] = None
     rate_per_second: Annotated[
         float, Field(gt=0, le=1_000_000, description="requests a second of one key, in the long run")
     ] = 500.0

@@ -19,6 +19,7 @@ from recs_platform.contracts.http_documents import (
     SimilarItems,
 )
 from recs_platform.serving.explaining import explanations
+from recs_platform.serving.kept import asked_again, hashed, resumed
 from recs_platform.serving.lists import Asked, LiveList, live_list
 from recs_platform.serving.parameters import checked_id, read_k
 from recs_platform.serving.problems import Problem
@@ -29,10 +30,14 @@ from recs_platform.stages.releases.bundle.content import context_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from recs_platform.evaluation.experiments.canary import Side
     from recs_platform.serving.canary import Canary
+    from recs_platform.serving.kept import KeptList
     from recs_platform.serving.learning import Learned
     from recs_platform.serving.metrics import VariantMetrics
     from recs_platform.serving.sessions import Sessions
+    from recs_platform.serving.shared import Shared
+    from recs_platform.serving.treatments import Treatment
     from recs_platform.serving.variants import Variants
     from recs_platform.serving.watch import BundleWatch
     from recs_platform.settings import ServingSettings
@@ -49,8 +54,9 @@ _EXCLUDE_MAX = 200
 class Serving:
     """What answers share: settings, the bundle in force, sessions, shown lists, and the home's name of a user id.
 
-    `learned`: what the stream taught since the release, None where `serving.learning` is off. `forgotten`: users, as
-    they are stored, who asked to be forgotten and may still be in the bundle.
+    `learned`: what the stream taught since the release, None where `serving.learning` is off. `shared`: what
+    other processes know, None where this one serves alone. `forgotten`: users, as they are stored, who asked to be
+    forgotten and may still be in the bundle.
     """
 
     settings: ServingSettings
@@ -62,6 +68,7 @@ class Serving:
     metrics: VariantMetrics
     stored_name: Callable[[str], str]
     learned: Learned | None = None
+    shared: Shared | None = None
     forgotten: set[str] = field(default_factory=set[str])
 
     @property
@@ -82,7 +89,9 @@ class Serving:
 def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], request_id: str) -> Recommendations:
     """A page of the user's list. Raises Problem for a wrong parameter or cursor, and where no release is in force."""
     if "cursor" in query:
-        recommendation_id, first, made = serving.lists.at(query["cursor"])
+        recommendation_id, first, made = serving.lists.at(
+            query["cursor"], lambda kept: _resumed(serving, kept, serving.stored_name(user_id))
+        )
         if made.asked.user_id != serving.stored_name(user_id):
             raise Problem("invalid_parameter", "the cursor is of another user's list", parameter="cursor")
         if set(query) - {"cursor", "k"}:
@@ -115,11 +124,7 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
 def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple[str, LiveList]:
     """A list and its id, which names the variants it was made under."""
     settings, stored = serving.settings, serving.stored_name(user_id)
-    bundle, treatment, side = serving.bundle, UNTREATED, None
-    if stored not in serving.forgotten:
-        bundle, side = serving.canary.bundle_for(stored, serving.watch.bundle)
-        treatment = serving.variants.treatment(stored, bundle, datetime.now(UTC).date())
-        bundle, side = treatment.bundle or bundle, side if treatment.bundle is None else None
+    bundle, treatment, side = _released(serving, stored)
     surface = query.get("surface")
     places = (*settings.surfaces, *(name for name in bundle.surfaces if name not in settings.surfaces))
     if surface is not None and surface not in places:
@@ -153,6 +158,30 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
         if side is not None:
             serving.canary.count_list(side, stored, seconds, failed=not is_made)
     return list_id(key, variants), made
+
+
+def _resumed(serving: Serving, kept: KeptList, stored: str) -> LiveList | None:
+    """A list that another process kept, None where it is another user's, or of a release that does not answer them."""
+    if kept.user != hashed(stored) or stored in serving.forgotten:
+        return None
+    bundle, treatment, _ = _released(serving, stored)
+    if bundle.release_id != kept.release_id:
+        return None
+
+    def rest(asked: Asked) -> LiveList:
+        weight = serving.settings.session_weight
+        return live_list(bundle, asked, serving.sessions.of(stored), weight, treatment, learned=serving.learned)
+
+    return resumed(kept, bundle, asked_again(kept, bundle, stored), rest)
+
+
+def _released(serving: Serving, stored: str) -> tuple[Bundle, Treatment, Side | None]:
+    """The bundle a user is answered from, what variants do to it, and where a canary counts it."""
+    if stored in serving.forgotten:
+        return serving.bundle, UNTREATED, None
+    bundle, side = serving.canary.bundle_for(stored, serving.watch.bundle)
+    treatment = serving.variants.treatment(stored, bundle, datetime.now(UTC).date())
+    return treatment.bundle or bundle, treatment, side if treatment.bundle is None else None
 
 
 def _category(bundle: Bundle, name: str | None) -> int | None:

@@ -110,6 +110,8 @@ def _answers(serving: Serving, ask_to_forget: Callable[[str], None]) -> list[HTT
         user = whole_id(user_id)
         await asyncio.to_thread(ask_to_forget, user)
         serving.forget(user)
+        if serving.shared is not None:
+            await serving.shared.forget(serving.stored_name(user))
 
     return [similar_items, popular_items, current_release, forget_user]
 

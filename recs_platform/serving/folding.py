@@ -35,13 +35,13 @@ def fold_in(
     [0.4, 0.0]
     """
     if not len(codes):
-        return np.zeros(vectors.shape[1])
+        return np.zeros(len(mean))
     rows = vectors[codes].astype(np.float64)
     weighted = rows * weights[:, None]
-    left = OTHERS * mean + rows.T @ weighted
+    left: NDArray[np.float64] = OTHERS * mean + rows.T @ weighted
+    right: NDArray[np.float64] = weighted.sum(axis=0)
     left[np.diag_indices_from(left)] += PULL
-    solved: NDArray[np.float64] = np.linalg.solve(left, weighted.sum(axis=0))
-    return solved
+    return np.linalg.solve(left, right).astype(np.float64)
 
 
 def user_vector(bundle: Bundle, user: int | None, chosen: Sequence[int]) -> NDArray[np.float64]:

@@ -21,10 +21,14 @@ from recs_platform.serving.keys import KeyRing
 from recs_platform.serving.keys import Scope as KeyScope
 from recs_platform.serving.parameters import read_id, read_query, routable_path
 from recs_platform.serving.problems import Problem
+from recs_platform.serving.remembered import read_cursor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from recs_platform.serving.limits import RateLimits
     from recs_platform.serving.metrics import Metrics
+    from recs_platform.serving.shared import Shared
     from recs_platform.serving.spool import Spool
 
 _LOG = logging.getLogger(__name__)
@@ -84,13 +88,20 @@ class Door:
         if method == "OPTIONS" and request.origin is not None:
             await answer(request.send, 204, b"", request.preflight())
             return
+        shared = self.serving.shared
         if path not in _OPEN:
-            self._admit(scope, _scope_needed(path, method))
+            caller = self._admit(scope, _scope_needed(path, method))
+            if shared is None or not await shared.take(caller):
+                self.limits.take(caller)
         raw: bytes = scope.get("raw_path") or path.encode()
         if method == "GET" and raw.startswith(_USERS) and raw.endswith(_LISTS):
             query = read_query(scope["query_string"], LIST_PARAMETERS)
             user_id = read_id(raw[len(_USERS) : -len(_LISTS)])
+            if shared is not None:
+                await self._load(shared, user_id, query)
             found = recommendations(self.serving, user_id, query, request.request_id)
+            if shared is not None:
+                await shared.keep(found.recommendation_id)
             await answer(request.send, 200, _ENCODER.encode(found), [(b"content-type", JSON)])
         elif method == "POST" and raw == _EVENTS:
             require_json(scope)
@@ -103,6 +114,14 @@ class Door:
             path = routable_path(raw)
             await self.rest(scope if path is None else {**scope, "path": path}, receive, request.send)
 
+    async def _load(self, shared: Shared, user_id: str, query: Mapping[str, str]) -> None:
+        if "cursor" in query:
+            await shared.load_lists([read_cursor(query["cursor"])[0]])
+        else:
+            stored = self.serving.stored_name(user_id)
+            if stored not in self.serving.forgotten:
+                await shared.load(stored)
+
     async def _demo(self, request: _Request, scope: Scope, receive: Receive) -> tuple[int, bytes, Headers]:
         if scope["path"] == PAGE:
             return self.demo.page(scope["query_string"], request.request_id)
@@ -114,8 +133,8 @@ class Door:
             scope, receive, bytes_max=settings.body_bytes_max, seconds_max=settings.request_seconds_max
         )
 
-    def _admit(self, scope: Scope, needed: KeyScope) -> None:
-        """Raises Problem for a caller without a valid key, without the scope, or who asks too often."""
+    def _admit(self, scope: Scope, needed: KeyScope) -> str:
+        """Whose requests are counted together. Raises Problem for a caller without a valid key or without the scope."""
         client = scope.get("client")
         caller = str(client[0]) if client else "-"
         if self.keys is not None:
@@ -127,7 +146,7 @@ class Door:
             if not key.allows(needed):
                 raise Problem("forbidden", f"the key has no scope {needed.value!r}")
             caller = key.key_id
-        self.limits.take(caller)
+        return caller
 
     def _count(self, request: _Request, scope: Scope) -> None:
         seconds = time.perf_counter() - request.started

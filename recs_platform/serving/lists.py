@@ -65,6 +65,17 @@ class LiveList:
             self._known.append(place)
         return self._known[:count]
 
+    def known(self, count: int) -> list[Place]:
+        """The first `count` places that were worked out so far."""
+        return self._known[:count]
+
+    def onward(self) -> Iterator[Place]:
+        """All places, from the first on."""
+        place = 0
+        while len(self.upto(place + 1)) > place:
+            yield self._known[place]
+            place += 1
+
     def seen(self) -> list[Place]:
         """Places of the pages that were asked for so far."""
         return self._known[: self._shown]
