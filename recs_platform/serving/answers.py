@@ -18,6 +18,7 @@ from recs_platform.contracts.http_documents import (
     ScoredItem,
     SimilarItems,
 )
+from recs_platform.serving.drafting import drafted
 from recs_platform.serving.explaining import explanations
 from recs_platform.serving.kept import asked_again, hashed, resumed
 from recs_platform.serving.lists import Asked, LiveList, live_list
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from recs_platform.serving.metrics import VariantMetrics
     from recs_platform.serving.sessions import Sessions
     from recs_platform.serving.shared import Shared
-    from recs_platform.serving.treatments import Treatment
+    from recs_platform.serving.treatments import Drafting, Treatment
     from recs_platform.serving.variants import Variants
     from recs_platform.serving.watch import BundleWatch
     from recs_platform.settings import ServingSettings
@@ -132,17 +133,7 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
         raise Problem("invalid_parameter", f"there is no such surface; there are: {known}", parameter="surface")
     if query.get("explain", "false") not in ("true", "false"):
         raise Problem("invalid_parameter", "explain is true or false", parameter="explain")
-    asked = Asked(
-        stored,
-        contexts=tuple(context_of(name, query[name]) for name in CONTEXTS if name in query),
-        session_id=query.get("session_id"),
-        category=_category(bundle, query.get("category")),
-        exclude=_excluded(bundle, query.get("exclude", "")),
-        block=read_k(query, bundle.rules.k),
-        is_forgotten=stored in serving.forgotten,
-        surface=surface,
-        explain=query.get("explain") == "true",
-    )
+    asked = _asked(serving, bundle, stored, query)
     key, session, weight = uuid.uuid4().hex, serving.sessions.of(stored), settings.session_weight
     if not treatment.variants and side is None:
         return key, live_list(bundle, asked, session, weight, learned=serving.learned)
@@ -150,6 +141,8 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
     try:
         made = live_list(bundle, asked, session, weight, treatment, seed=key, learned=serving.learned)
         variants = made.variants  # none where the list is that of a surface, which no variant changes
+        if variants and treatment.drafting is not None:
+            made = _drafted(serving, bundle, treatment.drafting, treatment.variants, stored, query, key)
         made.upto(asked.block)
         is_made = True
     finally:
@@ -158,6 +151,41 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
         if side is not None:
             serving.canary.count_list(side, stored, seconds, failed=not is_made)
     return list_id(key, variants), made
+
+
+def _drafted(
+    serving: Serving,
+    bundle: Bundle,
+    drafting: Drafting,
+    variants: Mapping[str, str],
+    stored: str,
+    query: Mapping[str, str],
+    key: str,
+) -> LiveList:
+    """The list that both variants of an interleaving draft."""
+    one, other = drafting
+    session, weight = serving.sessions.of(stored), serving.settings.session_weight
+    lists = [
+        live_list(opened, _asked(serving, opened, stored, query), session, weight, each, key, serving.learned)
+        for each in (one[1], other[1])
+        for opened in (each.bundle or bundle,)
+    ]
+    return drafted(lists[0], lists[1], (one[0], other[0]), variants, key)
+
+
+def _asked(serving: Serving, bundle: Bundle, stored: str, query: Mapping[str, str]) -> Asked:
+    """What a query asks of a bundle. Raises Problem for a category that it does not know, and for a wrong number."""
+    return Asked(
+        stored,
+        contexts=tuple(context_of(name, query[name]) for name in CONTEXTS if name in query),
+        session_id=query.get("session_id"),
+        category=_category(bundle, query.get("category")),
+        exclude=_excluded(bundle, query.get("exclude", "")),
+        block=read_k(query, bundle.rules.k),
+        is_forgotten=stored in serving.forgotten,
+        surface=query.get("surface"),
+        explain=query.get("explain") == "true",
+    )
 
 
 def _resumed(serving: Serving, kept: KeptList, stored: str) -> LiveList | None:

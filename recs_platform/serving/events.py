@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from recs_platform.contracts.exposures import INTERLEAVED, row_id
 from recs_platform.contracts.http_documents import Event, EventError, EventsTaken
 from recs_platform.serving.kept import hashed
 from recs_platform.serving.problems import Problem
@@ -139,6 +140,10 @@ def _complete(serving: Serving, event: Event, now: datetime) -> list[Event]:
         raise Problem("invalid_parameter", "item_id is missing; only an impression of a whole list leaves it out")
     if event.event_id is None:
         event.event_id = uuid.uuid4().hex
+    if INTERLEAVED in (event.request_id or ""):
+        # An answer is to the row, which has the id of the variant whose pick it was.
+        shown = _shown(serving, event.request_id or "", serving.stored_name(event.user_id)) or ()
+        event.request_id = next((each for item, _, each in shown if item == event.item_id), event.request_id)
     return [event]
 
 
@@ -158,19 +163,24 @@ def _impressions(serving: Serving, event: Event) -> list[Event]:
         raise Problem("unknown_item", "the list did not show this item")
     return [
         msgspec.structs.replace(
-            event, event_id=f"{event.request_id}:{rank}", item_id=item, position=rank, propensity=propensity
+            event,
+            event_id=f"{event.request_id}:{rank}",
+            item_id=item,
+            position=rank,
+            propensity=propensity,
+            request_id=shown_as,
         )
-        for rank, item, propensity in wanted
+        for rank, item, propensity, shown_as in wanted
     ]
 
 
-def _shown(serving: Serving, list_id: str, user: str) -> list[tuple[str, float]] | None:
-    """Item and propensity of each place of a list that was shown to a user, None of one that is not remembered."""
+def _shown(serving: Serving, list_id: str, user: str) -> list[tuple[str, float, str]] | None:
+    """Item, propensity and row's id of each place shown to a user, None of a list that is not remembered."""
     made, kept = serving.lists.find(list_id), serving.lists.find_kept(list_id)
     if made is not None and (kept is None or kept.shown <= len(made.seen())):
         ids = made.bundle.item_ids
-        shown = [(ids[place.item], place.propensity) for place in made.seen()]
+        shown = [(ids[each.item], each.propensity, row_id(list_id, each.team)) for each in made.seen()]
         return shown if made.asked.user_id == user else None
     if kept is None or kept.user != hashed(user) or user in serving.forgotten:
         return None
-    return [(place.item_id, place.propensity) for place in kept.places[: kept.shown]]
+    return [(each.item_id, each.propensity, row_id(list_id, each.team)) for each in kept.places[: kept.shown]]

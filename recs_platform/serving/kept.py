@@ -29,6 +29,7 @@ class KeptPlace(msgspec.Struct, array_like=True, frozen=True, gc=False):
     reason: str
     sources: tuple[str, ...]
     propensity: float
+    team: str
 
 
 class KeptList(msgspec.Struct, array_like=True, frozen=True):
@@ -59,7 +60,7 @@ def encode_list(made: LiveList) -> bytes:
     """What others need of a list."""
     bundle, asked, ids = made.bundle, made.asked, made.bundle.item_ids
     places = tuple(
-        KeptPlace(ids[each.item], each.score, each.reason, each.sources, each.propensity)
+        KeptPlace(ids[each.item], each.score, each.reason, each.sources, each.propensity, each.team)
         for each in made.known(_PLACES_MAX)
     )
     return _ENCODER.encode(
@@ -109,7 +110,7 @@ def resumed(kept: KeptList, bundle: Bundle, asked: Asked, rest: Callable[[Asked]
             code = bundle.item(each.item_id)
             if code is not None:
                 known.add(code)
-                yield Place(code, each.score, each.reason, each.sources, each.propensity)
+                yield Place(code, each.score, each.reason, each.sources, each.propensity, team=each.team)
         yield from (place for place in rest(asked).onward() if place.item not in known)
 
     made = LiveList(bundle, asked, places(), kept.variants, None)
