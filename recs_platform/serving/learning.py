@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from recs_platform.stages.releases.bundle import Bundle
 
-# Chosen by `benchmarks.session_replay` on weeks that are reported nowhere.
+# Set before any replay; `benchmarks.session_replay` says what it does.
 HALF_LIFE_SECONDS = 2 * 86_400.0
 TRENDING_ITEMS = 100
 _USERS_MAX, _CHOICES_MAX, _ITEMS_MAX = 200_000, 50, 20_000
@@ -30,7 +30,7 @@ _REBASE = 500.0  # half-lives after which weights are divided anew: 2 ** 1023 is
 class Influence:
     """What share of a score the user's folded vector, and popularity since the release, may be.
 
-    Chosen by `benchmarks.session_replay` on weeks that are reported nowhere.
+    Set before any replay; what a replay chose on some weeks instead was no better on later ones.
     """
 
     factors: float = 0.2

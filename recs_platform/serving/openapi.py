@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from recs_platform.serving.problems import MEDIA_TYPE, PROBLEMS
+from recs_platform.serving.remembered import CURSOR
 
 _ID_MAX_BYTES = 512
 _ANYWHERE = (400, 422, 429, 500)
@@ -21,6 +22,14 @@ _MORE: Mapping[tuple[str, str], tuple[int, ...]] = {
 }
 _OPEN = frozenset({"/healthz", "/readyz"})
 _PROBLEM = "Problem"
+# An item, or the list whose rows were seen.
+_WHAT_AN_EVENT_IS_OF = [
+    {"required": ["item_id"], "properties": {"item_id": {"type": "string"}}},
+    {
+        "required": ["request_id"],
+        "properties": {"event_type": {"const": "impression"}, "request_id": {"type": "string"}},
+    },
+]
 _SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "title": _PROBLEM,
@@ -47,6 +56,7 @@ def described(document: Mapping[str, Any]) -> dict[str, Any]:
     }
     components = document["components"]
     schemas = {**components["schemas"], _PROBLEM: _SCHEMA}
+    schemas["Event"] = {**schemas["Event"], "anyOf": _WHAT_AN_EVENT_IS_OF}
     return {**document, "paths": paths, "components": {**components, "schemas": schemas}}
 
 
@@ -82,7 +92,9 @@ def _problems(statuses: Iterable[int]) -> dict[str, Any]:
 
 
 def _parameter(parameter: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Ids have bounds, which the framework does not tell of parameters."""
+    """Ids have bounds and cursors a form, which the framework does not tell of parameters."""
+    if parameter["name"] == "cursor":
+        return {**parameter, "schema": {"type": "string", "pattern": f"^{CURSOR}$"}}
     if parameter["in"] != "path":
         return parameter
     bounds = {"type": "string", "minLength": 1, "maxLength": _ID_MAX_BYTES, "pattern": r"^[^\x00-\x1f\x7f]+$"}

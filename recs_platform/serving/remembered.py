@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from recs_platform.serving.kept import KeptList
     from recs_platform.serving.lists import LiveList
 
-_CURSOR = re.compile(r"([0-9a-f]{32}(?:~[a-z0-9_-]+=[a-z0-9_-]+)*)\.([0-9]{1,6})")
+CURSOR = r"([0-9a-f]{32}(?:~[a-z0-9_-]+=[a-z0-9_-]+)*)\.([0-9]{1,6})"
+_CURSOR = re.compile(CURSOR)
 _LISTS_MAX = 50_000
 
 

@@ -153,3 +153,4 @@ def test_what_is_not_documented_is_refused(fuzzed: Fuzzed, method: str, parts: l
     answer = fuzzed.ask(method, path, headers={name: value.encode("latin-1") for name, value in given_headers.items()})
     assert 400 <= answer.status_code < FAILED, (method, path, answer.text[:300])
     assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status_code == 405) == ("allow" in answer.headers)
