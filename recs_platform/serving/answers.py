@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from recs_platform.contracts.http_documents import (
 )
 from recs_platform.serving.drafting import drafted
 from recs_platform.serving.explaining import explanations
+from recs_platform.serving.ids import random_id
 from recs_platform.serving.kept import asked_again, hashed, resumed
 from recs_platform.serving.lists import Asked, LiveList, live_list
 from recs_platform.serving.parameters import checked_id, read_k
@@ -104,6 +104,8 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
     page = made.page(first, k)
     bundle, ids = made.bundle, made.bundle.item_ids
     now = datetime.now(UTC)
+    has_more = len(made.upto(first + k + 1)) > first + k
+    made.let_go()
     return Recommendations(
         user_id=user_id,
         request_id=request_id,
@@ -118,7 +120,7 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
                 zip(page, explanations(bundle, made.trace, page), strict=True), first + 1
             )
         ],
-        next_cursor=cursor_of(recommendation_id, first + k) if len(made.upto(first + k + 1)) > first + k else None,
+        next_cursor=cursor_of(recommendation_id, first + k) if has_more else None,
     )
 
 
@@ -134,7 +136,7 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
     if query.get("explain", "false") not in ("true", "false"):
         raise Problem("invalid_parameter", "explain is true or false", parameter="explain")
     asked = _asked(serving, bundle, stored, query)
-    key, session, weight = uuid.uuid4().hex, serving.sessions.of(stored), settings.session_weight
+    key, session, weight = random_id(), serving.sessions.of(stored), settings.session_weight
     if not treatment.variants and side is None:
         return key, live_list(bundle, asked, session, weight, learned=serving.learned)
     started, is_made, variants = time.perf_counter(), False, treatment.variants

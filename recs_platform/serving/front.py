@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import time
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from recs_platform.serving.asgi import JSON, App, Headers, Message, Receive, Sco
 from recs_platform.serving.demo import ACTION, PAGE, Demo
 from recs_platform.serving.demo import PATHS as DEMO_PATHS
 from recs_platform.serving.events import SeenIds, take_in
+from recs_platform.serving.ids import random_id
 from recs_platform.serving.keys import KeyRing
 from recs_platform.serving.keys import Scope as KeyScope
 from recs_platform.serving.parameters import read_id, read_query, routable_path
@@ -163,7 +163,7 @@ class _Request:
     """One request: its id, when it began, and a `send` that adds the headers every response has."""
 
     def __init__(self, scope: Scope, send: Send, origins: tuple[str, ...]) -> None:
-        self.request_id = uuid.uuid4().hex
+        self.request_id = random_id()
         self.started = time.perf_counter()
         self.status = 500
         self._send, self._is_started = send, False

@@ -58,6 +58,7 @@ def hashed(user_id: str) -> str:
 
 def encode_list(made: LiveList) -> bytes:
     """What others need of a list."""
+    shown = made.seen()
     bundle, asked, ids = made.bundle, made.asked, made.bundle.item_ids
     places = tuple(
         KeptPlace(ids[each.item], each.score, each.reason, each.sources, each.propensity, each.team)
@@ -74,7 +75,7 @@ def encode_list(made: LiveList) -> bytes:
             None if asked.category is None else bundle.categories[asked.category],
             tuple(ids[code] for code in asked.exclude),
             asked.surface,
-            len(made.seen()),
+            len(shown),
             places,
         )
     )

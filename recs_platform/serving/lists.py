@@ -6,6 +6,8 @@ happens meanwhile changes the next list, not this one.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
 import msgspec
 
@@ -13,6 +15,7 @@ from recs_platform.serving.explaining import CAP, DIVERSITY, EXPLORATION, OFFERE
 from recs_platform.serving.folding import user_vector
 from recs_platform.serving.learning import Learned
 from recs_platform.serving.places import Place, capped, each_once
+from recs_platform.serving.released import BEHIND, released_places
 from recs_platform.serving.rescoring import NOBODY, RECENT_ITEMS, Lessons, rescore
 from recs_platform.serving.sessions import Session
 from recs_platform.serving.treatments import UNTREATED, Treatment, explore, vary
@@ -23,7 +26,7 @@ _BASE_ITEMS = 50  # popular items that stand for the candidates of users who hav
 SESSION_SOURCE, LEARNED_SOURCE, FALLBACK_SOURCE = "session", "stream", "fallback"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What a list was asked for. `contexts`: fallback rankings to try first. `category`: a code, None for all.
 
@@ -43,13 +46,33 @@ class Asked:
 
 
 class LiveList:
-    """A list of one user, worked out as far as it was looked at. `variants`: by experiment, what it was made under."""
+    """A list of one user, worked out as far as it was looked at. `variants`: by experiment, what it was made under.
+
+    `remake`: for a list that follows from its bundle alone, gives its places anew, so that tens of thousands of lists
+    can be remembered without them; `known` are its first places where they are worked out already.
+    """
+
+    __slots__ = ("_known", "_places", "_remake", "_shown", "asked", "bundle", "trace", "variants")
 
     def __init__(
-        self, bundle: Bundle, asked: Asked, places: Iterator[Place], variants: Mapping[str, str], trace: Trace | None
+        self,
+        bundle: Bundle,
+        asked: Asked,
+        places: Iterator[Place] | None,
+        variants: Mapping[str, str],
+        trace: Trace | None,
+        *,
+        known: list[Place] | None = None,
+        remake: Callable[[], Iterator[Place]] | None = None,
     ) -> None:
         self.bundle, self.asked, self.variants, self.trace = bundle, asked, variants, trace
-        self._places, self._known, self._shown = places, list[Place](), 0
+        self._places, self._remake = places, remake
+        self._known, self._shown = list[Place]() if known is None else known, 0
+
+    def let_go(self) -> None:
+        """Keep no places that can be worked out again."""
+        if self._remake is not None:
+            self._known, self._places = [], None
 
     def page(self, first: int, count: int) -> list[Place]:
         """Places `first` (from 0) to `first + count`; fewer where the list ends."""
@@ -58,7 +81,9 @@ class LiveList:
 
     def upto(self, count: int) -> list[Place]:
         """The first `count` places, whether or not they are shown."""
-        while len(self._known) < count:
+        if len(self._known) < count and self._places is None and self._remake is not None:
+            self._places = islice(self._remake(), len(self._known), None)
+        while self._places is not None and len(self._known) < count:
             place = next(self._places, None)
             if place is None:
                 break
@@ -78,7 +103,7 @@ class LiveList:
 
     def seen(self) -> list[Place]:
         """Places of the pages that were asked for so far."""
-        return self._known[: self._shown]
+        return self.upto(self._shown)
 
 
 def live_list(
@@ -120,9 +145,21 @@ def live_list(
         own = treatment.session_weight
         offered = _rescored(bundle, known, asked, steps, weight if own is None else own, lessons, trace)
     else:
+        at_once = (
+            None if trace is not None or treatment is not UNTREATED else released_places(bundle, known, asked, passes)
+        )
+        if at_once is not None:
+            remake = partial(_released, bundle, known, asked, passes)
+            return LiveList(bundle, asked, None, {}, None, known=at_once, remake=remake)
         offered = _stored(bundle, known) if treatment.diversity is None else _by_score(bundle, known)
     every = each_once(passes, offered, _fallback(bundle, asked))
     return LiveList(bundle, asked, _ordered(every, bundle, asked, treatment, seed, trace), treatment.variants, trace)
+
+
+def _released(bundle: Bundle, user: int | None, asked: Asked, passes: Callable[[int], bool]) -> Iterator[Place]:
+    """The places of a list to whose user nothing happened."""
+    every = each_once(passes, _stored(bundle, user), _fallback(bundle, asked))
+    return _ordered(every, bundle, asked, UNTREATED, "", None)
 
 
 def _ordered(
@@ -178,7 +215,7 @@ def _stored(bundle: Bundle, user: int | None) -> Iterator[Place]:
     sets = bundle.candidate_source_sets
     codes: list[int] = stored.sources.tolist()
     for item, value, code in zip(stored.items.tolist(), stored.scores.tolist(), codes, strict=True):
-        yield Place(item, value, "among your best candidates", sets[code])
+        yield Place(item, value, BEHIND, sets[code])
 
 
 def _on_surface(bundle: Bundle, surface: str, user: int) -> Iterator[Place]:
@@ -236,7 +273,7 @@ def _rescored(
         elif by_learning > 0:
             reason = "often chosen since the last release" if is_popular else "like what you chose"
         else:
-            reason = "among your best candidates" if user is not None else "popular with others"
+            reason = BEHIND if user is not None else "popular with others"
         added = (SESSION_SOURCE,) if by != NOBODY else (LEARNED_SOURCE,) if by_learning > 0 else ()
         yield Place(item, score, reason, (*sources_of.get(item, ()), *added))
 
