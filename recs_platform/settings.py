@@ -90,6 +90,9 @@ class ServingSettings(SettingGroup):
             examples=["redis://127.0.0.1:6379/0"],
         ),
     ] = None
+    redis_seconds_max: Annotated[
+        float, Field(ge=0.005, le=10, description="what takes that store longer is done without it for a second")
+    ] = 0.1
     rate_per_second: Annotated[
         float, Field(gt=0, le=1_000_000, description="requests a second of one key, in the long run")
     ] = 500.0

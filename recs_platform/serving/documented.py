@@ -3,6 +3,7 @@
 
 Lists and events stand here for the document alone: the front answers them before a request comes here.
 """
+# pyright: reportUnknownMemberType=false
 # Litestar evaluates annotations of handlers when they are registered: their types are imported for real.
 
 import asyncio

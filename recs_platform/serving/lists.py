@@ -146,7 +146,9 @@ def live_list(
         offered = _rescored(bundle, known, asked, steps, weight if own is None else own, lessons, trace)
     else:
         at_once = (
-            None if trace is not None or treatment is not UNTREATED else released_places(bundle, known, asked, passes)
+            None
+            if trace is not None or treatment is not UNTREATED
+            else released_places(bundle, known, asked.block, passes)
         )
         if at_once is not None:
             remake = partial(_released, bundle, known, asked, passes)

@@ -12,16 +12,13 @@ from recs_platform.serving.places import Place
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from recs_platform.serving.lists import Asked
     from recs_platform.stages.releases.bundle import Bundle
 
 BEHIND = "among your best candidates"
 
 
-def released_places(
-    bundle: Bundle, user: int | None, asked: Asked, passes: Callable[[int], bool]
-) -> list[Place] | None:
-    """The first `asked.block` places and the next one, which says that there is another page.
+def released_places(bundle: Bundle, user: int | None, block: int, passes: Callable[[int], bool]) -> list[Place] | None:
+    """The first `block` places and the next one, which says that there is another page.
 
     None where the released list does not fill them, or its order is not that of the page: a category comes too often.
     """
@@ -32,7 +29,7 @@ def released_places(
     columns = (rows.items, rows.scores, rows.sources, rows.reasons, rows.propensities)
     for item, score, sources, reason, propensity in zip(*columns, strict=True):
         if passes(item):
-            if len(places) == asked.block:  # the cap begins anew with each page
+            if len(places) == block:  # the cap begins anew with each page
                 places.append(Place(item, score, texts[reason], sets[sources], propensity))
                 return places
             category = category_of[item]
@@ -41,7 +38,7 @@ def released_places(
                 if counts[category] > cap:
                     return None
             places.append(Place(item, score, texts[reason], sets[sources], propensity))
-    return places if len(places) == asked.block and _add_next(places, bundle, user, passes) else None
+    return places if len(places) == block and _add_next(places, bundle, user, passes) else None
 
 
 def _add_next(places: list[Place], bundle: Bundle, user: int, passes: Callable[[int], bool]) -> bool:

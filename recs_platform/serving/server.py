@@ -52,7 +52,7 @@ class Application:
         self, settings: Settings, *, needs_keys: bool, stored_name: Callable[[str], str], clock: Callable[[], float]
     ) -> None:
         serve, self.home = settings.serving, settings.paths
-        store = None if serve.redis_url is None else open_store(serve.redis_url)
+        store = None if serve.redis_url is None else open_store(serve.redis_url, serve.redis_seconds_max)
         self.watch = BundleWatch(self.home)
         sessions = Sessions(serve.session_minutes * _MINUTE, clock)
         lists = RememberedLists(serve.list_minutes * _MINUTE, clock)
@@ -71,6 +71,7 @@ class Application:
             Learned(clock) if serve.learning else None,
             None if store is None else Shared(*store, self.home.root, serve, sessions, lists),
         )
+        self._waiting = waiting_users(self.home)
         self._forget_waiting()
         self.spool = Spool(self.home, queued_events_max=serve.queued_events_max, seal_seconds=serve.seal_seconds)
         self.door = Door(
@@ -96,7 +97,7 @@ class Application:
 
     def _forget_waiting(self) -> None:
         """Users of whom another process was asked, too."""
-        for user in waiting_users(self.home):
+        for user in self._waiting:
             if self.serving.stored_name(user) not in self.serving.forgotten:
                 self.serving.forget(user)
 
@@ -129,6 +130,7 @@ class Application:
             await self.serving.shared.look()
 
     def _look(self) -> None:
+        self._waiting = waiting_users(self.home)
         self.watch.look()
         if self.watch.is_open:
             self.canary.look(self.watch.bundle)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from recs_platform.settings import ServingSettings
 
 _LOG = logging.getLogger(__name__)
-_TIMEOUT_SECONDS = 0.1
 _CONNECTIONS_MAX = 256
 _STEPS_MAX = 500
 _MINUTE = 60
@@ -186,8 +185,8 @@ class Shared:
         self.fault = str(error) or type(error).__name__
 
 
-def open_store(url: str) -> tuple[Store, tuple[type[Exception], ...]]:
-    """A client of the store at an address, and what it raises where that fails; nothing is connected yet.
+def open_store(url: str, seconds_max: float) -> tuple[Store, tuple[type[Exception], ...]]:
+    """A client of the store at an address, and what it raises where that fails or takes longer; nothing is connected.
 
     Raises UsageError where the client is not installed, or the address is none.
     """
@@ -198,8 +197,8 @@ def open_store(url: str) -> tuple[Store, tuple[type[Exception], ...]]:
     try:
         store = asked.Redis.from_url(
             url,
-            socket_timeout=_TIMEOUT_SECONDS,
-            socket_connect_timeout=_TIMEOUT_SECONDS,
+            socket_timeout=seconds_max,
+            socket_connect_timeout=seconds_max,
             max_connections=_CONNECTIONS_MAX,
             retry=None,
         )

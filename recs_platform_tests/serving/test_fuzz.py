@@ -122,7 +122,7 @@ def test_every_answer_is_documented(fuzzed: Fuzzed) -> None:
     assert len(operations) == 9
     seen = set[tuple[str, int]]()
 
-    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=120, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(operations).flatmap(lambda each: st.tuples(st.just(each), requests(fuzzed.document, *each))))
     def ask(drawn: tuple[tuple[str, str], tuple[str, str, dict[str, Any]]]) -> None:
         (method, path), (verb, url, more) = drawn

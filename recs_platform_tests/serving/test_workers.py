@@ -32,7 +32,12 @@ def test_two_workers_serve_as_one_and_a_killed_one_is_replaced(tmp_path: Path) -
     release_into(home, content())
     port = _free_port()
     with valkey() as store:
-        environment = {**os.environ, "RECS_HOME": str(tmp_path), "RECS_SERVING__REDIS_URL": store.url}
+        environment = {
+            **os.environ,
+            "RECS_HOME": str(tmp_path),
+            "RECS_SERVING__REDIS_URL": store.url,
+            "RECS_SERVING__REDIS_SECONDS_MAX": "10",
+        }
         arguments = ["serve", "--port", str(port), "--workers", "2"]
         command = [sys.executable, "-c", "from recs_platform.cli import main; main()", *arguments]
         with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as server:

@@ -1,6 +1,7 @@
 """Texts as two arrays, offsets and UTF-8 bytes, so that a million of them can be mapped."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,16 @@ def pack_texts(name: str, texts: Sequence[str]) -> dict[str, NDArray[np.generic]
     return {f"{name}.{OFFSETS}": offsets, f"{name}.{TEXT}": np.frombuffer(b"".join(encoded), dtype=np.uint8)}
 
 
+def _view(array: NDArray[Any]) -> memoryview:
+    return memoryview(cast("Any", array))
+
+
 class PackedTexts:
     """Texts by position."""
 
     def __init__(self, arrays: Arrays, name: str) -> None:
         # A view gives one number, or a few bytes, in a fifth of the time that numpy needs.
-        self._offsets, self._text = memoryview(arrays[f"{name}.{OFFSETS}"]), memoryview(arrays[f"{name}.{TEXT}"])
+        self._offsets, self._text = _view(arrays[f"{name}.{OFFSETS}"]), _view(arrays[f"{name}.{TEXT}"])
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
