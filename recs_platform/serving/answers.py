@@ -89,6 +89,7 @@ class Serving:
 
 def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], request_id: str) -> Recommendations:
     """A page of the user's list. Raises Problem for a wrong parameter or cursor, and where no release is in force."""
+    read_k(query, 1)  # whatever else is wrong or over: a number that is none is said first
     if "cursor" in query:
         recommendation_id, first, made = serving.lists.at(
             query["cursor"], lambda kept: _resumed(serving, kept, serving.stored_name(user_id))

@@ -10,6 +10,7 @@ from recs_platform.serving.problems import MEDIA_TYPE, PROBLEMS
 from recs_platform.serving.remembered import CURSOR
 
 _ID_MAX_BYTES = 512
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 _ANYWHERE = (400, 422, 429, 500)
 _WITH_A_KEY = (401, 403)
 # What else an endpoint may answer, by method and path.
@@ -56,7 +57,13 @@ def described(document: Mapping[str, Any]) -> dict[str, Any]:
     }
     components = document["components"]
     schemas = {**components["schemas"], _PROBLEM: _SCHEMA}
-    schemas["Event"] = {**schemas["Event"], "anyOf": _WHAT_AN_EVENT_IS_OF}
+    properties = schemas["Event"]["properties"]
+    above_zero = {**properties["propensity"], "exclusiveMinimum": 0}
+    schemas["Event"] = {
+        **schemas["Event"],
+        "properties": {**properties, "propensity": above_zero},
+        "anyOf": _WHAT_AN_EVENT_IS_OF,
+    }
     return {**document, "paths": paths, "components": {**components, "schemas": schemas}}
 
 
@@ -96,8 +103,10 @@ def _parameter(parameter: Mapping[str, Any]) -> Mapping[str, Any]:
     if parameter["name"] == "cursor":
         return {**parameter, "schema": {"type": "string", "pattern": f"^{CURSOR}$"}}
     if parameter["in"] != "path":
-        return parameter
-    bounds = {"type": "string", "minLength": 1, "maxLength": _ID_MAX_BYTES, "pattern": r"^[^\x00-\x1f\x7f]+$"}
+        is_text, text = "oneOf" in parameter["schema"], {"type": "string", "pattern": _PRINTABLE}
+        rest = {name: value for name, value in parameter["schema"].items() if name not in ("oneOf", "default")}
+        return {**parameter, "schema": {**rest, **text}} if is_text else parameter
+    bounds = {"type": "string", "minLength": 1, "maxLength": _ID_MAX_BYTES, "pattern": _PRINTABLE}
     return {**parameter, "schema": {**parameter["schema"], **bounds}}
 
 
