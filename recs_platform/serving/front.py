@@ -24,11 +24,8 @@ from recs_platform.serving.problems import Problem
 from recs_platform.serving.remembered import read_cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from recs_platform.serving.limits import RateLimits
     from recs_platform.serving.metrics import Metrics
-    from recs_platform.serving.shared import Shared
     from recs_platform.serving.spool import Spool
 
 _LOG = logging.getLogger(__name__)
@@ -88,17 +85,17 @@ class Door:
         if method == "OPTIONS" and request.origin is not None:
             await answer(request.send, 204, b"", request.preflight())
             return
-        shared = self.serving.shared
+        shared, raw = self.serving.shared, scope.get("raw_path") or path.encode()
+        is_list = method == "GET" and raw.startswith(_USERS) and raw.endswith(_LISTS)
         if path not in _OPEN:
             caller = self._admit(scope, _scope_needed(path, method))
-            if shared is None or not await shared.take(caller):
+            if shared is None or not await shared.take(caller, self._known_user(raw) if is_list else None):
                 self.limits.take(caller)
-        raw: bytes = scope.get("raw_path") or path.encode()
-        if method == "GET" and raw.startswith(_USERS) and raw.endswith(_LISTS):
+        if is_list:
             query = read_query(scope["query_string"], LIST_PARAMETERS)
             user_id = read_id(raw[len(_USERS) : -len(_LISTS)])
-            if shared is not None:
-                await self._load(shared, user_id, query)
+            if shared is not None and "cursor" in query:
+                await shared.load_lists([read_cursor(query["cursor"])[0]])
             found = recommendations(self.serving, user_id, query, request.request_id)
             if shared is not None:
                 await shared.keep(found.recommendation_id)
@@ -114,13 +111,13 @@ class Door:
             path = routable_path(raw)
             await self.rest(scope if path is None else {**scope, "path": path}, receive, request.send)
 
-    async def _load(self, shared: Shared, user_id: str, query: Mapping[str, str]) -> None:
-        if "cursor" in query:
-            await shared.load_lists([read_cursor(query["cursor"])[0]])
-        else:
-            stored = self.serving.stored_name(user_id)
-            if stored not in self.serving.forgotten:
-                await shared.load(stored)
+    def _known_user(self, raw: bytes) -> str | None:
+        """Of whom a list is asked, by the home's name; None of somebody of whom nothing is to be looked up."""
+        try:
+            stored = self.serving.stored_name(read_id(raw[len(_USERS) : -len(_LISTS)]))
+        except Problem:  # which is told once the request was counted
+            return None
+        return None if stored in self.serving.forgotten else stored
 
     async def _demo(self, request: _Request, scope: Scope, receive: Receive) -> tuple[int, bytes, Headers]:
         if scope["path"] == PAGE:

@@ -26,10 +26,11 @@ from recs_platform.serving.metrics import Metrics
 from recs_platform.serving.protocol import bounded_protocol
 from recs_platform.serving.remembered import RememberedLists
 from recs_platform.serving.sessions import Sessions
-from recs_platform.serving.shared import Shared, open_store
+from recs_platform.serving.shared import Shared
 from recs_platform.serving.spool import Spool
 from recs_platform.serving.variants import Variants
 from recs_platform.serving.watch import BundleWatch
+from recs_platform.serving.wire import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -52,7 +53,7 @@ class Application:
         self, settings: Settings, *, needs_keys: bool, stored_name: Callable[[str], str], clock: Callable[[], float]
     ) -> None:
         serve, self.home = settings.serving, settings.paths
-        store = None if serve.redis_url is None else open_store(serve.redis_url, serve.redis_seconds_max)
+        store = None if serve.redis_url is None else Store(serve.redis_url, serve.redis_seconds_max)
         self.watch = BundleWatch(self.home)
         sessions = Sessions(serve.session_minutes * _MINUTE, clock)
         lists = RememberedLists(serve.list_minutes * _MINUTE, clock)
@@ -69,7 +70,7 @@ class Application:
             self.metrics.variants,
             stored_name,
             Learned(clock) if serve.learning else None,
-            None if store is None else Shared(*store, self.home.root, serve, sessions, lists),
+            None if store is None else Shared(store, self.home.root, serve, sessions, lists),
         )
         self._waiting = waiting_users(self.home)
         self._forget_waiting()
@@ -120,7 +121,7 @@ class Application:
             await self.spool.stop()
             self.canary.save()
             if self.serving.shared is not None:
-                await self.serving.shared.close()
+                self.serving.shared.close()
 
     async def _look_beside(self) -> None:
         """What is looked for on the loop itself: requests read it."""

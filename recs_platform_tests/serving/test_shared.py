@@ -9,7 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from recs_platform.contracts.errors import UsageError
 from recs_platform.serving.server import Application
+from recs_platform.serving.wire import Store
 from recs_platform_tests.serving.served import Ask, Served, item_ids
 from recs_platform_tests.serving.valkeys import Valkey, valkey
 
@@ -147,5 +149,24 @@ def test_whom_one_process_was_asked_to_forget_the_other_forgets(tmp_path: Path, 
         assert item_ids(await two("GET", LIST.format("u2"))) == "ab"
         gone = await two("GET", LIST.format("u2"), params={"cursor": page["next_cursor"]})
         assert gone.json()["code"] == "cursor_expired"
+
+    run_two(served, test)
+
+
+def test_an_address_that_is_none_is_refused_without_showing_it() -> None:
+    for wrong in ("http://:secret@x", "redis://", "unix://", "redis://:secret@x:y", "redis://:secret@x/one"):
+        with pytest.raises(UsageError, match=r"no address of a store") as refused:
+            Store(wrong, 1.0)
+        assert "secret" not in str(refused.value)
+    for right in ("redis://u:p@x:1/2", "rediss://x", "valkey://[::1]:7", "unix:///a/b?db=3"):
+        Store(right, 1.0)
+
+
+def test_a_store_that_refuses_is_one_that_does_not_answer(tmp_path: Path, store: Valkey) -> None:
+    served = Served(tmp_path, redis_url=f"{store.url}?db=999", redis_seconds_max=PATIENT)
+
+    async def test(one: Ask, _two: Ask, _: list[Application]) -> None:
+        assert item_ids(await one("GET", LIST.format("u2"))) == "bc"
+        assert "refuses" in (await one("GET", "/readyz")).json()["shared_store"]["fault"]
 
     run_two(served, test)
