@@ -138,7 +138,7 @@ class Store:
                 _, wire = await loop.create_unix_connection(make, unquote(to.path))
             else:
                 is_encrypted = _SCHEMES[to.scheme] or None
-                _, wire = await loop.create_connection(make, to.hostname, to.port or _PORT, ssl=is_encrypted)
+                _, wire = await loop.create_connection(make, to.hostname or "", to.port or _PORT, ssl=is_encrypted)
             greeting = _greeting(to)
             if greeting:
                 answers = await wire.send(b"".join(map(self._pack, greeting)), len(greeting))
