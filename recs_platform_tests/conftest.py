@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from recs_platform_tests.homes import Built, CommandLine
 
 
+# Threads that wait for each other in loops take the time of the other process; read when the libraries are loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Speed is measured elsewhere: a busy machine fails no test.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
@@ -121,6 +123,14 @@ def recs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     from recs_platform_tests.homes import CommandLine
 
     return CommandLine(monkeypatch, capsys)
+
+
+@pytest.fixture
+def no_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No page of this test is looked at."""
+    from recs_platform_tests.homes import draw_nothing
+
+    draw_nothing(monkeypatch)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from recs_platform.cli import (
     prune,
     quarantine,
     rankers,
+    releases,
     report,
     results,
     serve,
@@ -56,7 +57,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(source.app, name="source")
 app.add_typer(rankers.app, name="rankers")
 app.add_typer(experiments.app, name="experiments")
-app.add_typer(results.releases, name="releases")
+app.add_typer(releases.app, name="releases")
 app.add_typer(as_of.app, name="as-of")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(tune.app, name="tune")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from recs_platform.cli.house import find_platform
+from recs_platform.cli.options import AsJson
 from recs_platform.cli.show import put_frame, put_json, put_rows, say
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
@@ -19,7 +20,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     suggest_commands=False,
 )
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 SHOWN = [c.VARIANT, c.SEGMENT, c.METRIC, c.N_USERS, c.VALUE, c.CONTROL_VALUE, c.LIFT, c.LIFT_LOW, c.LIFT_HIGH]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recs_platform.cli.house import find_platform, open_dagster
+from recs_platform.cli.options import AsJson
 from recs_platform.cli.progress import Progress
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts import columns as c
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from recs_platform.pipeline.platform import Platform
     from recs_platform.stages.events import FileCounts
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 File = Annotated[str | None, typer.Option("--file", help="Path of the file below landing, or the end of it.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="A reason_code, such as bad_occurred_at.")]
 Table = Annotated[str | None, typer.Option("--table", help="The contract table, such as events.")]

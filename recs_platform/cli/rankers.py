@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from recs_platform.cli.house import find_platform, nothing_else_builds
+from recs_platform.cli.options import AsJson
 from recs_platform.cli.show import put_frame, put_json, say
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
@@ -21,7 +22,6 @@ app = typer.Typer(
     suggest_commands=False,
 )
 Version = Annotated[str, typer.Argument(help="The ranker, or the beginning of its version; see `recs rankers list`.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why; it must be given, and is kept.")]
 FEATURES_SHOWN = 15
 LINES_SHOWN = [c.LINE, c.SEGMENT, c.METRIC, c.CHALLENGER_VALUE, c.OPPONENT_VALUE, c.CI_LOW, c.CI_HIGH, c.IS_PASSED]

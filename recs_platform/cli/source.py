@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recs_platform.cli.house import find_platform, open_platform
+from recs_platform.cli.options import AsJson
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from recs_platform.stages.events.profiling.proposal import Proposal
     from recs_platform.stages.events.profiling.trial import Trial
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 COUNTED = [c.SOURCE_FILE, c.CONTRACT_TABLE, c.ROWS_READ, c.ROWS_ACCEPTED, c.ROWS_QUARANTINED, c.ROWS_DUPLICATE]
 FILES_SHOWN = 20
 

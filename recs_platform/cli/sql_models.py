@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recs_platform.cli.house import find_platform
+from recs_platform.cli.options import AsJson
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import as_of_key, parse_instant
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from recs_platform.warehouse.lineage import LineageNode
 
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Default: the newest one materialized.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 ROWS_SHOWN = 5
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from recs_platform.cli.house import find_platform, nothing_else_builds
+from recs_platform.cli.options import AsJson
 from recs_platform.cli.show import put_frame, put_json, put_table, say
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.time import as_of_key, parse_instant
@@ -25,7 +26,6 @@ app = typer.Typer(
     suggest_commands=False,
 )
 Version = Annotated[str, typer.Argument(help="The config, as `recs tune list` names it.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 MINUTES = 10.0
 
 

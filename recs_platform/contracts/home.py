@@ -87,6 +87,11 @@ class Home:
         return self.published / "roles"
 
     @property
+    def exports(self) -> Path:
+        """Lists in force as files for other systems, as the settings say."""
+        return self.root / "exports"
+
+    @property
     def role_key(self) -> Path:
         """Key of the pseudonyms in the files of roles."""
         return self.keys / "roles.key"

@@ -3,7 +3,7 @@
 They come together in `settings`, which alone reads the file and the environment.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,10 @@ class PublishSettings(SettingGroup):
         int, Field(ge=0, le=10**12, description="above it raw.events is a view over linked files")
     ] = 5_000_000
     as_ofs_max: Annotated[int, Field(ge=1, le=10_000, description="as_of partitions kept in the published file")] = 30
+    exports: Annotated[
+        tuple[Literal["parquet", "jsonl"], ...],
+        Field(description="lists in force are also written to exports/, a line a user: parquet, jsonl"),
+    ] = ()
 
 
 class PrivacySettings(SettingGroup):

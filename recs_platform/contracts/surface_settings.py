@@ -6,6 +6,8 @@ from pydantic import Field
 
 from recs_platform.contracts.shared_settings import Name, SettingGroup
 
+# Of the lists that are shown on no surface of the settings.
+DEFAULT_SURFACE = "default"
 # What users do with an item; to be shown one is nothing that they do.
 Answer = Literal[
     "view", "click", "scroll", "play", "like", "share", "comment", "bookmark", "follow", "download", "rating",

@@ -36,6 +36,7 @@ from recs_platform.pipeline.roles import write_role_files
 from recs_platform.stages import releases
 from recs_platform.stages.releases.files import LISTS_FILE, REFERENCES_FILE, SHARED_FILE, SURFACE_FILE
 from recs_platform.stages.releases.views import AS_OF_IN_FORCE, changes_view, current_view, lists_view
+from recs_platform.warehouse.list_exports import write_list_exports
 from recs_platform.warehouse.meta import META, META_PROCESSING, meta_frames
 from recs_platform.warehouse.publish import PublishReport
 from recs_platform.warehouse.publish import publish as write_file
@@ -96,6 +97,14 @@ def _write(platform: Platform, tables: Sequence[PublishedTable], **options: bool
         **options,
     )
     write_role_files(platform)
+    write_list_exports(
+        platform.home.analytics,
+        platform.home.exports,
+        settings.publish.exports,
+        threads=settings.threads,
+        memory_limit_gb=settings.memory_limit_gb,
+        temporary=platform.home.temporary,
+    )
     return report
 
 

@@ -22,9 +22,9 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.build_records import last_build, partial_builds
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.ranking import HISTORY_GROUPS
-from recs_platform.stages.reports import REPORTS, evidently_adapter
+from recs_platform.stages.reports import REPORTS
 from recs_platform_tests.defs.test_staleness import agreed
-from recs_platform_tests.homes import LEARNED, SMALL, Built, copy_home, failures, no_page
+from recs_platform_tests.homes import LEARNED, SMALL, Built, copy_home, draw_nothing, failures
 
 ARTIFACTS = {
     "embeddings": "retrieval.embeddings",
@@ -76,7 +76,7 @@ def recorded(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Recorded
     """A whole build with nothing learned and released before, in which no step profits from what another has read."""
     home = tmp_path_factory.mktemp("truth") / "home"
     # Evaluation adds windows that were built neither to learn from nor for trials.
-    asked: dict[str, Any] = {"evaluation_windows": 12, "evaluation_windows_min": 1, "evaluation_precision": 0.0}
+    asked: dict[str, Any] = {"evaluation_windows": 5, "evaluation_windows_min": 1, "evaluation_precision": 0.0}
     asked["training"] = {**SMALL["training"], "trials": 2}
     platform = copy_home(built.platform, home, without=[*LEARNED, "releases"], **asked)
     definitions = build_definitions(platform)
@@ -117,7 +117,7 @@ def record_reads(platform: Platform, run: Callable[[], dg.ExecuteInProcessResult
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AsOfResource, "take", take)
         patch.setattr(Lake, "files", files)
-        patch.setattr(evidently_adapter, "write_page", no_page)
+        draw_nothing(patch)
         result = run()
     recorder.is_on = False
     steps = [event.step_key for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_START]

@@ -15,9 +15,8 @@ from recs_platform.cli.pipeline_benchmark.saved import WHOLE, last_saved, save, 
 from recs_platform.cli.pipeline_benchmark.table import put_cost
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
-from recs_platform.stages.reports import evidently_adapter
 from recs_platform.world.log import write_log_by_day
-from recs_platform_tests.homes import CommandLine, no_page
+from recs_platform_tests.homes import CommandLine, draw_nothing
 
 T = TypeVar("T")
 SIZES = ("--events", "2000", "--users", "60", "--items", "100", "--days", "20")
@@ -32,7 +31,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         return action(*arguments)
 
     monkeypatch.setattr(runs, "apart", here)
-    monkeypatch.setattr(evidently_adapter, "write_page", no_page)
+    draw_nothing(monkeypatch)
     monkeypatch.setattr(floors, "_COPY_BYTES", 2**20)
     monkeypatch.setattr(floors, "_SIDE", 128)
 

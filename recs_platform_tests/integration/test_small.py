@@ -8,6 +8,7 @@ import pytest
 
 from recs_platform_tests.homes import CommandLine
 
+pytestmark = pytest.mark.usefixtures("no_drawings")
 HEAD = "user_id,item_id,event_type,occurred_at\n"
 ONE_CLICK = HEAD + "u1,i1,click,2024-01-01T10:00:00Z\n"
 IMPRESSIONS = HEAD + "u1,i1,impression,2024-01-01T10:00:00Z\nu2,i2,impression,2024-01-01T11:00:00Z\n"

@@ -3,7 +3,7 @@
 The stage is `stages.reranking`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -111,22 +111,35 @@ def make_lists(run: AsOfRun) -> Lists:
     unmet = conflicts_of(
         shown, replace(own, users=own.users.filter(~own.users.is_in(held_out_of(made.lists)))), filters
     )
-    ranked_rows = ranked.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
-    # Whoever shares a list, or has an empty one, too.
-    held_out = hold_out(run, context.users)
-    is_theirs = pl.col(c.USER_ID).is_in(held_out.implode())
-    shown_on, parts = [nothing_shown()], [unmet]
-    for each in surface_lists(run, ranked_rows, context, profiles, rules, held_out):
-        told = pl.concat([
-            with_moves(reasons.add(each.lists.filter(~is_theirs), interactions, profiles), each.moved),
-            with_holdout_reasons(reasons.of_nobody(each.lists.filter(is_theirs))),
-        ])  # fmt: skip
-        shown_on.append(told.with_columns(pl.lit(each.name).alias(c.SURFACE)).select(shown_on[0].columns))
-        parts.append(each.conflicts)
-    conflicts, on_surfaces = pl.concat(parts), pl.concat(shown_on)
+    on_surfaces, unmet_there = _on_surfaces(run, ranked, context, profiles, rules, reasons)
+    conflicts = pl.concat([unmet, *unmet_there])
     return Lists(
         made.lists, made.short_lists, shared_lists, references, context, violations, conflicts, on_surfaces
     )  # fmt: skip
+
+
+def _on_surfaces(
+    run: AsOfRun,
+    ranked: pl.DataFrame,
+    context: reranking.RerankContext,
+    profiles: pl.DataFrame,
+    rules: Sequence[reranking.Rule],
+    reasons: "_Reasons",
+) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """Lists of every surface with their reasons, and what the rules ask for there that they do not hold."""
+    rows = ranked.select(c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
+    # Whoever shares a list, or has an empty one, too.
+    held_out = hold_out(run, context.users)
+    is_theirs = pl.col(c.USER_ID).is_in(held_out.implode())
+    shown, unmet = [nothing_shown()], list[pl.DataFrame]()
+    for each in surface_lists(run, rows, context, profiles, rules, held_out):
+        told = pl.concat([
+            with_moves(reasons.add(each.lists.filter(~is_theirs), run.interactions, profiles), each.moved),
+            with_holdout_reasons(reasons.of_nobody(each.lists.filter(is_theirs))),
+        ])  # fmt: skip
+        shown.append(told.with_columns(pl.lit(each.name).alias(c.SURFACE)).select(shown[0].columns))
+        unmet.append(each.conflicts)
+    return pl.concat(shown), unmet
 
 
 @dataclass(frozen=True)

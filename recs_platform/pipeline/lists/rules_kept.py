@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.surface_settings import DEFAULT_SURFACE
 from recs_platform.stages import reranking
 
-DEFAULT = "default"
 UNKNOWN = "the catalogue has none as of the instant"
 _MOVED = "{}; put here by the rule '{}'"
 
@@ -30,7 +30,7 @@ def conflicts_of(
     lists: pl.DataFrame,
     context: reranking.RerankContext,
     filters: Sequence[reranking.Filter],
-    surface: str = DEFAULT,
+    surface: str = DEFAULT_SURFACE,
 ) -> pl.DataFrame:
     """Rows of recommendations.rule_conflicts, less as_of: what is not met, and names that the catalogue lacks."""
     unmet = reranking.conflicts(lists, context, filters)

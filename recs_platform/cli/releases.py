@@ -1,0 +1,134 @@
+"""The commands of releases: list, show, diff, rollback, withdraw."""
+# typer leaves the callbacks of its options untyped.
+# pyright: reportUnknownMemberType=false
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recs_platform.cli.format import human, share
+from recs_platform.cli.house import find_platform, open_dagster
+from recs_platform.cli.options import AsJson
+from recs_platform.cli.show import put_json, put_table, say
+from recs_platform.contracts import columns as c
+
+if TYPE_CHECKING:
+    from recs_platform.pipeline.platform import Platform
+
+ReleaseId = Annotated[str, typer.Argument(help="The release, as `recs releases list` names it.")]
+
+app = typer.Typer(
+    help="List, show, compare, roll back and withdraw releases.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    suggest_commands=False,
+)
+
+
+@app.command("list")
+def list_all(as_json: AsJson = False) -> None:
+    """Every sealed release, newest as-of first.
+
+    Example: recs releases list
+    """
+    platform = find_platform()
+    from recs_platform.stages.releases import list_releases
+
+    found = list_releases(platform.home).sort(c.AS_OF, c.SEALED_AT, descending=True)
+    if as_json:
+        put_json({"releases": found.to_dicts()})
+    else:
+        rows = found.drop(c.CONTENT_HASH, c.KNOWN_AT, c.PREVIOUS_RELEASE_ID)
+        put_table(rows.columns, [[human(value) for value in row] for row in rows.rows()])
+
+
+@app.command("show")
+def show(release_id: ReleaseId) -> None:
+    """A release's manifest, as one JSON object.
+
+    Example: recs releases show 2017-02-20-1a2b3c4d5e6f
+    """
+    platform = find_platform()
+    from recs_platform.stages.releases import find_release
+
+    put_json(find_release(platform.home, release_id).model_dump(mode="json"))
+
+
+@app.command("diff")
+def diff(
+    a: Annotated[str, typer.Argument(help="The earlier release.")],
+    b: Annotated[str, typer.Argument(help="The later release.")],
+    as_json: AsJson = False,
+) -> None:
+    """What changed from release A to release B.
+
+    Example: recs releases diff 2017-02-19-0a1b2c3d4e5f 2017-02-20-1a2b3c4d5e6f
+    """
+    platform = find_platform()
+    from recs_platform.pipeline.questions.show import compare_releases
+
+    found = compare_releases(platform, a, b).summary()
+    if as_json:
+        put_json(found)
+    else:
+        _put_diff(platform, found)
+
+
+def _put_diff(platform: "Platform", found: dict[str, Any]) -> None:
+    """Counts and shares, then the items that came into or went out of most lists."""
+    from recs_platform.pipeline.questions.show import item_titles
+
+    movers, exposure = found.pop("movers"), found.pop("exposure")
+    for name in ("changed_share", "mean_overlap"):
+        found[name] = share(found[name])
+    put_table(["what", "value"], [[name, human(value)] for name, value in found.items()])
+    if exposure:
+        typer.echo("\nexposure that shifted most:")
+        put_table(
+            [*exposure[0]], [[*list(row.values())[:2], *(share(x) for x in list(row.values())[2:])] for row in exposure]
+        )
+    if not movers:
+        typer.echo("no item is in more or fewer lists than before")
+        return
+    titles = item_titles(platform, [row[c.ITEM_ID] for row in movers])
+    typer.echo("\nitems whose number of lists changed most:")
+    rows = [[titles.get(row[c.ITEM_ID]), *row.values()] for row in movers]
+    put_table([c.TITLE, *movers[0]], rows)
+
+
+@app.command("rollback")
+def rollback(
+    release_id: Annotated[str, typer.Argument(help="A release, or `latest` to remove the pin.")],
+) -> None:
+    """Pin a release as the current one; `latest` removes the pin.
+
+    Example: recs releases rollback 2017-02-19-0a1b2c3d4e5f
+    """
+    platform = find_platform()
+    from recs_platform.pipeline.rollback import roll_back
+
+    typer.echo(f"current release: {roll_back(platform, release_id).version}")
+    _report_in_force(platform)
+
+
+@app.command("withdraw")
+def withdraw(release_id: ReleaseId) -> None:
+    """Withdraw a release for good; the release of the latest remaining as-of becomes current.
+
+    Example: recs releases withdraw 2017-02-20-1a2b3c4d5e6f
+    """
+    platform = find_platform()
+    from recs_platform.defs.withdrawal import withdraw
+
+    current = withdraw(platform, release_id, say)
+    typer.echo(f"withdrawn: {release_id}")
+    typer.echo(f"current release: {'none' if current is None else current.version}")
+    _report_in_force(platform)
+
+
+def _report_in_force(platform: "Platform") -> None:
+    """Show the UI which release is in force: lists are switched before, since Dagster takes longer to import."""
+    from recs_platform.defs.in_force import report_in_force
+
+    with open_dagster(platform) as instance:
+        report_in_force(platform, instance)

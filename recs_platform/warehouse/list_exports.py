@@ -1,0 +1,74 @@
+"""Lists in force as Parquet and JSON lines, for a cache that serves them; written anew with each publish.
+
+The analysts' file is built in `publish`, copies of it for roles in `role_files`.
+"""
+# ruff: noqa: S608  names come from contracts
+
+from collections.abc import Collection
+from pathlib import Path
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.surface_settings import DEFAULT_SURFACE
+from recs_platform.contracts.tables import CURRENT, RELEASES, SURFACE_LISTS
+from recs_platform.lake.disk import flush
+from recs_platform.lake.processes import is_abandoned, process_name
+from recs_platform.warehouse.clauses import text_literal
+from recs_platform.warehouse.connection import connect
+
+LISTS_STEM = "lists"
+# DuckDB's options of each format, by the suffix of its file.
+EXPORT_FORMATS = {"parquet": "format parquet, compression zstd", "jsonl": "format json, array false"}
+_MARK = ".tmp-"
+
+
+def write_list_exports(
+    analytics: Path,
+    folder: Path,
+    formats: Collection[str],
+    *,
+    threads: int,
+    memory_limit_gb: float,
+    temporary: Path,
+) -> dict[str, int]:
+    """Write `lists.<format>` into the folder and remove those of other formats; returns lines by format.
+
+    A line is a user and surface (`default` where it is none of the settings'): `user_id`, `surface`, `release_id`,
+    `as_of`, and `items` in order of rank, each with `rank`, `item_id`, `score`, `sources`, `reason`. An empty
+    list has none. Readers of a file that is replaced keep it.
+    """
+    for file in folder.glob(f"{LISTS_STEM}.*"):
+        suffix, _, writer = file.name.removeprefix(f"{LISTS_STEM}.").partition(_MARK)
+        if suffix not in formats or (writer and is_abandoned(writer)):
+            file.unlink(missing_ok=True)
+    if not formats:
+        return {}
+    folder.mkdir(parents=True, exist_ok=True)
+    con = connect(memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary)
+    try:
+        con.execute(f"attach {text_literal(str(analytics.absolute()))} as published (read_only)")
+        con.execute("use published")
+        rows = dict[str, int]()
+        for suffix in formats:
+            target = folder / f"{LISTS_STEM}.{suffix}"
+            aside = target.with_name(f"{target.name}{_MARK}{process_name()}")
+            written = con.execute(f"copy ({_lists()}) to {text_literal(str(aside))} ({EXPORT_FORMATS[suffix]})")
+            rows[suffix] = int(written.fetchall()[0][0])
+            flush((aside,))
+            aside.replace(target)
+        return rows
+    finally:
+        con.close()
+
+
+def _lists() -> str:
+    """A row a user and surface."""
+    fields = (c.RANK, c.ITEM_ID, c.SCORE, c.SOURCES, c.REASON)
+    names = ", ".join((c.USER_ID, c.AS_OF, c.RELEASE_ID, *fields))
+    in_force = f"(select {c.RELEASE_ID} from {RELEASES.name} where {c.IS_CURRENT})"
+    item = f"struct_pack({', '.join(f'{name} := {name}' for name in fields)})"
+    return (
+        f"select {c.USER_ID}, {c.SURFACE}, {c.RELEASE_ID}, {c.AS_OF}, list({item} order by {c.RANK}) as items from ("
+        f"select {names}, {text_literal(DEFAULT_SURFACE)} as {c.SURFACE} from {CURRENT.name} union all by name "
+        f"select {names}, {c.SURFACE} from {SURFACE_LISTS.name} where {c.RELEASE_ID} in {in_force}) "
+        f"group by {c.USER_ID}, {c.SURFACE}, {c.RELEASE_ID}, {c.AS_OF} order by {c.USER_ID}, {c.SURFACE}"
+    )
