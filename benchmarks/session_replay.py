@@ -1,107 +1,148 @@
-"""Whether lists that follow the session find the next item better: sessions replayed event by event after an as-of.
+"""Whether lists that follow sessions, and learn of the stream, find the next item better: a replay event by event.
 
-`python -m benchmarks.session_replay HOME --tune DATE … --report DATE … [--days 7]`: HOME holds their releases. The
-weight of the session is chosen on what followed the first dates, and what is printed followed the second.
+`python -m benchmarks.session_replay HOME --tune DATE … --report DATE … [--days 7]`: HOME holds their releases. Weights
+are chosen on what followed the first dates, and what is printed followed the second.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from benchmarks.session_rivals import GAP_SECONDS, Markov, Offer, Vsknn, choices, past_sessions
+from benchmarks.timing import SEED
 from recs_platform.contracts.home import Home
-from recs_platform.contracts.tables import EVENTS
 from recs_platform.contracts.time import parse_instant
-from recs_platform.lake.tables import Lake
+from recs_platform.evaluation.bootstrap import cluster_intervals
+from recs_platform.serving.learning import Influence, Learned
 from recs_platform.serving.lists import Asked, live_list
 from recs_platform.serving.sessions import Sessions
 from recs_platform.stages.releases import list_releases
 from recs_platform.stages.releases.bundle import Bundle, open_bundle
 
 K = 10
-WEIGHTS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-Ranker = Callable[[Bundle, str, Sessions, Sequence[str]], list[str]]
+WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8)
+SHARES = (0.0, 0.1, 0.2, 0.4)
+HALF_LIVES_HOURS = (12, 48, 168)
 
 
-def steps(home: Home, start: datetime, end: datetime) -> Iterator[tuple[str, str, str, float]]:
-    """User, session, item and seconds of what was chosen in a period, by time; the same item again in a row once."""
-    rows = (
-        pl.scan_parquet(Lake(home.lake).files(EVENTS.name))
-        .filter(pl.col("occurred_at").is_between(start, end, closed="left"))
-        .filter(~pl.col("event_type").is_in(["impression", "dismiss"]))
-        .select("user_id", pl.col("session_id").fill_null(""), "item_id", pl.col("occurred_at").dt.epoch("us") / 1e6)
-        .sort("occurred_at", "user_id", "item_id")
-        .collect()
-    )
-    last = dict[str, str]()
-    for user, session, item, seconds in rows.iter_rows():
-        if last.get(user) != item:
-            yield user, session, item, seconds
-        last[user] = item
+@dataclass
+class Moment:
+    """What is known when the next item is asked for. `is_first`: of a session, so that only earlier ones are known."""
+
+    bundle: Bundle
+    user: str
+    sessions: Sessions
+    learned: Mapping[int, Learned]
+    recent: Sequence[str] = field(default_factory=list[str])
+    is_first: bool = True
 
 
-def followed(weight: float) -> Ranker:
-    """The list as it is served: stored until something happened, then re-scored."""
+Ranker = Callable[[Moment], list[str]]
+Step = tuple[float, bool, str]
+Found = dict[str, list[Step]]
 
-    def rank(bundle: Bundle, user: str, sessions: Sessions, _recent: Sequence[str]) -> list[str]:
-        made = live_list(bundle, Asked(user, block=K), sessions.of(user), weight)
-        return [bundle.item_ids[place.item] for place in made.page(0, K)]
+
+def served(weight: float, half_life_hours: int | None = None, factors: float = 0.0, popularity: float = 0.0) -> Ranker:
+    """The list as it is served: stored until something happened, then re-scored, with what was learned or without."""
+
+    def rank(at: Moment) -> list[str]:
+        learned = None if half_life_hours is None else at.learned[half_life_hours]
+        if learned is not None:
+            learned.influence = Influence(factors, popularity)
+        made = live_list(at.bundle, Asked(at.user, block=K), at.sessions.of(at.user), weight, learned=learned)
+        return [at.bundle.item_ids[place.item] for place in made.page(0, K)]
 
     return rank
 
 
-def batch(bundle: Bundle, user: str, _sessions: Sessions, _recent: Sequence[str]) -> list[str]:
+def batch(at: Moment) -> list[str]:
     """The list as it was released, whatever happened since."""
-    return [bundle.item_ids[place.item] for place in live_list(bundle, Asked(user, block=K), None, 0.0).page(0, K)]
+    made = live_list(at.bundle, Asked(at.user, block=K), None, 0.0)
+    return [at.bundle.item_ids[place.item] for place in made.page(0, K)]
 
 
-def popularity(bundle: Bundle, _user: str, _sessions: Sessions, recent: Sequence[str]) -> list[str]:
-    """What is popular, less what the session holds."""
-    ranked: list[int] = bundle.fallback()[0][1].tolist()
-    return [item for code in ranked if (item := bundle.item_ids[code]) not in recent][:K]
+def popularity(at: Moment) -> list[str]:
+    """What is popular, less what the user consumed and the session holds."""
+    ranked: list[int] = at.bundle.fallback()[0][1].tolist()
+    return _unknown(at, (at.bundle.item_ids[code] for code in ranked))
 
 
-def neighbours(bundle: Bundle, _user: str, _sessions: Sessions, recent: Sequence[str]) -> list[str]:
-    """Neighbours of the last item alone."""
-    code = bundle.item(recent[-1]) if recent else None
-    found: list[int] = [] if code is None else bundle.neighbours(code)[0].tolist()
-    return [item for each in found if (item := bundle.item_ids[each]) not in recent][:K]
+def rival(fit: Callable[[Sequence[Sequence[str]]], Offer], home: Home) -> Ranker:
+    """A rival fitted on the sessions before the release; it is asked for items that may be shown."""
+
+    @cache
+    def fitted(as_of: datetime) -> Offer:
+        return fit(past_sessions(home, as_of))
+
+    def rank(at: Moment) -> list[str]:
+        return _unknown(at, iter(fitted(at.bundle.manifest.as_of)(at.recent)))
+
+    return rank
 
 
-def replay(home: Home, dates: Sequence[datetime], days: int, ranker: Ranker) -> tuple[float, float, int]:
-    """Hit rate and MRR at 10 of the next item within a session, and how many steps were asked, all dates together."""
-    values = np.array([rank for at in dates for rank in reciprocal_ranks(home, at, days, ranker)])
-    return float((values > 0).mean()), float(values.mean()), len(values)
+def _unknown(at: Moment, items: Iterator[str]) -> list[str]:
+    user = at.bundle.user(at.user)
+    consumed: set[int] = set() if user is None else set(at.bundle.consumed(user).tolist())
+    hidden = {*at.recent, *(at.bundle.item_ids[code] for code in consumed)}
+    found = list[str]()
+    for item in items:
+        code = at.bundle.item(item)
+        if item not in hidden and code is not None and at.bundle.is_available[code]:
+            found.append(item)
+        if len(found) == K:
+            break
+    return found
 
 
-def reciprocal_ranks(home: Home, at: datetime, days: int, ranker: Ranker) -> list[float]:
-    """1 over the place of the next item, 0 where it is not among the first ten, for each step after a date.
+def replay(home: Home, dates: Sequence[datetime], days: int, rankers: Mapping[str, Ranker]) -> Found:
+    """By ranker: 1 over the place of the next item (0: not among the first ten), whether it began a session, and whose.
 
-    Asked is at each step but the first of a session, where the next item is new to the session and in the catalogue.
+    Asked is at each step whose item is in the catalogue, available and new to the user.
     """
-    bundle = open_bundle(home, _release(home, at))
-    now = [0.0]
-    sessions = Sessions(1800.0, lambda: now[0])
+    found: Found = {name: [] for name in rankers}
+    for date in dates:
+        for at, item in moments(home, date, days):
+            for name, ranker in rankers.items():
+                offered = ranker(at)
+                rank = 1.0 / (offered.index(item) + 1) if item in offered else 0.0
+                found[name].append((rank, at.is_first, at.user))
+    return found
+
+
+def moments(home: Home, date: datetime, days: int) -> Iterator[tuple[Moment, str]]:
+    """Each step to ask about, with its item, before the item is made known."""
+    bundle, now = open_bundle(home, _release(home, date)), [0.0]
+    sessions = Sessions(GAP_SECONDS, lambda: now[0])
+    learned = {hours: Learned(lambda: now[0], half_life_seconds=3600.0 * hours) for hours in HALF_LIVES_HOURS}
+    for each in learned.values():
+        each.follow(bundle.release_id, date.timestamp())
     recent = dict[str, tuple[float, list[str]]]()
-    ranks = list[float]()
-    for user, session_id, item, seconds in steps(home, at, at + timedelta(days=days)):
+    since_release = dict[str, set[str]]()
+    for user, session_id, item, seconds in choices(home, date, date + timedelta(days=days)).iter_rows():
         now[0] = seconds
         since, items = recent.get(user, (seconds, []))
-        items = items if seconds - since <= 1800 else []
-        if items and item not in items and bundle.item(item) is not None and not _is_known(bundle, user, item):
-            found = ranker(bundle, user, sessions, items)
-            ranks.append(1.0 / (found.index(item) + 1) if item in found else 0.0)
+        items = items if seconds - since <= GAP_SECONDS else []
+        mine, code = since_release.setdefault(user, set()), bundle.item(item)
+        if item not in mine and code is not None and bundle.is_available[code] and not _is_known(bundle, user, code):
+            yield Moment(bundle, user, sessions, learned, items, is_first=not items), item
+        mine.add(item)
         sessions.add(user, item, "click", session_id or None)
+        for each in learned.values():
+            each.add(user, item, seconds)
         recent[user] = (seconds, [*items, item])
-    return ranks
 
 
-def _is_known(bundle: Bundle, user: str, item: str) -> bool:
-    code, place = bundle.user(user), bundle.item(item)
-    return code is not None and place in set(bundle.consumed(code).tolist())
+def _is_known(bundle: Bundle, user: str, item: int) -> bool:
+    code = bundle.user(user)
+    return code is not None and item in set(bundle.consumed(code).tolist())
 
 
 def _release(home: Home, at: datetime) -> str:
@@ -109,6 +150,37 @@ def _release(home: Home, at: datetime) -> str:
     if not found:
         raise SystemExit(f"{home.root} has no release as of {at:%Y-%m-%d}; build it with `recs run --as-of`")
     return str(found[-1])
+
+
+def values_of(found: list[Step], *, first: bool | None = None) -> NDArray[np.float64]:
+    return np.array([rank for rank, is_first, _ in found if first in (None, is_first)])
+
+
+def table(found: Found) -> None:
+    """Hit rate and MRR at 10: all steps, those that begin a session, and those within one."""
+    print("| list | hit rate@10 | MRR@10 | first of a session: hits, MRR | within a session: hits, MRR |")
+    print("|---|---|---|---|---|")
+    for name, rows in found.items():
+        parts = [values_of(rows), values_of(rows, first=True), values_of(rows, first=False)]
+        said = [f"{float((each > 0).mean()):.4f}, {float(each.mean()):.4f}" for each in parts[1:]]
+        print(f"| {name} | {float((parts[0] > 0).mean()):.4f} | {float(parts[0].mean()):.4f} | {said[0]} | {said[1]} |")
+    rows = next(iter(found.values()))
+    print(
+        f"\n{len(rows)} steps of {len({user for *_, user in rows})} users, "
+        f"{sum(is_first for _, is_first, _ in rows)} of them first"
+    )
+
+
+def gain(one: list[Step], other: list[Step]) -> str:
+    """The difference in hit rate and MRR with 95 % intervals, in which users are drawn, not steps."""
+    _, users = np.unique([user for *_, user in one], return_inverse=True)
+    ranks, base = values_of(one), values_of(other)
+    pairs = np.stack([(ranks > 0).astype(np.float64) - (base > 0), ranks - base], axis=1)
+    found = cluster_intervals(users.astype(np.int64), pairs, seed=SEED)
+    return ", ".join(
+        f"{name} {found.value[at]:+.4f} [{found.low[at]:+.4f}, {found.high[at]:+.4f}]"
+        for at, name in enumerate(("hit rate", "MRR"))
+    )
 
 
 def main() -> None:
@@ -119,22 +191,37 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=7)
     asked = parser.parse_args()
     home = Home(asked.home)
-    tuned = {weight: replay(home, asked.tune, asked.days, followed(weight)) for weight in WEIGHTS}
-    print(f"chosen on {tuned[0.0][2]} steps in {asked.days} days from each of {len(asked.tune)} dates:")
-    for weight, (hits, mrr, _) in tuned.items():
-        print(f"  weight {weight:.1f}: hit rate {hits:.4f}, MRR {mrr:.4f}")
-    best = max(WEIGHTS, key=lambda weight: tuned[weight][1])
-    rankers = {
-        f"following the session, weight {best}": followed(best),
-        "released list": batch,
-        "popularity": popularity,
-        "neighbours of the last item": neighbours,
+    plain = {f"session {weight:.1f}": served(weight) for weight in WEIGHTS}
+    learning = {
+        f"session {weight:.1f}, half-life {hours} h, factors {f:.1f}, popularity {p:.1f}": served(weight, hours, f, p)
+        for weight, hours, f, p in product((0.4, 0.6, 0.8), HALF_LIVES_HOURS, SHARES, SHARES)
+        if f + p and not (f == 0.4 and p == 0.4)
     }
-    period = f"{asked.days} days from each of {len(asked.report)} dates"
-    print(f"\n| {period} | hit rate@10 | MRR@10 | steps |\n|---|---|---|---|")
-    for name, ranker in rankers.items():
-        hits, mrr, count = replay(home, asked.report, asked.days, ranker)
-        print(f"| {name} | {hits:.4f} | {mrr:.4f} | {count} |")
+    tuned = replay(home, asked.tune, asked.days, {"released list": batch, **plain, **learning})
+    best = {
+        kind: max(names, key=lambda name: float(values_of(tuned[name]).mean()))
+        for kind, names in (("plain", plain), ("learning", learning))
+    }
+    print(f"## chosen on {asked.days} days from each of {len(asked.tune)} dates\n")
+    top = sorted(learning, key=lambda name: -float(values_of(tuned[name]).mean()))[:8]
+    table({name: tuned[name] for name in ("released list", *plain, *top)})
+    rankers = {
+        "released list": batch,
+        f"following the session: {best['plain']}": plain[best["plain"]],
+        f"learning too: {best['learning']}": learning[best["learning"]],
+        "following the session, default": served(0.6),
+        "learning too, default": served(0.6, 48, Influence().factors, Influence().popularity),
+        "popularity": popularity,
+        "VS-kNN": rival(lambda sessions: Vsknn.fit(sessions).offer, home),
+        "Markov": rival(lambda sessions: Markov.fit(sessions).offer, home),
+    }
+    found = replay(home, asked.report, asked.days, rankers)
+    print(f"\n## {asked.days} days from each of {len(asked.report)} dates\n")
+    table(found)
+    print()
+    following = found["following the session, default"]
+    for name in ("released list", "learning too, default", f"learning too: {best['learning']}"):
+        print(f"{name}, less following the session: {gain(found[name], following)}")
 
 
 if __name__ == "__main__":

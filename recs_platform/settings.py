@@ -75,9 +75,25 @@ class ServingSettings(SettingGroup):
     session_weight: Annotated[
         float, Field(ge=0, le=1, description="how far a session moves stored candidates; 0 = not at all")
     ] = 0.6
+    learning: Annotated[
+        bool,
+        Field(description="let what users choose move popularity and their own vectors until the next release"),
+    ] = False
     list_minutes: Annotated[
         int, Field(ge=1, le=1440, description="how long the cursors and impressions of a shown list are understood")
     ] = 15
+    redis_url: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Redis or Valkey where several processes share sessions, shown lists and rate limits; unset, "
+            "memory alone",
+            examples=["redis://127.0.0.1:6379/0"],
+        ),
+    ] = None
+    redis_seconds_max: Annotated[
+        float, Field(ge=0.005, le=10, description="what takes that store longer is done without it for a second")
+    ] = 0.1
     rate_per_second: Annotated[
         float, Field(gt=0, le=1_000_000, description="requests a second of one key, in the long run")
     ] = 500.0

@@ -6,10 +6,11 @@ Who is in which variant follows from them in `evaluation.experiments.assignment`
 from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import combinations
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from recs_platform.contracts.exposures import INTERLEAVED
 from recs_platform.contracts.shared_settings import Name, SettingGroup
 
 # Names travel in ids of lists: no sign that parts them, and short enough for one of each layer.
@@ -17,6 +18,7 @@ Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 Share = Annotated[float, Field(gt=0, le=1)]
 LAYERS_MAX = 6
 _WEIGHT_SLACK = 1e-9
+_EVEN = 0.5
 
 
 class VariantSettings(SettingGroup):
@@ -54,6 +56,10 @@ class ExperimentSettings(SettingGroup):
     they are another experiment and need another name.
     """
 
+    kind: Annotated[
+        Literal["split", "interleaving"],
+        Field(description="split = a user is shown one variant, interleaving = lists that its two variants drafted"),
+    ] = "split"
     layer: Annotated[Word, Field(description="experiments of one layer never have a user in common")] = "default"
     salt: Annotated[Name | None, Field(description="what users are hashed with; unset, the experiment's name")] = None
     start: Annotated[float, Field(ge=0, lt=1, description="where its range of the layer begins")] = 0.0
@@ -71,6 +77,10 @@ class ExperimentSettings(SettingGroup):
         total = sum(variant.weight for variant in self.variants.values())
         if abs(total - 1) > _WEIGHT_SLACK:
             raise ValueError(f"the weights of its variants add up to {total:g}, not to 1")
+        if INTERLEAVED in self.variants:
+            raise ValueError(f"no variant may be called {INTERLEAVED!r}: it is what a drafted list is called")
+        if self.kind == "interleaving" and sorted(each.weight for each in self.variants.values()) != [_EVEN, _EVEN]:
+            raise ValueError(f"an interleaving has two variants of weight {_EVEN} each: both draft every list")
         if self.control not in self.variants:
             raise ValueError(f"control = {self.control!r} is none of its variants: {', '.join(sorted(self.variants))}")
         if self.start + self.coverage > 1 + _WEIGHT_SLACK:
@@ -84,7 +94,8 @@ class ExperimentSettings(SettingGroup):
     @property
     def treated(self) -> frozenset[str]:
         """What any of its variants decides."""
-        return frozenset(name for variant in self.variants.values() for name in variant.treated)
+        drafts = {"drafts"} if self.kind == "interleaving" else set[str]()
+        return frozenset(name for variant in self.variants.values() for name in variant.treated) | drafts
 
     def runs_on(self, day: date) -> bool:
         """Whether users take part on a day (UTC)."""

@@ -10,6 +10,8 @@ _SIGN = "~"
 # SQL that is true of a request_id that names variants.
 NAMES_VARIANTS = "regexp_matches(coalesce(request_id, ''), '^[0-9a-f]{32}~')"
 NO_VARIANT = "default"
+# In place of a variant in the id of a list that two of them drafted; each row of it has the id of its own variant.
+INTERLEAVED = "interleaved"
 
 
 def list_id(key: str, variants: Mapping[str, str]) -> str:
@@ -19,6 +21,15 @@ def list_id(key: str, variants: Mapping[str, str]) -> str:
     ('0f~variety=varied', '0f')
     """
     return key + "".join(f"{_SIGN}{experiment}={variant}" for experiment, variant in variants.items())
+
+
+def row_id(list_id: str, team: str) -> str:
+    """The id under which a row of a list is shown: that of the variant whose pick it was, where two drafted the list.
+
+    >>> row_id("0f~order=interleaved~page=wide", "new"), row_id("0f~page=wide", "")
+    ('0f~order=new~page=wide', '0f~page=wide')
+    """
+    return list_id.replace(f"={INTERLEAVED}", f"={team}") if team else list_id
 
 
 def variant_label(variants: Mapping[str, str]) -> str:

@@ -29,14 +29,16 @@ class Move(msgspec.Struct, frozen=True, gc=False):
 
 
 class SessionShare(msgspec.Struct, frozen=True, gc=False):
-    """An item's score in two parts that add up to it: of its stored place, and of its likeness to the session.
+    """An item's score in parts that add up to it: of its stored place, of its likeness to the session, of learning.
 
-    `because_of`: the session's item that speaks most for it.
+    `because_of`: the session's item that speaks most for it, empty without a session. `from_learning`: what users did
+    since the release, where `serving.learning` is set.
     """
 
     from_place: float
     from_session: float
     because_of: str
+    from_learning: float = 0.0
 
 
 class Explanation(msgspec.Struct, frozen=True, gc=False):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,7 +17,10 @@ from recs_platform.contracts.http_documents import (
     ScoredItem,
     SimilarItems,
 )
+from recs_platform.serving.drafting import drafted
 from recs_platform.serving.explaining import explanations
+from recs_platform.serving.ids import random_id
+from recs_platform.serving.kept import asked_again, hashed, resumed
 from recs_platform.serving.lists import Asked, LiveList, live_list
 from recs_platform.serving.parameters import checked_id, read_k
 from recs_platform.serving.problems import Problem
@@ -29,9 +31,14 @@ from recs_platform.stages.releases.bundle.content import context_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from recs_platform.evaluation.experiments.canary import Side
     from recs_platform.serving.canary import Canary
+    from recs_platform.serving.kept import KeptList
+    from recs_platform.serving.learning import Learned
     from recs_platform.serving.metrics import VariantMetrics
     from recs_platform.serving.sessions import Sessions
+    from recs_platform.serving.shared import Shared
+    from recs_platform.serving.treatments import Drafting, Treatment
     from recs_platform.serving.variants import Variants
     from recs_platform.serving.watch import BundleWatch
     from recs_platform.settings import ServingSettings
@@ -48,7 +55,9 @@ _EXCLUDE_MAX = 200
 class Serving:
     """What answers share: settings, the bundle in force, sessions, shown lists, and the home's name of a user id.
 
-    `forgotten`: users, as they are stored, who asked to be forgotten and may still be in the bundle.
+    `learned`: what the stream taught since the release, None where `serving.learning` is off. `shared`: what
+    other processes know, None where this one serves alone. `forgotten`: users, as they are stored, who asked to be
+    forgotten and may still be in the bundle.
     """
 
     settings: ServingSettings
@@ -59,6 +68,8 @@ class Serving:
     variants: Variants
     metrics: VariantMetrics
     stored_name: Callable[[str], str]
+    learned: Learned | None = None
+    shared: Shared | None = None
     forgotten: set[str] = field(default_factory=set[str])
 
     @property
@@ -72,12 +83,17 @@ class Serving:
         self.forgotten.add(stored)
         self.sessions.forget(stored)
         self.lists.forget(stored)
+        if self.learned is not None:
+            self.learned.forget(stored)
 
 
 def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], request_id: str) -> Recommendations:
     """A page of the user's list. Raises Problem for a wrong parameter or cursor, and where no release is in force."""
+    read_k(query, 1)  # whatever else is wrong or over: a number that is none is said first
     if "cursor" in query:
-        recommendation_id, first, made = serving.lists.at(query["cursor"])
+        recommendation_id, first, made = serving.lists.at(
+            query["cursor"], lambda kept: _resumed(serving, kept, serving.stored_name(user_id))
+        )
         if made.asked.user_id != serving.stored_name(user_id):
             raise Problem("invalid_parameter", "the cursor is of another user's list", parameter="cursor")
         if set(query) - {"cursor", "k"}:
@@ -89,6 +105,8 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
     page = made.page(first, k)
     bundle, ids = made.bundle, made.bundle.item_ids
     now = datetime.now(UTC)
+    has_more = len(made.upto(first + k + 1)) > first + k
+    made.let_go()
     return Recommendations(
         user_id=user_id,
         request_id=request_id,
@@ -103,18 +121,14 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
                 zip(page, explanations(bundle, made.trace, page), strict=True), first + 1
             )
         ],
-        next_cursor=cursor_of(recommendation_id, first + k) if len(made.upto(first + k + 1)) > first + k else None,
+        next_cursor=cursor_of(recommendation_id, first + k) if has_more else None,
     )
 
 
 def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple[str, LiveList]:
     """A list and its id, which names the variants it was made under."""
     settings, stored = serving.settings, serving.stored_name(user_id)
-    bundle, treatment, side = serving.bundle, UNTREATED, None
-    if stored not in serving.forgotten:
-        bundle, side = serving.canary.bundle_for(stored, serving.watch.bundle)
-        treatment = serving.variants.treatment(stored, bundle, datetime.now(UTC).date())
-        bundle, side = treatment.bundle or bundle, side if treatment.bundle is None else None
+    bundle, treatment, side = _released(serving, stored)
     surface = query.get("surface")
     places = (*settings.surfaces, *(name for name in bundle.surfaces if name not in settings.surfaces))
     if surface is not None and surface not in places:
@@ -122,24 +136,16 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
         raise Problem("invalid_parameter", f"there is no such surface; there are: {known}", parameter="surface")
     if query.get("explain", "false") not in ("true", "false"):
         raise Problem("invalid_parameter", "explain is true or false", parameter="explain")
-    asked = Asked(
-        stored,
-        contexts=tuple(context_of(name, query[name]) for name in CONTEXTS if name in query),
-        session_id=query.get("session_id"),
-        category=_category(bundle, query.get("category")),
-        exclude=_excluded(bundle, query.get("exclude", "")),
-        block=read_k(query, bundle.rules.k),
-        is_forgotten=stored in serving.forgotten,
-        surface=surface,
-        explain=query.get("explain") == "true",
-    )
-    key, session, weight = uuid.uuid4().hex, serving.sessions.of(stored), settings.session_weight
+    asked = _asked(serving, bundle, stored, query)
+    key, session, weight = random_id(), serving.sessions.of(stored), settings.session_weight
     if not treatment.variants and side is None:
-        return key, live_list(bundle, asked, session, weight)
+        return key, live_list(bundle, asked, session, weight, learned=serving.learned)
     started, is_made, variants = time.perf_counter(), False, treatment.variants
     try:
-        made = live_list(bundle, asked, session, weight, treatment, seed=key)
+        made = live_list(bundle, asked, session, weight, treatment, seed=key, learned=serving.learned)
         variants = made.variants  # none where the list is that of a surface, which no variant changes
+        if variants and treatment.drafting is not None:
+            made = _drafted(serving, bundle, treatment.drafting, treatment.variants, stored, query, key)
         made.upto(asked.block)
         is_made = True
     finally:
@@ -148,6 +154,65 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
         if side is not None:
             serving.canary.count_list(side, stored, seconds, failed=not is_made)
     return list_id(key, variants), made
+
+
+def _drafted(
+    serving: Serving,
+    bundle: Bundle,
+    drafting: Drafting,
+    variants: Mapping[str, str],
+    stored: str,
+    query: Mapping[str, str],
+    key: str,
+) -> LiveList:
+    """The list that both variants of an interleaving draft."""
+    one, other = drafting
+    session, weight = serving.sessions.of(stored), serving.settings.session_weight
+    lists = [
+        live_list(opened, _asked(serving, opened, stored, query), session, weight, each, key, serving.learned)
+        for each in (one[1], other[1])
+        for opened in (each.bundle or bundle,)
+    ]
+    return drafted(lists[0], lists[1], (one[0], other[0]), variants, key)
+
+
+def _asked(serving: Serving, bundle: Bundle, stored: str, query: Mapping[str, str]) -> Asked:
+    """What a query asks of a bundle. Raises Problem for a category that it does not know, and for a wrong number."""
+    return Asked(
+        stored,
+        contexts=tuple(context_of(name, query[name]) for name in CONTEXTS if name in query),
+        session_id=query.get("session_id"),
+        category=_category(bundle, query.get("category")),
+        exclude=_excluded(bundle, query.get("exclude", "")),
+        block=read_k(query, bundle.rules.k),
+        is_forgotten=stored in serving.forgotten,
+        surface=query.get("surface"),
+        explain=query.get("explain") == "true",
+    )
+
+
+def _resumed(serving: Serving, kept: KeptList, stored: str) -> LiveList | None:
+    """A list that another process kept, None where it is another user's, or of a release that does not answer them."""
+    if kept.user != hashed(stored) or stored in serving.forgotten:
+        return None
+    bundle, treatment, _ = _released(serving, stored)
+    if bundle.release_id != kept.release_id:
+        return None
+
+    def rest(asked: Asked) -> LiveList:
+        weight = serving.settings.session_weight
+        return live_list(bundle, asked, serving.sessions.of(stored), weight, treatment, learned=serving.learned)
+
+    return resumed(kept, bundle, asked_again(kept, bundle, stored), rest)
+
+
+def _released(serving: Serving, stored: str) -> tuple[Bundle, Treatment, Side | None]:
+    """The bundle a user is answered from, what variants do to it, and where a canary counts it."""
+    if stored in serving.forgotten:
+        return serving.bundle, UNTREATED, None
+    bundle, side = serving.canary.bundle_for(stored, serving.watch.bundle)
+    treatment = serving.variants.treatment(stored, bundle, datetime.now(UTC).date())
+    return treatment.bundle or bundle, treatment, side if treatment.bundle is None else None
 
 
 def _category(bundle: Bundle, name: str | None) -> int | None:

@@ -3,6 +3,7 @@
 
 Lists and events stand here for the document alone: the front answers them before a request comes here.
 """
+# pyright: reportUnknownMemberType=false
 # Litestar evaluates annotations of handlers when they are registered: their types are imported for real.
 
 import asyncio
@@ -28,12 +29,20 @@ from recs_platform.contracts.http_documents import (
 )
 from recs_platform.serving.answers import Serving, popular, release_in_force, similar
 from recs_platform.serving.docs_page import docs_page
+from recs_platform.serving.openapi import described
 from recs_platform.serving.parameters import K_MAX, whole_id
 from recs_platform.serving.problems import Problem
 
 K = Annotated[int, QueryParameter(ge=1, le=K_MAX, description="How many items.")]
 AnyRequest = Request[Any, Any, Any]
 _CODES = {400: "invalid_parameter", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+class _Described(JsonRenderPlugin):
+    """The document as it is served."""
+
+    def render(self, request: AnyRequest, openapi_schema: dict[str, Any]) -> bytes:
+        return super().render(request, described(openapi_schema))
 
 
 def build_application(
@@ -49,7 +58,7 @@ def build_application(
     return Litestar(
         [recommendations, events, *_answers(serving, ask_to_forget), *_states(state_of, metrics_text), docs],
         openapi_config=OpenAPIConfig(
-            title="recs", version="1", path="/", render_plugins=[JsonRenderPlugin(path="/openapi.json")]
+            title="recs", version="1", path="/", render_plugins=[_Described(path="/openapi.json")]
         ),
         before_request=_refuse_unknown_parameters,
         exception_handlers={Problem: _refuse, HTTPException: _refuse_http},
@@ -84,7 +93,7 @@ async def events(data: JSONBody[list[Event]]) -> EventsTaken:
 @get("/docs", media_type=MediaType.HTML, include_in_schema=False)
 async def docs(request: AnyRequest) -> str:
     """The document as a page."""
-    return docs_page(request.app.openapi_schema.to_schema())
+    return docs_page(described(request.app.openapi_schema.to_schema()))
 
 
 def _answers(serving: Serving, ask_to_forget: Callable[[str], None]) -> list[HTTPRouteHandler]:
@@ -106,10 +115,13 @@ def _answers(serving: Serving, ask_to_forget: Callable[[str], None]) -> list[HTT
         return release_in_force(serving)
 
     @delete("/v1/users/{user_id:str}", status_code=202, summary="Forget a user: at once here, then everywhere")
-    async def forget_user(user_id: FromPath[str]) -> None:
+    async def forget_user(user_id: FromPath[str]) -> Response[None]:
         user = whole_id(user_id)
         await asyncio.to_thread(ask_to_forget, user)
         serving.forget(user)
+        if serving.shared is not None:
+            await serving.shared.forget(serving.stored_name(user))
+        return Response(None, status_code=202, media_type=MediaType.TEXT)
 
     return [similar_items, popular_items, current_release, forget_user]
 
@@ -151,4 +163,7 @@ def _refuse_http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
         raise error
     code = _CODES.get(error.status_code, "bad_request")
     detail = {"not_found": "no such address", "method_not_allowed": "no such method here"}.get(code, error.detail)
-    return _refuse(request, Problem(code, detail[:300]))
+    refused = _refuse(request, Problem(code, detail[:300]))
+    if error.headers and "allow" in error.headers:
+        refused.headers["allow"] = error.headers["allow"]
+    return refused

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
@@ -9,10 +10,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from recs_platform.contracts.exposures import INTERLEAVED, row_id
 from recs_platform.contracts.http_documents import Event, EventError, EventsTaken
+from recs_platform.serving.kept import hashed
 from recs_platform.serving.problems import Problem
+from recs_platform.serving.sessions import NOT_CONSUMING, NOT_LIKED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from recs_platform.serving.answers import Serving
     from recs_platform.serving.spool import Spool
 
@@ -20,6 +26,8 @@ _EVENTS_MAX = 1_000
 _SHOWN_MAX = 10_000  # of lists that impressions name
 _IDS_MAX = 500_000
 _AHEAD_MAX = timedelta(minutes=5)
+# Of lists that events may name, anywhere in a body; what is none costs a look-up.
+_LIST_IDS = re.compile(rb'"([0-9a-f]{32}(?:~[a-z0-9_-]+=[a-z0-9_-]+)*)"')
 _ENCODER = msgspec.json.Encoder()
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
 _EVENT = msgspec.json.Decoder(Event)
@@ -46,6 +54,8 @@ async def take_in(serving: Serving, spool: Spool, seen: SeenIds, body: bytes) ->
 
     The answer is given once the accepted ones are durable; sessions follow them then.
     """
+    if serving.shared is not None:
+        await serving.shared.load_lists({found.decode() for found in _LIST_IDS.findall(body)})
     events, errors = _decode(serving, body, datetime.now(UTC))
     fresh = {key: event for event in events if (key := event.event_id or "") not in seen}
     if not events and errors:
@@ -57,9 +67,19 @@ async def take_in(serving: Serving, spool: Spool, seen: SeenIds, body: bytes) ->
         if event_id not in seen:
             seen.add(event_id)
             _follow(serving, event)
+    if serving.shared is not None:
+        await serving.shared.record(list(_steps(serving, fresh.values())))
     ids = [event.event_id or "" for event in events]
     taken = EventsTaken(len(fresh), len(events) - len(fresh), ids, errors)
     return (202 if fresh else 200), taken
+
+
+def _steps(serving: Serving, events: Iterable[Event]) -> Iterator[tuple[str, str, str, str | None]]:
+    """What other processes are told of events: what changes a session."""
+    for event in events:
+        stored = serving.stored_name(event.user_id)
+        if event.item_id is not None and event.event_type not in NOT_CONSUMING and stored not in serving.forgotten:
+            yield stored, event.item_id, event.event_type, event.session_id
 
 
 def _follow(serving: Serving, event: Event) -> None:
@@ -69,6 +89,16 @@ def _follow(serving: Serving, event: Event) -> None:
             if serving.canary.running is not None:
                 serving.canary.count_event(stored, event.event_type, serving.watch.bundle)
             serving.sessions.add(stored, event.item_id, event.event_type, event.session_id)
+            _learn(serving, stored, event)
+
+
+def _learn(serving: Serving, stored: str, event: Event) -> None:
+    """What speaks for an item is learned, of users of whom anything may be inferred."""
+    learned, at = serving.learned, event.occurred_at
+    if learned is None or at is None or event.item_id is None or event.event_type in NOT_LIKED:
+        return
+    if serving.watch.is_open and not serving.bundle.is_opted_out(stored):
+        learned.add(stored, event.item_id, at.timestamp())
 
 
 def _decode(serving: Serving, body: bytes, now: datetime) -> tuple[list[Event], list[EventError]]:
@@ -110,6 +140,10 @@ def _complete(serving: Serving, event: Event, now: datetime) -> list[Event]:
         raise Problem("invalid_parameter", "item_id is missing; only an impression of a whole list leaves it out")
     if event.event_id is None:
         event.event_id = uuid.uuid4().hex
+    if INTERLEAVED in (event.request_id or ""):
+        # An answer is to the row, which has the id of the variant whose pick it was.
+        shown = _shown(serving, event.request_id or "", serving.stored_name(event.user_id)) or ()
+        event.request_id = next((each for item, _, each in shown if item == event.item_id), event.request_id)
     return [event]
 
 
@@ -118,21 +152,35 @@ def _impressions(serving: Serving, event: Event) -> list[Event]:
 
     Their ids follow from the list and the place, so that the same impression is counted once, whoever reports it.
     """
-    made = None if event.request_id is None else serving.lists.find(event.request_id)
-    is_theirs = made is not None and made.asked.user_id == serving.stored_name(event.user_id)
-    if event.item_id is not None and not is_theirs:
+    shown = _shown(serving, event.request_id or "", serving.stored_name(event.user_id))
+    if event.item_id is not None and shown is None:
         # Of a list of another system, or one that is forgotten: it says itself what was shown.
         return [event if event.event_id is not None else msgspec.structs.replace(event, event_id=uuid.uuid4().hex)]
-    if made is None or not is_theirs:
+    if shown is None:
         raise Problem("unknown_recommendation", "request_id names no list shown to this user lately")
-    ids = made.bundle.item_ids
-    shown = [(rank, ids[place.item], place.propensity) for rank, place in enumerate(made.seen(), 1)]
-    wanted = [each for each in shown if event.item_id in (None, each[1])]
+    wanted = [(rank, *each) for rank, each in enumerate(shown, 1) if event.item_id in (None, each[0])]
     if not wanted:
         raise Problem("unknown_item", "the list did not show this item")
     return [
         msgspec.structs.replace(
-            event, event_id=f"{event.request_id}:{rank}", item_id=item, position=rank, propensity=propensity
+            event,
+            event_id=f"{event.request_id}:{rank}",
+            item_id=item,
+            position=rank,
+            propensity=propensity,
+            request_id=shown_as,
         )
-        for rank, item, propensity in wanted
+        for rank, item, propensity, shown_as in wanted
     ]
+
+
+def _shown(serving: Serving, list_id: str, user: str) -> list[tuple[str, float, str]] | None:
+    """Item, propensity and row's id of each place shown to a user, None of a list that is not remembered."""
+    made, kept = serving.lists.find(list_id), serving.lists.find_kept(list_id)
+    if made is not None and (kept is None or kept.shown <= len(made.seen())):
+        ids = made.bundle.item_ids
+        shown = [(ids[each.item], each.propensity, row_id(list_id, each.team)) for each in made.seen()]
+        return shown if made.asked.user_id == user else None
+    if kept is None or kept.user != hashed(user) or user in serving.forgotten:
+        return None
+    return [(each.item_id, each.propensity, row_id(list_id, each.team)) for each in kept.places[: kept.shown]]

@@ -15,12 +15,10 @@ import msgspec
 from recs_platform.contracts.http_documents import Explanation, Move, SessionShare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
 
     from recs_platform.serving.places import Place
+    from recs_platform.serving.rescoring import Rescored
     from recs_platform.stages.releases.bundle import Bundle
 
 OFFERED, DIVERSITY, CAP, EXPLORATION = "offered", "diversity", "max_per_category", "exploration"
@@ -42,15 +40,12 @@ class Trace:
         # Named before anything is pulled: the last step is the first that runs.
         return _counted(places, self.ranks.setdefault(step, {}))
 
-    def note_session(
-        self, bundle: Bundle, base: NDArray[np.int32], weight: float, scored: Iterable[tuple[int, float, int]]
-    ) -> None:
-        """Divide each score into what the stored place gives and what the session adds, as `rescoring` sums them."""
-        codes: list[int] = base.tolist()
-        places = {item: (1.0 - weight) * (1.0 - place / len(codes)) for place, item in enumerate(codes)}
-        for item, score, by in scored:
-            given = places.get(item, 0.0)
-            self.session[item] = SessionShare(given, score - given, bundle.item_ids[by])
+    def note_session(self, bundle: Bundle, found: Rescored) -> None:
+        """Divide each score into what the stored place gives, what the session adds, and what was learned since."""
+        columns = (found.items, found.scores, found.from_session, found.from_learning, found.because)
+        for item, score, session, learning, by in zip(*(each.tolist() for each in columns), strict=True):
+            speaker = "" if by < 0 else bundle.item_ids[by]
+            self.session[item] = SessionShare(score - session - learning, session, speaker, learning)
 
     def moves_of(self, item: int) -> tuple[Move, ...]:
         """Steps after which the item had another rank than before."""

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import time
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,12 @@ from recs_platform.serving.asgi import JSON, App, Headers, Message, Receive, Sco
 from recs_platform.serving.demo import ACTION, PAGE, Demo
 from recs_platform.serving.demo import PATHS as DEMO_PATHS
 from recs_platform.serving.events import SeenIds, take_in
+from recs_platform.serving.ids import random_id
 from recs_platform.serving.keys import KeyRing
 from recs_platform.serving.keys import Scope as KeyScope
 from recs_platform.serving.parameters import read_id, read_query, routable_path
 from recs_platform.serving.problems import Problem
+from recs_platform.serving.remembered import read_cursor
 
 if TYPE_CHECKING:
     from recs_platform.serving.limits import RateLimits
@@ -84,13 +85,20 @@ class Door:
         if method == "OPTIONS" and request.origin is not None:
             await answer(request.send, 204, b"", request.preflight())
             return
+        shared, raw = self.serving.shared, scope.get("raw_path") or path.encode()
+        is_list = method == "GET" and raw.startswith(_USERS) and raw.endswith(_LISTS)
         if path not in _OPEN:
-            self._admit(scope, _scope_needed(path, method))
-        raw: bytes = scope.get("raw_path") or path.encode()
-        if method == "GET" and raw.startswith(_USERS) and raw.endswith(_LISTS):
+            caller = self._admit(scope, _scope_needed(path, method))
+            if shared is None or not await shared.take(caller, self._known_user(raw) if is_list else None):
+                self.limits.take(caller)
+        if is_list:
             query = read_query(scope["query_string"], LIST_PARAMETERS)
             user_id = read_id(raw[len(_USERS) : -len(_LISTS)])
+            if shared is not None and "cursor" in query:
+                await shared.load_lists([read_cursor(query["cursor"])[0]])
             found = recommendations(self.serving, user_id, query, request.request_id)
+            if shared is not None:
+                await shared.keep(found.recommendation_id)
             await answer(request.send, 200, _ENCODER.encode(found), [(b"content-type", JSON)])
         elif method == "POST" and raw == _EVENTS:
             require_json(scope)
@@ -103,6 +111,14 @@ class Door:
             path = routable_path(raw)
             await self.rest(scope if path is None else {**scope, "path": path}, receive, request.send)
 
+    def _known_user(self, raw: bytes) -> str | None:
+        """Of whom a list is asked, by the home's name; None of somebody of whom nothing is to be looked up."""
+        try:
+            stored = self.serving.stored_name(read_id(raw[len(_USERS) : -len(_LISTS)]))
+        except Problem:  # which is told once the request was counted
+            return None
+        return None if stored in self.serving.forgotten else stored
+
     async def _demo(self, request: _Request, scope: Scope, receive: Receive) -> tuple[int, bytes, Headers]:
         if scope["path"] == PAGE:
             return self.demo.page(scope["query_string"], request.request_id)
@@ -114,8 +130,8 @@ class Door:
             scope, receive, bytes_max=settings.body_bytes_max, seconds_max=settings.request_seconds_max
         )
 
-    def _admit(self, scope: Scope, needed: KeyScope) -> None:
-        """Raises Problem for a caller without a valid key, without the scope, or who asks too often."""
+    def _admit(self, scope: Scope, needed: KeyScope) -> str:
+        """Whose requests are counted together. Raises Problem for a caller without a valid key or without the scope."""
         client = scope.get("client")
         caller = str(client[0]) if client else "-"
         if self.keys is not None:
@@ -127,7 +143,7 @@ class Door:
             if not key.allows(needed):
                 raise Problem("forbidden", f"the key has no scope {needed.value!r}")
             caller = key.key_id
-        self.limits.take(caller)
+        return caller
 
     def _count(self, request: _Request, scope: Scope) -> None:
         seconds = time.perf_counter() - request.started
@@ -144,7 +160,7 @@ class _Request:
     """One request: its id, when it began, and a `send` that adds the headers every response has."""
 
     def __init__(self, scope: Scope, send: Send, origins: tuple[str, ...]) -> None:
-        self.request_id = uuid.uuid4().hex
+        self.request_id = random_id()
         self.started = time.perf_counter()
         self.status = 500
         self._send, self._is_started = send, False

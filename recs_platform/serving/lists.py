@@ -6,22 +6,27 @@ happens meanwhile changes the next list, not this one.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
 import msgspec
 
 from recs_platform.serving.explaining import CAP, DIVERSITY, EXPLORATION, OFFERED, Trace
+from recs_platform.serving.folding import user_vector
+from recs_platform.serving.learning import Learned
 from recs_platform.serving.places import Place, capped, each_once
-from recs_platform.serving.rescoring import RECENT_ITEMS, rescore
+from recs_platform.serving.released import BEHIND, released_places
+from recs_platform.serving.rescoring import NOBODY, RECENT_ITEMS, Lessons, rescore
 from recs_platform.serving.sessions import Session
 from recs_platform.serving.treatments import UNTREATED, Treatment, explore, vary
 from recs_platform.stages.releases.bundle import Bundle
 from recs_platform.stages.releases.bundle.content import EVERYBODY
 
 _BASE_ITEMS = 50  # popular items that stand for the candidates of users who have none
-SESSION_SOURCE, FALLBACK_SOURCE = "session", "fallback"
+SESSION_SOURCE, LEARNED_SOURCE, FALLBACK_SOURCE = "session", "stream", "fallback"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What a list was asked for. `contexts`: fallback rankings to try first. `category`: a code, None for all.
 
@@ -41,13 +46,33 @@ class Asked:
 
 
 class LiveList:
-    """A list of one user, worked out as far as it was looked at. `variants`: by experiment, what it was made under."""
+    """A list of one user, worked out as far as it was looked at. `variants`: by experiment, what it was made under.
+
+    `remake`: for a list that follows from its bundle alone, gives its places anew, so that tens of thousands of lists
+    can be remembered without them; `known` are its first places where they are worked out already.
+    """
+
+    __slots__ = ("_known", "_places", "_remake", "_shown", "asked", "bundle", "trace", "variants")
 
     def __init__(
-        self, bundle: Bundle, asked: Asked, places: Iterator[Place], variants: Mapping[str, str], trace: Trace | None
+        self,
+        bundle: Bundle,
+        asked: Asked,
+        places: Iterator[Place] | None,
+        variants: Mapping[str, str],
+        trace: Trace | None,
+        *,
+        known: list[Place] | None = None,
+        remake: Callable[[], Iterator[Place]] | None = None,
     ) -> None:
         self.bundle, self.asked, self.variants, self.trace = bundle, asked, variants, trace
-        self._places, self._known, self._shown = places, list[Place](), 0
+        self._places, self._remake = places, remake
+        self._known, self._shown = list[Place]() if known is None else known, 0
+
+    def let_go(self) -> None:
+        """Keep no places that can be worked out again."""
+        if self._remake is not None:
+            self._known, self._places = [], None
 
     def page(self, first: int, count: int) -> list[Place]:
         """Places `first` (from 0) to `first + count`; fewer where the list ends."""
@@ -56,16 +81,29 @@ class LiveList:
 
     def upto(self, count: int) -> list[Place]:
         """The first `count` places, whether or not they are shown."""
-        while len(self._known) < count:
+        if len(self._known) < count and self._places is None and self._remake is not None:
+            self._places = islice(self._remake(), len(self._known), None)
+        while self._places is not None and len(self._known) < count:
             place = next(self._places, None)
             if place is None:
                 break
             self._known.append(place)
         return self._known[:count]
 
+    def known(self, count: int) -> list[Place]:
+        """The first `count` places that were worked out so far."""
+        return self._known[:count]
+
+    def onward(self) -> Iterator[Place]:
+        """All places, from the first on."""
+        place = 0
+        while len(self.upto(place + 1)) > place:
+            yield self._known[place]
+            place += 1
+
     def seen(self) -> list[Place]:
         """Places of the pages that were asked for so far."""
-        return self._known[: self._shown]
+        return self.upto(self._shown)
 
 
 def live_list(
@@ -75,19 +113,23 @@ def live_list(
     weight: float,
     treatment: Treatment = UNTREATED,
     seed: str = "",
+    learned: Learned | None = None,
 ) -> LiveList:
     """The list of a user under a bundle; `session` is read here and now, and a later change of it changes nothing.
 
+    `learned`: what users did since the release; it moves the lists of those who did something, and of strangers.
     Nothing is inferred about users who opted out or are held out: their session only takes away what they consumed.
     `seed` is that of places which the treatment leaves to chance.
     """
     user = None if asked.is_forgotten else bundle.user(asked.user_id)
     is_opted_out = bundle.is_opted_out(asked.user_id)
     gone = set[int]() if session is None else _codes(bundle, session.gone)
-    steps = list[int]()
-    if session is not None and not is_opted_out and not bundle.is_held_out(user):
-        recent = session.recent(asked.session_id, RECENT_ITEMS)
-        steps = [code for item in recent if (code := bundle.item(item)) is not None]
+    steps, lessons = list[int](), None
+    if not is_opted_out and not bundle.is_held_out(user):
+        if session is not None:
+            recent = session.recent(asked.session_id, RECENT_ITEMS)
+            steps = [code for item in recent if (code := bundle.item(item)) is not None]
+        lessons = None if learned is None else _lessons(bundle, asked, user, learned)
     passes = _filter(bundle, asked, user, gone)
     if asked.surface is not None and asked.surface in bundle.surfaces and user is not None and not is_opted_out:
         # Made for this place, in length, rules and categories: a session only takes away from it.
@@ -99,13 +141,27 @@ def live_list(
     trace = Trace(known) if asked.explain else None
     if treatment.popularity:
         offered = iter(())
-    elif steps:
+    elif steps or lessons is not None:
         own = treatment.session_weight
-        offered = _rescored(bundle, known, asked, steps, weight if own is None else own, trace)
+        offered = _rescored(bundle, known, asked, steps, weight if own is None else own, lessons, trace)
     else:
+        at_once = (
+            None
+            if trace is not None or treatment is not UNTREATED
+            else released_places(bundle, known, asked.block, passes)
+        )
+        if at_once is not None:
+            remake = partial(_released, bundle, known, asked, passes)
+            return LiveList(bundle, asked, None, {}, None, known=at_once, remake=remake)
         offered = _stored(bundle, known) if treatment.diversity is None else _by_score(bundle, known)
     every = each_once(passes, offered, _fallback(bundle, asked))
     return LiveList(bundle, asked, _ordered(every, bundle, asked, treatment, seed, trace), treatment.variants, trace)
+
+
+def _released(bundle: Bundle, user: int | None, asked: Asked, passes: Callable[[int], bool]) -> Iterator[Place]:
+    """The places of a list to whose user nothing happened."""
+    every = each_once(passes, _stored(bundle, user), _fallback(bundle, asked))
+    return _ordered(every, bundle, asked, UNTREATED, "", None)
 
 
 def _ordered(
@@ -161,7 +217,7 @@ def _stored(bundle: Bundle, user: int | None) -> Iterator[Place]:
     sets = bundle.candidate_source_sets
     codes: list[int] = stored.sources.tolist()
     for item, value, code in zip(stored.items.tolist(), stored.scores.tolist(), codes, strict=True):
-        yield Place(item, value, "among your best candidates", sets[code])
+        yield Place(item, value, BEHIND, sets[code])
 
 
 def _on_surface(bundle: Bundle, surface: str, user: int) -> Iterator[Place]:
@@ -181,24 +237,47 @@ def _by_score(bundle: Bundle, user: int | None) -> Iterator[Place]:
     yield from places.values()
 
 
+def _lessons(bundle: Bundle, asked: Asked, user: int | None, learned: Learned) -> Lessons | None:
+    """What was learned that may move this list; None of a user who did nothing since the release: theirs is fresh."""
+    trending = learned.trending(bundle)
+    chosen = () if asked.is_forgotten else learned.chosen(asked.user_id)
+    codes = [code for item in chosen if (code := bundle.item(item)) is not None]
+    if not codes and (user is not None or not len(trending.items)):
+        return None
+    return Lessons(user_vector(bundle, user, codes), trending, learned.influence)
+
+
 def _rescored(
-    bundle: Bundle, user: int | None, asked: Asked, steps: list[int], weight: float, trace: Trace | None
+    bundle: Bundle,
+    user: int | None,
+    asked: Asked,
+    steps: list[int],
+    weight: float,
+    lessons: Lessons | None,
+    trace: Trace | None,
 ) -> Iterator[Place]:
-    """Candidates, or the context's popular items for users who have none, moved by the session's items."""
+    """Candidates, or the context's popular items for users who have none, moved by the session and what was learned."""
     sources_of: dict[int, tuple[str, ...]] = {}
     if user is None:
         base = bundle.fallback(asked.contexts)[0][1][:_BASE_ITEMS]
+        sources_of = dict.fromkeys(base.tolist(), (FALLBACK_SOURCE,)) if not steps else {}
     else:
         stored = bundle.candidates(user)
         base, codes = stored.items, stored.sources.tolist()
         sources_of = {item: bundle.candidate_source_sets[each] for item, each in zip(base.tolist(), codes, strict=True)}
-    ranked, scores, because = rescore(bundle, base, steps, weight)
-    rows: list[tuple[int, float, int]] = list(zip(ranked.tolist(), scores.tolist(), because.tolist(), strict=True))
+    found = rescore(bundle, base, steps, weight, lessons)
     if trace is not None:
-        trace.note_session(bundle, base, weight, rows)
-    for item, score, by in rows:
-        reason = f"after {bundle.titles[by] or bundle.item_ids[by]!r} in this session"
-        yield Place(item, score, reason, (*sources_of.get(item, ()), SESSION_SOURCE))
+        trace.note_session(bundle, found)
+    columns = (found.items, found.scores, found.from_session, found.from_learning, found.because, found.is_popular)
+    for item, score, by_session, by_learning, by, is_popular in zip(*(each.tolist() for each in columns), strict=True):
+        if by != NOBODY and by_session >= by_learning:
+            reason = f"after {bundle.titles[by] or bundle.item_ids[by]!r} in this session"
+        elif by_learning > 0:
+            reason = "often chosen since the last release" if is_popular else "like what you chose"
+        else:
+            reason = BEHIND if user is not None else "popular with others"
+        added = (SESSION_SOURCE,) if by != NOBODY else (LEARNED_SOURCE,) if by_learning > 0 else ()
+        yield Place(item, score, reason, (*sources_of.get(item, ()), *added))
 
 
 def _fallback(bundle: Bundle, asked: Asked) -> Iterator[Place]:

@@ -1,7 +1,9 @@
 """Ids and query parameters of requests: read once, each by its name, with problems that say what is wrong."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
 from recs_platform.serving.problems import Problem
@@ -10,6 +12,7 @@ K_MAX = 1000
 _ID_MAX_BYTES = 512
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SHOWN = 40
+_SHORT_BYTES, _SHORT_QUERIES = 48, 1_000
 _SLASH = "\x1f"
 _ID_PART = 3  # of /v1/users/<id>
 
@@ -53,8 +56,18 @@ def checked_id(text: str) -> str:
     return text
 
 
-def read_query(raw: bytes, known: Iterable[str]) -> Mapping[str, str]:
+def read_query(raw: bytes, known: tuple[str, ...]) -> Mapping[str, str]:
     """Parameters by name. Raises Problem for a name that is not known, given twice, or a value that is not UTF-8."""
+    return _short_query(raw, known) if len(raw) <= _SHORT_BYTES else _parsed(raw, known)
+
+
+@lru_cache(_SHORT_QUERIES)
+def _short_query(raw: bytes, known: tuple[str, ...]) -> Mapping[str, str]:
+    """Most callers ask the same few short queries again and again."""
+    return MappingProxyType(_parsed(raw, known))
+
+
+def _parsed(raw: bytes, known: tuple[str, ...]) -> dict[str, str]:
     try:
         pairs = parse_qsl(
             raw.decode("ascii"), keep_blank_values=True, strict_parsing=bool(raw), errors="strict", max_num_fields=50

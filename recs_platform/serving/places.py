@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Place(msgspec.Struct, frozen=True, gc=False):
     """One item of a list, by code, with what is said about it; a struct, for a list makes dozens of them.
 
-    `is_drawn`: exploration drew it while serving.
+    `is_drawn`: exploration drew it while serving. `team`: the variant whose pick it was, of two that drafted the list.
     """
 
     item: int
@@ -28,6 +28,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     sources: tuple[str, ...]
     propensity: float = 1.0
     is_drawn: bool = False
+    team: str = ""
 
 
 def each_once(passes: Callable[[int], bool], *parts: Iterator[Place]) -> Iterator[Place]:

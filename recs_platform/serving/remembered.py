@@ -11,9 +11,11 @@ from recs_platform.serving.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from recs_platform.serving.kept import KeptList
     from recs_platform.serving.lists import LiveList
 
-_CURSOR = re.compile(r"([0-9a-f]{32}(?:~[a-z0-9_-]+=[a-z0-9_-]+)*)\.([0-9]{1,6})")
+CURSOR = r"([0-9a-f]{32}(?:~[a-z0-9_-]+=[a-z0-9_-]+)*)\.([0-9]{1,6})"
+_CURSOR = re.compile(CURSOR)
 _LISTS_MAX = 50_000
 
 
@@ -23,6 +25,7 @@ class RememberedLists:
     def __init__(self, ttl_seconds: float, clock: Callable[[], float]) -> None:
         self._ttl, self._clock = ttl_seconds, clock
         self._lists: OrderedDict[str, tuple[float, LiveList]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[float, KeptList]] = OrderedDict()
 
     def add(self, recommendation_id: str, made: LiveList) -> None:
         """Remember a list."""
@@ -39,20 +42,44 @@ class RememberedLists:
         found = self._lists.get(recommendation_id)
         return None if found is None or self._clock() - found[0] > self._ttl else found[1]
 
-    def at(self, cursor: str) -> tuple[str, int, LiveList]:
-        """Id, first place and list of a cursor. Raises Problem for what is no cursor, or one that has expired."""
-        match = _CURSOR.fullmatch(cursor)
-        if match is None:
-            raise Problem("invalid_parameter", "cursor is none that this API gave", parameter="cursor")
-        found = self.find(match[1])
+    def add_kept(self, recommendation_id: str, kept: KeptList) -> None:
+        """Remember a list of another process, which this one can go on with."""
+        self._kept[recommendation_id] = (self._clock(), kept)
+        if len(self._kept) > _LISTS_MAX:
+            self._kept.popitem(last=False)
+
+    def find_kept(self, recommendation_id: str) -> KeptList | None:
+        """The list of another process of that id."""
+        found = self._kept.get(recommendation_id)
+        return None if found is None or self._clock() - found[0] > self._ttl else found[1]
+
+    def at(self, cursor: str, resume: Callable[[KeptList], LiveList | None]) -> tuple[str, int, LiveList]:
+        """Id, first place and list of a cursor; `resume` makes a list of one that another process kept.
+
+        Raises Problem for what is no cursor, or one that has expired.
+        """
+        list_id, first = read_cursor(cursor)
+        found, kept = self.find(list_id), self.find_kept(list_id)
+        if kept is not None and (found is None or kept.shown > len(found.seen())):
+            found = resume(kept) or found
+            if found is not None:
+                self.add(list_id, found)
         if found is None:
             raise Problem("cursor_expired", "ask for the list anew, without a cursor")
-        return match[1], int(match[2]), found
+        return list_id, first, found
 
     def forget(self, user_id: str) -> None:
         """Drop the lists of a user."""
         for key in [key for key, (_, made) in self._lists.items() if made.asked.user_id == user_id]:
             del self._lists[key]
+
+
+def read_cursor(cursor: str) -> tuple[str, int]:
+    """Id and first place of a cursor. Raises Problem for what is none."""
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        raise Problem("invalid_parameter", "cursor is none that this API gave", parameter="cursor")
+    return match[1], int(match[2])
 
 
 def cursor_of(recommendation_id: str, place: int) -> str:

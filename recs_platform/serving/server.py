@@ -20,17 +20,21 @@ from recs_platform.serving.canary import Canary, utc_now
 from recs_platform.serving.documented import build_application
 from recs_platform.serving.front import Door
 from recs_platform.serving.keys import valid_keys
+from recs_platform.serving.learning import Learned
 from recs_platform.serving.limits import RateLimits
 from recs_platform.serving.metrics import Metrics
 from recs_platform.serving.protocol import bounded_protocol
 from recs_platform.serving.remembered import RememberedLists
 from recs_platform.serving.sessions import Sessions
+from recs_platform.serving.shared import Shared
 from recs_platform.serving.spool import Spool
 from recs_platform.serving.variants import Variants
 from recs_platform.serving.watch import BundleWatch
+from recs_platform.serving.wire import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+    from socket import socket
 
     from recs_platform.serving.asgi import App, Receive, Scope, Send
     from recs_platform.settings import Settings
@@ -49,6 +53,7 @@ class Application:
         self, settings: Settings, *, needs_keys: bool, stored_name: Callable[[str], str], clock: Callable[[], float]
     ) -> None:
         serve, self.home = settings.serving, settings.paths
+        store = None if serve.redis_url is None else Store(serve.redis_url, serve.redis_seconds_max)
         self.watch = BundleWatch(self.home)
         sessions = Sessions(serve.session_minutes * _MINUTE, clock)
         lists = RememberedLists(serve.list_minutes * _MINUTE, clock)
@@ -56,10 +61,19 @@ class Application:
         self.canary = Canary(self.home, settings.canary, utc_now)
         self.metrics, self._needs_keys, self._warned = Metrics(), needs_keys, set[str]()
         self.serving = Serving(
-            serve, self.watch, self.canary, sessions, lists, self.variants, self.metrics.variants, stored_name
+            serve,
+            self.watch,
+            self.canary,
+            sessions,
+            lists,
+            self.variants,
+            self.metrics.variants,
+            stored_name,
+            Learned(clock) if serve.learning else None,
+            None if store is None else Shared(store, self.home.root, serve, sessions, lists),
         )
-        for user in waiting_users(self.home):
-            self.serving.forget(user)
+        self._waiting = waiting_users(self.home)
+        self._forget_waiting()
         self.spool = Spool(self.home, queued_events_max=serve.queued_events_max, seal_seconds=serve.seal_seconds)
         self.door = Door(
             self.serving,
@@ -82,6 +96,12 @@ class Application:
             self._warned.add(fault)
             _LOG.warning(fault)
 
+    def _forget_waiting(self) -> None:
+        """Users of whom another process was asked, too."""
+        for user in self._waiting:
+            if self.serving.stored_name(user) not in self.serving.forgotten:
+                self.serving.forget(user)
+
     def _ask_to_forget(self, user: str) -> None:
         add_request(self.home, user)
 
@@ -89,6 +109,7 @@ class Application:
     async def running(self) -> AsyncGenerator[None]:
         """The work beside requests, from before the first to after the last."""
         await asyncio.to_thread(self._look)
+        await self._look_beside()
         await self.spool.start()
         ticking = asyncio.create_task(self._tick())
         try:
@@ -99,15 +120,32 @@ class Application:
                 await ticking
             await self.spool.stop()
             self.canary.save()
+            if self.serving.shared is not None:
+                self.serving.shared.close()
+
+    async def _look_beside(self) -> None:
+        """What is looked for on the loop itself: requests read it."""
+        self._begin_anew()
+        self._forget_waiting()
+        if self.serving.shared is not None:
+            await self.serving.shared.look()
 
     def _look(self) -> None:
+        self._waiting = waiting_users(self.home)
         self.watch.look()
         if self.watch.is_open:
             self.canary.look(self.watch.bundle)
         self.variants.look(datetime.now(UTC).date())
 
+    def _begin_anew(self) -> None:
+        """What was learned goes with the release it was learned under."""
+        if self.serving.learned is not None and self.watch.is_open:
+            found = self.serving.bundle
+            self.serving.learned.follow(found.release_id, found.manifest.as_of.timestamp())
+
     def state(self) -> dict[str, Any]:
         """What /readyz says: ready means that lists are answered and events stored."""
+        shared = self.serving.shared
         fault = self.spool.fault or (None if self.watch.is_open else self.watch.fault)
         return {
             "is_ready": fault is None,
@@ -116,6 +154,7 @@ class Application:
             "release_fault": self.watch.fault,
             "suspended_experiments": dict(self.variants.faults),
             "canary": self.canary.state.said or None,
+            "shared_store": None if shared is None else {"is_used": shared.fault is None, "fault": shared.fault},
             "is_storing_events": self.spool.fault is None,
         }
 
@@ -128,6 +167,9 @@ class Application:
             "recs_sessions": ("Users with a session in memory.", float(len(self.serving.sessions))),
             "recs_ready": ("1 where lists are answered and events stored.", float(self.state()["is_ready"])),
         }
+        if (shared := self.serving.shared) is not None:
+            gauges["recs_shared_store_up"] = ("1 while the shared store answers.", float(shared.fault is None))
+            gauges["recs_shared_store_failures"] = ("How often it did not.", float(shared.failures))
         if self.watch.is_open:
             is_taken_back = float(self.watch.bundle.release_id in self.canary.state.taken_back)
             gauges["recs_canary_running"] = (
@@ -144,6 +186,7 @@ class Application:
             await asyncio.sleep(_SECOND)
             try:
                 await asyncio.to_thread(self._look)
+                await self._look_beside()
             # The next second looks again; /readyz and the log say what is wrong.
             except Exception as error:  # noqa: BLE001
                 self.watch.fault = f"the release in force cannot be read: {error}"
@@ -190,8 +233,13 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def serve(application: Application, host: str, port: int, seconds_max: float) -> None:
-    """Answer until a signal stops it; requests under way have four seconds to end."""
+def serve(
+    application: Application, host: str, port: int, seconds_max: float, shared_socket: socket | None = None
+) -> None:
+    """Answer until a signal stops it; requests under way have four seconds to end.
+
+    `shared_socket`: bound already, and listened on by other processes too.
+    """
     # Thousands of remembered lists live for minutes: the collector would walk them all every few hundred requests.
     gc.freeze()
     gc.set_threshold(_GC_OBJECTS, 50, 100)
@@ -210,4 +258,4 @@ def serve(application: Application, host: str, port: int, seconds_max: float) ->
         timeout_graceful_shutdown=_STOP_SECONDS,
         limit_concurrency=_CONNECTIONS_MAX,
     )
-    uvicorn.Server(config).run()
+    uvicorn.Server(config).run(None if shared_socket is None else [shared_socket])

@@ -1,7 +1,7 @@
 """What users did a moment ago, in memory: the items of their session, and what they do not want to see again."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 Clock = Callable[[], float]
@@ -9,7 +9,7 @@ _USERS_MAX = 200_000
 _STEPS_MAX = 50
 _GONE_MAX = 5_000
 NOT_CONSUMING = frozenset({"impression"})
-_NOT_LIKED = frozenset({"impression", "dismiss"})
+NOT_LIKED = frozenset({"impression", "dismiss"})
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,24 @@ class Sessions:
         session.gone[item_id] = None
         if len(session.gone) > _GONE_MAX:
             del session.gone[next(iter(session.gone))]
-        if event_type not in _NOT_LIKED:
+        if event_type not in NOT_LIKED:
             session.steps = [*session.steps, Step(item_id, session_id)][-_STEPS_MAX:]
         else:
             session.steps = [step for step in session.steps if step.item_id != item_id]
         self._by_user[user_id] = session
         self._by_user.move_to_end(user_id)
+
+    def renew(self, user_id: str, steps: Iterable[tuple[str, str, str | None]]) -> None:
+        """Begin a session anew from all that was done in it: item, type of event and session of each, oldest first.
+
+        What is gone by what this process alone knows stays gone.
+        """
+        own = self._by_user.pop(user_id, None)
+        for item_id, event_type, session_id in steps:
+            self.add(user_id, item_id, event_type, session_id)
+        made = self._by_user.get(user_id)
+        if own is not None and made is not None:
+            made.gone = {**own.gone, **made.gone}
 
     def forget(self, user_id: str) -> None:
         """Drop what is remembered of a user."""

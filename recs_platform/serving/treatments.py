@@ -26,7 +26,8 @@ _POOL = 50  # as many as a release keeps candidates of a user
 class Treatment:
     """What a user is shown under the `variants` (by experiment) they are in; what is None is as the release says.
 
-    `bundle`: the release to answer from, None for the one in force.
+    `bundle`: the release to answer from, None for the one in force. `drafting`: names and treatments of two variants
+    that draft the list together.
     """
 
     variants: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -36,8 +37,10 @@ class Treatment:
     max_per_category: int | None = None
     session_weight: float | None = None
     exploration: float | None = None
+    drafting: Drafting | None = None
 
 
+Drafting = tuple[tuple[str, Treatment], tuple[str, Treatment]]
 UNTREATED = Treatment()
 
 

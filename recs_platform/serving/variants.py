@@ -6,9 +6,11 @@ Who is in which variant is in `evaluation.experiments.assignment`, what a treatm
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts.errors import RecsError, UsageError
+from recs_platform.contracts.exposures import INTERLEAVED
 from recs_platform.evaluation.experiments.assignment import Assigner
 from recs_platform.serving.treatments import UNTREATED, Treatment
 from recs_platform.stages.releases import find_release
@@ -74,8 +76,22 @@ class Variants:
         }
         if not variants:
             return UNTREATED
-        given = [self._settings[experiment].variants[variant] for experiment, variant in variants.items()]
-        return self._combined(variants, given)
+        given = [
+            self._settings[experiment].variants[variant]
+            for experiment, variant in variants.items()
+            if variant != INTERLEAVED
+        ]
+        alone = self._combined(variants, given)
+        drafted = next((experiment for experiment, variant in variants.items() if variant == INTERLEAVED), None)
+        return alone if drafted is None or alone is UNTREATED else self._drafting(alone, drafted, given)
+
+    def _drafting(self, alone: Treatment, experiment: str, given: list[VariantSettings]) -> Treatment:
+        """The control and its rival draft together; what other layers decide holds for both."""
+        settings = self._settings[experiment]
+        names = sorted(settings.variants, key=lambda name: name != settings.control)
+        one, other = ((name, self._combined(alone.variants, [*given, settings.variants[name]])) for name in names)
+        is_open = all(side is not UNTREATED for _, side in (one, other))
+        return replace(alone, drafting=(one, other)) if is_open else UNTREATED
 
     def _combined(self, variants: Mapping[str, str], given: list[VariantSettings]) -> Treatment:
         """Layers decide different things: at most one variant says each."""

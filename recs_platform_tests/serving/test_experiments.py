@@ -150,3 +150,65 @@ def test_exploration_shows_each_item_as_often_as_its_propensity_says() -> None:
     one, two = (shown(list(explore(iter(places("abcd")), 0.9, "7"))) for _ in range(2))
     assert one == two
     assert sorted(one) == list("abcd")
+
+
+def test_two_variants_draft_a_list_and_what_is_shown_and_chosen_is_of_its_team(tmp_path: Path) -> None:
+    experiment = halves(popularity=True) | {"kind": "interleaving"}
+    served = Served(tmp_path, experiments={"x": experiment})
+    teams = Counter[str]()
+
+    async def test(ask: Ask) -> None:
+        for n in range(30):
+            answer = (await ask("GET", LIST.format("u2"), params={"k": 4})).json()
+            assert (answer["variant"], answer["recommendation_id"].partition("~")[2]) == ("x=interleaved",) * 2
+            assert len({item["item_id"] for item in answer["items"]}) == 4
+            assert {item["item_id"] for item in answer["items"][:2]} < set("abc")  # control: bc.., popular: ab..
+            seen = {"user_id": "u2", "event_type": "impression", "request_id": answer["recommendation_id"]}
+            assert (await ask("POST", "/v1/events", json=seen)).status_code == 202
+            chosen = seen | {"event_type": "click", "item_id": answer["items"][0]["item_id"], "event_id": f"c{n}"}
+            if n == 29:  # the last thing that happens: it would move the lists after it
+                assert (await ask("POST", "/v1/events", json=chosen)).status_code == 202
+
+    served.run(test)
+    rows = [json.loads(line) for line in served.landed().splitlines()]
+    shown = [row for row in rows if row["event_type"] == "impression"]
+    for row in shown:
+        teams[row["request_id"].partition("~x=")[2]] += 1
+    # Four picks of two teams a list: as many of each, whoever began.
+    assert teams == {"control": 60, "b": 60}
+    firsts = Counter(row["request_id"].partition("~x=")[2] for row in shown if row["position"] == 1)
+    assert min(firsts["control"], firsts["b"]) >= 4
+    (click,) = (row for row in rows if row["event_type"] == "click")
+    same = [row for row in shown if row["request_id"] == click["request_id"] and row["item_id"] == click["item_id"]]
+    assert len(same) == 1
+
+
+def test_two_releases_draft_what_both_may_show(tmp_path: Path) -> None:
+    old = Served(tmp_path).release_id
+    experiment = {
+        "kind": "interleaving",
+        "variants": {"control": {"weight": 0.5, "release": old}, "b": {"weight": 0.5}},
+    }
+    served = Served(tmp_path, experiments={"x": experiment})
+    newer = content({"u2": "fe"}, consumed={}, items=("a", "b", "c", "d", "e", "f"))
+    release_into(served.home, newer, "b", AS_OF + timedelta(days=1))
+
+    async def test(ask: Ask) -> None:
+        answer = await ask("GET", LIST.format("u2"), params={"k": 6})
+        assert sorted(item_ids(answer)) == list("abcde")
+        assert {*item_ids(answer)[:2]} == {"b", "e"}  # the best of each that the other knows
+
+    served.run(test)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"control": {"weight": 0.4}, "b": {"weight": 0.6}},
+        {"control": {"weight": 0.4}, "b": {"weight": 0.3}, "c": {"weight": 0.3}},
+        {"control": {"weight": 0.5}, "interleaved": {"weight": 0.5}},
+    ],
+)
+def test_an_interleaving_is_of_two_even_variants(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"two variants of weight 0\.5|no variant may be called"):
+        ExperimentSettings.model_validate({"kind": "interleaving", "variants": wrong})

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import polars as pl
 
@@ -51,3 +52,26 @@ def test_a_server_that_runs_sees_a_later_opt_out_though_the_release_stays(tmp_pa
     seal(home, content(opted_out=("u2",)), AS_OF + timedelta(days=1), "2024-03-02-0456")
     assert watch.look()
     assert watch.bundle.is_opted_out("u2")
+
+
+def test_a_list_worked_out_at_once_is_the_one_worked_out_step_by_step(tmp_path: Path):
+    """As many lists as there are letters to draw: consumed ones, a cap, regions, short and long ones, other pages."""
+    draw, items = Random(7), tuple("abcdefghij")  # noqa: S311
+    users = {f"u{n}": "".join(draw.sample(items, draw.randint(0, 8))) for n in range(40)}
+    made = content(users, {user: "".join(draw.sample(items, 2)) for user in users}, excluded="a", items=items)
+    categories = pl.Series("category", [draw.choice(["x", "y", None]) for _ in items], dtype=pl.String)
+    made = replace(made, items=made.items.with_columns(categories), rules=replace(made.rules, max_per_category=2))
+    home = Home(tmp_path)
+    seal(home, made)
+    bundle = open_bundle(home, RELEASE)
+    at_once = 0
+    for user in users:
+        for block in (1, 2, 4, 7):
+            asked = Asked(user, block=block, exclude=frozenset(draw.sample(range(10), 2)))
+            quick, whole = (live_list(bundle, each, None, 0.5) for each in (asked, replace(asked, explain=True)))
+            at_once += quick.known(block) != []
+            assert quick.page(0, block) == whole.page(0, block), (user, block)
+            quick.let_go()
+            assert quick.seen() == whole.seen()
+            assert list(quick.onward()) == list(whole.onward()), (user, block)
+    assert at_once > 40

@@ -64,20 +64,31 @@ pairs as (
         )
 ),
 
-shown_days as (
+answers as (
     select
         shown.user_id,
         shown.experiment,
         shown.event_date,
-        count(*) as impression_count,
-        count(*) filter (
-            where
+        shown.variant,
+        coalesce(
             pairs.answered_us < pairs.occurred_us + 86400000000
-            and (pairs.shown_again_us is null or pairs.answered_us <= pairs.shown_again_us)
-        ) as clicked_count,
+            and (pairs.shown_again_us is null or pairs.answered_us <= pairs.shown_again_us),
+            false
+        ) as is_clicked,
     from shown
     inner join pairs on shown.event_id = pairs.event_id
-    group by shown.user_id, shown.experiment, shown.event_date
+),
+
+shown_days as (
+    select
+        user_id,
+        experiment,
+        event_date,
+        count(*) as impression_count,
+        count(*) filter (where is_clicked) as clicked_count,
+        list(variant order by variant) filter (where is_clicked) as clicked_variants,
+    from answers
+    group by user_id, experiment, event_date
 ),
 
 done_days as (
@@ -120,6 +131,8 @@ select
         as impression_count,
     case when done_days.is_exposed then coalesce(shown_days.clicked_count, 0) else 0 end
         as clicked_count,
+    coalesce(case when done_days.is_exposed then shown_days.clicked_variants end, [])
+        as clicked_variants,
     done_days.interaction_count,
     done_days.conversion_count,
     cast(coalesce(done_days.conversion_value, 0) as double) as conversion_value,

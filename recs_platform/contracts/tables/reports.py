@@ -303,7 +303,11 @@ EXPERIMENTS = TableContract(
         text(c.EXPERIMENT, "The experiment", required=True),
         text(c.VARIANT, "The variant", required=True),
         text(c.SEGMENT, "Users compared; all = everyone exposed", required=True),
-        text(c.METRIC, "Name of the metric; sample_ratio: the variant's share of the users", required=True),
+        text(
+            c.METRIC,
+            "The metric; sample_ratio: share of users; share_of_wins: users who chose more of it",
+            required=True,
+        ),
         count(c.N_USERS, "Users of the variant", unit="users"),
         count(c.CONTROL_USERS, "Users of the control", unit="users"),
         number(c.VALUE, "The metric in the variant, adjusted by what users did before"),

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recs_platform.contracts.exposures import INTERLEAVED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date
@@ -72,13 +74,15 @@ class Experiment:
         return cls(name, settings, variants, starts, Positions(f"layer {settings.layer}"), Positions(f"variant {salt}"))
 
     def variant_of(self, unit: str) -> str | None:
-        """The variant of a unit, None of one who does not take part."""
+        """The variant of a unit, None of one who does not take part; INTERLEAVED where its variants draft together."""
         return self.variant_at(self.in_layer.of(unit), unit)
 
     def variant_at(self, place: float, unit: str) -> str | None:
         """The same of a unit whose place in the layer is known."""
         if not self.settings.start <= place < self.settings.start + self.settings.coverage:
             return None
+        if self.settings.kind == "interleaving":
+            return INTERLEAVED
         return self.variants[bisect_right(self.starts, self.within.of(unit)) - 1]
 
     def variants_of(self, units: Iterable[str]) -> NDArray[np.int64]:

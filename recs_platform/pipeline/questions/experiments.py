@@ -32,6 +32,7 @@ def list_experiments(platform: Platform, today: date) -> Iterator[dict[str, Any]
         is_over = each.ends_on is not None and each.ends_on < today
         yield {
             "experiment": name,
+            "kind": each.kind,
             "state": "running" if each.runs_on(today) else "over" if is_over else "planned",
             "layer": each.layer,
             "start": each.start,

@@ -11,10 +11,18 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.exposures import INTERLEAVED
 from recs_platform.contracts.tables import EXPERIMENTS
+from recs_platform.evaluation.experiments.anytime import ALPHA, USERS_MIN
 from recs_platform.evaluation.experiments.reading import EVERYBODY, Exposed, Outcome, Reading, read_experiment
 from recs_platform.evaluation.experiments.sample_ratio import P_MIN
 from recs_platform.pages import Section
+from recs_platform.stages.reports.interleaving import (
+    SHARE_OF_WINS,
+    preference_of,
+    preference_row,
+    preference_sentence,
+)
 from recs_platform.stages.reports.verdicts import (
     NO_DATA,
     Judgement,
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from recs_platform.contracts.experiments import ExperimentSettings
+    from recs_platform.evaluation.experiments.interleaving import Preference
 
 NAME = "experiments"
 EXPERIMENT_DAYS = "staging.stg_experiment_days"
@@ -40,7 +49,7 @@ _METRICS: Mapping[str, tuple[str, str | None, str]] = {
     "conversions_per_user": (c.CONVERSION_COUNT, None, c.CONVERSION_COUNT),
     "conversion_value_per_user": (c.CONVERSION_VALUE, None, c.CONVERSION_VALUE),
 }
-METRICS = tuple(_METRICS)
+METRICS = (*_METRICS, SHARE_OF_WINS)
 _SUMS = (c.IMPRESSION_COUNT, c.CLICKED_COUNT, c.INTERACTION_COUNT, c.CONVERSION_COUNT, c.CONVERSION_VALUE)
 _BEFORE = "_before"
 _DIGITS = 4
@@ -48,12 +57,16 @@ _DIGITS = 4
 
 @dataclass(frozen=True)
 class Read:
-    """One experiment as it was read. `left_out`: users who were shown more than one variant."""
+    """One experiment as it was read. `left_out`: users who were shown more than one variant.
+
+    `preference`: of an interleaving, whose reading holds its users and nothing else.
+    """
 
     name: str
     settings: ExperimentSettings
     reading: Reading
     left_out: int
+    preference: Preference | None = None
 
     @property
     def users(self) -> int:
@@ -73,6 +86,9 @@ def read_days(
         as_of = min(as_of, over)
     if first is not None:
         own = own.filter(pl.col(c.EXPOSED_DATE) >= first)
+    if settings.kind == "interleaving":
+        users = {INTERLEAVED: own[c.USER_ID].n_unique()}
+        return Read(name, settings, Reading(users, 1.0, ()), 0, preference_of(own, settings, as_of))
     left_out = own.filter(pl.col(c.VARIANT_COUNT) > 1)[c.USER_ID].n_unique()
     users = _by_user(own.filter(pl.col(c.VARIANT_COUNT) == 1))
     return Read(name, settings, read_experiment(_exposed(users, settings, as_of)), left_out)
@@ -127,6 +143,9 @@ def _exposed(users: pl.DataFrame, settings: ExperimentSettings, as_of: datetime)
 
 def table_rows(read: Read) -> Iterator[dict[str, Any]]:
     """Rows of reports.experiments without their as-of: the users' shares first, then the comparisons."""
+    if read.preference is not None:
+        yield preference_row(read.name, read.settings, read.preference)
+        return
     control = read.reading.users[read.settings.control]
     for variant, users in read.reading.users.items():
         weight, p = read.settings.variants[variant].weight, read.reading.sample_ratio_p
@@ -155,6 +174,10 @@ def judge(read: Read) -> Judgement:
     """Whether the split holds; a broken one warns, for nothing of the experiment may be believed."""
     if not read.users:
         return Judgement(read.name, NO_DATA, "Nobody was exposed yet.")
+    if read.preference is not None:
+        said = preference_sentence(read.settings, read.preference)
+        p = None if read.preference.users < USERS_MIN else read.preference.p
+        return Judgement(read.name, "pass", said, p, ALPHA, read.users)
     p, found = read.reading.sample_ratio_p, sum(row.is_found and row.segment == EVERYBODY for row in read.reading.rows)
     if read.reading.is_split_broken:
         shares = ", ".join(f"{variant} {users:,}" for variant, users in read.reading.users.items())
@@ -184,7 +207,8 @@ def sections(reads: Sequence[Read]) -> list[Section]:
         table = shown_rows(read)
         is_everybody = table[c.SEGMENT] == EVERYBODY
         found.append(Section(read.name, told, table.filter(is_everybody)))
-        found.append(Section(f"{read.name} by segment", "Corrected among themselves.", table.filter(~is_everybody)))
+        if read.preference is None:
+            found.append(Section(f"{read.name} by segment", "Corrected among themselves.", table.filter(~is_everybody)))
     return found
 
 

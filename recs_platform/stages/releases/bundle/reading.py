@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 from recs_platform.contracts.regions import UNKNOWN_REGION
 
 Array = NDArray[Any]
+_REASONS_MAX = 200_000  # some 20 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,7 @@ class Bundle:
         self._item_keys, self._item_by_key = arrays["item.keys"], arrays["item.by_key"]
         self.item_ids = PackedTexts(arrays, "item.ids").remembering()
         self.titles = PackedTexts(arrays, "item.titles")
-        self.reasons = PackedTexts(arrays, "list.reason_texts")
+        self.reasons = PackedTexts(arrays, "list.reason_texts").remembering(_REASONS_MAX)
         self.source_sets: list[tuple[str, ...]] = _source_sets(arrays, "list")
         self.candidate_source_sets: list[tuple[str, ...]] = _source_sets(arrays, "candidate")
         self.categories = PackedTexts(arrays, "category.names").all()

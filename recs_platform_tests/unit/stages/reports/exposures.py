@@ -28,6 +28,7 @@ def experiment_days(users: int = 800, *, lift: float = 0.0, lost: float = 0.0, s
             "is_exposed": True,
             "impression_count": shown,
             "clicked_count": clicked,
+            "clicked_variants": pl.Series([], dtype=pl.List(pl.String)).extend_constant([], users),
             "interaction_count": clicked + 1,
             "conversion_count": 0,
             "conversion_value": 0.0,

@@ -62,3 +62,28 @@ def test_users_exposed_before_the_first_day_are_left_out_and_nobody_is_no_data()
     nobody = read(experiment_days(500), date(2020, 1, 3))
     assert nobody.users == 0
     assert judge(nobody).verdict == "no_data"
+
+
+def drafted(wins: int, losses: int, ties: int, silent: int = 0) -> pl.DataFrame:
+    """Users who saw lists that `b` and the control drafted, and how many of their clicks were whose."""
+    clicks = [["b", "b", "control"]] * wins + [["control"]] * losses + [["b", "control"]] * ties + [[]] * silent
+    days = experiment_days(len(clicks)).filter("is_exposed").with_columns(variant_count=pl.lit(2))
+    return days.with_columns(pl.Series("clicked_variants", clicks, dtype=pl.List(pl.String)))
+
+
+def test_an_interleaving_is_read_by_who_won_with_each_user() -> None:
+    settings = X.model_copy(update={"kind": "interleaving"})
+    found = read_days("x", settings, drafted(300, 100, 50, 30), AS_OF)
+    (row,) = table_rows(found)
+    assert (row["metric"], row["variant"], row["n_users"], row["is_found"]) == ("share_of_wins", "b", 450, True)
+    assert (row["value"], row["difference"]) == pytest.approx((325 / 450, 2 * 325 / 450 - 1))
+    assert row["ci_low"] < row["difference"] < row["ci_high"]
+    judged = judge(found)
+    assert (judged.verdict, judged.sample_size) == ("pass", 480)
+    assert judged.message.startswith("300 users chose more of b, 100 more of control, 50 as much: b has 72.2% of wins")
+    assert [part.heading for part in sections([found])] == ["x"]
+    even = read_days("x", settings, drafted(100, 100, 0), AS_OF)
+    assert "not told from no preference" in judge(even).message
+    few = read_days("x", settings, drafted(9, 1, 0), AS_OF)
+    assert judge(few).message.endswith("as much: too few to conclude from.")
+    assert judge(read_days("x", settings, drafted(0, 0, 0, 5), AS_OF)).message.startswith("Nobody chose")

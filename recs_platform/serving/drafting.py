@@ -1,0 +1,51 @@
+"""One list drafted by two variants: each makes its own, and they pick in turns. What a variant does: `treatments`.
+
+The draft itself is in `evaluation.experiments.interleaving`.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from recs_platform.evaluation.experiments.interleaving import FIRST, NEITHER, team_draft
+from recs_platform.serving.lists import LiveList
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from recs_platform.serving.places import Place
+    from recs_platform.stages.releases.bundle import Bundle
+
+_HALF = 0.5
+
+
+def drafted(one: LiveList, other: LiveList, names: tuple[str, str], variants: Mapping[str, str], seed: str) -> LiveList:
+    """The list that two lists of a user draft; the same seed tosses the same coins.
+
+    Codes are those of the first one's bundle. An item that only one of two releases may show is shown by neither: the
+    other could not have picked it.
+    """
+    coin = random.Random(seed)  # noqa: S311 - nothing secret
+
+    def places() -> Iterator[Place]:
+        sides = (_known_to(one, other.bundle, one.bundle), _known_to(other, one.bundle, one.bundle))
+        for pick in team_draft(*sides, lambda place: place.item, lambda: coin.random() < _HALF):
+            team = "" if pick.team == NEITHER else names[pick.team != FIRST]
+            yield msgspec.structs.replace(pick.item, propensity=pick.item.propensity * pick.chance, team=team)
+
+    return LiveList(one.bundle, one.asked, places(), variants, None)
+
+
+def _known_to(made: LiveList, other: Bundle, codes_of: Bundle) -> Iterator[Place]:
+    """Places of a list whose items another bundle may show too, by the codes of `codes_of`."""
+    if made.bundle is other:
+        yield from made.onward()
+        return
+    ids = made.bundle.item_ids
+    for place in made.onward():
+        there = other.item(ids[place.item])
+        if there is not None and other.is_available[there]:
+            yield place if made.bundle is codes_of else msgspec.structs.replace(place, item=there)
