@@ -5,6 +5,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import duckdb
 import polars as pl
@@ -55,6 +56,7 @@ _OF_OLDER = {c.PROPENSITY_METHOD: "'exact'", c.IS_HOLDOUT: "false"}
 _VIEWS = {RELEASED_LISTS: lists_view, CURRENT: current_view, LIST_CHANGES: changes_view}
 # Counting them reads the lists of every release.
 _UNCOUNTED = frozenset({RELEASED_LISTS.name, LIST_CHANGES.name})
+_OPTED_OUT = "staging.stg_opted_out"
 RELEASED = (*_RELEASED, RELEASES, SHORT_LISTS, *_VIEWS)
 # Of candidates the newest as_of alone is published: they would be most of the file.
 LATEST = "latest"
@@ -96,16 +98,28 @@ def _write(platform: Platform, tables: Sequence[PublishedTable], **options: bool
         publish_id=uuid.uuid4().hex[:12],
         **options,
     )
+    # A role that hides what is not there must leave no lists of before in the hands of other systems.
+    _export_lists(platform)
     write_role_files(platform)
+    return report
+
+
+def _export_lists(platform: Platform) -> None:
+    """Lists in force for other systems, less those of people who have opted out by now."""
+    settings, now = platform.settings, datetime.now(UTC)
+    opted_out = pl.DataFrame(schema={c.USER_ID: pl.String})
+    if settings.publish.exports:
+        with platform.model_run(now, now) as models:
+            opted_out = models.frame(_OPTED_OUT, [c.USER_ID])
     write_list_exports(
         platform.home.analytics,
         platform.home.exports,
         settings.publish.exports,
+        opted_out,
         threads=settings.threads,
         memory_limit_gb=settings.memory_limit_gb,
         temporary=platform.home.temporary,
     )
-    return report
 
 
 def published_contracts(platform: Platform) -> tuple[TableContract, ...]:

@@ -6,25 +6,34 @@ The analysts' file is built in `publish`, copies of it for roles in `role_files`
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.surface_settings import DEFAULT_SURFACE
 from recs_platform.contracts.tables import CURRENT, RELEASES, SURFACE_LISTS
 from recs_platform.lake.disk import flush
+from recs_platform.lake.locks import exclusive
 from recs_platform.lake.processes import is_abandoned, process_name
 from recs_platform.warehouse.clauses import text_literal
 from recs_platform.warehouse.connection import connect
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
 
 LISTS_STEM = "lists"
 # DuckDB's options of each format, by the suffix of its file.
 EXPORT_FORMATS = {"parquet": "format parquet, compression zstd", "jsonl": "format json, array false"}
 _MARK = ".tmp-"
+_LOCK = "exports.lock"
+_OPTED_OUT = "opted_out_by_now"
 
 
 def write_list_exports(
     analytics: Path,
     folder: Path,
     formats: Collection[str],
+    opted_out: "pl.DataFrame",
     *,
     threads: int,
     memory_limit_gb: float,
@@ -34,30 +43,43 @@ def write_list_exports(
 
     A line is a user and surface (`default` where it is none of the settings'): `user_id`, `surface`, `release_id`,
     `as_of`, and `items` in order of rank, each with `rank`, `item_id`, `score`, `sources`, `reason`. An empty
-    list has none. Readers of a file that is replaced keep it.
+    list has none, nor have users of `opted_out` (user_id): a release may be older than what they said.
+    Readers of a file that is replaced keep it.
+
+    One at a time: of two publishes, the one that reads the newer file writes last.
     """
+    with exclusive(analytics.absolute().parent / _LOCK):
+        _remove_others(folder, formats)
+        if not formats:
+            return {}
+        folder.mkdir(parents=True, exist_ok=True)
+        con = connect(memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary)
+        try:
+            con.register(_OPTED_OUT, opted_out.select(c.USER_ID))
+            con.execute(f"attach {text_literal(str(analytics.absolute()))} as published (read_only)")
+            con.execute("use published")
+            return {
+                suffix: _write(con, folder / f"{LISTS_STEM}.{suffix}", EXPORT_FORMATS[suffix]) for suffix in formats
+            }
+        finally:
+            con.close()
+
+
+def _remove_others(folder: Path, formats: Collection[str]) -> None:
+    """Files of other formats, and what killed processes left."""
     for file in folder.glob(f"{LISTS_STEM}.*"):
         suffix, _, writer = file.name.removeprefix(f"{LISTS_STEM}.").partition(_MARK)
         if suffix not in formats or (writer and is_abandoned(writer)):
             file.unlink(missing_ok=True)
-    if not formats:
-        return {}
-    folder.mkdir(parents=True, exist_ok=True)
-    con = connect(memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary)
-    try:
-        con.execute(f"attach {text_literal(str(analytics.absolute()))} as published (read_only)")
-        con.execute("use published")
-        rows = dict[str, int]()
-        for suffix in formats:
-            target = folder / f"{LISTS_STEM}.{suffix}"
-            aside = target.with_name(f"{target.name}{_MARK}{process_name()}")
-            written = con.execute(f"copy ({_lists()}) to {text_literal(str(aside))} ({EXPORT_FORMATS[suffix]})")
-            rows[suffix] = int(written.fetchall()[0][0])
-            flush((aside,))
-            aside.replace(target)
-        return rows
-    finally:
-        con.close()
+
+
+def _write(con: "duckdb.DuckDBPyConnection", target: Path, options: str) -> int:
+    """One file, whole or not at all; returns its lines."""
+    aside = target.with_name(f"{target.name}{_MARK}{process_name()}")
+    written = con.execute(f"copy ({_lists()}) to {text_literal(str(aside))} ({options})").fetchall()
+    flush((aside,))
+    aside.replace(target)
+    return int(written[0][0])
 
 
 def _lists() -> str:
@@ -70,5 +92,6 @@ def _lists() -> str:
         f"select {c.USER_ID}, {c.SURFACE}, {c.RELEASE_ID}, {c.AS_OF}, list({item} order by {c.RANK}) as items from ("
         f"select {names}, {text_literal(DEFAULT_SURFACE)} as {c.SURFACE} from {CURRENT.name} union all by name "
         f"select {names}, {c.SURFACE} from {SURFACE_LISTS.name} where {c.RELEASE_ID} in {in_force}) "
+        f"where {c.USER_ID} not in (select {c.USER_ID} from {_OPTED_OUT}) "
         f"group by {c.USER_ID}, {c.SURFACE}, {c.RELEASE_ID}, {c.AS_OF} order by {c.USER_ID}, {c.SURFACE}"
     )

@@ -245,7 +245,9 @@ def _identities(work: _Work, journal: Journal) -> None:
 
 def _published(work: _Work, journal: Journal) -> None:
     platform = work.platform
-    if is_republish_due(platform.home) or platform.home.analytics.exists():
+    # Lists for other systems may have outlived a file that somebody removed.
+    is_out = platform.home.analytics.exists() or any(platform.home.exports.glob("*"))
+    if is_republish_due(platform.home) or is_out:
         work.say("the analysts' file")
         journal.note("published", 1)
         for sentence in publish(platform, keep_older=False).set_aside:
@@ -253,5 +255,5 @@ def _published(work: _Work, journal: Journal) -> None:
             journal.leave([f"{sentence}: it may hold them"])
         republished(platform.home)
     journal.leave(
-        ["copies of the home, exports, and published files that somebody still holds open are yours to remove"]
+        ["copies of the home, exports and published files, and files that somebody holds open are yours to remove"]
     )
