@@ -72,7 +72,7 @@ answers as (
         shown.variant,
         coalesce(
             pairs.answered_us < pairs.occurred_us + 86400000000
-            and (pairs.shown_again_us is null or pairs.answered_us <= pairs.shown_again_us),
+            and (pairs.shown_again_us is null or pairs.answered_us < pairs.shown_again_us),
             false
         ) as is_clicked,
     from shown
