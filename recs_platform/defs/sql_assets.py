@@ -1,4 +1,6 @@
 """One asset and its checks for each SQL model, read from the model's yml."""
+# pyarrow has no types.
+# pyright: reportUnknownMemberType=false
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,13 +16,17 @@ from recs_platform.defs.as_of_assets import Results, as_of_asset, table_spec
 from recs_platform.defs.partitions import AS_OF_PARTITIONS, run_of
 from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_checks import model_check_results, model_check_specs
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.partition_writer import Written
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.features import pair_models
+from recs_platform.stages.reports import WEEKLY_OUTCOMES
 from recs_platform.warehouse.lineage import ColumnEdge, stored_lineage
 from recs_platform.warehouse.models import Model
 from recs_platform.warehouse.runner import Materialized, ModelRun
 
+# Views of all events, read by reports and marts, whose rows are few beside the work of making them.
+SHARED_VIEWS = frozenset({WEEKLY_OUTCOMES})
 KINDS = ("sql", "duckdb", "delta")
 
 
@@ -97,9 +103,16 @@ def _sql_asset(platform: Platform, model: Model, group: str) -> dg.AssetsDefinit
     def table(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         run = run_of(context, as_of_run)
         with run.models() as models:
+            share_views(run, model, models)
             yield _materialize(run.platform, model, models)
 
     return table
+
+
+def share_views(run: AsOfRun, model: Model, models: ModelRun) -> None:
+    """Let views that reports read of the same run stand for themselves: each is computed once in a build."""
+    for name in SHARED_VIEWS.intersection(model.upstreams):
+        models.register(name, run.frame(name))
 
 
 def _shared_step(platform: Platform, models: Sequence[Model], schema: str, group: str) -> dg.AssetsDefinition:

@@ -195,7 +195,7 @@ class RunInputs:
 
     @property
     def weekly_outcomes(self) -> pl.DataFrame:
-        return self._frame(WEEKLY_OUTCOMES)
+        return self.run.frame(WEEKLY_OUTCOMES)
 
     @property
     def listed_users(self) -> pl.DataFrame:

@@ -1,14 +1,19 @@
 """What a run shares is made once, is what the tables hold, and leaves nothing behind."""
+# pyarrow has no types.
+# pyright: reportUnknownMemberType=false
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from recs_platform.defs.sql_assets import share_views
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun, Memo
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.report_inputs import RunInputs
 from recs_platform_tests.homes import copy_home
 from recs_platform_tests.worlds import TINY
 
@@ -70,3 +75,22 @@ def test_closing_leaves_no_file_and_frames_that_were_read_stay_usable(run: AsOfR
     run.close()
     assert list(temporary.glob("frames-*")) == []
     assert read["weight"].sum() > 0
+
+
+def test_what_a_report_read_of_a_shared_view_a_mart_is_made_of(run: AsOfRun) -> None:
+    """Without the events' files the mart can only be made of what the report had computed."""
+    mart = "marts.segment_click_rates"
+    model = run.platform.models.get(mart)
+    with run.models() as models:
+        models.register("segments.user_segments", pl.DataFrame({"user_id": ["nobody"]}))
+        for upstream in model.upstreams:
+            models.require(upstream)
+        expected = models.query(f"from ({models.bound(mart)})")
+    assert RunInputs(run).weekly_outcomes.height
+    with run.models() as models:
+        models.register("segments.user_segments", pl.DataFrame({"user_id": ["nobody"]}))
+        models.register("raw.events", pl.DataFrame(schema={"event_id": pl.String}))
+        share_views(run, model, models)
+        found = models.query(f"from ({models.bound(mart)})")
+    assert found.height
+    assert found.sort("weeks_ago").equals(expected.sort("weeks_ago"))
