@@ -17,7 +17,14 @@ from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.defs.requests import ASKED_TAG, request_run, runs_of
 from recs_platform.pipeline.event_span import default_as_of
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.retraining import DriftVerdict, Episode, drift_verdicts, follow, trained_already
+from recs_platform.pipeline.retraining import (
+    DriftVerdict,
+    Episode,
+    drift_verdicts,
+    follow,
+    of_what_is_kept,
+    trained_already,
+)
 
 RETRAIN = "retrain_ranker"
 DRIFT_SECONDS = 300
@@ -34,8 +41,9 @@ def drift_sensor(platform: Platform) -> dg.SensorDefinition:
         f"{platform.settings.retraining.quiet_as_ofs} as-ofs were quiet; none where they propose another thing.",
     )
     def drift_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        before = Episode.of_cursor(context.cursor)
-        fresh = drift_verdicts(platform, before.seen)
+        stored = drift_verdicts(platform)
+        before = of_what_is_kept(Episode.of_cursor(context.cursor), {each.as_of for each in stored})
+        fresh = [each for each in stored if before.seen is None or each.as_of > before.seen]
         state = follow(before, fresh, platform.settings.retraining.quiet_as_ofs)
         answer, state = _answer(context.instance, state, fresh)
         context.update_cursor(state.to_cursor())
@@ -48,8 +56,11 @@ def _answer(
     instance: dg.DagsterInstance, state: Episode, fresh: list[DriftVerdict]
 ) -> tuple[dg.RunRequest | dg.SkipReason, Episode]:
     """What an open episode asks for, until a run for it has succeeded; else why nothing is."""
-    if state.began is None or state.alarmed is None:
+    if state.began is None:
         return dg.SkipReason(_why_nothing(state, fresh)), state
+    if state.alarmed is None:
+        gone = f"the as-of that drifted is removed; the drift since {as_of_key(state.began)} waits for another alarm"
+        return dg.SkipReason(gone), state
     key = f"drift since {as_of_key(state.began)}"
     succeeded = runs_of(instance, RETRAIN, tags={ASKED_TAG: key}, statuses=[dg.DagsterRunStatus.SUCCESS])
     if state.is_retrained or succeeded:

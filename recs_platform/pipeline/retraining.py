@@ -6,7 +6,7 @@ from stored verdicts alone; runs are asked for in `defs.retraining`.
 # ruff: noqa: S608  names come from contracts
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -85,6 +85,21 @@ def follow(state: Episode, verdicts: Iterable[DriftVerdict], quiet_as_ofs: int) 
     return state
 
 
+def of_what_is_kept(state: Episode, kept: Collection[datetime]) -> Episode:
+    """The state where as-ofs were removed since they were read; `kept`: those that have verdicts.
+
+    Verdicts count again from the newest kept one on: an as-of far ahead, built by mistake, silences nothing once it is
+    removed. An episode that began with such a one is over; none is trained for as of an instant that is gone.
+    """
+    if state.seen is None or not kept:
+        return state
+    seen = min(state.seen, max(kept))
+    if state.began is not None and state.began > seen:
+        return Episode(seen=seen)
+    is_gone = not state.is_retrained and state.alarmed not in kept
+    return replace(state, seen=seen, alarmed=None if is_gone else state.alarmed)
+
+
 def _after(state: Episode, verdict: DriftVerdict, quiet_as_ofs: int) -> Episode:
     is_open = state.began is not None
     if verdict.is_alarmed:
@@ -97,8 +112,8 @@ def _after(state: Episode, verdict: DriftVerdict, quiet_as_ofs: int) -> Episode:
     return Episode() if quiet >= quiet_as_ofs else replace(state, quiet=quiet)
 
 
-def drift_verdicts(platform: Platform, after: datetime | None = None) -> list[DriftVerdict]:
-    """What is stored of the drift reports, by as-of; those after an instant where one is given."""
+def drift_verdicts(platform: Platform) -> list[DriftVerdict]:
+    """What is stored of the drift reports, by as-of."""
     said = [row for row in _rows(platform, VERDICTS.name, _JUDGED) if row[1] in DRIFT_REPORTS]
     proposals = {
         (row[0], row[1])
@@ -106,7 +121,7 @@ def drift_verdicts(platform: Platform, after: datetime | None = None) -> list[Dr
         for row in _rows(platform, table, (c.AS_OF, c.PROPOSAL))
     }
     found: list[DriftVerdict] = []
-    for as_of in sorted({row[0] for row in said if after is None or row[0] > after}):
+    for as_of in sorted({row[0] for row in said}):
         own = [row for row in said if row[0] == as_of]
         gravest = worst(row[3] for row in own)
         # One kind that cannot be compared yet leaves the others their word.

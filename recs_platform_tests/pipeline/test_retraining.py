@@ -1,5 +1,6 @@
 """Episodes of drift: one training each, and another only after a quiet stretch."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from recs_platform.contracts.tables import ACTIVITY_DRIFT, VERDICTS
 from recs_platform.pipeline.partition_writer import write_frames
-from recs_platform.pipeline.retraining import DriftVerdict, Episode, drift_verdicts, follow
+from recs_platform.pipeline.retraining import DriftVerdict, Episode, drift_verdicts, follow, of_what_is_kept
 from recs_platform.stages.reports.verdicts import Judgement, contract_frame, verdict_rows
 from recs_platform_tests.homes import platform_at
 
@@ -101,4 +102,22 @@ def test_what_is_stored_is_read_back_by_as_of(tmp_path: Path) -> None:
         (days[2], "pass", False),
     ]
     assert found[1].said == "catalogue: moved"
-    assert drift_verdicts(platform, days[1]) == found[2:]
+
+
+def test_an_as_of_that_was_removed_neither_silences_later_ones_nor_is_trained_on() -> None:
+    def days(*numbers: int) -> list[datetime]:
+        return [FIRST + timedelta(days=number) for number in numbers]
+
+    far = DriftVerdict(FIRST + timedelta(days=900), "warn", proposes_training=True)
+    state = follow(Episode(), [*verdicts(".."), far], 3)
+    assert state.began == far.as_of
+    assert of_what_is_kept(state, [*days(0, 1), far.as_of]) == state
+    state = of_what_is_kept(state, days(0, 1))
+    assert state == Episode(seen=days(1)[0])
+    assert follow(state, verdicts("..w"), 3).began == days(2)[0]
+    open_one = follow(Episode(), verdicts(".w."), 3)
+    assert of_what_is_kept(open_one, days(0, 2)) == replace(open_one, alarmed=None)
+    assert follow(of_what_is_kept(open_one, days(0, 2)), verdicts(".w.w"), 3).alarmed == days(3)[0]
+    trained_for = replace(open_one, is_retrained=True)
+    assert of_what_is_kept(trained_for, days(0, 2)) == trained_for
+    assert of_what_is_kept(open_one, []) == open_one
