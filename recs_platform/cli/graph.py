@@ -74,7 +74,7 @@ def _build(platform: "Platform", instance: "dg.DagsterInstance", at: datetime, *
     plan = plan_build(platform, at, now)
     if plan.runs or force:
         say(plan.verdict if plan.runs else f"{plan.verdict}; built again (--force)")
-        _step(f"build {as_of_key(at)}", partial(launch.build, platform, instance, at, forced=force))
+        _step(f"build {as_of_key(at)}", partial(launch.build, platform, instance, at, forced=force, plan=plan))
     else:
         typer.echo(f"{as_of_key(at)} is {plan.verdict}; --force builds it again")
 

@@ -19,7 +19,7 @@ from recs_platform.defs.jobs import BUILD, INGEST, build_job, ingest_job
 from recs_platform.defs.notifying import failure_sensor
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.defs.pruning import weekly_prune
-from recs_platform.defs.requests import ATTEMPTS_MAX, request_run
+from recs_platform.defs.requests import ATTEMPTS_MAX, build_work, request_run
 from recs_platform.defs.retraining import drift_sensor, weekly_retraining
 from recs_platform.pipeline.event_span import default_as_of
 from recs_platform.pipeline.ingestion import ingest as ingestion
@@ -97,7 +97,7 @@ def _build_request(platform: Platform, instance: dg.DagsterInstance, at: datetim
         return dg.SkipReason(plan.verdict)
     key = as_of_key(at)
     instance.add_dynamic_partitions(str(AS_OF_PARTITIONS.name), [key])
-    request, _ = request_run(instance, BUILD, f"{key}:{plan.key}", plan.verdict, partition_key=key)
+    request, _ = request_run(instance, BUILD, build_work(at, plan), plan.verdict, partition_key=key)
     return request
 
 

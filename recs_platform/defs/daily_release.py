@@ -67,12 +67,17 @@ def _release(
     chosen = parse_instant(config.as_of) if config.as_of else None
     for stuck in fail_stuck_runs(instance):
         context.log.warning(f"run {stuck.run_id[:8]} ({stuck.job}) is marked as failed: {stuck.reason}")
-    runs = {INGEST: running.run_job(instance, definitions, INGEST, {}, None, say).run_id}
+    outcomes = {INGEST: running.run_job(instance, definitions, INGEST, {}, None, say)}
     now = datetime.now(UTC)
     at = default_as_of(platform, now) if chosen is None else chosen
     require_possible(platform, at, now, forced=config.force)
     plan = plan_build(platform, at, now)
     context.log.info(f"{as_of_key(at)}: {plan.verdict}")
     if plan.runs or config.force:
-        runs[BUILD] = running.run_build(platform, definitions, instance, at, say, forced=config.force).run_id
+        outcomes[BUILD] = running.run_build(
+            platform, definitions, instance, at, say, forced=config.force, plan=plan
+        )  # fmt: skip
+    for warning in (text for outcome in outcomes.values() for text in outcome.warnings):
+        context.log.warning(warning)
+    runs = {name: outcome.run_id for name, outcome in outcomes.items()}
     return as_of_key(at), {"as_of": as_of_key(at), "plan": plan.verdict, **runs}

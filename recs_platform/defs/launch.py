@@ -79,6 +79,7 @@ def build(
     known_at: datetime | None = None,
     *,
     forced: bool = False,
+    plan: BuildPlan | None = None,
 ) -> Outcome:
     """Register the as-of, then run `build` for it; raises as `run_build` does."""
-    return run_build(platform, definitions_of(platform), instance, as_of, watch, known_at, forced=forced)
+    return run_build(platform, definitions_of(platform), instance, as_of, watch, known_at, forced=forced, plan=plan)

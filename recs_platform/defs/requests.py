@@ -1,14 +1,19 @@
 """Asking for runs: each piece of work once, again after a failure, and no more after a few; `automation` asks."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import dagster as dg
 
+from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.instance import UNFINISHED, fail_stuck_runs
 from recs_platform.defs.jobs import BUILD, INGEST
+from recs_platform.pipeline.plans import BuildPlan
 
 ATTEMPTS_MAX = 3
 ASKED_TAG = "recs/asked_for"
+# Of runs that nobody asks for here, such as those of commands: the same key, so that they are not doubled.
+WORK_TAG = "recs/work"
 UNDER_WAY = [*UNFINISHED, dg.DagsterRunStatus.QUEUED]
 _BY_HAND = {INGEST: "run `recs ingest`", BUILD: "run `recs run`"}
 
@@ -23,7 +28,7 @@ def request_run(
     fail_stuck_runs(instance)
     tried = runs_of(instance, job, tags={ASKED_TAG: key})
     for run in runs_of(instance, job, statuses=UNDER_WAY):
-        if job == INGEST or run.tags.get(ASKED_TAG) == key:
+        if job == INGEST or key in {run.tags.get(ASKED_TAG), run.tags.get(WORK_TAG)}:
             message = (
                 f"run {run.run_id[:8]} ({run.status.value.lower()}) is in progress; checked again after it: {what}"
             )
@@ -38,6 +43,11 @@ def request_run(
         return dg.SkipReason(message), len(tried)
     attempt = len(tried) + 1
     return dg.RunRequest(f"{key}:{attempt}", partition_key=partition_key, tags={ASKED_TAG: key}), attempt
+
+
+def build_work(at: datetime, plan: BuildPlan) -> str:
+    """The key of a build: its as-of, and what it is made from."""
+    return f"{as_of_key(at)}:{plan.key}"
 
 
 def runs_of(

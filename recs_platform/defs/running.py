@@ -20,9 +20,11 @@ from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.jobs import BUILD, LOGGING
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
+from recs_platform.defs.requests import WORK_TAG, build_work
 from recs_platform.defs.resources import FORCED, FORCED_TAG, KNOWN_AT_TAG, as_of_config, process_tags
 from recs_platform.defs.workspace import runs_under
 from recs_platform.pipeline.event_span import require_possible
+from recs_platform.pipeline.plans import BuildPlan
 from recs_platform.pipeline.platform import Platform
 
 POLL_SECONDS = 0.2
@@ -65,8 +67,9 @@ def run_build(
     known_at: datetime | None = None,
     *,
     forced: bool = False,
+    plan: BuildPlan | None = None,
 ) -> Outcome:
-    """Register the as-of, then run `build` for it.
+    """Register the as-of, then run `build` for it; while it goes on, sensors do not ask for what `plan` describes.
 
     Raises NotReady or UsageError, and registers nothing, for an as-of that is a mistake (`forced` allows those that
     can be built); RunFailed.
@@ -75,6 +78,8 @@ def run_build(
     key = as_of_key(as_of)
     instance.add_dynamic_partitions(str(AS_OF_PARTITIONS.name), [key])
     tags = {FORCED_TAG: FORCED} if forced else {}
+    if plan is not None:
+        tags[WORK_TAG] = build_work(as_of, plan)
     if known_at is not None:
         tags[KNOWN_AT_TAG] = known_at.isoformat()
     chosen = as_of_config(force=forced, known_at=known_at)

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from recs_platform.defs.assembly import definitions_of
-from recs_platform.defs.requests import ASKED_TAG, ATTEMPTS_MAX
+from recs_platform.defs.requests import ASKED_TAG, ATTEMPTS_MAX, WORK_TAG
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import Built, copy_home, land_contract, platform_at, take_in
 
@@ -189,6 +189,15 @@ def test_a_build_under_way_is_not_asked_for_again(
     tick = _daily(taken_in, stored, at)
     assert not tick.run_requests
     assert run_id[:8] in str(tick.skip_message)
+
+
+def test_a_build_of_the_same_by_a_command_is_not_doubled(waiting: Platform, instance: dg.DagsterInstance) -> None:
+    """`recs run` and `daily_release` ingest too: the sensor sees their ingestion, and the build that follows."""
+    request = _after_ingestion(waiting, instance)
+    _run(instance, "build", STATUS.STARTED, **{WORK_TAG: "2024-01-16:other"})
+    assert _after_ingestion(waiting, instance).tags == request.tags
+    run_id = _run(instance, "build", STATUS.STARTED, **{WORK_TAG: request.tags[ASKED_TAG]})
+    assert run_id[:8] in str(_after_ingestion(waiting, instance).skip_message)
 
 
 def test_the_schedule_asks_for_a_registered_as_of(taken_in: Platform, stored: dg.DagsterInstance) -> None:

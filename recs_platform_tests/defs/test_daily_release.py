@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from recs_platform.defs import running
+from recs_platform.pipeline.plans import BuildPlan
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import execute, failures, land_contract, platform_at, take_in
 
@@ -26,12 +27,13 @@ def test_what_was_ingested_decides_the_day_unless_one_is_named(tmp_path: Path, m
 
     def ingest(*_: Any) -> SimpleNamespace:
         take_in(platform)
-        return SimpleNamespace(run_id="taken in")
+        return SimpleNamespace(run_id="taken in", warnings=[])
 
-    def build(*given: Any, forced: bool) -> SimpleNamespace:
+    def build(*given: Any, forced: bool, plan: BuildPlan) -> SimpleNamespace:
+        assert plan.as_of == given[3]
         at = given[3]
         asked.append((at, forced))
-        return SimpleNamespace(run_id="built")
+        return SimpleNamespace(run_id="built", warnings=["check verdict on reports.drift warns"])
 
     monkeypatch.setattr(running, "run_job", ingest)
     monkeypatch.setattr(running, "run_build", build)

@@ -1,6 +1,4 @@
 """What a run shares is made once, is what the tables hold, and leaves nothing behind."""
-# pyarrow has no types.
-# pyright: reportUnknownMemberType=false
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
