@@ -80,10 +80,13 @@ def scopes(
     newest = listed.sort(c.LIST_AS_OF).unique(c.USER_ID, keep="last").select(c.USER_ID, c.IS_HOLDOUT)
     told = segments.join(newest, on=c.USER_ID, how="full", coalesce=True)
     recent = pl.col(c.WEEKS_AGO) < _WEEKS
-    yield from _parts(LAST, _by_user(outcomes.filter(recent)), told, config)
+    # A log of fewer weeks is not one with silent weeks.
+    oldest = outcomes[c.WEEKS_AGO].max()
+    weeks = oldest + 1 if isinstance(oldest, int) else 0
+    yield from _parts(LAST, _by_user(outcomes.filter(recent), weeks), told, config)
     before = outcomes.filter(~recent).with_columns(pl.col(c.WEEKS_AGO) - _WEEKS)
     if before.height:
-        yield Scope(BEFORE, EVERYBODY, EVERYBODY, _by_user(before))
+        yield Scope(BEFORE, EVERYBODY, EVERYBODY, _by_user(before, weeks - _WEEKS))
     released: list[datetime] = outcomes[c.LIST_AS_OF].drop_nulls().unique().sort(descending=True).to_list()
     for at in released[: config.releases_max]:
         users = _by_user(outcomes.filter(pl.col(c.LIST_AS_OF) == at))
@@ -115,8 +118,11 @@ def _parts(
         yield Scope(period, EVERYBODY, str(segment), known.filter(pl.col(c.SEGMENT_ID) == segment), metrics)
 
 
-def _by_user(outcomes: pl.DataFrame) -> pl.DataFrame:
-    """One row a user with an event: sums, whether they converted, weeks they were active in and came back after."""
+def _by_user(outcomes: pl.DataFrame, weeks_known: int = _WEEKS) -> pl.DataFrame:
+    """One row a user with an event: sums, whether they converted, weeks they were active in and came back after.
+
+    `weeks_known`: how many weeks the log holds from the first of the period on; four count at most.
+    """
     import polars as pl
 
     weeks = outcomes.select(c.USER_ID, c.WEEKS_AGO).unique()
@@ -133,7 +139,7 @@ def _by_user(outcomes: pl.DataFrame) -> pl.DataFrame:
     return sums.with_columns(
         (pl.col(c.CONVERSION_COUNT) > 0).cast(pl.Float64).alias(_CONVERTED),
         pl.lit(1.0).alias(_ACTIVE),
-        pl.lit(float(_WEEKS)).alias(_WEEKS_SEEN),
+        pl.lit(float(min(weeks_known, _WEEKS))).alias(_WEEKS_SEEN),
         pl.col(_RETURNED, _FOLLOWED).fill_null(0.0),
     ).sort(c.USER_ID)
 

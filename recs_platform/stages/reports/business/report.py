@@ -63,9 +63,10 @@ def run(inputs: ReportInputs, config: BusinessConfig | None = None) -> ReportRes
 
 
 def judge_business(business: pl.DataFrame, config: BusinessConfig) -> list[Judgement]:
-    """A metric warns where it surely fell since the four weeks before; the hold-out, where personal lists do worse.
+    """A metric warns where it surely fell since the four weeks before, or the log tells it no more.
 
-    `no_data` where the log cannot tell the metric, with the reason.
+    The hold-out warns where personal lists do worse.
+    `no_data` where the log never told the metric, with the reason.
     """
     judged = [_judge_metric(business, metric, config) for metric in METRICS if metric != RECOMMENDED_CLICKS]
     if not business.filter(business[c.GROUP] == HOLDOUT).is_empty():
@@ -76,15 +77,19 @@ def judge_business(business: pl.DataFrame, config: BusinessConfig) -> list[Judge
 def _judge_metric(business: pl.DataFrame, metric: str, config: BusinessConfig) -> Judgement:
     now, before = (_row(business, period, EVERYBODY, metric) for period in (LAST, BEFORE))
     if now is None or now[c.VALUE] is None:
-        return Judgement(metric, NO_DATA, "There are no events." if now is None else now[c.MESSAGE])
+        reason = "There are no events." if now is None else now[c.MESSAGE]
+        if before is None or before[c.VALUE] is None:
+            return Judgement(metric, NO_DATA, reason)
+        stopped = f"{reason} That is of the last 28 days; it was {_interval(before)} in the 28 days before."
+        return Judgement(metric, "warn", stopped, None, None, 0)
     text = f"{_interval(now)} in the last 28 days, of {now[c.N_USERS]:,} users"
     if before is None or before[c.VALUE] is None:
         return Judgement(
             metric, "pass", f"{text}; nothing is known of the 28 days before.", now[c.VALUE], None, now[c.N_USERS]
         )
-    least = (1 - config.fall_max) * before[c.VALUE]
-    # The whole interval lies below what the period before allows.
-    fell = now[c.CI_HIGH] is not None and now[c.CI_HIGH] < least
+    # Either may be chance: the whole interval lies below what the lower end of the one before allows.
+    least = None if before[c.CI_LOW] is None else (1 - config.fall_max) * before[c.CI_LOW]
+    fell = least is not None and now[c.CI_HIGH] is not None and now[c.CI_HIGH] < least
     text = f"{text}; {_interval(before)} in the 28 days before."
     return Judgement(metric, "warn" if fell else "pass", text, now[c.VALUE], least, now[c.N_USERS])
 

@@ -71,7 +71,10 @@ def test_ratios_are_sums_over_users_and_count_who_is_below_the_line():
     assert values(business, "dwell_seconds") == [(12 / 4, 2, 4)]
     # Weeks that another could follow: u's one before the last, after which u came back; w's, after which w did not.
     assert values(business, "return_rate") == [(1 / 2, 2, 2)]
-    assert values(business, "sessions_per_user_week") == [(6 / 12, 3, 12)]
+    assert values(business, "sessions_per_user_week") == [(6 / 9, 3, 9)], "the log has three weeks"
+    older = measured([*rows, week("x", 5)])
+    assert values(older, "sessions_per_user_week") == [(6 / 12, 3, 12)]
+    assert values(older, "sessions_per_user_week", period="28_days_before") == [(1 / 2, 1, 2)]
 
 
 def test_a_log_without_impressions_says_so_and_has_no_rate():
@@ -127,3 +130,17 @@ def test_personal_lists_that_do_worse_than_popular_items_warn(mine, verdict):
     rows = [week(user, impression_count=10, clicked_count=count) for user, count, _ in users]
     business = measured(rows, [(user, None, out) for user, _, out in users])
     assert {each.subject: each.verdict for each in judge_business(business, BusinessConfig())}["holdout"] == verdict
+
+
+def test_what_the_log_tells_no_more_warns_and_a_few_users_before_are_no_sure_fall():
+    before = [week(f"u{n}", 5, impression_count=20, clicked_count=10) for n in range(40)]
+    stopped = judge_business(measured([*before, *(week(f"u{n}") for n in range(40))]), BusinessConfig())
+    clicks = next(each for each in stopped if each.subject == "click_through_rate")
+    assert (clicks.verdict, clicks.value) == ("warn", None)
+    assert "The log holds no impressions. That is of the last 28 days; it was 0.5" in clicks.message
+    silent = {each.subject: each.verdict for each in judge_business(measured(before), BusinessConfig())}
+    assert (silent["click_through_rate"], silent["dwell_seconds"]) == ("warn", "no_data")
+    lucky = [week("v0", 5, impression_count=2, clicked_count=2), week("v1", 5, impression_count=2)]
+    now = [week(f"u{n}", impression_count=20, clicked_count=6) for n in range(40)]
+    verdicts = {each.subject: each.verdict for each in judge_business(measured([*lucky, *now]), BusinessConfig())}
+    assert verdicts["click_through_rate"] == "pass"
