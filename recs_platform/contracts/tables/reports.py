@@ -130,7 +130,7 @@ ACTIVITY_DRIFT = TableContract(
         number(c.VALUE_NOW, "The same in the last period"),
         text(c.NEW_VALUES, "Values that no earlier period had"),
         text(c.UPSTREAM, "Columns of raw tables, or tables, that it comes from"),
-        text(c.PROPOSAL, "What to do where it drifted: retrain or quarantine"),
+        text(c.PROPOSAL, "What to do where it drifted: retrain or quarantine; quarantine of events that stopped, too"),
         text(c.RANKER_VERSION, "scores: the ranker that made them; others are not compared with"),
         text(c.PROFILE, "The last period as JSON: shares by value, or percentiles; later as-ofs compare with it"),
     ),

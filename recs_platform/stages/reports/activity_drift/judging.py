@@ -90,6 +90,14 @@ def judge_silence(mixed: pl.DataFrame, as_of: datetime, config: ActivityConfig) 
     return Judgement(EVENT_MIX, "warn", message, float(ago), float(config.silent_days), 0)
 
 
+def rows_of_silence(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows where events stopped: look at their source, for nothing new can be learned from what is missing."""
+    import polars as pl
+
+    is_theirs = (pl.col(c.KIND) == EVENT_MIX) | pl.col(c.PROPOSAL).is_not_null()
+    return rows.with_columns(pl.when(is_theirs).then(pl.lit(QUARANTINE)).otherwise(c.PROPOSAL).alias(c.PROPOSAL))
+
+
 def _named(moved: pl.DataFrame) -> str:
     """The rows that moved furthest beyond their thresholds: what, where, from what to what, and what to do."""
     furthest = moved.sort(moved[c.VALUE] / moved[c.THRESHOLD], descending=True).head(_NAMED_MAX)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import ACTIVITY_DRIFT
-from recs_platform.stages.reports.activity_drift.judging import judge_kind, judge_silence, table_rows
+from recs_platform.stages.reports.activity_drift.judging import judge_kind, judge_silence, rows_of_silence, table_rows
 from recs_platform.stages.reports.activity_drift.kinds import EVENT_MIX, KINDS
 from recs_platform.stages.reports.activity_drift.measures import Compared, compare_mix, compare_spread
 from recs_platform.stages.reports.activity_drift.page import sections
@@ -24,8 +24,10 @@ def run(inputs: ReportInputs, config: ActivityConfig | None = None) -> ReportRes
     config = config or ActivityConfig()
     compared = measure(inputs, config)
     rows = table_rows(compared, inputs.as_of, config)
-    judgements = [judge_kind(rows, kind.name) for kind in KINDS]
     silence = judge_silence(inputs.daily_mix, inputs.as_of, config)
+    if silence is not None:
+        rows = rows_of_silence(rows)
+    judgements = [judge_kind(rows, kind.name) for kind in KINDS]
     if silence is not None:
         judgements = [silence if each.subject == EVENT_MIX else each for each in judgements]
     verdicts = verdict_rows(NAME, judgements, as_of=inputs.as_of)

@@ -151,6 +151,27 @@ def test_a_week_without_events_warns_and_says_when_the_last_was(report):
     assert {row["verdict"] for row in report(inputs())[1].values()} == {"no_data"}
 
 
+def test_where_events_stopped_nothing_proposes_training(report):
+    """No new items came either: a drift of the catalogue that would train a ranker on nothing new."""
+    rng = np.random.default_rng(3)
+    weeks = [AS_OF - timedelta(days=7 * week + 1) for week in range(1, 9) for _ in range(60)]
+    catalogue = pl.DataFrame(
+        {"item_id": [str(n) for n in range(480)], "category": ["x"] * 480, "new_at": weeks},
+        schema=EMPTY["catalogue"],
+    )
+    older = pl.DataFrame({"item_id": ["0"], "category": ["x"], "new_at": [AS_OF - timedelta(days=900)]})
+    rows, verdicts = report(
+        inputs(
+            mix_rows(rng, lambda ago: USUAL if ago >= 7 else None),
+            catalogue=pl.concat([catalogue, older.cast(catalogue.schema)]),
+        )
+    )
+    assert verdicts["event_mix"]["verdict"] == "warn"
+    assert rows.filter("is_drifted")["kind"].to_list() == ["catalogue"]
+    assert rows.filter(pl.col("kind") == "event_mix")["proposal"].unique().to_list() == ["quarantine"]
+    assert "retrain" not in rows["proposal"].drop_nulls().to_list()
+
+
 def test_a_label_rate_that_doubles_is_drift(report):
     rng = np.random.default_rng(5)
     rows, verdicts = report(
