@@ -153,6 +153,83 @@ def test_whom_one_process_was_asked_to_forget_the_other_forgets(tmp_path: Path, 
     run_two(served, test)
 
 
+def test_the_store_forgets_what_any_process_wrote_also_where_it_was_away(tmp_path: Path) -> None:
+    with valkey() as store:
+        served = Served(tmp_path, redis_url=store.url, redis_seconds_max=0.5)
+
+        async def test(one: Ask, two: Ask, applications: list[Application]) -> None:
+            assert (await one("POST", "/v1/events", json=event("u2", "b"))).status_code == 202
+            for ask in (one, two):
+                assert (await ask("GET", LIST.format("u2"))).status_code == 200
+            store.pause()
+            assert (await one("DELETE", "/v1/users/u2")).status_code == 202
+            store.go_on()
+            while not applications[0].state()["shared_store"]["is_used"]:
+                await applications[0]._look_beside()
+            assert {kind_of(name) for name in names_in(store)} == {b"rate"}
+            # The other one does not know yet, and writes again.
+            assert (await two("POST", "/v1/events", json=event("u2", "b"))).status_code == 202
+            page = (await two("GET", LIST.format("u2"), params={"k": 1})).json()
+            assert {kind_of(name) for name in names_in(store)} == {b"rate", b"session", b"lists", b"list"}
+            applications[1]._look()
+            await applications[1]._look_beside()
+            assert (await two("GET", LIST.format("u2"))).status_code == 200
+            assert {kind_of(name) for name in names_in(store)} == {b"rate"}
+            assert not applications[1].serving.lists.find_kept(page["recommendation_id"])
+
+        run_two(served, test)
+
+
+def names_in(store: Valkey) -> list[bytes]:
+    return [line for line in store.ask(b"KEYS *\r\n").split(b"\r\n") if line.startswith(b"recs:")]
+
+
+def kind_of(name: bytes) -> bytes:
+    return name.split(b":")[-2]
+
+
+def test_what_nobody_of_this_version_wrote_is_passed_over(tmp_path: Path, store: Valkey) -> None:
+    store.ask(b"FLUSHALL\r\n")
+    served = Served(tmp_path, redis_url=store.url, redis_seconds_max=PATIENT)
+
+    async def test(one: Ask, two: Ask, _: list[Application]) -> None:
+        assert (await one("POST", "/v1/events", json=event("u2", "b"))).status_code == 202
+        page = (await one("GET", LIST.format("u2"), params={"k": 1})).json()
+        for name in names_in(store):
+            for wrong in (b"junk", b"\x93\xa1\xff\xa1a\xc0", b"\x9b\xa1\xff", b"\x92\xa1a\xa1b"):
+                sent = b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in (name, wrong))
+                if kind_of(name) == b"session":
+                    store.ask(b"*3\r\n$5\r\nRPUSH\r\n" + sent)
+                elif kind_of(name) == b"list":
+                    store.ask(b"*3\r\n$3\r\nSET\r\n" + sent)
+                    answer = await two("GET", LIST.format("u2"), params={"cursor": page["next_cursor"]})
+                    assert answer.json()["code"] == "cursor_expired"
+        assert "b" not in item_ids(await two("GET", LIST.format("u2"), params={"k": 9}))
+
+    run_two(served, test)
+
+
+def test_every_name_ends_by_itself_and_reading_does_not_lengthen_a_session(tmp_path: Path, store: Valkey) -> None:
+    store.ask(b"FLUSHALL\r\n")
+    served = Served(tmp_path, redis_url=store.url, redis_seconds_max=PATIENT, session_minutes=1)
+
+    async def test(one: Ask, two: Ask, _: list[Application]) -> None:
+        assert (await one("POST", "/v1/events", json=event("u2", "b"))).status_code == 202
+        assert item_ids(await one("GET", LIST.format("u2"), params={"k": 9})) == "cdea"
+        for name in names_in(store):
+            assert not store.ask(b"TTL " + name + b"\r\n").startswith(b":-")
+            if kind_of(name) == b"session":
+                store.ask(b"EXPIRE " + name + b" 20\r\n")  # as if 40 s had gone by since the event
+        assert item_ids(await two("GET", LIST.format("u2"), params={"k": 9})) == "cdea"
+        for name in names_in(store):
+            if kind_of(name) == b"session":
+                store.ask(b"DEL " + name + b"\r\n")  # 20 s later
+        served.clock.now += 25
+        assert item_ids(await two("GET", LIST.format("u2"))) == "bc"
+
+    run_two(served, test)
+
+
 def test_an_address_that_is_none_is_refused_without_showing_it() -> None:
     for wrong in ("http://:secret@x", "redis://", "unix://", "redis://:secret@x:y", "redis://:secret@x/one"):
         with pytest.raises(UsageError, match=r"no address of a store") as refused:
