@@ -96,9 +96,12 @@ def _follow(serving: Serving, event: Event) -> None:
 
 
 def _learn(serving: Serving, stored: str, event: Event) -> None:
-    """What speaks for an item is learned, of users of whom anything may be inferred."""
+    """What speaks for an item is learned, of users of whom anything may be inferred; a dismissal takes it back."""
     learned, at = serving.learned, event.occurred_at
-    if learned is None or at is None or event.item_id is None or event.event_type in NOT_LIKED:
+    if learned is None or at is None or event.item_id is None or event.event_type in NOT_CONSUMING:
+        return
+    if event.event_type in NOT_LIKED:
+        learned.drop(stored, event.item_id)
         return
     if serving.watch.is_open and not serving.bundle.is_opted_out(stored):
         learned.add(stored, event.item_id, at.timestamp())
