@@ -147,9 +147,12 @@ class Shared:
             self._to_forget.discard(user)
 
     async def look(self) -> None:
-        """Ask whether the store is there, so that no request has to wait for one that is not; forget what waits."""
+        """Ask whether the store takes something, so that no request waits for one that does not; forget what waits.
+
+        One that is full, or a replica, answers a ping and refuses all that requests ask.
+        """
         try:
-            await self._store.ask([("PING",)])
+            await self._store.ask([("SET", self._prefix + "looked:at", 1, "EX", _MINUTE)])
         except OSError as error:
             self._fail(error)
             return

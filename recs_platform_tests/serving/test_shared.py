@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -181,7 +181,8 @@ def test_the_store_forgets_what_any_process_wrote_also_where_it_was_away(tmp_pat
 
 
 def names_in(store: Valkey) -> list[bytes]:
-    return [line for line in store.ask(b"KEYS *\r\n").split(b"\r\n") if line.startswith(b"recs:")]
+    names = store.ask(b"KEYS *\r\n").split(b"\r\n")
+    return [name for name in names if name.startswith(b"recs:") and kind_of(name) != b"looked"]
 
 
 def kind_of(name: bytes) -> bytes:
@@ -207,6 +208,36 @@ def test_what_nobody_of_this_version_wrote_is_passed_over(tmp_path: Path, store:
         assert "b" not in item_ids(await two("GET", LIST.format("u2"), params={"k": 9}))
 
     run_two(served, test)
+
+
+def test_chance_and_drafts_go_on_in_another_process(tmp_path: Path, store: Valkey) -> None:
+    explored = {"variants": {name: {"weight": 0.5, "exploration": 1.0} for name in ("control", "b")}}
+    drafted = {
+        "kind": "interleaving",
+        "variants": {"control": {"weight": 0.5}, "b": {"weight": 0.5, "popularity": True}},
+    }
+    fourth = list[str]()
+    for name, experiment in (("explored", explored), ("drafted", drafted)):
+        served = Served(tmp_path / name, redis_url=store.url, redis_seconds_max=PATIENT, experiments={"x": experiment})
+
+        async def test(one: Ask, two: Ask, _: list[Application], name: str = name) -> None:
+            for _n in range(16):
+                first = (await one("GET", LIST.format("u2"), params={"k": 2})).json()
+                onward = {"cursor": first["next_cursor"], "k": 2}
+                items = first["items"] + (await two("GET", LIST.format("u2"), params=onward)).json()["items"]
+                assert len({item["item_id"] for item in items}) == 4
+                seen = {"user_id": "u2", "event_type": "impression", "request_id": first["recommendation_id"]}
+                assert (await one("POST", "/v1/events", json=seen)).status_code == 202
+                if name == "explored":
+                    # All that is left is drawn alike.
+                    assert [item["propensity"] for item in items] == pytest.approx([1 / 5, 1 / 4, 1 / 3, 1 / 2])
+                    fourth.append(items[3]["item_id"])
+
+        run_two(served, test)
+    assert len(set(fourth)) > 1
+    rows = [json.loads(line) for line in served.landed().splitlines()]
+    teams = [row["request_id"].partition("~x=")[2] for row in rows]
+    assert (len(teams), set(teams)) == (64, {"control", "b"})
 
 
 def test_every_name_ends_by_itself_and_reading_does_not_lengthen_a_session(tmp_path: Path, store: Valkey) -> None:
@@ -247,3 +278,37 @@ def test_a_store_that_refuses_is_one_that_does_not_answer(tmp_path: Path, store:
         assert "refuses" in (await one("GET", "/readyz")).json()["shared_store"]["fault"]
 
     run_two(served, test)
+
+
+def test_a_store_that_is_full_is_no_store_until_it_has_room(tmp_path: Path, store: Valkey) -> None:
+    served = Served(tmp_path, redis_url=store.url, redis_seconds_max=PATIENT)
+
+    async def test(one: Ask, _two: Ask, applications: list[Application]) -> None:
+        for room, is_used in ((b"1", False), (b"0", True)):
+            store.ask(b"CONFIG SET maxmemory " + room + b"\r\n")
+            assert item_ids(await one("GET", LIST.format("u2"))) == "bc"
+            await applications[0]._look_beside()
+            assert applications[0].state()["shared_store"]["is_used"] is is_used
+
+    run_two(served, test)
+
+
+def test_a_store_that_is_silent_when_greeted_keeps_no_connection(tmp_path: Path) -> None:
+    async def inside() -> None:
+        closed = asyncio.Event()
+
+        async def be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(ConnectionError):
+                while await reader.read(100):
+                    pass
+            closed.set()
+            writer.close()
+
+        path = tmp_path / "s"
+        async with await asyncio.start_unix_server(be_silent, path):
+            silent = Store(f"unix://:secret@/{path}?db=1", 0.05)
+            with pytest.raises(TimeoutError):
+                await silent.ask([("PING",)])
+            await asyncio.wait_for(closed.wait(), PATIENT)
+
+    asyncio.run(inside())
