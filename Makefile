@@ -12,9 +12,11 @@ export PYTHONDONTWRITEBYTECODE :=
 # pip before 24 refuses hashes where one package asks for the extras of another.
 UV     ?= $(shell command -v uv 2>/dev/null)
 PIP    := $(if $(UV),$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+tests   = folder=$$(mktemp -d "$(or $(TEMPORARY),$${TMPDIR:-/tmp})/recs-tests.XXXXXX"); trap 'rm -rf "$$folder"' EXIT; \
+	PYTEST_DEBUG_TEMPROOT=$$folder $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "$(1)"
 stop    = { echo "make: $(1)" >&2; exit 1; }
 
-.PHONY: install run test check ui serve bench format help
+.PHONY: install run test trials check ui serve bench format help
 
 help:            ## Say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,16 +41,19 @@ run: $(STAMP)       ## Simulate a world if there is no data yet, run the whole g
 	@$(BIN)/recs demo
 
 test: $(STAMP)      ## Run the tests
-	@folder=$$(mktemp -d "$(or $(TEMPORARY),$${TMPDIR:-/tmp})/recs-tests.XXXXXX"); trap 'rm -rf "$$folder"' EXIT; \
-		PYTEST_DEBUG_TEMPROOT=$$folder $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	@$(call tests,not trial)
 
-check: $(STAMP)     ## Everything: format, lint, types, import contracts, SQL style, tests
+trials: $(STAMP)    ## Run the tests that build several homes, or repeat many draws or kills
+	@$(call tests,trial)
+
+check: $(STAMP)     ## Everything: format, lint, types, import contracts, SQL style, tests, trials
 	@echo "== format";           $(BIN)/ruff format --check .
 	@echo "== lint";             $(BIN)/ruff check .
 	@echo "== types";            $(BIN)/basedpyright
 	@echo "== import contracts"; $(BIN)/lint-imports
 	@echo "== sql style";        $(BIN)/sqlfluff lint --processes 2 dbt_like_sql
 	@echo "== tests";            $(MAKE) --no-print-directory test
+	@echo "== trials";           $(MAKE) --no-print-directory trials
 
 format: $(STAMP)    ## Put code into the house format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

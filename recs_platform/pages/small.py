@@ -54,13 +54,18 @@ class Histogram:
 
     @property
     def labels(self) -> list[tuple[str, str, str]]:
-        """x, anchor and text: the ends of a range; a name below each of a few categories."""
+        """x, anchor and text: the ends of a range; a name below each category."""
         names = [str(name) for name in self.ticks]
         if len(names) > len(self.before):
             return [("0", "start", names[0]), (f"{_WIDTH:.0f}", "end", names[-1])]
         step = _WIDTH / max(1, len(names))
-        shown = names if len(names) <= _LABELS_MAX else []
-        return [(f"{(place + 0.5) * step:.1f}", "middle", _cut(name)) for place, name in enumerate(shown)]
+        anchor = "end" if self.is_slanted else "middle"
+        return [(f"{(place + 0.5) * step:.1f}", anchor, _cut(name)) for place, name in enumerate(names)]
+
+    @property
+    def is_slanted(self) -> bool:
+        """Whether names are too many to stand side by side."""
+        return _LABELS_MAX < len(self.ticks) <= len(self.before)
 
     @property
     def _top(self) -> float:

@@ -11,6 +11,8 @@ from recs_platform.stages.events import ingest
 from recs_platform_tests.connections import shared_connection
 from recs_platform_tests.contracts.sources.landed import FIXTURES, NOW, SOURCES, Landed
 
+pytestmark = pytest.mark.trial
+
 TEXTS = [
     "", " ", "0", "-1", "1.5", "2500000", "1e308", "-1e400", "1e-400", "nan", "Infinity", "9" * 40, "-" + "9" * 40,
     "9223372036854775807", "99999999999999", "253402300800", "true", "null", "undefined", "[]", "{}", "[1,2]",

@@ -26,6 +26,8 @@ from recs_platform.stages.reports import REPORTS
 from recs_platform_tests.defs.test_staleness import agreed
 from recs_platform_tests.homes import LEARNED, SMALL, Built, copy_home, draw_nothing, failures
 
+pytestmark = pytest.mark.trial
+
 ARTIFACTS = {
     "embeddings": "retrieval.embeddings",
     "item_index": "retrieval.item_index",

@@ -64,6 +64,7 @@ def test_nothing_is_stale_after_a_build(home: Platform, instance: dg.DagsterInst
     assert not agreed(home, instance, built.as_of)
 
 
+@pytest.mark.trial
 def test_later_events_leave_it_fresh_and_earlier_ones_do_not(built: Built, tmp_path: Path) -> None:
     platform = copy_home(built.platform, tmp_path / "home")  # without data tests: they are hundreds of records
     with open_instance(platform.home) as instance:
@@ -74,6 +75,7 @@ def test_later_events_leave_it_fresh_and_earlier_ones_do_not(built: Built, tmp_p
         assert "features/user_features" in stale(platform, instance, built.as_of)
 
 
+@pytest.mark.trial
 def test_settings_code_and_models_make_it_stale(
     home: Platform, instance: dg.DagsterInstance, built: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,7 @@ def test_a_file_in_utf_16_is_read(house, suffix, text):
     assert not house.rejected()
 
 
+@pytest.mark.trial
 def test_a_hundred_megabytes_in_a_line_of_jsonl_leave_the_rest_alone(house):
     long = json.dumps(event("long", referrer="x" * LONG_LINE_BYTES)) + "\n"
     house.put("contract/events.jsonl", jsonl("one") + long + "{\n" + jsonl("two"))
@@ -91,6 +92,7 @@ def test_a_hundred_megabytes_in_a_line_of_jsonl_leave_the_rest_alone(house):
     assert house.ledger()["contract/events.jsonl"][c.RAW_RECORDS] == 4
 
 
+@pytest.mark.trial
 def test_a_hundred_megabytes_in_a_line_of_csv_leave_the_rest_alone(house):
     long = csv_line("long", "x" * LONG_LINE_BYTES)
     house.put("contract/events.csv", HEADER + csv_line("one") + long + "short,u1\n" + csv_line("two"))

@@ -13,6 +13,8 @@ from recs_platform_tests.ingestion.mutations import csv_files, damaged_files, js
 from recs_platform_tests.ingestion.records import UnreadableError, read_file
 from recs_platform_tests.ingestion.reference import SHAPES, Verdict, judge
 
+pytestmark = pytest.mark.trial
+
 NOW = START + timedelta(days=300)
 ROWS = 10_000
 EVENTS = SHAPES["events"]

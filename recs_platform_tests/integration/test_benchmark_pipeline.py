@@ -36,6 +36,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(floors, "_SIDE", 128)
 
 
+@pytest.mark.trial
 @pytest.mark.usefixtures("in_this_process")
 def test_the_whole_graph_is_measured_and_what_became_slower_is_named(
     recs: CommandLine, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -30,6 +30,8 @@ from recs_platform_tests.homes import (
 )
 from recs_platform_tests.worlds import TINY, tiny_world
 
+pytestmark = pytest.mark.trial
+
 AS_OF = TINY.start + timedelta(days=TINY.days)
 WITHDRAWN_AT = AS_OF + timedelta(days=1)
 DEVICE = "a-device"

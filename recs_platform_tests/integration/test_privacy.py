@@ -52,6 +52,7 @@ def export(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.trial
 @pytest.mark.usefixtures("no_drawings")
 def test_ids_are_hidden_from_the_lake_to_the_lists(
     recs: CommandLine, tmp_path: Path, export: Path, monkeypatch: pytest.MonkeyPatch

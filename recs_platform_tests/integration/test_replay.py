@@ -17,6 +17,8 @@ from recs_platform.stages.events import DataSource, ingest, load_sources, replay
 from recs_platform.stages.events.sources import SourceFile
 from recs_platform_tests.connections import shared_connection
 
+pytestmark = pytest.mark.trial
+
 SOURCES = load_sources(Path(__file__).parents[2] / "dbt_like_sql" / "sources")
 START = datetime(2024, 3, 1, tzinfo=UTC)
 # Instants at which rows were learned of differ between a replay and a first load.

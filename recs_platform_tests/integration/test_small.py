@@ -16,7 +16,10 @@ IMPRESSIONS = HEAD + "u1,i1,impression,2024-01-01T10:00:00Z\nu2,i2,impression,20
 
 @pytest.mark.parametrize(
     ("events", "lists"),
-    [(ONE_CLICK, {"u2": {"i1", "i2"}, "u1": {"i2"}}), (IMPRESSIONS, {"u1": {"i1", "i2"}, "u2": {"i1", "i2"}})],
+    [
+        (ONE_CLICK, {"u2": {"i1", "i2"}, "u1": {"i2"}}),
+        pytest.param(IMPRESSIONS, {"u1": {"i1", "i2"}, "u2": {"i1", "i2"}}, marks=pytest.mark.trial),
+    ],
 )
 def test_everybody_gets_what_is_eligible_and_the_rest_is_said(
     recs: CommandLine, tmp_path: Path, events: str, lists: dict[str, set[str]]
@@ -40,6 +43,7 @@ def test_everybody_gets_what_is_eligible_and_the_rest_is_said(
     assert set(short["user_id"]) == {"u1", "u2"}
 
 
+@pytest.mark.trial
 def test_where_everybody_consumed_everything_the_release_is_of_empty_lists_with_reasons(
     recs: CommandLine, tmp_path: Path
 ) -> None:

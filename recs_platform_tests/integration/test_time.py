@@ -53,6 +53,7 @@ def _pairs(built: Built, n: int) -> list[tuple[str, str]]:
     ).rows()
 
 
+@pytest.mark.trial
 def test_neither_later_events_nor_a_second_thread_change_anything_of_an_as_of(built: Built, tmp_path: Path) -> None:
     """Everything is made from scratch with events on and after the as-of, known ones too, in the same landing."""
     expected = hashes(built.platform, built.as_of, built.known_at, MADE)
@@ -70,6 +71,7 @@ def test_neither_later_events_nor_a_second_thread_change_anything_of_an_as_of(bu
     assert hashes(platform, built.as_of, datetime.now(UTC), MADE) == expected
 
 
+@pytest.mark.trial
 def test_events_that_arrive_late_change_nothing_of_what_was_known(built: Built, tmp_path: Path) -> None:
     """A rebuild with the recorded known_at, everything learned again, is the same; with today's it is not."""
     expected = hashes(built.platform, built.as_of, built.known_at, MADE)

@@ -12,6 +12,8 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import copy_home, make, make_lists
 from recs_platform_tests.worlds import TINY
 
+pytestmark = pytest.mark.trial
+
 DAYS_BETWEEN = 8
 PERFORMANCE = "marts.recommendation_performance"
 CANDIDATE_FEATURES = dg.AssetSelection.assets("features/candidate_features")

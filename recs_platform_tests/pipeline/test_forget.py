@@ -163,6 +163,7 @@ def test_they_do_not_come_back(built: Built, forgotten: Forgotten, tmp_path: Pat
     assert holders(platform.home.root, [PERSON, DEVICE]) == []
 
 
+@pytest.mark.trial
 def test_one_that_is_killed_is_finished_by_the_next(
     forgotten: Forgotten, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +200,7 @@ def test_a_dry_run_counts_and_changes_nothing(forgotten: Forgotten, tmp_path: Pa
     assert platform.lake.version(EVENTS.name) == forgotten.before.lake.version(EVENTS.name)
 
 
+@pytest.mark.trial
 def test_requests_that_wait_are_carried_out(forgotten: Forgotten, tmp_path: Path) -> None:
     platform = copy_home(forgotten.after, tmp_path / "home")
     for user in (OTHER, OTHER, "nobody-at-all"):
@@ -209,6 +211,7 @@ def test_requests_that_wait_are_carried_out(forgotten: Forgotten, tmp_path: Path
     assert holders(platform.home.root, [OTHER]) == []
 
 
+@pytest.mark.trial
 def test_several_are_forgotten_in_one_pass_or_nobody(forgotten: Forgotten, tmp_path: Path) -> None:
     platform = copy_home(forgotten.after, tmp_path / "home")
     users = rows(platform, EVENTS.name).filter(pl.col(c.USER_ID) != OTHER)[c.USER_ID].unique().sort()

@@ -41,6 +41,7 @@ def test_parts_end_before_the_first_test_and_share_no_user(platform: Platform, b
         assert all(part.users is None or set(users) <= set(part.users) for users in measured)
 
 
+@pytest.mark.trial
 def test_a_search_is_sealed_goes_on_and_is_adopted(platform: Platform, built: Built):
     said: list[str] = []
 

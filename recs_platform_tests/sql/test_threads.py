@@ -6,6 +6,8 @@ import pytest
 
 from recs_platform.contracts import columns as c
 
+pytestmark = pytest.mark.trial
+
 EVENTS = 300_000  # more than two row groups of DuckDB, so that two threads share the sums
 
 

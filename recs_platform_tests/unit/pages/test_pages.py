@@ -143,5 +143,9 @@ def test_a_histogram_shows_both_sides_on_one_scale():
     assert chart.labels == [("0", "start", "0"), ("240", "end", "2")]
     named = Histogram("x", "", [1.0], [1.0], ["a category with a long name"])
     assert named.labels == [("120.0", "middle", "a categor…")]
+    many = Histogram("x", "", [0.2] * 5, [0.2] * 5, list("abcde"))
+    assert [text for *_, text in many.labels] == list("abcde")
+    assert "rotate(-50 24.0 88)" in histograms([many])
+    assert not chart.is_slanted
     assert histograms([chart]).count("<rect") == 2
     assert histograms([]) == ""

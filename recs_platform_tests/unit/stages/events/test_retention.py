@@ -324,6 +324,7 @@ def program() -> Iterator[subprocess.Popen[str]]:
         child.wait(timeout=20)
 
 
+@pytest.mark.trial
 def test_killed_at_any_change_of_the_disk_it_is_finished_the_next_time(tmp_path, program):
     whole = RetainedHome(tmp_path / "whole")
     mixed = whole.take_in("s/a.jsonl", [("old-1", 1), ("young-1", 20)], quarantined=2, ingested=day(5))

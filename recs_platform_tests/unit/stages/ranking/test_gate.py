@@ -15,6 +15,7 @@ def is_promoted(match: gate.Match) -> bool:
     return gate.passes(gate.judge_match(match, SETTINGS, seed=1))
 
 
+@pytest.mark.trial
 def test_of_two_hundred_equals_no_more_pass_than_stated():
     promoted = sum(is_promoted(drawn_match(seed, n=60)) for seed in range(200))
     # 200 draws at the stated rate: above 17 in one of 50 worlds.

@@ -45,6 +45,7 @@ def measure(reference: pl.DataFrame, current: pl.DataFrame, html=None, **more) -
     return {row["column_name"]: row for row in found.iter_rows(named=True)}
 
 
+@pytest.mark.trial
 def test_a_planted_shift_is_found_and_its_absence_is_not(tmp_path):
     still, moved = frame(1), frame(2)
     moved = moved.with_columns(pl.col("rate") + 0.3 * still["rate"].std())
