@@ -77,9 +77,17 @@ class Serving:
         """The bundle of whoever is in no trial of a new release. Raises Problem `not_ready`."""
         return self.canary.for_everybody(self.watch.bundle)
 
+    def users(self) -> set[str]:
+        """Of whom anything is in memory, as they are stored."""
+        learned = () if self.learned is None else self.learned.users()
+        return {*self.sessions.users(), *self.lists.users(), *learned} - self.forgotten
+
     def forget(self, user_id: str) -> None:
         """Drop what is in memory of a user, look nothing of them up any more, and let the shared store forget too."""
-        stored = self.stored_name(user_id)
+        self.forget_stored(self.stored_name(user_id))
+
+    def forget_stored(self, stored: str) -> None:
+        """The same of a user by the home's name."""
         self.forgotten.add(stored)
         self.sessions.forget(stored)
         self.lists.forget(stored)

@@ -75,6 +75,10 @@ class Learned:
     def __len__(self) -> int:
         return len(self._choices)
 
+    def users(self) -> list[str]:
+        """Whose choices are kept."""
+        return list(self._choices)
+
     def follow(self, release_id: str, as_of: float) -> None:
         """Begin anew where another release is in force: only what happened from its as-of on is kept."""
         if release_id == self._release:

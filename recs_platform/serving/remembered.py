@@ -71,6 +71,10 @@ class RememberedLists:
             raise Problem("cursor_expired", "ask for the list anew, without a cursor")
         return list_id, first, found
 
+    def users(self) -> set[str]:
+        """Whose lists are in memory, made here."""
+        return {made.asked.user_id for _, made in self._lists.values()}
+
     def forget(self, user_id: str) -> None:
         """Drop the lists of a user, whichever process made them."""
         for key in [key for key, (_, made) in self._lists.items() if made.asked.user_id == user_id]:

@@ -47,6 +47,10 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._by_user)
 
+    def users(self) -> list[str]:
+        """Of whom anything is in memory."""
+        return list(self._by_user)
+
     def of(self, user_id: str) -> Session | None:
         """The session of a user, None where there is none or it has ended."""
         found = self._by_user.get(user_id)
