@@ -167,6 +167,7 @@ def _application(home: Home) -> Application:
         settings.model_copy(update={"serving": quick}),
         needs_keys=False,
         stored_name=str,
+        forgotten_among=list,
         clock=time.monotonic,
     )
 

@@ -51,10 +51,12 @@ def _application(host: str) -> "Application":
     """The application of the home that the environment names, which is the same in every worker."""
     settings = find_settings()
     from recs_platform.serving.server import build
+    from recs_platform.stages.events.forgotten import forgotten_among
     from recs_platform.stages.events.pseudonyms import pseudonym, read_key
 
     key = read_key(settings.paths)
-    return build(settings, host, str if key is None else partial(pseudonym, key))
+    stored_name = str if key is None else partial(pseudonym, key)
+    return build(settings, host, stored_name, partial(forgotten_among, settings.paths))
 
 
 def _work(host: str, shared_socket: socket) -> None:

@@ -19,6 +19,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 LAYERS_MAX = 6
 _WEIGHT_SLACK = 1e-9
 _EVEN = 0.5
+_NO_CHANCE = "of what both draw at random the chance of a place is not known; explore in a split of the same layer"
 
 
 class VariantSettings(SettingGroup):
@@ -81,6 +82,8 @@ class ExperimentSettings(SettingGroup):
             raise ValueError(f"no variant may be called {INTERLEAVED!r}: it is what a drafted list is called")
         if self.kind == "interleaving" and sorted(each.weight for each in self.variants.values()) != [_EVEN, _EVEN]:
             raise ValueError(f"an interleaving has two variants of weight {_EVEN} each: both draft every list")
+        if self.kind == "interleaving" and any(each.exploration for each in self.variants.values()):
+            raise ValueError(f"an interleaving does not explore: {_NO_CHANCE}")
         if self.control not in self.variants:
             raise ValueError(f"control = {self.control!r} is none of its variants: {', '.join(sorted(self.variants))}")
         if self.start + self.coverage > 1 + _WEIGHT_SLACK:
@@ -111,8 +114,8 @@ def named_releases(experiments: Mapping[str, ExperimentSettings]) -> frozenset[s
 def require_apart(experiments: Mapping[str, ExperimentSettings]) -> None:
     """Refuse experiments that get in each other's way while both run.
 
-    Raises ValueError for ranges of one layer that overlap, for layers that decide the same thing, and for more layers
-    than an id of a list can name.
+    Raises ValueError for ranges of one layer that overlap, for layers that decide the same thing, for exploration of
+    drafted lists, and for more layers than an id of a list can name.
     """
     layers = sorted({each.layer for each in experiments.values()})
     if len(layers) > LAYERS_MAX:
@@ -128,6 +131,8 @@ def require_apart(experiments: Mapping[str, ExperimentSettings]) -> None:
                 f"{name} (layer {one.layer!r}) and {other_name} (layer {other.layer!r}) both decide {', '.join(both)}; "
                 "put them into one layer"
             )
+        elif "drafts" in one.treated | other.treated and "exploration" in one.treated | other.treated:
+            raise ValueError(f"{name} and {other_name} are an interleaving and an exploration: {_NO_CHANCE}")
 
 
 def _side_by_side(

@@ -111,6 +111,11 @@ class Home:
         return self.keys / "forget.key"
 
     @property
+    def tombstones(self) -> Path:
+        """Keyed hashes of people who were forgotten; written anew as a whole."""
+        return self.forgets / "tombstones.json"
+
+    @property
     def forgets(self) -> Path:
         """What is kept of people who were forgotten: hashes and receipts, and requests to forget that wait."""
         return self.root / "forgets"

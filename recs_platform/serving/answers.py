@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from recs_platform.serving.metrics import VariantMetrics
     from recs_platform.serving.sessions import Sessions
     from recs_platform.serving.shared import Shared
-    from recs_platform.serving.treatments import Drafting, Treatment
+    from recs_platform.serving.treatments import Treatment
     from recs_platform.serving.variants import Variants
     from recs_platform.serving.watch import BundleWatch
     from recs_platform.settings import ServingSettings
@@ -77,14 +77,24 @@ class Serving:
         """The bundle of whoever is in no trial of a new release. Raises Problem `not_ready`."""
         return self.canary.for_everybody(self.watch.bundle)
 
+    def users(self) -> set[str]:
+        """Of whom anything is in memory, as they are stored."""
+        learned = () if self.learned is None else self.learned.users()
+        return {*self.sessions.users(), *self.lists.users(), *learned} - self.forgotten
+
     def forget(self, user_id: str) -> None:
-        """Drop what is in memory of a user, and look nothing of them up any more."""
-        stored = self.stored_name(user_id)
+        """Drop what is in memory of a user, look nothing of them up any more, and let the shared store forget too."""
+        self.forget_stored(self.stored_name(user_id))
+
+    def forget_stored(self, stored: str) -> None:
+        """The same of a user by the home's name."""
         self.forgotten.add(stored)
         self.sessions.forget(stored)
         self.lists.forget(stored)
         if self.learned is not None:
             self.learned.forget(stored)
+        if self.shared is not None:
+            self.shared.forget_soon(stored)
 
 
 def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], request_id: str) -> Recommendations:
@@ -92,7 +102,7 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
     read_k(query, 1)  # whatever else is wrong or over: a number that is none is said first
     if "cursor" in query:
         recommendation_id, first, made = serving.lists.at(
-            query["cursor"], lambda kept: _resumed(serving, kept, serving.stored_name(user_id))
+            query["cursor"], lambda list_id, kept: _resumed(serving, kept, serving.stored_name(user_id), list_id)
         )
         if made.asked.user_id != serving.stored_name(user_id):
             raise Problem("invalid_parameter", "the cursor is of another user's list", parameter="cursor")
@@ -145,7 +155,7 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
         made = live_list(bundle, asked, session, weight, treatment, seed=key, learned=serving.learned)
         variants = made.variants  # none where the list is that of a surface, which no variant changes
         if variants and treatment.drafting is not None:
-            made = _drafted(serving, bundle, treatment.drafting, treatment.variants, stored, query, key)
+            made = _drafted(serving, bundle, treatment, lambda opened: _asked(serving, opened, stored, query), key)
         made.upto(asked.block)
         is_made = True
     finally:
@@ -157,23 +167,17 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
 
 
 def _drafted(
-    serving: Serving,
-    bundle: Bundle,
-    drafting: Drafting,
-    variants: Mapping[str, str],
-    stored: str,
-    query: Mapping[str, str],
-    key: str,
+    serving: Serving, bundle: Bundle, treatment: Treatment, asked_of: Callable[[Bundle], Asked], key: str
 ) -> LiveList:
     """The list that both variants of an interleaving draft."""
-    one, other = drafting
-    session, weight = serving.sessions.of(stored), serving.settings.session_weight
-    lists = [
-        live_list(opened, _asked(serving, opened, stored, query), session, weight, each, key, serving.learned)
-        for each in (one[1], other[1])
-        for opened in (each.bundle or bundle,)
-    ]
-    return drafted(lists[0], lists[1], (one[0], other[0]), variants, key)
+    names, lists = list[str](), list[LiveList]()
+    for name, each in treatment.drafting or ():
+        opened = each.bundle or bundle
+        asked, weight = asked_of(opened), serving.settings.session_weight
+        session = serving.sessions.of(asked.user_id)
+        names.append(name)
+        lists.append(live_list(opened, asked, session, weight, each, f"{key} {name}", serving.learned))
+    return drafted(lists[0], lists[1], (names[0], names[1]), treatment.variants, key)
 
 
 def _asked(serving: Serving, bundle: Bundle, stored: str, query: Mapping[str, str]) -> Asked:
@@ -191,17 +195,32 @@ def _asked(serving: Serving, bundle: Bundle, stored: str, query: Mapping[str, st
     )
 
 
-def _resumed(serving: Serving, kept: KeptList, stored: str) -> LiveList | None:
-    """A list that another process kept, None where it is another user's, or of a release that does not answer them."""
+def _resumed(serving: Serving, kept: KeptList, stored: str, list_id: str) -> LiveList | None:
+    """A list that another process kept, None where it is another user's, or of a release that does not answer them.
+
+    Raises Problem `cursor_expired` where the bundle does not know what it was asked for.
+    """
     if kept.user != hashed(stored) or stored in serving.forgotten:
         return None
     bundle, treatment, _ = _released(serving, stored)
     if bundle.release_id != kept.release_id:
         return None
+    is_drafted = treatment.drafting is not None and kept.variants == treatment.variants
+    seed = f"{list_id} from {len(kept.places)}"  # coins of their own: those of the first places were tossed
+
+    def asked_of(opened: Bundle) -> Asked:
+        """What is left to ask for, so that chances are those among what is left."""
+        asked = asked_again(kept, opened, stored)
+        shown = (opened.item(each.item_id) for each in kept.places)
+        return replace(asked, exclude=asked.exclude.union(code for code in shown if code is not None))
 
     def rest(asked: Asked) -> LiveList:
+        if is_drafted:
+            return _drafted(serving, bundle, treatment, asked_of, seed)
+        if treatment.exploration:
+            asked = asked_of(bundle)
         weight = serving.settings.session_weight
-        return live_list(bundle, asked, serving.sessions.of(stored), weight, treatment, learned=serving.learned)
+        return live_list(bundle, asked, serving.sessions.of(stored), weight, treatment, seed, serving.learned)
 
     return resumed(kept, bundle, asked_again(kept, bundle, stored), rest)
 

@@ -120,7 +120,7 @@ def _answers(serving: Serving, ask_to_forget: Callable[[str], None]) -> list[HTT
         await asyncio.to_thread(ask_to_forget, user)
         serving.forget(user)
         if serving.shared is not None:
-            await serving.shared.forget(serving.stored_name(user))
+            await serving.shared.forget()
         return Response(None, status_code=202, media_type=MediaType.TEXT)
 
     return [similar_items, popular_items, current_release, forget_user]

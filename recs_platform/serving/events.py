@@ -6,6 +6,7 @@ import re
 import uuid
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _EVENTS_MAX = 1_000
 _SHOWN_MAX = 10_000  # of lists that impressions name
+_NAMED_MAX = 3 * _EVENTS_MAX  # of ids that may be lists' in a body: an event has three
 _IDS_MAX = 500_000
 _AHEAD_MAX = timedelta(minutes=5)
 # Of lists that events may name, anywhere in a body; what is none costs a look-up.
@@ -55,7 +57,8 @@ async def take_in(serving: Serving, spool: Spool, seen: SeenIds, body: bytes) ->
     The answer is given once the accepted ones are durable; sessions follow them then.
     """
     if serving.shared is not None:
-        await serving.shared.load_lists({found.decode() for found in _LIST_IDS.findall(body)})
+        named = (found[1].decode() for found in _LIST_IDS.finditer(body))
+        await serving.shared.load_lists(islice(dict.fromkeys(named), _NAMED_MAX))
     events, errors = _decode(serving, body, datetime.now(UTC))
     fresh = {key: event for event in events if (key := event.event_id or "") not in seen}
     if not events and errors:
@@ -93,9 +96,12 @@ def _follow(serving: Serving, event: Event) -> None:
 
 
 def _learn(serving: Serving, stored: str, event: Event) -> None:
-    """What speaks for an item is learned, of users of whom anything may be inferred."""
+    """What speaks for an item is learned, of users of whom anything may be inferred; a dismissal takes it back."""
     learned, at = serving.learned, event.occurred_at
-    if learned is None or at is None or event.item_id is None or event.event_type in NOT_LIKED:
+    if learned is None or at is None or event.item_id is None or event.event_type in NOT_CONSUMING:
+        return
+    if event.event_type in NOT_LIKED:
+        learned.drop(stored, event.item_id)
         return
     if serving.watch.is_open and not serving.bundle.is_opted_out(stored):
         learned.add(stored, event.item_id, at.timestamp())

@@ -12,6 +12,7 @@ import msgspec
 
 from recs_platform.serving.lists import Asked, LiveList
 from recs_platform.serving.places import Place
+from recs_platform.serving.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,12 +86,14 @@ def decode_list(kept: bytes) -> KeptList | None:
     """A list that another process kept; None for what no process of this version wrote."""
     try:
         return _DECODER.decode(kept)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
 def asked_again(kept: KeptList, bundle: Bundle, user_id: str) -> Asked:
-    """What the list was asked for, under a bundle of the same release."""
+    """What the list was asked for. Raises Problem `cursor_expired` for a category that the bundle does not know."""
+    if kept.category is not None and kept.category not in bundle.categories:
+        raise Problem("cursor_expired", "ask for the list anew, without a cursor")
     return Asked(
         user_id,
         contexts=kept.contexts,

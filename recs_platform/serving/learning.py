@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ HALF_LIFE_SECONDS = 2 * 86_400.0
 TRENDING_ITEMS = 100
 _USERS_MAX, _CHOICES_MAX, _ITEMS_MAX = 200_000, 50, 20_000
 _REFRESH_SECONDS = 1.0
+_ROUNDING = 1e-9
 _REBASE = 500.0  # half-lives after which weights are divided anew: 2 ** 1023 is the greatest double
 
 
@@ -57,26 +59,34 @@ class Learned:
 
     A user counts once an item, however often they choose it, so that no one user makes an item popular. Weights double
     each half-life forward from a fixed instant, which is the same as halving backward and needs no pass over all.
+    Popularity is that of the choices that are kept: whatever drops one takes its weight along.
     """
 
     def __init__(self, clock: Callable[[], float], *, half_life_seconds: float = HALF_LIFE_SECONDS) -> None:
         self._clock, self._half_life, self.influence = clock, half_life_seconds, Influence()
-        self._choices: OrderedDict[str, dict[str, float]] = OrderedDict()
+        # When each choice began to count, and when it was last made.
+        self._choices: OrderedDict[str, dict[str, tuple[float, float]]] = OrderedDict()
         self._popular: dict[str, float] = {}
         self._base: float | None = None
         self._release: str | None = None
         self._since = float("-inf")
-        self._trending: tuple[str, float, Trending] | None = None
+        self._trending: WeakKeyDictionary[Bundle, tuple[float, Trending]] = WeakKeyDictionary()
 
     def __len__(self) -> int:
         return len(self._choices)
+
+    def users(self) -> list[str]:
+        """Whose choices are kept."""
+        return list(self._choices)
 
     def follow(self, release_id: str, as_of: float) -> None:
         """Begin anew where another release is in force: only what happened from its as-of on is kept."""
         if release_id == self._release:
             return
-        kept = [(at, user, item) for user, items in self._choices.items() for item, at in items.items() if at >= as_of]
-        self._release, self._since, self._base, self._trending = release_id, as_of, None, None
+        choices = ((user, item, at) for user, items in self._choices.items() for item, (_, at) in items.items())
+        kept = [(at, user, item) for user, item, at in choices if at >= as_of]
+        self._release, self._since, self._base = release_id, as_of, None
+        self._trending.clear()
         self._choices, self._popular = OrderedDict(), {}
         for at, user, item in sorted(kept):
             self.add(user, item, at)
@@ -86,17 +96,26 @@ class Learned:
         if at < self._since:
             return
         choices = self._choices.setdefault(user_id, {})
-        if item_id not in choices:
+        known = choices.pop(item_id, None)
+        if known is None:
             self._popular[item_id] = self._popular.get(item_id, 0.0) + self._weight(at)
-        choices.pop(item_id, None)
-        choices[item_id] = at
+        choices[item_id] = (at if known is None else known[0]), at
         if len(choices) > _CHOICES_MAX:
-            del choices[next(iter(choices))]
+            self.drop(user_id, next(iter(choices)))
         self._choices.move_to_end(user_id)
         if len(self._choices) > _USERS_MAX:
-            self._choices.popitem(last=False)
+            self.forget(next(iter(self._choices)))
         if len(self._popular) > _ITEMS_MAX:
             self._keep_most_popular()
+
+    def drop(self, user_id: str, item_id: str) -> None:
+        """Take back that a user chose an item, such as where they dismiss it."""
+        found = self._choices.get(user_id, {}).pop(item_id, None)
+        if found is not None:
+            weight = self._weight(found[0])
+            left = self._popular.pop(item_id, 0.0) - weight
+            if left > weight * _ROUNDING:
+                self._popular[item_id] = left
 
     def chosen(self, user_id: str) -> list[str]:
         """What the user chose since the release, newest first."""
@@ -104,19 +123,15 @@ class Learned:
 
     def forget(self, user_id: str) -> None:
         """Drop a user, and what they added to popularity."""
-        for item, at in self._choices.pop(user_id, {}).items():
-            left = self._popular.get(item, 0.0) - self._weight(at)
-            if left > 0:
-                self._popular[item] = left
-            else:
-                self._popular.pop(item, None)
-        self._trending = None
+        for item in self.chosen(user_id):
+            self.drop(user_id, item)
+        self._choices.pop(user_id, None)
 
     def trending(self, bundle: Bundle) -> Trending:
         """The most chosen items that the bundle knows; worked out at most once a second."""
-        now, known = self._clock(), self._trending
-        if known is not None and known[0] == bundle.release_id and now - known[1] < _REFRESH_SECONDS:
-            return known[2]
+        now, known = self._clock(), self._trending.get(bundle)
+        if known is not None and now - known[0] < _REFRESH_SECONDS:
+            return known[1]
         codes, shares = list[int](), list[float]()
         for item, share in self._most_popular():
             code = bundle.item(item)
@@ -125,7 +140,7 @@ class Learned:
                 shares.append(share)
         order = np.argsort(np.array(codes, dtype=np.int32))
         found = Trending(np.array(codes, dtype=np.int32)[order], np.array(shares, dtype=np.float64)[order])
-        self._trending = (bundle.release_id, now, found)
+        self._trending[bundle] = now, found
         return found
 
     def _most_popular(self) -> Iterator[tuple[str, float]]:

@@ -130,6 +130,8 @@ def live_list(
             recent = session.recent(asked.session_id, RECENT_ITEMS)
             steps = [code for item in recent if (code := bundle.item(item)) is not None]
         lessons = None if learned is None else _lessons(bundle, asked, user, learned)
+    if learned is not None and not asked.is_forgotten and not bundle.rules.allow_repeats:
+        gone |= _codes(bundle, learned.chosen(asked.user_id))  # the session in which they chose it may be over
     passes = _filter(bundle, asked, user, gone)
     if asked.surface is not None and asked.surface in bundle.surfaces and user is not None and not is_opted_out:
         # Made for this place, in length, rules and categories: a session only takes away from it.

@@ -6,6 +6,7 @@ import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from recs_platform.serving.kept import hashed
 from recs_platform.serving.problems import Problem
 
 if TYPE_CHECKING:
@@ -44,8 +45,10 @@ class RememberedLists:
 
     def add_kept(self, recommendation_id: str, kept: KeptList) -> None:
         """Remember a list of another process, which this one can go on with."""
-        self._kept[recommendation_id] = (self._clock(), kept)
-        if len(self._kept) > _LISTS_MAX:
+        now = self._clock()
+        self._kept.pop(recommendation_id, None)
+        self._kept[recommendation_id] = (now, kept)
+        while len(self._kept) > _LISTS_MAX or now - next(iter(self._kept.values()))[0] > self._ttl:
             self._kept.popitem(last=False)
 
     def find_kept(self, recommendation_id: str) -> KeptList | None:
@@ -53,7 +56,7 @@ class RememberedLists:
         found = self._kept.get(recommendation_id)
         return None if found is None or self._clock() - found[0] > self._ttl else found[1]
 
-    def at(self, cursor: str, resume: Callable[[KeptList], LiveList | None]) -> tuple[str, int, LiveList]:
+    def at(self, cursor: str, resume: Callable[[str, KeptList], LiveList | None]) -> tuple[str, int, LiveList]:
         """Id, first place and list of a cursor; `resume` makes a list of one that another process kept.
 
         Raises Problem for what is no cursor, or one that has expired.
@@ -61,17 +64,23 @@ class RememberedLists:
         list_id, first = read_cursor(cursor)
         found, kept = self.find(list_id), self.find_kept(list_id)
         if kept is not None and (found is None or kept.shown > len(found.seen())):
-            found = resume(kept) or found
+            found = resume(list_id, kept) or found
             if found is not None:
                 self.add(list_id, found)
         if found is None:
             raise Problem("cursor_expired", "ask for the list anew, without a cursor")
         return list_id, first, found
 
+    def users(self) -> set[str]:
+        """Whose lists are in memory, made here."""
+        return {made.asked.user_id for _, made in self._lists.values()}
+
     def forget(self, user_id: str) -> None:
-        """Drop the lists of a user."""
+        """Drop the lists of a user, whichever process made them."""
         for key in [key for key, (_, made) in self._lists.items() if made.asked.user_id == user_id]:
             del self._lists[key]
+        for key in [key for key, (_, kept) in self._kept.items() if kept.user == hashed(user_id)]:
+            del self._kept[key]
 
 
 def read_cursor(cursor: str) -> tuple[str, int]:

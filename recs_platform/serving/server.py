@@ -28,16 +28,19 @@ from recs_platform.serving.remembered import RememberedLists
 from recs_platform.serving.sessions import Sessions
 from recs_platform.serving.shared import Shared
 from recs_platform.serving.spool import Spool
+from recs_platform.serving.tombstones import Tombstones
 from recs_platform.serving.variants import Variants
 from recs_platform.serving.watch import BundleWatch
 from recs_platform.serving.wire import Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable
     from socket import socket
 
     from recs_platform.serving.asgi import App, Receive, Scope, Send
     from recs_platform.settings import Settings
+
+    ForgottenAmong = Callable[[Iterable[str]], list[str]]
 
 _LOG = logging.getLogger(__name__)
 _SECOND, _MINUTE = 1.0, 60.0
@@ -50,7 +53,13 @@ class Application:
     """The ASGI application of one home: starts with the server, looks for releases and keys every second."""
 
     def __init__(
-        self, settings: Settings, *, needs_keys: bool, stored_name: Callable[[str], str], clock: Callable[[], float]
+        self,
+        settings: Settings,
+        *,
+        needs_keys: bool,
+        stored_name: Callable[[str], str],
+        forgotten_among: ForgottenAmong,
+        clock: Callable[[], float],
     ) -> None:
         serve, self.home = settings.serving, settings.paths
         store = None if serve.redis_url is None else Store(serve.redis_url, serve.redis_seconds_max)
@@ -72,6 +81,7 @@ class Application:
             Learned(clock) if serve.learning else None,
             None if store is None else Shared(store, self.home.root, serve, sessions, lists),
         )
+        self._tombstones, self._forgotten_among = Tombstones(self.home.tombstones), forgotten_among
         self._waiting = waiting_users(self.home)
         self._forget_waiting()
         self.spool = Spool(self.home, queued_events_max=serve.queued_events_max, seal_seconds=serve.seal_seconds)
@@ -127,6 +137,9 @@ class Application:
         """What is looked for on the loop itself: requests read it."""
         self._begin_anew()
         self._forget_waiting()
+        if self._tombstones.are_new():
+            for stored in await asyncio.to_thread(self._forgotten_among, self.serving.users()):
+                self.serving.forget_stored(stored)
         if self.serving.shared is not None:
             await self.serving.shared.look()
 
@@ -207,8 +220,10 @@ class Application:
                     return
 
 
-def build(settings: Settings, host: str, stored_name: Callable[[str], str]) -> Application:
-    """The application for an address.
+def build(
+    settings: Settings, host: str, stored_name: Callable[[str], str], forgotten_among: ForgottenAmong
+) -> Application:
+    """The application for an address. `forgotten_among`: which of the users, as they are stored, were forgotten.
 
     Raises UsageError where that needs keys and there is none, and for a variant whose release cannot be served.
     """
@@ -216,7 +231,13 @@ def build(settings: Settings, host: str, stored_name: Callable[[str], str]) -> A
     if needs_keys and not len(valid_keys(settings.paths, _LOG.warning)):
         why = "serving.require_keys is set" if is_loopback(host) else f"{host} is reached from other machines"
         raise UsageError(f"{why}, and there is no key yet; make one: recs keys create NAME")
-    application = Application(settings, needs_keys=needs_keys, stored_name=stored_name, clock=time.monotonic)
+    application = Application(
+        settings,
+        needs_keys=needs_keys,
+        stored_name=stored_name,
+        forgotten_among=forgotten_among,
+        clock=time.monotonic,
+    )
     application.variants.require_releases(datetime.now(UTC).date())
     return application
 

@@ -47,6 +47,10 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._by_user)
 
+    def users(self) -> list[str]:
+        """Of whom anything is in memory."""
+        return list(self._by_user)
+
     def of(self, user_id: str) -> Session | None:
         """The session of a user, None where there is none or it has ended."""
         found = self._by_user.get(user_id)
@@ -70,17 +74,25 @@ class Sessions:
         self._by_user[user_id] = session
         self._by_user.move_to_end(user_id)
 
-    def renew(self, user_id: str, steps: Iterable[tuple[str, str, str | None]]) -> None:
+    def renew(self, user_id: str, steps: Iterable[tuple[str, str, str | None]], *, idle_seconds: float) -> None:
         """Begin a session anew from all that was done in it: item, type of event and session of each, oldest first.
 
-        What is gone by what this process alone knows stays gone.
+        Its last event was `idle_seconds` ago. What is gone by what this process alone knows stays gone.
         """
-        own = self._by_user.pop(user_id, None)
+        own = self.of(user_id)
+        self._by_user.pop(user_id, None)
         for item_id, event_type, session_id in steps:
             self.add(user_id, item_id, event_type, session_id)
         made = self._by_user.get(user_id)
+        if made is not None:
+            made.touched = self._clock() - idle_seconds
         if own is not None and made is not None:
+            made.touched = max(made.touched, own.touched)
             made.gone = {**own.gone, **made.gone}
+            for item in list(made.gone)[:-_GONE_MAX]:
+                del made.gone[item]
+        elif own is not None:  # nothing of what is shared could be read
+            self._by_user[user_id] = own
 
     def forget(self, user_id: str) -> None:
         """Drop what is remembered of a user."""

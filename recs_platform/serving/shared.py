@@ -2,12 +2,15 @@
 
 Each process serves from its own memory; what it holds is brought up to date from the store before a request, and told
 to the store after it. Where the store is gone or slow, memory alone serves until it answers again: `fault` says so.
-Nothing durable is kept there, and no id of a user: keys are hashes.
+Nothing durable is kept there, and no id of a user: keys are hashes. What is to be forgotten is removed by every process
+once it knows, and again until the store has said so: another may have written meanwhile.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import time
 from hashlib import blake2b
 from math import ceil
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +21,7 @@ from recs_platform.serving.kept import decode_list, encode_list, hashed
 from recs_platform.serving.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from recs_platform.serving.remembered import RememberedLists
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from recs_platform.settings import ServingSettings
 
 _LOG = logging.getLogger(__name__)
+_FORMAT = 2  # of what is kept: processes of another format, as in an update, see nothing of these
 _STEPS_MAX = 500
 _MINUTE = 60
 # A token bucket by the store's own clock: left and when, or nothing while it is full.
@@ -55,7 +59,8 @@ class Shared:
     ) -> None:
         self._store, self._settings = store, settings
         self._sessions, self._lists = sessions, lists
-        self._prefix = f"recs:{blake2b(str(home.absolute()).encode(), digest_size=6).hexdigest()}:"
+        self._to_forget = set[str]()
+        self._prefix = f"recs:{_FORMAT}:{blake2b(str(home.absolute()).encode(), digest_size=6).hexdigest()}:"
         self.fault: str | None = None
         self.failures = 0
 
@@ -67,7 +72,8 @@ class Shared:
         per_second, burst = self._settings.rate_per_second, self._settings.rate_burst
         commands: list[Command] = [("EVAL", _TAKE, 1, self._name("rate", caller), per_second, burst)]
         if user_id is not None:
-            commands.append(("LRANGE", self._name("session", user_id), 0, -1))
+            name = self._name("session", user_id)
+            commands += [("LRANGE", name, 0, -1), ("PTTL", name)]
         found = await self._ask(commands)
         if found is None:
             return False
@@ -76,7 +82,9 @@ class Shared:
             wait = ceil((1.0 - float(left)) / per_second)
             raise Problem("rate_limited", f"{per_second:g} requests a second are allowed", retry_after=wait)
         if user_id is not None and found[1]:
-            self._sessions.renew(user_id, [_STEP.decode(step) for step in cast("list[bytes]", found[1])])
+            self._sessions.renew(
+                user_id, _steps(cast("list[bytes]", found[1])), idle_seconds=self._idle_seconds(found[2])
+            )
         return True
 
     async def load_lists(self, list_ids: Iterable[str]) -> None:
@@ -90,12 +98,20 @@ class Shared:
                 self._lists.add_kept(list_id, made)
 
     async def keep(self, list_id: str) -> None:
-        """Let other processes know a list, as far as it was looked at."""
+        """Let other processes know a list, as far as it was looked at; which lists are a user's, too."""
         made = self._lists.find(list_id)
-        if made is None:
+        if made is None or made.asked.is_forgotten:
             return
-        seconds = self._settings.list_minutes * _MINUTE
-        await self._ask([("SET", self._prefix + f"list:{list_id}", encode_list(made), "EX", seconds)])
+        seconds, now = self._settings.list_minutes * _MINUTE, time.time()
+        name, of_user = self._prefix + f"list:{list_id}", self._name("lists", made.asked.user_id)
+        await self._ask(
+            _together(
+                ("SET", name, encode_list(made), "EX", seconds),
+                ("ZADD", of_user, now, list_id),
+                ("ZREMRANGEBYSCORE", of_user, "-inf", now - seconds),
+                ("EXPIRE", of_user, seconds),
+            )
+        )
 
     async def record(self, steps: Sequence[tuple[str, str, str, str | None]]) -> None:
         """Tell what users did: user, item, type of event and session of each, oldest first."""
@@ -112,26 +128,47 @@ class Shared:
                 ("LTRIM", name, -_STEPS_MAX, -1),
                 ("EXPIRE", name, self._settings.session_minutes * _MINUTE),
             ]
-        await self._ask(commands)
+        await self._ask(_together(*commands))
 
-    async def forget(self, user_id: str) -> None:
-        """Drop what the store holds of a user; lists end by themselves, and no process reads those of the forgotten."""
-        await self._ask([("DEL", self._name("session", user_id))])
+    def forget_soon(self, user_id: str) -> None:
+        """Let `forget` drop what the store holds of a user."""
+        self._to_forget.add(user_id)
+
+    async def forget(self) -> None:
+        """Drop what the store holds of users who are to be forgotten; where it does not answer they wait."""
+        for user in sorted(self._to_forget):
+            names = [self._name(kind, user) for kind in ("session", "lists")]
+            found = await self._ask([("ZRANGE", names[1], 0, -1)])
+            if found is None:
+                return
+            lists = [self._prefix.encode() + b"list:" + each for each in cast("list[bytes]", found[0])]
+            if await self._ask([("DEL", *names, *lists)]) is None:
+                return
+            self._to_forget.discard(user)
 
     async def look(self) -> None:
-        """Ask whether the store is there, so that no request has to wait for one that is not."""
+        """Ask whether the store takes something, so that no request waits for one that does not; forget what waits.
+
+        One that is full, or a replica, answers a ping and refuses all that requests ask.
+        """
         try:
-            await self._store.ask([("PING",)])
+            await self._store.ask([("SET", self._prefix + "looked:at", 1, "EX", _MINUTE)])
         except OSError as error:
             self._fail(error)
             return
         if self.fault is not None:
             _LOG.warning("the shared store answers again")
         self.fault = None
+        await self.forget()
 
     def close(self) -> None:
         """Close the connection."""
         self._store.close()
+
+    def _idle_seconds(self, left_milliseconds: int) -> float:
+        """Seconds since the last event of a session that the store keeps for so long still."""
+        whole = self._settings.session_minutes * _MINUTE
+        return min(max(whole - left_milliseconds / 1000, 0.0), float(whole))
 
     def _name(self, kind: str, owner: str) -> str:
         return f"{self._prefix}{kind}:{hashed(owner)}"
@@ -151,3 +188,15 @@ class Shared:
         if self.fault is None:
             _LOG.warning("the shared store does not answer, each process serves from its own memory: %s", error)
         self.fault = str(error) or type(error).__name__
+
+
+def _together(*commands: Command) -> list[Command]:
+    """Commands that are all carried out or none: a key whose process died must not be left without its end."""
+    return [("MULTI",), *commands, ("EXEC",)]
+
+
+def _steps(kept: Iterable[bytes]) -> Iterator[tuple[str, str, str | None]]:
+    """Steps of a session; what no process of this version wrote is left out."""
+    for each in kept:
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            yield _STEP.decode(each)

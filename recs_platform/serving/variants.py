@@ -66,8 +66,10 @@ class Variants:
         self._bundles, self.faults = wanted, faults
 
     def treatment(self, user_id: str, in_force: Bundle, today: date) -> Treatment:
-        """What a user, by the home's name, is shown; users who opted out take part in nothing."""
+        """What a user, by the home's name, is shown; users who opted out, and the hold-out, take part in nothing."""
         if not self._assigner.experiments or in_force.is_opted_out(user_id):
+            return UNTREATED
+        if in_force.is_held_out(in_force.user(user_id)):
             return UNTREATED
         variants = {
             experiment: variant

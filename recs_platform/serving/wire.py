@@ -139,14 +139,19 @@ class Store:
             else:
                 is_encrypted = _SCHEMES[to.scheme] or None
                 _, wire = await loop.create_connection(make, to.hostname or "", to.port or _PORT, ssl=is_encrypted)
-            greeting = _greeting(to)
-            if greeting:
-                answers = await wire.send(b"".join(map(self._pack, greeting)), len(greeting))
-                if any(isinstance(answer, Exception) for answer in answers):
-                    wire.close()
-                    raise ConnectionError("the store refuses the password or the number of serving.redis_url")
+            try:
+                await self._greet(wire)
+            except BaseException:  # also where the time is up: nobody else would close it
+                wire.close()
+                raise
             self._wire = wire
             return wire
+
+    async def _greet(self, wire: Wire) -> None:
+        greeting = _greeting(self._address)
+        answers = await wire.send(b"".join(map(self._pack, greeting)), len(greeting)) if greeting else []
+        if any(isinstance(answer, Exception) for answer in answers):
+            raise ConnectionError("the store refuses the password or the number of serving.redis_url")
 
 
 def _checked(url: str) -> SplitResult:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import polars as pl
 from recs_platform.contracts.home import Home
 from recs_platform.serving.server import Application
 from recs_platform.settings import Settings
+from recs_platform.stages.events.forgotten import forgotten_among
 from recs_platform.stages.releases import seal_release
 from recs_platform.stages.releases.bundle import BundleContent, seal_bundle
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, content
@@ -90,7 +92,11 @@ class Served:
     def restart(self) -> None:
         """Another process on the same home."""
         self.application = Application(
-            self._settings, needs_keys=self._needs_keys, stored_name=lambda user_id: user_id, clock=self.clock
+            self._settings,
+            needs_keys=self._needs_keys,
+            stored_name=lambda user_id: user_id,
+            forgotten_among=partial(forgotten_among, self.home),
+            clock=self.clock,
         )
 
     def run(self, test: Callable[[Ask], Awaitable[None]]) -> None:

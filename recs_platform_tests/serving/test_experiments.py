@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.errors import UsageError
-from recs_platform.contracts.experiments import ExperimentSettings
+from recs_platform.contracts.experiments import ExperimentSettings, require_apart
 from recs_platform.evaluation.experiments.assignment import Experiment
 from recs_platform.serving.places import Place
 from recs_platform.serving.server import build
@@ -115,7 +115,7 @@ def test_an_unknown_release_is_refused_when_the_server_starts(tmp_path: Path) ->
     Served(tmp_path)
     settings = Settings(home=tmp_path, experiments={"x": halves(release="2020-01-01-abc")})
     with pytest.raises(UsageError, match=r"recs\.toml: experiments\.x\.variants\.b\.release = '2020-01-01-abc': .*"):
-        build(settings, "127.0.0.1", str)
+        build(settings, "127.0.0.1", str, list)
 
 
 def test_settings_of_reranking_reach_the_list(tmp_path: Path) -> None:
@@ -212,3 +212,20 @@ def test_two_releases_draft_what_both_may_show(tmp_path: Path) -> None:
 def test_an_interleaving_is_of_two_even_variants(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"two variants of weight 0\.5|no variant may be called"):
         ExperimentSettings.model_validate({"kind": "interleaving", "variants": wrong})
+
+
+def test_drafted_lists_are_not_explored() -> None:
+    drafts = {"kind": "interleaving", "variants": {"control": {"weight": 0.5}, "b": {"weight": 0.5}}}
+    own = {"control": {"weight": 0.5}, "b": {"weight": 0.5, "exploration": 0.1}}
+    with pytest.raises(ValueError, match="does not explore"):
+        ExperimentSettings.model_validate(drafts | {"variants": own})
+    one = ExperimentSettings.model_validate(drafts)
+    other = ExperimentSettings.model_validate(halves(exploration=0.1) | {"layer": "other"})
+    with pytest.raises(ValueError, match="chance of a place is not known"):
+        require_apart({"one": one, "other": other})
+    require_apart(
+        {
+            "one": one.model_copy(update={"coverage": 0.5}),
+            "other": other.model_copy(update={"layer": "default", "start": 0.5, "coverage": 0.5}),
+        }
+    )

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from recs_platform.lake.forget_requests import waiting_users
+from recs_platform.stages.events.forgotten import add_tombstones
 from recs_platform_tests.serving.served import Ask, Served
+from recs_platform_tests.unit.stages.releases.bundles import AS_OF
 
 LIST = "/v1/users/u1/recommendations"
 
@@ -34,3 +36,19 @@ def test_a_user_who_is_deleted_is_a_stranger_at_once(tmp_path: Path) -> None:
     served.run(delete)
     assert waiting_users(served.home) == ["u1"]
     Served(tmp_path).run(ask_again)
+
+
+def test_whom_a_command_forgets_the_server_forgets(tmp_path: Path) -> None:
+    served = Served(tmp_path, learning=True)
+
+    async def test(ask: Ask) -> None:
+        for user in ("u1", "u2"):
+            event = {"user_id": user, "item_id": "d", "event_type": "click"}
+            assert (await ask("POST", "/v1/events", json=event)).status_code == 202
+            assert (await ask("GET", f"/v1/users/{user}/recommendations")).status_code == 200
+        add_tombstones(served.home, ["u1", "somebody"], AS_OF)
+        await served.application._look_beside()
+        assert served.application.serving.users() == {"u2"}
+        assert served.application.serving.forgotten == {"u1"}
+
+    served.run(test)

@@ -39,3 +39,17 @@ def test_a_session_of_the_hold_out_only_takes_away(tmp_path: Path) -> None:
         assert all("session" not in item["reason"] for item in answer["items"])
 
     served.run(test)
+
+
+def test_the_hold_out_takes_part_in_no_experiment(tmp_path: Path) -> None:
+    made = content()
+    held = replace(made, ranked=made.ranked.filter(pl.col("user_id") != "u1"), held_out=["u1"])
+    explored = {"control": {"weight": 0.5, "exploration": 1.0}, "b": {"weight": 0.5, "exploration": 1.0}}
+    served = Served(tmp_path, held, experiments={"x": {"variants": explored}})
+
+    async def test(ask: Ask) -> None:
+        assert (await ask("GET", LIST)).json()["variant"] == "default"
+        assert item_ids(await ask("GET", LIST)) == "ab"
+        assert (await ask("GET", "/v1/users/u2/recommendations")).json()["variant"].startswith("x=")
+
+    served.run(test)

@@ -58,6 +58,31 @@ def test_a_forgotten_user_takes_their_part_along(bundle: Bundle) -> None:
     assert (shares(learned, bundle), learned.chosen("u1"), len(learned)) == ({"a": 1.0}, [], 1)
 
 
+def test_what_a_user_chose_again_later_is_taken_along_as_it_was_counted(bundle: Bundle) -> None:
+    learned = Learned(lambda: 0.0, half_life_seconds=HOUR)
+    for user in ("u1", "u2"):
+        learned.add(user, "a", 0.0)
+    learned.add("u2", "b", 0.0)
+    learned.add("u1", "a", 2 * HOUR)
+    learned.forget("u1")
+    assert shares(learned, bundle) == {"a": 1.0, "b": 1.0}
+
+
+def test_what_was_chosen_or_dismissed_does_not_come_back_by_learning(tmp_path: Path) -> None:
+    served = Served(tmp_path, learning=True)
+
+    async def test(ask: Ask) -> None:
+        for item, kind in (("b", "click"), ("d", "click"), ("d", "dismiss")):
+            event = {"user_id": "u2", "item_id": item, "event_type": kind}
+            assert (await ask("POST", "/v1/events", json=event)).status_code == 202
+        assert served.application.serving.learned is not None
+        assert served.application.serving.learned.chosen("u2") == ["b"]
+        served.clock.now += 31 * 60  # the session is over
+        assert "b" not in item_ids(await ask("GET", LIST.format("u2"), params={"k": 5}))
+
+    served.run(test)
+
+
 def test_it_is_bounded(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("_USERS_MAX", 3), ("_CHOICES_MAX", 2), ("_ITEMS_MAX", 4)):
         monkeypatch.setattr(learning, name, value)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -153,6 +153,114 @@ def test_whom_one_process_was_asked_to_forget_the_other_forgets(tmp_path: Path, 
     run_two(served, test)
 
 
+def test_the_store_forgets_what_any_process_wrote_also_where_it_was_away(tmp_path: Path) -> None:
+    with valkey() as store:
+        served = Served(tmp_path, redis_url=store.url, redis_seconds_max=0.5)
+
+        async def test(one: Ask, two: Ask, applications: list[Application]) -> None:
+            assert (await one("POST", "/v1/events", json=event("u2", "b"))).status_code == 202
+            for ask in (one, two):
+                assert (await ask("GET", LIST.format("u2"))).status_code == 200
+            store.pause()
+            assert (await one("DELETE", "/v1/users/u2")).status_code == 202
+            store.go_on()
+            while not applications[0].state()["shared_store"]["is_used"]:
+                await applications[0]._look_beside()
+            assert {kind_of(name) for name in names_in(store)} == {b"rate"}
+            # The other one does not know yet, and writes again.
+            assert (await two("POST", "/v1/events", json=event("u2", "b"))).status_code == 202
+            page = (await two("GET", LIST.format("u2"), params={"k": 1})).json()
+            assert {kind_of(name) for name in names_in(store)} == {b"rate", b"session", b"lists", b"list"}
+            applications[1]._look()
+            await applications[1]._look_beside()
+            assert (await two("GET", LIST.format("u2"))).status_code == 200
+            assert {kind_of(name) for name in names_in(store)} == {b"rate"}
+            assert not applications[1].serving.lists.find_kept(page["recommendation_id"])
+
+        run_two(served, test)
+
+
+def names_in(store: Valkey) -> list[bytes]:
+    names = store.ask(b"KEYS *\r\n").split(b"\r\n")
+    return [name for name in names if name.startswith(b"recs:") and kind_of(name) != b"looked"]
+
+
+def kind_of(name: bytes) -> bytes:
+    return name.split(b":")[-2]
+
+
+def test_what_nobody_of_this_version_wrote_is_passed_over(tmp_path: Path, store: Valkey) -> None:
+    store.ask(b"FLUSHALL\r\n")
+    served = Served(tmp_path, redis_url=store.url, redis_seconds_max=PATIENT)
+
+    async def test(one: Ask, two: Ask, _: list[Application]) -> None:
+        assert (await one("POST", "/v1/events", json=event("u2", "b"))).status_code == 202
+        page = (await one("GET", LIST.format("u2"), params={"k": 1})).json()
+        for name in names_in(store):
+            for wrong in (b"junk", b"\x93\xa1\xff\xa1a\xc0", b"\x9b\xa1\xff", b"\x92\xa1a\xa1b"):
+                sent = b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in (name, wrong))
+                if kind_of(name) == b"session":
+                    store.ask(b"*3\r\n$5\r\nRPUSH\r\n" + sent)
+                elif kind_of(name) == b"list":
+                    store.ask(b"*3\r\n$3\r\nSET\r\n" + sent)
+                    answer = await two("GET", LIST.format("u2"), params={"cursor": page["next_cursor"]})
+                    assert answer.json()["code"] == "cursor_expired"
+        assert "b" not in item_ids(await two("GET", LIST.format("u2"), params={"k": 9}))
+
+    run_two(served, test)
+
+
+def test_chance_and_drafts_go_on_in_another_process(tmp_path: Path, store: Valkey) -> None:
+    explored = {"variants": {name: {"weight": 0.5, "exploration": 1.0} for name in ("control", "b")}}
+    drafted = {
+        "kind": "interleaving",
+        "variants": {"control": {"weight": 0.5}, "b": {"weight": 0.5, "popularity": True}},
+    }
+    fourth = list[str]()
+    for name, experiment in (("explored", explored), ("drafted", drafted)):
+        served = Served(tmp_path / name, redis_url=store.url, redis_seconds_max=PATIENT, experiments={"x": experiment})
+
+        async def test(one: Ask, two: Ask, _: list[Application], name: str = name) -> None:
+            for _n in range(16):
+                first = (await one("GET", LIST.format("u2"), params={"k": 2})).json()
+                onward = {"cursor": first["next_cursor"], "k": 2}
+                items = first["items"] + (await two("GET", LIST.format("u2"), params=onward)).json()["items"]
+                assert len({item["item_id"] for item in items}) == 4
+                seen = {"user_id": "u2", "event_type": "impression", "request_id": first["recommendation_id"]}
+                assert (await one("POST", "/v1/events", json=seen)).status_code == 202
+                if name == "explored":
+                    # All that is left is drawn alike.
+                    assert [item["propensity"] for item in items] == pytest.approx([1 / 5, 1 / 4, 1 / 3, 1 / 2])
+                    fourth.append(items[3]["item_id"])
+
+        run_two(served, test)
+    assert len(set(fourth)) > 1
+    rows = [json.loads(line) for line in served.landed().splitlines()]
+    teams = [row["request_id"].partition("~x=")[2] for row in rows]
+    assert (len(teams), set(teams)) == (64, {"control", "b"})
+
+
+def test_every_name_ends_by_itself_and_reading_does_not_lengthen_a_session(tmp_path: Path, store: Valkey) -> None:
+    store.ask(b"FLUSHALL\r\n")
+    served = Served(tmp_path, redis_url=store.url, redis_seconds_max=PATIENT, session_minutes=1)
+
+    async def test(one: Ask, two: Ask, _: list[Application]) -> None:
+        assert (await one("POST", "/v1/events", json=event("u2", "b"))).status_code == 202
+        assert item_ids(await one("GET", LIST.format("u2"), params={"k": 9})) == "cdea"
+        for name in names_in(store):
+            assert not store.ask(b"TTL " + name + b"\r\n").startswith(b":-")
+            if kind_of(name) == b"session":
+                store.ask(b"EXPIRE " + name + b" 20\r\n")  # as if 40 s had gone by since the event
+        assert item_ids(await two("GET", LIST.format("u2"), params={"k": 9})) == "cdea"
+        for name in names_in(store):
+            if kind_of(name) == b"session":
+                store.ask(b"DEL " + name + b"\r\n")  # 20 s later
+        served.clock.now += 25
+        assert item_ids(await two("GET", LIST.format("u2"))) == "bc"
+
+    run_two(served, test)
+
+
 def test_an_address_that_is_none_is_refused_without_showing_it() -> None:
     for wrong in ("http://:secret@x", "redis://", "unix://", "redis://:secret@x:y", "redis://:secret@x/one"):
         with pytest.raises(UsageError, match=r"no address of a store") as refused:
@@ -170,3 +278,37 @@ def test_a_store_that_refuses_is_one_that_does_not_answer(tmp_path: Path, store:
         assert "refuses" in (await one("GET", "/readyz")).json()["shared_store"]["fault"]
 
     run_two(served, test)
+
+
+def test_a_store_that_is_full_is_no_store_until_it_has_room(tmp_path: Path, store: Valkey) -> None:
+    served = Served(tmp_path, redis_url=store.url, redis_seconds_max=PATIENT)
+
+    async def test(one: Ask, _two: Ask, applications: list[Application]) -> None:
+        for room, is_used in ((b"1", False), (b"0", True)):
+            store.ask(b"CONFIG SET maxmemory " + room + b"\r\n")
+            assert item_ids(await one("GET", LIST.format("u2"))) == "bc"
+            await applications[0]._look_beside()
+            assert applications[0].state()["shared_store"]["is_used"] is is_used
+
+    run_two(served, test)
+
+
+def test_a_store_that_is_silent_when_greeted_keeps_no_connection(tmp_path: Path) -> None:
+    async def inside() -> None:
+        closed = asyncio.Event()
+
+        async def be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(ConnectionError):
+                while await reader.read(100):
+                    pass
+            closed.set()
+            writer.close()
+
+        path = tmp_path / "s"
+        async with await asyncio.start_unix_server(be_silent, path):
+            silent = Store(f"unix://:secret@/{path}?db=1", 0.05)
+            with pytest.raises(TimeoutError):
+                await silent.ask([("PING",)])
+            await asyncio.wait_for(closed.wait(), PATIENT)
+
+    asyncio.run(inside())

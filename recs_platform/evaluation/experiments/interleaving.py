@@ -27,7 +27,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Pick(Generic[Item]):
-    """An item, the team whose pick it was, and the chance that it got this place, given those before it."""
+    """An item, the team whose pick it was, and the chance that it got this place, given the items before it."""
 
     item: Item
     team: int
@@ -62,6 +62,7 @@ def team_draft(
     """
     rankings, taken = (_Ranking(first, key), _Ranking(second, key)), set["Hashable"]()
     counts = [0, 0]
+    is_told = True  # whether the items of a round so far tell who began it
     while True:
         heads = [ranking.next(taken) for ranking in rankings]
         picks = [head for head in heads if head is not None]
@@ -69,7 +70,10 @@ def team_draft(
             break
         is_even = counts[FIRST] == counts[SECOND]
         team = (FIRST if coin() else SECOND) if is_even else int(counts[FIRST] > counts[SECOND])
-        is_chance = is_even and key(picks[FIRST]) != key(picks[SECOND])
+        differ = key(picks[FIRST]) != key(picks[SECOND])
+        # Where both would begin with the same item, the coin shows in the second place of the round.
+        is_chance = differ and (is_even or not is_told)
+        is_told = differ if is_even else True
         taken.add(key(picks[team]))
         counts[team] += 1
         yield Pick(picks[team], team, _EVEN if is_chance else 1.0)

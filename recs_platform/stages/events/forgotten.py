@@ -22,7 +22,6 @@ from recs_platform.stages.events.pseudonyms import (
 
 FORGOTTEN = "forgotten"
 FORGOTTEN_REASON = "it is of somebody who was forgotten on request; it is not kept"
-_TOMBSTONES = "tombstones.json"
 _VARIABLE = "recs_forgotten"
 # What `validation` calls on every id of a person.
 IS_FORGOTTEN = "is_forgotten"
@@ -30,7 +29,7 @@ IS_FORGOTTEN = "is_forgotten"
 
 def read_tombstones(home: Home) -> dict[str, str]:
     """Instants (ISO, UTC) at which people were forgotten, by the hash of each of their ids."""
-    file = home.forgets / _TOMBSTONES
+    file = home.tombstones
     return dict(json.loads(file.read_text("utf-8"))) if file.exists() else {}
 
 
@@ -40,7 +39,7 @@ def add_tombstones(home: Home, stored_ids: Iterable[str], at: datetime) -> list[
     hashes = hashes_of(home, stored_ids)
     known = read_tombstones(home)
     home.forgets.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace_text(home.forgets / _TOMBSTONES, json.dumps({**dict.fromkeys(hashes, at.isoformat()), **known}, indent=1))
+    replace_text(home.tombstones, json.dumps({**dict.fromkeys(hashes, at.isoformat()), **known}, indent=1))
     return hashes
 
 
@@ -48,6 +47,12 @@ def hashes_of(home: Home, stored_ids: Iterable[str]) -> list[str]:
     """Keyed hashes of ids as they are stored, sorted; none where nobody was ever forgotten."""
     key = read_key_file(home.forget_key)
     return [] if key is None else sorted(pseudonym(key, each) for each in stored_ids)
+
+
+def forgotten_among(home: Home, stored_ids: Iterable[str]) -> list[str]:
+    """Those of the ids, as they are stored, that were forgotten."""
+    hashes, key = read_tombstones(home), read_key_file(home.forget_key)
+    return [] if key is None else [each for each in stored_ids if pseudonym(key, each) in hashes]
 
 
 def prepare_forgotten(con: duckdb.DuckDBPyConnection, home: Home, *, pseudonymize: bool) -> None:

@@ -1,6 +1,7 @@
 """A drafted list is fair to both rankings, and what users preferred is read without false alarms."""
 
-from itertools import accumulate
+from itertools import accumulate, product
+from math import prod
 
 import numpy as np
 import pytest
@@ -52,6 +53,18 @@ def test_the_first_place_goes_to_each_as_often_as_its_chance_says() -> None:
     assert {pick.chance for pick in picks} == {0.5}
     assert sum(pick.team == FIRST for pick in picks) / 2000 == pytest.approx(0.5, abs=0.04)
     assert {pick.chance for pick in draft("abc", "abc", 7)} == {1.0}
+
+
+def test_chances_of_places_multiply_to_the_chance_of_the_list() -> None:
+    """Also where both rankings begin with the same item: the coin of that round decides the place behind it."""
+    for first, second in (("abc", "acb"), ("ab", "ba"), ("abcd", "abdc"), ("abcdef", "adebfc")):
+        lists: dict[str, list[float]] = {}
+        for coins in product((True, False), repeat=len(first)):
+            toss = iter(coins)
+            picks = list(team_draft(iter(first), iter(second), str, lambda toss=toss: next(toss)))
+            lists.setdefault("".join(pick.item for pick in picks), []).append(prod(pick.chance for pick in picks))
+        for chances in lists.values():
+            assert chances == [len(chances) / 2 ** len(first)] * len(chances)
 
 
 def preferred(lean: float, seed: int, users: int = 400, days: int = 20) -> list[float]:
