@@ -167,7 +167,7 @@ def _application(home: Home) -> Application:
         settings.model_copy(update={"serving": quick}),
         needs_keys=False,
         stored_name=str,
-        forgotten_among=list,
+        forgotten_among=lambda _: [],
         clock=time.monotonic,
     )
 

@@ -115,7 +115,7 @@ def test_an_unknown_release_is_refused_when_the_server_starts(tmp_path: Path) ->
     Served(tmp_path)
     settings = Settings(home=tmp_path, experiments={"x": halves(release="2020-01-01-abc")})
     with pytest.raises(UsageError, match=r"recs\.toml: experiments\.x\.variants\.b\.release = '2020-01-01-abc': .*"):
-        build(settings, "127.0.0.1", str, list)
+        build(settings, "127.0.0.1", str, lambda _: [])
 
 
 def test_settings_of_reranking_reach_the_list(tmp_path: Path) -> None:

@@ -87,11 +87,11 @@ def test_scopes_are_kept_apart(tmp_path: Path):
 
 def test_beyond_this_machine_nothing_is_served_without_a_key(tmp_path: Path):
     with pytest.raises(UsageError, match=r"0\.0\.0\.0.*recs keys create"):
-        build(Settings(home=tmp_path), ANY_ADDRESS, str, list)
+        build(Settings(home=tmp_path), ANY_ADDRESS, str, lambda _: [])
     with pytest.raises(UsageError, match="require_keys"):
-        build(Settings(home=tmp_path, serving={"require_keys": True}), "127.0.0.1", str, list)
+        build(Settings(home=tmp_path, serving={"require_keys": True}), "127.0.0.1", str, lambda _: [])
     create_api_key(Home(tmp_path), "shop", [Scope.READ])
-    assert build(Settings(home=tmp_path), ANY_ADDRESS, str, list).door.keys is not None
+    assert build(Settings(home=tmp_path), ANY_ADDRESS, str, lambda _: []).door.keys is not None
 
 
 def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path):
