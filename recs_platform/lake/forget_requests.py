@@ -6,7 +6,8 @@ A request has to name the user as they are called. Whoever carries one out remov
 import json
 import os
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
 from recs_platform.contracts.home import Home
@@ -17,7 +18,7 @@ _USER = "user_id"
 
 def add_request(home: Home, user: str) -> None:
     """Let a user wait to be forgotten; returns once that would survive a power cut. Once is enough."""
-    if user in waiting_users(home):
+    if user in waiting_users(home, lambda _: None):
         return
     home.forgets.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = _folder(home)
@@ -34,9 +35,16 @@ def add_request(home: Home, user: str) -> None:
     flush((folder, home.forgets))
 
 
-def waiting_users(home: Home) -> list[str]:
-    """Users who wait to be forgotten, sorted."""
-    return sorted({_user_of(file) for file in _folder(home).glob("*.json")})
+def waiting_users(home: Home, on_damaged: Callable[[str], object]) -> list[str]:
+    """Users who wait to be forgotten, sorted; `on_damaged` is told of each request that cannot be read."""
+    users = set[str]()
+    for file in sorted(_folder(home).glob("*.json")):
+        user = _user_of(file)
+        if user is not None:
+            users.add(user)
+        elif file.exists():
+            on_damaged(f"{file} cannot be read: somebody asks there to be forgotten; ask again, then remove it")
+    return sorted(users)
 
 
 def waiting_requests(home: Home) -> list[str]:
@@ -55,5 +63,8 @@ def _folder(home: Home) -> Path:
     return home.forgets / "requests"
 
 
-def _user_of(file: Path) -> str:
-    return str(json.loads(file.read_text("utf-8"))[_USER])
+def _user_of(file: Path) -> str | None:
+    """None where the request is damaged, or was carried out meanwhile."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(file.read_text("utf-8"))[_USER])
+    return None

@@ -82,7 +82,7 @@ class Application:
             None if store is None else Shared(store, self.home.root, serve, sessions, lists),
         )
         self._tombstones, self._forgotten_among = Tombstones(self.home.tombstones), forgotten_among
-        self._waiting = waiting_users(self.home)
+        self._waiting = waiting_users(self.home, self._warn_once)
         self._forget_waiting()
         self.spool = Spool(self.home, queued_events_max=serve.queued_events_max, seal_seconds=serve.seal_seconds)
         self.door = Door(
@@ -144,7 +144,7 @@ class Application:
             await self.serving.shared.look()
 
     def _look(self) -> None:
-        self._waiting = waiting_users(self.home)
+        self._waiting = waiting_users(self.home, self._warn_once)
         self.watch.look()
         if self.watch.is_open:
             self.canary.look(self.watch.bundle)

@@ -34,7 +34,7 @@ def test_a_user_who_is_deleted_is_a_stranger_at_once(tmp_path: Path) -> None:
         assert await items(ask, "u1") == await items(ask, "stranger")
 
     served.run(delete)
-    assert waiting_users(served.home) == ["u1"]
+    assert waiting_users(served.home, print) == ["u1"]
     Served(tmp_path).run(ask_again)
 
 

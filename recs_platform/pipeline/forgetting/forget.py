@@ -80,7 +80,8 @@ def forget_waiting(platform: Platform, *, now: datetime, say: Say) -> tuple[list
     A request for somebody unknown is dropped; one that cannot be carried out waits, and the others do not wait for it.
     """
     refused = list[RecsError]()  # such as an id that was several people's: the others do not wait for it
-    people = find_people(platform, waiting_users(platform.home), now, refused.append)
+    waiting = waiting_users(platform.home, lambda sentence: refused.append(RecsError(sentence)))
+    people = find_people(platform, waiting, now, refused.append)
     strangers = _strangers(platform, people, known_ids(platform, united(people.values()).ids))
     able, receipts = [user for user in people if user not in strangers], list[Receipt]()
     for first in range(0, len(able), AT_ONCE):
