@@ -78,17 +78,7 @@ def cluster_intervals(
     codes = np.unique(users, return_inverse=True)[1]
     counts = _sum_by_user(codes, present.astype(np.float64))
     sums = _sum_by_user(codes, np.round(np.where(present, values, 0.0) * _GRID) / _GRID)
-    rows, n_users = counts.sum(axis=0), (counts > 0).sum(axis=0)
-    value = _ratio(sums.sum(axis=0), rows)
-    low, high = _percentiles(sums, counts, seed=seed, samples=samples, level=level)
-    single = n_users < 2  # noqa: PLR2004  one user has no spread
-    return Intervals(
-        value,
-        np.where(single, np.nan, low),
-        np.where(single, np.nan, high),
-        rows.astype(np.int64),
-        n_users.astype(np.int64),
-    )
+    return _intervals(sums, counts, seed=seed, samples=samples, level=level)
 
 
 def ratio_intervals(
@@ -110,12 +100,18 @@ def ratio_intervals(
     """
     sums: NDArray[np.float64] = np.round(tops * _GRID) / _GRID
     counts: NDArray[np.float64] = np.round(bottoms * _GRID) / _GRID
+    return _intervals(sums, counts, seed=seed, samples=samples, level=level)
+
+
+def _intervals(
+    sums: NDArray[np.float64], counts: NDArray[np.float64], *, seed: int, samples: int, level: float
+) -> Intervals:
+    """Intervals of sum over count by column; a row of both is a user."""
     total, n_users = counts.sum(axis=0), (counts > 0).sum(axis=0)
-    value = _ratio(sums.sum(axis=0), total)
     low, high = _percentiles(sums, counts, seed=seed, samples=samples, level=level)
     single = n_users < 2  # noqa: PLR2004  one user has no spread
     return Intervals(
-        value,
+        _ratio(sums.sum(axis=0), total),
         np.where(single, np.nan, low),
         np.where(single, np.nan, high),
         (total + 0.5).astype(np.int64),

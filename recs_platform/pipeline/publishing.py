@@ -34,7 +34,7 @@ from recs_platform.lake.audit import FIELDS, read_processing
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.roles import write_role_files
-from recs_platform.stages import releases
+from recs_platform.stages import releases, reranking
 from recs_platform.stages.releases.files import LISTS_FILE, REFERENCES_FILE, SHARED_FILE, SURFACE_FILE
 from recs_platform.stages.releases.views import AS_OF_IN_FORCE, changes_view, current_view, lists_view
 from recs_platform.warehouse.list_exports import write_list_exports
@@ -105,7 +105,7 @@ def _write(platform: Platform, tables: Sequence[PublishedTable], **options: bool
 
 
 def _export_lists(platform: Platform) -> None:
-    """Lists in force for other systems, less those of people who have opted out by now."""
+    """Lists in force for other systems, less personal ones of people who have opted out by now."""
     settings, now = platform.settings, datetime.now(UTC)
     opted_out = pl.DataFrame(schema={c.USER_ID: pl.String})
     if settings.publish.exports:
@@ -116,6 +116,7 @@ def _export_lists(platform: Platform) -> None:
         platform.home.exports,
         settings.publish.exports,
         opted_out,
+        impersonal=(reranking.FALLBACK_SOURCE, *(rule.name for rule in reranking.RULES)),
         threads=settings.threads,
         memory_limit_gb=settings.memory_limit_gb,
         temporary=platform.home.temporary,

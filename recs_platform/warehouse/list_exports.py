@@ -35,6 +35,7 @@ def write_list_exports(
     formats: Collection[str],
     opted_out: "pl.DataFrame",
     *,
+    impersonal: Collection[str],
     threads: int,
     memory_limit_gb: float,
     temporary: Path,
@@ -43,7 +44,8 @@ def write_list_exports(
 
     A line is a user and surface (`default` where it is none of the settings'): `user_id`, `surface`, `release_id`,
     `as_of`, and `items` in order of rank, each with `rank`, `item_id`, `score`, `sources`, `reason`. An empty
-    list has none, nor have users of `opted_out` (user_id): a release may be older than what they said.
+    list has none. Nor has a list of a user in `opted_out` (user_id) with an item of any source beside `impersonal`
+    ones: the release is older than what they said.
     Readers of a file that is replaced keep it.
 
     One at a time: of two publishes, the one that reads the newer file writes last.
@@ -59,7 +61,8 @@ def write_list_exports(
             con.execute(f"attach {text_literal(str(analytics.absolute()))} as published (read_only)")
             con.execute("use published")
             return {
-                suffix: _write(con, folder / f"{LISTS_STEM}.{suffix}", EXPORT_FORMATS[suffix]) for suffix in formats
+                suffix: _write(con, folder / f"{LISTS_STEM}.{suffix}", impersonal, EXPORT_FORMATS[suffix])
+                for suffix in formats
             }
         finally:
             con.close()
@@ -73,25 +76,27 @@ def _remove_others(folder: Path, formats: Collection[str]) -> None:
             file.unlink(missing_ok=True)
 
 
-def _write(con: "duckdb.DuckDBPyConnection", target: Path, options: str) -> int:
+def _write(con: "duckdb.DuckDBPyConnection", target: Path, impersonal: Collection[str], options: str) -> int:
     """One file, whole or not at all; returns its lines."""
     aside = target.with_name(f"{target.name}{_MARK}{process_name()}")
-    written = con.execute(f"copy ({_lists()}) to {text_literal(str(aside))} ({options})").fetchall()
+    written = con.execute(f"copy ({_lists(impersonal)}) to {text_literal(str(aside))} ({options})").fetchall()
     flush((aside,))
     aside.replace(target)
     return int(written[0][0])
 
 
-def _lists() -> str:
+def _lists(impersonal: Collection[str]) -> str:
     """A row a user and surface."""
     fields = (c.RANK, c.ITEM_ID, c.SCORE, c.SOURCES, c.REASON)
     names = ", ".join((c.USER_ID, c.AS_OF, c.RELEASE_ID, *fields))
     in_force = f"(select {c.RELEASE_ID} from {RELEASES.name} where {c.IS_CURRENT})"
+    allowed = ", ".join(map(text_literal, impersonal))
     item = f"struct_pack({', '.join(f'{name} := {name}' for name in fields)})"
     return (
         f"select {c.USER_ID}, {c.SURFACE}, {c.RELEASE_ID}, {c.AS_OF}, list({item} order by {c.RANK}) as items from ("
         f"select {names}, {text_literal(DEFAULT_SURFACE)} as {c.SURFACE} from {CURRENT.name} union all by name "
         f"select {names}, {c.SURFACE} from {SURFACE_LISTS.name} where {c.RELEASE_ID} in {in_force}) "
-        f"where {c.USER_ID} not in (select {c.USER_ID} from {_OPTED_OUT}) "
-        f"group by {c.USER_ID}, {c.SURFACE}, {c.RELEASE_ID}, {c.AS_OF} order by {c.USER_ID}, {c.SURFACE}"
+        f"group by {c.USER_ID}, {c.SURFACE}, {c.RELEASE_ID}, {c.AS_OF} "
+        f"having {c.USER_ID} not in (select {c.USER_ID} from {_OPTED_OUT}) "
+        f"or bool_and(list_has_all([{allowed}], {c.SOURCES})) order by {c.USER_ID}, {c.SURFACE}"
     )

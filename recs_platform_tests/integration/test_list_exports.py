@@ -21,8 +21,15 @@ FIELDS = ("rank", "item_id", "score", "sources", "reason")
 def write(built: Built, folder: Path, *formats: str, opted_out: Sequence[str] = ()) -> dict[str, int]:
     home, gone = built.platform.home, pl.DataFrame({"user_id": opted_out}, schema={"user_id": pl.String})
     return write_list_exports(
-        home.analytics, folder, formats, gone, threads=1, memory_limit_gb=1, temporary=home.temporary
-    )  # fmt: skip
+        home.analytics,
+        folder,
+        formats,
+        gone,
+        impersonal=("fallback",),
+        threads=1,
+        memory_limit_gb=1,
+        temporary=home.temporary,
+    )
 
 
 def test_each_user_is_a_line_with_the_list_in_force(built: Built, tmp_path: Path) -> None:
@@ -52,12 +59,18 @@ def test_what_is_not_asked_for_any_more_goes_and_so_does_what_a_dead_process_lef
     assert [path.name for path in tmp_path.iterdir()] == ["mine.jsonl"]
 
 
-def test_who_opted_out_since_the_release_has_no_line(built: Built, tmp_path: Path) -> None:
-    users = ask(built.platform, "select distinct user_id from recommendations.current order by all")[
-        "user_id"
-    ].to_list()
-    assert write(built, tmp_path, "parquet", opted_out=users[:1]) == {"parquet": len(users) - 1}
-    assert users[0] not in pl.read_parquet(tmp_path / "lists.parquet")["user_id"].to_list()
+def test_who_opted_out_since_the_release_has_no_line_and_who_had_before_keeps_theirs(
+    built: Built, tmp_path: Path
+) -> None:
+    users = ask(
+        built.platform,
+        "select user_id, bool_and(sources = ['fallback']) as is_fallback from recommendations.current "
+        "group by 1 order by 1",
+    )
+    since, before = (users.filter(is_fallback=value)["user_id"][0] for value in (False, True))
+    assert write(built, tmp_path, "parquet", opted_out=[since, before]) == {"parquet": users.height - 1}
+    kept = pl.read_parquet(tmp_path / "lists.parquet")["user_id"].to_list()
+    assert (since in kept, before in kept) == (False, True)
 
 
 def test_a_broken_role_leaves_no_lists_of_before(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

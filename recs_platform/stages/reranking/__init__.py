@@ -4,6 +4,7 @@ from recs_platform.stages.reranking.conflicts import conflicts, unknown_names
 from recs_platform.stages.reranking.context import RerankContext, RerankResult
 from recs_platform.stages.reranking.exploration import EXACT, Exploration, held_out_users
 from recs_platform.stages.reranking.facts import RuleFacts, of_segment, tastes_of
+from recs_platform.stages.reranking.fallback import FALLBACK_SOURCE
 from recs_platform.stages.reranking.hidden import hidden_pairs
 from recs_platform.stages.reranking.own_rules import COMPLETE, OwnRules, apply_checked, load_own_rules
 from recs_platform.stages.reranking.reasons import add_reasons, group_popularity, item_popularity
@@ -16,6 +17,7 @@ from recs_platform.stages.reranking.violations import violations
 __all__ = [
     "COMPLETE",
     "EXACT",
+    "FALLBACK_SOURCE",
     "RULES",
     "Exploration",
     "Filter",
