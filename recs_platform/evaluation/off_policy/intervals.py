@@ -31,11 +31,14 @@ def clustered_interval(value: float, influence: Floats, clusters: NDArray[np.int
         return float("nan"), float("nan")
     sums = np.bincount(clusters, weights=influence, minlength=n_clusters)
     sums = sums[np.bincount(clusters, minlength=n_clusters) > 0]
-    square = float((sums**2).sum())
-    if square <= 0 or len(sums) < 2:  # noqa: PLR2004
+    largest = float(np.abs(sums).max())
+    if largest <= 0 or len(sums) < 2:  # noqa: PLR2004
         return float("nan"), float("nan")
-    error = float(np.sqrt(square * len(sums) / (len(sums) - 1))) / n
-    skewness = float((sums**3).sum()) / square**1.5
+    # Powers of very small sums would be 0.
+    scaled = sums / largest
+    square = float((scaled**2).sum())
+    error = largest * float(np.sqrt(square * len(sums) / (len(sums) - 1))) / n
+    skewness = float((scaled**3).sum()) / square**1.5
     return value - error * _untransformed(_QUANTILE, skewness), value - error * _untransformed(-_QUANTILE, skewness)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recs_platform.contracts.errors import ContractError
@@ -103,6 +103,7 @@ def test_doubly_robust_is_right_where_the_model_is_wrong():
     st.lists(st.tuples(st.floats(0.01, 1), st.floats(-5, 5)), min_size=2, max_size=40),
     st.floats(-3, 3),
 )
+@example([(1.0, 0.0), (1.0, 6.7e-139)], 0.0)  # powers of it are 0
 def test_a_target_that_is_the_logging_policy_earns_the_mean(rows: list[tuple[float, float]], shift: float):
     n = len(rows)
     propensity, reward = (np.array(column) for column in zip(*rows, strict=True))
