@@ -47,36 +47,15 @@ exposed as (
     group by user_id, experiment
 ),
 
-pairs as (
-    select
-        event_id,
-        event_type,
-        min(case when event_type not in ('impression', 'dismiss') then occurred_us end)
-            over later as answered_us,
-        min(case when event_type = 'impression' then occurred_us end) over later as shown_again_us,
-        occurred_us,
-    from events
-    window
-        later as (
-            partition by user_id, item_id
-            order by occurred_us, event_type <> 'impression', event_id
-            rows between 1 following and unbounded following
-        )
-),
-
 answers as (
     select
         shown.user_id,
         shown.experiment,
         shown.event_date,
         shown.variant,
-        coalesce(
-            pairs.answered_us < pairs.occurred_us + 86400000000
-            and (pairs.shown_again_us is null or pairs.answered_us < pairs.shown_again_us),
-            false
-        ) as is_clicked,
+        outcomes.is_answered as is_clicked,
     from shown
-    inner join pairs on shown.event_id = pairs.event_id
+    inner join staging.stg_answers as outcomes on shown.event_id = outcomes.event_id
 ),
 
 shown_days as (

@@ -1,5 +1,3 @@
--- An impression was answered if its user did anything but dismiss within a day, and before the
--- item was shown to them again.
 with events as materialized (
     select
         event_id,
@@ -47,22 +45,6 @@ visits as (
     where (epoch_us($as_of) - occurred_us) <= 56 * 86400000000
 ),
 
-pairs as (
-    select
-        event_id,
-        occurred_us,
-        min(case when event_type not in ('impression', 'dismiss') then occurred_us end)
-            over later as answered_us,
-        min(case when event_type = 'impression' then occurred_us end) over later as shown_again_us,
-    from events
-    window
-        later as (
-            partition by user_id, item_id
-            order by occurred_us, event_type <> 'impression', event_id
-            rows between 1 following and unbounded following
-        )
-),
-
 placed as (
     select
         (epoch_us($as_of) - events.occurred_us - 1) // (7 * 86400000000) as weeks_ago,
@@ -72,14 +54,10 @@ placed as (
         events.event_type,
         events.dwell_seconds,
         visits.is_first,
-        coalesce(
-            pairs.answered_us < pairs.occurred_us + 86400000000
-            and (pairs.shown_again_us is null or pairs.answered_us < pairs.shown_again_us),
-            false
-        ) as is_answered,
+        coalesce(answers.is_answered, false) as is_answered,
     from events
-    inner join pairs on events.event_id = pairs.event_id
     inner join visits on events.event_id = visits.event_id
+    left join staging.stg_answers as answers on events.event_id = answers.event_id
     left join periods
         on events.occurred_us >= periods.starts_us and events.occurred_us < periods.ends_us
 ),

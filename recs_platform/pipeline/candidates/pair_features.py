@@ -36,6 +36,7 @@ class PairFeatures:
         self.models = pair_models(models)
         self._run, self._problem = run, problem
         self._computed = _computed(models, self.models)
+        self._read_again = {name for model in self._computed for name in model.upstreams}
         self._columns = _columns_read(models, self._computed)
         for name, ids in ((_USERS, problem.user_series), (_ITEMS, problem.item_series)):
             run.enumerate(name, ids)
@@ -53,9 +54,12 @@ class PairFeatures:
         self._run.stand_in(CANDIDATES.name, self._candidates_sql(), block_rows=self._block_rows(block))
         found: dict[str, pl.DataFrame] = {}
         for model in self._computed:
-            self._run.stand_in(model.name, self._run.bound(model.name))
+            rows_sql = f"({self._run.bound(model.name)}\n)"
+            if model.name in self._read_again:
+                self._run.stand_in(model.name, rows_sql)
+                rows_sql = relation(model.name)
             if model in self.models:
-                rows = self._run.query(self._keyed_sql(model))
+                rows = self._run.query(self._keyed_sql(model, rows_sql))
                 found[model.name] = _aligned(model, rows, self._keys(model, block))
         return found
 
@@ -77,11 +81,11 @@ class PairFeatures:
         users = block.users.astype(np.int64) * self._problem.n_items
         return users + block.items if c.ITEM_ID in model.grain else users
 
-    def _keyed_sql(self, model: Model) -> str:
+    def _keyed_sql(self, model: Model, rows_sql: str) -> str:
         types = {column.name: column.dtype for column in model.columns if column.name not in (c.AS_OF, *model.grain)}
         item = f" + enum_code({c.ITEM_ID})" if c.ITEM_ID in model.grain else ""
         key = f"enum_code({c.USER_ID})::bigint * {self._problem.n_items}{item}"
-        return f"select {key} as {_KEY}, {', '.join(typed_columns(types, set(types)))} from {relation(model.name)}"
+        return f"select {key} as {_KEY}, {', '.join(typed_columns(types, set(types)))} from {rows_sql}"
 
 
 def _computed(models: Models, stored: tuple[Model, ...]) -> list[Model]:
@@ -112,8 +116,9 @@ def _coded_sql(name: str, types: dict[str, str]) -> str:
         else quoted(column)
         for column in types
     ]
+    # Ordered before the cast: sorting by an enumeration reads all its texts first.
     of_asked = f" semi join asked using ({c.USER_ID}) order by {c.USER_ID}" if c.USER_ID in types else ""
-    return f"select {', '.join(columns)} from {relation(name)}{of_asked}"
+    return f"select {', '.join(columns)} from (from {relation(name)}{of_asked})"
 
 
 def _aligned(model: Model, frame: pl.DataFrame, keys: NDArray[np.int64]) -> pl.DataFrame:
