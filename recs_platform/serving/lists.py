@@ -4,8 +4,7 @@ A list is a sequence that is worked out as far as somebody looks: pages of one l
 happens meanwhile changes the next list, not this one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from functools import partial
 from itertools import islice
 
@@ -15,7 +14,6 @@ from recs_platform.serving.explaining import CAP, DIVERSITY, EXPLORATION, OFFERE
 from recs_platform.serving.folding import user_vector
 from recs_platform.serving.learning import Learned
 from recs_platform.serving.places import Place, capped, each_once
-from recs_platform.serving.released import BEHIND, released_places
 from recs_platform.serving.rescoring import NOBODY, RECENT_ITEMS, Lessons, rescore
 from recs_platform.serving.sessions import Session
 from recs_platform.serving.treatments import UNTREATED, Treatment, explore, vary
@@ -23,11 +21,11 @@ from recs_platform.stages.releases.bundle import Bundle
 from recs_platform.stages.releases.bundle.content import EVERYBODY
 
 _BASE_ITEMS = 50  # popular items that stand for the candidates of users who have none
+BEHIND = "among your best candidates"
 SESSION_SOURCE, LEARNED_SOURCE, FALLBACK_SOURCE = "session", "stream", "fallback"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """What a list was asked for. `contexts`: fallback rankings to try first. `category`: a code, None for all.
 
     `is_forgotten`: nothing of the user is looked up any more. `surface`: where it is shown, None for anywhere.
@@ -49,7 +47,7 @@ class LiveList:
     """A list of one user, worked out as far as it was looked at. `variants`: by experiment, what it was made under.
 
     `remake`: for a list that follows from its bundle alone, gives its places anew, so that tens of thousands of lists
-    can be remembered without them; `known` are its first places where they are worked out already.
+    can be remembered without them.
     """
 
     __slots__ = ("_known", "_places", "_remake", "_shown", "asked", "bundle", "trace", "variants")
@@ -62,17 +60,20 @@ class LiveList:
         variants: Mapping[str, str],
         trace: Trace | None,
         *,
-        known: list[Place] | None = None,
         remake: Callable[[], Iterator[Place]] | None = None,
     ) -> None:
         self.bundle, self.asked, self.variants, self.trace = bundle, asked, variants, trace
         self._places, self._remake = places, remake
-        self._known, self._shown = list[Place]() if known is None else known, 0
+        self._known, self._shown = list[Place](), 0
 
     def let_go(self) -> None:
         """Keep no places that can be worked out again."""
         if self._remake is not None:
             self._known, self._places = [], None
+
+    def note_shown(self, count: int) -> None:
+        """Take note that the first `count` places were shown, without working them out."""
+        self._shown = max(self._shown, count)
 
     def page(self, first: int, count: int) -> list[Place]:
         """Places `first` (from 0) to `first + count`; fewer where the list ends."""
@@ -123,7 +124,7 @@ def live_list(
     """
     user = None if asked.is_forgotten else bundle.user(asked.user_id)
     is_opted_out = bundle.is_opted_out(asked.user_id)
-    gone = set[int]() if session is None else _codes(bundle, session.gone)
+    gone = set[int]() if session is None else codes_of(bundle, session.gone)
     steps, lessons = list[int](), None
     if not is_opted_out and not bundle.is_held_out(user):
         if session is not None:
@@ -131,7 +132,7 @@ def live_list(
             steps = [code for item in recent if (code := bundle.item(item)) is not None]
         lessons = None if learned is None else _lessons(bundle, asked, user, learned)
     if learned is not None and not asked.is_forgotten and not bundle.rules.allow_repeats:
-        gone |= _codes(bundle, learned.chosen(asked.user_id))  # the session in which they chose it may be over
+        gone |= codes_of(bundle, learned.chosen(asked.user_id))  # the session in which they chose it may be over
     passes = _filter(bundle, asked, user, gone)
     if asked.surface is not None and asked.surface in bundle.surfaces and user is not None and not is_opted_out:
         # Made for this place, in length, rules and categories: a session only takes away from it.
@@ -147,14 +148,8 @@ def live_list(
         own = treatment.session_weight
         offered = _rescored(bundle, known, asked, steps, weight if own is None else own, lessons, trace)
     else:
-        at_once = (
-            None
-            if trace is not None or treatment is not UNTREATED
-            else released_places(bundle, known, asked.block, passes)
-        )
-        if at_once is not None:
-            remake = partial(_released, bundle, known, asked, passes)
-            return LiveList(bundle, asked, None, {}, None, known=at_once, remake=remake)
+        if trace is None and treatment is UNTREATED:
+            return LiveList(bundle, asked, None, {}, None, remake=partial(_released, bundle, known, asked, passes))
         offered = _stored(bundle, known) if treatment.diversity is None else _by_score(bundle, known)
     every = each_once(passes, offered, _fallback(bundle, asked))
     return LiveList(bundle, asked, _ordered(every, bundle, asked, treatment, seed, trace), treatment.variants, trace)
@@ -164,6 +159,11 @@ def _released(bundle: Bundle, user: int | None, asked: Asked, passes: Callable[[
     """The places of a list to whose user nothing happened."""
     every = each_once(passes, _stored(bundle, user), _fallback(bundle, asked))
     return _ordered(every, bundle, asked, UNTREATED, "", None)
+
+
+def released_again(bundle: Bundle, user: int, asked: Asked, gone: frozenset[int]) -> Iterator[Place]:
+    """The same for whoever knows what was gone when the list was made: nothing is read before a place is asked for."""
+    yield from _released(bundle, user, asked, _filter(bundle, asked, user, gone))
 
 
 def _ordered(
@@ -184,11 +184,12 @@ def _ordered(
     return every
 
 
-def _codes(bundle: Bundle, items: Iterable[str]) -> set[int]:
+def codes_of(bundle: Bundle, items: Iterable[str]) -> set[int]:
+    """Codes of those items that the bundle knows."""
     return {code for item in items if (code := bundle.item(item)) is not None}
 
 
-def _filter(bundle: Bundle, asked: Asked, user: int | None, gone: set[int]) -> Callable[[int], bool]:
+def _filter(bundle: Bundle, asked: Asked, user: int | None, gone: Set[int]) -> Callable[[int], bool]:
     """Whether an item may be shown: the rules of batch, and what was asked for."""
     # What the bundle keeps away; consumed items are not among it where repeats are allowed.
     consumed = set[int]() if user is None else set(bundle.consumed(user).tolist())

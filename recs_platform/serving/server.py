@@ -129,6 +129,7 @@ class Application:
             with contextlib.suppress(asyncio.CancelledError):
                 await ticking
             await self.spool.stop()
+            self.door.log.write()
             self.canary.save()
             if self.serving.shared is not None:
                 self.serving.shared.close()
@@ -151,9 +152,12 @@ class Application:
         self.variants.look(datetime.now(UTC).date())
 
     def _begin_anew(self) -> None:
-        """What was learned goes with the release it was learned under."""
-        if self.serving.learned is not None and self.watch.is_open:
-            found = self.serving.bundle
+        """What was learned, and what was kept of answers, goes with the release it was made under."""
+        if not self.watch.is_open:
+            return
+        found = self.serving.bundle
+        self.serving.pages.follow(found)
+        if self.serving.learned is not None:
             self.serving.learned.follow(found.release_id, found.manifest.as_of.timestamp())
 
     def state(self) -> dict[str, Any]:
@@ -268,7 +272,7 @@ def serve(
         application,
         host=host,
         port=port,
-        http=bounded_protocol(seconds_max),
+        http=bounded_protocol(seconds_max, application.door.at_once),
         ws="none",
         lifespan="on",
         access_log=False,
