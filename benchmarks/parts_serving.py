@@ -27,6 +27,7 @@ from recs_platform.serving.events import SeenIds, take_in
 from recs_platform.serving.lists import Asked, live_list
 from recs_platform.serving.server import Application, serve
 from recs_platform.serving.sessions import Session, Step
+from recs_platform.serving.tombstones import UserHashes
 from recs_platform.settings import Settings
 from recs_platform.stages.releases import seal_release
 from recs_platform.stages.releases.bundle import BundleContent, BundleRules, open_bundle, seal_bundle
@@ -171,7 +172,7 @@ def _application(home: Home) -> Application:
         settings.model_copy(update={"serving": quick}),
         needs_keys=False,
         stored_name=str,
-        forgotten_among=lambda _: [],
+        hashes=UserHashes(str, tuple),
         clock=time.monotonic,
     )
 

@@ -19,10 +19,11 @@ from recs_platform.contracts.http_documents import (
     ScoredItem,
     SimilarItems,
 )
+from recs_platform.serving.dismissals import Dismissals
 from recs_platform.serving.drafting import drafted
 from recs_platform.serving.explaining import explanations
 from recs_platform.serving.ids import random_id
-from recs_platform.serving.kept import asked_again, hashed, resumed
+from recs_platform.serving.kept import asked_again, resumed
 from recs_platform.serving.lists import Asked, LiveList, live_list
 from recs_platform.serving.parameters import checked_id, read_k
 from recs_platform.serving.problems import Problem
@@ -75,6 +76,7 @@ class Serving:
     shared: Shared | None = None
     forgotten: set[str] = field(default_factory=set[str])
     pages: PageCache = field(default_factory=PageCache)
+    dismissals: Dismissals = field(default_factory=Dismissals)
 
     @property
     def bundle(self) -> Bundle:
@@ -84,7 +86,8 @@ class Serving:
     def users(self) -> set[str]:
         """Of whom anything is in memory, as they are stored."""
         learned = () if self.learned is None else self.learned.users()
-        return {*self.sessions.users(), *self.lists.users(), *learned} - self.forgotten
+        found = self.sessions.users(), self.lists.users(), self.dismissals.users(), learned
+        return {user for users in found for user in users} - self.forgotten
 
     def forget(self, user_id: str) -> None:
         """Drop what is in memory of a user, look nothing of them up any more, and let the shared store forget too."""
@@ -96,10 +99,11 @@ class Serving:
         self.pages.clear()
         self.sessions.forget(stored)
         self.lists.forget(stored)
+        self.dismissals.forget(stored)
         if self.learned is not None:
             self.learned.forget(stored)
         if self.shared is not None:
-            self.shared.forget_soon(stored)
+            self.shared.forget_user_soon(stored)
 
 
 def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], request_id: str) -> Recommendations:
@@ -146,11 +150,12 @@ def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple
     bundle, treatment, side = released_for(serving, stored)
     asked = checked_asked(serving, bundle, stored, query)
     key, session, weight = random_id(), serving.sessions.of(stored), settings.session_weight
+    away = serving.dismissals.unknown_to(bundle, stored)
     if not treatment.variants and side is None:
-        return key, live_list(bundle, asked, session, weight, learned=serving.learned)
+        return key, live_list(bundle, asked, session, weight, learned=serving.learned, dismissed=away)
     started, is_made, variants = time.perf_counter(), False, treatment.variants
     try:
-        made = live_list(bundle, asked, session, weight, treatment, seed=key, learned=serving.learned)
+        made = live_list(bundle, asked, session, weight, treatment, seed=key, learned=serving.learned, dismissed=away)
         variants = made.variants  # none where the list is that of a surface, which no variant changes
         if variants and treatment.drafting is not None:
             made = _drafted(serving, bundle, treatment, lambda opened: _asked(serving, opened, stored, query), key)
@@ -174,7 +179,8 @@ def _drafted(
         asked, weight = asked_of(opened), serving.settings.session_weight
         session = serving.sessions.of(asked.user_id)
         names.append(name)
-        lists.append(live_list(opened, asked, session, weight, each, f"{key} {name}", serving.learned))
+        away = serving.dismissals.unknown_to(opened, asked.user_id)
+        lists.append(live_list(opened, asked, session, weight, each, f"{key} {name}", serving.learned, away))
     return drafted(lists[0], lists[1], (names[0], names[1]), treatment.variants, key)
 
 
@@ -210,7 +216,7 @@ def _resumed(serving: Serving, kept: KeptList, stored: str, list_id: str) -> Liv
 
     Raises Problem `cursor_expired` where the bundle does not know what it was asked for.
     """
-    if kept.user != hashed(stored) or stored in serving.forgotten:
+    if not serving.lists.is_of(kept, stored) or stored in serving.forgotten:
         return None
     bundle, treatment, _ = released_for(serving, stored)
     if bundle.release_id != kept.release_id:
@@ -230,7 +236,8 @@ def _resumed(serving: Serving, kept: KeptList, stored: str, list_id: str) -> Liv
         if treatment.exploration:
             asked = asked_of(bundle)
         weight = serving.settings.session_weight
-        return live_list(bundle, asked, serving.sessions.of(stored), weight, treatment, seed, serving.learned)
+        session, away = serving.sessions.of(stored), serving.dismissals.unknown_to(bundle, stored)
+        return live_list(bundle, asked, session, weight, treatment, seed, serving.learned, away)
 
     return resumed(kept, bundle, asked_again(kept, bundle, stored), rest)
 

@@ -84,7 +84,10 @@ def _list(serving: Serving, bundle: Bundle, asked: Asked) -> tuple[msgspec.Raw, 
     user = bundle.user(asked.user_id)
     if user is None or bundle.is_opted_out(asked.user_id):
         return None
-    gone = _NOTHING if session is None else frozenset(codes_of(bundle, session.gone))
+    away = serving.dismissals.unknown_to(bundle, asked.user_id)
+    if session is not None:
+        away += session.gone
+    gone = frozenset(codes_of(bundle, away)) if away else _NOTHING
     if gone or asked.exclude:
         items = stored_items(bundle, user, asked.block, gone | asked.exclude)
     else:

@@ -115,16 +115,18 @@ def live_list(
     treatment: Treatment = UNTREATED,
     seed: str = "",
     learned: Learned | None = None,
+    dismissed: Iterable[str] = (),
 ) -> LiveList:
     """The list of a user under a bundle; `session` is read here and now, and a later change of it changes nothing.
 
     `learned`: what users did since the release; it moves the lists of those who did something, and of strangers.
     Nothing is inferred about users who opted out or are held out: their session only takes away what they consumed.
-    `seed` is that of places which the treatment leaves to chance.
+    `seed` is that of places which the treatment leaves to chance. `dismissed`: items that the bundle does not know to
+    be, whether or not a session still does.
     """
     user = None if asked.is_forgotten else bundle.user(asked.user_id)
     is_opted_out = bundle.is_opted_out(asked.user_id)
-    gone = set[int]() if session is None else codes_of(bundle, session.gone)
+    gone = codes_of(bundle, dismissed) if session is None else codes_of(bundle, (*session.gone, *dismissed))
     steps, lessons = list[int](), None
     if not is_opted_out and not bundle.is_held_out(user):
         if session is not None:
