@@ -40,7 +40,7 @@ Request = tuple[str, str, str | None]
 def serving(folder: Path, scale: float) -> list[Row]:
     users, requests = max(100, int(1_000_000 * scale)), max(10_000, int(5_000 * scale))
     home = Home(folder / "serving")
-    release_id = _release(home, drawn_content(users, items=20_000), users)
+    release_id = release_drawn(home, drawn_content(users, items=20_000), users)
     opening, bundle = timed(lambda: open_bundle(home, release_id))
     session = Session([Step(f"i{n}", None) for n in range(8)], {f"i{n}": None for n in range(8)})
     asked = [Asked(f"u{n}", block=K) for n in range(0, users, max(1, users // requests))]
@@ -102,7 +102,8 @@ def drawn_content(users: int, items: int) -> BundleContent:
     )
 
 
-def _release(home: Home, content: BundleContent, users: int) -> str:
+def release_drawn(home: Home, content: BundleContent, users: int) -> str:
+    """Seal a release of drawn content; returns its id."""
     as_of = datetime(2024, 1, 1, tzinfo=UTC)
 
     def bundle(release: Manifest) -> Manifest:
