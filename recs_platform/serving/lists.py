@@ -5,7 +5,7 @@ happens meanwhile changes the next list, not this one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from functools import partial
+from dataclasses import dataclass
 from itertools import islice
 
 import msgspec
@@ -46,8 +46,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 class LiveList:
     """A list of one user, worked out as far as it was looked at. `variants`: by experiment, what it was made under.
 
-    `remake`: for a list that follows from its bundle alone, gives its places anew, so that tens of thousands of lists
-    can be remembered without them.
+    `remake` gives the places anew, always the same, so that tens of thousands of lists can be remembered without them.
     """
 
     __slots__ = ("_known", "_places", "_remake", "_shown", "asked", "bundle", "trace", "variants")
@@ -95,6 +94,10 @@ class LiveList:
         """The first `count` places that were worked out so far."""
         return self._known[:count]
 
+    def afresh(self) -> Iterator[Place]:
+        """All places, from the first on, of which nothing is kept where they can be worked out again."""
+        return self.onward() if self._remake is None else self._remake()
+
     def onward(self) -> Iterator[Place]:
         """All places, from the first on."""
         place = 0
@@ -135,37 +138,63 @@ def live_list(
         lessons = None if learned is None else _lessons(bundle, asked, user, learned)
     if learned is not None and not asked.is_forgotten and not bundle.rules.allow_repeats:
         gone |= codes_of(bundle, learned.chosen(asked.user_id))  # the session in which they chose it may be over
-    passes = _filter(bundle, asked, user, gone)
-    if asked.surface is not None and asked.surface in bundle.surfaces and user is not None and not is_opted_out:
-        # Made for this place, in length, rules and categories: a session only takes away from it.
-        # Ranks in the list of everywhere would explain nothing of it: the sources are all that is told.
-        trace = Trace(None) if asked.explain else None
-        return LiveList(bundle, asked, each_once(passes, _on_surface(bundle, asked.surface, user)), {}, trace)
-    # A release from before the opt-out still holds the user's own list.
-    known = None if is_opted_out else user
-    trace = Trace(known) if asked.explain else None
-    if treatment.popularity:
-        offered = iter(())
-    elif steps or lessons is not None:
-        own = treatment.session_weight
-        offered = _rescored(bundle, known, asked, steps, weight if own is None else own, lessons, trace)
-    else:
-        if trace is None and treatment is UNTREATED:
-            return LiveList(bundle, asked, None, {}, None, remake=partial(_released, bundle, known, asked, passes))
-        offered = _stored(bundle, known) if treatment.diversity is None else _by_score(bundle, known)
-    every = each_once(passes, offered, _fallback(bundle, asked))
-    return LiveList(bundle, asked, _ordered(every, bundle, asked, treatment, seed, trace), treatment.variants, trace)
+    is_on_surface = asked.surface in bundle.surfaces and user is not None and not is_opted_out
+    own = weight if treatment.session_weight is None else treatment.session_weight
+    recipe = _Recipe(
+        bundle, asked, user, is_opted_out, is_on_surface, frozenset(gone), tuple(steps), lessons, own, treatment, seed
+    )
+    variants: Mapping[str, str] = {} if is_on_surface else treatment.variants
+    if asked.explain:
+        # Ranks in the list of everywhere would explain nothing of that of a surface: the sources are all that is told.
+        trace = Trace(None if is_opted_out or is_on_surface else user)
+        return LiveList(bundle, asked, recipe.places(trace), variants, trace)
+    return LiveList(bundle, asked, None, variants, None, remake=recipe.places)
 
 
-def _released(bundle: Bundle, user: int | None, asked: Asked, passes: Callable[[int], bool]) -> Iterator[Place]:
-    """The places of a list to whose user nothing happened."""
-    every = each_once(passes, _stored(bundle, user), _fallback(bundle, asked))
-    return _ordered(every, bundle, asked, UNTREATED, "", None)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Recipe:
+    """All that a list follows from: it is worked out as often as somebody looks, and always comes out the same.
+
+    `gone`: codes of what a session, learning and dismissals take away. `steps`: codes of the session's items, newest
+    first. `weight`: of the session.
+    """
+
+    bundle: Bundle
+    asked: Asked
+    user: int | None
+    is_opted_out: bool
+    is_on_surface: bool
+    gone: frozenset[int]
+    steps: tuple[int, ...]
+    lessons: Lessons | None
+    weight: float
+    treatment: Treatment
+    seed: str
+
+    def places(self, trace: Trace | None = None) -> Iterator[Place]:
+        """The places, from the first on."""
+        bundle, asked, treatment = self.bundle, self.asked, self.treatment
+        passes = _filter(bundle, asked, self.user, self.gone)
+        if self.is_on_surface and self.user is not None:
+            # Made for this place, in length, rules and categories: a session only takes away from it.
+            return each_once(passes, _on_surface(bundle, asked.surface or "", self.user))
+        # A release from before the opt-out still holds the user's own list.
+        known = None if self.is_opted_out else self.user
+        if treatment.popularity:
+            offered = iter(())
+        elif self.steps or self.lessons is not None:
+            offered = _rescored(bundle, known, asked, list(self.steps), self.weight, self.lessons, trace)
+        else:
+            offered = _stored(bundle, known) if treatment.diversity is None else _by_score(bundle, known)
+        every = each_once(passes, offered, _fallback(bundle, asked))
+        return _ordered(every, bundle, asked, treatment, self.seed, trace)
 
 
 def released_again(bundle: Bundle, user: int, asked: Asked, gone: frozenset[int]) -> Iterator[Place]:
-    """The same for whoever knows what was gone when the list was made: nothing is read before a place is asked for."""
-    yield from _released(bundle, user, asked, _filter(bundle, asked, user, gone))
+    """The places of a list to whose user nothing happened but that items are `gone`."""
+    passes = _filter(bundle, asked, user, gone)
+    every = each_once(passes, _stored(bundle, user), _fallback(bundle, asked))
+    return _ordered(every, bundle, asked, UNTREATED, "", None)
 
 
 def _ordered(

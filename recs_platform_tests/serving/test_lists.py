@@ -11,8 +11,11 @@ import polars as pl
 
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.regions import UNKNOWN_REGION
+from recs_platform.serving.learning import Learned
 from recs_platform.serving.lists import Asked, live_list
+from recs_platform.serving.sessions import Session, Step
 from recs_platform.serving.stored_pages import PageCache, stored_items
+from recs_platform.serving.treatments import UNTREATED, Treatment
 from recs_platform.serving.watch import BundleWatch
 from recs_platform.stages.releases.bundle import Bundle, open_bundle
 from recs_platform_tests.serving.served import Ask, Served
@@ -131,3 +134,22 @@ def test_pages_are_kept_within_bounds_and_with_their_bundle(tmp_path: Path):
     assert len(kept) == 2
     kept.follow(open_bundle(home, RELEASE))
     assert len(kept) == 0
+
+
+def test_a_list_that_is_remembered_holds_none_of_its_places_and_comes_out_the_same(tmp_path: Path):
+    home = Home(tmp_path)
+    seal(home, content())
+    bundle, learned = open_bundle(home, RELEASE), Learned(lambda: 100.0)
+    learned.follow(RELEASE, 0.0)
+    session = Session([Step("a", None)], {"a": None})
+    treatments = (UNTREATED, Treatment(exploration=0.9), Treatment(diversity=0.5), Treatment(popularity=True))
+    for user in ("u1", "u2", "stranger", "gone"):
+        for treatment in treatments:
+            made = live_list(bundle, Asked(user, block=2), session, 0.6, treatment, "seed", learned, ["e"])
+            shown, whole = made.page(0, 2), list(made.onward())
+            made.let_go()
+            assert made.known(9) == []
+            session.gone["d"] = None  # what happens later changes the next list
+            learned.add("somebody", "d", 50.0)
+            assert (made.seen(), list(made.onward())) == (shown, whole)
+            del session.gone["d"]
