@@ -130,7 +130,7 @@ class Load:
         what, user = self._draw.random(), f"u{self._draw.randrange(self._users)}"
         if what < _LISTS:
             return _get(f"/v1/users/{user}/recommendations?k=20")
-        regular = f"u{self._draw.randrange(500)}"  # who did something a moment ago
+        regular = f"u{self._draw.randrange(5_000)}"  # who did something a moment ago
         if what < _LISTS + _SESSIONS:
             return _get(f"/v1/users/{regular}/recommendations?k=20&session_id=visit")
         kind = "dismiss" if self._draw.random() < 0.1 else "click"

@@ -15,7 +15,7 @@ from recs_platform.contracts.exposures import NO_VARIANT
 from recs_platform.contracts.http_documents import Recommendations, RecommendedItem
 from recs_platform.serving.answers import LIST_PARAMETERS, checked_asked, released_for
 from recs_platform.serving.ids import random_id
-from recs_platform.serving.lists import Asked, LiveList, codes_of, released_again
+from recs_platform.serving.lists import Asked, LiveList, codes_of, packed, released_again
 from recs_platform.serving.parameters import read_query
 from recs_platform.serving.remembered import cursor_of
 from recs_platform.serving.stored_pages import stored_items
@@ -94,6 +94,6 @@ def _list(serving: Serving, bundle: Bundle, asked: Asked) -> tuple[msgspec.Raw, 
         items = serving.pages.items(user, asked.block, lambda: stored_items(bundle, user, asked.block, _NOTHING))
     if items is None:
         return None
-    made = LiveList(bundle, asked, None, {}, None, remake=partial(released_again, bundle, user, asked, gone))
+    made = LiveList(bundle, asked, None, {}, None, remake=partial(released_again, bundle, user, asked, packed(gone)))
     made.note_shown(asked.block)
     return items, made

@@ -4,23 +4,25 @@ A list is a sequence that is worked out as far as somebody looks: pages of one l
 happens meanwhile changes the next list, not this one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import islice
 
 import msgspec
+import numpy as np
 
 from recs_platform.serving.explaining import CAP, DIVERSITY, EXPLORATION, OFFERED, Trace
 from recs_platform.serving.folding import user_vector
 from recs_platform.serving.learning import Learned
 from recs_platform.serving.places import Place, capped, each_once
-from recs_platform.serving.rescoring import NOBODY, RECENT_ITEMS, Lessons, rescore
+from recs_platform.serving.rescoring import NOBODY, RECENT_ITEMS, Codes, Lessons, rescore
 from recs_platform.serving.sessions import Session
 from recs_platform.serving.treatments import UNTREATED, Treatment, explore, vary
 from recs_platform.stages.releases.bundle import Bundle
 from recs_platform.stages.releases.bundle.content import EVERYBODY
 
 _BASE_ITEMS = 50  # popular items that stand for the candidates of users who have none
+NO_CODES: Codes = np.zeros(0, dtype=np.int32)
 BEHIND = "among your best candidates"
 SESSION_SOURCE, LEARNED_SOURCE, FALLBACK_SOURCE = "session", "stream", "fallback"
 
@@ -141,7 +143,7 @@ def live_list(
     is_on_surface = asked.surface in bundle.surfaces and user is not None and not is_opted_out
     own = weight if treatment.session_weight is None else treatment.session_weight
     recipe = _Recipe(
-        bundle, asked, user, is_opted_out, is_on_surface, frozenset(gone), tuple(steps), lessons, own, treatment, seed
+        bundle, asked, user, is_opted_out, is_on_surface, packed(gone), tuple(steps), lessons, own, treatment, seed
     )
     variants: Mapping[str, str] = {} if is_on_surface else treatment.variants
     if asked.explain:
@@ -164,7 +166,7 @@ class _Recipe:
     user: int | None
     is_opted_out: bool
     is_on_surface: bool
-    gone: frozenset[int]
+    gone: Codes
     steps: tuple[int, ...]
     lessons: Lessons | None
     weight: float
@@ -174,7 +176,7 @@ class _Recipe:
     def places(self, trace: Trace | None = None) -> Iterator[Place]:
         """The places, from the first on."""
         bundle, asked, treatment = self.bundle, self.asked, self.treatment
-        passes = _filter(bundle, asked, self.user, self.gone)
+        passes = _filter(bundle, asked, self.user, set(self.gone.tolist()))
         if self.is_on_surface and self.user is not None:
             # Made for this place, in length, rules and categories: a session only takes away from it.
             return each_once(passes, _on_surface(bundle, asked.surface or "", self.user))
@@ -190,9 +192,14 @@ class _Recipe:
         return _ordered(every, bundle, asked, treatment, self.seed, trace)
 
 
-def released_again(bundle: Bundle, user: int, asked: Asked, gone: frozenset[int]) -> Iterator[Place]:
+def packed(codes: Collection[int]) -> Codes:
+    """Codes in an array, a tenth of a set: tens of thousands of lists remember what was gone."""
+    return np.fromiter(codes, dtype=np.int32, count=len(codes)) if codes else NO_CODES
+
+
+def released_again(bundle: Bundle, user: int, asked: Asked, gone: Codes) -> Iterator[Place]:
     """The places of a list to whose user nothing happened but that items are `gone`."""
-    passes = _filter(bundle, asked, user, gone)
+    passes = _filter(bundle, asked, user, set(gone.tolist()))
     every = each_once(passes, _stored(bundle, user), _fallback(bundle, asked))
     return _ordered(every, bundle, asked, UNTREATED, "", None)
 

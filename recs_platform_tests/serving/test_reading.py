@@ -141,7 +141,7 @@ def test_the_openapi_document_names_every_endpoint_and_all_its_references_are_th
             for part in reference.removeprefix("#/").split("/"):
                 place = place[part]
         page = (await ask("GET", "/docs")).text
-        assert "<code>GET /v1/popular</code>" in page
+        assert "<b>GET</b> <code>/v1/popular</code>" in page
         assert "http" not in page.replace("http-equiv", "")
 
     shared_served.run(test)
