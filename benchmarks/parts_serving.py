@@ -204,9 +204,7 @@ def _served(
 
     Server and client have a core each, where there are two: a process that is moved about costs half as much again.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     started = time.perf_counter()
     server = multiprocessing.get_context("spawn").Process(target=_run, args=(home, port, bare))
     server.start()
@@ -230,6 +228,13 @@ def _served(
         os.sched_setaffinity(0, cores)
         server.terminate()
         server.join()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _connected(port: int) -> HTTPConnection:

@@ -10,7 +10,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.homes import must, print_table, recs, start_recs
-from benchmarks.parts_serving import drawn_content, release_drawn
+from benchmarks.parts_serving import drawn_content, free_port, release_drawn
 from recs_platform.cli.house import make_home
 from recs_platform.contracts.home import Home
 from recs_platform_tests.serving.valkeys import Valkey
@@ -182,7 +181,7 @@ def main() -> None:
         "RECS_SERVING__RATE_BURST": "100000",
         "RECS_SERVING__SEAL_SECONDS": "1",
     }
-    load = Load(_free_port(), options.seed)
+    load = Load(free_port(), options.seed)
     killed = Killed(home, load.port, store, folder / "server.log")
     counts = kill_under_load(killed, load, options.kills, options.pause, options.seed)
     time.sleep(_GROWN_SECONDS)  # whoever was started last seals what was left
@@ -202,12 +201,6 @@ def main() -> None:
         print(f"lost: {lost[:10]}; doubled: {doubled[:10]}; the home is left in {home.root}")
         sys.exit(1)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

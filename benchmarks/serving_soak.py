@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.homes import print_table, start_recs
-from benchmarks.parts_serving import drawn_content, release_drawn
+from benchmarks.parts_serving import drawn_content, free_port, release_drawn
 from recs_platform.cli.house import make_home
 from recs_platform.contracts.home import Home
 
@@ -184,17 +184,17 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, default=10)
     parser.add_argument("--users", type=int, default=200_000)
     parser.add_argument("--rate", type=float, help="requests a second; unset, half of what is measured first")
-    parser.add_argument("--port", type=int, default=18_090)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="recs-", ignore_cleanup_errors=True) as folder:
         home = Home(Path(folder) / "home")
         make_home(home)
         release_drawn(home, drawn_content(options.users, ITEMS), options.users)
         os.environ |= {"RECS_SERVING__RATE_PER_SECOND": "1000000", "RECS_SERVING__RATE_BURST": "1000000"}
+        port = free_port()
         with (Path(folder) / "server.log").open("w") as log:
-            server = start_recs(home.root, "serve", "--port", str(options.port), output=log.fileno())
+            server = start_recs(home.root, "serve", "--port", str(port), output=log.fileno())
             try:
-                rows = asyncio.run(soak(options.port, server.pid, options.users, options.minutes, options.rate))
+                rows = asyncio.run(soak(port, server.pid, options.users, options.minutes, options.rate))
             finally:
                 server.terminate()
                 server.wait(30)
