@@ -127,7 +127,12 @@ def withdraw(release_id: ReleaseId) -> None:
 
 
 def _report_in_force(platform: "Platform") -> None:
-    """Show the UI which release is in force: lists are switched before, since Dagster takes longer to import."""
+    """Say what is not served of it, and show the UI which it is: lists are switched before Dagster is imported."""
+    from recs_platform.pipeline.served import replaced_in_force
+
+    sentence = replaced_in_force(platform)
+    if sentence is not None:
+        typer.echo(sentence)
     from recs_platform.defs.in_force import report_in_force
 
     with open_dagster(platform) as instance:

@@ -21,6 +21,7 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish, published_contracts
 from recs_platform.pipeline.release_page import PAGE_READS, write_release_page
 from recs_platform.pipeline.releases import RELEASED_TABLES, release_lists
+from recs_platform.pipeline.served import replaced_in_force
 from recs_platform.pipeline.serving_bundle import BUNDLE_READS
 
 GROUP = "releases"
@@ -92,6 +93,7 @@ def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
             metadata={
                 "recorded_release": release or "none: this run builds a part of the graph",
                 "path": str(run.platform.home.analytics.relative_to(run.platform.home.root)),
+                "replaced_rows": replaced_in_force(run.platform) or "none",
                 "tables": len(report.table_rows),
                 "dagster/row_count": sum(report.table_rows.values()),
                 "rows": dg.MetadataValue.json(dict(report.table_rows)),
