@@ -99,11 +99,16 @@ def publish_releases(platform: Platform) -> PublishReport:
 
     All is published where there is no file to build upon. Raises NotReady while nothing was ingested.
     """
-    withheld = bring_served_up_to_date(platform, datetime.now(UTC))
     try:
-        return _write(platform, release_tables(platform, withheld), withheld, others_stay=True)
+        return publish_release_tables(platform, others_stay=True)
     except (NotReady, ContractError, duckdb.Error):
         return publish(platform)
+
+
+def publish_release_tables(platform: Platform, *, others_stay: bool = False) -> PublishReport:
+    """Publish releases and lists alone; `others_stay`: tables of the file beside them, NotReady where there is none."""
+    withheld = bring_served_up_to_date(platform, datetime.now(UTC))
+    return _write(platform, release_tables(platform, withheld), withheld, others_stay=others_stay)
 
 
 def _write(platform: Platform, tables: Sequence[PublishedTable], withheld: Withheld, **options: bool) -> PublishReport:

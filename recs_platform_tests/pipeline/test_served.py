@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from recs_platform.pipeline.publishing import publish
+from recs_platform.pipeline.publishing import publish_release_tables
 from recs_platform.pipeline.rollback import LATEST, roll_back
 from recs_platform.pipeline.served import replaced_in_force
 from recs_platform.serving.lists import Asked, live_list
@@ -40,7 +40,7 @@ class House:
         take_in(self.platform)
         self.older = release_into(self.home, content(LISTS))
         self.newer = release_into(self.home, content({"u1": "de"}), "b", AS_OF + timedelta(days=1))
-        publish(self.platform)
+        publish_release_tables(self.platform)
 
     def learn(self, *, user: str | None = None, item: str | None = None) -> None:
         if user is not None:
