@@ -34,6 +34,7 @@ from recs_platform.lake.audit import FIELDS, read_processing
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.roles import write_role_files
+from recs_platform.pipeline.run_rows import Made, run_rows
 from recs_platform.pipeline.served import Withheld, bring_served_up_to_date, impersonal_sources
 from recs_platform.stages import releases
 from recs_platform.stages.releases.files import LISTS_FILE, REFERENCES_FILE, SERVED_ARTIFACT, SHARED_FILE, SURFACE_FILE
@@ -46,7 +47,7 @@ from recs_platform.stages.releases.served import (
 )
 from recs_platform.stages.releases.views import AS_OF_IN_FORCE, changes_view, current_view, lists_view
 from recs_platform.warehouse.list_exports import write_list_exports
-from recs_platform.warehouse.meta import META, META_PROCESSING, meta_frames
+from recs_platform.warehouse.meta import META, META_PROCESSING, META_RUNS, meta_frames
 from recs_platform.warehouse.publish import PublishReport
 from recs_platform.warehouse.publish import publish as write_file
 from recs_platform.warehouse.published_tables import (
@@ -83,15 +84,16 @@ LATEST = "latest"
 _NEWEST_ONLY = frozenset({CANDIDATES.name, RANKED.name, "features.candidate_features"})
 
 
-def publish(platform: Platform, *, keep_older: bool = True) -> PublishReport:
+def publish(platform: Platform, *, keep_older: bool = True, present: tuple[str, Made] | None = None) -> PublishReport:
     """Rebuild analytics.duckdb from the lake and the releases. Raises NotReady while nothing was ingested.
 
     Without `keep_older` no file of an earlier publish stays, which is what removed rows call for.
+    `present`: the run that publishes, and what it has made.
     """
     if not platform.lake.exists(EVENTS.name):
         raise NotReady("nothing to publish yet: land data and run `recs run` first")
     withheld = bring_served_up_to_date(platform, datetime.now(UTC))
-    return _write(platform, _tables(platform, withheld), withheld, keep_older=keep_older)
+    return _write(platform, _tables(platform, withheld, present), withheld, keep_older=keep_older)
 
 
 def publish_releases(platform: Platform) -> PublishReport:
@@ -152,16 +154,23 @@ def published_contracts(platform: Platform) -> tuple[TableContract, ...]:
     return tuple(table for table in platform.contracts if table.name not in apart and table.history_of is None)
 
 
-def _tables(platform: Platform, withheld: Withheld) -> Sequence[PublishedTable]:
+def _tables(platform: Platform, withheld: Withheld, present: tuple[str, Made] | None) -> Sequence[PublishedTable]:
     lake_tables = [published_contract(table) for table in published_contracts(platform)]
     stored = [model for model in platform.models if model.materialized == "table"]
     models = [published_model(model, is_as_of=platform.models.is_as_of(model.name)) for model in stored]
     rows = [replace(table, as_ofs_max=1) if table.name in _NEWEST_ONLY else table for table in (*lake_tables, *models)]
     latest = [_latest(table) for table in rows if table.is_as_of and table.name not in _NEWEST_ONLY]
-    contracts = (*published_contracts(platform), *RELEASED, META_PROCESSING, *(contract for contract, _ in latest))
+    contracts = (
+        *published_contracts(platform),
+        *RELEASED,
+        META_PROCESSING,
+        META_RUNS,
+        *(contract for contract, _ in latest),
+    )
     frames = meta_frames(platform.models, contracts, platform.lineage)
     described = [published_contract(contract, frames[contract.name]) for contract in META]
     described.append(published_contract(META_PROCESSING, _processing(platform)))
+    described.append(published_contract(META_RUNS, run_rows(platform, present)))
     return [*rows, *release_tables(platform, withheld), *(_view(contract, sql) for contract, sql in latest), *described]
 
 

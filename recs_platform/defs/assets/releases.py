@@ -84,8 +84,9 @@ def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
     def analytics(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         run = run_of(context, as_of_run)
         with transient_only():
-            report = publish(run.platform)
-            release = as_of_run.record_whole(context, run)
+            made = as_of_run.made_in(context, run)
+            report = publish(run.platform, present=(context.run.run_id, made))
+            release = as_of_run.record_whole(context, run, made)
         report_in_force(run.platform, context.instance)
         for sentence in report.set_aside:
             context.log.warning(sentence)
