@@ -163,6 +163,7 @@ def test_rows_that_came_while_a_build_went_on_are_new_to_the_next(home: Platform
         assets=(),
         release=release,
         sealed_at=now + DAY,
+        run_id="s",
     )
     assert not _plan(home, built.as_of).runs
 
