@@ -28,6 +28,7 @@ _TYPES: dict[str, pa.DataType] = {
     "FLOAT": pa.float32(),
     "FLOAT[]": pa.list_(pa.float32()),
     "DOUBLE": pa.float64(),
+    "DOUBLE[]": pa.list_(pa.float64()),
     "DATE": pa.date32(),
     "TIMESTAMPTZ": INSTANT,
 }

@@ -71,7 +71,7 @@ class _Found:
         import polars as pl
 
         self.key = [name for name in (c.SURFACE, c.USER_ID) if name in rows.columns]
-        personal = ~pl.col(c.SOURCES).list.eval(pl.element().is_in(list(impersonal))).list.all()
+        personal = pl.col(c.SOURCES).list.set_difference(pl.lit(pl.Series([list(impersonal)]))).list.len() > 0
         theirs = rows.filter(pl.col(c.USER_ID).is_in(list(opted_out)))
         self.refusing = theirs.filter(personal).select(self.key).unique()
         self.withdrawn = rows.filter(pl.col(c.ITEM_ID).is_in(list(withdrawn)))
