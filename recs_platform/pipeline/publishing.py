@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
@@ -31,10 +32,9 @@ from recs_platform.contracts.tables import (
 )
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.audit import FIELDS, read_processing
-from recs_platform.lake.column_types import arrow_schema
+from recs_platform.lake.column_types import polars_schema
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.roles import write_role_files
-from recs_platform.pipeline.run_rows import Made, run_rows
 from recs_platform.pipeline.served import Withheld, bring_served_up_to_date, impersonal_sources
 from recs_platform.stages import releases
 from recs_platform.stages.releases.files import LISTS_FILE, REFERENCES_FILE, SERVED_ARTIFACT, SHARED_FILE, SURFACE_FILE
@@ -57,6 +57,9 @@ from recs_platform.warehouse.published_tables import (
     published_contract,
     published_model,
 )
+
+if TYPE_CHECKING:
+    from recs_platform.pipeline.run_rows import Made
 
 _RELEASE_ID = next(column for column in CURRENT.columns if column.name == c.RELEASE_ID)
 # Rows of each kept release, by file.
@@ -84,7 +87,7 @@ LATEST = "latest"
 _NEWEST_ONLY = frozenset({CANDIDATES.name, RANKED.name, "features.candidate_features"})
 
 
-def publish(platform: Platform, *, keep_older: bool = True, present: tuple[str, Made] | None = None) -> PublishReport:
+def publish(platform: Platform, *, keep_older: bool = True, present: "tuple[str, Made] | None" = None) -> PublishReport:
     """Rebuild analytics.duckdb from the lake and the releases. Raises NotReady while nothing was ingested.
 
     Without `keep_older` no file of an earlier publish stays, which is what removed rows call for.
@@ -154,7 +157,7 @@ def published_contracts(platform: Platform) -> tuple[TableContract, ...]:
     return tuple(table for table in platform.contracts if table.name not in apart and table.history_of is None)
 
 
-def _tables(platform: Platform, withheld: Withheld, present: tuple[str, Made] | None) -> Sequence[PublishedTable]:
+def _tables(platform: Platform, withheld: Withheld, present: "tuple[str, Made] | None") -> Sequence[PublishedTable]:
     lake_tables = [published_contract(table) for table in published_contracts(platform)]
     stored = [model for model in platform.models if model.materialized == "table"]
     models = [published_model(model, is_as_of=platform.models.is_as_of(model.name)) for model in stored]
@@ -168,6 +171,9 @@ def _tables(platform: Platform, withheld: Withheld, present: tuple[str, Made] | 
         *(contract for contract, _ in latest),
     )
     frames = meta_frames(platform.models, contracts, platform.lineage)
+    # Here: it takes longer to import than a rollback may.
+    from recs_platform.pipeline.run_rows import run_rows
+
     described = [published_contract(contract, frames[contract.name]) for contract in META]
     described.append(published_contract(META_PROCESSING, _processing(platform)))
     described.append(published_contract(META_RUNS, run_rows(platform, present)))
@@ -218,7 +224,10 @@ def _released(platform: Platform, withheld: Withheld | None) -> list[PublishedTa
         for contract, file in _RELEASED.items()
     ]
     short = [releases.read_short_lists(platform.home, name) for name in in_force]
-    rows = {RELEASES: found, SHORT_LISTS: short[0] if short else arrow_schema(SHORT_LISTS.columns).empty_table()}
+    rows = {
+        RELEASES: found,
+        SHORT_LISTS: short[0] if short else pl.DataFrame(schema=polars_schema(SHORT_LISTS.columns)),
+    }
     return [*tables, *(published_contract(contract, frame) for contract, frame in rows.items())]
 
 
