@@ -113,7 +113,11 @@ def _mean_ranks(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArr
     ranks = np.empty(len(values))
     if not len(values):
         return ranks
-    order = np.lexsort((values, groups))
+    order = np.argsort(values)
+    if groups.any():
+        # Groups of 16 bits are sorted by radix, many times as fast as by comparison.
+        codes = groups.astype(np.uint16) if int(groups.max()) < 2**16 else groups
+        order = order[np.argsort(codes[order], kind="stable")]
     sorted_values, sorted_groups = values[order], groups[order]
     new_group = np.r_[True, sorted_groups[1:] != sorted_groups[:-1]]
     new_value = new_group | np.r_[True, sorted_values[1:] != sorted_values[:-1]]

@@ -33,19 +33,24 @@ class Memo:
 
     def __init__(self) -> None:
         self._values: dict[str, object] = {}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._being_made: dict[str, threading.RLock] = {}
 
     def once(self, name: str, make: Callable[[], T]) -> T:
-        """The value of that name; `make` is called where there is none yet, and may ask for other names."""
+        """The value of that name; `make` is called where there is none yet, and may ask for other names.
+
+        Values of different names are made side by side: none may ask, through others, for itself.
+        """
         with self._lock:
+            being_made = self._being_made.setdefault(name, threading.RLock())
+        with being_made:
             if name not in self._values:
                 self._values[name] = make()
             return cast("T", self._values[name])
 
     def has(self, name: str) -> bool:
-        """Whether somebody has asked for it."""
-        with self._lock:
-            return name in self._values
+        """Whether it is made."""
+        return name in self._values
 
 
 class AsOfRun:

@@ -145,7 +145,8 @@ def _test(
         found = measured_once(run, "test", window, inputs, measure)
         return found[USER_METRICS.table], found[LIST_METRICS.table]
 
-    return [test(split) for split in splits]
+    with ThreadPoolExecutor(run.platform.settings.threads) as pool:
+        return list(pool.map(test, splits))
 
 
 def served_at(

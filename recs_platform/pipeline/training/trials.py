@@ -4,6 +4,7 @@ The rule that picks one of them is in `stages.ranking.contenders`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 
@@ -71,10 +72,12 @@ def try_contenders(
     ranker.
     """
     run = windows.run
-    tried = [
-        run.once(f"trial at {split} of {basis}", partial(_try, windows, schedule, split, basis, progress))
-        for split in schedule.trials_before(instant)
-    ]
+
+    def once(split: Split) -> pl.DataFrame:
+        return run.once(f"trial at {split} of {basis}", partial(_try, windows, schedule, split, basis, progress))
+
+    with ThreadPoolExecutor(run.platform.settings.threads) as pool:
+        tried = list(pool.map(once, schedule.trials_before(instant)))
     return pl.concat([pl.DataFrame(schema=_SCHEMA), *tried])
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.setting_groups import TrainingSettings
 from recs_platform.contracts.threads import limited
-from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.as_of_run import AsOfRun, Memo
 from recs_platform.pipeline.training.splits import Split
 from recs_platform.pipeline.training.windows import seal_window
 
@@ -19,13 +19,16 @@ class WindowCache:
         self.built = 0
         self._progress = progress
         self._taken: dict[Split, Manifest] = {}
+        self._windows = Memo()
 
     def take(self, split: Split) -> Manifest:
-        """The manifest of a split's window, which is built unless it is sealed."""
-        if split not in self._taken:
-            self._taken[split], reused = seal_window(self.run, split)
-            self.built += not reused
-            self._progress(f"window {split.cutoff:%Y-%m-%d} {split.protocol}: {'reused' if reused else 'built'}")
+        """The manifest of a split's window, which is built unless it is sealed; threads may ask side by side."""
+        return self._windows.once(str(split), lambda: self._take(split))
+
+    def _take(self, split: Split) -> Manifest:
+        self._taken[split], reused = seal_window(self.run, split)
+        self.built += not reused
+        self._progress(f"window {split.cutoff:%Y-%m-%d} {split.protocol}: {'reused' if reused else 'built'}")
         return self._taken[split]
 
     def prefetch(self, splits: Iterable[Split]) -> None:

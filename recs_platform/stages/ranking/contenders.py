@@ -5,6 +5,7 @@ How good each was at past cutoffs is measured in `pipeline.training.trials`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -47,6 +48,16 @@ class Offers:
     fused: NDArray[np.float32]
     ranks: Mapping[str, NDArray[np.int32]]
 
+    @cached_property
+    def by_merge(self) -> NDArray[np.float64]:
+        """Reciprocal ranks (n,) in the merge's order."""
+        return _reciprocal_ranks(self.users, self.fused, self.fused)
+
+    @cached_property
+    def by_ranker(self) -> NDArray[np.float64]:
+        """Reciprocal ranks (n,) in the ranker's order: trees tie often, and then the merge decides."""
+        return _reciprocal_ranks(self.users, self.scores, self.fused)
+
 
 class ChoiceConfig(BaseModel):
     """The rule, written before anything is tried."""
@@ -88,9 +99,7 @@ def contender_scores(contender: Contender, offers: Offers) -> NDArray[np.float64
     other = _other_order(contender, offers)
     if not contender.model_share:
         return other
-    # Trees tie often: the merge decides, in whatever order the rows come.
-    model = _reciprocal_ranks(offers.users, offers.scores, offers.fused)
-    return contender.model_share * model + (1 - contender.model_share) * other
+    return contender.model_share * offers.by_ranker + (1 - contender.model_share) * other
 
 
 def choose_contenders(
@@ -217,12 +226,11 @@ def _why_not(ratios: Mapping[str, NDArray[np.float64]], name: str, config: Choic
 
 def _other_order(contender: Contender, offers: Offers) -> NDArray[np.float64]:
     """Reciprocal ranks by the source or the merge; below them, by less than any of their steps, the merge's order."""
-    by_merge = _reciprocal_ranks(offers.users, offers.fused, offers.fused)
     if contender.source is None:
-        return by_merge
+        return offers.by_merge
     ranks = offers.ranks[contender.source]
     offered = np.where(ranks > 0, 1.0 / (RECIPROCAL_OFFSET + ranks), 0.0)
-    return offered + by_merge * 1e-6
+    return offered + offers.by_merge * 1e-6
 
 
 def _reciprocal_ranks(
