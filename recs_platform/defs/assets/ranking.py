@@ -15,6 +15,12 @@ from recs_platform.defs.as_of_assets import Results, as_of_asset, contract_spec
 from recs_platform.defs.assets.retrieval import EMBEDDINGS_KEY, HISTORY, INDEX_KEY
 from recs_platform.defs.assets.retrieval import GROUP as RETRIEVAL_GROUP
 from recs_platform.defs.leakage_check import NO_LABEL_LEAKAGE, NO_LABEL_LEAKAGE_DESCRIPTION, label_leakage_check
+from recs_platform.defs.overfitting_check import (
+    NOT_OVERFITTED,
+    NOT_OVERFITTED_DESCRIPTION,
+    learning_metadata,
+    overfitting_check,
+)
 from recs_platform.defs.partitions import AS_OF_PARTITIONS, run_of
 from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.retrieval_metadata import offer_metadata
@@ -30,6 +36,7 @@ from recs_platform.pipeline.retrieval.facts import count_offers
 from recs_platform.pipeline.retrieval.inputs import PROFILES
 from recs_platform.pipeline.training.champion import Promotion, champion_row, decide_champion
 from recs_platform.pipeline.training.compiled import compile_champion
+from recs_platform.pipeline.training.diagnosing import diagnose_ranker
 from recs_platform.pipeline.training.label_leakage import measure_window_leakage
 from recs_platform.pipeline.training.promotion import SEGMENTS
 from recs_platform.pipeline.training.rankers import seal_ranker
@@ -121,11 +128,14 @@ def _ranker_asset(platform: Platform) -> dg.AssetsDefinition:
         deps=[TRAINING_SET_KEY, *upstream_keys(platform, SCHEDULE)],
         kinds=("python", "lightgbm"),
         description="LambdaRank over the labelled windows whose labels end by the as-of: a sealed artifact.",
+        check_specs=[dg.AssetCheckSpec(NOT_OVERFITTED, asset=RANKER_KEY, description=NOT_OVERFITTED_DESCRIPTION)],
     )
     def ranker_asset(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         run = run_of(context, as_of_run)
-        windows = WindowCache(run, context.log.info).to_learn_from(training_schedule(run).training_for(None))
+        cache, schedule = WindowCache(run, context.log.info), training_schedule(run)
+        windows = cache.to_learn_from(schedule.training_for(None))
         manifest, reused = seal_ranker(run, run.as_of, windows)
+        diagnosis = diagnose_ranker(cache, schedule)
         trained = ranking.load_ranker(artifact(run.platform.home.artifacts, ranking.RANKER, manifest.version))
         importance = metadata.markdown_table(ranking.feature_importance(trained).head(IMPORTANCE_ROWS))
         yield dg.MaterializeResult(
@@ -137,9 +147,11 @@ def _ranker_asset(platform: Platform) -> dg.AssetsDefinition:
                 "labels_end": str(manifest.parameters["labels_end"]),
                 **manifest.metrics,
                 "importance": dg.MetadataValue.md(importance),
+                **learning_metadata(diagnosis),
             },
             data_version=dg.DataVersion(manifest.version),
         )
+        yield overfitting_check(RANKER_KEY, diagnosis)
 
     return ranker_asset
 

@@ -13,6 +13,7 @@ from recs_platform.stages.ranking.contenders import (
     contender_scores,
     contenders,
 )
+from recs_platform.stages.ranking.diagnosis import Diagnosis, diagnose
 from recs_platform.stages.ranking.gate import (
     GAIN,
     GUARDED,
@@ -61,6 +62,7 @@ __all__ = [
     "CompileReport",
     "Contender",
     "Decision",
+    "Diagnosis",
     "Match",
     "Offers",
     "Override",
@@ -75,6 +77,7 @@ __all__ = [
     "contender_scores",
     "contenders",
     "decision_line",
+    "diagnose",
     "explain_score",
     "failures",
     "feature_importance",

@@ -112,6 +112,20 @@ def score_forest(text: str, matrix: NDArray[np.float32], *, threads: int) -> NDA
     return np.asarray(_forest(text).predict(matrix, num_threads=threads), dtype=np.float64)
 
 
+def staged_scores(
+    text: str, matrix: NDArray[np.float32], stages: Sequence[int], *, threads: int
+) -> list[NDArray[np.float64]]:
+    """Raw scores (n,) of the first trees alone, for each number of trees in `stages`, ascending."""
+    forest, begun = _forest(text), 0
+    scores, found = np.zeros(len(matrix)), list[NDArray[np.float64]]()
+    for stage in stages:
+        added = forest.predict(matrix, num_threads=threads, start_iteration=begun, num_iteration=stage - begun)
+        scores = scores + np.asarray(added, dtype=np.float64)
+        found.append(scores)
+        begun = stage
+    return found
+
+
 def forest_contributions(text: str, matrix: NDArray[np.float32], *, threads: int) -> NDArray[np.float64]:
     """What each feature adds to the raw score (TreeSHAP, Lundberg 2020): (n, features + 1), last the mean."""
     return np.asarray(_forest(text).predict(matrix, num_threads=threads, pred_contrib=True), dtype=np.float64)
