@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from recs_platform.serving.places import Place
+from recs_platform.stages.releases.bundle.lists import BEHIND
+from recs_platform.stages.releases.bundle.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from recs_platform.stages.releases.bundle import Bundle
-
-BEHIND = "among your best candidates"
 
 
 def released_places(bundle: Bundle, user: int | None, block: int, passes: Callable[[int], bool]) -> list[Place] | None:
