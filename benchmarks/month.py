@@ -32,10 +32,12 @@ _EVENTS = "events"
 _SELECTOR = {"repositoryLocationName": "recs_platform.definitions", "repositoryName": "__repository__"}
 _START = "mutation($s:SensorSelector!){startSensor(sensorSelector:$s){__typename ... on PythonError{message}}}"
 _TICKS = """query($s:SensorSelector!){sensorOrError(sensorSelector:$s){... on Sensor{sensorState{
-ticks(limit:1){timestamp status skipReason error{message}}}}}}"""
+ticks(limit:8){timestamp skipReason error{message}}}}}}"""
 _RUNS = """{runsOrError(limit:40){... on Runs{results{runId jobName status tags{key value}}}}}"""
 _ERRORS = """query($r:ID!){logsForRun(runId:$r){... on EventConnection{events{
-__typename ... on ExecutionStepFailureEvent{stepKey error{message}} ... on RunFailureEvent{message}}}}}"""
+__typename ... on ExecutionStepFailureEvent{stepKey error{message}} ... on RunFailureEvent{message}
+... on AssetCheckEvaluationEvent{evaluation{success checkName description}}}}}}"""
+_NOTHING_NEW = "Sensor function returned an empty result"
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,16 @@ class Daemon:
         """The latest runs by id."""
         return {run["runId"]: run for run in self.ask(_RUNS)["runsOrError"]["results"]}
 
-    def last_tick(self, sensor: str) -> dict[str, Any]:
-        """When the sensor last looked, and why it started nothing."""
+    def ticks(self, sensor: str, since: float) -> list[dict[str, Any]]:
+        """When the sensor looked since an instant, and why it started nothing, newest first."""
         ticks = self.ask(_TICKS, s={"sensorName": sensor, **_SELECTOR})["sensorOrError"]["sensorState"]["ticks"]
-        return ticks[0] if ticks else {"timestamp": 0.0, "status": "none", "skipReason": "", "error": None}
+        return [tick for tick in ticks if tick["timestamp"] > since]
+
+    def warnings(self, run: str) -> list[str]:
+        """What checks of a run say that failed."""
+        events = self.ask(_ERRORS, r=run)["logsForRun"]["events"]
+        checks = [each["evaluation"] for each in events if each.get("evaluation")]
+        return [f"{each['checkName']}: {each['description']}" for each in checks if not each["success"]]
 
     def why_failed(self, run: str) -> str:
         """The first error that a run tells."""
@@ -216,12 +224,14 @@ def _end(asked: Daemon, home: Path, key: str, before: set[str], came: float) -> 
     if builds:
         failed = next((run_id for run_id, run in builds if run["status"] != "SUCCESS"), None)
         return _released(home, key) if failed is None else f"no release: {asked.why_failed(failed)}"
-    # Every sensor has looked twice since the file came, and nothing goes on.
-    ticks = {name: asked.last_tick(name) for name in SENSORS[:2]}
-    if min(tick["timestamp"] for tick in ticks.values()) < came + 70:
+    # Both have looked twice since the file came, and nothing goes on.
+    ticks = {name: asked.ticks(name, came) for name in SENSORS[:2]}
+    if any(not found or found[0]["timestamp"] < came + 70 for found in ticks.values()):
         return "nothing"
-    told = [f"{name}: {tick['skipReason'] or tick['error']}" for name, tick in ticks.items()]
-    return f"no release: {' '.join('; '.join(told).split())[:240]}"
+    told = [f"{name}: {tick['skipReason'] or tick['error']}" for name, found in ticks.items() for tick in found]
+    told = [each for each in dict.fromkeys(told) if not each.endswith(_NOTHING_NEW)]
+    told = [warning for run_id in runs for warning in asked.warnings(run_id)] + told
+    return f"no release: {' '.join('; '.join(told).split())[:300]}" if told else "nothing"
 
 
 def _released(home: Path, key: str) -> str:

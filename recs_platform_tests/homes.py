@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from dagster._core.execution.context.data_version_cache import DataVersionCache
 
-from recs_platform.cli import main
+from recs_platform.cli import main, releases
 from recs_platform.contracts.tables import LISTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.assembly import definitions_of
@@ -207,6 +207,8 @@ class CommandLine:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
+        # A process that outlives the command would outlive the test.
+        monkeypatch.setattr(releases, "tell_ui_later", lambda _: None)
 
     def __call__(self, home: Path, *arguments: str) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""

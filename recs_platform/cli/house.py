@@ -1,6 +1,7 @@
 """Opens what commands work on: the home's platform and its Dagster instance. Nothing is printed or decided here."""
 
 import os
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +90,24 @@ def open_dagster(platform: "Platform") -> "dg.DagsterInstance":
 
     os.environ["DAGSTER_HOME"] = str(platform.home.dagster)
     return open_instance(platform.home)
+
+
+def start_apart(platform: "Platform", module: str, *, log: str) -> None:
+    """Run a module of the package in a process that outlives the command; what it says goes to a log of the home."""
+    import subprocess
+
+    home = platform.home
+    home.logs.mkdir(parents=True, exist_ok=True)
+    places = {HOME_VARIABLE: str(home.root.absolute()), "DAGSTER_HOME": str(home.dagster.absolute())}
+    with (home.logs / log).open("ab") as file:
+        subprocess.Popen(
+            [sys.executable, "-m", module],
+            env={**os.environ, **places},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
 
 
 def find_dagster(platform: "Platform") -> "dg.DagsterInstance":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recs_platform.cli.format import human, share
-from recs_platform.cli.house import find_platform, open_dagster
+from recs_platform.cli.house import find_platform, open_dagster, start_apart
 from recs_platform.cli.options import AsJson
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts import columns as c
@@ -108,7 +108,8 @@ def rollback(
     from recs_platform.pipeline.rollback import roll_back
 
     typer.echo(f"current release: {roll_back(platform, release_id).version}")
-    _report_in_force(platform)
+    _say_replaced(platform)
+    tell_ui_later(platform)
 
 
 @app.command("withdraw")
@@ -126,8 +127,25 @@ def withdraw(release_id: ReleaseId) -> None:
     _report_in_force(platform)
 
 
+def tell_ui_later(platform: "Platform") -> None:
+    """Show the UI which release is in force, within seconds: whoever rolls back need not wait for Dagster's import.
+
+    What becomes of it is written to `logs/in_force.log`.
+    """
+    start_apart(platform, "recs_platform.defs.tell_in_force", log="in_force.log")
+
+
+def _say_replaced(platform: "Platform") -> None:
+    from recs_platform.pipeline.served import replaced_in_force
+
+    sentence = replaced_in_force(platform)
+    if sentence is not None:
+        typer.echo(sentence)
+
+
 def _report_in_force(platform: "Platform") -> None:
-    """Show the UI which release is in force: lists are switched before, since Dagster takes longer to import."""
+    """Say what is not served of it, and show the UI which it is: lists are switched before Dagster is imported."""
+    _say_replaced(platform)
     from recs_platform.defs.in_force import report_in_force
 
     with open_dagster(platform) as instance:

@@ -80,18 +80,18 @@ def _as_read(value: object) -> object:
 def _user_list(platform: "Platform", user: str, k: int | None, surface: str | None = None) -> "UserList":
     """The public answer: user_id, as_of, release_id, items."""
     from recs_platform.pipeline.questions.find_user import find_user
-    from recs_platform.stages.releases import current_release, read_release, read_surface_lists
+    from recs_platform.stages.releases import current_release, read_served, read_served_surfaces
 
     current = current_release(platform.home)
     stored = find_user(platform, current, user)
     if surface is None:
-        rows = read_release(platform.home, current.version, user=stored)
+        rows = read_served(platform.home, current.version, user=stored)
     else:
-        known = read_surface_lists(platform.home, current.version)[c.SURFACE].unique().sort().to_list()
+        known = read_served_surfaces(platform.home, current.version)[c.SURFACE].unique().sort().to_list()
         if surface not in known:
             there = ", ".join(known) or "none; add [surfaces.<name>] to recs.toml and build"
             raise UsageError(f"release {current.version} has no surface {surface!r}; there are: {there}")
-        rows = read_surface_lists(platform.home, current.version, surface=surface, user=stored)
+        rows = read_served_surfaces(platform.home, current.version, surface=surface, user=stored)
     return {
         "user_id": user,
         "as_of": as_of_key(current.as_of),
@@ -215,7 +215,16 @@ def publish() -> None:
     report = publish(platform)
     for sentence in report.set_aside:
         say(sentence)
+    _report_replaced(platform)
     typer.echo(f"{platform.home.analytics}: {len(report.table_rows)} tables, {report.size_bytes / 1e6:.1f} MB")
+
+
+def _report_replaced(platform: "Platform") -> None:
+    from recs_platform.pipeline.served import replaced_in_force
+
+    sentence = replaced_in_force(platform)
+    if sentence is not None:
+        say(sentence)
 
 
 def export(file: Annotated[Path, typer.Argument(help="The DuckDB file to write.")]) -> None:

@@ -8,6 +8,8 @@ REQUEST_ID = "request_id"
 SESSION_ID = "session_id"
 RELEASE_ID = "release_id"
 
+RUN_ID = "run_id"
+
 # Time, in UTC
 AS_OF = "as_of"
 OCCURRED_AT = "occurred_at"
@@ -22,6 +24,7 @@ AVAILABLE_FROM = "available_from"
 AVAILABLE_UNTIL = "available_until"
 TAGGED_AT = "tagged_at"
 SEALED_AT = "sealed_at"
+STARTED_AT = "started_at"
 KNOWN_AT = "known_at"
 FIRST_SEEN_AT = "first_seen_at"
 
@@ -266,6 +269,14 @@ HISTORY_GROUP = "history_group"
 MEAN_RATIO = "mean_ratio"
 WORST_RATIO = "worst_ratio"
 NDCG = "ndcg"
+PARTS = "parts"
+CONTRIBUTIONS = "contributions"
+REST = "rest"
+OUTCOME = "outcome"
+ASSETS = "assets"
+DATA_VERSION = "data_version"
+CODE_VERSION = "code_version"
+LIBRARIES = "libraries"
 N_CUTOFFS = "n_cutoffs"
 
 

@@ -55,6 +55,7 @@ def report_in_force(platform: Platform, instance: dg.DagsterInstance) -> Manifes
 def _facts(platform: Platform, current: Manifest) -> Mapping[str, dg.MetadataValue | str | bool | float | int]:
     # What loading definitions does without.
     from recs_platform.pipeline.questions.release_summary import summarize_release
+    from recs_platform.pipeline.served import replaced_in_force
 
     summary = summarize_release(platform, current)
     before = releases.previous_release(platform.home, current.as_of)
@@ -72,6 +73,9 @@ def _facts(platform: Platform, current: Manifest) -> Mapping[str, dg.MetadataVal
         "verdicts": verdicts,
         "warnings": warnings,
     }
+    replaced = releases.replacement_of(platform.home, current.version)
+    if replaced is not None:
+        facts |= {"replaced": replaced_in_force(platform) or "", **replaced.metrics}
     if churn is not None and churn.changed_share is not None:
         facts |= {"compared_with": churn.a, "changed_share": churn.changed_share}
     return facts

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.build_records import record_build
+from recs_platform.pipeline.build_records import record_build, run_basis
+from recs_platform.pipeline.run_rows import Made
 
 RELEASE_KEY = dg.AssetKey(["releases", "release"])
 LAST_KEY = dg.AssetKey(["releases", "analytics"])
@@ -30,21 +31,35 @@ def made_assets(instance: dg.DagsterInstance, run_id: str) -> Mapping[str, dg.As
         cursor = page.cursor
 
 
-def record_whole_build(instance: dg.DagsterInstance, run_id: str, run: AsOfRun, assets: Collection[str]) -> str | None:
-    """Record a build of all `assets`, called by the last of them; returns its release, or None where some lack."""
-    made = made_assets(instance, run_id)
-    if set(assets) - set(made) - {asset_name(LAST_KEY)}:
+def made_so_far(instance: dg.DagsterInstance, run_id: str, run: AsOfRun, assets: Collection[str]) -> Made:
+    """What a run has made once the last asset is made, which asks; with a release where these are all `assets`."""
+    made, basis = made_assets(instance, run_id), run_basis(run)
+    is_whole = not set(assets) - set(made) - {asset_name(LAST_KEY)}
+    return Made(
+        as_of=run.as_of,
+        known_at=run.known_at,
+        assets={*made, asset_name(LAST_KEY)},
+        release=str(made[asset_name(RELEASE_KEY)].metadata[RELEASE_ID].value) if is_whole else None,
+        data_version=basis.data_version,
+        code=basis.code,
+        libraries=basis.libraries,
+        ended_at=datetime.now(UTC),
+    )
+
+
+def record_whole_build(run_id: str, run: AsOfRun, made: Made) -> str | None:
+    """Record a build of everything, called by the last asset; returns its release, or None where some lack."""
+    if made.release is None:
         return None
-    release = str(made[asset_name(RELEASE_KEY)].metadata[RELEASE_ID].value)
-    record_build(run, assets=assets, release=release, sealed_at=datetime.now(UTC))
-    return release
+    record_build(run, assets=made.assets, release=made.release, sealed_at=datetime.now(UTC), run_id=run_id)
+    return made.release
 
 
 def record_partial_build(instance: dg.DagsterInstance, run_id: str, run: AsOfRun) -> None:
     """Record what a run made that did not make everything; nothing where it made nothing."""
     made = made_assets(instance, run_id)
     if made:
-        record_build(run, assets=made, release=None, sealed_at=datetime.now(UTC))
+        record_build(run, assets=made, release=None, sealed_at=datetime.now(UTC), run_id=run_id)
 
 
 def asset_name(key: dg.AssetKey) -> str:

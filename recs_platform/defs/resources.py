@@ -12,13 +12,14 @@ from pydantic import Field, PrivateAttr
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.time import parse_instant
-from recs_platform.defs.made_assets import asset_name, record_partial_build, record_whole_build
+from recs_platform.defs.made_assets import asset_name, made_so_far, record_partial_build, record_whole_build
 from recs_platform.lake.audit import record_processing
 from recs_platform.lake.locks import at_work, exclusive
 from recs_platform.lake.processes import process_name
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.build_records import raw_versions
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.run_rows import Made
 
 HOME = "home"
 AS_OF_RUN = "as_of_run"
@@ -91,9 +92,13 @@ class AsOfResource(dg.ConfigurableResource[Any]):
             self._runs[key] = AsOfRun(self.platform, as_of, known_at, raw_versions=self._raw_versions)
         return self._runs[key]
 
-    def record_whole(self, context: dg.AssetExecutionContext, run: AsOfRun) -> str | None:
+    def made_in(self, context: dg.AssetExecutionContext, run: AsOfRun) -> Made:
+        """What this run has made, which the last asset asks."""
+        return made_so_far(context.instance, context.run.run_id, run, self.assets)
+
+    def record_whole(self, context: dg.AssetExecutionContext, run: AsOfRun, made: Made) -> str | None:
         """Record a whole build, where this run is one; returns its release. The last asset calls it."""
-        release = record_whole_build(context.instance, context.run.run_id, run, self.assets)
+        release = record_whole_build(context.run.run_id, run, made)
         self._is_recorded = release is not None
         return release
 

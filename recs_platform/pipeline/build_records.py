@@ -32,6 +32,7 @@ BUILDS = "builds"
 FILES_FILE = "files.parquet"
 RELEASE, PREVIOUS = "release", "previous"
 MODELS, SETTINGS, CODE, CONTENTS, ASSETS = "models", "settings", "code", "contents", "assets"
+RUN_ID = "run_id"
 FILE_KEY = [c.CONTRACT_TABLE, c.FILE_HASH]
 # They grow with events, and hold nothing about items and users.
 _NOT_OF_CATALOGUE = {EVENTS.name, EVENT_FLAGS.name, INGESTIONS.name, QUARANTINE.name, REMOVALS.name}
@@ -172,10 +173,13 @@ def changed_inputs(run: AsOfRun) -> str | None:
     )
 
 
-def record_build(run: AsOfRun, *, assets: Collection[str], release: str | None, sealed_at: datetime) -> Manifest:
+def record_build(
+    run: AsOfRun, *, assets: Collection[str], release: str | None, sealed_at: datetime, run_id: str
+) -> Manifest:
     """Seal the record of a build as `artifacts/builds/<as_of>-<hash>`.
 
-    `assets`: names of what it made. `release`: that of a whole build; None where only some assets were chosen.
+    `assets`: names of what it made, in the run `run_id`. `release`: that of a whole build; None where only some assets
+    were chosen.
     """
     basis = run_basis(run)
     digest = content_key({"key": basis.key, RELEASE: release, "sealed_at": sealed_at})
@@ -187,7 +191,7 @@ def record_build(run: AsOfRun, *, assets: Collection[str], release: str | None, 
         known_at=run.known_at,
         data_version=basis.data_version,
         seed=run.platform.settings.seed,
-        parameters={**basis.parameters, CONTENTS: dict(basis.contents), ASSETS: sorted(assets)},
+        parameters={**basis.parameters, CONTENTS: dict(basis.contents), ASSETS: sorted(assets), RUN_ID: run_id},
         inputs=before if release is None else {RELEASE: release, **before},
         libraries=dict(basis.libraries),
         sealed_at=sealed_at,

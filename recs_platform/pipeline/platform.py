@@ -75,6 +75,10 @@ class Platform:
         packaged = _load_models(self.sql / "models", self.contracts, tuple(parameters.items()))
         return with_own_models(packaged, self.home.models, parameters, check=check_feature_model)
 
+    def some_models(self, *names: str) -> Models:
+        """These models of the package with what they read, in a fraction of the time that all of them take."""
+        return load_models(self.sql / "models", RAW_TABLES, sql_parameters(self.settings), names=names)
+
     @cached_property
     def lineage(self) -> list[ColumnEdge]:
         """Column lineage of every model; inferred when first asked for."""

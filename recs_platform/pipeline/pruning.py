@@ -22,12 +22,13 @@ from recs_platform.stages import ranking
 from recs_platform.stages.ranking.overrides import read_overrides
 from recs_platform.stages.releases import RELEASES_ARTIFACT, WITHDRAWN_ARTIFACT
 from recs_platform.stages.releases.bundle import SERVING_ARTIFACT
+from recs_platform.stages.releases.files import SERVED_ARTIFACT
 from recs_platform.stages.segments.segmenter import SEGMENTER
 
 # Made again where they are asked for, or of no use without what they were made for.
 PRUNED = (
     *(WINDOWS, MEASUREMENTS, EMBEDDINGS, ITEM_INDEX, COMPILED, ranking.RANKER, SEGMENTER, SERVING_ARTIFACT, BUILDS),
-    WITHDRAWN_ARTIFACT,
+    *(WITHDRAWN_ARTIFACT, SERVED_ARTIFACT),
 )
 
 

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
@@ -31,17 +32,34 @@ from recs_platform.contracts.tables import (
 )
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.audit import FIELDS, read_processing
-from recs_platform.lake.column_types import arrow_schema
+from recs_platform.lake.column_types import polars_schema
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.roles import write_role_files
-from recs_platform.stages import releases, reranking
-from recs_platform.stages.releases.files import LISTS_FILE, REFERENCES_FILE, SHARED_FILE, SURFACE_FILE
+from recs_platform.pipeline.served import Withheld, bring_served_up_to_date, impersonal_sources
+from recs_platform.stages import releases
+from recs_platform.stages.releases.files import LISTS_FILE, REFERENCES_FILE, SERVED_ARTIFACT, SHARED_FILE, SURFACE_FILE
+from recs_platform.stages.releases.replacements import replacement_of
+from recs_platform.stages.releases.served import (
+    ROWS_FILE,
+    SURFACE_ROWS_FILE,
+    SURFACE_USERS_FILE,
+    USERS_FILE,
+)
 from recs_platform.stages.releases.views import AS_OF_IN_FORCE, changes_view, current_view, lists_view
 from recs_platform.warehouse.list_exports import write_list_exports
-from recs_platform.warehouse.meta import META, META_PROCESSING, meta_frames
+from recs_platform.warehouse.meta import META, META_PROCESSING, META_RUNS, meta_frames
 from recs_platform.warehouse.publish import PublishReport
 from recs_platform.warehouse.publish import publish as write_file
-from recs_platform.warehouse.published_tables import PublishedTable, published_contract, published_model
+from recs_platform.warehouse.published_tables import (
+    Instead,
+    PublishedTable,
+    Refused,
+    published_contract,
+    published_model,
+)
+
+if TYPE_CHECKING:
+    from recs_platform.pipeline.run_rows import Made
 
 _RELEASE_ID = next(column for column in CURRENT.columns if column.name == c.RELEASE_ID)
 # Rows of each kept release, by file.
@@ -53,24 +71,32 @@ _RELEASED = {
 }
 # Columns that releases of before exploration lack.
 _OF_OLDER = {c.PROPENSITY_METHOD: "'exact'", c.IS_HOLDOUT: "false"}
+# Rows that are served in the place of others, whose they are, and what says so, by file of a release.
+_SERVED = {
+    LISTS_FILE: (ROWS_FILE, USERS_FILE, (c.USER_ID,)),
+    REFERENCES_FILE: (None, USERS_FILE, (c.USER_ID,)),
+    SURFACE_FILE: (SURFACE_ROWS_FILE, SURFACE_USERS_FILE, (c.SURFACE, c.USER_ID)),
+}
+_PERSONAL = frozenset({PERSONAL_LISTS.name, SURFACE_LISTS.name})
 _VIEWS = {RELEASED_LISTS: lists_view, CURRENT: current_view, LIST_CHANGES: changes_view}
 # Counting them reads the lists of every release.
 _UNCOUNTED = frozenset({RELEASED_LISTS.name, LIST_CHANGES.name})
-_OPTED_OUT = "staging.stg_opted_out"
 RELEASED = (*_RELEASED, RELEASES, SHORT_LISTS, *_VIEWS)
 # Of candidates the newest as_of alone is published: they would be most of the file.
 LATEST = "latest"
 _NEWEST_ONLY = frozenset({CANDIDATES.name, RANKED.name, "features.candidate_features"})
 
 
-def publish(platform: Platform, *, keep_older: bool = True) -> PublishReport:
+def publish(platform: Platform, *, keep_older: bool = True, present: "tuple[str, Made] | None" = None) -> PublishReport:
     """Rebuild analytics.duckdb from the lake and the releases. Raises NotReady while nothing was ingested.
 
     Without `keep_older` no file of an earlier publish stays, which is what removed rows call for.
+    `present`: the run that publishes, and what it has made.
     """
     if not platform.lake.exists(EVENTS.name):
         raise NotReady("nothing to publish yet: land data and run `recs run` first")
-    return _write(platform, _tables(platform), keep_older=keep_older)
+    withheld = bring_served_up_to_date(platform, datetime.now(UTC))
+    return _write(platform, _tables(platform, withheld, present), withheld, keep_older=keep_older)
 
 
 def publish_releases(platform: Platform) -> PublishReport:
@@ -79,12 +105,18 @@ def publish_releases(platform: Platform) -> PublishReport:
     All is published where there is no file to build upon. Raises NotReady while nothing was ingested.
     """
     try:
-        return _write(platform, release_tables(platform), others_stay=True)
+        return publish_release_tables(platform, others_stay=True)
     except (NotReady, ContractError, duckdb.Error):
         return publish(platform)
 
 
-def _write(platform: Platform, tables: Sequence[PublishedTable], **options: bool) -> PublishReport:
+def publish_release_tables(platform: Platform, *, others_stay: bool = False) -> PublishReport:
+    """Publish releases and lists alone; `others_stay`: tables of the file beside them, NotReady where there is none."""
+    withheld = bring_served_up_to_date(platform, datetime.now(UTC))
+    return _write(platform, release_tables(platform, withheld), withheld, others_stay=others_stay)
+
+
+def _write(platform: Platform, tables: Sequence[PublishedTable], withheld: Withheld, **options: bool) -> PublishReport:
     settings = platform.settings
     report = write_file(
         platform.lake,
@@ -99,24 +131,20 @@ def _write(platform: Platform, tables: Sequence[PublishedTable], **options: bool
         **options,
     )
     # A role that hides what is not there must leave no lists of before in the hands of other systems.
-    _export_lists(platform)
+    _export_lists(platform, withheld)
     write_role_files(platform)
     return report
 
 
-def _export_lists(platform: Platform) -> None:
-    """Lists in force for other systems, less personal ones of people who have opted out by now."""
-    settings, now = platform.settings, datetime.now(UTC)
-    opted_out = pl.DataFrame(schema={c.USER_ID: pl.String})
-    if settings.publish.exports:
-        with platform.model_run(now, now) as models:
-            opted_out = models.frame(_OPTED_OUT, [c.USER_ID])
+def _export_lists(platform: Platform, withheld: Withheld) -> None:
+    """Lists in force for other systems, less personal ones of people who have opted out meanwhile."""
+    settings = platform.settings
     write_list_exports(
         platform.home.analytics,
         platform.home.exports,
         settings.publish.exports,
-        opted_out,
-        impersonal=(reranking.FALLBACK_SOURCE, *(rule.name for rule in reranking.RULES)),
+        pl.DataFrame({c.USER_ID: sorted(withheld.opted_out)}, schema={c.USER_ID: pl.String}),
+        impersonal=impersonal_sources(),
         threads=settings.threads,
         memory_limit_gb=settings.memory_limit_gb,
         temporary=platform.home.temporary,
@@ -129,17 +157,27 @@ def published_contracts(platform: Platform) -> tuple[TableContract, ...]:
     return tuple(table for table in platform.contracts if table.name not in apart and table.history_of is None)
 
 
-def _tables(platform: Platform) -> Sequence[PublishedTable]:
+def _tables(platform: Platform, withheld: Withheld, present: "tuple[str, Made] | None") -> Sequence[PublishedTable]:
     lake_tables = [published_contract(table) for table in published_contracts(platform)]
     stored = [model for model in platform.models if model.materialized == "table"]
     models = [published_model(model, is_as_of=platform.models.is_as_of(model.name)) for model in stored]
     rows = [replace(table, as_ofs_max=1) if table.name in _NEWEST_ONLY else table for table in (*lake_tables, *models)]
     latest = [_latest(table) for table in rows if table.is_as_of and table.name not in _NEWEST_ONLY]
-    contracts = (*published_contracts(platform), *RELEASED, META_PROCESSING, *(contract for contract, _ in latest))
+    contracts = (
+        *published_contracts(platform),
+        *RELEASED,
+        META_PROCESSING,
+        META_RUNS,
+        *(contract for contract, _ in latest),
+    )
     frames = meta_frames(platform.models, contracts, platform.lineage)
+    # Here: it takes longer to import than a rollback may.
+    from recs_platform.pipeline.run_rows import run_rows
+
     described = [published_contract(contract, frames[contract.name]) for contract in META]
     described.append(published_contract(META_PROCESSING, _processing(platform)))
-    return [*rows, *release_tables(platform), *(_view(contract, sql) for contract, sql in latest), *described]
+    described.append(published_contract(META_RUNS, run_rows(platform, present)))
+    return [*rows, *release_tables(platform, withheld), *(_view(contract, sql) for contract, sql in latest), *described]
 
 
 def _processing(platform: Platform) -> pl.DataFrame:
@@ -148,9 +186,12 @@ def _processing(platform: Platform) -> pl.DataFrame:
     return entries.with_columns(pl.col("at").str.to_datetime(time_unit="us", time_zone="UTC"))
 
 
-def release_tables(platform: Platform) -> list[PublishedTable]:
-    """Releases, the lists of those that are kept, and the views of them."""
-    return [*_released(platform), *(_view(contract, sql()) for contract, sql in _VIEWS.items())]
+def release_tables(platform: Platform, withheld: Withheld | None = None) -> list[PublishedTable]:
+    """Releases, the lists of those that are kept, and the views of them.
+
+    `withheld`: of people who opted out no personal list stays, of whatever release.
+    """
+    return [*_released(platform, withheld), *(_view(contract, sql()) for contract, sql in _VIEWS.items())]
 
 
 def _latest(table: PublishedTable) -> tuple[TableContract, str]:
@@ -166,23 +207,43 @@ def _view(contract: TableContract, sql: str) -> PublishedTable:
     return replace(published_contract(contract), view=sql, is_counted=counted)
 
 
-def _released(platform: Platform) -> list[PublishedTable]:
+def _released(platform: Platform, withheld: Withheld | None) -> list[PublishedTable]:
     """Lists of the kept releases, and of the release in force why some are short."""
     found = releases.list_releases(platform.home)
     kept = _kept(found, platform.settings.publish.as_ofs_max)
     folders = {name: artifact(platform.home.artifacts, releases.RELEASES_ARTIFACT, name) for name in kept}
+    in_force = found.filter(c.IS_CURRENT)[c.RELEASE_ID].to_list()
     tables = [
         replace(
             published_contract(contract),
             releases={name: [folder / file] for name, folder in folders.items() if (folder / file).exists()},
+            instead={name: instead for name in in_force if (instead := _instead(platform, name, file)) is not None},
+            refused=None if withheld is None or contract.name not in _PERSONAL else _refused(withheld),
             defaults=_OF_OLDER,
         )
         for contract, file in _RELEASED.items()
     ]
-    in_force = found.filter(c.IS_CURRENT)[c.RELEASE_ID].to_list()
     short = [releases.read_short_lists(platform.home, name) for name in in_force]
-    rows = {RELEASES: found, SHORT_LISTS: short[0] if short else arrow_schema(SHORT_LISTS.columns).empty_table()}
+    rows = {
+        RELEASES: found,
+        SHORT_LISTS: short[0] if short else pl.DataFrame(schema=polars_schema(SHORT_LISTS.columns)),
+    }
     return [*tables, *(published_contract(contract, frame) for contract, frame in rows.items())]
+
+
+def _refused(withheld: Withheld) -> Refused:
+    users = pl.DataFrame({c.USER_ID: sorted(withheld.opted_out)}, schema={c.USER_ID: pl.String})
+    return Refused(users, impersonal_sources())
+
+
+def _instead(platform: Platform, release_id: str, file: str) -> Instead | None:
+    """What is served in the place of rows of one of a release's files."""
+    manifest = replacement_of(platform.home, release_id)
+    if manifest is None or file not in _SERVED:
+        return None
+    rows, of, key = _SERVED[file]
+    folder = artifact(platform.home.artifacts, SERVED_ARTIFACT, manifest.version)
+    return Instead(folder / of, key, folder / rows if rows is not None else None)
 
 
 def _kept(found: pl.DataFrame, as_ofs_max: int) -> list[str]:

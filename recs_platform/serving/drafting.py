@@ -16,8 +16,8 @@ from recs_platform.serving.lists import LiveList
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from recs_platform.serving.places import Place
     from recs_platform.stages.releases.bundle import Bundle
+    from recs_platform.stages.releases.bundle.places import Place
 
 _HALF = 0.5
 

@@ -17,9 +17,9 @@ from recs_platform.contracts.http_documents import Explanation, Move, SessionSha
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from recs_platform.serving.places import Place
     from recs_platform.serving.rescoring import Rescored
     from recs_platform.stages.releases.bundle import Bundle
+    from recs_platform.stages.releases.bundle.places import Place
 
 OFFERED, DIVERSITY, CAP, EXPLORATION = "offered", "diversity", "max_per_category", "exploration"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from recs_platform.serving.lists import Asked, LiveList
-from recs_platform.serving.places import Place
 from recs_platform.serving.problems import Problem
+from recs_platform.stages.releases.bundle.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

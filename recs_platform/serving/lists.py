@@ -4,7 +4,7 @@ A list is a sequence that is worked out as far as somebody looks: pages of one l
 happens meanwhile changes the next list, not this one.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,17 +14,23 @@ import numpy as np
 from recs_platform.serving.explaining import CAP, DIVERSITY, EXPLORATION, OFFERED, Trace
 from recs_platform.serving.folding import user_vector
 from recs_platform.serving.learning import Learned
-from recs_platform.serving.places import Place, capped, each_once
 from recs_platform.serving.rescoring import NOBODY, RECENT_ITEMS, Codes, Lessons, rescore
 from recs_platform.serving.sessions import Session
 from recs_platform.serving.treatments import UNTREATED, Treatment, explore, vary
 from recs_platform.stages.releases.bundle import Bundle
-from recs_platform.stages.releases.bundle.content import EVERYBODY
+from recs_platform.stages.releases.bundle.lists import (
+    BEHIND,
+    FALLBACK_SOURCE,
+    fallback_places,
+    passing,
+    stored_places,
+    surface_places,
+)
+from recs_platform.stages.releases.bundle.places import Place, capped, each_once
 
 _BASE_ITEMS = 50  # popular items that stand for the candidates of users who have none
 NO_CODES: Codes = np.zeros(0, dtype=np.int32)
-BEHIND = "among your best candidates"
-SESSION_SOURCE, LEARNED_SOURCE, FALLBACK_SOURCE = "session", "stream", "fallback"
+SESSION_SOURCE, LEARNED_SOURCE = "session", "stream"
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
@@ -176,10 +182,10 @@ class _Recipe:
     def places(self, trace: Trace | None = None) -> Iterator[Place]:
         """The places, from the first on."""
         bundle, asked, treatment = self.bundle, self.asked, self.treatment
-        passes = _filter(bundle, asked, self.user, set(self.gone.tolist()))
+        passes = passing(bundle, self.user, asked.exclude.union(self.gone.tolist()), asked.category)
         if self.is_on_surface and self.user is not None:
             # Made for this place, in length, rules and categories: a session only takes away from it.
-            return each_once(passes, _on_surface(bundle, asked.surface or "", self.user))
+            return each_once(passes, surface_places(bundle, asked.surface or "", self.user))
         # A release from before the opt-out still holds the user's own list.
         known = None if self.is_opted_out else self.user
         if treatment.popularity:
@@ -187,8 +193,8 @@ class _Recipe:
         elif self.steps or self.lessons is not None:
             offered = _rescored(bundle, known, asked, list(self.steps), self.weight, self.lessons, trace)
         else:
-            offered = _stored(bundle, known) if treatment.diversity is None else _by_score(bundle, known)
-        every = each_once(passes, offered, _fallback(bundle, asked))
+            offered = stored_places(bundle, known) if treatment.diversity is None else _by_score(bundle, known)
+        every = each_once(passes, offered, fallback_places(bundle, asked.contexts))
         return _ordered(every, bundle, asked, treatment, self.seed, trace)
 
 
@@ -199,8 +205,8 @@ def packed(codes: Collection[int]) -> Codes:
 
 def released_again(bundle: Bundle, user: int, asked: Asked, gone: Codes) -> Iterator[Place]:
     """The places of a list to whose user nothing happened but that items are `gone`."""
-    passes = _filter(bundle, asked, user, set(gone.tolist()))
-    every = each_once(passes, _stored(bundle, user), _fallback(bundle, asked))
+    passes = passing(bundle, user, asked.exclude.union(gone.tolist()), asked.category)
+    every = each_once(passes, stored_places(bundle, user), fallback_places(bundle, asked.contexts))
     return _ordered(every, bundle, asked, UNTREATED, "", None)
 
 
@@ -227,51 +233,12 @@ def codes_of(bundle: Bundle, items: Iterable[str]) -> set[int]:
     return {code for item in items if (code := bundle.item(item)) is not None}
 
 
-def _filter(bundle: Bundle, asked: Asked, user: int | None, gone: Set[int]) -> Callable[[int], bool]:
-    """Whether an item may be shown: the rules of batch, and what was asked for."""
-    # What the bundle keeps away; consumed items are not among it where repeats are allowed.
-    consumed = set[int]() if user is None else set(bundle.consumed(user).tolist())
-    excluded = bundle.excluded_in(bundle.region_of(user))
-    hidden = consumed | gone | asked.exclude
-    available, category, of = bundle.is_available, asked.category, bundle.item_category
-
-    def passes(item: int) -> bool:
-        return (
-            item not in hidden
-            and item not in excluded
-            and bool(available[item])
-            and (category is None or of[item] == category)
-        )
-
-    return passes
-
-
-def _stored(bundle: Bundle, user: int | None) -> Iterator[Place]:
-    """The released list with the chances it was drawn with, then the candidates behind it."""
-    if user is None:
-        return
-    rows, texts = bundle.list_of(user), bundle.reasons
-    columns = (rows.items, rows.scores, rows.sources, rows.reasons, rows.propensities)
-    for item, score, sources, reason, propensity in zip(*columns, strict=True):
-        yield Place(item, score, texts[reason], bundle.source_sets[sources], propensity)
-    stored = bundle.candidates(user)
-    sets = bundle.candidate_source_sets
-    codes: list[int] = stored.sources.tolist()
-    for item, value, code in zip(stored.items.tolist(), stored.scores.tolist(), codes, strict=True):
-        yield Place(item, value, BEHIND, sets[code])
-
-
-def _on_surface(bundle: Bundle, surface: str, user: int) -> Iterator[Place]:
-    for item, score, sources, reason in bundle.surface_list(surface, user):
-        yield Place(item, score, reason, sources)
-
-
 def _by_score(bundle: Bundle, user: int | None) -> Iterator[Place]:
     """The same in the order of the candidates' scores, as if no rule had reordered them and nothing been drawn."""
     if user is None:
         return
     places = dict[int, Place]()
-    for place in _stored(bundle, user):
+    for place in stored_places(bundle, user):
         places.setdefault(place.item, msgspec.structs.replace(place, propensity=1.0))
     for item in bundle.candidates(user).items.tolist():
         yield places[item]
@@ -319,11 +286,3 @@ def _rescored(
             reason = BEHIND if user is not None else "popular with others"
         added = (SESSION_SOURCE,) if by != NOBODY else (LEARNED_SOURCE,) if by_learning > 0 else ()
         yield Place(item, score, reason, (*sources_of.get(item, ()), *added))
-
-
-def _fallback(bundle: Bundle, asked: Asked) -> Iterator[Place]:
-    for context, items in bundle.fallback(asked.contexts):
-        named = context.partition("=")[2]
-        reason = "popular with everybody" if context == EVERYBODY else f"popular with users of {named}"
-        for place, item in enumerate(items.tolist()):
-            yield Place(item, 1.0 / (place + 1), reason, (FALLBACK_SOURCE,))

@@ -16,8 +16,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from recs_platform.serving.places import Place
     from recs_platform.stages.releases.bundle import Bundle
+    from recs_platform.stages.releases.bundle.places import Place
 
 _POOL = 50  # as many as a release keeps candidates of a user
 

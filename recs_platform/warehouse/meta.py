@@ -66,6 +66,28 @@ META_PROCESSING = TableContract(
     ),
     grain=("at", "actor", "action", "run_id"),
 )
+META_RUNS = TableContract(
+    "meta.runs",
+    "One row a run that built an as-of or a part of it, oldest first; the one that published the file too",
+    (
+        _text(c.RUN_ID, "The run in Dagster; the record of the build where it names no run"),
+        Column(c.AS_OF, "TIMESTAMPTZ", "The as-of; missing where the run was given none", unit="UTC"),
+        _text(c.RELEASE_ID, "The release of a build of everything", required=False),
+        Column(c.STARTED_AT, "TIMESTAMPTZ", "When it began; missing where Dagster keeps it no more", unit="UTC"),
+        Column(c.SECONDS, "DOUBLE", "How long it took; of the run that published the file until then", unit="seconds"),
+        _text(
+            c.OUTCOME,
+            "released (all was built), partial (some assets were), failed, canceled, running (or its process is gone), "
+            "done (it made nothing that is recorded)",
+        ),
+        Column(c.ASSETS, "VARCHAR[]", "What was built, as far as it is recorded", required=True),
+        Column(c.KNOWN_AT, "TIMESTAMPTZ", "Only rows learned of by this instant were used", unit="UTC"),
+        _text(c.DATA_VERSION, "Hash of the files it was built from", required=False),
+        _text(c.CODE_VERSION, "Version of the package and hash of its text", required=False),
+        Column(c.LIBRARIES, "VARCHAR[]", "Libraries with their versions", required=True),
+    ),
+    grain=(c.RUN_ID,),
+)
 META = (META_TABLES, META_COLUMNS, META_COLUMN_LINEAGE)
 
 

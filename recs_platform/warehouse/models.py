@@ -163,16 +163,22 @@ class _Source:
 
 
 def load_models(
-    folder: Path, contracts: Sequence[TableContract], parameters: Mapping[str, Parameter] = DEFAULT_PARAMETERS
+    folder: Path,
+    contracts: Sequence[TableContract],
+    parameters: Mapping[str, Parameter] = DEFAULT_PARAMETERS,
+    *,
+    names: Collection[str] | None = None,
 ) -> Models:
     """Read every `<schema>/<table>.sql` under `folder` with its yml; `$name` of a parameter becomes its value.
+
+    `names`: only these, and the models that they read.
 
     Raises ModelError naming the file for a missing or wrong yml, columns that differ from the final select in name or
     order, an unknown upstream table, a data test on an unknown column, a cycle, SQL that `parse_sql` refuses (such as
     an unknown placeholder), and an as-of table without `as_of`.
     """
     by_contract = {contract.name: contract for contract in contracts}
-    sources = _read_sources(folder, parameters)
+    sources = _read_sources(folder, parameters) if names is None else _read_some(folder, parameters, names)
     columns: dict[str, Collection[str]] = {name: contract.column_names for name, contract in by_contract.items()}
     for name, source in sources.items():
         if name in by_contract:
@@ -217,6 +223,19 @@ def _read_sources(folder: Path, parameters: Mapping[str, Parameter]) -> dict[str
     for path in sorted(folder.rglob("*.yml")):
         if f"{path.parent.name}.{path.stem}" not in sources:
             raise ModelError(f"{path} has no {path.stem}.sql beside it")
+    return sources
+
+
+def _read_some(folder: Path, parameters: Mapping[str, Parameter], names: Collection[str]) -> dict[str, _Source]:
+    """Sources of these models and of the models upstream of them; a table without a file is left to the checks."""
+    sources: dict[str, _Source] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        path = (folder / name.replace(".", "/")).with_suffix(".sql")
+        if name not in sources and path.is_file():
+            sources[name] = _read_source(path, parameters)
+            waiting += sources[name].parsed.tables
     return sources
 
 

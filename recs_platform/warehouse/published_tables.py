@@ -7,7 +7,9 @@ The file is built and moved into place in `publish`.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     from recs_platform.lake.tables import Lake
 
+# What tells a list from others.
+_LIST_KEYS = (c.RELEASE_ID, c.SURFACE, c.USER_ID)
 # Files by as_of or release; all under None where the table differs by neither.
 _Partitions = Mapping[str | None, list[str]]
 
@@ -49,10 +53,28 @@ class PublishedColumn:
 
 
 @dataclass(frozen=True)
+class Instead:
+    """In the place of rows of a release with a key in the file `of`: those of the file `rows`, none where None."""
+
+    of: Path
+    key: tuple[str, ...]
+    rows: Path | None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Users (user_id) of whom no list of any release stays that has an item of a source beside these."""
+
+    users: "pl.DataFrame"
+    impersonal: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class PublishedTable:
     """A table of the published file: `rows` as given, else those of the lake table of that name, none if absent.
 
-    `releases`: Parquet files by release_id, a column that they lack, in the place of a lake table. `view`: SQL over
+    `releases`: Parquet files by release_id, a column that they lack, in the place of a lake table; `instead`: what is
+    shown in the place of some of their rows; `refused`: whose lists are left out. `view`: SQL over
     tables of the file that are written before; then it is a view, whose rows are counted where `is_counted`: some take
     long to compute. `defaults`: SQL of columns that older files lack, null without.
     `as_ofs_max`: instants that it keeps, those that the
@@ -65,6 +87,8 @@ class PublishedTable:
     partition_by: tuple[str, ...] = ()
     rows: "pl.DataFrame | pa.Table | None" = None
     releases: Mapping[str, Sequence[Path]] | None = None
+    instead: Mapping[str, Instead] = field(default_factory=dict[str, Instead])
+    refused: Refused | None = None
     view: str | None = None
     is_counted: bool = True
     defaults: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -154,7 +178,7 @@ class TableWriter:
             _create(con, "view", table, scan(linked, {}))
             return rows
         self._bring_up_to_date(con, table, partitions, there)
-        return rows
+        return rows if table.refused is None else _without_refused(con, table, table.refused)
 
     def _write_view(self, con: "duckdb.DuckDBPyConnection", table: PublishedTable, there: Mapping[str, str]) -> int:
         earlier = self._earlier.get(table.name)
@@ -173,7 +197,8 @@ class TableWriter:
         self, con: "duckdb.DuckDBPyConnection", table: PublishedTable, partitions: _Partitions, there: Mapping[str, str]
     ) -> None:
         folder = self._folder(table)
-        names = {key: file_names(files, folder) for key, files in partitions.items()}
+        instead = {key: _files_of(each) for key, each in table.instead.items()}
+        names = {key: file_names([*files, *instead.get(str(key), ())], folder) for key, files in partitions.items()}
         self.sources[table.name] = TableSource(table.definition, names)
         earlier = self._earlier.get(table.name)
         if earlier is None or earlier.definition != table.definition or there.get(table.name) != "table":
@@ -201,7 +226,7 @@ class TableWriter:
         """What the names of the table's files are relative to."""
         if table.releases is None:
             return self._lake.path(table.name)
-        return next((file.parents[1] for files in table.releases.values() for file in files), Path("/"))
+        return next((file.parents[2] for files in table.releases.values() for file in files), Path("/"))
 
     def _partitions(self, table: PublishedTable) -> _Partitions:
         """Files of the table: of the newest instants only where it differs by as_of."""
@@ -236,7 +261,18 @@ def _clear(con: "duckdb.DuckDBPyConnection", table: PublishedTable, there: Mappi
 def _scan(table: PublishedTable, files: Sequence[str], release: str | None = None) -> str:
     if release is None or table.releases is None:
         return scan(files, {name: table.types[name] for name in table.partition_by})
-    return f"(select *, {text_literal(release)} as {c.RELEASE_ID} from {scan(files, {})})"
+    rows = f"select * from {scan(files, {})} as own"
+    instead = table.instead.get(release)
+    if instead is not None:
+        same = " and ".join(f"own.{key} = gone.{key}" for key in instead.key)
+        rows += f" where not exists (select 1 from {scan([str(instead.of)], {})} as gone where {same})"
+    if instead is not None and instead.rows is not None:
+        rows = f"{rows} union all by name select * from {scan([str(instead.rows)], {})}"
+    return f"(select *, {text_literal(release)} as {c.RELEASE_ID} from ({rows}))"
+
+
+def _files_of(instead: Instead) -> list[str]:
+    return [str(file) for file in (instead.of, instead.rows) if file is not None]
 
 
 def _selection(con: "duckdb.DuckDBPyConnection", table: PublishedTable, source: str | None) -> str:
@@ -258,17 +294,43 @@ def _create(con: "duckdb.DuckDBPyConnection", kind: str, table: PublishedTable, 
     con.execute("commit")
 
 
-def _create_from_rows(con: "duckdb.DuckDBPyConnection", table: PublishedTable) -> int:
-    import pyarrow as pa
+def _without_refused(con: "duckdb.DuckDBPyConnection", table: PublishedTable, refused: Refused) -> int:
+    """Delete lists of users who refused them; returns the rows that stay.
 
-    rows: pa.Table = table.rows if isinstance(table.rows, pa.Table) else table.rows.to_arrow()  # pyright: ignore[reportOptionalMemberAccess]
-    missing = [name for name in table.types if name not in rows.column_names]
+    A list that was deleted is not there for the next publish: it comes back when the lists of its release are read.
+    """
+    name, keys = f"a.{relation(table.name)}", [key for key in _LIST_KEYS if key in table.types]
+    chosen = ", ".join(keys)
+    allowed = ", ".join(map(text_literal, refused.impersonal))
+    with _as_file(refused.users) as file:
+        con.execute(
+            f"create or replace temp table _theirs as select distinct {chosen} from {name} where {c.USER_ID} in "
+            f"(select {c.USER_ID} from {scan([file], {})}) and not list_has_all([{allowed}], {c.SOURCES})"
+        )
+    same = " and ".join(f"{name}.{key} = _theirs.{key}" for key in keys)
+    con.execute(f"delete from {name} using _theirs where {same}")
+    return count_rows(con, name)
+
+
+def _create_from_rows(con: "duckdb.DuckDBPyConnection", table: PublishedTable) -> int:
+    import polars as pl
+
+    rows = table.rows if isinstance(table.rows, pl.DataFrame) else pl.DataFrame(table.rows)
+    missing = [name for name in table.types if name not in rows.columns]
     if missing:
         raise ContractError(f"the rows of {table.name} lack {missing}; nothing was published")
-    con.register("_rows", rows)
-    _create(con, "table", table, "_rows")
-    con.unregister("_rows")
-    return rows.num_rows
+    with _as_file(rows) as file:
+        _create(con, "table", table, scan([file], {}))
+    return rows.height
+
+
+@contextmanager
+def _as_file(rows: "pl.DataFrame") -> Generator[str, None, None]:
+    """Rows as a Parquet file for a while: to take them from memory DuckDB imports pandas, a third of a second."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "rows.parquet")
+        rows.write_parquet(file, compression="lz4")
+        yield str(file)
 
 
 def _delete(con: "duckdb.DuckDBPyConnection", table: PublishedTable, keys: Sequence[str | None]) -> None:

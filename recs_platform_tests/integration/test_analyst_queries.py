@@ -18,10 +18,10 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "analysts.md"
 QUERIES = re.findall(r"^```sql\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
 PERFORMANCE = "marts.recommendation_performance"
 EXAMPLES_A_MART = 3
-# What a quiet world may be without: bots, drift, verdicts that warn, clusters, an as-of before.
+# What a quiet world may be without: bots, drift, verdicts that warn, clusters, an as-of before, parts nobody asked for.
 MAY_BE_EMPTY = {
     "marts.bot_like_users", "marts.list_changes", "reports.drift", "reports.verdicts", "segments.cluster_profiles",
-    "segments.migrations",
+    "segments.migrations", "latest.score_parts",
 }  # fmt: skip
 
 

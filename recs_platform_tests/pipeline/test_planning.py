@@ -155,13 +155,15 @@ def test_rows_that_came_while_a_build_went_on_are_new_to_the_next(home: Platform
     take_in(home)
     now = datetime.now(UTC)
     release = str(_plan(home, built.as_of).release)
-    record_build(AsOfRun(home, built.as_of, now, raw_versions=before), assets=(), release=release, sealed_at=now)
+    run = AsOfRun(home, built.as_of, now, raw_versions=before)
+    record_build(run, assets=(), release=release, sealed_at=now, run_id="r")
     assert _plan(home, built.as_of).reasons == ("new rows: +1 events of contract/events.jsonl",)
     record_build(
         AsOfRun(home, built.as_of, now, raw_versions=raw_versions(home)),
         assets=(),
         release=release,
         sealed_at=now + DAY,
+        run_id="s",
     )
     assert not _plan(home, built.as_of).runs
 

@@ -14,11 +14,11 @@ import pytest
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.experiments import ExperimentSettings, explored_draft, require_apart
 from recs_platform.evaluation.experiments.assignment import Experiment
-from recs_platform.serving.places import Place
 from recs_platform.serving.server import build
 from recs_platform.serving.tombstones import UserHashes
 from recs_platform.serving.treatments import explore, vary
 from recs_platform.settings import Settings, read_settings
+from recs_platform.stages.releases.bundle.places import Place
 from recs_platform_tests.serving.served import Ask, Served, item_ids, release_into
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, content
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from recs_platform.serving.explaining import Trace
-from recs_platform.serving.places import Place
+from recs_platform.stages.releases.bundle.places import Place
 from recs_platform_tests.serving.served import Ask, Served
 from recs_platform_tests.unit.stages.releases.bundles import content
 

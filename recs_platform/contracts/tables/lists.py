@@ -258,6 +258,26 @@ SURFACE_LISTS = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+SCORE_PARTS = TableContract(
+    "recommendations.score_parts",
+    "One row a user and listed item that the ranker scored, and what its score is made of; none unless"
+    " lists.contributions_kept asks for it",
+    (
+        AS_OF,
+        USER,
+        Column(c.RANK, "INTEGER", "Place in the list, from 1", required=True),
+        ITEM,
+        number(c.SCORE, "The score that ordered the user's candidates", required=True),
+        Column(
+            c.PARTS, "VARCHAR[]", "Parts of the score, the largest first: features, or orders of a blend", required=True
+        ),
+        Column(c.CONTRIBUTIONS, "DOUBLE[]", "What each of them adds to the score", required=True),
+        number(c.REST, "What all the others add; contributions and rest sum to the score", required=True),
+    ),
+    grain=(c.USER_ID, c.ITEM_ID),
+    partition_by=(c.AS_OF,),
+)
+
 RULE_CONFLICTS = TableContract(
     "recommendations.rule_conflicts",
     "One row a surface, rule, subject and reason: what rules of the settings ask for and lists do not hold",

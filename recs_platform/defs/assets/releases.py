@@ -21,6 +21,7 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish, published_contracts
 from recs_platform.pipeline.release_page import PAGE_READS, write_release_page
 from recs_platform.pipeline.releases import RELEASED_TABLES, release_lists
+from recs_platform.pipeline.served import replaced_in_force
 from recs_platform.pipeline.serving_bundle import BUNDLE_READS
 
 GROUP = "releases"
@@ -83,8 +84,9 @@ def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
     def analytics(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
         run = run_of(context, as_of_run)
         with transient_only():
-            report = publish(run.platform)
-            release = as_of_run.record_whole(context, run)
+            made = as_of_run.made_in(context, run)
+            report = publish(run.platform, present=(context.run.run_id, made))
+            release = as_of_run.record_whole(context, run, made)
         report_in_force(run.platform, context.instance)
         for sentence in report.set_aside:
             context.log.warning(sentence)
@@ -92,6 +94,7 @@ def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
             metadata={
                 "recorded_release": release or "none: this run builds a part of the graph",
                 "path": str(run.platform.home.analytics.relative_to(run.platform.home.root)),
+                "replaced_rows": replaced_in_force(run.platform) or "none",
                 "tables": len(report.table_rows),
                 "dagster/row_count": sum(report.table_rows.values()),
                 "rows": dg.MetadataValue.json(dict(report.table_rows)),

@@ -13,23 +13,28 @@ from recs_platform.contracts.tables import (
     LISTS,
     RANKED,
     RULE_CONFLICTS,
+    SCORE_PARTS,
     SHARED_LISTS,
     SHORT_LISTS,
     SURFACE_LISTS,
     TableContract,
 )
 from recs_platform.defs import metadata
-from recs_platform.defs.as_of_assets import Results, as_of_tables
+from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
+from recs_platform.defs.assets.ranking import RANKER_KEY
 from recs_platform.defs.partitions import run_of
 from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import upstream_keys
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun
+from recs_platform.pipeline.contributions import READS as SCORE_PARTS_READ
+from recs_platform.pipeline.contributions import write_score_parts
 from recs_platform.pipeline.lists.active_users import USER_FEATURES
 from recs_platform.pipeline.lists.exploring import ITEM_FEATURES
 from recs_platform.pipeline.lists.lists import Lists, list_filters, make_lists
 from recs_platform.pipeline.lists.rule_facts import SHOWN_ITEMS
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
+from recs_platform.stages.features import feature_tables
 from recs_platform.stages.reranking import COMPLETE
 
 GROUP = "reranking"
@@ -90,7 +95,30 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
             yield _written(run, contract, frame)
         yield from _checks(made)
 
-    return [recommendations]
+    return [recommendations, _score_parts(platform)]
+
+
+def _score_parts(platform: Platform) -> dg.AssetsDefinition:
+    """A step of its own: where the settings ask for it, it takes longer than the lists."""
+    features = feature_tables(platform.feature_set)
+
+    @as_of_asset(
+        metadata.asset_key(SCORE_PARTS.name),
+        group=GROUP,
+        deps=[*upstream_keys(platform, (*SCORE_PARTS_READ, *features)), RANKER_KEY],
+        kinds=("python", "lightgbm", "delta"),
+        description="What each listed row's score is made of: the parts that `lists.contributions_kept` asks for.",
+        schema=metadata.contract_schema(SCORE_PARTS),
+    )
+    def score_parts(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> Results:
+        run = run_of(context, as_of_run)
+        written = write_score_parts(run)
+        yield dg.MaterializeResult(
+            metadata=metadata.table_metadata(written.rows, written.preview),
+            data_version=dg.DataVersion(written.content),
+        )
+
+    return score_parts
 
 
 def _written(run: AsOfRun, contract: TableContract, frame: pl.DataFrame) -> dg.MaterializeResult[Any]:

@@ -27,7 +27,7 @@ from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.pipeline.retrieval.item_index import open_fit
 from recs_platform.stages import ranking, reranking
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
-from recs_platform.stages.releases import current_release, read_release
+from recs_platform.stages.releases import current_release, read_served
 from recs_platform.warehouse.clauses import relation, text_literal
 from recs_platform.warehouse.runner import ModelRun
 
@@ -38,7 +38,7 @@ _NO_INTERACTIONS = {c.USER_ID: pl.String(), c.ITEM_ID: pl.String(), c.WEIGHT: pl
 def explain_pair(platform: Platform, user: str, item: str) -> dict[str, Any]:
     """The verdict in a sentence, then the numbers behind it. Raises RecsError for an unknown user or item."""
     current = current_release(platform.home)
-    row = read_release(platform.home, current.version, user=user).filter(pl.col(c.ITEM_ID) == item)
+    row = read_served(platform.home, current.version, user=user).filter(pl.col(c.ITEM_ID) == item)
     with platform.model_run(current.as_of, current.known_at) as run:
         known = _Known(platform, run, user, item)
         found: dict[str, Any] = {

@@ -23,7 +23,7 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.find_user import IDENTITIES
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
-from recs_platform.stages.releases import current_release, read_release, read_short_lists
+from recs_platform.stages.releases import current_release, read_served, read_short_lists
 from recs_platform.warehouse.clauses import instant_literal, relation, text_literal
 from recs_platform.warehouse.runner import ModelRun
 
@@ -77,7 +77,7 @@ def read_person(platform: Platform, user: str) -> Person:
     release = current_release(platform.home)
     short = read_short_lists(platform.home, release.version).filter(pl.col(c.USER_ID) == user)
     with platform.model_run(release.as_of, release.known_at) as run:
-        listed = _listed(run, read_release(platform.home, release.version, user=user))
+        listed = _listed(run, read_served(platform.home, release.version, user=user))
         ids = _ids(run, user)
         return Person(
             user_id=user,

@@ -8,11 +8,16 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from recs_platform.contracts.home import Home
 
+_BUILDS = """
+select run_id, partition, status, start_time, end_time from runs where partition is not null and start_time is not null
+order by start_time
+"""
 # Statuses of runs that a process carries, or should.
 UNFINISHED = ("STARTED", "STARTING", "CANCELING", "NOT_STARTED")
 _FAILED_CHECKS = """
@@ -40,6 +45,29 @@ class FailedCheck:
     @property
     def sentence(self) -> str:
         return f"{self.asset} {self.check}: {self.description}"
+
+
+@dataclass(frozen=True)
+class BuildRun:
+    """A run of a partition that began: `status` as Dagster has it, `ended_at` None while it has not ended."""
+
+    run_id: str
+    partition: str
+    status: str
+    started_at: datetime
+    ended_at: datetime | None
+
+
+def build_runs(home: Home) -> list[BuildRun]:
+    """Every run of an as-of that began, oldest first."""
+    return [
+        BuildRun(run_id, partition, status, _instant(start), None if end is None else _instant(end))
+        for run_id, partition, status, start, end in _ask(home, _BUILDS, ())
+    ]
+
+
+def _instant(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def has_unfinished_runs(home: Home) -> bool:

@@ -1,6 +1,6 @@
 """Releases: sealed lists, which of them is in force, pinning and comparing them. Lists are made in `reranking`.
 
-What online serving needs of a release is in `bundle`.
+What online serving needs of a release is in `bundle`, which of its rows are served no more in `served`.
 
 A release is an artifact that never changes; what is in force follows from the releases there are and from the pin.
 """
@@ -26,7 +26,9 @@ from recs_platform.stages.releases.reading import (
     read_short_lists,
     read_surface_lists,
 )
+from recs_platform.stages.releases.replacements import replacement_of
 from recs_platform.stages.releases.sealing import seal_release
+from recs_platform.stages.releases.served import read_served, read_served_surfaces
 
 __all__ = [
     "RELEASES_ARTIFACT",
@@ -43,9 +45,12 @@ __all__ = [
     "previous_release",
     "read_personal_lists",
     "read_release",
+    "read_served",
+    "read_served_surfaces",
     "read_shared_lists",
     "read_short_lists",
     "read_surface_lists",
+    "replacement_of",
     "seal_release",
     "unpin",
     "withdraw_release",

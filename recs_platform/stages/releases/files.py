@@ -2,6 +2,7 @@
 
 RELEASES_ARTIFACT = "releases"
 WITHDRAWN_ARTIFACT = "withdrawn"
+SERVED_ARTIFACT = "served"
 LISTS_FILE = "recommendations.parquet"
 SHORT_LISTS_FILE = "short_lists.parquet"
 SHARED_FILE = "shared_lists.parquet"

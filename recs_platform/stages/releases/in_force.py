@@ -94,8 +94,10 @@ def withdraw_release(home: Home, release_id: str) -> Manifest:
         unpin(home)
     move_artifact(home.artifacts, RELEASES_ARTIFACT, release_id, WITHDRAWN_ARTIFACT)
     from recs_platform.stages.releases.bundle import remove_bundles
+    from recs_platform.stages.releases.replacements import remove_replacements
 
     remove_bundles(home, release_id)
+    remove_replacements(home, release_id)
     return manifest
 
 

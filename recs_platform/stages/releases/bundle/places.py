@@ -1,6 +1,6 @@
 """Places of a list, and what holds for all of them: each item once, and a cap on those of one category.
 
-Where places come from is in `lists`.
+Where places come from is in `lists`; what a session and a treatment make of them is in `serving`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from recs_platform.stages.releases.bundle import Bundle
+    from recs_platform.stages.releases.bundle.reading import Bundle
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):

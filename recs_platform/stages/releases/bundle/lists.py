@@ -1,0 +1,89 @@
+"""The list of a user as a bundle has it: the stored list, the candidates behind it, then what is popular.
+
+Serving begins with it and goes on with what happened since; publishing takes the place of rows with it that may be
+shown no more. Both say the same of a user to whom nothing happened.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from recs_platform.stages.releases.bundle.content import EVERYBODY
+from recs_platform.stages.releases.bundle.places import Place, capped, each_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from recs_platform.stages.releases.bundle.reading import Bundle
+
+BEHIND = "among your best candidates"
+FALLBACK_SOURCE = "fallback"
+
+
+def passing(
+    bundle: Bundle, user: int | None, hidden: Collection[int] = (), category: int | None = None
+) -> Callable[[int], bool]:
+    """Whether an item may be shown to a user: the rules of batch, less what is `hidden`, of one category or all."""
+    # What the bundle keeps away; consumed items are not among it where repeats are allowed.
+    consumed = set[int]() if user is None else set(bundle.consumed(user).tolist())
+    excluded = bundle.excluded_in(bundle.region_of(user))
+    gone = consumed.union(hidden)
+    available, of = bundle.is_available, bundle.item_category
+
+    def passes(item: int) -> bool:
+        return (
+            item not in gone
+            and item not in excluded
+            and bool(available[item])
+            and (category is None or of[item] == category)
+        )
+
+    return passes
+
+
+def stored_places(bundle: Bundle, user: int | None) -> Iterator[Place]:
+    """The released list with the chances it was drawn with, then the candidates behind it."""
+    if user is None:
+        return
+    rows, texts = bundle.list_of(user), bundle.reasons
+    columns = (rows.items, rows.scores, rows.sources, rows.reasons, rows.propensities)
+    for item, score, sources, reason, propensity in zip(*columns, strict=True):
+        yield Place(item, score, texts[reason], bundle.source_sets[sources], propensity)
+    yield from candidate_places(bundle, user)
+
+
+def candidate_places(bundle: Bundle, user: int) -> Iterator[Place]:
+    """The user's stored candidates, best first."""
+    stored, sets = bundle.candidates(user), bundle.candidate_source_sets
+    codes: list[int] = stored.sources.tolist()
+    for item, value, code in zip(stored.items.tolist(), stored.scores.tolist(), codes, strict=True):
+        yield Place(item, value, BEHIND, sets[code])
+
+
+def fallback_places(bundle: Bundle, contexts: tuple[str, ...] = ()) -> Iterator[Place]:
+    """What is popular in those contexts that there are, then with everybody."""
+    for context, items in bundle.fallback(contexts):
+        named = context.partition("=")[2]
+        reason = "popular with everybody" if context == EVERYBODY else f"popular with users of {named}"
+        for place, item in enumerate(items.tolist()):
+            yield Place(item, 1.0 / (place + 1), reason, (FALLBACK_SOURCE,))
+
+
+def surface_places(bundle: Bundle, surface: str, user: int) -> Iterator[Place]:
+    """The stored list of a user on a surface."""
+    for item, score, sources, reason in bundle.surface_list(surface, user):
+        yield Place(item, score, reason, sources)
+
+
+def served_list(bundle: Bundle, user_id: str, count: int, listed: Iterator[Place] | None = None) -> list[Place]:
+    """The first `count` places that a user is shown who did nothing since; fewer where fewer may be shown.
+
+    `listed`: places in the stead of the stored list, for a list that the bundle does not hold.
+    """
+    user, is_opted_out = bundle.user(user_id), bundle.is_opted_out(user_id)
+    offered = (
+        listed if listed is not None and not is_opted_out else stored_places(bundle, None if is_opted_out else user)
+    )
+    every = each_once(passing(bundle, user), offered, fallback_places(bundle))
+    return list(islice(capped(every, bundle, count, bundle.rules.max_per_category), count))

@@ -1,0 +1,117 @@
+"""A release that is put in force again shows no list of people who refused it since, and no item withdrawn since."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from recs_platform.pipeline.publishing import publish_release_tables
+from recs_platform.pipeline.rollback import LATEST, roll_back
+from recs_platform.pipeline.served import replaced_in_force
+from recs_platform.serving.lists import Asked, live_list
+from recs_platform.stages.releases import find_release, read_release, read_served, replacement_of
+from recs_platform.stages.releases.bundle import open_bundle
+from recs_platform.stages.releases.replacing import replace_rows
+from recs_platform_tests.homes import ask, land_contract, platform_at, take_in
+from recs_platform_tests.serving.served import release_into
+from recs_platform_tests.unit.stages.releases.bundles import AS_OF, ITEMS, content
+
+LISTS = {"u1": "ab", "u2": "bc", "u3": "ca", "u4": "de"}
+
+
+class House:
+    """A home with two releases: of the first, u2 refuses the list and item `a` is withdrawn after it was sealed."""
+
+    def __init__(self, root: Path) -> None:
+        self.platform = platform_at(root, publish={"exports": ["jsonl"]})
+        self.home = self.platform.home
+        land_contract(self.platform, "items.jsonl", [{"item_id": item, "title": item} for item in ITEMS])
+        land_contract(
+            self.platform,
+            "events.jsonl",
+            [
+                {"event_id": user, "user_id": user, "item_id": "e", "event_type": "click",
+                 "occurred_at": "2024-02-01T00:00:00Z"}
+                for user in LISTS
+            ],
+        )  # fmt: skip
+        take_in(self.platform)
+        self.older = release_into(self.home, content(LISTS))
+        self.newer = release_into(self.home, content({"u1": "de"}), "b", AS_OF + timedelta(days=1))
+        publish_release_tables(self.platform)
+
+    def learn(self, *, user: str | None = None, item: str | None = None) -> None:
+        if user is not None:
+            said = {"user_id": user, "purpose": "personalization", "granted": False}
+            land_contract(self.platform, "consents.jsonl", [{**said, "occurred_at": "2024-03-05T00:00:00Z"}])
+        if item is not None:
+            gone = {"item_id": item, "title": item, "available_until": "2024-03-04T00:00:00Z"}
+            land_contract(self.platform, "items.jsonl", [gone])
+        take_in(self.platform)
+
+    def shown(self) -> dict[str, dict[str, str]]:
+        """The list of each user, an item a letter, by where one may look."""
+        bundle = open_bundle(self.home, self.older)
+        live = {user: live_list(bundle, Asked(user, block=2), None, 0.5).page(0, 2) for user in LISTS}
+        lines = [json.loads(line) for line in (self.home.exports / "lists.jsonl").read_text().splitlines()]
+        return {
+            "server": {user: "".join(bundle.item_ids[each.item] for each in places) for user, places in live.items()},
+            "recommend": _letters(read_served(self.home, self.older)),
+            "current": _letters(ask(self.platform, "from recommendations.current")),
+            "lists": _letters(ask(self.platform, f"from recommendations.lists where release_id = '{self.older}'")),
+            "personal": _letters(
+                ask(self.platform, f"from recommendations.personal_lists where release_id = '{self.older}'")
+            ),
+            "exports": {line["user_id"]: "".join(item["item_id"] for item in line["items"]) for line in lines},
+        }
+
+
+def _letters(rows: pl.DataFrame) -> dict[str, str]:
+    ordered = rows.sort("user_id", "rank")
+    return {str(user): "".join(of["item_id"]) for (user,), of in ordered.group_by("user_id", maintain_order=True)}
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    return House(tmp_path_factory.mktemp("served") / "home")
+
+
+def test_all_that_shows_lists_replaces_rows_from_the_fallback_as_the_server_does(house: House) -> None:
+    before = read_release(house.home, house.older)
+    roll_back(house.platform, house.older)
+    assert all(found == LISTS for found in house.shown().values())
+    assert replaced_in_force(house.platform) is None
+    house.learn(user="u2", item="a")
+    roll_back(house.platform, house.older)
+    # u2 gets what is popular with everybody, u1 and u3 their next candidate in the place of `a`; u4 keeps the list.
+    expected = {"u1": "bd", "u2": "bc", "u3": "cd", "u4": "de"}
+    for place, found in house.shown().items():
+        assert found == expected, place
+    current = ask(house.platform, "from recommendations.current order by user_id, rank")
+    assert current.filter(user_id="u2")["sources"].to_list() == [["fallback"]] * 2
+    assert current.filter(user_id="u1")["rank"].to_list() == [1, 2]
+    assert read_release(house.home, house.older).equals(before)  # the release itself is as it was sealed
+    made = replacement_of(house.home, house.older)
+    assert made is not None
+    assert made.metrics == {
+        "replaced_user_count": 3, "replaced_row_count": 4, "opted_out_user_count": 1, "withdrawn_item_count": 1
+    }  # fmt: skip
+    assert replaced_in_force(house.platform) == (
+        "4 rows of 3 users were replaced from the fallback: since the release was sealed, 1 of them opted out, and "
+        "1 items were withdrawn"
+    )
+    roll_back(house.platform, house.older)
+    assert replacement_of(house.home, house.older) == made  # nothing new, nothing is sealed anew
+    roll_back(house.platform, LATEST)
+    theirs = f"from recommendations.lists where release_id = '{house.older}'"
+    # History is what was shown, but for the list that somebody refused.
+    assert _letters(ask(house.platform, theirs)) == {"u1": "ab", "u3": "ca", "u4": "de"}
+
+
+def test_a_release_without_a_bundle_loses_rows_and_gets_none(house: House) -> None:
+    release = find_release(house.home, house.older)
+    made = replace_rows(house.home, release, None, opted_out={"u2"}, withdrawn={"a"}, impersonal=("fallback",))
+    assert _letters(made.lists) == {"u1": "b", "u3": "c"}
+    assert sorted(made.users["user_id"]) == ["u1", "u2", "u3"]

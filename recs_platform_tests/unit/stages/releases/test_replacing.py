@@ -1,0 +1,102 @@
+"""Rows that may be shown no more: of lists that are shared, and of surfaces."""
+
+from pathlib import Path
+
+import polars as pl
+
+from recs_platform.contracts.home import Home
+from recs_platform.stages.releases import find_release, read_served, read_served_surfaces, seal_release
+from recs_platform.stages.releases.bundle import open_bundle, seal_bundle
+from recs_platform.stages.releases.bundle.amending import amend_bundle
+from recs_platform.stages.releases.references import SharedRows
+from recs_platform.stages.releases.replacements import replacement_of
+from recs_platform.stages.releases.replacing import replace_rows
+from recs_platform.stages.releases.served import seal_replacement
+from recs_platform_tests.unit.stages.releases.bundles import AS_OF, content
+from recs_platform_tests.unit.stages.releases.bundles import rows as list_rows
+
+OPTED_OUT, WITHDRAWN = {"u2"}, {"a"}
+
+
+def with_rest(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(
+        pl.lit(AS_OF).dt.cast_time_unit("us").alias("as_of"),
+        pl.lit("s1").alias("segment_id"),
+        pl.lit("v1").alias("ranker_version"),
+        pl.lit("exact").alias("propensity_method"),
+        pl.lit(value=False).alias("is_holdout"),
+    )
+
+
+def sealed(home: Home) -> str:
+    """u1 and u2 have a list, u8 is shown two of a shared one, u1 and u2 have one on a surface."""
+    lists = {"u1": "ab", "u2": "bc"}
+    references = pl.DataFrame({
+        "as_of": [AS_OF], "user_id": ["u8"], "list_id": ["everywhere"], "list_length": [2], "hidden_items": [["b"]],
+        "segment_id": ["s1"],
+    }).with_columns(pl.col("as_of").dt.cast_time_unit("us"))  # fmt: skip
+    shared = with_rest(list_rows({"everywhere": "abcd"})).rename({"user_id": "list_id"}).drop("segment_id")
+    shared = shared.with_columns(pl.lit(["fallback"]).alias("sources"))
+    surfaces = with_rest(list_rows({"u1": "cad", "u2": "cad"})).with_columns(pl.lit("email").alias("surface"))
+    short = pl.DataFrame(schema={"as_of": pl.Datetime("us", "UTC"), "user_id": pl.String, "list_length": pl.Int64,
+                                 "eligible_count": pl.Int64, "reason": pl.String})  # fmt: skip
+    return seal_release(
+        home,
+        lists=with_rest(list_rows(lists)),
+        short_lists=short,
+        shared=SharedRows(shared, references),
+        surfaces=surfaces,
+        as_of=AS_OF,
+        known_at=AS_OF,
+        data_version="1",
+        seed=1,
+        ranker_version="v1",
+        content_hash="c" * 12,
+        sealed_at=AS_OF,
+        before_sealing=lambda release: seal_bundle(
+            home,
+            release,
+            content(lists, consumed={"u1": "c", "u8": "b"}, opted_out=()),
+            known_at=AS_OF,
+            data_version="1",
+        ),
+    ).version
+
+
+def test_shared_lists_and_those_of_surfaces_follow(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    release = find_release(home, sealed(home))
+    amend_bundle(home, release.version, opted_out=OPTED_OUT, withdrawn=WITHDRAWN, known_at=AS_OF)
+    bundle = open_bundle(home, release.version)
+    made = replace_rows(
+        home, release, bundle, opted_out={*OPTED_OUT, "u8"}, withdrawn=WITHDRAWN, impersonal=("fallback",)
+    )
+    seal_replacement(home, release, made, known_at=AS_OF, sealed_at=AS_OF)
+    served = read_served(home, release.version)
+    # Of the shared list u8 was shown `a` and `c`; that list is of nobody, so refusing it changes nothing.
+    assert served.select("user_id", "rank", "item_id").rows() == [
+        ("u1", 1, "b"), ("u1", 2, "d"), ("u2", 1, "b"), ("u2", 2, "c"), ("u8", 1, "c"), ("u8", 2, "d")
+    ]  # fmt: skip
+    assert served.select("user_id", "segment_id").unique().sort("user_id").rows() == [
+        ("u1", "s1"), ("u2", None), ("u8", "s1")
+    ]  # fmt: skip
+    assert read_served(home, release.version, user="u8").equals(served.filter(user_id="u8"))
+    surfaces = read_served_surfaces(home, release.version)
+    assert surfaces.select("user_id", "rank", "item_id").rows() == [
+        ("u1", 1, "c"), ("u1", 2, "d"), ("u2", 1, "b"), ("u2", 2, "c"), ("u2", 3, "d")
+    ]  # fmt: skip
+    assert made.counts == {
+        "replaced_user_count": 3, "replaced_row_count": 1 + 2 + 1 + 1 + 3, "opted_out_user_count": 1,
+        "withdrawn_item_count": 1,
+    }  # fmt: skip
+
+
+def test_where_all_may_be_shown_again_nothing_is_replaced(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    release = find_release(home, sealed(home))
+    for withdrawn in (WITHDRAWN, set[str]()):
+        made = replace_rows(home, release, None, opted_out=(), withdrawn=withdrawn, impersonal=("fallback",))
+        found = seal_replacement(home, release, made, known_at=AS_OF, sealed_at=AS_OF)
+        assert (found is None) == (not withdrawn)
+        assert replacement_of(home, release.version) == found
+    assert read_served(home, release.version).height == 6
