@@ -21,7 +21,7 @@ from pydantic_settings import (
 )
 
 from recs_platform.contracts.errors import UsageError
-from recs_platform.contracts.experiments import ExperimentSettings, Word, require_apart
+from recs_platform.contracts.experiments import ExperimentSettings, Word, explored_draft, require_apart
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.rule_faults import ListLimits
 from recs_platform.contracts.rule_faults import first_fault as contradiction
@@ -337,6 +337,7 @@ def read_settings() -> Settings:
     except (OSError, UnicodeDecodeError, SettingsError) as error:
         raise UsageError(f"the settings cannot be read: {error}") from None
     found = contradiction(settings.rules, settings.surfaces, settings.list_limits)
+    found = found or explored_draft(settings.experiments, settings.exploration.slots)
     if found is not None:
         loc, text = found
         raise UsageError(f"{setting_place(file, loc)}: {'.'.join(loc)}: {text}")

@@ -51,12 +51,14 @@ def _application(host: str) -> "Application":
     """The application of the home that the environment names, which is the same in every worker."""
     settings = find_settings()
     from recs_platform.serving.server import build
-    from recs_platform.stages.events.forgotten import forgotten_among
-    from recs_platform.stages.events.pseudonyms import pseudonym, read_key
+    from recs_platform.serving.tombstones import UserHashes
+    from recs_platform.stages.events.forgotten import read_tombstones
+    from recs_platform.stages.events.pseudonyms import create_key_file, pseudonym, read_key
 
-    key = read_key(settings.paths)
+    key, home = read_key(settings.paths), settings.paths
     stored_name = str if key is None else partial(pseudonym, key)
-    return build(settings, host, stored_name, partial(forgotten_among, settings.paths))
+    hashes = UserHashes(partial(pseudonym, create_key_file(home.forget_key)), partial(read_tombstones, home))
+    return build(settings, host, stored_name, hashes)
 
 
 def _work(host: str, shared_socket: socket) -> None:

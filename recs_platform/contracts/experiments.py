@@ -135,6 +135,25 @@ def require_apart(experiments: Mapping[str, ExperimentSettings]) -> None:
             raise ValueError(f"{name} and {other_name} are an interleaving and an exploration: {_NO_CHANCE}")
 
 
+def explored_draft(
+    experiments: Mapping[str, ExperimentSettings], explored_slots: int, today: date | None = None
+) -> tuple[tuple[str, str, str], str] | None:
+    """Place and fault of an interleaving of lists some of whose places batch draws by chance, None where there is none.
+
+    The chance of such a place is known for the list it was drawn for, not for one that two lists draft. An experiment
+    that is over by `today` does no harm; without a day, one that has an end.
+    """
+    for name, each in experiments.items():
+        is_over = each.ends_on is not None and (today is None or each.ends_on < today)
+        if each.kind == "interleaving" and explored_slots and not is_over:
+            fault = (
+                f"lists of which batch draws {explored_slots} places by chance cannot be drafted: the chance of a "
+                "place would not be known; set exploration.slots = 0, or give the experiment an end (ends_on)"
+            )
+            return ("experiments", name, "kind"), fault
+    return None
+
+
 def _side_by_side(
     experiments: Mapping[str, ExperimentSettings],
 ) -> Iterator[tuple[tuple[str, ExperimentSettings], tuple[str, ExperimentSettings]]]:

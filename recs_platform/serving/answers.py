@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.exposures import list_id, variant_label
@@ -17,14 +19,16 @@ from recs_platform.contracts.http_documents import (
     ScoredItem,
     SimilarItems,
 )
+from recs_platform.serving.dismissals import Dismissals
 from recs_platform.serving.drafting import drafted
 from recs_platform.serving.explaining import explanations
 from recs_platform.serving.ids import random_id
-from recs_platform.serving.kept import asked_again, hashed, resumed
+from recs_platform.serving.kept import asked_again, resumed
 from recs_platform.serving.lists import Asked, LiveList, live_list
 from recs_platform.serving.parameters import checked_id, read_k
 from recs_platform.serving.problems import Problem
 from recs_platform.serving.remembered import RememberedLists, cursor_of
+from recs_platform.serving.stored_pages import PageCache
 from recs_platform.serving.treatments import UNTREATED
 from recs_platform.stages.releases.bundle.content import context_of
 
@@ -57,7 +61,7 @@ class Serving:
 
     `learned`: what the stream taught since the release, None where `serving.learning` is off. `shared`: what
     other processes know, None where this one serves alone. `forgotten`: users, as they are stored, who asked to be
-    forgotten and may still be in the bundle.
+    forgotten and may still be in the bundle. `pages`: answers that were made before, of nobody who is forgotten.
     """
 
     settings: ServingSettings
@@ -71,6 +75,8 @@ class Serving:
     learned: Learned | None = None
     shared: Shared | None = None
     forgotten: set[str] = field(default_factory=set[str])
+    pages: PageCache = field(default_factory=PageCache)
+    dismissals: Dismissals = field(default_factory=Dismissals)
 
     @property
     def bundle(self) -> Bundle:
@@ -80,7 +86,8 @@ class Serving:
     def users(self) -> set[str]:
         """Of whom anything is in memory, as they are stored."""
         learned = () if self.learned is None else self.learned.users()
-        return {*self.sessions.users(), *self.lists.users(), *learned} - self.forgotten
+        found = self.sessions.users(), self.lists.users(), self.dismissals.users(), learned
+        return {user for users in found for user in users} - self.forgotten
 
     def forget(self, user_id: str) -> None:
         """Drop what is in memory of a user, look nothing of them up any more, and let the shared store forget too."""
@@ -89,12 +96,14 @@ class Serving:
     def forget_stored(self, stored: str) -> None:
         """The same of a user by the home's name."""
         self.forgotten.add(stored)
+        self.pages.clear()
         self.sessions.forget(stored)
         self.lists.forget(stored)
+        self.dismissals.forget(stored)
         if self.learned is not None:
             self.learned.forget(stored)
         if self.shared is not None:
-            self.shared.forget_soon(stored)
+            self.shared.forget_user_soon(stored)
 
 
 def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], request_id: str) -> Recommendations:
@@ -138,21 +147,15 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
 def _new_list(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple[str, LiveList]:
     """A list and its id, which names the variants it was made under."""
     settings, stored = serving.settings, serving.stored_name(user_id)
-    bundle, treatment, side = _released(serving, stored)
-    surface = query.get("surface")
-    places = (*settings.surfaces, *(name for name in bundle.surfaces if name not in settings.surfaces))
-    if surface is not None and surface not in places:
-        known = ", ".join(places)
-        raise Problem("invalid_parameter", f"there is no such surface; there are: {known}", parameter="surface")
-    if query.get("explain", "false") not in ("true", "false"):
-        raise Problem("invalid_parameter", "explain is true or false", parameter="explain")
-    asked = _asked(serving, bundle, stored, query)
+    bundle, treatment, side = released_for(serving, stored)
+    asked = checked_asked(serving, bundle, stored, query)
     key, session, weight = random_id(), serving.sessions.of(stored), settings.session_weight
+    away = serving.dismissals.unknown_to(bundle, stored)
     if not treatment.variants and side is None:
-        return key, live_list(bundle, asked, session, weight, learned=serving.learned)
+        return key, live_list(bundle, asked, session, weight, learned=serving.learned, dismissed=away)
     started, is_made, variants = time.perf_counter(), False, treatment.variants
     try:
-        made = live_list(bundle, asked, session, weight, treatment, seed=key, learned=serving.learned)
+        made = live_list(bundle, asked, session, weight, treatment, seed=key, learned=serving.learned, dismissed=away)
         variants = made.variants  # none where the list is that of a surface, which no variant changes
         if variants and treatment.drafting is not None:
             made = _drafted(serving, bundle, treatment, lambda opened: _asked(serving, opened, stored, query), key)
@@ -176,8 +179,21 @@ def _drafted(
         asked, weight = asked_of(opened), serving.settings.session_weight
         session = serving.sessions.of(asked.user_id)
         names.append(name)
-        lists.append(live_list(opened, asked, session, weight, each, f"{key} {name}", serving.learned))
+        away = serving.dismissals.unknown_to(opened, asked.user_id)
+        lists.append(live_list(opened, asked, session, weight, each, f"{key} {name}", serving.learned, away))
     return drafted(lists[0], lists[1], (names[0], names[1]), treatment.variants, key)
+
+
+def checked_asked(serving: Serving, bundle: Bundle, stored: str, query: Mapping[str, str]) -> Asked:
+    """What a query asks of the bundle that answers. Raises Problem for whatever there is not."""
+    settings, surface = serving.settings, query.get("surface")
+    places = (*settings.surfaces, *(name for name in bundle.surfaces if name not in settings.surfaces))
+    if surface is not None and surface not in places:
+        known = ", ".join(places)
+        raise Problem("invalid_parameter", f"there is no such surface; there are: {known}", parameter="surface")
+    if query.get("explain", "false") not in ("true", "false"):
+        raise Problem("invalid_parameter", "explain is true or false", parameter="explain")
+    return _asked(serving, bundle, stored, query)
 
 
 def _asked(serving: Serving, bundle: Bundle, stored: str, query: Mapping[str, str]) -> Asked:
@@ -200,9 +216,9 @@ def _resumed(serving: Serving, kept: KeptList, stored: str, list_id: str) -> Liv
 
     Raises Problem `cursor_expired` where the bundle does not know what it was asked for.
     """
-    if kept.user != hashed(stored) or stored in serving.forgotten:
+    if not serving.lists.is_of(kept, stored) or stored in serving.forgotten:
         return None
-    bundle, treatment, _ = _released(serving, stored)
+    bundle, treatment, _ = released_for(serving, stored)
     if bundle.release_id != kept.release_id:
         return None
     is_drafted = treatment.drafting is not None and kept.variants == treatment.variants
@@ -212,7 +228,7 @@ def _resumed(serving: Serving, kept: KeptList, stored: str, list_id: str) -> Liv
         """What is left to ask for, so that chances are those among what is left."""
         asked = asked_again(kept, opened, stored)
         shown = (opened.item(each.item_id) for each in kept.places)
-        return replace(asked, exclude=asked.exclude.union(code for code in shown if code is not None))
+        return msgspec.structs.replace(asked, exclude=asked.exclude.union(code for code in shown if code is not None))
 
     def rest(asked: Asked) -> LiveList:
         if is_drafted:
@@ -220,16 +236,19 @@ def _resumed(serving: Serving, kept: KeptList, stored: str, list_id: str) -> Liv
         if treatment.exploration:
             asked = asked_of(bundle)
         weight = serving.settings.session_weight
-        return live_list(bundle, asked, serving.sessions.of(stored), weight, treatment, seed, serving.learned)
+        session, away = serving.sessions.of(stored), serving.dismissals.unknown_to(bundle, stored)
+        return live_list(bundle, asked, session, weight, treatment, seed, serving.learned, away)
 
     return resumed(kept, bundle, asked_again(kept, bundle, stored), rest)
 
 
-def _released(serving: Serving, stored: str) -> tuple[Bundle, Treatment, Side | None]:
+def released_for(serving: Serving, stored: str) -> tuple[Bundle, Treatment, Side | None]:
     """The bundle a user is answered from, what variants do to it, and where a canary counts it."""
     if stored in serving.forgotten:
         return serving.bundle, UNTREATED, None
     bundle, side = serving.canary.bundle_for(stored, serving.watch.bundle)
+    if serving.variants.are_none:
+        return bundle, UNTREATED, side
     treatment = serving.variants.treatment(stored, bundle, datetime.now(UTC).date())
     return treatment.bundle or bundle, treatment, side if treatment.bundle is None else None
 

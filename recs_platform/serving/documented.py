@@ -30,7 +30,7 @@ from recs_platform.contracts.http_documents import (
 from recs_platform.serving.answers import Serving, popular, release_in_force, similar
 from recs_platform.serving.docs_page import docs_page
 from recs_platform.serving.openapi import described
-from recs_platform.serving.parameters import K_MAX, whole_id
+from recs_platform.serving.parameters import K_MAX, read_query, whole_id
 from recs_platform.serving.problems import Problem
 
 K = Annotated[int, QueryParameter(ge=1, le=K_MAX, description="How many items.")]
@@ -60,7 +60,7 @@ def build_application(
         openapi_config=OpenAPIConfig(
             title="recs", version="1", path="/", render_plugins=[_Described(path="/openapi.json")]
         ),
-        before_request=_refuse_unknown_parameters,
+        before_request=_refuse_other_queries,
         exception_handlers={Problem: _refuse, HTTPException: _refuse_http},
         logging_config=None,
     )
@@ -143,12 +143,10 @@ def _states(state_of: Callable[[], dict[str, Any]], metrics_text: Callable[[], s
     return [healthz, readyz, metrics]
 
 
-async def _refuse_unknown_parameters(request: AnyRequest) -> None:
-    """Litestar ignores what no handler names; a misspelt filter would silently filter nothing."""
-    names = set(request.route_handler.parsed_fn_signature.parameters)
-    unknown = sorted(set(request.query_params) - names)
-    if unknown:
-        raise Problem("unknown_parameter", f"no parameter {unknown[0][:40]!r}; there are: {', '.join(sorted(names))}")
+async def _refuse_other_queries(request: AnyRequest) -> None:
+    """Litestar ignores what no handler names and takes the last of two; the front does neither, nor is it done here."""
+    names = set(request.route_handler.parsed_fn_signature.parameters) - set(request.path_params) - {"request"}
+    read_query(request.scope["query_string"], tuple(sorted(names)))
 
 
 def _refuse(request: AnyRequest, problem: Problem) -> Response[bytes]:

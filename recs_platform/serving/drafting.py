@@ -28,24 +28,24 @@ def drafted(one: LiveList, other: LiveList, names: tuple[str, str], variants: Ma
     Codes are those of the first one's bundle. An item that only one of two releases may show is shown by neither: the
     other could not have picked it.
     """
-    coin = random.Random(seed)  # noqa: S311 - nothing secret
 
     def places() -> Iterator[Place]:
+        coin = random.Random(seed)  # noqa: S311 - nothing secret
         sides = (_known_to(one, other.bundle, one.bundle), _known_to(other, one.bundle, one.bundle))
         for pick in team_draft(*sides, lambda place: place.item, lambda: coin.random() < _HALF):
             team = "" if pick.team == NEITHER else names[pick.team != FIRST]
             yield msgspec.structs.replace(pick.item, propensity=pick.item.propensity * pick.chance, team=team)
 
-    return LiveList(one.bundle, one.asked, places(), variants, None)
+    return LiveList(one.bundle, one.asked, None, variants, None, remake=places)
 
 
 def _known_to(made: LiveList, other: Bundle, codes_of: Bundle) -> Iterator[Place]:
     """Places of a list whose items another bundle may show too, by the codes of `codes_of`."""
     if made.bundle is other:
-        yield from made.onward()
+        yield from made.afresh()
         return
     ids = made.bundle.item_ids
-    for place in made.onward():
+    for place in made.afresh():
         there = other.item(ids[place.item])
         if there is not None and other.is_available[there]:
             yield place if made.bundle is codes_of else msgspec.structs.replace(place, item=there)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ import msgspec
 
 from recs_platform.contracts.exposures import INTERLEAVED, row_id
 from recs_platform.contracts.http_documents import Event, EventError, EventsTaken
-from recs_platform.serving.kept import hashed
+from recs_platform.serving.dismissals import Dismissal
 from recs_platform.serving.problems import Problem
 from recs_platform.serving.sessions import NOT_CONSUMING, NOT_LIKED
 
@@ -92,7 +93,16 @@ def _follow(serving: Serving, event: Event) -> None:
             if serving.canary.running is not None:
                 serving.canary.count_event(stored, event.event_type, serving.watch.bundle)
             serving.sessions.add(stored, event.item_id, event.event_type, event.session_id)
+            if event.event_type == "dismiss":
+                note_dismissal(serving, event, time.time())
             _learn(serving, stored, event)
+
+
+def note_dismissal(serving: Serving, event: Event, accepted_at: float) -> None:
+    """Keep a dismissed item away until a release knows of it; `accepted_at` in seconds since 1970."""
+    stored = serving.stored_name(event.user_id)
+    if event.item_id is not None and event.occurred_at is not None and stored not in serving.forgotten:
+        serving.dismissals.add(Dismissal(stored, event.item_id, event.occurred_at.timestamp(), accepted_at))
 
 
 def _learn(serving: Serving, stored: str, event: Event) -> None:
@@ -187,6 +197,6 @@ def _shown(serving: Serving, list_id: str, user: str) -> list[tuple[str, float, 
         ids = made.bundle.item_ids
         shown = [(ids[each.item], each.propensity, row_id(list_id, each.team)) for each in made.seen()]
         return shown if made.asked.user_id == user else None
-    if kept is None or kept.user != hashed(user) or user in serving.forgotten:
+    if kept is None or not serving.lists.is_of(kept, user) or user in serving.forgotten:
         return None
     return [(each.item_id, each.propensity, row_id(list_id, each.team)) for each in kept.places[: kept.shown]]

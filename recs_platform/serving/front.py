@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import time
 from dataclasses import dataclass, field
@@ -11,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from recs_platform.serving.access_log import AccessLog
 from recs_platform.serving.answers import LIST_PARAMETERS, Serving, recommendations
 from recs_platform.serving.asgi import JSON, App, Headers, Message, Receive, Scope, Send, answer, header, read_body
 from recs_platform.serving.demo import ACTION, PAGE, Demo
 from recs_platform.serving.demo import PATHS as DEMO_PATHS
 from recs_platform.serving.events import SeenIds, take_in
+from recs_platform.serving.first_pages import first_page
 from recs_platform.serving.ids import random_id
 from recs_platform.serving.keys import KeyRing
 from recs_platform.serving.keys import Scope as KeyScope
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
     from recs_platform.serving.spool import Spool
 
 _LOG = logging.getLogger(__name__)
-_ACCESS = logging.getLogger("recs.access")
 _ENCODER = msgspec.json.Encoder()
 _USERS, _LISTS, _EVENTS = b"/v1/users/", b"/recommendations", b"/v1/events"
+_LIST = "/v1/users/{user_id}/recommendations"
+_TRIED = "recs.is_tried"  # in a scope: the request is counted, and its answer is not to be had at once
+_NOT_AT_ONCE = frozenset({b"origin", b"content-length", b"transfer-encoding"})
 _OPEN = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
 _ENDPOINTS = ("/v1/popular", "/v1/releases/current", "/metrics", *sorted(_OPEN | DEMO_PATHS))
 _POLICY = (
@@ -45,6 +48,9 @@ SECURITY_HEADERS: Headers = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", _POLICY),
 ]
+_STORED_HEAD = (
+    b"".join(b"%b: %b\r\n" % each for each in SECURITY_HEADERS) + b"content-type: %b\r\ncontent-length: " % JSON
+)
 
 
 @dataclass
@@ -58,6 +64,7 @@ class Door:
     rest: App
     keys: KeyRing | None
     seen: SeenIds = field(default_factory=SeenIds)
+    log: AccessLog = field(default_factory=AccessLog)
     demo: Demo = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,7 +85,33 @@ class Door:
             with contextlib.suppress(RuntimeError):
                 await request.refuse(Problem("internal_error", "the log of the server says more"))
         finally:
-            self._count(request, scope)
+            path = scope["path"]
+            self._count(request.request_id, scope["method"], endpoint_of(path), request.status, request.started, path)
+
+    def at_once(self, scope: Scope, target: bytes) -> bytes | None:
+        """The response to GET `target` where it is a list that is stored as it is to be shown; None of any other.
+
+        It begins after the first lines of the head, which are the protocol's. Who may ask is asked here as there, and
+        counted once: `scope` goes on to the application with a note of it.
+        """
+        raw_path, _, raw_query = target.partition(b"?")
+        if not (raw_path.startswith(_USERS) and raw_path.endswith(_LISTS) and target.isascii()) or b"#" in target:
+            return None
+        if self.serving.shared is not None or any(name in _NOT_AT_ONCE for name, _ in scope["headers"]):
+            return None
+        started, request_id = time.perf_counter(), random_id()
+        try:
+            self.limits.take(self._caller(scope, KeyScope.READ))
+            scope[_TRIED] = True
+            found = first_page(self.serving, read_id(raw_path[len(_USERS) : -len(_LISTS)]), raw_query, request_id)
+        except Exception:  # noqa: BLE001 - the application fails likewise, and says how
+            return None
+        if found is None:
+            return None
+        body = found[1]
+        path = raw_path.decode() if self.serving.settings.log_user_ids else ""
+        self._count(request_id, "GET", _LIST, 200, started, path)
+        return b"%b%d\r\nx-request-id: %b\r\n\r\n%b" % (_STORED_HEAD, len(body), request_id.encode(), body)
 
     async def _dispatch(self, request: _Request, scope: Scope, receive: Receive) -> None:
         path, method = scope["path"], scope["method"]
@@ -87,19 +120,13 @@ class Door:
             return
         shared, raw = self.serving.shared, scope.get("raw_path") or path.encode()
         is_list = method == "GET" and raw.startswith(_USERS) and raw.endswith(_LISTS)
-        if path not in _OPEN:
+        if path not in _OPEN and _TRIED not in scope:
             caller = self._admit(scope, _scope_needed(path, method))
             if shared is None or not await shared.take(caller, self._known_user(raw) if is_list else None):
                 self.limits.take(caller)
         if is_list:
-            query = read_query(scope["query_string"], LIST_PARAMETERS)
-            user_id = read_id(raw[len(_USERS) : -len(_LISTS)])
-            if shared is not None and "cursor" in query:
-                await shared.load_lists([read_cursor(query["cursor"])[0]])
-            found = recommendations(self.serving, user_id, query, request.request_id)
-            if shared is not None:
-                await shared.keep(found.recommendation_id)
-            await answer(request.send, 200, _ENCODER.encode(found), [(b"content-type", JSON)])
+            body = await self._list(scope, raw, request.request_id)
+            await answer(request.send, 200, body, [(b"content-type", JSON)])
         elif method == "POST" and raw == _EVENTS:
             require_json(scope)
             body = await self._body(scope, receive)
@@ -110,6 +137,21 @@ class Door:
         else:
             path = routable_path(raw)
             await self.rest(scope if path is None else {**scope, "path": path}, receive, request.send)
+
+    async def _list(self, scope: Scope, raw_path: bytes, request_id: str) -> bytes:
+        """A page of a list as it is sent."""
+        shared, raw_query = self.serving.shared, scope["query_string"]
+        user_id = read_id(raw_path[len(_USERS) : -len(_LISTS)])
+        found = None if _TRIED in scope else first_page(self.serving, user_id, raw_query, request_id)
+        if found is None:
+            query = read_query(raw_query, LIST_PARAMETERS)
+            if shared is not None and "cursor" in query:
+                await shared.load_lists([read_cursor(query["cursor"])[0]])
+            made = recommendations(self.serving, user_id, query, request_id)
+            found = made.recommendation_id, _ENCODER.encode(made)
+        if shared is not None:
+            await shared.keep(found[0])
+        return found[1]
 
     def _known_user(self, raw: bytes) -> str | None:
         """Of whom a list is asked, by the home's name; None of somebody of whom nothing is to be looked up."""
@@ -132,28 +174,31 @@ class Door:
 
     def _admit(self, scope: Scope, needed: KeyScope) -> str:
         """Whose requests are counted together. Raises Problem for a caller without a valid key or without the scope."""
-        client = scope.get("client")
-        caller = str(client[0]) if client else "-"
-        if self.keys is not None:
-            scheme, _, token = (header(scope, b"authorization") or b"").decode("latin-1").partition(" ")
-            key = self.keys.find(token.strip()) if scheme.lower() == "bearer" else None
-            if key is None:
-                self.limits.take(f"without a key: {caller}")
-                raise Problem("unauthorized", "send a valid key as `Authorization: Bearer <key>`")
-            if not key.allows(needed):
-                raise Problem("forbidden", f"the key has no scope {needed.value!r}")
-            caller = key.key_id
-        return caller
+        try:
+            return self._caller(scope, needed)
+        except Problem as problem:
+            if problem.code == "unauthorized":
+                self.limits.take(f"without a key: {_address(scope)}")
+            raise
 
-    def _count(self, request: _Request, scope: Scope) -> None:
-        seconds = time.perf_counter() - request.started
-        endpoint = endpoint_of(scope["path"])
-        self.metrics.add(endpoint, request.status, seconds)
-        if _ACCESS.isEnabledFor(logging.INFO):
-            said = {"request_id": request.request_id, "method": scope["method"], "endpoint": endpoint}
-            if self.serving.settings.log_user_ids:
-                said["path"] = scope["path"]
-            _ACCESS.info(json.dumps({**said, "status": request.status, "milliseconds": round(seconds * 1e3, 3)}))
+    def _caller(self, scope: Scope, needed: KeyScope) -> str:
+        """The same, counting nothing."""
+        if self.keys is None:
+            return _address(scope)
+        scheme, _, token = (header(scope, b"authorization") or b"").decode("latin-1").partition(" ")
+        key = self.keys.find(token.strip()) if scheme.lower() == "bearer" else None
+        if key is None:
+            raise Problem("unauthorized", "send a valid key as `Authorization: Bearer <key>`")
+        if not key.allows(needed):
+            raise Problem("forbidden", f"the key has no scope {needed.value!r}")
+        return key.key_id
+
+    def _count(self, request_id: str, method: str, endpoint: str, status: int, started: float, path: str) -> None:
+        seconds = time.perf_counter() - started
+        self.metrics.add(endpoint, status, seconds)
+        if self.log.is_on:
+            said = path if self.serving.settings.log_user_ids else None
+            self.log.add(request_id, method, endpoint, status, seconds, said)
 
 
 class _Request:
@@ -194,6 +239,11 @@ class _Request:
         ]
 
 
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else "-"
+
+
 def _scope_needed(path: str, method: str) -> KeyScope:
     if method == "DELETE":
         return KeyScope.ADMIN
@@ -210,7 +260,7 @@ def require_json(scope: Scope) -> None:
 def endpoint_of(path: str) -> str:
     """The pattern that a path fits; `other` for none, so that no path of a stranger becomes a label."""
     if path.startswith("/v1/users/"):
-        return "/v1/users/{user_id}/recommendations" if path.endswith("/recommendations") else "/v1/users/{user_id}"
+        return _LIST if path.endswith("/recommendations") else "/v1/users/{user_id}"
     if path.startswith("/v1/items/"):
         return "/v1/items/{item_id}/similar"
     return path if path in _ENDPOINTS or path == _EVENTS.decode() else "other"

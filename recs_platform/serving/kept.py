@@ -5,7 +5,6 @@ Lists of this process are in `remembered`; where they are kept for others is in 
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,7 +33,7 @@ class KeptPlace(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class KeptList(msgspec.Struct, array_like=True, frozen=True):
-    """A list of another process. `user` is a hash of the home's name; `shown` places were shown."""
+    """A list of another process. `user` is a keyed hash of the home's name; `shown` places were shown."""
 
     user: str
     release_id: str
@@ -52,13 +51,8 @@ class KeptList(msgspec.Struct, array_like=True, frozen=True):
 _ENCODER, _DECODER = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(KeptList)
 
 
-def hashed(user_id: str) -> str:
-    """How a user is named outside the home."""
-    return blake2b(user_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def encode_list(made: LiveList) -> bytes:
-    """What others need of a list."""
+def encode_list(made: LiveList, hashed: Callable[[str], str]) -> bytes:
+    """What others need of a list; `hashed` names its user."""
     shown = made.seen()
     bundle, asked, ids = made.bundle, made.asked, made.bundle.item_ids
     places = tuple(

@@ -4,18 +4,17 @@ A list is a sequence that is worked out as far as somebody looks: pages of one l
 happens meanwhile changes the next list, not this one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 
 import msgspec
+import numpy as np
 
 from recs_platform.serving.explaining import CAP, DIVERSITY, EXPLORATION, OFFERED, Trace
 from recs_platform.serving.folding import user_vector
 from recs_platform.serving.learning import Learned
-from recs_platform.serving.released import released_places
-from recs_platform.serving.rescoring import NOBODY, RECENT_ITEMS, Lessons, rescore
+from recs_platform.serving.rescoring import NOBODY, RECENT_ITEMS, Codes, Lessons, rescore
 from recs_platform.serving.sessions import Session
 from recs_platform.serving.treatments import UNTREATED, Treatment, explore, vary
 from recs_platform.stages.releases.bundle import Bundle
@@ -30,11 +29,11 @@ from recs_platform.stages.releases.bundle.lists import (
 from recs_platform.stages.releases.bundle.places import Place, capped, each_once
 
 _BASE_ITEMS = 50  # popular items that stand for the candidates of users who have none
+NO_CODES: Codes = np.zeros(0, dtype=np.int32)
 SESSION_SOURCE, LEARNED_SOURCE = "session", "stream"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """What a list was asked for. `contexts`: fallback rankings to try first. `category`: a code, None for all.
 
     `is_forgotten`: nothing of the user is looked up any more. `surface`: where it is shown, None for anywhere.
@@ -55,8 +54,7 @@ class Asked:
 class LiveList:
     """A list of one user, worked out as far as it was looked at. `variants`: by experiment, what it was made under.
 
-    `remake`: for a list that follows from its bundle alone, gives its places anew, so that tens of thousands of lists
-    can be remembered without them; `known` are its first places where they are worked out already.
+    `remake` gives the places anew, always the same, so that tens of thousands of lists can be remembered without them.
     """
 
     __slots__ = ("_known", "_places", "_remake", "_shown", "asked", "bundle", "trace", "variants")
@@ -69,17 +67,20 @@ class LiveList:
         variants: Mapping[str, str],
         trace: Trace | None,
         *,
-        known: list[Place] | None = None,
         remake: Callable[[], Iterator[Place]] | None = None,
     ) -> None:
         self.bundle, self.asked, self.variants, self.trace = bundle, asked, variants, trace
         self._places, self._remake = places, remake
-        self._known, self._shown = list[Place]() if known is None else known, 0
+        self._known, self._shown = list[Place](), 0
 
     def let_go(self) -> None:
         """Keep no places that can be worked out again."""
         if self._remake is not None:
             self._known, self._places = [], None
+
+    def note_shown(self, count: int) -> None:
+        """Take note that the first `count` places were shown, without working them out."""
+        self._shown = max(self._shown, count)
 
     def page(self, first: int, count: int) -> list[Place]:
         """Places `first` (from 0) to `first + count`; fewer where the list ends."""
@@ -101,6 +102,10 @@ class LiveList:
         """The first `count` places that were worked out so far."""
         return self._known[:count]
 
+    def afresh(self) -> Iterator[Place]:
+        """All places, from the first on, of which nothing is kept where they can be worked out again."""
+        return self.onward() if self._remake is None else self._remake()
+
     def onward(self) -> Iterator[Place]:
         """All places, from the first on."""
         place = 0
@@ -121,16 +126,18 @@ def live_list(
     treatment: Treatment = UNTREATED,
     seed: str = "",
     learned: Learned | None = None,
+    dismissed: Iterable[str] = (),
 ) -> LiveList:
     """The list of a user under a bundle; `session` is read here and now, and a later change of it changes nothing.
 
     `learned`: what users did since the release; it moves the lists of those who did something, and of strangers.
     Nothing is inferred about users who opted out or are held out: their session only takes away what they consumed.
-    `seed` is that of places which the treatment leaves to chance.
+    `seed` is that of places which the treatment leaves to chance. `dismissed`: items that the bundle does not know to
+    be, whether or not a session still does.
     """
     user = None if asked.is_forgotten else bundle.user(asked.user_id)
     is_opted_out = bundle.is_opted_out(asked.user_id)
-    gone = set[int]() if session is None else _codes(bundle, session.gone)
+    gone = codes_of(bundle, dismissed) if session is None else codes_of(bundle, (*session.gone, *dismissed))
     steps, lessons = list[int](), None
     if not is_opted_out and not bundle.is_held_out(user):
         if session is not None:
@@ -138,37 +145,67 @@ def live_list(
             steps = [code for item in recent if (code := bundle.item(item)) is not None]
         lessons = None if learned is None else _lessons(bundle, asked, user, learned)
     if learned is not None and not asked.is_forgotten and not bundle.rules.allow_repeats:
-        gone |= _codes(bundle, learned.chosen(asked.user_id))  # the session in which they chose it may be over
-    passes = passing(bundle, user, gone | asked.exclude, asked.category)
-    if asked.surface is not None and asked.surface in bundle.surfaces and user is not None and not is_opted_out:
-        # Made for this place, in length, rules and categories: a session only takes away from it.
-        # Ranks in the list of everywhere would explain nothing of it: the sources are all that is told.
-        trace = Trace(None) if asked.explain else None
-        return LiveList(bundle, asked, each_once(passes, surface_places(bundle, asked.surface, user)), {}, trace)
-    # A release from before the opt-out still holds the user's own list.
-    known = None if is_opted_out else user
-    trace = Trace(known) if asked.explain else None
-    if treatment.popularity:
-        offered = iter(())
-    elif steps or lessons is not None:
-        own = treatment.session_weight
-        offered = _rescored(bundle, known, asked, steps, weight if own is None else own, lessons, trace)
-    else:
-        at_once = (
-            None
-            if trace is not None or treatment is not UNTREATED
-            else released_places(bundle, known, asked.block, passes)
-        )
-        if at_once is not None:
-            remake = partial(_released, bundle, known, asked, passes)
-            return LiveList(bundle, asked, None, {}, None, known=at_once, remake=remake)
-        offered = stored_places(bundle, known) if treatment.diversity is None else _by_score(bundle, known)
-    every = each_once(passes, offered, fallback_places(bundle, asked.contexts))
-    return LiveList(bundle, asked, _ordered(every, bundle, asked, treatment, seed, trace), treatment.variants, trace)
+        gone |= codes_of(bundle, learned.chosen(asked.user_id))  # the session in which they chose it may be over
+    is_on_surface = asked.surface in bundle.surfaces and user is not None and not is_opted_out
+    own = weight if treatment.session_weight is None else treatment.session_weight
+    recipe = _Recipe(
+        bundle, asked, user, is_opted_out, is_on_surface, packed(gone), tuple(steps), lessons, own, treatment, seed
+    )
+    variants: Mapping[str, str] = {} if is_on_surface else treatment.variants
+    if asked.explain:
+        # Ranks in the list of everywhere would explain nothing of that of a surface: the sources are all that is told.
+        trace = Trace(None if is_opted_out or is_on_surface else user)
+        return LiveList(bundle, asked, recipe.places(trace), variants, trace)
+    return LiveList(bundle, asked, None, variants, None, remake=recipe.places)
 
 
-def _released(bundle: Bundle, user: int | None, asked: Asked, passes: Callable[[int], bool]) -> Iterator[Place]:
-    """The places of a list to whose user nothing happened."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Recipe:
+    """All that a list follows from: it is worked out as often as somebody looks, and always comes out the same.
+
+    `gone`: codes of what a session, learning and dismissals take away. `steps`: codes of the session's items, newest
+    first. `weight`: of the session.
+    """
+
+    bundle: Bundle
+    asked: Asked
+    user: int | None
+    is_opted_out: bool
+    is_on_surface: bool
+    gone: Codes
+    steps: tuple[int, ...]
+    lessons: Lessons | None
+    weight: float
+    treatment: Treatment
+    seed: str
+
+    def places(self, trace: Trace | None = None) -> Iterator[Place]:
+        """The places, from the first on."""
+        bundle, asked, treatment = self.bundle, self.asked, self.treatment
+        passes = passing(bundle, self.user, asked.exclude.union(self.gone.tolist()), asked.category)
+        if self.is_on_surface and self.user is not None:
+            # Made for this place, in length, rules and categories: a session only takes away from it.
+            return each_once(passes, surface_places(bundle, asked.surface or "", self.user))
+        # A release from before the opt-out still holds the user's own list.
+        known = None if self.is_opted_out else self.user
+        if treatment.popularity:
+            offered = iter(())
+        elif self.steps or self.lessons is not None:
+            offered = _rescored(bundle, known, asked, list(self.steps), self.weight, self.lessons, trace)
+        else:
+            offered = stored_places(bundle, known) if treatment.diversity is None else _by_score(bundle, known)
+        every = each_once(passes, offered, fallback_places(bundle, asked.contexts))
+        return _ordered(every, bundle, asked, treatment, self.seed, trace)
+
+
+def packed(codes: Collection[int]) -> Codes:
+    """Codes in an array, a tenth of a set: tens of thousands of lists remember what was gone."""
+    return np.fromiter(codes, dtype=np.int32, count=len(codes)) if codes else NO_CODES
+
+
+def released_again(bundle: Bundle, user: int, asked: Asked, gone: Codes) -> Iterator[Place]:
+    """The places of a list to whose user nothing happened but that items are `gone`."""
+    passes = passing(bundle, user, asked.exclude.union(gone.tolist()), asked.category)
     every = each_once(passes, stored_places(bundle, user), fallback_places(bundle, asked.contexts))
     return _ordered(every, bundle, asked, UNTREATED, "", None)
 
@@ -191,7 +228,8 @@ def _ordered(
     return every
 
 
-def _codes(bundle: Bundle, items: Iterable[str]) -> set[int]:
+def codes_of(bundle: Bundle, items: Iterable[str]) -> set[int]:
+    """Codes of those items that the bundle knows."""
     return {code for item in items if (code := bundle.item(item)) is not None}
 
 

@@ -17,9 +17,11 @@ class Histogram:
 
     def add(self, label: str, seconds: float) -> None:
         """Count one."""
-        counts = self._buckets.setdefault(label, [0] * (len(BUCKETS) + 1))
+        counts = self._buckets.get(label)
+        if counts is None:
+            counts, self._seconds[label] = self._buckets.setdefault(label, [0] * (len(BUCKETS) + 1)), 0.0
         counts[bisect_left(BUCKETS, seconds)] += 1
-        self._seconds[label] = self._seconds.get(label, 0.0) + seconds
+        self._seconds[label] += seconds
 
     def lines(self) -> list[str]:
         """The exposition format; nothing before the first was counted."""
@@ -63,13 +65,18 @@ class Metrics:
 
     def __init__(self) -> None:
         self._requests: dict[tuple[str, int], int] = {}
+        self._labels: dict[str, str] = {}
         self._seconds = Histogram("recs_request_seconds", "Seconds to answer.")
         self.variants = VariantMetrics()
 
     def add(self, endpoint: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        self._requests[endpoint, status] = self._requests.get((endpoint, status), 0) + 1
-        self._seconds.add(f'endpoint="{endpoint}"', seconds)
+        key = endpoint, status
+        self._requests[key] = self._requests.get(key, 0) + 1
+        label = self._labels.get(endpoint)
+        if label is None:
+            label = self._labels.setdefault(endpoint, f'endpoint="{endpoint}"')
+        self._seconds.add(label, seconds)
 
     def text(self, gauges: Mapping[str, tuple[str, float]]) -> str:
         """The exposition format; `gauges` are a help text and a value by name."""

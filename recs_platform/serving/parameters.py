@@ -78,7 +78,8 @@ def _parsed(raw: bytes, known: tuple[str, ...]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in pairs:
         if name not in names:
-            raise Problem("unknown_parameter", f"no parameter {name[:_SHOWN]!r}; there are: {', '.join(sorted(names))}")
+            there = f"there are: {', '.join(sorted(names))}" if names else "there are none"
+            raise Problem("unknown_parameter", f"no parameter {name[:_SHOWN]!r}; {there}")
         if name in found:
             raise Problem("invalid_parameter", f"{name} is given twice", parameter=name)
         if _CONTROL.search(value):

@@ -1,12 +1,21 @@
-"""uvicorn's HTTP with bounds on the head of a request: its bytes, and the time it may take to come."""
+"""uvicorn's HTTP with bounds on the head of a request, its bytes and the time it may take to come, and a shorter way.
+
+What can be answered at once, without waiting for anything, is written before a task, an event and messages are made
+for it: they cost as much as such an answer.
+"""
 # uvicorn's protocol is typed in parts.
-# pyright: reportUnknownMemberType=false, reportIncompatibleMethodOverride=false
+# pyright: reportUnknownMemberType=false, reportIncompatibleMethodOverride=false, reportOptionalMemberAccess=false
+# pyright: reportUnnecessaryComparison=false
 
 import asyncio
+from collections.abc import Callable, MutableMapping
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES_MAX = 32_768
+AT_ONCE_MAX = 8  # of requests that came together: others wait their turn
+AtOnce = Callable[[MutableMapping[str, Any], bytes], bytes | None]
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -16,8 +25,12 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     seconds_max = 10.0
+    at_once: AtOnce | None = None
     head_bytes = 0
-    is_in_head = True
+    is_in_head = True  # also between requests
+    is_begun = False  # a byte of the next request is there
+    is_answered = False
+    answers_left = 0
     deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -25,22 +38,33 @@ class BoundedProtocol(HttpToolsProtocol):
         self.deadline = self.loop.call_later(self.seconds_max, self.close_waiting)
 
     def data_received(self, data: bytes) -> None:
-        if self.is_in_head:
+        was_in_head, self.answers_left = self.is_in_head, AT_ONCE_MAX
+        if was_in_head:
             self.head_bytes += len(data)
-            if self.deadline is None:
-                self.deadline = self.loop.call_later(self.seconds_max, self.close_waiting)
         super().data_received(data)
+        if self.is_in_head and self.deadline is None and (self.is_begun or self.head_bytes):
+            self.deadline = self.loop.call_later(self.seconds_max, self.close_waiting)
         if self.is_in_head and self.head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
             self.send_400_response("The head of the request is too long.")
 
+    def on_message_begin(self) -> None:
+        self.is_begun = True
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
-        self.is_in_head, self.head_bytes = False, 0
+        self.is_in_head = self.is_begun = False
+        self.head_bytes = 0
         self._stop_clock()
-        super().on_headers_complete()
+        self.is_answered = self._is_ready_at_once() and self._answer_at_once()
+        if not self.is_answered:
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self.is_in_head = True
-        super().on_message_complete()
+        if self.is_answered:
+            self.on_response_complete()
+        else:
+            super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
@@ -52,12 +76,44 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.close()
 
+    def _is_ready_at_once(self) -> bool:
+        """Whether nothing is under way on this connection, and the request is of the simplest kind."""
+        cycle, parser = self.cycle, self.parser
+        return (
+            self.at_once is not None
+            and self.answers_left > 0
+            and (cycle is None or cycle.response_complete)
+            and not self.pipeline
+            and not self.flow.write_paused
+            and not self.expect_100_continue
+            and (self.limit_concurrency is None or len(self.connections) < self.limit_concurrency)
+            and parser.get_method() == b"GET"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+        )
+
+    def _answer_at_once(self) -> bool:
+        """Write the answer where there is one."""
+        made = None if self.at_once is None else self.at_once(cast("MutableMapping[str, Any]", self.scope), self.url)
+        if made is None:
+            return False
+        self.answers_left -= 1
+        default = b"".join([b"%b: %b\r\n" % each for each in self.server_state.default_headers])
+        self.transport.write(b"HTTP/1.1 200 OK\r\n%b%b" % (default, made))
+        return True
+
     def _stop_clock(self) -> None:
         if self.deadline is not None:
             self.deadline.cancel()
             self.deadline = None
 
 
-def bounded_protocol(seconds: float) -> type[asyncio.Protocol]:
-    """A protocol class whose heads must come within `seconds`."""
-    return type("Bounded", (BoundedProtocol,), {"seconds_max": seconds})
+def bounded_protocol(seconds: float, at_once: AtOnce | None = None) -> type[asyncio.Protocol]:
+    """A protocol class whose heads must come within `seconds`.
+
+    `at_once` is given the scope, without a path yet, and the target of a GET; it answers with the rest of the response,
+    from the headers on, or None.
+    """
+    own = None if at_once is None else staticmethod(at_once)
+    return type("Bounded", (BoundedProtocol,), {"seconds_max": seconds, "at_once": own})

@@ -6,7 +6,6 @@ import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from recs_platform.serving.kept import hashed
 from recs_platform.serving.problems import Problem
 
 if TYPE_CHECKING:
@@ -21,10 +20,13 @@ _LISTS_MAX = 50_000
 
 
 class RememberedLists:
-    """The last lists, at most 50,000, each for `ttl_seconds` after it was made."""
+    """The last lists, at most 50,000, each for `ttl_seconds` after it was made.
 
-    def __init__(self, ttl_seconds: float, clock: Callable[[], float]) -> None:
-        self._ttl, self._clock = ttl_seconds, clock
+    `hashed`: how users of lists of other processes are named.
+    """
+
+    def __init__(self, ttl_seconds: float, clock: Callable[[], float], hashed: Callable[[str], str]) -> None:
+        self._ttl, self._clock, self._hashed = ttl_seconds, clock, hashed
         self._lists: OrderedDict[str, tuple[float, LiveList]] = OrderedDict()
         self._kept: OrderedDict[str, tuple[float, KeptList]] = OrderedDict()
 
@@ -56,6 +58,10 @@ class RememberedLists:
         found = self._kept.get(recommendation_id)
         return None if found is None or self._clock() - found[0] > self._ttl else found[1]
 
+    def is_of(self, kept: KeptList, user_id: str) -> bool:
+        """Whether a list of another process is this user's."""
+        return kept.user == self._hashed(user_id)
+
     def at(self, cursor: str, resume: Callable[[str, KeptList], LiveList | None]) -> tuple[str, int, LiveList]:
         """Id, first place and list of a cursor; `resume` makes a list of one that another process kept.
 
@@ -79,7 +85,8 @@ class RememberedLists:
         """Drop the lists of a user, whichever process made them."""
         for key in [key for key, (_, made) in self._lists.items() if made.asked.user_id == user_id]:
             del self._lists[key]
-        for key in [key for key, (_, kept) in self._kept.items() if kept.user == hashed(user_id)]:
+        name = self._hashed(user_id)
+        for key in [key for key, (_, kept) in self._kept.items() if kept.user == name]:
             del self._kept[key]
 
 

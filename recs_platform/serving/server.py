@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Any, cast
 import uvicorn
 
 from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.experiments import explored_draft
+from recs_platform.contracts.http_documents import Event
 from recs_platform.lake.forget_requests import add_request, waiting_users
 from recs_platform.serving.answers import Serving
 from recs_platform.serving.canary import Canary, utc_now
+from recs_platform.serving.dismissals import DismissalFiles
 from recs_platform.serving.documented import build_application
+from recs_platform.serving.events import note_dismissal
 from recs_platform.serving.front import Door
 from recs_platform.serving.keys import valid_keys
 from recs_platform.serving.learning import Learned
@@ -27,20 +31,18 @@ from recs_platform.serving.protocol import bounded_protocol
 from recs_platform.serving.remembered import RememberedLists
 from recs_platform.serving.sessions import Sessions
 from recs_platform.serving.shared import Shared
-from recs_platform.serving.spool import Spool
-from recs_platform.serving.tombstones import Tombstones
+from recs_platform.serving.spool import SOURCE, Spool
+from recs_platform.serving.tombstones import Tombstones, UserHashes
 from recs_platform.serving.variants import Variants
 from recs_platform.serving.watch import BundleWatch
 from recs_platform.serving.wire import Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Callable
     from socket import socket
 
     from recs_platform.serving.asgi import App, Receive, Scope, Send
     from recs_platform.settings import Settings
-
-    ForgottenAmong = Callable[[Iterable[str]], list[str]]
 
 _LOG = logging.getLogger(__name__)
 _SECOND, _MINUTE = 1.0, 60.0
@@ -58,14 +60,14 @@ class Application:
         *,
         needs_keys: bool,
         stored_name: Callable[[str], str],
-        forgotten_among: ForgottenAmong,
+        hashes: UserHashes,
         clock: Callable[[], float],
     ) -> None:
         serve, self.home = settings.serving, settings.paths
         store = None if serve.redis_url is None else Store(serve.redis_url, serve.redis_seconds_max)
         self.watch = BundleWatch(self.home)
         sessions = Sessions(serve.session_minutes * _MINUTE, clock)
-        lists = RememberedLists(serve.list_minutes * _MINUTE, clock)
+        lists = RememberedLists(serve.list_minutes * _MINUTE, clock, hashes.of)
         self.variants = Variants(self.home, settings.experiments)
         self.canary = Canary(self.home, settings.canary, utc_now)
         self.metrics, self._needs_keys, self._warned = Metrics(), needs_keys, set[str]()
@@ -79,9 +81,12 @@ class Application:
             self.metrics.variants,
             stored_name,
             Learned(clock) if serve.learning else None,
-            None if store is None else Shared(store, self.home.root, serve, sessions, lists),
+            None if store is None else Shared(store, self.home.root, serve, sessions, lists, hashes.of),
         )
-        self._tombstones, self._forgotten_among = Tombstones(self.home.tombstones), forgotten_among
+        self._tombstones, self._hashes = Tombstones(self.home.tombstones), hashes
+        self._buried_before = set[str]()
+        self._dismissal_files = DismissalFiles(self.home.landing / SOURCE)
+        self._dismissed = list[tuple[Event, float]]()
         self._waiting = waiting_users(self.home, self._warn_once)
         self._forget_waiting()
         self.spool = Spool(self.home, queued_events_max=serve.queued_events_max, seal_seconds=serve.seal_seconds)
@@ -118,9 +123,9 @@ class Application:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """The work beside requests, from before the first to after the last."""
+        await self.spool.start()  # first, for it moves to landing what is looked for there
         await asyncio.to_thread(self._look)
         await self._look_beside()
-        await self.spool.start()
         ticking = asyncio.create_task(self._tick())
         try:
             yield
@@ -129,6 +134,7 @@ class Application:
             with contextlib.suppress(asyncio.CancelledError):
                 await ticking
             await self.spool.stop()
+            self.door.log.write()
             self.canary.save()
             if self.serving.shared is not None:
                 self.serving.shared.close()
@@ -137,23 +143,42 @@ class Application:
         """What is looked for on the loop itself: requests read it."""
         self._begin_anew()
         self._forget_waiting()
+        dismissed, self._dismissed = self._dismissed, []
+        for event, accepted_at in dismissed:
+            note_dismissal(self.serving, event, accepted_at)
         if self._tombstones.are_new():
-            for stored in await asyncio.to_thread(self._forgotten_among, self.serving.users()):
-                self.serving.forget_stored(stored)
+            self._forget_buried(*await asyncio.to_thread(self._buried, self.serving.users()))
         if self.serving.shared is not None:
             await self.serving.shared.look()
+
+    def _buried(self, users: set[str]) -> tuple[list[str], set[str]]:
+        """Which of the users were forgotten, and the hashes of everybody who was and is not known of yet."""
+        known = set(self._hashes.forgotten())
+        new, self._buried_before = known - self._buried_before, known
+        return [user for user in users if self._hashes.of(user) in known], new
+
+    def _forget_buried(self, users: list[str], hashes: set[str]) -> None:
+        """Whom a command forgot: users in memory, and whoever is in the store that no process remembers."""
+        for stored in users:
+            self.serving.forget_stored(stored)
+        if self.serving.shared is not None:
+            self.serving.shared.forget_soon(*hashes)
 
     def _look(self) -> None:
         self._waiting = waiting_users(self.home, self._warn_once)
         self.watch.look()
         if self.watch.is_open:
             self.canary.look(self.watch.bundle)
+            self._dismissed += self._dismissal_files.new(self.watch.bundle)
         self.variants.look(datetime.now(UTC).date())
 
     def _begin_anew(self) -> None:
-        """What was learned goes with the release it was learned under."""
-        if self.serving.learned is not None and self.watch.is_open:
-            found = self.serving.bundle
+        """What was learned, and what was kept of answers, goes with the release it was made under."""
+        if not self.watch.is_open:
+            return
+        found = self.serving.bundle
+        self.serving.pages.follow(found)
+        if self.serving.learned is not None:
             self.serving.learned.follow(found.release_id, found.manifest.as_of.timestamp())
 
     def state(self) -> dict[str, Any]:
@@ -220,10 +245,8 @@ class Application:
                     return
 
 
-def build(
-    settings: Settings, host: str, stored_name: Callable[[str], str], forgotten_among: ForgottenAmong
-) -> Application:
-    """The application for an address. `forgotten_among`: which of the users, as they are stored, were forgotten.
+def build(settings: Settings, host: str, stored_name: Callable[[str], str], hashes: UserHashes) -> Application:
+    """The application for an address. `hashes`: of users as they are stored, such as those of who was forgotten.
 
     Raises UsageError where that needs keys and there is none, and for a variant whose release cannot be served.
     """
@@ -231,11 +254,13 @@ def build(
     if needs_keys and not len(valid_keys(settings.paths, _LOG.warning)):
         why = "serving.require_keys is set" if is_loopback(host) else f"{host} is reached from other machines"
         raise UsageError(f"{why}, and there is no key yet; make one: recs keys create NAME")
+    if found := explored_draft(settings.experiments, settings.exploration.slots, datetime.now(UTC).date()):
+        raise UsageError(f"{settings.paths.settings_file}: {'.'.join(found[0])}: {found[1]}")
     application = Application(
         settings,
         needs_keys=needs_keys,
         stored_name=stored_name,
-        forgotten_among=forgotten_among,
+        hashes=hashes,
         clock=time.monotonic,
     )
     application.variants.require_releases(datetime.now(UTC).date())
@@ -268,7 +293,7 @@ def serve(
         application,
         host=host,
         port=port,
-        http=bounded_protocol(seconds_max),
+        http=bounded_protocol(seconds_max, application.door.at_once),
         ws="none",
         lifespan="on",
         access_log=False,

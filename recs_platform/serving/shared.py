@@ -2,8 +2,9 @@
 
 Each process serves from its own memory; what it holds is brought up to date from the store before a request, and told
 to the store after it. Where the store is gone or slow, memory alone serves until it answers again: `fault` says so.
-Nothing durable is kept there, and no id of a user: keys are hashes. What is to be forgotten is removed by every process
-once it knows, and again until the store has said so: another may have written meanwhile.
+Nothing durable is kept there, and no id of a user: names are hashes under the key of the home's tombstones, so that who
+was forgotten is found there though no process remembers them. What is to be forgotten is removed by every process once
+it knows, and again until the store has said so: another may have written meanwhile.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from recs_platform.serving.kept import decode_list, encode_list, hashed
+from recs_platform.serving.kept import decode_list, encode_list
 from recs_platform.serving.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from recs_platform.serving.remembered import RememberedLists
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from recs_platform.settings import ServingSettings
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 2  # of what is kept: processes of another format, as in an update, see nothing of these
+_FORMAT = 3  # of what is kept: processes of another format, as in an update, see nothing of these
 _STEPS_MAX = 500
 _MINUTE = 60
+_FORGET_AT_ONCE = 500
 # A token bucket by the store's own clock: left and when, or nothing while it is full.
 _TAKE = """
 local now = redis.call('TIME')
@@ -55,9 +57,15 @@ class Shared:
     """Sessions, shown lists and rate limits of all processes of one home. `failures`: how often the store failed."""
 
     def __init__(
-        self, store: Store, home: Path, settings: ServingSettings, sessions: Sessions, lists: RememberedLists
+        self,
+        store: Store,
+        home: Path,
+        settings: ServingSettings,
+        sessions: Sessions,
+        lists: RememberedLists,
+        hashed: Callable[[str], str],
     ) -> None:
-        self._store, self._settings = store, settings
+        self._store, self._settings, self._hashed = store, settings, hashed
         self._sessions, self._lists = sessions, lists
         self._to_forget = set[str]()
         self._prefix = f"recs:{_FORMAT}:{blake2b(str(home.absolute()).encode(), digest_size=6).hexdigest()}:"
@@ -106,7 +114,7 @@ class Shared:
         name, of_user = self._prefix + f"list:{list_id}", self._name("lists", made.asked.user_id)
         await self._ask(
             _together(
-                ("SET", name, encode_list(made), "EX", seconds),
+                ("SET", name, encode_list(made, self._hashed), "EX", seconds),
                 ("ZADD", of_user, now, list_id),
                 ("ZREMRANGEBYSCORE", of_user, "-inf", now - seconds),
                 ("EXPIRE", of_user, seconds),
@@ -130,21 +138,27 @@ class Shared:
             ]
         await self._ask(_together(*commands))
 
-    def forget_soon(self, user_id: str) -> None:
+    def forget_user_soon(self, user_id: str) -> None:
         """Let `forget` drop what the store holds of a user."""
-        self._to_forget.add(user_id)
+        self.forget_soon(self._hashed(user_id))
+
+    def forget_soon(self, *hashes: str) -> None:
+        """The same of users by their hashes; whoever was dropped once is dropped again."""
+        self._to_forget.update(hashes)
 
     async def forget(self) -> None:
         """Drop what the store holds of users who are to be forgotten; where it does not answer they wait."""
-        for user in sorted(self._to_forget):
-            names = [self._name(kind, user) for kind in ("session", "lists")]
-            found = await self._ask([("ZRANGE", names[1], 0, -1)])
+        waiting = sorted(self._to_forget)
+        for first in range(0, len(waiting), _FORGET_AT_ONCE):
+            users = waiting[first : first + _FORGET_AT_ONCE]
+            found = await self._ask([("ZRANGE", f"{self._prefix}lists:{user}", 0, -1) for user in users])
             if found is None:
                 return
-            lists = [self._prefix.encode() + b"list:" + each for each in cast("list[bytes]", found[0])]
+            lists = [self._prefix.encode() + b"list:" + each for of_user in found for each in of_user]
+            names = [f"{self._prefix}{kind}:{user}" for user in users for kind in ("session", "lists")]
             if await self._ask([("DEL", *names, *lists)]) is None:
                 return
-            self._to_forget.discard(user)
+            self._to_forget.difference_update(users)
 
     async def look(self) -> None:
         """Ask whether the store takes something, so that no request waits for one that does not; forget what waits.
@@ -171,7 +185,7 @@ class Shared:
         return min(max(whole - left_milliseconds / 1000, 0.0), float(whole))
 
     def _name(self, kind: str, owner: str) -> str:
-        return f"{self._prefix}{kind}:{hashed(owner)}"
+        return f"{self._prefix}{kind}:{self._hashed(owner)}"
 
     async def _ask(self, commands: Sequence[Command]) -> list[Any] | None:
         """Answers of commands, None where the store fails; a store that failed is not asked until it answers."""

@@ -5,10 +5,21 @@ Requests over HTTP are told by files of their own, in `lake.forget_requests`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from pathlib import Path
+
+
+class UserHashes(NamedTuple):
+    """Keyed hashes of users as they are stored, under the key of the home's tombstones, so that one finds the other.
+
+    `of`: the hash of one. `forgotten`: those of everybody who was forgotten; it reads a file.
+    """
+
+    of: Callable[[str], str]
+    forgotten: Callable[[], Collection[str]]
 
 
 class Tombstones:

@@ -40,6 +40,11 @@ class Variants:
         self._bundles: dict[str, tuple[tuple[str, str], Bundle]] = {}
         self.faults: dict[str, str] = {}
 
+    @property
+    def are_none(self) -> bool:
+        """Whether there is no experiment at all."""
+        return not self._settings
+
     def require_releases(self, today: date) -> None:
         """Raises UsageError naming the setting of a variant whose release has no bundle to serve."""
         for experiment, variant, release in self._releases(today):

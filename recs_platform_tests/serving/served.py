@@ -13,8 +13,10 @@ import polars as pl
 
 from recs_platform.contracts.home import Home
 from recs_platform.serving.server import Application
+from recs_platform.serving.tombstones import UserHashes
 from recs_platform.settings import Settings
-from recs_platform.stages.events.forgotten import forgotten_among
+from recs_platform.stages.events.forgotten import read_tombstones
+from recs_platform.stages.events.pseudonyms import create_key_file, pseudonym
 from recs_platform.stages.releases import seal_release
 from recs_platform.stages.releases.bundle import BundleContent, seal_bundle
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, content
@@ -91,13 +93,18 @@ class Served:
 
     def restart(self) -> None:
         """Another process on the same home."""
+        key = create_key_file(self.home.forget_key)
         self.application = Application(
             self._settings,
             needs_keys=self._needs_keys,
             stored_name=lambda user_id: user_id,
-            forgotten_among=partial(forgotten_among, self.home),
+            hashes=UserHashes(partial(pseudonym, key), partial(read_tombstones, self.home)),
             clock=self.clock,
         )
+
+    def hashed(self, user: str) -> str:
+        """How the shared store names a user."""
+        return pseudonym(create_key_file(self.home.forget_key), user)
 
     def run(self, test: Callable[[Ask], Awaitable[None]]) -> None:
         """Run `test` with something to ask the running application with."""

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,11 +12,12 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.errors import UsageError
-from recs_platform.contracts.experiments import ExperimentSettings, require_apart
+from recs_platform.contracts.experiments import ExperimentSettings, explored_draft, require_apart
 from recs_platform.evaluation.experiments.assignment import Experiment
 from recs_platform.serving.server import build
+from recs_platform.serving.tombstones import UserHashes
 from recs_platform.serving.treatments import explore, vary
-from recs_platform.settings import Settings
+from recs_platform.settings import Settings, read_settings
 from recs_platform.stages.releases.bundle.places import Place
 from recs_platform_tests.serving.served import Ask, Served, item_ids, release_into
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, content
@@ -115,7 +117,7 @@ def test_an_unknown_release_is_refused_when_the_server_starts(tmp_path: Path) ->
     Served(tmp_path)
     settings = Settings(home=tmp_path, experiments={"x": halves(release="2020-01-01-abc")})
     with pytest.raises(UsageError, match=r"recs\.toml: experiments\.x\.variants\.b\.release = '2020-01-01-abc': .*"):
-        build(settings, "127.0.0.1", str, lambda _: [])
+        build(settings, "127.0.0.1", str, UserHashes(str, tuple))
 
 
 def test_settings_of_reranking_reach_the_list(tmp_path: Path) -> None:
@@ -229,3 +231,27 @@ def test_drafted_lists_are_not_explored() -> None:
             "other": other.model_copy(update={"layer": "default", "start": 0.5, "coverage": 0.5}),
         }
     )
+
+
+def test_lists_that_batch_explores_are_not_drafted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drafts = {"kind": "interleaving", "variants": {"control": {"weight": 0.5}, "b": {"weight": 0.5}}}
+    monkeypatch.setenv("RECS_HOME", str(tmp_path))
+    text = """[exploration]
+slots = 2
+[experiments.order]
+kind = "interleaving"
+variants = { control = { weight = 0.5 }, b = { weight = 0.5, diversity = 0.3 } }
+"""
+    (tmp_path / "recs.toml").write_text(text)
+    with pytest.raises(UsageError, match=r"recs\.toml:4: experiments\.order\.kind: .*2 places by chance"):
+        read_settings()
+    (tmp_path / "recs.toml").write_text(text.replace("slots = 2", "slots = 0"))
+    assert read_settings().experiments["order"].kind == "interleaving"
+    over = {"order": ExperimentSettings.model_validate(drafts | {"ends_on": "2024-03-01"})}
+    assert explored_draft(over, 2) is None
+    assert explored_draft(over, 2, date(2024, 3, 2)) is None
+    assert explored_draft(over, 2, date(2024, 3, 1)) is not None
+    for ends, is_refused in (("2024-03-01", False), ("2999-01-01", True)):
+        settings = Settings(home=tmp_path, exploration={"slots": 2}, experiments={"order": drafts | {"ends_on": ends}})
+        with pytest.raises(UsageError, match=r"experiments\.order\.kind") if is_refused else nullcontext():
+            build(settings, "127.0.0.1", str, UserHashes(str, tuple))

@@ -10,9 +10,11 @@ from recs_platform.contracts.errors import RecsError, UsageError
 from recs_platform.contracts.home import Home
 from recs_platform.serving.keys import KeyRing, Scope, create_api_key, list_api_keys, revoke_api_key, valid_keys
 from recs_platform.serving.server import build
+from recs_platform.serving.tombstones import UserHashes
 from recs_platform.settings import Settings
 from recs_platform_tests.serving.served import Ask, Served
 
+NOBODY = UserHashes(str, tuple)
 LIST, ANY_ADDRESS = "/v1/users/u1/recommendations", "0.0.0.0"  # noqa: S104 - nothing is bound here
 
 
@@ -87,11 +89,11 @@ def test_scopes_are_kept_apart(tmp_path: Path):
 
 def test_beyond_this_machine_nothing_is_served_without_a_key(tmp_path: Path):
     with pytest.raises(UsageError, match=r"0\.0\.0\.0.*recs keys create"):
-        build(Settings(home=tmp_path), ANY_ADDRESS, str, lambda _: [])
+        build(Settings(home=tmp_path), ANY_ADDRESS, str, NOBODY)
     with pytest.raises(UsageError, match="require_keys"):
-        build(Settings(home=tmp_path, serving={"require_keys": True}), "127.0.0.1", str, lambda _: [])
+        build(Settings(home=tmp_path, serving={"require_keys": True}), "127.0.0.1", str, NOBODY)
     create_api_key(Home(tmp_path), "shop", [Scope.READ])
-    assert build(Settings(home=tmp_path), ANY_ADDRESS, str, lambda _: []).door.keys is not None
+    assert build(Settings(home=tmp_path), ANY_ADDRESS, str, NOBODY).door.keys is not None
 
 
 def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path):

@@ -87,7 +87,12 @@ def test_filters_and_regions_are_obeyed(tmp_path: Path):
         ("GET", "/v1/items/a%2Fb%0A/similar", "invalid_id"),
         ("DELETE", "/v1/users/a%1Fb", "invalid_id"),
         ("GET", "/v1/items/a/similar?k=0", "invalid_parameter"),
+        ("GET", "/v1/items/a/similar?k=1&k=2", "invalid_parameter"),
         ("GET", "/v1/popular?colour=red", "unknown_parameter"),
+        ("GET", "/v1/popular?region=a%00", "invalid_parameter"),
+        ("GET", "/v1/popular?region=%FF", "bad_request"),
+        ("DELETE", "/v1/users/a?user_id=b", "unknown_parameter"),
+        ("GET", "/readyz?user_id=b", "unknown_parameter"),
         ("GET", "/v1/nowhere", "not_found"),
         ("GET", "/v1/users/u1/recommendation%73", "not_found"),
         ("PUT", "/v1/events", "method_not_allowed"),
@@ -136,7 +141,7 @@ def test_the_openapi_document_names_every_endpoint_and_all_its_references_are_th
             for part in reference.removeprefix("#/").split("/"):
                 place = place[part]
         page = (await ask("GET", "/docs")).text
-        assert "<code>GET /v1/popular</code>" in page
+        assert "<b>GET</b> <code>/v1/popular</code>" in page
         assert "http" not in page.replace("http-equiv", "")
 
     shared_served.run(test)

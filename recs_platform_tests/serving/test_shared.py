@@ -12,8 +12,10 @@ import pytest
 from recs_platform.contracts.errors import UsageError
 from recs_platform.serving.server import Application
 from recs_platform.serving.wire import Store
+from recs_platform.stages.events.forgotten import add_tombstones
 from recs_platform_tests.serving.served import Ask, Served, item_ids
 from recs_platform_tests.serving.valkeys import Valkey, valkey
+from recs_platform_tests.unit.stages.releases.bundles import AS_OF
 
 LIST = "/v1/users/{}/recommendations"
 PATIENT = 10.0  # a busy machine is no slow store
@@ -151,6 +153,43 @@ def test_whom_one_process_was_asked_to_forget_the_other_forgets(tmp_path: Path, 
         assert gone.json()["code"] == "cursor_expired"
 
     run_two(served, test)
+
+
+def test_whom_a_command_forgets_leaves_the_store_though_no_process_remembers_them(tmp_path: Path) -> None:
+    with valkey() as store:
+        served = Served(tmp_path, redis_url=store.url, redis_seconds_max=PATIENT)
+
+        async def write(one: Ask, two: Ask, _: list[Application]) -> None:
+            for user in ("u1", "u2"):
+                assert (await one("POST", "/v1/events", json=event(user, "d"))).status_code == 202
+                assert (await two("GET", LIST.format(user))).status_code == 200
+
+        async def forget(_one: Ask, _two: Ask, applications: list[Application]) -> None:
+            assert applications[0].serving.users() == set()
+            assert [kind_of(name) for name in names_in(store)].count(b"session") == 2
+            add_tombstones(served.home, ["u1", "somebody"], AS_OF)
+            await applications[0]._look_beside()
+            left = [name for name in names_in(store) if kind_of(name) != b"rate"]
+            assert sorted(map(kind_of, left)) == [b"list", b"lists", b"session"]
+            assert not any(served.hashed("u1").encode() in name for name in left)
+
+        run_two(served, write)
+        run_two(served, forget)
+
+
+def test_the_names_of_the_store_cannot_be_guessed_without_the_home(tmp_path: Path, store: Valkey) -> None:
+    found = list[set[bytes]]()
+    for root in (tmp_path / "a", tmp_path / "b"):
+        store.ask(b"FLUSHALL\r\n")
+        served = Served(root, redis_url=store.url, redis_seconds_max=PATIENT)
+
+        async def test(one: Ask, _two: Ask, _: list[Application]) -> None:
+            assert (await one("POST", "/v1/events", json=event("u2", "d"))).status_code == 202
+
+        run_two(served, test)
+        found.append({name.rpartition(b":")[2] for name in names_in(store) if kind_of(name) == b"session"})
+    assert [len(each) for each in found] == [1, 1]
+    assert found[0] != found[1]
 
 
 def test_the_store_forgets_what_any_process_wrote_also_where_it_was_away(tmp_path: Path) -> None:

@@ -49,12 +49,6 @@ def hashes_of(home: Home, stored_ids: Iterable[str]) -> list[str]:
     return [] if key is None else sorted(pseudonym(key, each) for each in stored_ids)
 
 
-def forgotten_among(home: Home, stored_ids: Iterable[str]) -> list[str]:
-    """Those of the ids, as they are stored, that were forgotten."""
-    hashes, key = read_tombstones(home), read_key_file(home.forget_key)
-    return [] if key is None else [each for each in stored_ids if pseudonym(key, each) in hashes]
-
-
 def prepare_forgotten(con: duckdb.DuckDBPyConnection, home: Home, *, pseudonymize: bool) -> None:
     """Let `is_forgotten` know the home's tombstones on this connection, whose pseudonyms are prepared if there are any.
 

@@ -1,0 +1,206 @@
+"""A server under mixed load at half of what it can do: latency by minute, and whether its memory stays flat.
+
+`python -m benchmarks.serving_soak [--minutes 10] [--users 200000] [--rate N]`. Lists, clicks, dismissals and the lists
+that follow them come by a clock, whether or not the ones before were answered: who waits for a slow answer counts the
+wait. Processor time a request: `parts_serving`.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.homes import print_table, start_recs
+from benchmarks.parts_serving import drawn_content, free_port, release_drawn
+from recs_platform.cli.house import make_home
+from recs_platform.contracts.home import Home
+
+ITEMS, CONNECTIONS = 20_000, 32
+_SATURATING_SECONDS = 15.0
+_OK = 300
+_LISTS, _SESSIONS = 0.75, 0.125  # and the rest are events
+_COLUMNS = ["minute", "a second", "p50 ms", "p99 ms", "longest ms", "refused", "own memory MB", "load of the machine"]
+
+
+class Connection(asyncio.Protocol):
+    """One connection: a request at a time; `ask` gives the status."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self._buffer, self._length = bytearray(), -1
+        self._done: asyncio.Future[int] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self.transport = transport
+
+    async def ask(self, request: bytes) -> int:
+        if self.transport is None or self.transport.is_closing():
+            raise ConnectionError("the server closed the connection")
+        self._buffer.clear()
+        self._length, self._done = -1, asyncio.get_running_loop().create_future()
+        self.transport.write(request)
+        return await self._done
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if self._length < 0 and (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            head = bytes(self._buffer[:end]).lower()
+            self._length = end + 4 + int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
+        if 0 <= self._length <= len(self._buffer) and self._done is not None and not self._done.done():
+            self._done.set_result(int(self._buffer[9:12]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(exc or ConnectionError("the server closed the connection"))
+
+
+@dataclass
+class Seen:
+    """Latencies in seconds, from when a request was due, and how many were refused."""
+
+    seconds: list[float] = field(default_factory=list[float])
+    refused: int = 0
+
+
+class Load:
+    """Requests of drawn users over connections that are kept open."""
+
+    def __init__(self, port: int, users: int) -> None:
+        self._port, self._users = port, users
+        self._draw = random.Random(7)  # noqa: S311 - a seeded trial, not a secret
+        self._free: asyncio.Queue[Connection] = asyncio.Queue()
+
+    async def connect(self) -> None:
+        """Open the connections, once the server answers."""
+        loop = asyncio.get_running_loop()
+        for _ in range(CONNECTIONS):
+            while True:
+                try:
+                    _, made = await loop.create_connection(Connection, "127.0.0.1", self._port)
+                except OSError:
+                    await asyncio.sleep(0.1)
+                else:
+                    self._free.put_nowait(made)
+                    break
+
+    async def saturating_rate(self, seconds: float) -> float:
+        """Answers a second where every connection asks again at once."""
+        ends, count = time.perf_counter() + seconds, 0
+
+        async def client() -> None:
+            nonlocal count
+            while time.perf_counter() < ends:
+                await self._one(time.perf_counter(), Seen())
+                count += 1
+
+        await asyncio.gather(*(client() for _ in range(CONNECTIONS)))
+        return count / seconds
+
+    async def hold(self, rate: float, seconds: float) -> Seen:
+        """So many requests a second, by the clock."""
+        seen, asked, started = Seen(), set[asyncio.Task[None]](), time.perf_counter()
+        for number in range(int(rate * seconds)):
+            due = started + number / rate
+            if (ahead := due - time.perf_counter()) > 0:
+                await asyncio.sleep(ahead)
+            task = asyncio.create_task(self._one(due, seen))
+            asked.add(task)
+            task.add_done_callback(asked.discard)
+        await asyncio.gather(*asked)
+        return seen
+
+    async def _one(self, due: float, seen: Seen) -> None:
+        connection = await self._free.get()
+        try:
+            status = await connection.ask(self._request())
+        finally:
+            self._free.put_nowait(connection)
+        seen.seconds.append(time.perf_counter() - due)
+        seen.refused += status >= _OK
+
+    def _request(self) -> bytes:
+        what, user = self._draw.random(), f"u{self._draw.randrange(self._users)}"
+        if what < _LISTS:
+            return _get(f"/v1/users/{user}/recommendations?k=20")
+        regular = f"u{self._draw.randrange(5_000)}"  # who did something a moment ago
+        if what < _LISTS + _SESSIONS:
+            return _get(f"/v1/users/{regular}/recommendations?k=20&session_id=visit")
+        kind = "dismiss" if self._draw.random() < 0.1 else "click"
+        rows = [
+            {
+                "user_id": regular,
+                "item_id": f"i{self._draw.randrange(ITEMS)}",
+                "event_type": kind,
+                "session_id": "visit",
+            }
+            for _ in range(5)
+        ]
+        body = json.dumps(rows).encode()
+        head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        return f"{head}\r\n\r\n".encode() + body
+
+
+def _get(target: str) -> bytes:
+    return f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
+def own_megabytes(pid: int) -> float:
+    """Memory of a process that is no mapped file, in MB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1e3
+
+
+async def soak(port: int, pid: int, users: int, minutes: int, rate: float | None) -> list[list[object]]:
+    """A row of the table for each minute; printed as they come."""
+    load = Load(port, users)
+    await load.connect()
+    await load.saturating_rate(3.0)
+    whole = await load.saturating_rate(_SATURATING_SECONDS)
+    half = whole / 2 if rate is None else rate
+    print(f"{whole:.0f} answers a second at most; held are {half:.0f}", flush=True)
+    rows: list[list[object]] = []
+    for minute in range(1, minutes + 1):
+        started = time.perf_counter()
+        seen = await load.hold(half, 60.0)
+        milliseconds = np.array(seen.seconds) * 1e3
+        low, high, top = (float(np.percentile(milliseconds, at)) for at in (50, 99, 100))
+        done = len(seen.seconds) / (time.perf_counter() - started)
+        figures = f"{done:.0f}", f"{low:.2f}", f"{high:.1f}", f"{top:.0f}"
+        rows.append([minute, *figures, seen.refused, f"{own_megabytes(pid):.0f}", f"{os.getloadavg()[0]:.1f}"])
+        print(*rows[-1], flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Hold a server at half of what it can do and watch its memory.")
+    parser.add_argument("--minutes", type=int, default=10)
+    parser.add_argument("--users", type=int, default=200_000)
+    parser.add_argument("--rate", type=float, help="requests a second; unset, half of what is measured first")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="recs-", ignore_cleanup_errors=True) as folder:
+        home = Home(Path(folder) / "home")
+        make_home(home)
+        release_drawn(home, drawn_content(options.users, ITEMS), options.users)
+        os.environ |= {"RECS_SERVING__RATE_PER_SECOND": "1000000", "RECS_SERVING__RATE_BURST": "1000000"}
+        port = free_port()
+        with (Path(folder) / "server.log").open("w") as log:
+            server = start_recs(home.root, "serve", "--port", str(port), output=log.fileno())
+            try:
+                rows = asyncio.run(soak(port, server.pid, options.users, options.minutes, options.rate))
+            finally:
+                server.terminate()
+                server.wait(30)
+    print()
+    print_table(_COLUMNS, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""What users dismissed, until a release knows it: a session ends in minutes, the next release comes in a day.
+
+They are read back from the files of events in landing, which are there anyway: after a restart, and of other processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from recs_platform.contracts.http_documents import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from recs_platform.stages.releases.bundle import Bundle
+
+_USERS_MAX, _ITEMS_MAX = 200_000, 1_000
+# From being in landing to being known: whatever an ingestion, and the wait for a build after it, may take.
+_TAKEN_IN_SECONDS = 6 * 3600.0
+_DISMISS = "dismiss"
+_MARK = b'"dismiss"'
+_EVENT = msgspec.json.Decoder(Event)
+
+
+class Dismissal(NamedTuple):
+    """One dismissal: instants, in seconds since 1970, when it happened and when it was accepted."""
+
+    user: str
+    item: str
+    occurred_at: float
+    accepted_at: float
+
+
+class Dismissals:
+    """Dismissed items by user, as they are stored: of the last 200,000 users, the last 1,000 items of each."""
+
+    def __init__(self) -> None:
+        self._by_user: OrderedDict[str, dict[str, tuple[float, float]]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._by_user)
+
+    def users(self) -> list[str]:
+        """Who dismissed anything."""
+        return list(self._by_user)
+
+    def add(self, one: Dismissal) -> None:
+        """Take one in; the same one again changes nothing."""
+        items = self._by_user.setdefault(one.user, {})
+        before = items.pop(one.item, (one.occurred_at, one.accepted_at))
+        items[one.item] = max(before[0], one.occurred_at), max(before[1], one.accepted_at)
+        if len(items) > _ITEMS_MAX:
+            del items[next(iter(items))]
+        self._by_user.move_to_end(one.user)
+        if len(self._by_user) > _USERS_MAX:
+            self._by_user.popitem(last=False)
+
+    def unknown_to(self, bundle: Bundle, user: str) -> list[str]:
+        """What the user dismissed and the release of the bundle may not know; what it knows, its rules deal with."""
+        items = self._by_user.get(user)
+        if not items:
+            return []
+        as_of, known_at = _seconds_of(bundle)
+        return [
+            item
+            for item, (occurred, accepted) in items.items()
+            if occurred >= as_of or accepted + _TAKEN_IN_SECONDS > known_at
+        ]
+
+    def forget(self, user: str) -> None:
+        """Drop what a user dismissed."""
+        self._by_user.pop(user, None)
+
+
+class DismissalFiles:
+    """Files of events in landing, each read once, from the first that a release may not know."""
+
+    def __init__(self, landing: Path) -> None:
+        self._landing = landing
+        self._seen = set[str]()
+        self._since = float("inf")
+
+    def new(self, bundle: Bundle) -> list[tuple[Event, float]]:
+        """Dismissals of files that are new, with the instant of their file; all again for an older release."""
+        since = min(_seconds_of(bundle)) - _TAKEN_IN_SECONDS
+        if since < self._since:
+            self._seen, self._since = set[str](), since
+        found = list[tuple[Event, float]]()
+        for path in self._unseen():
+            with contextlib.suppress(FileNotFoundError):
+                accepted = path.stat().st_mtime
+                if accepted >= self._since:
+                    found += ((event, accepted) for event in _dismissals_in(path.read_bytes().splitlines()))
+        return found
+
+    def _unseen(self) -> Iterable[Path]:
+        names = {path.name for path in self._landing.glob("events-*.jsonl")}
+        new = names - self._seen
+        self._seen = names
+        return [self._landing / name for name in sorted(new)]
+
+
+def _dismissals_in(lines: Iterable[bytes]) -> Iterator[Event]:
+    for line in lines:
+        if _MARK in line:
+            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):  # a file that somebody else put there
+                event = _EVENT.decode(line)
+                if event.event_type == _DISMISS and event.item_id is not None and event.occurred_at is not None:
+                    yield event
+
+
+def _seconds_of(bundle: Bundle) -> tuple[float, float]:
+    manifest = bundle.manifest
+    instants: tuple[datetime, datetime] = manifest.as_of, manifest.known_at
+    return instants[0].timestamp(), instants[1].timestamp()

@@ -1,0 +1,95 @@
+"""What was dismissed stays away until a release knows of it: after the session, a restart, and in another process."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from recs_platform.lake.forget_requests import add_request
+from recs_platform.serving.dismissals import Dismissal, DismissalFiles, Dismissals
+from recs_platform.stages.releases.bundle import open_bundle
+from recs_platform_tests.serving.served import Ask, Served, item_ids, release_into
+from recs_platform_tests.unit.stages.releases.bundles import AS_OF, content
+
+LIST = "/v1/users/u2/recommendations"
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
+HOUR = 3600.0
+
+
+def test_a_dismissal_outlives_its_session_and_the_process(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+
+    async def dismiss(ask: Ask) -> None:
+        assert item_ids(await ask("GET", LIST)) == "bc"
+        event = {"user_id": "u2", "item_id": "b", "event_type": "dismiss"}
+        assert (await ask("POST", "/v1/events", json=event)).status_code == 202
+        assert item_ids(await ask("GET", LIST)) == "cd"
+        served.clock.now += 31 * 60
+        assert served.application.serving.sessions.of("u2") is None
+        for query in ("", "?explain=true", "?k=9"):
+            assert "b" not in item_ids(await ask("GET", f"{LIST}{query}"))
+        assert item_ids(await ask("GET", LIST.replace("u2", "u1"))) == "ab"
+
+    async def ask_again(ask: Ask) -> None:
+        assert item_ids(await ask("GET", LIST)) == "cd"
+
+    async def ask_a_release_that_knows(ask: Ask) -> None:
+        assert item_ids(await ask("GET", LIST)) == "bc"  # rules of batch left it in
+
+    async def ask_after_forgetting(ask: Ask) -> None:
+        assert item_ids(await ask("GET", LIST)) == "ab"
+        assert "u2" not in served.application.serving.dismissals.users()
+
+    served.run(dismiss)
+    served.restart()
+    served.run(ask_again)
+    release_into(served.home, content(), "b", LATER)
+    served.restart()
+    served.run(ask_a_release_that_knows)
+    add_request(served.home, "u2")
+    served.restart()
+    served.run(ask_after_forgetting)
+
+
+def test_a_release_knows_what_was_in_landing_well_before_it(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    bundle, at = open_bundle(served.home, served.release_id), AS_OF.timestamp()
+    kept = Dismissals()
+    for item, occurred, accepted in (
+        ("known", at - 8 * HOUR, at - 7 * HOUR),
+        ("just in", at - 8 * HOUR, at - 5 * HOUR),
+        ("later", at + 1, at + 1),
+        ("ahead", at + 1, at - 7 * HOUR),
+    ):
+        kept.add(Dismissal("u", item, occurred, accepted))
+    assert kept.unknown_to(bundle, "u") == ["just in", "later", "ahead"]
+    assert kept.unknown_to(bundle, "v") == []
+    kept.add(Dismissal("u", "known", at - 8 * HOUR, at))  # sent again: what is known of it is the latest
+    assert set(kept.unknown_to(bundle, "u")) == {"known", "just in", "later", "ahead"}
+
+
+def test_files_of_landing_are_read_once_and_anew_for_an_older_release(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    older = open_bundle(served.home, served.release_id)
+    newer = open_bundle(served.home, release_into(served.home, content(), "b", LATER))
+    landing = tmp_path / "landing" / "http"
+    landing.mkdir(parents=True)
+
+    def lay(name: str, *lines: str) -> None:
+        (landing / name).write_text("".join(f"{line}\n" for line in lines))
+
+    def event(item: str, kind: str = "dismiss") -> str:
+        return json.dumps(
+            {"user_id": "u", "event_type": kind, "item_id": item, "occurred_at": "2024-03-02T00:00:00Z"},
+            separators=(",", ":"),
+        )
+
+    files = DismissalFiles(landing)
+    lay("events-1.jsonl", event("a"), event("dismiss", "click"), 'no JSON "dismiss"', event("c"))
+    lay("others.jsonl", event("d"))
+    os.utime(landing / "events-1.jsonl", (AS_OF.timestamp() + HOUR,) * 2)
+    assert files.new(newer) == []
+    assert [each.item_id for each, _ in files.new(older)] == ["a", "c"]
+    assert files.new(older) == []
+    lay("events-2.jsonl", event("e"))
+    assert [each.item_id for each, _ in files.new(newer)] == ["e"]
