@@ -302,7 +302,7 @@ def _without_refused(con: "duckdb.DuckDBPyConnection", table: PublishedTable, re
     name, keys = f"a.{relation(table.name)}", [key for key in _LIST_KEYS if key in table.types]
     chosen = ", ".join(keys)
     allowed = ", ".join(map(text_literal, refused.impersonal))
-    with _as_file(refused.users) as file:
+    with _as_file(con, refused.users) as file:
         con.execute(
             f"create or replace temp table _theirs as select distinct {chosen} from {name} where {c.USER_ID} in "
             f"(select {c.USER_ID} from {scan([file], {})}) and not list_has_all([{allowed}], {c.SOURCES})"
@@ -319,15 +319,20 @@ def _create_from_rows(con: "duckdb.DuckDBPyConnection", table: PublishedTable) -
     missing = [name for name in table.types if name not in rows.columns]
     if missing:
         raise ContractError(f"the rows of {table.name} lack {missing}; nothing was published")
-    with _as_file(rows) as file:
+    with _as_file(con, rows) as file:
         _create(con, "table", table, scan([file], {}))
     return rows.height
 
 
 @contextmanager
-def _as_file(rows: "pl.DataFrame") -> Generator[str, None, None]:
-    """Rows as a Parquet file for a while: to take them from memory DuckDB imports pandas, a third of a second."""
-    with tempfile.TemporaryDirectory() as folder:
+def _as_file(con: "duckdb.DuckDBPyConnection", rows: "pl.DataFrame") -> Generator[str, None, None]:
+    """Rows as a Parquet file for a while, where the connection spills: of rows in memory it would import pandas first.
+
+    That takes a third of a second. They may name people, who are kept under the home alone.
+    """
+    spills = Path(str(con.sql("select current_setting('temp_directory')").fetchall()[0][0]))
+    spills.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=spills) as folder:
         file = Path(folder, "rows.parquet")
         rows.write_parquet(file, compression="lz4")
         yield str(file)

@@ -30,8 +30,8 @@ def train(platform: Platform, built: Built) -> dg.ExecuteInProcessResult:
 
 
 def verdict(result: dg.ExecuteInProcessResult) -> Any:
-    (check,) = result.get_asset_check_evaluations()
-    assert (check.asset_key, check.check_name) == (TRAINING_SET_KEY, NO_LABEL_LEAKAGE)
+    (check,) = [each for each in result.get_asset_check_evaluations() if each.asset_key == TRAINING_SET_KEY]
+    assert check.check_name == NO_LABEL_LEAKAGE
     return check
 
 

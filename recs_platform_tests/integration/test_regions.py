@@ -168,7 +168,7 @@ def test_explaining_says_what_excludes_an_item(parted, made, monkeypatch):
     release = SimpleNamespace(version="r", as_of=parted.as_of, known_at=parted.known_at, parameters={})
     monkeypatch.setattr(explaining, "current_release", lambda _home: release)
     monkeypatch.setattr(
-        explaining, "read_release", lambda _home, _version, user: made.lists.filter(pl.col("user_id") == user)
+        explaining, "read_served", lambda _home, _version, user: made.lists.filter(pl.col("user_id") == user)
     )
     write_frames(parted.platform, parted.platform.contract("retrieval.candidates"), [], AS_OF)
     region, blocked = "the item may not be offered where the user is", "the settings block the item or its creator"

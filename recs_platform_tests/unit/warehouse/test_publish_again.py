@@ -129,7 +129,7 @@ def test_what_has_not_changed_is_not_read(
         lambda con, table, source: read.append(str(source)) or selection(con, table, source),
     )
     assert published.publish().untouched == ("raw.events", "features.activity")
-    assert read == ["_rows"]
+    assert ["rows.parquet" in source for source in read] == [True]  # the given rows alone
     published.build(con, 5)
     assert published.publish().untouched == ("raw.events",)
     assert [source.count("as_of=") for source in read[1:]] == [1, 0]  # the new instant alone, then the given rows
