@@ -23,7 +23,7 @@ from pydantic_settings import (
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.experiments import ExperimentSettings, Word, explored_draft, require_apart
 from recs_platform.contracts.home import Home
-from recs_platform.contracts.rule_faults import ListLimits
+from recs_platform.contracts.rule_faults import ListLimits, plan_faults
 from recs_platform.contracts.rule_faults import first_fault as contradiction
 from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.contracts.setting_groups import (
@@ -336,7 +336,10 @@ def read_settings() -> Settings:
         raise UsageError(f"{file} is not TOML: {error}") from None
     except (OSError, UnicodeDecodeError, SettingsError) as error:
         raise UsageError(f"the settings cannot be read: {error}") from None
+    if "home" in TomlConfigSettingsSource(Settings, file)():
+        raise UsageError(f"{file}: home: {HOME_VARIABLE} alone names the home; take the line out")
     found = contradiction(settings.rules, settings.surfaces, settings.list_limits)
+    found = found or next(plan_faults(settings.exploration, settings.retrieval.segments, settings.k), None)
     found = found or explored_draft(settings.experiments, settings.exploration.slots)
     if found is not None:
         loc, text = found

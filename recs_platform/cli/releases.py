@@ -105,9 +105,11 @@ def rollback(
     Example: recs releases rollback 2017-02-19-0a1b2c3d4e5f
     """
     platform = find_platform()
-    from recs_platform.pipeline.rollback import roll_back
+    from recs_platform.pipeline.rollback import LATEST, roll_back
 
     typer.echo(f"current release: {roll_back(platform, release_id).version}")
+    if release_id != LATEST:
+        say("it is pinned: what is built from now on does not replace it, until `recs releases rollback latest`")
     _say_replaced(platform)
     tell_ui_later(platform)
 

@@ -130,6 +130,9 @@ def _put_proposal(proposal: "Proposal") -> None:
     put_table(["files", "parts", "table", "column"], rows)
     for guess in proposal.guesses:
         say(f"guess: {guess}")
+    for each in proposal.understood:
+        if each.fed and each.unused:
+            say(f"not used: {each.group.match}: {', '.join(each.unused)}")
     for name, reason in proposal.left_out:
         say(f"left out: {name}: {reason}")
 

@@ -1,11 +1,12 @@
 """What of the rules' settings contradicts itself, found when the settings are read. The settings: `rule_settings`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from recs_platform.contracts.rule_settings import PinnedSettings, QuotaSettings, RulesSettings
+from recs_platform.contracts.shared_settings import ExplorationSettings
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.surface_settings import SurfaceSettings
 
@@ -42,14 +43,29 @@ def rule_faults(rules: RulesSettings, limits: ListLimits) -> Iterator[Fault]:
     for name, rule in rules.each():
         for segment_id in rule.segments:
             if segment_id not in SEGMENT_IDS:
-                hint = did_you_mean(segment_id, SEGMENT_IDS) or f"; there are: {', '.join(SEGMENT_IDS)}"
-                yield ("rules", name, "segments", segment_id), f"is no segment of segments.user_segments{hint}"
+                yield ("rules", name, "segments", segment_id), _no_segment(segment_id)
     for segment_id in (None, *segments):
         for name, text in _contradictions(rules, segment_id, limits):
             rule = getattr(rules, name)
             inside = segment_id is not None and segment_id in rule.segments
             where = ("rules", name, *(("segments", str(segment_id)) if inside else ()))
             yield where, text + (f" (segment {segment_id!r})" if segment_id is not None else "")
+
+
+def plan_faults(exploration: ExplorationSettings, retrieval_segments: Iterable[str], k: int) -> Iterator[Fault]:
+    """The same of exploration, and segments that retrieval names and nobody is in."""
+    for segment_id in retrieval_segments:
+        if segment_id not in SEGMENT_IDS:
+            yield ("retrieval", "segments", segment_id), _no_segment(segment_id)
+    if exploration.slots > k:
+        yield ("exploration", "slots"), f"{exploration.slots} places are more than the {k} of a list"
+    if exploration.candidates < exploration.slots:
+        yield ("exploration", "candidates"), f"{exploration.candidates} items cannot fill {exploration.slots} slots"
+
+
+def _no_segment(segment_id: str) -> str:
+    hint = did_you_mean(segment_id, SEGMENT_IDS) or f"; there are: {', '.join(SEGMENT_IDS)}"
+    return f"is no segment of segments.user_segments{hint}"
 
 
 def surface_faults(name: str, surface: SurfaceSettings, rules: RulesSettings, limits: ListLimits) -> Iterator[Fault]:

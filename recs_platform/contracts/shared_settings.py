@@ -200,7 +200,7 @@ class RetrievalPlan(SettingGroup, Generic[SourceName]):
         dict[str, SegmentPlan[SourceName]],
         Field(
             description="by segment_id of segments.user_segments: sources that are off, and quotas of its own",
-            examples=[{"new": {"off": ["als"], "quotas": {"new_items": 10}}}],
+            examples=[{"newcomer": {"off": ["als"], "quotas": {"new_items": 10}}}],
         ),
     ] = {}
     cold: Annotated[ColdPlan[SourceName], Field(validate_default=True)] = ColdPlan()

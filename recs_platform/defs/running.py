@@ -196,5 +196,7 @@ def _first_cause(error: object) -> str:
     while getattr(current, "cause", None) is not None:
         current = getattr(current, "cause")  # noqa: B009
     message = str(getattr(current, "message", current)).strip().splitlines()[0]
+    if message.endswith(dg.DagsterExecutionInterruptedError.__name__):
+        return "it was interrupted; the same command goes on from what is done"
     _, _, text = message.partition(": ")
     return text or message

@@ -80,6 +80,7 @@ def recorded(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Recorded
     # Evaluation adds windows that were built neither to learn from nor for trials.
     asked: dict[str, Any] = {"evaluation_windows": 5, "evaluation_windows_min": 1, "evaluation_precision": 0.0}
     asked["training"] = {**SMALL["training"], "trials": 2}
+    asked["lists"] = {"contributions_kept": 2}  # what parts of scores are made from is read where they are kept
     platform = copy_home(built.platform, home, without=[*LEARNED, "releases"], **asked)
     definitions = build_definitions(platform)
     graph = definitions.resolve_asset_graph()

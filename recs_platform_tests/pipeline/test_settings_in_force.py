@@ -22,7 +22,7 @@ publish.as_ofs_max = 3
 quotas = {als = 4}
 [retrieval.sources.als]
 factors = 8
-[retrieval.segments.new]
+[retrieval.segments.newcomer]
 off = ["als"]
 """
 Found = dict[str, SettingInForce]
@@ -57,7 +57,7 @@ def test_the_file_is_named_with_its_line_and_the_environment_goes_before_it(
     assert said(found, "retrieval.sources.trending.half_life_days") == (7.0, 7.0, "default")
     assert said(found, "retrieval.quotas.als") == (4, KEPT_OF_EACH, "recs.toml:4")
     assert said(found, "retrieval.quotas.new_items") == (KEPT_OF_EACH, KEPT_OF_EACH, "default")
-    assert said(found, "retrieval.segments.new.off") == (("als",), None, "recs.toml:8")
+    assert said(found, "retrieval.segments.newcomer.off") == (("als",), None, "recs.toml:8")
 
 
 def test_what_is_tuned_counts_where_neither_file_nor_environment_speak(home: Path) -> None:

@@ -76,6 +76,17 @@ def test_every_number_has_a_least_and_a_greatest_value():
         ("[retrieval.cold]\norder = [['als']]\npositives_max = -1", "recs.toml:3: retrieval.cold.positives_max = -1: "),
         ("[retrieval]\ncold.order = [['content'], ['als', 'content']]", "more than once: ['content']"),
         ("[retrieval]\ncold.order = ['content']", "recs.toml:2: retrieval.cold.order.0 = 'content': "),
+        (
+            "[retrieval.segments.powr]\noff = ['als']",
+            "recs.toml:1: retrieval.segments.powr: is no segment of segments.",
+        ),
+        ("[retrieval.segments.powr]\noff = ['als']", "did you mean 'power'?"),
+        ("[exploration]\nslots = 20", "recs.toml:2: exploration.slots: 20 places are more than the 10 of a list"),
+        (
+            "[exploration]\nslots = 3\ncandidates = 2",
+            "recs.toml:3: exploration.candidates: 2 items cannot fill 3 slots",
+        ),
+        ("home = '/elsewhere'", "recs.toml: home: RECS_HOME alone names the home; take the line out"),
         ("[retrieval.segments.new]\nquotas = {als = -1}", "recs.toml:2: retrieval.segments.new.quotas.als = -1: "),
         ("[retrieval.segments.new]\non = ['als']", "recs.toml:2: retrieval.segments.new.on is no such field; "),
         ("[publish]\nas_ofs_max = 3\n[segments]\nmin_share = 3", "recs.toml:4: segments.min_share = 3: "),
