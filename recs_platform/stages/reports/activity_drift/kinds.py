@@ -157,7 +157,8 @@ KINDS = (
     Kind(
         EVENT_MIX,
         "Events",
-        "The last day's mix, each user counted once, beside earlier days of its weekday.",
+        "The last day's mix beside earlier days of its weekday, and the last week's weekdays beside earlier weeks; "
+        "each user counts once.",
         event_mixes,
     ),
     Kind(CATALOGUE, "Catalogue", "Items of the last week beside those of the weeks before.", catalogue_mixes),

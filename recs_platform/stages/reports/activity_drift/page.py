@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _CHARTS_MAX = 8
 _VALUES_MAX = 8
 _BINS = 20
+# What a reader calls the methods.
+_DISTANCES = {"jensenshannon": "Jensen-Shannon distance", "wasserstein": "Wasserstein distance"}
 _HIDDEN = (c.AS_OF, c.KIND, c.PROFILE, c.RANKER_VERSION)
 
 
@@ -43,7 +45,8 @@ def _order(told: tuple[Compared, dict[str, Any]]) -> tuple[bool, bool, float]:
 
 def _chart(one: Compared, row: dict[str, Any]) -> Histogram:
     parts = [row[c.DIMENSION], *(name for name in (row[c.SEGMENT], row[c.SOURCE]) if name != EVERY)]
-    told = f"{row[c.METHOD]} {row[c.VALUE]:.2f}, limit {row[c.THRESHOLD]:.2f}; {one.compared_with}"
+    distance = f"{_DISTANCES[row[c.METHOD]]} {row[c.VALUE]:.2f}"
+    told = f"{distance}, limit {row[c.THRESHOLD]:.2f}; {one.compared_with}"
     text = f"{told}; {row[c.PROPOSAL]}" if row[c.PROPOSAL] else told
     name = ", ".join(parts)
     return _of_spread(one.of, name, text) if isinstance(one.of, Spread) else _of_mix(one.of, one, name, text)
