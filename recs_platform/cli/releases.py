@@ -2,6 +2,7 @@
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -110,7 +111,7 @@ def rollback(
     typer.echo(f"current release: {roll_back(platform, release_id).version}")
     if release_id != LATEST:
         say("it is pinned: what is built from now on does not replace it, until `recs releases rollback latest`")
-    _say_replaced(platform)
+    say_replaced(platform, typer.echo)
     tell_ui_later(platform)
 
 
@@ -137,17 +138,18 @@ def tell_ui_later(platform: "Platform") -> None:
     start_apart(platform, "recs_platform.defs.tell_in_force", log="in_force.log")
 
 
-def _say_replaced(platform: "Platform") -> None:
+def say_replaced(platform: "Platform", put: Callable[[str], None]) -> None:
+    """Say what of the release in force is not served as it was sealed, where anything is not."""
     from recs_platform.pipeline.served import replaced_in_force
 
     sentence = replaced_in_force(platform)
     if sentence is not None:
-        typer.echo(sentence)
+        put(sentence)
 
 
 def _report_in_force(platform: "Platform") -> None:
     """Say what is not served of it, and show the UI which it is: lists are switched before Dagster is imported."""
-    _say_replaced(platform)
+    say_replaced(platform, typer.echo)
     from recs_platform.defs.in_force import report_in_force
 
     with open_dagster(platform) as instance:

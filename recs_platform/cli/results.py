@@ -11,6 +11,7 @@ import typer
 from recs_platform.cli.format import human, titled
 from recs_platform.cli.house import find_platform
 from recs_platform.cli.options import AsJson
+from recs_platform.cli.releases import say_replaced
 from recs_platform.cli.show import put_frame, put_json, put_rows, put_table, say
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
@@ -215,16 +216,8 @@ def publish() -> None:
     report = publish(platform)
     for sentence in report.set_aside:
         say(sentence)
-    _report_replaced(platform)
+    say_replaced(platform, say)
     typer.echo(f"{platform.home.analytics}: {len(report.table_rows)} tables, {report.size_bytes / 1e6:.1f} MB")
-
-
-def _report_replaced(platform: "Platform") -> None:
-    from recs_platform.pipeline.served import replaced_in_force
-
-    sentence = replaced_in_force(platform)
-    if sentence is not None:
-        say(sentence)
 
 
 def export(file: Annotated[Path, typer.Argument(help="The DuckDB file to write.")]) -> None:
