@@ -91,9 +91,16 @@ def _list(serving: Serving, bundle: Bundle, asked: Asked) -> tuple[msgspec.Raw, 
     if gone or asked.exclude:
         items = stored_items(bundle, user, asked.block, gone | asked.exclude)
     else:
-        items = serving.pages.items(user, asked.block, lambda: stored_items(bundle, user, asked.block, _NOTHING))
+        items = _items(serving, bundle, user, asked.block)
     if items is None:
         return None
     made = LiveList(bundle, asked, None, {}, None, remake=partial(released_again, bundle, user, asked, packed(gone)))
     made.note_shown(asked.block)
     return items, made
+
+
+def _items(serving: Serving, bundle: Bundle, user: int, count: int) -> msgspec.Raw | None:
+    """Items of a page from which nothing is gone: sealed with the release, or made once."""
+    if count == bundle.rules.k and (sealed := bundle.page(user)):
+        return msgspec.Raw(sealed)
+    return serving.pages.items(user, count, lambda: stored_items(bundle, user, count, _NOTHING))

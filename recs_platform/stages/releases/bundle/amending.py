@@ -1,6 +1,6 @@
 """A bundle of an older release that obeys what was learned since: people who opted out, items that were withdrawn.
 
-Sealing one anew costs two small files whatever its size: the others are links. Without users it is made in `removing`.
+Sealing one anew costs three small files whatever its size, the others are links. Without users: `removing`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from recs_platform.contracts.manifests import content_key
 from recs_platform.lake.artifacts import artifact, write_artifact, write_manifest
 from recs_platform.stages.releases.bundle.keys import keys_of
+from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, pages_without
 from recs_platform.stages.releases.bundle.reading import sealed_bundle
 from recs_platform.stages.releases.bundle.texts import PackedTexts
 from recs_platform.stages.releases.bundle.writing import FILES, SERVING_ARTIFACT, file_facts, remove_bundles
@@ -51,7 +52,15 @@ def amend_bundle(
         offered = available & ~_are_among(folder, withdrawn)
         if int(offered.sum()) < int(available.sum()):
             arrays[_AVAILABLE] = offered
+            if PAGE_HOLDS in manifest.parameters[FILES]:
+                arrays[PAGE_HOLDS] = pages_without(_mapped(folder), available & ~offered)
     return _seal(home, folder, manifest, arrays, known_at) if arrays else manifest
+
+
+def _mapped(folder: Path) -> dict[str, NDArray[np.generic]]:
+    """What says whose pages an item is on."""
+    names = (PAGE_HOLDS, *(f"{rows}.{column}" for rows in ("list", "candidate") for column in ("items", "offsets")))
+    return {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)) for name in names}
 
 
 def _are_among(folder: Path, items: Collection[str]) -> NDArray[np.bool_]:

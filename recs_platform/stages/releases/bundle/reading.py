@@ -6,7 +6,7 @@ Arrays are mapped: opening costs milliseconds whatever their size, and memory is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.lake.artifacts import artifact, sealed_versions
 from recs_platform.stages.releases.bundle.content import EVERYBODY, BundleRules
 from recs_platform.stages.releases.bundle.keys import key_of, rows_of_key
+from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, PAGE_OFFSETS, PAGE_TEXT
 from recs_platform.stages.releases.bundle.texts import PackedTexts
 from recs_platform.stages.releases.bundle.writing import (
     FILES,
@@ -85,6 +86,9 @@ class Bundle:
         self.regions = PackedTexts(arrays, "region.names").all()
         self._fallbacks = self._read_fallbacks()
         self._hidden: dict[int, frozenset[int]] = {}
+        # Absent from bundles of earlier versions.
+        self._page_holds = _view(arrays.get(PAGE_HOLDS))
+        self._page_offsets, self._page_text = _view(arrays.get(PAGE_OFFSETS)), _view(arrays.get(PAGE_TEXT))
 
     @property
     def n_users(self) -> int:
@@ -137,6 +141,13 @@ class Bundle:
             get["list.reasons"][inside].tolist(),
             get["list.propensities"][inside].tolist(),
         )
+
+    def page(self, user: int) -> bytes:
+        """The first `rules.k` places of the released list as JSON; empty where they are not to be shown as they are."""
+        holds, offsets, text = self._page_holds, self._page_offsets, self._page_text
+        if holds is None or offsets is None or text is None or not holds[user]:
+            return b""
+        return bytes(text[offsets[user] : offsets[user + 1]])
 
     @property
     def surfaces(self) -> tuple[str, ...]:
@@ -191,6 +202,11 @@ class Bundle:
         contexts = PackedTexts(self._arrays, "fallback.contexts").all()
         items = self._arrays["fallback.items"]
         return {name: items[self._slice("fallback", place)] for place, name in enumerate(contexts)}
+
+
+def _view(array: Array | None) -> memoryview | None:
+    """One number, or a few bytes, of an array in a fifth of the time that numpy needs."""
+    return None if array is None else memoryview(cast("Any", array))
 
 
 def _source_sets(arrays: dict[str, Array], name: str) -> list[tuple[str, ...]]:

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.lake.artifacts import remove_artifact, sealed_versions, write_artifact, write_manifest
+from recs_platform.stages.releases.bundle.content import BundleRules
 from recs_platform.stages.releases.bundle.keys import keys_of
+from recs_platform.stages.releases.bundle.pages import PAGE_FILES, write_pages
 from recs_platform.stages.releases.bundle.texts import PackedTexts, pack_texts
 from recs_platform.stages.releases.bundle.writing import (
     FILES,
     HELD_OUT,
+    RULES,
     SERVING_ARTIFACT,
     Arrays,
     file_facts,
@@ -68,7 +71,8 @@ def remove_from_bundle(artifacts: Path, manifest: Manifest, user_ids: Collection
     with write_artifact(artifacts, SERVING_ARTIFACT, version) as folder:
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
-        facts = {name: file_facts(folder / f"{name}.npy") for name in arrays}
+        write_pages(folder, arrays, BundleRules(**manifest.parameters[RULES]))
+        facts = {name: file_facts(folder / f"{name}.npy") for name in (*arrays, *PAGE_FILES)}
         earlier = int(manifest.parameters.get(_FORGOTTEN, 0))
         made = manifest.model_copy(
             update={
@@ -89,4 +93,6 @@ def sealed_bundles(artifacts: Path) -> list[Manifest]:
 
 def _read(artifacts: Path, manifest: Manifest) -> dict[str, NDArray[Any]]:
     folder = artifacts / SERVING_ARTIFACT / manifest.version  # looking into it is no use of it
-    return {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in manifest.parameters[FILES]}
+    # Pages are made anew from the rest: there are gigabytes of them.
+    names = [name for name in manifest.parameters[FILES] if name not in PAGE_FILES]
+    return {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in names}

@@ -28,6 +28,7 @@ from recs_platform.lake.artifacts import (
 )
 from recs_platform.stages.releases.bundle.content import BundleContent
 from recs_platform.stages.releases.bundle.keys import keys_of
+from recs_platform.stages.releases.bundle.pages import PAGE_FILES, write_pages
 from recs_platform.stages.releases.bundle.texts import pack_texts
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def _write(
     with write_artifact(home.artifacts, SERVING_ARTIFACT, version) as folder:
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        write_pages(folder, arrays, content.rules)
         parameters = {
             RELEASE: release.version,
             FORMAT_NUMBER: FORMAT,
@@ -87,7 +89,7 @@ def _write(
                 "max_per_category": content.rules.max_per_category,
                 "allow_repeats": content.rules.allow_repeats,
             },
-            FILES: {name: file_facts(folder / f"{name}.npy") for name in arrays},
+            FILES: {name: file_facts(folder / f"{name}.npy") for name in (*arrays, *PAGE_FILES)},
             **({SURFACES: sorted(content.surfaces)} if content.surfaces else {}),
         }
         manifest = release.model_copy(
