@@ -13,7 +13,7 @@ from recs_platform.cli.house import find_settings
 from recs_platform.cli.show import say
 
 if TYPE_CHECKING:
-    from recs_platform.serving.server import Application
+    from recs_platform.serving.application import Application
 
 
 def serve(

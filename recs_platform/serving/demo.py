@@ -15,8 +15,10 @@ from urllib.parse import urlencode
 import msgspec
 
 from recs_platform.contracts.http_documents import Event
-from recs_platform.serving.answers import CONTEXTS, Serving, recommendations, similar
+from recs_platform.serving.answers import recommendations
 from recs_platform.serving.asgi import Headers, header
+from recs_platform.serving.asking import CONTEXTS
+from recs_platform.serving.catalogue_answers import similar
 from recs_platform.serving.events import SeenIds, take_in
 from recs_platform.serving.parameters import checked_id, read_query
 from recs_platform.serving.problems import Problem
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from recs_platform.serving.asgi import Scope
     from recs_platform.serving.spool import Spool
+    from recs_platform.serving.state import Serving
     from recs_platform.stages.releases.bundle import Bundle
 
 PAGE, ACTION = "/demo", "/demo/events"

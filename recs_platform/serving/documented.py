@@ -27,11 +27,12 @@ from recs_platform.contracts.http_documents import (
     ReleaseInForce,
     SimilarItems,
 )
-from recs_platform.serving.answers import Serving, popular, release_in_force, similar
+from recs_platform.serving.catalogue_answers import popular, release_in_force, similar
 from recs_platform.serving.docs_page import docs_page
 from recs_platform.serving.openapi import described
 from recs_platform.serving.parameters import K_MAX, read_query, whole_id
 from recs_platform.serving.problems import Problem
+from recs_platform.serving.state import Serving
 
 K = Annotated[int, QueryParameter(ge=1, le=K_MAX, description="How many items.")]
 AnyRequest = Request[Any, Any, Any]

@@ -21,8 +21,8 @@ from recs_platform.serving.sessions import NOT_CONSUMING, NOT_LIKED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from recs_platform.serving.answers import Serving
     from recs_platform.serving.spool import Spool
+    from recs_platform.serving.state import Serving
 
 _EVENTS_MAX = 1_000
 _SHOWN_MAX = 10_000  # of lists that impressions name

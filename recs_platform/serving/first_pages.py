@@ -13,16 +13,17 @@ import msgspec
 
 from recs_platform.contracts.exposures import NO_VARIANT
 from recs_platform.contracts.http_documents import Recommendations, RecommendedItem
-from recs_platform.serving.answers import LIST_PARAMETERS, checked_asked, released_for
+from recs_platform.serving.asking import LIST_PARAMETERS, checked_asked
 from recs_platform.serving.ids import random_id
 from recs_platform.serving.lists import Asked, LiveList, codes_of, packed, released_again
 from recs_platform.serving.parameters import read_query
 from recs_platform.serving.remembered import cursor_of
+from recs_platform.serving.state import released_for
 from recs_platform.serving.stored_pages import stored_items
 from recs_platform.serving.treatments import UNTREATED
 
 if TYPE_CHECKING:
-    from recs_platform.serving.answers import Serving
+    from recs_platform.serving.state import Serving
     from recs_platform.stages.releases.bundle import Bundle
 
 _ENCODER = msgspec.json.Encoder()

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from recs_platform.serving.access_log import AccessLog
-from recs_platform.serving.answers import LIST_PARAMETERS, Serving, recommendations
+from recs_platform.serving.answers import recommendations
 from recs_platform.serving.asgi import JSON, App, Headers, Message, Receive, Scope, Send, answer, header, read_body
+from recs_platform.serving.asking import LIST_PARAMETERS
 from recs_platform.serving.demo import ACTION, PAGE, Demo
 from recs_platform.serving.demo import PATHS as DEMO_PATHS
 from recs_platform.serving.events import SeenIds, take_in
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from recs_platform.serving.limits import RateLimits
     from recs_platform.serving.metrics import Metrics
     from recs_platform.serving.spool import Spool
+    from recs_platform.serving.state import Serving
 
 _LOG = logging.getLogger(__name__)
 _ENCODER = msgspec.json.Encoder()

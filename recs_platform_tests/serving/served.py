@@ -12,7 +12,7 @@ import httpx
 import polars as pl
 
 from recs_platform.contracts.home import Home
-from recs_platform.serving.server import Application
+from recs_platform.serving.application import Application
 from recs_platform.serving.tombstones import UserHashes
 from recs_platform.settings import Settings
 from recs_platform.stages.events.forgotten import read_tombstones

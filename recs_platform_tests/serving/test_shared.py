@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from recs_platform.contracts.errors import UsageError
-from recs_platform.serving.server import Application
+from recs_platform.serving.application import Application
 from recs_platform.serving.wire import Store
 from recs_platform.stages.events.forgotten import add_tombstones
 from recs_platform_tests.serving.served import Ask, Served, item_ids
