@@ -17,7 +17,10 @@ _USER = "user_id"
 
 
 def add_request(home: Home, user: str) -> None:
-    """Let a user wait to be forgotten; returns once that would survive a power cut. Once is enough."""
+    """Let a user wait to be forgotten; returns once that would survive a power cut. Once is enough.
+
+    Raises OSError where the disk refuses; nothing is left of the request then.
+    """
     if user in waiting_users(home, lambda _: None):
         return
     home.forgets.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -29,6 +32,9 @@ def add_request(home: Home, user: str) -> None:
     try:
         os.write(descriptor, json.dumps({_USER: user}).encode())
         os.fsync(descriptor)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
     finally:
         os.close(descriptor)
     aside.rename(file)

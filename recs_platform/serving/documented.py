@@ -118,7 +118,11 @@ def _answers(serving: Serving, ask_to_forget: Callable[[str], None]) -> list[HTT
     @delete("/v1/users/{user_id:str}", status_code=202, summary="Forget a user: at once here, then everywhere")
     async def forget_user(user_id: FromPath[str]) -> Response[None]:
         user = whole_id(user_id)
-        await asyncio.to_thread(ask_to_forget, user)
+        try:
+            await asyncio.to_thread(ask_to_forget, user)
+        except OSError as error:
+            said = f"the request cannot be stored, nothing is forgotten: {error.strerror or error}"
+            raise Problem("storage_unavailable", said, retry_after=5) from None
         serving.forget(user)
         if serving.shared is not None:
             await serving.shared.forget()

@@ -94,8 +94,13 @@ def _follow(serving: Serving, event: Event) -> None:
                 serving.canary.count_event(stored, event.event_type, serving.watch.bundle)
             serving.sessions.add(stored, event.item_id, event.event_type, event.session_id)
             if event.event_type == "dismiss":
-                note_dismissal(serving, event, time.time())
+                note_dismissal(serving, event, _after_release(serving, time.time()))
             _learn(serving, stored, event)
+
+
+def _after_release(serving: Serving, now: float) -> float:
+    """The instant; that of the release in force where the clock is behind it: what comes now it cannot know."""
+    return max(now, serving.bundle.manifest.known_at.timestamp()) if serving.watch.is_open else now
 
 
 def note_dismissal(serving: Serving, event: Event, accepted_at: float) -> None:

@@ -1,5 +1,6 @@
 """Keys of the HTTP interface: made, listed, revoked, and recognised without telling how near a wrong one came."""
 
+import base64
 import hashlib
 import hmac
 import re
@@ -16,6 +17,7 @@ from recs_platform.contracts.home import Home
 from recs_platform.lake.disk import replace_bytes
 
 _TOKEN = re.compile(r"recs_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+BROWSER_CHALLENGE = b'Basic realm="recs", charset="UTF-8"'
 _NAME = re.compile(r"\w[\w .@-]{0,63}")
 
 
@@ -91,6 +93,23 @@ class KeyRing:
         if match is None or key is None:
             return None
         return key if hmac.compare_digest(_digest(key.salt, match[2]), key.digest) else None
+
+
+def token_of(authorization: bytes, *, is_page: bool = False) -> str:
+    """The token of a header, empty where there is none. Of a page, which a browser asks for, it may be a password.
+
+    >>> token_of(b"Bearer abc"), token_of(b"Basic bmFtZTphYmM=", is_page=True), token_of(b"Basic bmFtZTphYmM=")
+    ('abc', 'abc', '')
+    """
+    scheme, _, given = authorization.decode("latin-1").partition(" ")
+    if scheme.lower() == "bearer":
+        return given.strip()
+    if scheme.lower() != "basic" or not is_page:
+        return ""
+    try:
+        return base64.b64decode(given.strip(), validate=True).decode("latin-1").partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def _readable(home: Home, refuse: Callable[[str], object]) -> list[ApiKey]:

@@ -11,15 +11,13 @@ from recs_platform.serving.remembered import CURSOR
 
 _ID_MAX_BYTES = 512
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-_ANYWHERE = (400, 422, 429, 500)
+_ANYWHERE = (400, 422, 429, 500, 503)
 _WITH_A_KEY = (401, 403)
 # What else an endpoint may answer, by method and path.
 _MORE: Mapping[tuple[str, str], tuple[int, ...]] = {
-    ("get", "/v1/users/{user_id}/recommendations"): (410, 503),
-    ("post", "/v1/events"): (408, 413, 415, 503),
-    ("get", "/v1/items/{item_id}/similar"): (404, 503),
-    ("get", "/v1/popular"): (503,),
-    ("get", "/v1/releases/current"): (503,),
+    ("get", "/v1/users/{user_id}/recommendations"): (410,),
+    ("post", "/v1/events"): (408, 413, 415),
+    ("get", "/v1/items/{item_id}/similar"): (404,),
 }
 _OPEN = frozenset({"/healthz", "/readyz"})
 _PROBLEM = "Problem"

@@ -29,16 +29,29 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "internal_error": (500, "The server failed"),
     "overloaded": (503, "The server has more work than it can queue"),
     "spool_unavailable": (503, "Events cannot be stored now"),
+    "storage_unavailable": (503, "The request cannot be stored now"),
     "not_ready": (503, "No release can be served"),
 }
 
 
 class Problem(Exception):
-    """What a request is answered with instead of a document. `code` is one of PROBLEMS."""
+    """What a request is answered with instead of a document. `code` is one of PROBLEMS.
 
-    def __init__(self, code: str, detail: str, *, retry_after: int | None = None, **more: Any) -> None:  # noqa: ANN401 - members of a document
+    `challenge`: how a key is to be sent, where one is asked for.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        retry_after: int | None = None,
+        challenge: bytes = b"Bearer",
+        **more: Any,  # noqa: ANN401 - members of a document
+    ) -> None:
         super().__init__(detail)
         self.code, self.detail, self.retry_after, self.more = code, detail, retry_after, more
+        self.challenge = challenge
         self.status, self.title = PROBLEMS[code]
 
     def document(self, request_id: str) -> bytes:
@@ -61,5 +74,5 @@ class Problem(Exception):
         if self.retry_after is not None:
             found.append((b"retry-after", str(self.retry_after).encode()))
         if self.code == "unauthorized":
-            found.append((b"www-authenticate", b"Bearer"))
+            found.append((b"www-authenticate", self.challenge))
         return found

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP with bounds on the head of a request, its bytes and the time it may take to come, and a shorter way.
+"""uvicorn's HTTP with bounds on connections and on the head of a request, its bytes and its time, and a shorter way.
 
 What can be answered at once, without waiting for anything, is written before a task, an event and messages are made
 for it: they cost as much as such an answer.
@@ -8,24 +8,29 @@ for it: they cost as much as such an answer.
 # pyright: reportUnnecessaryComparison=false
 
 import asyncio
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES_MAX = 32_768
 AT_ONCE_MAX = 8  # of requests that came together: others wait their turn
+CONNECTIONS_MAX = 2_000
+App = Callable[..., Awaitable[None]]
 AtOnce = Callable[[MutableMapping[str, Any], bytes], bytes | None]
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection, which is closed where the head of its next request is too long, or not there in time.
 
-    uvicorn itself waits for a head for ever, and keeps whatever it is sent of it.
+    uvicorn itself waits for a head for ever, and keeps whatever it is sent of it. Beyond `connections_max` a request is
+    answered by `crowded`, and its connection ends; beyond twice as many a connection is dropped as it comes.
     """
 
     seconds_max = 10.0
     at_once: AtOnce | None = None
+    crowded: App | None = None
+    connections_max = CONNECTIONS_MAX
     head_bytes = 0
     is_in_head = True  # also between requests
     is_begun = False  # a byte of the next request is there
@@ -35,6 +40,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
+        if len(self.connections) > 2 * self.connections_max:
+            transport.abort()
+            return
         self.deadline = self.loop.call_later(self.seconds_max, self.close_waiting)
 
     def data_received(self, data: bytes) -> None:
@@ -57,6 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_clock()
         self.is_answered = self._is_ready_at_once() and self._answer_at_once()
         if not self.is_answered:
+            self.app = self.crowded if self.crowded is not None and self._is_crowded() else self.config.loaded_app
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -76,6 +85,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.close()
 
+    def _is_crowded(self) -> bool:
+        """Whether more is open, or under way, than may be."""
+        return max(len(self.connections), len(self.tasks)) > self.connections_max
+
     def _is_ready_at_once(self) -> bool:
         """Whether nothing is under way on this connection, and the request is of the simplest kind."""
         cycle, parser = self.cycle, self.parser
@@ -86,7 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
             and not self.pipeline
             and not self.flow.write_paused
             and not self.expect_100_continue
-            and (self.limit_concurrency is None or len(self.connections) < self.limit_concurrency)
+            and not self._is_crowded()
             and parser.get_method() == b"GET"
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
@@ -109,11 +122,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self.deadline = None
 
 
-def bounded_protocol(seconds: float, at_once: AtOnce | None = None) -> type[asyncio.Protocol]:
+def bounded_protocol(
+    seconds: float,
+    at_once: AtOnce | None = None,
+    crowded: App | None = None,
+    connections_max: int = CONNECTIONS_MAX,
+) -> type[asyncio.Protocol]:
     """A protocol class whose heads must come within `seconds`.
 
     `at_once` is given the scope, without a path yet, and the target of a GET; it answers with the rest of the response,
-    from the headers on, or None.
+    from the headers on, or None. `crowded` refuses requests of connections beyond `connections_max`.
     """
-    own = None if at_once is None else staticmethod(at_once)
-    return type("Bounded", (BoundedProtocol,), {"seconds_max": seconds, "at_once": own})
+    given = {"at_once": at_once, "crowded": crowded}
+    own = {name: staticmethod(each) for name, each in given.items() if each is not None}
+    return type("Bounded", (BoundedProtocol,), {"seconds_max": seconds, "connections_max": connections_max, **own})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import resource
 import time
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -15,7 +16,7 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.experiments import explored_draft
 from recs_platform.serving.application import Application
 from recs_platform.serving.keys import valid_keys
-from recs_platform.serving.protocol import bounded_protocol
+from recs_platform.serving.protocol import CONNECTIONS_MAX, bounded_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _STOP_SECONDS = 4
-_CONNECTIONS_MAX = 2_000
+_OTHER_FILES = 500  # that a process has open beside its connections
 _GC_OBJECTS = 50_000
 
 
@@ -78,7 +79,9 @@ def serve(
         application,
         host=host,
         port=port,
-        http=bounded_protocol(seconds_max, application.door.at_once),
+        http=bounded_protocol(
+            seconds_max, application.door.at_once, application.door.refuse_crowd, connections_max_of_process()
+        ),
         ws="none",
         lifespan="on",
         access_log=False,
@@ -87,6 +90,19 @@ def serve(
         proxy_headers=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=_STOP_SECONDS,
-        limit_concurrency=_CONNECTIONS_MAX,
     )
     uvicorn.Server(config).run(None if shared_socket is None else [shared_socket])
+
+
+def connections_max_of_process() -> int:
+    """How many connections may be open: 2,000, or fewer where the system allows too few open files.
+
+    The process asks the system for what it needs. Twice as many are open for a moment, for those are told to go away.
+    """
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CONNECTIONS_MAX + _OTHER_FILES
+    if allowed < wanted and allowed != resource.RLIM_INFINITY:
+        allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+    is_enough = allowed == resource.RLIM_INFINITY or allowed >= wanted
+    return CONNECTIONS_MAX if is_enough else max(1, (allowed - _OTHER_FILES) // 2)

@@ -39,7 +39,12 @@ class SpoolFile:
         self._landing = landing
         self._path = folder / f"{uuid.uuid4().hex}.jsonl"
         self._descriptor = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_EXCL, 0o600)
-        flush((folder, folder.parent))
+        try:
+            flush((folder, folder.parent))
+        except OSError:
+            self.abandon()
+            self._path.unlink(missing_ok=True)
+            raise
         self.durable_bytes, self.since, self.is_broken = 0, time.monotonic(), False
 
     def append(self, lines: bytes) -> None:
@@ -56,6 +61,10 @@ class SpoolFile:
                 self.is_broken = True
             raise
         self.durable_bytes += len(lines)
+
+    def abandon(self) -> None:
+        """Close the file and leave it where it lies, to the next start."""
+        os.close(self._descriptor)
 
     def seal(self) -> None:
         """Close the file and move it into landing; an empty one is removed."""
@@ -186,6 +195,7 @@ class Spool:
         finally:
             # Half a line at its end would spoil the next: it is left for the next start, which cuts it off.
             if self._file.is_broken:
+                self._file.abandon()
                 self._file = None
 
     async def _seal_if_due(self) -> None:

@@ -1,85 +1,13 @@
 """Stored lists on a connection: answered before a task is made where they can be, as the application does else."""
 
-import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
-
-import uvicorn
-from uvicorn.server import ServerState
 
 from recs_platform.lake.forget_requests import add_request
 from recs_platform.serving.keys import Scope, create_api_key
-from recs_platform.serving.protocol import AT_ONCE_MAX, BoundedProtocol, bounded_protocol
+from recs_platform.serving.protocol import AT_ONCE_MAX
 from recs_platform_tests.serving.served import Ask, Served
-
-LIST = "/v1/users/u1/recommendations"
-PAST = 200  # turns of the loop in which an application has answered
-
-
-class Wire(asyncio.Transport):
-    """A connection that keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written, self.is_closed = b"", False
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return {"peername": ("127.0.0.1", 5), "sockname": ("127.0.0.1", 6)}.get(name, default)
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += bytes(data)
-
-    def is_closing(self) -> bool:
-        return self.is_closed
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def pause_reading(self) -> None:
-        """The test sends when it likes."""
-
-    resume_reading = pause_reading
-
-
-class Connection:
-    """Sends bytes, and tells apart what was answered at once."""
-
-    def __init__(self, served: Served, app: Callable[..., Awaitable[None]] | None = None) -> None:
-        made = bounded_protocol(10.0, served.application.door.at_once)
-        config = uvicorn.Config(app or served.application, lifespan="off", log_config=None, server_header=False)
-        config.load()
-        state = ServerState()
-        state.default_headers = [(b"date", b"now")]
-        self.wire = Wire()
-        self.protocol: BoundedProtocol = made(config, state, {})  # pyright: ignore[reportCallIssue,reportAttributeAccessIssue]
-        self.protocol.connection_made(self.wire)
-
-    async def send(self, data: str) -> tuple[bytes, bytes]:
-        """What was written before anything else ran, and after."""
-        self.wire.written = b""
-        self.protocol.data_received(data.replace("\n", "\r\n").encode())
-        at_once, self.wire.written = self.wire.written, b""
-        for _ in range(PAST):
-            await asyncio.sleep(0)
-        return at_once, self.wire.written
-
-    def close(self) -> None:
-        self.protocol.connection_lost(None)
-
-
-def request(path: str = LIST, *headers: str, method: str = "GET", version: str = "1.1") -> str:
-    return "\n".join([f"{method} {path} HTTP/{version}", "Host: recs", *headers, "", ""])
-
-
-def parts(answer: bytes) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """Status line, headers and document of one response."""
-    head, _, body = answer.decode().partition("\r\n\r\n")
-    status, *lines = head.split("\r\n")
-    headers = dict(line.split(": ", 1) for line in lines)
-    assert len(body) == int(headers["content-length"])
-    return status, headers, json.loads(body)
+from recs_platform_tests.serving.wires import LIST, Connection, parts, request
 
 
 def run(served: Served, test: Callable[[Connection], Awaitable[None]]) -> None:

@@ -1,5 +1,6 @@
 """The demo page shows the list that the interface gives, a press is an event, and no text of the data is markup."""
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -8,6 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import polars as pl
 import pytest
 
+from recs_platform.contracts.home import Home
+from recs_platform.serving.keys import Scope, create_api_key
 from recs_platform_tests.serving.served import Ask, Served
 from recs_platform_tests.unit.stages.releases.bundles import content
 
@@ -113,3 +116,28 @@ def test_what_is_wrong_with_a_field_is_said_on_the_page(tmp_path: Path):
             assert "<script" not in page.text
 
     Served(tmp_path, demo=True).run(test)
+
+
+def test_a_browser_sends_the_key_as_a_password(tmp_path: Path):
+    token = create_api_key(Home(tmp_path), "me", [Scope.READ])[1]
+    writer = create_api_key(Home(tmp_path), "me too", [Scope.READ, Scope.WRITE])[1]
+
+    async def test(ask: Ask) -> None:
+        refused = await ask("GET", "/demo")
+        assert (refused.status_code, refused.headers["www-authenticate"][:5]) == (401, "Basic")
+        for wrong in ("x", token + "x"):
+            assert (await ask("GET", "/demo", headers=password(wrong))).status_code == 401
+        page = await ask("GET", "/demo", params={"user_id": "u1"}, headers=password(token))
+        assert _PLACE.findall(page.text) == ["a", "b"]
+        pressed = {"data": fields(page.text) | {"event_type": "click"}}
+        assert (await ask("POST", "/demo/events", headers=password(token), **pressed)).status_code == 403
+        assert (await ask("POST", "/demo/events", headers=password(writer), **pressed)).status_code == 303
+        elsewhere = await ask("GET", "/v1/popular", headers=password(token))  # which a page of another site may ask
+        assert (elsewhere.status_code, elsewhere.headers["www-authenticate"]) == (401, "Bearer")
+
+    Served(tmp_path, needs_keys=True, demo=True).run(test)
+
+
+def password(token: str) -> dict[str, str]:
+    """What a browser sends once a name and a password were typed in."""
+    return {"authorization": f"Basic {base64.b64encode(f'anybody:{token}'.encode()).decode()}"}
