@@ -27,11 +27,14 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
         recommendation_id, first, made = _list_of_cursor(serving, user_id, query)
     else:
         first, (recommendation_id, made) = 0, new_list(serving, user_id, query)
-        serving.lists.add(recommendation_id, made)
     count = read_k(query, made.asked.block)
     items = _items(made, first, count)
     has_more = len(made.upto(first + count + 1)) > first + count
     made.let_go()
+    if "cursor" in query:
+        serving.lists.weigh(recommendation_id)
+    else:
+        serving.lists.add(recommendation_id, made)
     bundle = made.bundle
     return Recommendations(
         user_id=user_id,

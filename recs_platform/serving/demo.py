@@ -19,7 +19,7 @@ from recs_platform.serving.answers import recommendations
 from recs_platform.serving.asgi import Headers, header
 from recs_platform.serving.asking import CONTEXTS
 from recs_platform.serving.catalogue_answers import similar
-from recs_platform.serving.events import SeenIds, take_in
+from recs_platform.serving.events import take_in
 from recs_platform.serving.parameters import checked_id, read_query
 from recs_platform.serving.problems import Problem
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from recs_platform.serving.asgi import Scope
+    from recs_platform.serving.seen_ids import SeenIds
     from recs_platform.serving.spool import Spool
     from recs_platform.serving.state import Serving
     from recs_platform.stages.releases.bundle import Bundle

@@ -6,12 +6,12 @@ They are read back from the files of events in landing, which are there anyway: 
 from __future__ import annotations
 
 import contextlib
-from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from recs_platform.contracts.http_documents import Event
+from recs_platform.serving.bounded import Bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from recs_platform.stages.releases.bundle import Bundle
 
-_USERS_MAX, _ITEMS_MAX = 200_000, 1_000
+_BYTES_MAX, _ITEMS_MAX = 40_000_000, 1_000
+_USER_BYTES, _ITEM_BYTES = 350, 260
 # From being in landing to being known: whatever an ingestion, and the wait for a build after it, may take.
 _TAKEN_IN_SECONDS = 6 * 3600.0
 _DISMISS = "dismiss"
@@ -38,10 +39,15 @@ class Dismissal(NamedTuple):
 
 
 class Dismissals:
-    """Dismissed items by user, as they are stored: of the last 200,000 users, the last 1,000 items of each."""
+    """Dismissed items by user, as they are stored: the last 1,000 of each, of as many users as fit in `bytes_max`."""
 
-    def __init__(self) -> None:
-        self._by_user: OrderedDict[str, dict[str, tuple[float, float]]] = OrderedDict()
+    def __init__(self, bytes_max: int = _BYTES_MAX) -> None:
+        self._by_user: Bounded[str, dict[str, tuple[float, float]]] = Bounded(bytes_max)
+
+    @property
+    def bytes(self) -> int:
+        """What all of them take."""
+        return self._by_user.bytes
 
     def __len__(self) -> int:
         return len(self._by_user)
@@ -52,14 +58,12 @@ class Dismissals:
 
     def add(self, one: Dismissal) -> None:
         """Take one in; the same one again changes nothing."""
-        items = self._by_user.setdefault(one.user, {})
+        items = self._by_user.get(one.user) or {}
         before = items.pop(one.item, (one.occurred_at, one.accepted_at))
         items[one.item] = max(before[0], one.occurred_at), max(before[1], one.accepted_at)
         if len(items) > _ITEMS_MAX:
             del items[next(iter(items))]
-        self._by_user.move_to_end(one.user)
-        if len(self._by_user) > _USERS_MAX:
-            self._by_user.popitem(last=False)
+        self._by_user.put(one.user, items, _USER_BYTES + sum(_ITEM_BYTES + len(item) for item in items))
 
     def unknown_to(self, bundle: Bundle, user: str) -> list[str]:
         """What the user dismissed and the release of the bundle may not know; what it knows, its rules deal with."""
@@ -75,7 +79,7 @@ class Dismissals:
 
     def forget(self, user: str) -> None:
         """Drop what a user dismissed."""
-        self._by_user.pop(user, None)
+        self._by_user.pop(user)
 
 
 class DismissalFiles:

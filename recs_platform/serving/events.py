@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -21,35 +20,19 @@ from recs_platform.serving.sessions import NOT_CONSUMING, NOT_LIKED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from recs_platform.serving.seen_ids import SeenIds
     from recs_platform.serving.spool import Spool
     from recs_platform.serving.state import Serving
 
 _EVENTS_MAX = 1_000
 _SHOWN_MAX = 10_000  # of lists that impressions name
 _NAMED_MAX = 3 * _EVENTS_MAX  # of ids that may be lists' in a body: an event has three
-_IDS_MAX = 500_000
 _AHEAD_MAX = timedelta(minutes=5)
 # Of lists that events may name, anywhere in a body; what is none costs a look-up.
 _LIST_IDS = re.compile(rb'"([0-9a-f]{32}(?:~[a-z0-9_-]+=[a-z0-9_-]+)*)"')
 _ENCODER = msgspec.json.Encoder()
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
 _EVENT = msgspec.json.Decoder(Event)
-
-
-class SeenIds:
-    """The last event_ids that were made durable; ingestion knows the older ones."""
-
-    def __init__(self) -> None:
-        self._ids: OrderedDict[str, None] = OrderedDict()
-
-    def __contains__(self, event_id: str) -> bool:
-        return event_id in self._ids
-
-    def add(self, event_id: str) -> None:
-        """Remember one, and let go of the oldest."""
-        self._ids[event_id] = None
-        if len(self._ids) > _IDS_MAX:
-            self._ids.popitem(last=False)
 
 
 async def take_in(serving: Serving, spool: Spool, seen: SeenIds, body: bytes) -> tuple[int, EventsTaken]:

@@ -95,7 +95,9 @@ def _list(serving: Serving, bundle: Bundle, asked: Asked) -> tuple[msgspec.Raw, 
         items = _items(serving, bundle, user, asked.block)
     if items is None:
         return None
-    made = LiveList(bundle, asked, None, {}, None, remake=partial(released_again, bundle, user, asked, packed(gone)))
+    codes = packed(gone)
+    remake = partial(released_again, bundle, user, asked, codes)
+    made = LiveList(bundle, asked, None, {}, None, remake=remake, recipe_bytes=codes.nbytes)
     made.note_shown(asked.block)
     return items, made
 

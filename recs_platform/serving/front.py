@@ -17,7 +17,7 @@ from recs_platform.serving.asking import LIST_PARAMETERS
 from recs_platform.serving.demo import ACTION, PAGE, Demo
 from recs_platform.serving.demo import PATHS as DEMO_PATHS
 from recs_platform.serving.endpoints import EVENTS, LIST, LISTS, OPEN, USERS, endpoint_of, scope_needed
-from recs_platform.serving.events import SeenIds, take_in
+from recs_platform.serving.events import take_in
 from recs_platform.serving.exchange import SECURITY_HEADERS, Exchange, require_json
 from recs_platform.serving.first_pages import first_page
 from recs_platform.serving.ids import random_id
@@ -26,6 +26,7 @@ from recs_platform.serving.keys import Scope as KeyScope
 from recs_platform.serving.parameters import read_id, read_query, routable_path
 from recs_platform.serving.problems import Problem
 from recs_platform.serving.remembered import read_cursor
+from recs_platform.serving.seen_ids import SeenIds
 
 if TYPE_CHECKING:
     from recs_platform.serving.limits import RateLimits

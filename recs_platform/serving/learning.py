@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 HALF_LIFE_SECONDS = 2 * 86_400.0
 TRENDING_ITEMS = 100
 _USERS_MAX, _CHOICES_MAX, _ITEMS_MAX = 200_000, 50, 20_000
+_ALL_CHOICES_MAX = 200_000  # some 60 MB
 _REFRESH_SECONDS = 1.0
 _ROUNDING = 1e-9
 _REBASE = 500.0  # half-lives after which weights are divided anew: 2 ** 1023 is the greatest double
@@ -66,6 +67,7 @@ class Learned:
         self._clock, self._half_life, self.influence = clock, half_life_seconds, Influence()
         # When each choice began to count, and when it was last made.
         self._choices: OrderedDict[str, dict[str, tuple[float, float]]] = OrderedDict()
+        self._choices_count = 0
         self._popular: dict[str, float] = {}
         self._base: float | None = None
         self._release: str | None = None
@@ -87,7 +89,7 @@ class Learned:
         kept = [(at, user, item) for user, item, at in choices if at >= as_of]
         self._release, self._since, self._base = release_id, as_of, None
         self._trending.clear()
-        self._choices, self._popular = OrderedDict(), {}
+        self._choices, self._popular, self._choices_count = OrderedDict(), {}, 0
         for at, user, item in sorted(kept):
             self.add(user, item, at)
 
@@ -98,12 +100,13 @@ class Learned:
         choices = self._choices.setdefault(user_id, {})
         known = choices.pop(item_id, None)
         if known is None:
+            self._choices_count += 1
             self._popular[item_id] = self._popular.get(item_id, 0.0) + self._weight(at)
         choices[item_id] = (at if known is None else known[0]), at
         if len(choices) > _CHOICES_MAX:
             self.drop(user_id, next(iter(choices)))
         self._choices.move_to_end(user_id)
-        if len(self._choices) > _USERS_MAX:
+        while len(self._choices) > _USERS_MAX or self._choices_count > _ALL_CHOICES_MAX:
             self.forget(next(iter(self._choices)))
         if len(self._popular) > _ITEMS_MAX:
             self._keep_most_popular()
@@ -112,6 +115,7 @@ class Learned:
         """Take back that a user chose an item, such as where they dismiss it."""
         found = self._choices.get(user_id, {}).pop(item_id, None)
         if found is not None:
+            self._choices_count -= 1
             weight = self._weight(found[0])
             left = self._popular.pop(item_id, 0.0) - weight
             if left > weight * _ROUNDING:

@@ -29,6 +29,7 @@ from recs_platform.stages.releases.bundle.lists import (
 from recs_platform.stages.releases.bundle.places import Place, capped, each_once
 
 _BASE_ITEMS = 50  # popular items that stand for the candidates of users who have none
+_RECIPE_BYTES, _LESSONS_BYTES, _TRACE_BYTES = 800, 1_500, 4_000
 NO_CODES: Codes = np.zeros(0, dtype=np.int32)
 SESSION_SOURCE, LEARNED_SOURCE = "session", "stream"
 
@@ -54,10 +55,11 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 class LiveList:
     """A list of one user, worked out as far as it was looked at. `variants`: by experiment, what it was made under.
 
-    `remake` gives the places anew, always the same, so that tens of thousands of lists can be remembered without them.
+    `remake` gives the places anew, always the same, so that tens of thousands of lists can be remembered without them;
+    what it holds for that takes `recipe_bytes`.
     """
 
-    __slots__ = ("_known", "_places", "_remake", "_shown", "asked", "bundle", "trace", "variants")
+    __slots__ = ("_known", "_places", "_remake", "_shown", "asked", "bundle", "recipe_bytes", "trace", "variants")
 
     def __init__(
         self,
@@ -68,10 +70,17 @@ class LiveList:
         trace: Trace | None,
         *,
         remake: Callable[[], Iterator[Place]] | None = None,
+        recipe_bytes: int = 0,
     ) -> None:
+        self.recipe_bytes = recipe_bytes
         self.bundle, self.asked, self.variants, self.trace = bundle, asked, variants, trace
         self._places, self._remake = places, remake
         self._known, self._shown = list[Place](), 0
+
+    @property
+    def known_count(self) -> int:
+        """How many places are held."""
+        return len(self._known)
 
     def let_go(self) -> None:
         """Keep no places that can be worked out again."""
@@ -155,8 +164,8 @@ def live_list(
     if asked.explain:
         # Ranks in the list of everywhere would explain nothing of that of a surface: the sources are all that is told.
         trace = Trace(None if is_opted_out or is_on_surface else user)
-        return LiveList(bundle, asked, recipe.places(trace), variants, trace)
-    return LiveList(bundle, asked, None, variants, None, remake=recipe.places)
+        return LiveList(bundle, asked, recipe.places(trace), variants, trace, recipe_bytes=recipe.bytes + _TRACE_BYTES)
+    return LiveList(bundle, asked, None, variants, None, remake=recipe.places, recipe_bytes=recipe.bytes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,6 +187,11 @@ class _Recipe:
     weight: float
     treatment: Treatment
     seed: str
+
+    @property
+    def bytes(self) -> int:
+        """About what it takes."""
+        return _RECIPE_BYTES + self.gone.nbytes + (_LESSONS_BYTES if self.lessons is not None else 0)
 
     def places(self, trace: Trace | None = None) -> Iterator[Place]:
         """The places, from the first on."""

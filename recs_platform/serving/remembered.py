@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from recs_platform.serving.bounded import Bounded
 from recs_platform.serving.problems import Problem
 
 if TYPE_CHECKING:
@@ -16,29 +16,43 @@ if TYPE_CHECKING:
 
 CURSOR = r"([0-9a-f]{32}(?:~[a-z0-9_-]+=[a-z0-9_-]+)*)\.([0-9]{1,6})"
 _CURSOR = re.compile(CURSOR)
-_LISTS_MAX = 50_000
+_BYTES_MAX, _KEPT_BYTES_MAX = 40_000_000, 40_000_000
+_LIST_BYTES, _CODE_BYTES, _PLACE_BYTES = 800, 96, 320
 
 
 class RememberedLists:
-    """The last lists, at most 50,000, each for `ttl_seconds` after it was made.
+    """The last lists that fit in `bytes_max`, each for `ttl_seconds` after it was made.
 
     `hashed`: how users of lists of other processes are named.
     """
 
-    def __init__(self, ttl_seconds: float, clock: Callable[[], float], hashed: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        ttl_seconds: float,
+        clock: Callable[[], float],
+        hashed: Callable[[str], str],
+        bytes_max: int = _BYTES_MAX,
+    ) -> None:
         self._ttl, self._clock, self._hashed = ttl_seconds, clock, hashed
-        self._lists: OrderedDict[str, tuple[float, LiveList]] = OrderedDict()
-        self._kept: OrderedDict[str, tuple[float, KeptList]] = OrderedDict()
+        self._lists: Bounded[str, tuple[float, LiveList]] = Bounded(bytes_max)
+        self._kept: Bounded[str, tuple[float, KeptList]] = Bounded(_KEPT_BYTES_MAX)
+
+    @property
+    def bytes(self) -> int:
+        """What all of them take."""
+        return self._lists.bytes + self._kept.bytes
 
     def add(self, recommendation_id: str, made: LiveList) -> None:
         """Remember a list."""
         now = self._clock()
-        while self._lists:
-            since = next(iter(self._lists.values()))[0]
-            if len(self._lists) < _LISTS_MAX and now - since <= self._ttl:
-                break
-            self._lists.popitem(last=False)
-        self._lists[recommendation_id] = (now, made)
+        self._drop_ended(self._lists, now)
+        self._lists.put(recommendation_id, (now, made), _bytes_of(made))
+
+    def weigh(self, recommendation_id: str) -> None:
+        """Note that more of a list was looked at."""
+        found = self._lists.get(recommendation_id)
+        if found is not None:
+            self._lists.weigh(recommendation_id, _bytes_of(found[1]))
 
     def find(self, recommendation_id: str) -> LiveList | None:
         """The list of that id, None where it is not remembered any more."""
@@ -48,10 +62,9 @@ class RememberedLists:
     def add_kept(self, recommendation_id: str, kept: KeptList) -> None:
         """Remember a list of another process, which this one can go on with."""
         now = self._clock()
-        self._kept.pop(recommendation_id, None)
-        self._kept[recommendation_id] = (now, kept)
-        while len(self._kept) > _LISTS_MAX or now - next(iter(self._kept.values()))[0] > self._ttl:
-            self._kept.popitem(last=False)
+        self._drop_ended(self._kept, now)
+        size = _LIST_BYTES + _CODE_BYTES * len(kept.exclude) + _PLACE_BYTES * len(kept.places)
+        self._kept.put(recommendation_id, (now, kept), size)
 
     def find_kept(self, recommendation_id: str) -> KeptList | None:
         """The list of another process of that id."""
@@ -79,15 +92,24 @@ class RememberedLists:
 
     def users(self) -> set[str]:
         """Whose lists are in memory, made here."""
-        return {made.asked.user_id for _, made in self._lists.values()}
+        return {made.asked.user_id for _, (_, made) in self._lists.items()}
 
     def forget(self, user_id: str) -> None:
         """Drop the lists of a user, whichever process made them."""
         for key in [key for key, (_, made) in self._lists.items() if made.asked.user_id == user_id]:
-            del self._lists[key]
+            self._lists.pop(key)
         name = self._hashed(user_id)
         for key in [key for key, (_, kept) in self._kept.items() if kept.user == name]:
-            del self._kept[key]
+            self._kept.pop(key)
+
+    def _drop_ended(self, lists: Bounded[str, tuple[float, Any]], now: float) -> None:
+        while (oldest := lists.oldest()) is not None and now - oldest[0] > self._ttl:
+            lists.drop_oldest()
+
+
+def _bytes_of(made: LiveList) -> int:
+    """About what a list takes: what it was asked for, what it is made from, and places that cannot be made again."""
+    return _LIST_BYTES + _CODE_BYTES * len(made.asked.exclude) + made.recipe_bytes + _PLACE_BYTES * made.known_count
 
 
 def read_cursor(cursor: str) -> tuple[str, int]:

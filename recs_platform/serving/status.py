@@ -37,6 +37,10 @@ def gauges_of(serving: Serving, spool: Spool) -> Gauges:
         "recs_spool_durable_events": ("Events made durable by this process.", float(spool.durable_events)),
         "recs_sessions": ("Users with a session in memory.", float(len(serving.sessions))),
         "recs_ready": ("1 where lists are answered and events stored.", float(is_ready)),
+        "recs_sessions_bytes": ("Memory of sessions, at most 56 MB.", float(serving.sessions.bytes)),
+        "recs_lists_bytes": ("Memory of lists that were shown, at most 80 MB.", float(serving.lists.bytes)),
+        "recs_dismissals_bytes": ("Memory of dismissals, at most 40 MB.", float(serving.dismissals.bytes)),
+        "recs_pages_bytes": ("Memory of first pages, at most 16 MB.", float(serving.pages.bytes)),
         **_store_gauges(serving),
         **_release_gauges(serving),
     }

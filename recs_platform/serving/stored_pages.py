@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from recs_platform.contracts.http_documents import RecommendedItem
+from recs_platform.serving.bounded import Bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Set
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from recs_platform.stages.releases.bundle import Bundle
 
 _ENCODER = msgspec.json.Encoder()
-_BYTES_MAX = 32_000_000
+_BYTES_MAX = 16_000_000
+_PAGE_BYTES = 100  # beside its text
 _QUERIES_MAX, _QUERY_BYTES = 1_000, 100
 _SMALL_HISTORY = 200
 
@@ -34,13 +36,17 @@ class PageCache:
     """
 
     def __init__(self, bytes_max: int = _BYTES_MAX) -> None:
-        self._bytes_max, self._bytes = bytes_max, 0
         self._bundle: Bundle | None = None
-        self._pages: dict[tuple[int, int], msgspec.Raw] = {}
+        self._pages: Bounded[tuple[int, int], msgspec.Raw] = Bounded(bytes_max)
         self._asked: dict[bytes, Asked] = {}
 
     def __len__(self) -> int:
         return len(self._pages)
+
+    @property
+    def bytes(self) -> int:
+        """What they take."""
+        return self._pages.bytes
 
     def follow(self, bundle: Bundle) -> None:
         """Hold pages of this bundle alone from now on."""
@@ -52,17 +58,14 @@ class PageCache:
         """Hold nothing."""
         self._pages.clear()
         self._asked.clear()
-        self._bundle, self._bytes = None, 0
+        self._bundle = None
 
     def items(self, user: int, count: int, make: Callable[[], msgspec.Raw | None]) -> msgspec.Raw | None:
         """The items of a user, by code, made where it is not held."""
         key = user, count
         found = self._pages.get(key)
         if found is None and (found := make()) is not None:
-            self._pages[key] = found
-            self._bytes += len(found)
-            while self._bytes > self._bytes_max:
-                self._bytes -= len(self._pages.pop(next(iter(self._pages))))
+            self._pages.put(key, found, len(found) + _PAGE_BYTES)
         return found
 
     def asked(self, query: bytes, read: Callable[[], Asked | None]) -> Asked | None:

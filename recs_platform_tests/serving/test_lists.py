@@ -118,7 +118,7 @@ def test_a_page_as_bytes_says_what_the_list_says(tmp_path: Path):
 
 
 def test_pages_are_kept_within_bounds_and_with_their_bundle(tmp_path: Path):
-    home, kept, made = Home(tmp_path), PageCache(bytes_max=10), list[int]()
+    home, kept, made = Home(tmp_path), PageCache(bytes_max=2 * 400), list[int]()
 
     def make(number: int) -> msgspec.Raw:
         made.append(number)
