@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from recs_platform.contracts.http_documents import Event
 from recs_platform.lake.forget_requests import add_request, waiting_users
 from recs_platform.serving import status
+from recs_platform.serving.caching import Caching
 from recs_platform.serving.canary import Canary, utc_now
 from recs_platform.serving.dismissals import DismissalFiles
 from recs_platform.serving.documented import build_application
@@ -35,6 +36,8 @@ from recs_platform.serving.wire import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+
+    from litestar import Litestar
 
     from recs_platform.serving.asgi import App, Receive, Scope, Send
     from recs_platform.settings import Settings
@@ -87,7 +90,12 @@ class Application:
             self.spool,
             RateLimits(serve.rate_per_second, serve.rate_burst, clock),
             self.metrics,
-            cast("App", build_application(self.serving, self.state, self.metrics_text, self._ask_to_forget)),
+            cast(
+                "App",
+                build_application(
+                    self.serving, self.state, self.metrics_text, self._ask_to_forget, Caching(needs_keys)
+                ),
+            ),
             valid_keys(self.home, self._warn_once) if needs_keys else None,
         )
 
@@ -97,6 +105,9 @@ class Application:
             await self._live(receive, send)
         else:
             await self.door(scope, receive, send)
+
+    def _documented(self, caching: Caching) -> Litestar:
+        return build_application(self.serving, self.state, self.metrics_text, self._ask_to_forget, caching)
 
     def _warn_once(self, fault: str) -> None:
         if fault not in self._warned:

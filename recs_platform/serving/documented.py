@@ -27,6 +27,7 @@ from recs_platform.contracts.http_documents import (
     ReleaseInForce,
     SimilarItems,
 )
+from recs_platform.serving.caching import Caching
 from recs_platform.serving.catalogue_answers import popular, release_in_force, similar
 from recs_platform.serving.docs_page import docs_page
 from recs_platform.serving.openapi import described
@@ -51,13 +52,14 @@ def build_application(
     state_of: Callable[[], dict[str, Any]],
     metrics_text: Callable[[], str],
     ask_to_forget: Callable[[str], None],
+    caching: Caching,
 ) -> Litestar:
     """The application. `state_of` says whether it is ready, `metrics_text` what Prometheus is told.
 
-    `ask_to_forget` stores that a user is to be forgotten everywhere.
+    `ask_to_forget` stores that a user is to be forgotten everywhere. `caching`: how long answers of no user are good.
     """
     return Litestar(
-        [recommendations, events, *_answers(serving, ask_to_forget), *_states(state_of, metrics_text), docs],
+        [recommendations, events, *_answers(serving, caching, ask_to_forget), *_states(state_of, metrics_text), docs],
         openapi_config=OpenAPIConfig(
             title="recs", version="1", path="/", render_plugins=[_Described(path="/openapi.json")]
         ),
@@ -97,23 +99,26 @@ async def docs(request: AnyRequest) -> str:
     return docs_page(described(request.app.openapi_schema.to_schema()))
 
 
-def _answers(serving: Serving, ask_to_forget: Callable[[str], None]) -> list[HTTPRouteHandler]:
+def _answers(serving: Serving, caching: Caching, ask_to_forget: Callable[[str], None]) -> list[HTTPRouteHandler]:
     @get("/v1/items/{item_id:str}/similar", summary="Items chosen by the same users")
-    async def similar_items(item_id: FromPath[str], k: K = 10) -> SimilarItems:
-        return similar(serving, whole_id(item_id), k)
+    async def similar_items(request: AnyRequest, item_id: FromPath[str], k: K = 10) -> Response[SimilarItems]:
+        return caching.answer(request, serving, lambda: similar(serving, whole_id(item_id), k))
 
     @get("/v1/popular", summary="Popular items of a context")
     async def popular_items(
+        request: AnyRequest,
         k: K = 10,
         device: FromQuery[str | None] = None,
         country: FromQuery[str | None] = None,
         region: FromQuery[str | None] = None,
-    ) -> PopularItems:
-        return popular(serving, k, device=device, country=country, region=region)
+    ) -> Response[PopularItems]:
+        return caching.answer(
+            request, serving, lambda: popular(serving, k, device=device, country=country, region=region)
+        )
 
     @get("/v1/releases/current", summary="The release that answers now")
-    async def current_release() -> ReleaseInForce:
-        return release_in_force(serving)
+    async def current_release(request: AnyRequest) -> Response[ReleaseInForce]:
+        return caching.answer(request, serving, lambda: release_in_force(serving))
 
     @delete("/v1/users/{user_id:str}", status_code=202, summary="Forget a user: at once here, then everywhere")
     async def forget_user(user_id: FromPath[str]) -> Response[None]:

@@ -16,11 +16,12 @@ _POLICY = (
     b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; "
     b"frame-ancestors 'none'"
 )
+CACHE_CONTROL = b"cache-control"
 SECURITY_HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
+    (CACHE_CONTROL, b"no-store"),
     (b"content-security-policy", _POLICY),
 ]
 
@@ -40,10 +41,11 @@ class Exchange:
         """Pass a message on."""
         if message["type"] == "http.response.start":
             self.status, self._is_started = message["status"], True
-            own: Headers = [(b"x-request-id", self.request_id.encode()), *SECURITY_HEADERS]
+            given = message.get("headers", [])
+            own: Headers = [(b"x-request-id", self.request_id.encode()), *_but_those_given(given)]
             if self.origin is not None:
                 own += [(b"access-control-allow-origin", self.origin), (b"vary", b"Origin")]
-            message["headers"] = [*message.get("headers", []), *own]
+            message["headers"] = [*given, *own]
         await self._send(message)
 
     async def refuse(self, problem: Problem, *, is_last: bool = False) -> None:
@@ -61,6 +63,13 @@ class Exchange:
             (b"access-control-allow-headers", b"authorization, content-type"),
             (b"access-control-max-age", b"600"),
         ]
+
+
+def _but_those_given(given: Headers) -> Headers:
+    """The headers of every response, but the word on caches where an answer has its own."""
+    if not any(name == CACHE_CONTROL for name, _ in given):
+        return SECURITY_HEADERS
+    return [each for each in SECURITY_HEADERS if each[0] != CACHE_CONTROL]
 
 
 def require_json(scope: Scope) -> None:

@@ -105,5 +105,6 @@ def _list(serving: Serving, bundle: Bundle, asked: Asked) -> tuple[msgspec.Raw, 
 def _items(serving: Serving, bundle: Bundle, user: int, count: int) -> msgspec.Raw | None:
     """Items of a page from which nothing is gone: sealed with the release, or made once."""
     if count == bundle.rules.k and (sealed := bundle.page(user)):
+        serving.pages.sealed_count += 1
         return msgspec.Raw(sealed)
     return serving.pages.items(user, count, lambda: stored_items(bundle, user, count, _NOTHING))

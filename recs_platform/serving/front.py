@@ -27,6 +27,7 @@ from recs_platform.serving.parameters import read_id, read_query, routable_path
 from recs_platform.serving.problems import Problem
 from recs_platform.serving.remembered import read_cursor
 from recs_platform.serving.seen_ids import SeenIds
+from recs_platform.serving.tracing import Traces, find_traces
 
 if TYPE_CHECKING:
     from recs_platform.serving.limits import RateLimits
@@ -38,6 +39,7 @@ _LOG = logging.getLogger(__name__)
 _ENCODER = msgspec.json.Encoder()
 _TRIED = "recs.is_tried"  # in a scope: the request is counted, and its answer is not to be had at once
 _NOT_AT_ONCE = frozenset({b"origin", b"content-length", b"transfer-encoding"})
+_WATCHED = ("/healthz", "/readyz")
 _STORED_HEAD = (
     b"".join(b"%b: %b\r\n" % each for each in SECURITY_HEADERS) + b"content-type: %b\r\ncontent-length: " % JSON
 )
@@ -55,6 +57,7 @@ class Door:
     keys: KeyRing | None
     seen: SeenIds = field(default_factory=SeenIds)
     log: AccessLog = field(default_factory=AccessLog)
+    traces: Traces | None = field(default_factory=find_traces)
     demo: Demo = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,16 +79,17 @@ class Door:
                 await request.refuse(Problem("internal_error", "the log of the server says more"))
         finally:
             path = scope["path"]
-            self._count(request.request_id, scope["method"], endpoint_of(path), request.status, request.started, path)
+            self._count(request, scope, endpoint_of(path), path)
 
     async def refuse_crowd(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request of a connection that is one too many."""
-        del receive
+        """Answer one request of a connection that is one too many; who watches over the server is told all the same."""
+        if scope["path"] in _WATCHED:
+            await self(scope, receive, send)
+            return
         request = Exchange(scope, send, self.serving.settings.cors_origins)
         refused = Problem("overloaded", "as many connections are open as may be; try again", retry_after=1)
         await request.refuse(refused, is_last=True)
-        path = scope["path"]
-        self._count(request.request_id, scope["method"], endpoint_of(path), request.status, request.started, path)
+        self._count(request, scope, endpoint_of(scope["path"]), scope["path"])
 
     def at_once(self, scope: Scope, target: bytes) -> bytes | None:
         """The response to GET `target` where it is a list that is stored as it is to be shown; None of any other.
@@ -109,7 +113,7 @@ class Door:
             return None
         body = found[1]
         path = raw_path.decode() if self.serving.settings.log_user_ids else ""
-        self._count(request_id, "GET", LIST, 200, started, path)
+        self._note(request_id, "GET", scope, LIST, 200, started, path)
         return b"%b%d\r\nx-request-id: %b\r\n\r\n%b" % (_STORED_HEAD, len(body), request_id.encode(), body)
 
     async def _dispatch(self, request: Exchange, scope: Scope, receive: Receive) -> None:
@@ -194,12 +198,20 @@ class Door:
             raise Problem("forbidden", f"the key has no scope {needed.value!r}")
         return key.key_id
 
-    def _count(self, request_id: str, method: str, endpoint: str, status: int, started: float, path: str) -> None:
+    def _count(self, request: Exchange, scope: Scope, endpoint: str, path: str) -> None:
+        self._note(request.request_id, scope["method"], scope, endpoint, request.status, request.started, path)
+
+    def _note(
+        self, request_id: str, method: str, scope: Scope, endpoint: str, status: int, started: float, path: str
+    ) -> None:
+        """Count, log and trace one request."""
         seconds = time.perf_counter() - started
         self.metrics.add(endpoint, status, seconds)
         if self.log.is_on:
             said = path if self.serving.settings.log_user_ids else None
             self.log.add(request_id, method, endpoint, status, seconds, said)
+        if self.traces is not None:
+            self.traces.add(method, endpoint, status, seconds, scope["headers"])
 
 
 def _address(scope: Scope) -> str:

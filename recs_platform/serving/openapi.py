@@ -19,6 +19,7 @@ _MORE: Mapping[tuple[str, str], tuple[int, ...]] = {
     ("post", "/v1/events"): (408, 413, 415),
     ("get", "/v1/items/{item_id}/similar"): (404,),
 }
+_CACHED = frozenset({("get", "/v1/items/{item_id}/similar"), ("get", "/v1/popular"), ("get", "/v1/releases/current")})
 _OPEN = frozenset({"/healthz", "/readyz"})
 _PROBLEM = "Problem"
 # An item, or the list whose rows were seen.
@@ -75,6 +76,8 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> dict[str
     if path == "/v1/events":
         found["requestBody"] = _one_or_many(operation["requestBody"])
         found["responses"]["200"] = {**made["202"], "description": "All of them were there already"}
+    if (method, path) in _CACHED:
+        found["responses"]["304"] = {"description": "The client has it: If-None-Match names its ETag"}
     if path == "/readyz":
         found["responses"]["503"] = {**made["200"], "description": "Lists or events cannot be answered"}
     return found

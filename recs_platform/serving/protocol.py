@@ -31,6 +31,7 @@ class BoundedProtocol(HttpToolsProtocol):
     at_once: AtOnce | None = None
     crowded: App | None = None
     connections_max = CONNECTIONS_MAX
+    is_extra = False  # as many were open already when it came
     head_bytes = 0
     is_in_head = True  # also between requests
     is_begun = False  # a byte of the next request is there
@@ -43,6 +44,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.connections) > 2 * self.connections_max:
             transport.abort()
             return
+        self.is_extra = len(self.connections) > self.connections_max
         self.deadline = self.loop.call_later(self.seconds_max, self.close_waiting)
 
     def data_received(self, data: bytes) -> None:
@@ -86,8 +88,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _is_crowded(self) -> bool:
-        """Whether more is open, or under way, than may be."""
-        return max(len(self.connections), len(self.tasks)) > self.connections_max
+        """Whether it is one too many, or more is under way than may be."""
+        return self.is_extra or len(self.tasks) > self.connections_max
 
     def _is_ready_at_once(self) -> bool:
         """Whether nothing is under way on this connection, and the request is of the simplest kind."""

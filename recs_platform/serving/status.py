@@ -41,6 +41,9 @@ def gauges_of(serving: Serving, spool: Spool) -> Gauges:
         "recs_lists_bytes": ("Memory of lists that were shown, at most 80 MB.", float(serving.lists.bytes)),
         "recs_dismissals_bytes": ("Memory of dismissals, at most 40 MB.", float(serving.dismissals.bytes)),
         "recs_pages_bytes": ("Memory of first pages, at most 16 MB.", float(serving.pages.bytes)),
+        "recs_pages_sealed": ("First pages that were sealed with the release.", float(serving.pages.sealed_count)),
+        "recs_pages_kept": ("First pages that were kept in memory.", float(serving.pages.kept_count)),
+        "recs_pages_made": ("First pages that were worked out and kept.", float(serving.pages.made_count)),
         **_store_gauges(serving),
         **_release_gauges(serving),
     }

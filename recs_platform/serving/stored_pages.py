@@ -31,7 +31,8 @@ _SMALL_HISTORY = 200
 class PageCache:
     """Items of first pages as JSON, of one bundle, by user and length, and what queries ask of it.
 
-    The oldest go where `bytes_max` is reached. Nothing in it outlives its bundle or a request to forget somebody:
+    `sealed_count`, `kept_count`, `made_count`: pages that were sealed, held here, or worked out. The oldest go where
+    `bytes_max` is reached. Nothing in it outlives its bundle or a request to forget somebody:
     `follow` and `clear`.
     """
 
@@ -39,6 +40,7 @@ class PageCache:
         self._bundle: Bundle | None = None
         self._pages: Bounded[tuple[int, int], msgspec.Raw] = Bounded(bytes_max)
         self._asked: dict[bytes, Asked] = {}
+        self.sealed_count = self.kept_count = self.made_count = 0
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -64,7 +66,9 @@ class PageCache:
         """The items of a user, by code, made where it is not held."""
         key = user, count
         found = self._pages.get(key)
+        self.kept_count += found is not None
         if found is None and (found := make()) is not None:
+            self.made_count += 1
             self._pages.put(key, found, len(found) + _PAGE_BYTES)
         return found
 

@@ -40,13 +40,14 @@ def test_a_crowd_is_told_to_come_again_and_twice_as_many_are_not_let_in(tmp_path
         first, second = connect(), connect()
         assert parts((await first.send(request()))[0])[0] == "HTTP/1.1 200 OK"
         third = connect()
-        for path in (LIST, "/healthz"):
+        for path in (LIST, "/v1/popular"):
             at_once, later = await third.send(request(path))
             status, headers, document = parts(later)
             assert (at_once, status.split()[1], document["code"]) == (b"", "503", "overloaded")
             assert (headers["connection"], headers["retry-after"]) == ("close", "1")
             assert third.wire.is_closed
             third = connect()
+        assert b"200 OK" in b"".join(await third.send(request("/healthz")))  # whoever watches is told all the same
         connect()
         assert connect().wire.is_closed
         for connection in list(state.connections):
@@ -54,7 +55,7 @@ def test_a_crowd_is_told_to_come_again_and_twice_as_many_are_not_let_in(tmp_path
                 connection.connection_lost(None)
         assert parts((await second.send(request()))[0])[0] == "HTTP/1.1 200 OK"
         counted = await second.send(request("/metrics"))
-        assert b'endpoint="/healthz",status="503"} 1' in b"".join(counted)
+        assert b'endpoint="/v1/popular",status="503"} 1' in b"".join(counted)
         first.close()
         second.close()
 

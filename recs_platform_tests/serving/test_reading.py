@@ -7,6 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from recs_platform.contracts.home import Home
+from recs_platform.serving.keys import Scope, create_api_key
 from recs_platform.serving.problems import PROBLEMS
 from recs_platform.stages.releases import pin_release
 from recs_platform_tests.serving.served import Ask, Served, item_ids, release_into
@@ -127,6 +129,35 @@ def test_the_other_endpoints(shared_served: Served):
         assert "recs_ready 1\n" in text
 
     shared_served.run(test)
+
+
+def test_answers_of_no_user_may_be_kept_for_seconds_and_until_the_bundle_is_another(tmp_path: Path):
+    served = Served(tmp_path)
+
+    async def test(ask: Ask) -> None:
+        for path in ("/v1/popular", "/v1/items/a/similar", "/v1/releases/current"):
+            first = await ask("GET", path)
+            assert first.headers["cache-control"] == "public, max-age=4"
+            again = await ask("GET", path, headers={"if-none-match": f'"other", W/{first.headers["etag"]}'})
+            assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+        lost = await ask("GET", "/v1/items/none/similar", headers={"if-none-match": first.headers["etag"]})
+        assert (lost.status_code, lost.headers["cache-control"]) == (404, "no-store")
+        assert (await ask("GET", LIST)).headers["cache-control"] == "no-store"
+        release_into(served.home, content({"u1": "ed"}), "b", AS_OF + timedelta(days=1))
+        served.application.watch.look()
+        later = await ask("GET", "/v1/popular", headers={"if-none-match": first.headers["etag"]})
+        assert (later.status_code, later.headers["etag"] == first.headers["etag"]) == (200, False)
+
+    served.run(test)
+
+
+def test_with_keys_no_cache_that_many_share_keeps_anything(tmp_path: Path):
+    headers = {"authorization": f"Bearer {create_api_key(Home(tmp_path), 'shop', [Scope.READ])[1]}"}
+
+    async def test(ask: Ask) -> None:
+        assert (await ask("GET", "/v1/popular", headers=headers)).headers["cache-control"] == "private, max-age=4"
+
+    Served(tmp_path, needs_keys=True).run(test)
 
 
 def test_the_openapi_document_names_every_endpoint_and_all_its_references_are_there(shared_served: Served):
