@@ -8,6 +8,7 @@ import tempfile
 import time
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 from benchmarks.chromium import Chromium
 from benchmarks.homes import start_recs
@@ -58,16 +59,14 @@ def look(browser: Chromium, address: str, token: str) -> None:
     require("/v1/popular" in browser.value("document.body.innerText"), "/docs is shown")
 
 
-def complaints(seen: list[tuple[str, dict[str, object]]], address: str) -> list[str]:
+def complaints(seen: list[tuple[str, dict[str, Any]]], address: str) -> list[str]:
     """What the browser complained of, and addresses elsewhere that a page asked for."""
     found = [str(said) for name, said in seen if name == "Runtime.exceptionThrown"]
     for name, said in seen:
-        entry = said.get("entry")
-        if name == "Log.entryAdded" and isinstance(entry, dict):
-            found.append(str(entry.get("text")))
-        request = said.get("request")
-        if name == "Network.requestWillBeSent" and isinstance(request, dict):
-            url = str(request.get("url"))
+        if name == "Log.entryAdded":
+            found.append(said["entry"]["text"])
+        elif name == "Network.requestWillBeSent":
+            url: str = said["request"]["url"]
             if address not in url and not url.startswith("data:"):
                 found.append(f"asked for {url}")
     return found
@@ -77,10 +76,10 @@ class Recording(Chromium):
     """A browser of which every event is kept, also once another page is asked for."""
 
     def __init__(self, folder: Path) -> None:
-        self.seen: list[tuple[str, dict[str, object]]] = []
+        self.seen: list[tuple[str, dict[str, Any]]] = []
         super().__init__(folder)
 
-    def _next(self) -> dict[str, object]:
+    def _next(self) -> dict[str, Any]:
         message = super()._next()
         if "method" in message:
             self.seen.append(self.events[-1])

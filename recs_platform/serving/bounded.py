@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 ENTRY_BYTES = 280  # key, place in the order, and the pair of value and size
 TEXT_BYTES = 64  # of a short text beside its letters
 
