@@ -155,7 +155,7 @@ def _processor(action: Callable[[], object]) -> float:
 
 async def _durable(home: Home, batches: int) -> float:
     """Seconds on the wall until 64 clients at a time have had every batch acknowledged, without HTTP between."""
-    application, seen = _application(home), SeenIds()
+    application, seen = _application(home), SeenIds(50_000_000)
     bodies = [json.dumps(_events(n)).encode() for n in range(batches)]
     async with application.running():
         started, waiting = time.perf_counter(), iter(bodies)

@@ -1,8 +1,10 @@
 """A server under mixed load at half of what it can do: latency by minute, and whether its memory stays flat.
 
-`python -m benchmarks.serving_soak [--minutes 10] [--users 200000] [--rate N]`. Lists, clicks, dismissals and the lists
-that follow them come by a clock, whether or not the ones before were answered: who waits for a slow answer counts the
-wait. Processor time a request: `parts_serving`.
+`python -m benchmarks.serving_soak [--minutes 10] [--users 200000] [--rate N] [--megabytes 200]`. Lists, clicks,
+dismissals and the lists that follow them come by a clock, whether or not the ones before were answered: who waits for a
+slow answer counts the wait. Processor time a request: `parts_serving`. The verdict is of a machine that does nothing
+else; with few `--megabytes` (`serving.memory_megabytes`) what is remembered is full within a minute or two, and memory
+has to stay where it is.
 """
 
 import argparse
@@ -10,9 +12,11 @@ import asyncio
 import json
 import os
 import random
+import re
 import tempfile
 import time
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +30,11 @@ ITEMS, CONNECTIONS = 20_000, 32
 _SATURATING_SECONDS = 15.0
 _OK = 300
 _LISTS, _SESSIONS = 0.75, 0.125  # and the rest are events
-_COLUMNS = ["minute", "a second", "p50 ms", "p99 ms", "longest ms", "refused", "own memory MB", "load of the machine"]
+_P99_MS_MAX, _GROWTH_MB_MAX = 10.0, 5.0
+_COLUMNS = [
+    *("minute", "a second", "p50 ms", "p99 ms", "longest ms", "refused"),
+    *("own memory MB", "remembered MB", "load of the machine"),
+]
 
 
 class Connection(asyncio.Protocol):
@@ -158,6 +166,29 @@ def own_megabytes(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1e3
 
 
+def remembered_megabytes(port: int) -> float:
+    """What the server says of what it remembers, in MB."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", "/metrics")
+    lines = connection.getresponse().read().decode().splitlines()
+    connection.close()
+    return sum(float(line.split()[1]) for line in lines if re.match(r"recs_[a-z_]+_bytes ", line)) / 1e6
+
+
+def verdict(rows: list[list[object]]) -> list[str]:
+    """What is not as it should be: refused requests, slow answers, memory that grew in the second half."""
+    found = list[str]()
+    if refused := sum(int(str(row[5])) for row in rows):
+        found.append(f"{refused} requests were refused")
+    slow = [float(str(row[3])) for row in rows]
+    if max(slow) > _P99_MS_MAX:
+        found.append(f"p99 was {max(slow)} ms in the worst minute, {_P99_MS_MAX:g} ms are the goal")
+    own = [float(str(row[6])) for row in rows]
+    if (growth := own[-1] - own[len(own) // 2]) > _GROWTH_MB_MAX:
+        found.append(f"memory grew by {growth:.0f} MB in the second half")
+    return found
+
+
 async def soak(port: int, pid: int, users: int, minutes: int, rate: float | None) -> list[list[object]]:
     """A row of the table for each minute; printed as they come."""
     load = Load(port, users)
@@ -174,7 +205,9 @@ async def soak(port: int, pid: int, users: int, minutes: int, rate: float | None
         low, high, top = (float(np.percentile(milliseconds, at)) for at in (50, 99, 100))
         done = len(seen.seconds) / (time.perf_counter() - started)
         figures = f"{done:.0f}", f"{low:.2f}", f"{high:.1f}", f"{top:.0f}"
-        rows.append([minute, *figures, seen.refused, f"{own_megabytes(pid):.0f}", f"{os.getloadavg()[0]:.1f}"])
+        kept = await asyncio.to_thread(remembered_megabytes, port)
+        memory = f"{own_megabytes(pid):.0f}", f"{kept:.1f}"
+        rows.append([minute, *figures, seen.refused, *memory, f"{os.getloadavg()[0]:.1f}"])
         print(*rows[-1], flush=True)
     return rows
 
@@ -184,12 +217,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, default=10)
     parser.add_argument("--users", type=int, default=200_000)
     parser.add_argument("--rate", type=float, help="requests a second; unset, half of what is measured first")
+    parser.add_argument("--megabytes", type=int, default=200, help="serving.memory_megabytes")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="recs-", ignore_cleanup_errors=True) as folder:
         home = Home(Path(folder) / "home")
         make_home(home)
         release_drawn(home, drawn_content(options.users, ITEMS), options.users)
         os.environ |= {"RECS_SERVING__RATE_PER_SECOND": "1000000", "RECS_SERVING__RATE_BURST": "1000000"}
+        os.environ["RECS_SERVING__MEMORY_MEGABYTES"] = str(options.megabytes)
         port = free_port()
         with (Path(folder) / "server.log").open("w") as log:
             server = start_recs(home.root, "serve", "--port", str(port), output=log.fileno())
@@ -200,6 +235,8 @@ def main() -> None:
                 server.wait(30)
     print()
     print_table(_COLUMNS, rows)
+    found = verdict(rows)
+    print("verdict: " + ("; ".join(found) or "as it should be"))
 
 
 if __name__ == "__main__":

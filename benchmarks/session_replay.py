@@ -120,7 +120,7 @@ def replay(home: Home, dates: Sequence[datetime], days: int, rankers: Mapping[st
 def moments(home: Home, date: datetime, days: int) -> Iterator[tuple[Moment, str]]:
     """Each step to ask about, with its item, before the item is made known."""
     bundle, now = open_bundle(home, _release(home, date)), [0.0]
-    sessions = Sessions(GAP_SECONDS, lambda: now[0])
+    sessions = Sessions(GAP_SECONDS, lambda: now[0], 1_000_000_000)
     learned = {hours: Learned(lambda: now[0], half_life_seconds=3600.0 * hours) for hours in HALF_LIVES_HOURS}
     for each in learned.values():
         each.follow(bundle.release_id, date.timestamp())

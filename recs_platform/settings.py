@@ -105,6 +105,14 @@ class ServingSettings(SettingGroup):
     queued_events_max: Annotated[
         int, Field(ge=1, le=10_000_000, description="events that wait for the disk; beyond it the answer is 503")
     ] = 20_000
+    memory_megabytes: Annotated[
+        int,
+        Field(
+            ge=5,
+            le=100_000,
+            description="memory for sessions, shown lists, dismissals, ids of events and pages; the oldest go first",
+        ),
+    ] = 200
     seal_seconds: Annotated[
         float, Field(ge=0.05, le=3600, description="how long events are collected before they go to landing")
     ] = 10.0

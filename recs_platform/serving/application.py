@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, cast
 from recs_platform.contracts.http_documents import Event
 from recs_platform.lake.forget_requests import add_request, waiting_users
 from recs_platform.serving import status
+from recs_platform.serving.bounded import shares_of
 from recs_platform.serving.caching import Caching
 from recs_platform.serving.canary import Canary, utc_now
-from recs_platform.serving.dismissals import DismissalFiles
+from recs_platform.serving.dismissals import DismissalFiles, Dismissals
 from recs_platform.serving.documented import build_application
 from recs_platform.serving.events import note_dismissal
 from recs_platform.serving.front import Door
@@ -25,10 +26,12 @@ from recs_platform.serving.learning import Learned
 from recs_platform.serving.limits import RateLimits
 from recs_platform.serving.metrics import Metrics
 from recs_platform.serving.remembered import RememberedLists
+from recs_platform.serving.seen_ids import SeenIds
 from recs_platform.serving.sessions import Sessions
 from recs_platform.serving.shared import Shared
 from recs_platform.serving.spool import SOURCE, Spool
 from recs_platform.serving.state import Serving
+from recs_platform.serving.stored_pages import PageCache
 from recs_platform.serving.tombstones import Tombstones, UserHashes
 from recs_platform.serving.variants import Variants
 from recs_platform.serving.watch import BundleWatch
@@ -61,8 +64,9 @@ class Application:
         serve, self.home = settings.serving, settings.paths
         store = None if serve.redis_url is None else Store(serve.redis_url, serve.redis_seconds_max)
         self.watch = BundleWatch(self.home)
-        sessions = Sessions(serve.session_minutes * _MINUTE, clock)
-        lists = RememberedLists(serve.list_minutes * _MINUTE, clock, hashes.of)
+        share = shares_of(serve.memory_megabytes)
+        sessions = Sessions(serve.session_minutes * _MINUTE, clock, share.sessions)
+        lists = RememberedLists(serve.list_minutes * _MINUTE, clock, hashes.of, share.lists, share.kept)
         self.variants = Variants(self.home, settings.experiments)
         self.canary = Canary(self.home, settings.canary, utc_now)
         self.metrics, self._needs_keys, self._warned = Metrics(), needs_keys, set[str]()
@@ -72,6 +76,8 @@ class Application:
             self.canary,
             sessions,
             lists,
+            Dismissals(share.dismissals),
+            PageCache(share.pages),
             self.variants,
             self.metrics.variants,
             stored_name,
@@ -97,6 +103,7 @@ class Application:
                 ),
             ),
             valid_keys(self.home, self._warn_once) if needs_keys else None,
+            SeenIds(share.event_ids),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -190,7 +197,7 @@ class Application:
 
     def metrics_text(self) -> str:
         """The text of /metrics."""
-        return self.metrics.text(status.gauges_of(self.serving, self.spool))
+        return self.metrics.text(status.gauges_of(self.serving, self.spool, self.door.seen))
 
     async def _tick(self) -> None:
         while True:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from recs_platform.stages.releases.bundle import Bundle
 
-_BYTES_MAX, _ITEMS_MAX = 40_000_000, 1_000
+_ITEMS_MAX = 1_000
 _USER_BYTES, _ITEM_BYTES = 350, 260
 # From being in landing to being known: whatever an ingestion, and the wait for a build after it, may take.
 _TAKEN_IN_SECONDS = 6 * 3600.0
@@ -41,7 +41,7 @@ class Dismissal(NamedTuple):
 class Dismissals:
     """Dismissed items by user, as they are stored: the last 1,000 of each, of as many users as fit in `bytes_max`."""
 
-    def __init__(self, bytes_max: int = _BYTES_MAX) -> None:
+    def __init__(self, bytes_max: int) -> None:
         self._by_user: Bounded[str, dict[str, tuple[float, float]]] = Bounded(bytes_max)
 
     @property

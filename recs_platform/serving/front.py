@@ -55,7 +55,7 @@ class Door:
     metrics: Metrics
     rest: App
     keys: KeyRing | None
-    seen: SeenIds = field(default_factory=SeenIds)
+    seen: SeenIds
     log: AccessLog = field(default_factory=AccessLog)
     traces: Traces | None = field(default_factory=find_traces)
     demo: Demo = field(init=False)

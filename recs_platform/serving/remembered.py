@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
 CURSOR = r"([0-9a-f]{32}(?:~[a-z0-9_-]+=[a-z0-9_-]+)*)\.([0-9]{1,6})"
 _CURSOR = re.compile(CURSOR)
-_BYTES_MAX, _KEPT_BYTES_MAX = 40_000_000, 40_000_000
 _LIST_BYTES, _CODE_BYTES, _PLACE_BYTES = 800, 96, 320
 
 
 class RememberedLists:
-    """The last lists that fit in `bytes_max`, each for `ttl_seconds` after it was made.
+    """The last lists that fit in `bytes_max`, and of other processes in `kept_bytes_max`, each for `ttl_seconds`.
 
     `hashed`: how users of lists of other processes are named.
     """
@@ -31,11 +30,12 @@ class RememberedLists:
         ttl_seconds: float,
         clock: Callable[[], float],
         hashed: Callable[[str], str],
-        bytes_max: int = _BYTES_MAX,
+        bytes_max: int,
+        kept_bytes_max: int,
     ) -> None:
         self._ttl, self._clock, self._hashed = ttl_seconds, clock, hashed
         self._lists: Bounded[str, tuple[float, LiveList]] = Bounded(bytes_max)
-        self._kept: Bounded[str, tuple[float, KeptList]] = Bounded(_KEPT_BYTES_MAX)
+        self._kept: Bounded[str, tuple[float, KeptList]] = Bounded(kept_bytes_max)
 
     @property
     def bytes(self) -> int:

@@ -2,7 +2,6 @@
 
 from recs_platform.serving.bounded import TEXT_BYTES
 
-_BYTES_MAX = 32_000_000
 _PLACE_BYTES = 72  # of a text in a set, which is up to twice as large as what is in it
 
 
@@ -13,7 +12,7 @@ class SeenIds:
     what has costs twice as much.
     """
 
-    def __init__(self, bytes_max: int = _BYTES_MAX) -> None:
+    def __init__(self, bytes_max: int) -> None:
         self._half = bytes_max // 2
         self._new, self._old = set[str](), set[str]()
         self._new_bytes = self._old_bytes = 0

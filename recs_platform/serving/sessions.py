@@ -7,7 +7,6 @@ from typing import NamedTuple
 from recs_platform.serving.bounded import TEXT_BYTES, Bounded
 
 Clock = Callable[[], float]
-_BYTES_MAX = 56_000_000
 _SESSION_BYTES, _STEP_BYTES, _GONE_BYTES = 700, 80 + TEXT_BYTES, 100 + TEXT_BYTES
 _STEPS_MAX = 50
 _GONE_MAX = 5_000
@@ -64,7 +63,7 @@ class Sessions:
     `clock` gives monotonic seconds, so that a clock that is set does not end sessions.
     """
 
-    def __init__(self, ttl_seconds: float, clock: Clock, bytes_max: int = _BYTES_MAX) -> None:
+    def __init__(self, ttl_seconds: float, clock: Clock, bytes_max: int) -> None:
         self._ttl, self._clock = ttl_seconds, clock
         self._by_user: Bounded[str, Session] = Bounded(bytes_max)
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from recs_platform.serving.dismissals import Dismissals
-from recs_platform.serving.stored_pages import PageCache
 from recs_platform.serving.treatments import UNTREATED
 
 if TYPE_CHECKING:
@@ -18,11 +16,13 @@ if TYPE_CHECKING:
 
     from recs_platform.evaluation.experiments.canary import Side
     from recs_platform.serving.canary import Canary
+    from recs_platform.serving.dismissals import Dismissals
     from recs_platform.serving.learning import Learned
     from recs_platform.serving.metrics import VariantMetrics
     from recs_platform.serving.remembered import RememberedLists
     from recs_platform.serving.sessions import Sessions
     from recs_platform.serving.shared import Shared
+    from recs_platform.serving.stored_pages import PageCache
     from recs_platform.serving.treatments import Treatment
     from recs_platform.serving.variants import Variants
     from recs_platform.serving.watch import BundleWatch
@@ -44,14 +44,14 @@ class Serving:
     canary: Canary
     sessions: Sessions
     lists: RememberedLists
+    dismissals: Dismissals
+    pages: PageCache
     variants: Variants
     metrics: VariantMetrics
     stored_name: Callable[[str], str]
     learned: Learned | None = None
     shared: Shared | None = None
     forgotten: set[str] = field(default_factory=set[str])
-    pages: PageCache = field(default_factory=PageCache)
-    dismissals: Dismissals = field(default_factory=Dismissals)
 
     @property
     def bundle(self) -> Bundle:

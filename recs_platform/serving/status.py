@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from recs_platform.serving.seen_ids import SeenIds
     from recs_platform.serving.spool import Spool
     from recs_platform.serving.state import Serving
 
@@ -28,7 +29,7 @@ def state_of(serving: Serving, spool: Spool) -> dict[str, Any]:
     }
 
 
-def gauges_of(serving: Serving, spool: Spool) -> Gauges:
+def gauges_of(serving: Serving, spool: Spool, seen: SeenIds) -> Gauges:
     """A help text and a value by the name of each gauge."""
     is_ready = bool(state_of(serving, spool)["is_ready"])
     return {
@@ -37,10 +38,11 @@ def gauges_of(serving: Serving, spool: Spool) -> Gauges:
         "recs_spool_durable_events": ("Events made durable by this process.", float(spool.durable_events)),
         "recs_sessions": ("Users with a session in memory.", float(len(serving.sessions))),
         "recs_ready": ("1 where lists are answered and events stored.", float(is_ready)),
-        "recs_sessions_bytes": ("Memory of sessions, at most 56 MB.", float(serving.sessions.bytes)),
-        "recs_lists_bytes": ("Memory of lists that were shown, at most 80 MB.", float(serving.lists.bytes)),
-        "recs_dismissals_bytes": ("Memory of dismissals, at most 40 MB.", float(serving.dismissals.bytes)),
-        "recs_pages_bytes": ("Memory of first pages, at most 16 MB.", float(serving.pages.bytes)),
+        "recs_sessions_bytes": ("Memory of sessions.", float(serving.sessions.bytes)),
+        "recs_lists_bytes": ("Memory of lists that were shown.", float(serving.lists.bytes)),
+        "recs_dismissals_bytes": ("Memory of dismissals.", float(serving.dismissals.bytes)),
+        "recs_event_ids_bytes": ("Memory of ids of events.", float(seen.bytes)),
+        "recs_pages_bytes": ("Memory of first pages.", float(serving.pages.bytes)),
         "recs_pages_sealed": ("First pages that were sealed with the release.", float(serving.pages.sealed_count)),
         "recs_pages_kept": ("First pages that were kept in memory.", float(serving.pages.kept_count)),
         "recs_pages_made": ("First pages that were worked out and kept.", float(serving.pages.made_count)),

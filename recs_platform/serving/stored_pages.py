@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from recs_platform.stages.releases.bundle import Bundle
 
 _ENCODER = msgspec.json.Encoder()
-_BYTES_MAX = 16_000_000
 _PAGE_BYTES = 100  # beside its text
 _QUERIES_MAX, _QUERY_BYTES = 1_000, 100
 _SMALL_HISTORY = 200
@@ -36,7 +35,7 @@ class PageCache:
     `follow` and `clear`.
     """
 
-    def __init__(self, bytes_max: int = _BYTES_MAX) -> None:
+    def __init__(self, bytes_max: int) -> None:
         self._bundle: Bundle | None = None
         self._pages: Bounded[tuple[int, int], msgspec.Raw] = Bounded(bytes_max)
         self._asked: dict[bytes, Asked] = {}

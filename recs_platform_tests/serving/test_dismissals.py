@@ -54,7 +54,7 @@ def test_a_dismissal_outlives_its_session_and_the_process(tmp_path: Path) -> Non
 def test_a_release_knows_what_was_in_landing_well_before_it(tmp_path: Path) -> None:
     served = Served(tmp_path)
     bundle, at = open_bundle(served.home, served.release_id), AS_OF.timestamp()
-    kept = Dismissals()
+    kept = Dismissals(1_000_000)
     for item, occurred, accepted in (
         ("known", at - 8 * HOUR, at - 7 * HOUR),
         ("just in", at - 8 * HOUR, at - 5 * HOUR),

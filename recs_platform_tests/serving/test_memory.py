@@ -72,7 +72,7 @@ def remember_page(bundle: Bundle, kept: PageCache, number: int) -> None:
 
 def cases(bundle: Bundle) -> list[tuple[Any, Callable[[Any, int], None]]]:
     clock = Clock()
-    lists = [RememberedLists(9.0, clock, str, BYTES) for _ in range(2)]
+    lists = [RememberedLists(9.0, clock, str, BYTES, BYTES) for _ in range(2)]
     return [
         (Sessions(9.0, clock, BYTES), remember_session),
         (lists[0], partial(remember_list, bundle)),
