@@ -122,7 +122,7 @@ class Settings(SourceDepth, BaseSettings):
         Shapes("build"),
     ] = 0.2
     evaluation_protocol: Annotated[
-        Literal["auto"] | Protocol,
+        Literal["auto", Protocol],
         Field(
             description="global = rolling windows, per_user = each user's last fifth, auto = global where users suffice"
         ),

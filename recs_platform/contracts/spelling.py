@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_CUTOFF = 0.7
+_CUTOFF = 0.66
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
