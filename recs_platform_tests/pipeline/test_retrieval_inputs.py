@@ -22,7 +22,11 @@ AT = datetime(2024, 1, 1, tzinfo=UTC)
     ("asked", "field", "says"),
     [
         ({"sources": {"oracle": {}}}, "sources", "unknown sources ['oracle']"),
-        ({"sources": {"trending": {"half_life_days": -1}}}, "sources.trending.half_life_days", "above 0 and at most 3650"),
+        (
+            {"sources": {"trending": {"half_life_days": -1}}},
+            "sources.trending.half_life_days",
+            "above 0 and at most 3650",
+        ),
         ({"sources": {"trending_1d": {"half_life": 1}}}, "sources.trending_1d.half_life", "no such field"),
         ({"segments": {"new": {"off": ["als", "oracle"]}}}, "segments.new.off", "unknown sources ['oracle']"),
         ({"quotas": {"oracle": 3}}, "quotas.oracle", "unknown sources ['oracle']"),
