@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PAGE_OFFSETS, PAGE_TEXT, PAGE_HOLDS = "page.offsets", "page.text", "page.holds"
 PAGE_FILES = (PAGE_OFFSETS, PAGE_TEXT, PAGE_HOLDS)
-_USERS_AT_ONCE = 50_000
+_USERS_AT_ONCE = 10_000  # some 60 MB of pages of 20 places and of what they are put together from
 _SEPARATOR = "\x1f"  # between the sources of a set, as `writing` has it
 _JSON = msgspec.json.Encoder()
 
