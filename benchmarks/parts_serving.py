@@ -25,7 +25,8 @@ from recs_platform.contracts.home import Home
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.serving.application import Application
 from recs_platform.serving.events import take_in
-from recs_platform.serving.lists import Asked, live_list
+from recs_platform.serving.lists import live_list
+from recs_platform.serving.live_lists import Asked
 from recs_platform.serving.seen_ids import SeenIds
 from recs_platform.serving.server import serve
 from recs_platform.serving.sessions import Session, Step

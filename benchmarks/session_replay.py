@@ -22,7 +22,8 @@ from recs_platform.contracts.home import Home
 from recs_platform.contracts.time import parse_instant
 from recs_platform.evaluation.bootstrap import cluster_intervals
 from recs_platform.serving.learning import Influence, Learned
-from recs_platform.serving.lists import Asked, live_list
+from recs_platform.serving.lists import live_list
+from recs_platform.serving.live_lists import Asked
 from recs_platform.serving.sessions import Sessions
 from recs_platform.stages.releases import list_releases
 from recs_platform.stages.releases.bundle import Bundle, open_bundle

@@ -16,7 +16,7 @@ from recs_platform.serving.remembered import cursor_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from recs_platform.serving.lists import LiveList
+    from recs_platform.serving.live_lists import LiveList
     from recs_platform.serving.state import Serving
 
 

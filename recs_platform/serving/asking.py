@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
-from recs_platform.serving.lists import Asked
+from recs_platform.serving.live_lists import Asked
 from recs_platform.serving.parameters import read_k
 from recs_platform.serving.problems import Problem
 from recs_platform.stages.releases.bundle.content import context_of

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from recs_platform.evaluation.experiments.interleaving import FIRST, NEITHER, team_draft
-from recs_platform.serving.lists import LiveList
+from recs_platform.serving.live_lists import LiveList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

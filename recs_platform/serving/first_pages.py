@@ -15,7 +15,8 @@ from recs_platform.contracts.exposures import NO_VARIANT
 from recs_platform.contracts.http_documents import Recommendations, RecommendedItem
 from recs_platform.serving.asking import LIST_PARAMETERS, checked_asked
 from recs_platform.serving.ids import random_id
-from recs_platform.serving.lists import Asked, LiveList, codes_of, packed, released_again
+from recs_platform.serving.lists import codes_of, packed, released_again
+from recs_platform.serving.live_lists import Asked, LiveList
 from recs_platform.serving.parameters import read_query
 from recs_platform.serving.remembered import cursor_of
 from recs_platform.serving.state import released_for

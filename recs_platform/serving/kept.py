@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from recs_platform.serving.lists import Asked, LiveList
+from recs_platform.serving.live_lists import Asked, LiveList
 from recs_platform.serving.problems import Problem
 from recs_platform.stages.releases.bundle.places import Place
 

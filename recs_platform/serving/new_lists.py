@@ -15,7 +15,8 @@ from recs_platform.serving.asking import checked_asked, read_asked
 from recs_platform.serving.drafting import drafted
 from recs_platform.serving.ids import random_id
 from recs_platform.serving.kept import asked_again, resumed
-from recs_platform.serving.lists import Asked, LiveList, live_list
+from recs_platform.serving.lists import live_list
+from recs_platform.serving.live_lists import Asked, LiveList
 from recs_platform.serving.state import Serving, released_for
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from recs_platform.serving.kept import KeptList
-    from recs_platform.serving.lists import LiveList
+    from recs_platform.serving.live_lists import LiveList
 
 CURSOR = r"([0-9a-f]{32}(?:~[a-z0-9_-]+=[a-z0-9_-]+)*)\.([0-9]{1,6})"
 _CURSOR = re.compile(CURSOR)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from recs_platform.serving.lists import Asked
+    from recs_platform.serving.live_lists import Asked
     from recs_platform.stages.releases.bundle import Bundle
 
 _ENCODER = msgspec.json.Encoder()

@@ -17,7 +17,8 @@ from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish
 from recs_platform.pipeline.releases import release_lists
-from recs_platform.serving.lists import Asked, live_list
+from recs_platform.serving.lists import live_list
+from recs_platform.serving.live_lists import Asked
 from recs_platform.stages.releases import current_release, diff_releases, listed_users, read_release
 from recs_platform.stages.releases.bundle import open_bundle
 from recs_platform_tests.homes import Built, CommandLine, ask, copy_home

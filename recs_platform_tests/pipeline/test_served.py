@@ -10,7 +10,8 @@ import pytest
 from recs_platform.pipeline.publishing import publish_release_tables
 from recs_platform.pipeline.rollback import LATEST, roll_back
 from recs_platform.pipeline.served import replaced_in_force
-from recs_platform.serving.lists import Asked, live_list
+from recs_platform.serving.lists import live_list
+from recs_platform.serving.live_lists import Asked
 from recs_platform.stages.releases import find_release, read_release, read_served, replacement_of
 from recs_platform.stages.releases.bundle import open_bundle
 from recs_platform.stages.releases.replacing import replace_rows

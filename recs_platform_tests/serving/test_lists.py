@@ -12,7 +12,8 @@ import polars as pl
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.regions import UNKNOWN_REGION
 from recs_platform.serving.learning import Learned
-from recs_platform.serving.lists import Asked, live_list
+from recs_platform.serving.lists import live_list
+from recs_platform.serving.live_lists import Asked
 from recs_platform.serving.sessions import Session, Step
 from recs_platform.serving.stored_pages import PageCache, stored_items
 from recs_platform.serving.treatments import UNTREATED, Treatment

@@ -14,7 +14,8 @@ import pytest
 from recs_platform.contracts.home import Home
 from recs_platform.serving.bounded import Bounded
 from recs_platform.serving.dismissals import Dismissal, Dismissals
-from recs_platform.serving.lists import Asked, LiveList, live_list, packed, released_again
+from recs_platform.serving.lists import live_list, packed, released_again
+from recs_platform.serving.live_lists import Asked, LiveList
 from recs_platform.serving.remembered import RememberedLists
 from recs_platform.serving.seen_ids import SeenIds
 from recs_platform.serving.sessions import Session, Sessions, Step
