@@ -35,7 +35,7 @@ from recs_platform.lake.audit import FIELDS, read_processing
 from recs_platform.lake.column_types import polars_schema
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.roles import write_role_files
-from recs_platform.pipeline.served import Withheld, bring_served_up_to_date, impersonal_sources
+from recs_platform.pipeline.served import bring_served_up_to_date, impersonal_sources
 from recs_platform.stages import releases
 from recs_platform.stages.releases.files import LISTS_FILE, REFERENCES_FILE, SERVED_ARTIFACT, SHARED_FILE, SURFACE_FILE
 from recs_platform.stages.releases.replacements import replacement_of
@@ -46,6 +46,7 @@ from recs_platform.stages.releases.served import (
     USERS_FILE,
 )
 from recs_platform.stages.releases.views import AS_OF_IN_FORCE, changes_view, current_view, lists_view
+from recs_platform.stages.releases.withheld import Withheld
 from recs_platform.warehouse.list_exports import write_list_exports
 from recs_platform.warehouse.meta import META, META_PROCESSING, META_RUNS, meta_frames
 from recs_platform.warehouse.publish import PublishReport

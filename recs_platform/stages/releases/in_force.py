@@ -59,6 +59,11 @@ def current_release(home: Home) -> Manifest:
     return sealed[-1] if pinned is None else _find(home, pinned)
 
 
+def newest_as_of(home: Home) -> datetime | None:
+    """The greatest as_of that a release was sealed for, in force or not; None without one."""
+    return max((manifest.as_of for manifest in _sealed(home)), default=None)
+
+
 def previous_release(home: Home, as_of: datetime) -> Manifest | None:
     """The last sealed release of the greatest as_of before an instant, None when there is none."""
     return _previous(_sealed(home), as_of)

@@ -12,10 +12,11 @@ from recs_platform.stages.releases.references import SharedRows
 from recs_platform.stages.releases.replacements import replacement_of
 from recs_platform.stages.releases.replacing import replace_rows
 from recs_platform.stages.releases.served import seal_replacement
+from recs_platform.stages.releases.withheld import Withheld
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, content
 from recs_platform_tests.unit.stages.releases.bundles import rows as list_rows
 
-OPTED_OUT, WITHDRAWN = {"u2"}, {"a"}
+OPTED_OUT, WITHDRAWN = frozenset({"u2"}), frozenset({"a"})
 
 
 def with_rest(rows: pl.DataFrame) -> pl.DataFrame:
@@ -66,11 +67,10 @@ def sealed(home: Home) -> str:
 def test_shared_lists_and_those_of_surfaces_follow(tmp_path: Path) -> None:
     home = Home(tmp_path)
     release = find_release(home, sealed(home))
-    amend_bundle(home, release.version, opted_out=OPTED_OUT, withdrawn=WITHDRAWN, known_at=AS_OF)
+    withheld = Withheld(frozenset({*OPTED_OUT, "u8"}), WITHDRAWN)
+    amend_bundle(home, release.version, Withheld(OPTED_OUT, WITHDRAWN), known_at=AS_OF)
     bundle = open_bundle(home, release.version)
-    made = replace_rows(
-        home, release, bundle, opted_out={*OPTED_OUT, "u8"}, withdrawn=WITHDRAWN, impersonal=("fallback",)
-    )
+    made = replace_rows(home, release, bundle, withheld, ("fallback",))
     seal_replacement(home, release, made, known_at=AS_OF, sealed_at=AS_OF)
     served = read_served(home, release.version)
     # Of the shared list u8 was shown `a` and `c`; that list is of nobody, so refusing it changes nothing.
@@ -87,15 +87,15 @@ def test_shared_lists_and_those_of_surfaces_follow(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert made.counts == {
         "replaced_user_count": 3, "replaced_row_count": 1 + 2 + 1 + 1 + 3, "opted_out_user_count": 1,
-        "withdrawn_item_count": 1,
+        "withdrawn_item_count": 1, "expired_item_count": 0, "excluded_item_count": 0,
     }  # fmt: skip
 
 
 def test_where_all_may_be_shown_again_nothing_is_replaced(tmp_path: Path) -> None:
     home = Home(tmp_path)
     release = find_release(home, sealed(home))
-    for withdrawn in (WITHDRAWN, set[str]()):
-        made = replace_rows(home, release, None, opted_out=(), withdrawn=withdrawn, impersonal=("fallback",))
+    for withdrawn in (WITHDRAWN, frozenset[str]()):
+        made = replace_rows(home, release, None, Withheld(withdrawn=withdrawn), ("fallback",))
         found = seal_replacement(home, release, made, known_at=AS_OF, sealed_at=AS_OF)
         assert (found is None) == (not withdrawn)
         assert replacement_of(home, release.version) == found
