@@ -18,6 +18,7 @@ from recs_platform.contracts.tables import (
     CURRENT,
     EVENTS,
     LIST_CHANGES,
+    LIST_EXPIRY,
     LIST_REFERENCES,
     LISTS,
     PERSONAL_LISTS,
@@ -37,7 +38,14 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.roles import write_role_files
 from recs_platform.pipeline.served import bring_served_up_to_date, impersonal_sources
 from recs_platform.stages import releases
-from recs_platform.stages.releases.files import LISTS_FILE, REFERENCES_FILE, SERVED_ARTIFACT, SHARED_FILE, SURFACE_FILE
+from recs_platform.stages.releases.files import (
+    EXPIRY_FILE,
+    LISTS_FILE,
+    REFERENCES_FILE,
+    SERVED_ARTIFACT,
+    SHARED_FILE,
+    SURFACE_FILE,
+)
 from recs_platform.stages.releases.replacements import replacement_of
 from recs_platform.stages.releases.served import (
     ROWS_FILE,
@@ -69,6 +77,7 @@ _RELEASED = {
     SHARED_LISTS.with_columns(_RELEASE_ID): SHARED_FILE,
     LIST_REFERENCES.with_columns(_RELEASE_ID): REFERENCES_FILE,
     SURFACE_LISTS.with_columns(_RELEASE_ID): SURFACE_FILE,
+    LIST_EXPIRY: EXPIRY_FILE,
 }
 # Columns that releases of before exploration lack.
 _OF_OLDER = {c.PROPENSITY_METHOD: "'exact'", c.IS_HOLDOUT: "false"}
@@ -78,7 +87,7 @@ _SERVED = {
     REFERENCES_FILE: (None, USERS_FILE, (c.USER_ID,)),
     SURFACE_FILE: (SURFACE_ROWS_FILE, SURFACE_USERS_FILE, (c.SURFACE, c.USER_ID)),
 }
-_PERSONAL = frozenset({PERSONAL_LISTS.name, SURFACE_LISTS.name})
+_PERSONAL = frozenset({PERSONAL_LISTS.name, SURFACE_LISTS.name, LIST_EXPIRY.name})
 _VIEWS = {RELEASED_LISTS: lists_view, CURRENT: current_view, LIST_CHANGES: changes_view}
 # Counting them reads the lists of every release.
 _UNCOUNTED = frozenset({RELEASED_LISTS.name, LIST_CHANGES.name})

@@ -41,7 +41,7 @@ class BundleContent:
     them. `user_regions`: user_id, availability_region; `exclusions`: availability_region, item_id. `opted_out`: users
     of whom the bundle keeps nothing but a hash of the id: rows of theirs in the other frames are left out. `held_out`:
     users who are shown popular items only. `surfaces`: lists of each surface, columns as those of `lists`. `boards`:
-    by surface, what takes the place of rows of them.
+    by surface, what takes the place of rows of them. `expiry`: user_id, expires_at; None where nothing is said.
     """
 
     lists: pl.DataFrame
@@ -59,3 +59,4 @@ class BundleContent:
     held_out: Sequence[str] = ()
     surfaces: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
     boards: Mapping[str, Board] = field(default_factory=dict[str, Board])
+    expiry: pl.DataFrame | None = None

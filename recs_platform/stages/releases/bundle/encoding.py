@@ -19,6 +19,7 @@ from recs_platform.stages.releases.bundle.texts import pack_texts
 
 _CODE, _USER_CODE = "_code", "_user_code"
 HELD_OUT = "user.is_held_out"
+EXPIRES = "user.expires_seconds"
 SEPARATOR = "\x1f"  # between the sources of a set
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -54,6 +55,7 @@ def encode_bundle(content: BundleContent) -> Arrays:
         "user.keys": keys[order],
         **pack_texts("user.ids", users[c.USER_ID].to_list()),
         **_held_out(users, content.held_out),
+        **_expiry(users, content.expiry),
         "opted_out.keys": np.sort(keys_of(list(content.opted_out))),
         **_item_arrays(items),
         **_vectors(codes, content),
@@ -68,6 +70,15 @@ def encode_bundle(content: BundleContent) -> Arrays:
 
 def _held_out(users: pl.DataFrame, held_out: Sequence[str]) -> Arrays:
     return {HELD_OUT: users[c.USER_ID].is_in(list(held_out)).to_numpy()} if held_out else {}
+
+
+def _expiry(users: pl.DataFrame, expiry: pl.DataFrame | None) -> Arrays:
+    """Until when the lists of each user are meant, in seconds since 1970; 0 where nothing is said."""
+    if expiry is None:
+        return {}
+    seconds = pl.col(c.EXPIRES_AT).dt.epoch("s")
+    found = users.join(expiry.select(c.USER_ID, seconds), on=c.USER_ID, how="left", maintain_order="left")
+    return {EXPIRES: found[c.EXPIRES_AT].fill_null(0).cast(pl.Int64).to_numpy()}
 
 
 def surface_arrays(surface: str) -> str:

@@ -6,6 +6,7 @@ Arrays are mapped: opening costs milliseconds whatever their size, and memory is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.lake.artifacts import artifact, sealed_versions
 from recs_platform.stages.releases.bundle.boards import BOARD_RULES, SealedBoard
 from recs_platform.stages.releases.bundle.content import EVERYBODY, BundleRules
-from recs_platform.stages.releases.bundle.encoding import HELD_OUT, SEPARATOR, surface_arrays
+from recs_platform.stages.releases.bundle.encoding import EXPIRES, HELD_OUT, SEPARATOR, surface_arrays
 from recs_platform.stages.releases.bundle.keys import key_of, rows_of_key
 from recs_platform.stages.releases.bundle.texts import PackedTexts
 from recs_platform.stages.releases.bundle.writing import (
@@ -117,6 +118,12 @@ class Bundle:
     def is_held_out(self, user: int | None) -> bool:
         """Whether the user is in the hold-out, which is shown popular items only."""
         return user is not None and self._is_held_out is not None and bool(self._is_held_out[user])
+
+    def expires_at(self, user: int | None) -> datetime | None:
+        """Until when the lists of a user are meant (UTC); None where the bundle says nothing of it."""
+        seconds = self.arrays.get(EXPIRES)
+        found = 0 if user is None or seconds is None else int(seconds[user])
+        return datetime.fromtimestamp(found, UTC) if found else None
 
     def item(self, item_id: str) -> int | None:
         """Code of an item, None of one the catalogue lacks."""

@@ -11,7 +11,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.lake.artifacts import remove_artifact, sealed_versions, write_artifact, write_manifest
 from recs_platform.stages.releases.bundle.boards import board_arrays
-from recs_platform.stages.releases.bundle.encoding import HELD_OUT, Arrays, surface_arrays
+from recs_platform.stages.releases.bundle.encoding import EXPIRES, HELD_OUT, Arrays, surface_arrays
 from recs_platform.stages.releases.bundle.keys import keys_of
 from recs_platform.stages.releases.bundle.texts import PackedTexts, pack_texts
 from recs_platform.stages.releases.bundle.writing import (
@@ -41,8 +41,7 @@ def without_users(arrays: dict[str, NDArray[Any]], user_ids: Collection[str]) ->
         **pack_texts("user.ids", [each for each, stay in zip(ids, stays, strict=True) if stay]),
         "opted_out.keys": np.setdiff1d(arrays["opted_out.keys"], keys_of(sorted(gone))),
     }
-    if HELD_OUT in arrays:
-        kept[HELD_OUT] = arrays[HELD_OUT][stays]
+    kept |= {name: arrays[name][stays] for name in (HELD_OUT, EXPIRES) if name in arrays}
     kept |= {
         name: arrays[name][stays] for name in arrays if name.startswith(board_arrays("")) and name.endswith(".groups")
     }
