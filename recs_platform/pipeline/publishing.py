@@ -154,7 +154,7 @@ def _export_lists(platform: Platform, withheld: Withheld) -> None:
         platform.home.exports,
         settings.publish.exports,
         pl.DataFrame({c.USER_ID: sorted(withheld.opted_out)}, schema={c.USER_ID: pl.String}),
-        impersonal=impersonal_sources(),
+        impersonal=impersonal_sources(withheld),
         threads=settings.threads,
         memory_limit_gb=settings.memory_limit_gb,
         temporary=platform.home.temporary,
@@ -243,7 +243,7 @@ def _released(platform: Platform, withheld: Withheld | None) -> list[PublishedTa
 
 def _refused(withheld: Withheld) -> Refused:
     users = pl.DataFrame({c.USER_ID: sorted(withheld.opted_out)}, schema={c.USER_ID: pl.String})
-    return Refused(users, impersonal_sources())
+    return Refused(users, impersonal_sources(withheld))
 
 
 def _instead(platform: Platform, release_id: str, file: str) -> Instead | None:

@@ -12,7 +12,7 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.withheld import read_withheld, today_of
 from recs_platform.stages.releases.bundle.amending import amend_bundle
-from recs_platform.stages.releases.bundle.reading import Bundle, open_bundle
+from recs_platform.stages.releases.bundle.reading import open_bundle
 from recs_platform.stages.releases.in_force import current_release
 from recs_platform.stages.releases.replacements import replacement_of
 from recs_platform.stages.releases.replacing import (
@@ -22,7 +22,8 @@ from recs_platform.stages.releases.replacing import (
     ROWS,
     USERS,
     WITHDRAWN,
-    replace_rows,
+    find_rows,
+    lists_instead,
 )
 from recs_platform.stages.releases.served import seal_replacement
 from recs_platform.stages.releases.withheld import Withheld
@@ -39,23 +40,31 @@ def bring_served_up_to_date(platform: Platform, now: datetime) -> Withheld:
     except NotReady:
         return read_withheld(platform, now, now)
     withheld = read_withheld(platform, today_of(platform, now), now)
-    bundle = _bundle(platform, release, withheld, now)
-    made = replace_rows(home, release, bundle, withheld, impersonal_sources())
+    has_bundle = _amend(platform, release, withheld, now)
+    found = find_rows(home, release, withheld, impersonal_sources(withheld))
+    # Opening it takes a while that most publishes and rollbacks do without.
+    bundle = open_bundle(home, release.version) if has_bundle and not found.is_nothing else None
+    made = lists_instead(found, bundle)
     seal_replacement(home, release, made, known_at=now, sealed_at=now)
     return withheld
 
 
-def _bundle(platform: Platform, release: Manifest, withheld: Withheld, now: datetime) -> Bundle | None:
-    """The bundle as it is to be by now; None where the release was sealed before there were any."""
+def _amend(platform: Platform, release: Manifest, withheld: Withheld, now: datetime) -> bool:
+    """Tell the bundle; returns whether there is one: releases that were sealed before there were any have none."""
     try:
         amend_bundle(platform.home, release.version, withheld, known_at=now)
-        return open_bundle(platform.home, release.version)
     except NotReady:
-        return None
+        return False
+    return True
 
 
-def impersonal_sources() -> tuple[str, ...]:
-    """Sources that tell nothing of the person: what is popular, and what operators put in."""
+def impersonal_sources(withheld: Withheld) -> tuple[str, ...]:
+    """Sources that tell nothing of the person: what is popular, and what operators put in.
+
+    None where nobody opted out, for then nobody asks.
+    """
+    if not withheld.opted_out:
+        return ()
     # Loading rules takes a while that who asks for nothing of this does without.
     from recs_platform.stages import reranking
 

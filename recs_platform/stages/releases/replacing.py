@@ -5,6 +5,7 @@ A list is made anew whole, as a server makes it of the same bundle: exploration 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
@@ -51,10 +52,34 @@ def replace_rows(
     that is offered no more, or not where the user is. `bundle`: the release's, which knows of both already; without one
     such rows go and none comes.
     """
+    return lists_instead(find_rows(home, release, withheld, impersonal), bundle)
+
+
+@dataclass(frozen=True, eq=False)
+class FoundRows:
+    """What `find_rows` found: lists of everywhere, and of surfaces."""
+
+    everywhere: _Found
+    on_surfaces: _Found
+    withheld: Withheld
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether every list is shown as it is."""
+        return self.everywhere.keys.is_empty() and self.on_surfaces.keys.is_empty()
+
+
+def find_rows(home: Home, release: Manifest, withheld: Withheld, impersonal: Sequence[str]) -> FoundRows:
+    """Lists of a release with rows that may be shown no more; where there are none, their lists are not read."""
     found = _Found(*_listed(home, release, withheld, impersonal), withheld)
-    there = _Found(*_on_surfaces(home, release, withheld, impersonal), withheld)
+    return FoundRows(found, _Found(*_on_surfaces(home, release, withheld, impersonal), withheld), withheld)
+
+
+def lists_instead(rows: FoundRows, bundle: Bundle | None) -> Replacement:
+    """Lists in the place of those found, see `replace_rows`."""
+    found, there = rows.everywhere, rows.on_surfaces
     lists, surfaces = found.kept_alone(), there.kept_alone()
-    if bundle is not None and (found.count or there.count):
+    if bundle is not None and not rows.is_nothing:
         # What loading this module does without: most publishes replace nothing.
         from recs_platform.stages.releases.refilling import refilled_lists, refilled_surfaces
 
@@ -65,7 +90,7 @@ def replace_rows(
         found.keys.select(found.key),
         _finished(surfaces, there, SURFACE_LISTS.column_names),
         there.keys.select(there.key),
-        _counts(found, there, withheld),
+        _counts(found, there, rows.withheld),
     )
 
 
