@@ -17,6 +17,7 @@ from recs_platform.stages.releases.in_force import (
     pinned_release,
     previous_release,
     unpin,
+    why_stale,
     withdraw_release,
 )
 from recs_platform.stages.releases.reading import (
@@ -57,5 +58,6 @@ __all__ = [
     "replacement_of",
     "seal_release",
     "unpin",
+    "why_stale",
     "withdraw_release",
 ]
