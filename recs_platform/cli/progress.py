@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 BAR_CELLS = 20
 FRAMES_A_SECOND = 5
+# Where there is no terminal, a step that has been silent for so long shows what it logs.
+SILENT_SECONDS = 20
 _ENDS = {"STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED"}
 
 
@@ -63,6 +65,7 @@ class Progress:
         self._clock = clock
         self._run = Followed(clock())
         self._is_living = False
+        self._said_at = clock()
 
     @contextmanager
     def following(self) -> Generator["Progress", None, None]:
@@ -98,14 +101,19 @@ class Progress:
             self._say_ended(kind, text)
         elif kind == "LOG" and text:
             self._run.remark = text.splitlines()[0]
-            if not self._is_living and "waiting" in text:
-                say(f"{self.title}: {text}")
+            is_silent = self._clock() - self._said_at >= SILENT_SECONDS
+            if not self._is_living and ("waiting" in text or is_silent):
+                self._say(text if "waiting" in text else self._run.remark)
 
     def _say_ended(self, kind: str, step: str) -> None:
         if not self._is_living and kind != "STEP_SKIPPED":
             mark = "done" if kind == "STEP_SUCCESS" else "FAILED"
             began = self._run.step_began if self._run.step == step else self._clock()
-            say(f"{self.title}: {step_name(step)} {mark} in {self._clock() - began:.1f} s")
+            self._say(f"{step_name(step)} {mark} in {self._clock() - began:.1f} s")
+
+    def _say(self, text: str) -> None:
+        say(f"{self.title}: {text}")
+        self._said_at = self._clock()
 
     def _text(self) -> "Text":
         from rich.text import Text

@@ -14,7 +14,12 @@ class PublishSettings(SettingGroup):
     """What goes into analytics.duckdb."""
 
     events_as_table_max_rows: Annotated[
-        int, Field(ge=0, le=10**12, description="above it raw.events is a view over linked files")
+        int,
+        Field(
+            ge=0,
+            le=10**12,
+            description="above it raw.events, or another table of the lake, is a view over linked files",
+        ),
     ] = 5_000_000
     as_ofs_max: Annotated[int, Field(ge=1, le=10_000, description="as_of partitions kept in the published file")] = 30
     exports: Annotated[

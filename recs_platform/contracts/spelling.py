@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 
-_CUTOFF = 0.7
+_CUTOFF = 0.66
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 _DIGITS_MAX = 12
 

@@ -1,15 +1,22 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-"""How many threads numeric libraries may use while a block runs; the one user of threadpoolctl."""
+"""How many threads numeric libraries may use while a block runs, and work that goes on beside its reader.
+
+The one user of threadpoolctl.
+"""
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
+
+_Item = TypeVar("_Item")
 
 
 @contextmanager
@@ -25,6 +32,18 @@ def limited(threads: int, *libraries: str) -> Generator[None]:
     held = _loaded(len(sys.modules))
     with held.limit(limits=1, user_api="blas"), held.limit(limits=threads, user_api="openmp"):
         yield
+
+
+def one_ahead(items: Iterator[_Item]) -> Generator[_Item]:
+    """The same items in the same order: while the reader works on one, a thread makes the next, and no more than that.
+
+    What making an item raises is raised where it would be read.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(list, islice(items, 1))
+        while made := following.result():
+            following = pool.submit(list, islice(items, 1))
+            yield made[0]
 
 
 @lru_cache(maxsize=1)

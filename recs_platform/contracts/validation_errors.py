@@ -3,6 +3,7 @@
 Where a file was read, its line is found too. What is right is said by the models themselves.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, cast, get_args
 
@@ -15,6 +16,11 @@ from recs_platform.contracts.spelling import did_you_mean
 
 _VALUE_CHARACTERS = 80
 _BOUNDS = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}"}
+_OUT_OF_BOUNDS = frozenset({"greater_than_equal", "greater_than", "less_than_equal", "less_than"})
+# By the beginning of a fault's type; the longest lists of names that are worth reading.
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string_type": "text",
+          "finite": "a finite number", "dict": "a table of names", "tuple": "a list", "list": "a list"}  # fmt: skip
+_NAMES_MAX = 15
 Location = Sequence[int | str]
 
 
@@ -28,20 +34,33 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> tuple[Locatio
 
 
 def sentence(fault: ErrorDetails, model: type[BaseModel]) -> str:
-    """One fault as a sentence: `k = 0: input should be greater than or equal to 1 (at least 1 and at most 1000)`."""
-    loc, name = fault["loc"], ".".join(str(part) for part in fault["loc"])
+    """One fault as a sentence: `k = 0: it must be at least 1 and at most 1000`."""
+    loc = fault["loc"]
+    # What pydantic adds for a key, or a way to read a value, is no name of the file.
+    name = ".".join(str(part) for part in loc if "[" not in str(part))
     if fault["type"] == "extra_forbidden":
         known = _fields_at(model, loc[:-1])
-        return f"{name} is no such field{did_you_mean(str(loc[-1]), known) or '; there are: ' + ', '.join(known)}"
-    text = fault["msg"].removeprefix("Value error, ")
-    message = text[:1].lower() + text[1:]
-    if not loc:
-        return message
+        named = f"; there are: {', '.join(known)}" if len(known) <= _NAMES_MAX else ""
+        return f"{name} is no such field{did_you_mean(str(loc[-1]), known) or named}"
     if fault["type"] == "missing":
         return f"{name} is missing"
     field = _field_at(model, loc)
-    allowed = _range(field) if field is not None else ""
-    return f"{name} = {_shown(fault['input'])}: {message}{allowed and f' ({allowed})'}"
+    text = fault["msg"].removeprefix("Value error, ")
+    message = _expected(fault["type"], "" if field is None else _range(field)) or _plain(text)
+    return f"{name} = {_shown(fault['input'])}: {message}" if loc else message
+
+
+def _expected(kind: str, allowed: str) -> str:
+    """What a value must be, for the faults of a type or a range; empty for others."""
+    if kind in _OUT_OF_BOUNDS and allowed:
+        return f"it must be {allowed}"
+    wanted = next((words for beginning, words in _KINDS.items() if kind.startswith(beginning)), "")
+    return f"it must be {wanted}{allowed and f', {allowed}'}" if wanted else ""
+
+
+def _plain(text: str) -> str:
+    """What pydantic says of a value, with the same words as the rest: `Input should be 'a'` is `it must be 'a'`."""
+    return re.sub(r"^\w+ should\b", "it must", text[:1].lower() + text[1:])
 
 
 def line_of(text: str, loc: Location) -> int | None:

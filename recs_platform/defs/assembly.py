@@ -6,6 +6,7 @@ from functools import lru_cache
 import dagster as dg
 
 from recs_platform.defs.assets import (
+    champion,
     events,
     features,
     flags,
@@ -16,6 +17,7 @@ from recs_platform.defs.assets import (
     reranking,
     retention,
     retrieval,
+    scoring,
     segments,
 )
 from recs_platform.defs.automation import build_schedules, build_sensors
@@ -32,7 +34,10 @@ from recs_platform.defs.sql_checks import raw_checks
 from recs_platform.pipeline.build_records import code_version
 from recs_platform.pipeline.platform import Platform
 
-STAGES = (events, flags, retention, inputs, features, segments, retrieval, ranking, reranking, reports, releases)
+STAGES = (
+    *(events, flags, retention, inputs, features, segments, retrieval),
+    *(ranking, champion, scoring, reranking, reports, releases),
+)
 
 
 def build_definitions(

@@ -15,7 +15,7 @@ from recs_platform.contracts.home import Lock
 from recs_platform.contracts.tables import PROMOTIONS
 from recs_platform.contracts.time import as_of_key, parse_instant
 from recs_platform.defs import metadata
-from recs_platform.defs.assets import events, features, ranking, segments
+from recs_platform.defs.assets import champion, events, features, ranking, segments
 from recs_platform.defs.jobs import LOGGING
 from recs_platform.defs.resources import HomeResource
 from recs_platform.lake.locks import exclusive
@@ -122,7 +122,7 @@ rebuild_features = dg.define_asset_job(
 retrain_ranker = dg.define_asset_job(
     "retrain_ranker",
     selection=dg.AssetSelection.assets(
-        ranking.TRAINING_SET_KEY, ranking.RANKER_KEY, ranking.CHAMPION_KEY, metadata.asset_key(PROMOTIONS.name)
+        ranking.TRAINING_SET_KEY, ranking.RANKER_KEY, champion.CHAMPION_KEY, metadata.asset_key(PROMOTIONS.name)
     ),
     config=LOGGING,
     description="Training set, ranker and the gate of one as-of; lists stay as they are.",

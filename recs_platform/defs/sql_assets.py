@@ -33,7 +33,7 @@ KINDS = ("sql", "duckdb", "delta")
 def sql_assets(platform: Platform, schema: str, group: str) -> list[dg.AssetsDefinition]:
     """Assets of the table models of one schema, in dependency order; those of the events alone are one step.
 
-    Those of candidates are made where candidates are scored, see `assets.ranking`.
+    Those of candidates are made where candidates are scored, see `assets.scoring`.
     """
     elsewhere = {model.name for model in pair_models(platform.models)}
     models = [

@@ -135,7 +135,7 @@ def _write(platform: Platform, tables: Sequence[PublishedTable], withheld: Withh
         threads=settings.threads,
         memory_limit_gb=settings.memory_limit_gb,
         temporary=platform.home.temporary,
-        events_as_table_max_rows=settings.publish.events_as_table_max_rows,
+        rows_max=settings.publish.events_as_table_max_rows,
         as_ofs_max=settings.publish.as_ofs_max,
         publish_id=uuid.uuid4().hex[:12],
         **options,

@@ -36,7 +36,7 @@ READ_ONLY = 0o444
 
 @dataclass(frozen=True)
 class PublishReport:
-    """What was published: rows by table, and whether raw.events is a view over linked files.
+    """What was published: rows by table, and which tables are views over linked files.
 
     `set_aside` has a sentence for each foreign log that lay beside the file. `untouched`: tables of the lake that had
     not changed since the publish before, and were not read.
@@ -45,7 +45,7 @@ class PublishReport:
     path: Path
     publish_id: str
     table_rows: Mapping[str, int]
-    events_linked: bool
+    linked: tuple[str, ...]
     size_bytes: int
     set_aside: tuple[str, ...] = ()
     untouched: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ def publish(
     threads: int,
     memory_limit_gb: float,
     temporary: Path,
-    events_as_table_max_rows: int,
+    rows_max: int,
     as_ofs_max: int,
     publish_id: str,
     keep_older: bool = True,
@@ -67,7 +67,7 @@ def publish(
 ) -> PublishReport:
     """Write `tables` into a new file and put it in the place of `target`; processes that read the old one keep it.
 
-    Tables that differ by as_of keep their newest `as_ofs_max` instants. `raw.events` beyond `events_as_table_max_rows`
+    Tables that differ by as_of keep their newest `as_ofs_max` instants. A table of the lake beyond `rows_max` rows
     becomes a view over links to its files in `files/<publish_id>` beside `target`, named absolutely: publishing again
     repairs a moved home. The links of the publish before stay for its readers.
 
@@ -89,7 +89,7 @@ def publish(
         if others_stay and earlier is None:
             raise NotReady(f"{target} cannot be built upon; publish all of it")
         folder = links.unused_folder(target.parent / FILES_FOLDER, publish_id)
-        writer = TableWriter(lake, as_ofs_max, events_as_table_max_rows, folder, earlier or {})
+        writer = TableWriter(lake, as_ofs_max, rows_max, folder, earlier or {})
 
         def fill(con: "duckdb.DuckDBPyConnection") -> dict[str, int]:
             if earlier is not None and read_sources(target) is None:
@@ -111,8 +111,9 @@ def publish(
         if not others_stay:
             links.drop_older(folder, kept=LINKED_PUBLISHES_KEPT if keep_older else 1)
         size = target.stat().st_size
-        untouched = tuple(writer.untouched)
-        return PublishReport(target, publish_id, table_rows, folder.is_dir(), size, tuple(set_aside), untouched)
+        return PublishReport(
+            target, publish_id, table_rows, tuple(writer.linked), size, tuple(set_aside), tuple(writer.untouched)
+        )
 
     with exclusive(target.parent / "publish.lock"):
         earlier = read_sources(target) if keep_older else None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.manifests import content_key
-from recs_platform.contracts.tables import EVENTS, TableContract
+from recs_platform.contracts.tables import TableContract
 from recs_platform.warehouse import links
 from recs_platform.warehouse.clauses import instant_literal, quoted, relation, scan, text_literal, typed_columns
 from recs_platform.warehouse.database_files import count_rows
@@ -134,19 +134,21 @@ class TableWriter:
     """Writes tables into the attached file `a`, a new one or a copy of the published one, which holds `earlier`.
 
     Tables of `earlier` whose files are the same are left as they are; of one that differs by as_of only the instants
-    that changed are written, and of one that has more files than before the new ones.
+    that changed are written, and of one that has more files than before the new ones. A table of the lake with more
+    than `rows_max` rows is a view over links to its files, in `links_folder`.
     """
 
     def __init__(
-        self, lake: "Lake", as_ofs_max: int, events_max: int, links_folder: Path, earlier: Mapping[str, TableSource]
+        self, lake: "Lake", as_ofs_max: int, rows_max: int, links_folder: Path, earlier: Mapping[str, TableSource]
     ) -> None:
         self._lake = lake
         self._as_ofs_max = as_ofs_max
-        self._events_max = events_max
+        self._rows_max = rows_max
         self._links = links_folder
         self._earlier = earlier
         self.sources: dict[str, TableSource] = {}
         self.untouched: list[str] = []
+        self.linked: list[str] = []
 
     def write(
         self, con: "duckdb.DuckDBPyConnection", tables: Sequence[PublishedTable], *, others_stay: bool
@@ -174,14 +176,20 @@ class TableWriter:
             _create(con, "table", table, None)
             return 0
         rows = sum(count_rows(con, _scan(table, part, key)) for key, part in partitions.items() if part)
-        if table.name == EVENTS.name and rows > self._events_max:
-            _clear(con, table, there)
-            # Older DuckDBs cannot read the types of partition columns from a stored view; they are cast instead.
-            linked = links.link_files(files, self._lake.path(EVENTS.name), self._links)
-            _create(con, "view", table, scan(linked, {}))
+        if table.releases is None and table.refused is None and rows > self._rows_max:
+            self._link(con, table, partitions, there)
             return rows
         self._bring_up_to_date(con, table, partitions, there)
         return rows if table.refused is None else _without_refused(con, table, table.refused)
+
+    def _link(
+        self, con: "duckdb.DuckDBPyConnection", table: PublishedTable, partitions: _Partitions, there: Mapping[str, str]
+    ) -> None:
+        _clear(con, table, there)
+        root, folder = self._lake.path(table.name), self._links / table.name
+        linked = {key: links.link_files(files, root, folder) for key, files in partitions.items() if files}
+        _create(con, "view", table, _linked_scan(table, linked))
+        self.linked.append(table.name)
 
     def _write_view(self, con: "duckdb.DuckDBPyConnection", table: PublishedTable, there: Mapping[str, str]) -> int:
         earlier = self._earlier.get(table.name)
@@ -272,6 +280,20 @@ def _scan(table: PublishedTable, files: Sequence[str], release: str | None = Non
     if instead is not None and instead.rows is not None:
         rows = f"{rows} union all by name select * from {scan([str(instead.rows)], {})}"
     return f"(select *, {text_literal(release)} as {c.RELEASE_ID} from ({rows}))"
+
+
+def _linked_scan(table: PublishedTable, partitions: _Partitions) -> str:
+    """The files as they can be read from a stored view: there older DuckDBs cannot read types of partition columns.
+
+    Dates are cast from text; an instant is written out, since its text names no zone.
+    """
+    if not table.is_as_of:
+        return scan([file for files in partitions.values() for file in files], {})
+    parts = (
+        f"select * replace ({_literal(table, str(key))} as {c.AS_OF}) from {scan(files, {})}"
+        for key, files in partitions.items()
+    )
+    return f"({' union all by name '.join(parts)})"
 
 
 def _files_of(instead: Instead) -> list[str]:

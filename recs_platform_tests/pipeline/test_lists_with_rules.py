@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import LISTS
 from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.lists import list_inputs
 from recs_platform.pipeline.lists.lists import Lists, make_lists
 from recs_platform_tests.homes import Built, copy_home
 
@@ -27,7 +29,7 @@ def pinned(plain: pl.DataFrame) -> str:
 
 
 @pytest.fixture(scope="module")
-def made(built: Built, pinned: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lists]:
+def run(built: Built, pinned: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AsOfRun]:
     rules = {
         "dismissed": {"enabled": True, "creators": True},
         "frequency_cap": {"enabled": True, "shown_max": 2},
@@ -43,8 +45,23 @@ def made(built: Built, pinned: str, tmp_path_factory: pytest.TempPathFactory) ->
     }
     home = tmp_path_factory.mktemp("rules") / "home"
     run = AsOfRun(copy_home(built.platform, home, rules=rules, surfaces=surfaces), built.as_of, built.known_at)
-    yield make_lists(run)
+    yield run
     run.close()
+
+
+@pytest.fixture(scope="module")
+def made(run: AsOfRun) -> Lists:
+    return make_lists(run)
+
+
+def test_lists_do_not_depend_on_how_many_users_are_held_at_once(
+    run: AsOfRun, made: Lists, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(list_inputs, "USERS_AT_ONCE", made.context.users.len() // 3)
+    again = make_lists(run)
+    for name in ("lists", "short_lists", "shared", "references", "conflicts", "surfaces"):
+        assert_frame_equal(getattr(again, name), getattr(made, name))
+    assert again.violations.keys() == made.violations.keys()
 
 
 def test_lists_keep_their_rules_and_say_so(made: Lists, plain: pl.DataFrame, pinned: str):

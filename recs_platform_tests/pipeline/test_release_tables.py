@@ -90,7 +90,7 @@ class Published:
             threads=1,
             memory_limit_gb=1,
             temporary=self.home.temporary,
-            events_as_table_max_rows=10,
+            rows_max=10,
             as_ofs_max=3,
             publish_id="p",
             **options,

@@ -1,5 +1,6 @@
 """What the settings say of retrieval reaches it, and what is wrong in them is named."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -7,17 +8,25 @@ import pytest
 
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.shared_settings import KEPT_OF_EACH
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform, sql_folder
-from recs_platform.pipeline.retrieval.inputs import item_vectors, retrieval_config, vectors_version
+from recs_platform.pipeline.retrieval import inputs
+from recs_platform.pipeline.retrieval.inputs import item_vectors, retrieval_config, run_config, vectors_version
 from recs_platform.settings import read_settings
 from recs_platform_tests.homes import platform_at
+
+AT = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     ("asked", "field", "says"),
     [
         ({"sources": {"oracle": {}}}, "sources", "unknown sources ['oracle']"),
-        ({"sources": {"trending": {"half_life_days": -1}}}, "sources.trending.half_life_days", "greater than 0"),
+        (
+            {"sources": {"trending": {"half_life_days": -1}}},
+            "sources.trending.half_life_days",
+            "above 0 and at most 3650",
+        ),
         ({"sources": {"trending_1d": {"half_life": 1}}}, "sources.trending_1d.half_life", "no such field"),
         ({"segments": {"new": {"off": ["als", "oracle"]}}}, "segments.new.off", "unknown sources ['oracle']"),
         ({"quotas": {"oracle": 3}}, "quotas.oracle", "unknown sources ['oracle']"),
@@ -78,3 +87,29 @@ def test_who_is_cold_and_what_they_are_offered_reaches_retrieval(tmp_path: Path)
     assert [[source.name for source in group] for group in config.cold_groups()] == [["content"], ["popularity"]]
     assert "content" in {source.name for source in config.fitted_sources()}
     assert retrieval_config(platform_at(tmp_path, retrieval={"cold": {"order": []}})).cold_groups() == ()
+
+
+@pytest.mark.parametrize(
+    ("sources", "best", "popularity", "groups"),
+    [
+        ({}, 0.125, 0.125, 0.125),
+        ({}, 30.0, 30.0, 4.0),
+        ({}, None, None, 4.0),
+        ({"group_popularity": {"half_life_days": 9.0}}, 0.125, 0.125, 9.0),
+        ({"popularity": {"half_life_days": 1.0}}, 0.125, 1.0, 1.0),
+        ({"popularity": {"enabled": False}}, 0.125, None, 4.0),
+    ],
+)
+def test_popularity_of_groups_forgets_at_least_as_fast_as_popularity(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sources: dict[str, dict[str, object]],
+    best: float | None,
+    popularity: float | None,
+    groups: float,
+) -> None:
+    monkeypatch.setattr(inputs, "popularity_half_life", lambda _run: best)
+    run = AsOfRun(platform_at(tmp_path, retrieval={"sources": sources}), AT, AT)
+    found = run_config(run).sources
+    assert found["popularity"].model_dump()["half_life_days"] == popularity
+    assert found["group_popularity"].model_dump()["half_life_days"] == groups

@@ -1,1 +1,1 @@
-"""The assets of the eight stages, one module each, assembled in `definitions`. A body reads, calls a stage, writes."""
+"""The assets of the eight stages, of each in a module or more, assembled in `assembly`. A body reads, calls, writes."""

@@ -19,11 +19,12 @@ from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.report_index import write_index
 from recs_platform.pipeline.reports import collect_verdicts, run_report
-from recs_platform.pipeline.training.evaluation import FINAL, evaluate, tuned_on_tests
+from recs_platform.pipeline.training.evaluation import evaluate, tuned_on_tests
 from recs_platform.pipeline.training.label_leakage import measure_window_leakage
 from recs_platform.pipeline.training.measurements import prune_measurements
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.window_cache import WindowCache
+from recs_platform.pipeline.training.window_metrics import FINAL
 from recs_platform.pipeline.training.windows import prune_windows
 from recs_platform.stages.reports import REPORTS, Report, worst
 

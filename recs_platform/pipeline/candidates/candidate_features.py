@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.features import FeatureSet
+from recs_platform.contracts.threads import one_ahead
 from recs_platform.pipeline.candidates.feature_matrix import FeatureMatrix, feature_matrix
 from recs_platform.pipeline.candidates.pair_features import PairFeatures
 from recs_platform.stages import retrieval
@@ -56,8 +57,8 @@ class CandidateFeatures:
         return cls(fit, PairFeatures(run, models, fit.problem, targets), features, targets)
 
     def blocks(self) -> Iterator[FeatureBlock]:
-        """Blocks of users, ascending."""
-        for merged in retrieval.merged_blocks(self.fit, targets=self.targets):
+        """Blocks of users, ascending; sources are asked for the next one while this one is worked on."""
+        for merged in one_ahead(retrieval.merged_blocks(self.fit, targets=self.targets)):
             with self.fit.clock.measured(PAIR_FEATURES):
                 pairs = self.pairs.of(merged)
             with self.fit.clock.measured(ASSEMBLY):

@@ -1,5 +1,10 @@
-"""What the lists of an as-of are made from, read once; lists are made in `lists`."""
+"""What the lists of an as-of are made from: ranked rows for some users at a time, the rest once.
 
+Lists are made in `lists`.
+"""
+# ruff: noqa: S608  names come from contracts, values are text literals
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,21 +18,24 @@ from recs_platform.pipeline.item_counts import with_user_counts
 from recs_platform.pipeline.lists.rule_facts import rule_facts
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages import reranking
+from recs_platform.warehouse.clauses import relation, text_literal
 
 REASON_DAYS = 28
+# Of how many users ranked rows are held at once, 50 a user; what is listed does not depend on it.
+USERS_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True)
 class ListInputs:
     """Frames that lists, their reasons and their rules are made from.
 
-    `ranked`: without users who do not consent. `profiles`: users, with the segment of those who do. `since_us`: from
-    when reasons count. `version`: that of the ranker that ordered them, "none" where nothing was ranked.
+    `opted_out`: ids of users who do not consent. `profiles`: users, with the segment of those who do. `since_us`: from
+    when reasons count. `version`: that of the ranker that ordered the lists, "none" where nothing was ranked.
     """
 
     items: pl.DataFrame
     users: pl.DataFrame
-    ranked: pl.DataFrame
+    opted_out: pl.DataFrame
     segments: pl.DataFrame
     profiles: pl.DataFrame
     neighbours: pl.DataFrame
@@ -40,8 +48,6 @@ def read_inputs(run: AsOfRun) -> ListInputs:
     """Read them as of the run's instant; an opt-out that came since the run began is obeyed."""
     items = with_user_counts(run.items, run.interactions)
     with run.models() as models:
-        # Not its version too, the same text in each of millions of rows.
-        ranked = models.frame(RANKED.name, [c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES])
         versions = models.head(RANKED.name, 1)[c.RANKER_VERSION].to_list()
         facts = rule_facts(models, run.platform.settings.rules, items)
         segments = models.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID, c.SEGMENT_NAME])
@@ -52,7 +58,7 @@ def read_inputs(run: AsOfRun) -> ListInputs:
     return ListInputs(
         items=items,
         users=users,
-        ranked=ranked.join(opted_out, on=c.USER_ID, how="anti"),
+        opted_out=opted_out,
         segments=segments,
         profiles=users.join(segments.join(opted_out, on=c.USER_ID, how="anti"), on=c.USER_ID, how="left"),
         neighbours=neighbours,
@@ -60,3 +66,23 @@ def read_inputs(run: AsOfRun) -> ListInputs:
         version=pl.lit(next(iter(versions), "none")).alias(c.RANKER_VERSION),
         since_us=round((run.as_of - timedelta(days=REASON_DAYS)).timestamp() * SECOND_MICROSECONDS),
     )
+
+
+def ranked_of(run: AsOfRun, known: ListInputs, users: pl.Series) -> pl.DataFrame:
+    """`user_id`, `item_id`, `score`, `rank`, `sources` of those of the users who consent."""
+    asked = users.to_frame(c.USER_ID).join(known.opted_out, on=c.USER_ID, how="anti")
+    first, last = asked.select(pl.col(c.USER_ID).min().alias("first"), pl.col(c.USER_ID).max().alias("last")).row(0)
+    columns = (c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
+    within = "false" if first is None else f"{c.USER_ID} between {text_literal(first)} and {text_literal(last)}"
+    with run.models() as models:
+        models.require(RANKED.name)
+        # Rows are stored by user, so that of other users' next to nothing is read.
+        rows = models.query(f"select {', '.join(columns)} from {relation(RANKED.name)} where {within}")
+    return rows.join(asked, on=c.USER_ID, how="semi")
+
+
+def some_at_a_time(users: pl.Series) -> Iterator[pl.Series]:
+    """The users in parts of which ranked rows may be held at once, at least one part; each is ascending."""
+    ordered = users.sort()
+    for start in range(0, max(len(ordered), 1), USERS_AT_ONCE):
+        yield ordered.slice(start, USERS_AT_ONCE)

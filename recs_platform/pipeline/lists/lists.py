@@ -3,7 +3,7 @@
 The stage is `stages.reranking`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -15,8 +15,8 @@ from recs_platform.pipeline.geo_availability import run_geo_availability
 from recs_platform.pipeline.lists.context import rerank_context
 from recs_platform.pipeline.lists.explaining import Reasons, explained, explained_shared
 from recs_platform.pipeline.lists.exploring import hold_out, rerank_explored
-from recs_platform.pipeline.lists.list_inputs import ListInputs, read_inputs
-from recs_platform.pipeline.lists.rules_kept import conflicts_of, held_out_of
+from recs_platform.pipeline.lists.list_inputs import ListInputs, ranked_of, read_inputs, some_at_a_time
+from recs_platform.pipeline.lists.rules_kept import added_up, conflicts_of, held_out_of
 from recs_platform.pipeline.lists.sharing import share_lists_of, shared_violations, without_sharers
 from recs_platform.pipeline.lists.surfaces import nothing_shown, surface_lists
 from recs_platform.pipeline.platform import Platform
@@ -68,17 +68,12 @@ def make_lists(run: AsOfRun) -> Lists:
         run.platform, known.items, run.consumed, known.users[c.USER_ID], run_geo_availability(run), known.facts
     )
     rules, filters = home_rules(run.platform), list_filters(run.platform)
+    reasons = Reasons.of(run, known)
     shared = share_lists_of(run, context, rules, known.since_us)
     own = without_sharers(context, shared.references)
-    rows = known.ranked.join(own.users.to_frame(c.USER_ID), on=c.USER_ID, how="semi")
-    result = rerank_explored(run, rows, own, rules)
-    reasons = Reasons(known.items, known.neighbours, reranking.item_popularity(run.interactions), known.since_us)
-    made = reranking.RerankResult(_finished(run, known, result, reasons), result.short_lists.sort(c.USER_ID))
+    made = _together([_made_for(run, known, theirs, rules, reasons) for theirs in _some_at_a_time(own)])
     shared_lists, references = explained_shared(known, shared, reasons)
-    broken_shared = shared_violations(shared_lists, references, run.as_of, context, filters)
-    broken = reranking.violations(made, own, filters)
-    shown = made.lists.filter(~pl.col(c.IS_HOLDOUT))
-    asked = replace(own, users=own.users.filter(~own.users.is_in(held_out_of(made.lists))))
+    broken = shared_violations(shared_lists, references, run.as_of, context, filters)
     on_surfaces, unmet = _on_surfaces(run, known, context, rules, reasons)
     return Lists(
         lists=made.lists,
@@ -86,15 +81,60 @@ def make_lists(run: AsOfRun) -> Lists:
         shared=shared_lists,
         references=references,
         context=context,
-        violations={name: pl.concat([rows, broken_shared.get(name, rows.clear())]) for name, rows in broken.items()},
-        conflicts=pl.concat([conflicts_of(shown, asked, filters), *unmet]),
+        violations={name: pl.concat([rows, broken.get(name, rows.clear())]) for name, rows in made.violations.items()},
+        conflicts=pl.concat([made.conflicts, *unmet]),
         surfaces=on_surfaces,
     )
 
 
-def _finished(run: AsOfRun, known: ListInputs, result: reranking.RerankResult, reasons: Reasons) -> pl.DataFrame:
+@dataclass(frozen=True)
+class _OwnLists:
+    """Lists of users who have one of their own, and what they break and lack, as in `Lists`."""
+
+    lists: pl.DataFrame
+    short_lists: pl.DataFrame
+    violations: Mapping[str, pl.DataFrame]
+    conflicts: pl.DataFrame
+
+
+def _some_at_a_time(context: reranking.RerankContext) -> Iterator[reranking.RerankContext]:
+    """The context of some of its users after another, with what they consumed."""
+    for users in some_at_a_time(context.users):
+        theirs = users.to_frame(c.USER_ID)
+        yield replace(context, users=users, consumed=context.consumed.join(theirs, on=c.USER_ID, how="semi"))
+
+
+def _made_for(
+    run: AsOfRun,
+    known: ListInputs,
+    context: reranking.RerankContext,
+    rules: Sequence[reranking.Rule],
+    reasons: Reasons,
+) -> _OwnLists:
+    """Lists of the context's users. What one user gets depends on no other."""
+    filters = list_filters(run.platform)
+    result = rerank_explored(run, ranked_of(run, known, context.users), context, rules)
+    made = reranking.RerankResult(_finished(known, result, reasons), result.short_lists.sort(c.USER_ID))
+    shown = made.lists.filter(~pl.col(c.IS_HOLDOUT))
+    asked = replace(context, users=context.users.filter(~context.users.is_in(held_out_of(made.lists))))
+    broken = reranking.violations(made, context, filters)
+    return _OwnLists(made.lists, made.short_lists, broken, conflicts_of(shown, asked, filters))
+
+
+def _together(parts: Sequence[_OwnLists]) -> _OwnLists:
+    """Those of different users, given in their order, as one."""
+    names = list(parts[0].violations)
+    return _OwnLists(
+        lists=pl.concat([part.lists for part in parts]),
+        short_lists=pl.concat([part.short_lists for part in parts]),
+        violations={name: pl.concat([part.violations[name] for part in parts]) for name in names},
+        conflicts=added_up([part.conflicts for part in parts]),
+    )
+
+
+def _finished(known: ListInputs, result: reranking.RerankResult, reasons: Reasons) -> pl.DataFrame:
     """The lists with reasons, segments and the ranker's version, by user and rank."""
-    lists = explained(run, known, reasons, result.lists, result.moved, pl.col(c.IS_HOLDOUT))
+    lists = explained(reasons, result.lists, result.moved, pl.col(c.IS_HOLDOUT))
     return lists.join(known.segments, on=c.USER_ID, how="left").with_columns(known.version).sort(c.USER_ID, c.RANK)
 
 
@@ -110,8 +150,8 @@ def _on_surfaces(
     held_out = hold_out(run, context.users)
     is_theirs = pl.col(c.USER_ID).is_in(held_out.implode())
     shown, unmet = [nothing_shown()], list[pl.DataFrame]()
-    for each in surface_lists(run, known.ranked, context, known.profiles, rules, held_out):
-        lists = explained(run, known, reasons, each.lists, each.moved, is_theirs)
+    for each in surface_lists(run, known, context, rules, held_out):
+        lists = explained(reasons, each.lists, each.moved, is_theirs)
         shown.append(lists.with_columns(pl.lit(each.name).alias(c.SURFACE)).select(shown[0].columns))
         unmet.append(each.conflicts)
     return pl.concat(shown), unmet

@@ -36,5 +36,16 @@ def conflicts_of(
     unmet = reranking.conflicts(lists, context, filters)
     unknown = reranking.unknown_names(context.rules, context.items)
     named = unknown.select(c.RULE, c.SUBJECT, pl.lit(UNKNOWN).alias(c.REASON), pl.lit(0, pl.Int64).alias(c.USER_COUNT))
-    rows = pl.concat([unmet, named]).select(pl.lit(surface).alias(c.SURFACE), pl.all())
-    return rows.sort(c.SURFACE, c.RULE, c.SUBJECT, c.REASON)
+    return added_up([pl.concat([unmet, named]).select(pl.lit(surface).alias(c.SURFACE), pl.all())])
+
+
+def no_conflicts() -> pl.DataFrame:
+    """No row of recommendations.rule_conflicts, less as_of."""
+    texts = dict.fromkeys((c.SURFACE, c.RULE, c.SUBJECT, c.REASON), pl.String)
+    return pl.DataFrame(schema={**texts, c.USER_COUNT: pl.Int64})
+
+
+def added_up(conflicts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Rows of recommendations.rule_conflicts of different users as one, a row a rule, subject and reason."""
+    keys = [c.SURFACE, c.RULE, c.SUBJECT, c.REASON]
+    return pl.concat(conflicts).group_by(keys).agg(pl.col(c.USER_COUNT).sum()).sort(keys)

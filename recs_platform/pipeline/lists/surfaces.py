@@ -13,9 +13,11 @@ from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.contracts.tables import SURFACE_LISTS
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.lists.boards import board_groups, surface_context
-from recs_platform.pipeline.lists.rules_kept import conflicts_of
+from recs_platform.pipeline.lists.list_inputs import ListInputs, ranked_of, some_at_a_time
+from recs_platform.pipeline.lists.rules_kept import added_up, conflicts_of, no_conflicts
 from recs_platform.stages import reranking
 
+_NOBODY = pl.Series(c.USER_ID, [], pl.String)
 _LENGTH = "length"
 _LISTED = {c.USER_ID: pl.String, c.RANK: pl.Int32, c.ITEM_ID: pl.String, c.SCORE: pl.Float64,
            c.SOURCES: pl.List(pl.String)}  # fmt: skip
@@ -34,36 +36,38 @@ class SurfaceLists:
 
 def surface_lists(
     run: AsOfRun,
-    ranked: pl.DataFrame,
+    known: ListInputs,
     context: reranking.RerankContext,
-    profiles: pl.DataFrame,
     rules: Sequence[reranking.Rule],
     held_out: pl.Series,
 ) -> Iterator[SurfaceLists]:
     """Every surface of the settings.
 
-    `ranked`: rows of users who may be profiled. `context`: of everybody on the default surface. `profiles`: `user_id`,
-    `country`, `segment_id`. `held_out`: users who get popular items only, here too.
+    `context`: of everybody on the default surface. `held_out`: users who get popular items only, here too.
     """
+    filters = reranking.filters_of((*reranking.RULES, *rules))
     for name, surface in run.platform.settings.surfaces.items():
-        theirs = surface_context(run, surface, context)
-        rows = ranked.filter(~pl.col(c.USER_ID).is_in(held_out.implode())) if surface.personal else ranked.clear()
-        lists, moved, unmet = [pl.DataFrame(schema=_LISTED)], [pl.DataFrame(schema=_MOVED)], list[pl.DataFrame]()
-        for _, group in board_groups(run, surface, theirs, profiles):
-            inside = group.users.is_in(held_out.implode())
-            for users, obeyed in ((group.users.filter(~inside), group.rules), (group.users.filter(inside), None)):
-                if users.is_empty():
-                    continue
-                of_users = replace(group, users=users, rules=obeyed or RulesSettings())
-                mine = rows.join(users.to_frame(c.USER_ID), on=c.USER_ID, how="semi")
-                made = reranking.rerank(mine, of_users, rules)
+        lists, moved, unmet = [pl.DataFrame(schema=_LISTED)], [pl.DataFrame(schema=_MOVED)], [no_conflicts()]
+        for _, group in board_groups(run, surface, surface_context(run, surface, context), known.profiles):
+            for of_users, is_personal in _some_at_a_time(group, held_out):
+                ranked = ranked_of(run, known, of_users.users if is_personal and surface.personal else _NOBODY)
+                made = reranking.rerank(ranked, of_users, rules)
                 lists.append(made.lists.select(list(_LISTED)))
                 moved.append(made.moved)
-                filters = reranking.filters_of((*reranking.RULES, *rules))
                 unmet.extend((conflicts_of(made.lists, of_users, filters, name), _too_short(made, name, of_users.k)))
-        keys = [c.SURFACE, c.RULE, c.SUBJECT, c.REASON]
-        told = pl.concat(unmet).group_by(keys).agg(pl.col(c.USER_COUNT).sum()).sort(keys)
-        yield SurfaceLists(name, pl.concat(lists).sort(c.USER_ID, c.RANK), pl.concat(moved), told)
+        yield SurfaceLists(name, pl.concat(lists).sort(c.USER_ID, c.RANK), pl.concat(moved), added_up(unmet))
+
+
+def _some_at_a_time(
+    group: reranking.RerankContext, held_out: pl.Series
+) -> Iterator[tuple[reranking.RerankContext, bool]]:
+    """The context of some of its users after another; those held out last, for whom no rule orders anything: False."""
+    inside = group.users.is_in(held_out.implode())
+    for users, is_personal in ((group.users.filter(~inside), True), (group.users.filter(inside), False)):
+        if not users.is_empty():
+            rules = group.rules if is_personal else RulesSettings()
+            for some in some_at_a_time(users):
+                yield replace(group, users=some, rules=rules), is_personal
 
 
 def _too_short(made: reranking.RerankResult, surface: str, k: int) -> pl.DataFrame:

@@ -24,20 +24,34 @@ from recs_platform.warehouse.runner import ModelRun
 # Models that the profiles of users are read from.
 PROFILES = ("features.user_features", "segments.user_segments")
 IS_OPTED_OUT = "is_opted_out"
-VECTORS, POPULARITY = "vectors", "popularity"
+VECTORS, POPULARITY, GROUP_POPULARITY = "vectors", "popularity", "group_popularity"
+HALF_LIFE = "half_life_days"
 
 
 def run_config(run: AsOfRun) -> retrieval.RetrievalConfig:
     """The config of retrieval that a run works with, read once. Errors as `retrieval_config`.
 
-    Popularity has the half-life that suits the data, where nobody names one.
+    Popularity has the half-life that suits the data, where nobody names one; that of groups forgets as fast at least.
     """
     named = run.known.once("named retrieval config", lambda: retrieval_config(run.platform))
-    if "half_life_days" in _named_fields(run.platform, POPULARITY) or not named.sources[POPULARITY].enabled:
-        return named
-    # Before the config's own lock: what is tried asks for what is known.
-    half_life = popularity_half_life(run)
-    return run.known.once("retrieval config", lambda: named.with_sources({POPULARITY: {"half_life_days": half_life}}))
+    is_named = HALF_LIFE in _named_fields(run.platform, POPULARITY)
+    if is_named or not named.sources[POPULARITY].enabled:
+        half_life = named.sources[POPULARITY].model_dump()[HALF_LIFE]
+    else:
+        # Before the config's own lock: what is tried asks for what is known.
+        half_life = popularity_half_life(run)
+    return run.known.once("retrieval config", lambda: _fading(run.platform, named, half_life))
+
+
+def _fading(
+    platform: Platform, named: retrieval.RetrievalConfig, half_life_days: float | None
+) -> retrieval.RetrievalConfig:
+    """The config with that half-life of popularity; a group's, which counts fewer users, is never for ever."""
+    changed: dict[str, dict[str, float | None]] = {POPULARITY: {HALF_LIFE: half_life_days}}
+    if half_life_days is not None and HALF_LIFE not in _named_fields(platform, GROUP_POPULARITY):
+        slowest: float = named.sources[GROUP_POPULARITY].model_dump()[HALF_LIFE]
+        changed[GROUP_POPULARITY] = {HALF_LIFE: min(slowest, half_life_days)}
+    return named.with_sources(changed)
 
 
 def _named_fields(platform: Platform, source: str) -> set[str]:

@@ -19,10 +19,11 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval import tuned_configs
 from recs_platform.pipeline.training import ranker_configs
-from recs_platform.pipeline.training.evaluation import BASELINE, FINAL, WITH_NEW_ITEMS, Evaluated, evaluate
+from recs_platform.pipeline.training.evaluation import BASELINE, Evaluated, evaluate
 from recs_platform.pipeline.training.recipes import serve_todays
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.window_cache import WindowCache
+from recs_platform.pipeline.training.window_metrics import FINAL, WITH_NEW_ITEMS
 
 CHARTED = (c.NDCG, "recall")
 BEST_SOURCE = "best source"

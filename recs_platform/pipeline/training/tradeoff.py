@@ -17,10 +17,11 @@ from recs_platform.evaluation.metrics import user_metrics
 from recs_platform.pages import Section, curve_chart, write_page
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.training.evaluation import scores_of, served_at
+from recs_platform.pipeline.training.evaluation import served_at
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.trials import lists_of
 from recs_platform.pipeline.training.window_cache import WindowCache
+from recs_platform.pipeline.training.window_metrics import scores_of
 from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, Window, read_window
 from recs_platform.stages import ranking
 

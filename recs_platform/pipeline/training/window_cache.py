@@ -8,7 +8,7 @@ from recs_platform.contracts.setting_groups import TrainingSettings
 from recs_platform.contracts.threads import limited
 from recs_platform.pipeline.as_of_run import AsOfRun, Memo
 from recs_platform.pipeline.training.splits import Split
-from recs_platform.pipeline.training.windows import seal_window
+from recs_platform.pipeline.training.windows import is_window_sealed, seal_window
 
 
 class WindowCache:
@@ -26,6 +26,8 @@ class WindowCache:
         return self._windows.once(str(split), lambda: self._take(split))
 
     def _take(self, split: Split) -> Manifest:
+        if not is_window_sealed(self.run, split):
+            self._progress(f"window {split.cutoff:%Y-%m-%d} {split.protocol}: being built")
         self._taken[split], reused = seal_window(self.run, split)
         self.built += not reused
         self._progress(f"window {split.cutoff:%Y-%m-%d} {split.protocol}: {'reused' if reused else 'built'}")

@@ -92,6 +92,11 @@ def seal_window(run: AsOfRun, split: Split) -> tuple[Manifest, bool]:
     return manifest, False
 
 
+def is_window_sealed(run: AsOfRun, split: Split) -> bool:
+    """Whether `seal_window` has nothing to build."""
+    return is_sealed(run.platform.home.artifacts, WINDOWS, window_key(run, split))
+
+
 def read_window(platform: Platform, version: str) -> Window:
     """The sealed window. Raises NotReady when it was never built."""
     folder = artifact(platform.home.artifacts, WINDOWS, version)

@@ -8,11 +8,13 @@ What the plain bytes mean is read in `reading`.
 # pyright: reportUnknownParameterType=false
 
 import gzip
+import os
 import shutil
 import zipfile
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     Packed = IO[bytes] | gzip.GzipFile | pa.CompressedInputStream
 
 _CHUNK_BYTES = 1 << 22
+_PARQUET_MAGIC = b"PAR1"
+_PARQUET_BYTES_MIN = 12
 # OSError holds gzip.BadGzipFile and what pyarrow raises; RuntimeError is a zip with a password.
 DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
@@ -70,6 +74,35 @@ def open_packed(path: Path) -> Generator["Packed", None, None]:
     else:
         with opener(path) as packed:
             yield packed
+
+
+def require_whole(content: IO[bytes], suffix: str) -> None:
+    """Raise UnreadableFileError where a file's content, open for reading, ends before it is whole, as its suffix says.
+
+    Compressed content is read to its end; a .parquet must end in its footer. Of others nothing can be said.
+    """
+    try:
+        if suffix == ".parquet":
+            _require_footer(content)
+        elif suffix in (".gz", ".zst"):
+            for _ in iter(partial(_unpacked(content, suffix).read, _CHUNK_BYTES), b""):
+                pass
+    except DAMAGED as error:
+        raise UnreadableFileError(f"it is cut or damaged: {error}; land a whole copy") from error
+
+
+def _unpacked(content: IO[bytes], suffix: str) -> "gzip.GzipFile | pa.CompressedInputStream":
+    import pyarrow as pa
+
+    return gzip.GzipFile(fileobj=content) if suffix == ".gz" else pa.CompressedInputStream(content, "zstd")
+
+
+def _require_footer(content: IO[bytes]) -> None:
+    """Parquet: the magic, the row groups, the footer, its length in four bytes, and the magic again."""
+    end = content.seek(0, os.SEEK_END)
+    content.seek(max(0, end - len(_PARQUET_MAGIC)))
+    if end and (content.read() != _PARQUET_MAGIC or end < _PARQUET_BYTES_MIN):
+        raise EOFError("it has no Parquet footer")
 
 
 @contextmanager

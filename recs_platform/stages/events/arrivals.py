@@ -5,11 +5,11 @@ What lies in landing already is described in `landing`.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
-from recs_platform.stages.events.archives import UnreadableFileError
+from recs_platform.stages.events.archives import UnreadableFileError, require_whole
 from recs_platform.stages.events.content_hashes import content_hash
 from recs_platform.stages.events.file_names import is_hidden, is_marker, is_partition, is_unfinished
 from recs_platform.stages.events.raw_files import ZIP_IN_ZIP, RawFile, files_of, is_zip, leads_out, members
@@ -149,6 +149,8 @@ def _fault(file: RawFile) -> str | None:
     try:
         for each in (file, *(members(file) if is_zip(file) else ())):
             _ = each.digest
+            with each.open() as content:
+                require_whole(content, PurePosixPath(each.inside).suffix.lower())
     except UnreadableFileError as error:
         return str(error)
     return None

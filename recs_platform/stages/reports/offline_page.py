@@ -71,7 +71,7 @@ def numbers(metrics: pl.DataFrame) -> dict[str, float]:
     best = {f"{NDCG}_best_source": max(sources)} if sources else {}
     differences = dict(rows.filter(pl.col(c.METRIC).is_in(list(_DIFFERENCES))).select(c.METRIC, c.VALUE).iter_rows())
     covered = metrics.filter(
-        pl.col(c.PROTOCOL).is_in(rows[c.PROTOCOL].unique()), metric=COVERAGE, model=FINAL, segment=EVERYONE
+        pl.col(c.PROTOCOL).is_in(rows[c.PROTOCOL].unique().implode()), metric=COVERAGE, model=FINAL, segment=EVERYONE
     )
     return named | best | differences | ({COVERAGE: float(covered[c.VALUE][0])} if covered.height else {})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from recs_platform.cli.progress import BAR_CELLS, Followed, Progress
+from recs_platform.cli.progress import BAR_CELLS, SILENT_SECONDS, Followed, Progress
 from recs_platform_tests.worlds import tiny_world
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -49,6 +49,21 @@ def test_without_a_terminal_each_step_is_a_plain_line(capsys: pytest.CaptureFixt
         "ingest: waiting: ingest is held", "ingest: raw done in # s", "ingest: flags FAILED in # s",
     ]  # fmt: skip
     assert "\x1b" not in said
+
+
+def test_without_a_terminal_a_step_that_was_silent_for_long_shows_what_it_logs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = [0.0]
+    progress = Progress("build", clock=lambda: now[0])
+    with progress.following():
+        progress.watch("STEP_START", "ranking__training_set")
+        for at in (5, SILENT_SECONDS, SILENT_SECONDS + 5, 2 * SILENT_SECONDS):
+            now[0] = float(at)
+            progress.watch("LOG", f"window after {at} s: built\nand more")
+    assert capsys.readouterr().err.splitlines() == [
+        f"build: window after {at} s: built" for at in (SILENT_SECONDS, 2 * SILENT_SECONDS)
+    ]
 
 
 def test_at_a_terminal_the_line_lives_to_the_last_step(tmp_path: Path) -> None:

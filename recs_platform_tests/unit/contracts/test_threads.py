@@ -1,12 +1,15 @@
-"""Numeric libraries are held to the threads asked for, and let go again; threadpoolctl is asked in one place."""
+"""Libraries are held to the threads asked for, and let go again; an item is made while the one before is read."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import numpy as np
+import pytest
 from threadpoolctl import threadpool_info
 
 import recs_platform
-from recs_platform.contracts.threads import limited
+from recs_platform.contracts.threads import limited, one_ahead
 
 PACKAGE = Path(recs_platform.__file__).parent
 
@@ -34,3 +37,33 @@ def test_blas_has_one_thread_and_openmp_those_asked_for() -> None:
 def test_one_module_asks_threadpoolctl() -> None:
     users = [path for path in PACKAGE.rglob("*.py") if "from threadpoolctl import" in path.read_text()]
     assert [path.relative_to(PACKAGE).as_posix() for path in users] == ["contracts/threads.py"]
+
+
+def test_the_next_item_is_made_while_one_is_read_and_no_other() -> None:
+    made: list[int] = []
+    second, read = Event(), list[int]()
+
+    def items() -> Iterator[int]:
+        for number in range(5):
+            made.append(number)
+            if number == 1:
+                second.set()
+            yield number
+
+    for number in one_ahead(items()):
+        assert second.wait(timeout=30)  # made though the first has not been let go of
+        assert len(made) <= number + 2
+        read.append(number)
+    assert read == made == [0, 1, 2, 3, 4]
+    assert list(one_ahead(iter(()))) == []
+
+
+def test_what_making_an_item_raises_reaches_its_reader_in_its_place() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("the second")
+
+    ahead = one_ahead(items())
+    assert next(ahead) == 1
+    with pytest.raises(ValueError, match="the second"):
+        next(ahead)

@@ -50,7 +50,7 @@ class Published:
             threads=1,
             memory_limit_gb=1,
             temporary=self.folder / "spill",
-            events_as_table_max_rows=1000,
+            rows_max=1000,
             as_ofs_max=3,
             publish_id="p",
             **options,

@@ -5,6 +5,8 @@ import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from recs_platform.contracts.errors import UsageError
@@ -167,3 +169,37 @@ def test_a_member_is_no_younger_than_its_zip(home, tmp_path):
     os.utime(mine / "export.zip", (1_700_000_000, 1_700_000_000))
     land(home, CONTRACT, mine, dry_run=False)
     assert {path.stat().st_mtime for path in home.landing.rglob("*.csv")} == {1_700_000_000}
+
+
+def as_parquet():
+    written = io.BytesIO()
+    pl.DataFrame({"user_id": ["u1"], "item_id": ["i1"], "event_type": ["view"]}).write_parquet(written)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.99])
+@pytest.mark.parametrize("in_zip", [False, True])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("events.parquet", as_parquet()),
+        ("events.csv.gz", gzip.compress(ROWS.encode() * 9)),
+        ("events.csv.zst", pa.compress(ROWS.encode() * 9, "zstd", asbytes=True)),
+    ],
+)
+def test_a_file_cut_off_is_left_out_and_a_whole_one_lands(home, tmp_path, name, content, in_zip, keep):
+    def given(content):
+        return {"export.zip": zipped(**{name: content, "users.csv": "user_id\n"})} if in_zip else {name: content}
+
+    cut = land(
+        home,
+        CONTRACT,
+        write(tmp_path / "cut", **given(content[: int(len(content) * keep)]), **{"items.csv": "item_id\ni1\n"}),
+        dry_run=False,
+    )
+    left_out, reason = cut.ignored[0]
+    assert left_out.endswith(name)
+    assert "land a whole copy" in reason
+    assert not any(path.endswith(name) for path in landed(home))
+    land(home, CONTRACT, write(tmp_path / "whole", **given(content)), dry_run=False)
+    assert any(path.endswith(name) for path in landed(home))

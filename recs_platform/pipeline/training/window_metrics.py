@@ -1,0 +1,116 @@
+"""Metrics of one test window: of what would have been shown, and of each source alone.
+
+Which windows are tested, and when they are enough, is in `evaluation`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.manifests import Manifest
+from recs_platform.evaluation.list_metrics import PER_LIST, Shown
+from recs_platform.evaluation.metrics import candidate_recall, user_metrics
+from recs_platform.lake.artifacts import artifact
+from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.retrieval.inputs import run_config
+from recs_platform.pipeline.training.scoring_windows import scores_by
+from recs_platform.pipeline.training.splits import Split
+from recs_platform.pipeline.training.trials import lists_of
+from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, Window
+from recs_platform.stages import ranking, retrieval
+from recs_platform.stages.reports.offline_names import UNMITIGATED
+
+FINAL = "final"
+ALL_CANDIDATES = "candidates"
+WITH_NEW_ITEMS = "_with_new_items"
+
+
+def evaluate_window(
+    run: AsOfRun,
+    split: Split,
+    tested: Window,
+    trained: Manifest,
+    chosen: Mapping[str, ranking.Contender],
+    *,
+    without: pl.DataFrame | None = None,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Metrics of the final lists and of each enabled source alone in one window, and recall among the candidates.
+
+    `without`: lists without the mitigation that is set, where any is.
+    """
+    k, config = run.platform.settings.k, run_config(run)
+    models = {FINAL: final_lists(run, tested, trained, chosen)} | {
+        source.name: source_lists(tested.rows, source.name, k) for source in config.configured_sources()
+    }
+    models |= {} if without is None else {UNMITIGATED: without}
+    known = tested.held_out.filter(IS_KNOWN_ITEM)
+    truths = {split.protocol: known, f"{split.protocol}{WITH_NEW_ITEMS}": tested.held_out}
+    per_user = [
+        user_metrics(made, truth, k).with_columns(_tags(split.cutoff, protocol, model, k))
+        for protocol, truth in truths.items()
+        for model, made in models.items()
+    ]
+    per_user += [
+        candidate_recall(offered, truth).with_columns(_tags(split.cutoff, protocol, model, most))
+        for protocol, truth in truths.items()
+        for model, (offered, most) in _offered(config, tested).items()
+    ]
+    per_list = [_list_metrics(made, tested, k, split.protocol, split.cutoff, model) for model, made in models.items()]
+    return pl.concat(per_user), pl.concat(per_list)
+
+
+def final_lists(
+    run: AsOfRun, tested: Window, trained: Manifest, chosen: Mapping[str, ranking.Contender]
+) -> pl.DataFrame:
+    """What the platform would have shown: ordered by what was chosen for each group of users, then re-ranked."""
+    return lists_of(run.platform, tested, scores_of(run, tested, trained, chosen))
+
+
+def scores_of(
+    run: AsOfRun, tested: Window, trained: Manifest, chosen: Mapping[str, ranking.Contender]
+) -> NDArray[np.float64]:
+    """Score (n,) of each row of a window by a sealed ranker, see `scores_by`."""
+    scorer = ranking.load_ranker(artifact(run.platform.home.artifacts, ranking.RANKER, trained.version))
+    return scores_by(run, tested, scorer, chosen)
+
+
+def source_lists(rows: pl.DataFrame, source: str, k: int) -> pl.DataFrame:
+    """The first `k` of one source alone (user_id, item_id, rank)."""
+    rank = pl.col(c.source_rank(source)).cast(pl.Int32).alias(c.RANK)
+    return rows.select(c.USER_ID, c.ITEM_ID, rank).filter(pl.col(c.RANK) <= k)
+
+
+def _offered(config: retrieval.RetrievalConfig, tested: Window) -> dict[str, tuple[pl.DataFrame, int]]:
+    """Candidates kept (user_id, item_id) and how many a user may have: all together, then those of each source."""
+    names = [source.name for source in config.configured_sources()]
+    ranks = [c.source_rank(name) for name in names]
+    pairs = [c.USER_ID, c.ITEM_ID]
+    hits = tested.rows.select(*pairs, *ranks).join(tested.held_out, on=pairs, how="semi")
+    each = config.candidates_per_source
+    most = config.candidates or each * len(names)
+    alone = {name: (hits.filter(pl.col(rank).is_not_null()), each) for name, rank in zip(names, ranks, strict=True)}
+    return {ALL_CANDIDATES: (hits, most)} | alone
+
+
+def _list_metrics(
+    lists: pl.DataFrame, tested: Window, k: int, protocol: str, cutoff: datetime, model: str
+) -> pl.DataFrame:
+    shown = Shown(lists, tested.items, tested.held_out, tested.consumed, k)
+    values = {name: measure(shown) for name, measure in PER_LIST}
+    frame = pl.DataFrame(
+        {c.METRIC: list(values), c.VALUE: list(values.values())}, schema_overrides={c.VALUE: pl.Float64}
+    )
+    return frame.with_columns(_tags(cutoff, protocol, model, k))
+
+
+def _tags(cutoff: datetime, protocol: str, model: str, k: int) -> list[pl.Expr]:
+    return [
+        pl.lit(protocol).alias(c.PROTOCOL),
+        pl.lit(cutoff).dt.cast_time_unit("us").alias(c.CUTOFF),
+        pl.lit(model).alias(c.MODEL),
+        pl.lit(k, dtype=pl.Int32).alias(c.K),
+    ]
