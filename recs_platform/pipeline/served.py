@@ -12,7 +12,7 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.withheld import read_withheld, today_of
 from recs_platform.stages.releases.bundle.amending import amend_bundle
-from recs_platform.stages.releases.bundle.reading import open_bundle
+from recs_platform.stages.releases.bundle.opening import open_bundle
 from recs_platform.stages.releases.in_force import current_release
 from recs_platform.stages.releases.replacements import replacement_of
 from recs_platform.stages.releases.replacing import (

@@ -16,7 +16,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import content_key
 from recs_platform.lake.artifacts import artifact, write_artifact, write_manifest
 from recs_platform.stages.releases.bundle.keys import keys_of
-from recs_platform.stages.releases.bundle.reading import sealed_bundle
+from recs_platform.stages.releases.bundle.opening import sealed_bundle
 from recs_platform.stages.releases.bundle.texts import OFFSETS, TEXT, text_series
 from recs_platform.stages.releases.bundle.writing import FILES, SERVING_ARTIFACT, file_facts, remove_bundles
 
