@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recs_platform.evaluation import bootstrap
-from recs_platform.evaluation.bootstrap import mean_interval, paired_difference
+from recs_platform.evaluation.bootstrap import cluster_intervals, mean_interval, paired_difference
 
 
 def test_intervals_cover_the_true_mean_about_as_often_as_they_claim():
@@ -49,3 +49,24 @@ def test_no_users_give_no_number():
 def test_pairs_must_match():
     with pytest.raises(ValueError, match="2 and 1"):
         paired_difference(np.ones(2), np.ones(1), seed=0)
+
+
+def test_groups_of_many_users_give_the_intervals_of_users(monkeypatch):
+    """Also of a ratio, and of a column that few users have anything in."""
+    generator = np.random.default_rng(0)
+    users = np.repeat(np.arange(4000), 2)
+    few = np.where(users < 60, generator.normal(3.0, 1.0, 8000), np.nan)
+    values = np.stack([generator.normal(1.0, 2.0, 4000)[users] + generator.normal(size=8000), few], axis=1)
+    alone = cluster_intervals(users, values, seed=1)
+    monkeypatch.setattr(bootstrap, "GROUPS_MAX", 1000)
+    grouped = cluster_intervals(users, values, seed=1)
+    assert grouped.value.tolist() == alone.value.tolist()
+    assert (grouped.rows.tolist(), grouped.users.tolist()) == (alone.rows.tolist(), alone.users.tolist())
+    assert grouped.high - grouped.low == pytest.approx(alone.high - alone.low, rel=0.12)
+    covered = 0
+    for seed in range(100):
+        found = cluster_intervals(
+            np.arange(2500), np.random.default_rng(seed).normal(size=(2500, 1)), seed=seed, samples=200
+        )
+        covered += bool(found.low[0] <= 0 <= found.high[0])
+    assert 88 <= covered <= 99

@@ -43,6 +43,11 @@ _TEXTS: dict[str, tuple[str, str, Form]] = {
 }
 
 
+def in_words(metric: str, value: float) -> str:
+    """A value of a metric as it is read: a share in percent, anything else as a number."""
+    return _TEXTS[metric][2](value)
+
+
 def sections(business: pl.DataFrame) -> list[Section]:
     """A section a metric, with charts where anything is known, then every row folded."""
     found = [_section(business.filter(business[c.METRIC] == metric), metric) for metric in _TEXTS]

@@ -20,7 +20,7 @@ from recs_platform.stages.reports.business.measures import (
     metric_rows,
     scopes,
 )
-from recs_platform.stages.reports.business.page import sections
+from recs_platform.stages.reports.business.page import in_words, sections
 from recs_platform.stages.reports.verdicts import (
     NO_DATA,
     Judgement,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 NAME = "business"
+_ENDS = (c.VALUE, c.CI_LOW, c.CI_HIGH)
 
 
 def measure_business(
@@ -119,8 +120,8 @@ def _row(business: pl.DataFrame, period: str, group: str, metric: str) -> Mappin
 
 
 def _interval(row: Mapping[str, Any]) -> str:
-    ends = "" if row[c.CI_LOW] is None else f" [{row[c.CI_LOW]:.3g}, {row[c.CI_HIGH]:.3g}]"
-    return f"{row[c.VALUE]:.3g}{ends}"
+    value, low, high = (None if row[name] is None else in_words(row[c.METRIC], row[name]) for name in _ENDS)
+    return f"{value}" if low is None else f"{value} [{low}, {high}]"
 
 
 def _numbers(business: pl.DataFrame) -> dict[str, float]:

@@ -137,7 +137,7 @@ def test_what_the_log_tells_no_more_warns_and_a_few_users_before_are_no_sure_fal
     stopped = judge_business(measured([*before, *(week(f"u{n}") for n in range(40))]), BusinessConfig())
     clicks = next(each for each in stopped if each.subject == "click_through_rate")
     assert (clicks.verdict, clicks.value) == ("warn", None)
-    assert "The log holds no impressions. That is of the last 28 days; it was 0.5" in clicks.message
+    assert "The log holds no impressions. That is of the last 28 days; it was 50.0 %" in clicks.message
     silent = {each.subject: each.verdict for each in judge_business(measured(before), BusinessConfig())}
     assert (silent["click_through_rate"], silent["dwell_seconds"]) == ("warn", "no_data")
     lucky = [week("v0", 5, impression_count=2, clicked_count=2), week("v1", 5, impression_count=2)]
