@@ -33,7 +33,7 @@ def list_all(as_json: AsJson = False) -> None:
     Example: recs releases list
     """
     platform = find_platform()
-    from recs_platform.stages.releases import list_releases
+    from recs_platform.stages.releases import list_releases, why_stale
 
     found = list_releases(platform.home).sort(c.AS_OF, c.SEALED_AT, descending=True)
     if as_json:
@@ -41,6 +41,8 @@ def list_all(as_json: AsJson = False) -> None:
     else:
         rows = found.drop(c.CONTENT_HASH, c.KNOWN_AT, c.PREVIOUS_RELEASE_ID)
         put_table(rows.columns, [[human(value) for value in row] for row in rows.rows()])
+        for release_id in rows.filter(c.IS_STALE)[c.RELEASE_ID]:
+            typer.echo(why_stale(platform.home, release_id))
 
 
 @app.command("show")

@@ -3,9 +3,9 @@
 They come together in `settings`, which alone reads the file and the environment.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from recs_platform.contracts.shared_settings import LearningPlan, Name, RetrievalPlan, SettingGroup, Weight
 
@@ -189,7 +189,15 @@ class RankingSettings(SettingGroup):
 
 
 class ListSettings(SettingGroup):
-    """For whom lists are made."""
+    """For whom lists are made, and for how long they are meant."""
+
+    expires_days_min: Annotated[
+        float, Field(gt=0, le=3650, description="days after the as-of for which a list is meant at least")
+    ] = 1.0
+    expires_days_max: Annotated[
+        float,
+        Field(gt=0, le=3650, description="the same at most; between them, a user's usual days from visit to visit"),
+    ] = 7.0
 
     active_within_days: Annotated[
         int | None,
@@ -210,3 +218,11 @@ class ListSettings(SettingGroup):
             "minute of a core per 100,000 users at ten rows each, so none by default",
         ),
     ] = 0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.expires_days_min > self.expires_days_max:
+            raise ValueError(
+                f"expires_days_min ({self.expires_days_min:g}) is above expires_days_max ({self.expires_days_max:g})"
+            )
+        return self

@@ -73,6 +73,12 @@ def _facts(platform: Platform, current: Manifest) -> Mapping[str, dg.MetadataVal
         "verdicts": verdicts,
         "warnings": warnings,
     }
+    stale = releases.why_stale(platform.home, current.version)
+    if stale is not None:
+        facts["why_stale"] = stale
+    expired = releases.expired_share(platform.home, current.version, datetime.now(UTC))
+    if expired is not None:
+        facts["expired_list_share"] = expired
     replaced = releases.replacement_of(platform.home, current.version)
     if replaced is not None:
         facts |= {"replaced": replaced_in_force(platform) or "", **replaced.metrics}

@@ -87,14 +87,20 @@ def remove_as_of(platform: Platform, instance: dg.DagsterInstance, text: str, sa
     `text` is a registered key as it stands, or any way to write the instant. Raises UsageError for what is neither,
     RecsError where there is nothing of it. Rankers and vectors are keyed by their inputs, and stay.
     """
+    _find_something(platform, instance, text)  # a mistake is told at once, whoever holds the lock
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
-        found = find_as_of(platform, instance, text)
-        if found.is_nothing:
-            known = ", ".join(row[c.AS_OF] for row in list_as_ofs(platform, instance, datetime.now(UTC))) or "none"
-            raise RecsError(f"there is nothing as of {text}; as-ofs: {known}")
+        found = _find_something(platform, instance, text)
         clear_as_of(platform, instance, text, found)
         if found.releases or found.tables:
             _report(publish(platform), say)
+    return found
+
+
+def _find_something(platform: Platform, instance: dg.DagsterInstance, text: str) -> Removed:
+    found = find_as_of(platform, instance, text)
+    if found.is_nothing:
+        known = ", ".join(row[c.AS_OF] for row in list_as_ofs(platform, instance, datetime.now(UTC))) or "none"
+        raise RecsError(f"there is nothing as of {text}; as-ofs: {known}")
     return found
 
 

@@ -16,7 +16,6 @@ from recs_platform.contracts.home import Home
 from recs_platform.contracts.tables import AS_OF_TABLES, CANDIDATES, HISTORIES, RAW_TABLES, TableContract
 from recs_platform.lake.tables import Lake
 from recs_platform.settings import Settings
-from recs_platform.stages.events import Sources, load_sources, source_fault
 from recs_platform.warehouse.connection import connect
 from recs_platform.warehouse.lineage import ColumnEdge, column_lineage
 from recs_platform.warehouse.models import Models, load_models
@@ -25,6 +24,7 @@ from recs_platform.warehouse.parameters import Parameter, sql_parameters
 from recs_platform.warehouse.runner import ModelRun
 
 if TYPE_CHECKING:
+    from recs_platform.stages.events import Sources
     from recs_platform.stages.reranking import OwnRules
 
 
@@ -85,12 +85,15 @@ class Platform:
         return column_lineage(self.models)
 
     @cached_property
-    def sources(self) -> Sources:
+    def sources(self) -> "Sources":
         """Sources of the package and of the home; a broken one of the home is left out and named in `broken`."""
         return self.read_sources()
 
-    def read_sources(self) -> Sources:
+    def read_sources(self) -> "Sources":
         """The same, read again."""
+        # A tenth of a second that a rollback does without.
+        from recs_platform.stages.events import load_sources, source_fault
+
         return load_sources(self.sql / "sources", self.home.sources, source_fault)
 
     @cached_property

@@ -15,45 +15,29 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.contracts.tables import (
     CANDIDATES,
-    CURRENT,
     EVENTS,
-    LIST_CHANGES,
     LIST_REFERENCES,
     LISTS,
-    PERSONAL_LISTS,
     RANKED,
-    RELEASED_LISTS,
-    RELEASES,
     SHARED_LISTS,
     SHORT_LISTS,
     SURFACE_LISTS,
     Column,
     TableContract,
 )
-from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.audit import FIELDS, read_processing
-from recs_platform.lake.column_types import polars_schema
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.published_releases import LATEST, RELEASED, release_tables, view_table
 from recs_platform.pipeline.roles import write_role_files
-from recs_platform.pipeline.served import Withheld, bring_served_up_to_date, impersonal_sources
-from recs_platform.stages import releases
-from recs_platform.stages.releases.files import LISTS_FILE, REFERENCES_FILE, SERVED_ARTIFACT, SHARED_FILE, SURFACE_FILE
-from recs_platform.stages.releases.replacements import replacement_of
-from recs_platform.stages.releases.served import (
-    ROWS_FILE,
-    SURFACE_ROWS_FILE,
-    SURFACE_USERS_FILE,
-    USERS_FILE,
-)
-from recs_platform.stages.releases.views import AS_OF_IN_FORCE, changes_view, current_view, lists_view
+from recs_platform.pipeline.served import bring_served_up_to_date, impersonal_sources
+from recs_platform.stages.releases.views import AS_OF_IN_FORCE
+from recs_platform.stages.releases.withheld import Withheld
 from recs_platform.warehouse.list_exports import write_list_exports
 from recs_platform.warehouse.meta import META, META_PROCESSING, META_RUNS, meta_frames
 from recs_platform.warehouse.publish import PublishReport
 from recs_platform.warehouse.publish import publish as write_file
 from recs_platform.warehouse.published_tables import (
-    Instead,
     PublishedTable,
-    Refused,
     published_contract,
     published_model,
 )
@@ -61,29 +45,7 @@ from recs_platform.warehouse.published_tables import (
 if TYPE_CHECKING:
     from recs_platform.pipeline.run_rows import Made
 
-_RELEASE_ID = next(column for column in CURRENT.columns if column.name == c.RELEASE_ID)
-# Rows of each kept release, by file.
-_RELEASED = {
-    PERSONAL_LISTS: LISTS_FILE,
-    SHARED_LISTS.with_columns(_RELEASE_ID): SHARED_FILE,
-    LIST_REFERENCES.with_columns(_RELEASE_ID): REFERENCES_FILE,
-    SURFACE_LISTS.with_columns(_RELEASE_ID): SURFACE_FILE,
-}
-# Columns that releases of before exploration lack.
-_OF_OLDER = {c.PROPENSITY_METHOD: "'exact'", c.IS_HOLDOUT: "false"}
-# Rows that are served in the place of others, whose they are, and what says so, by file of a release.
-_SERVED = {
-    LISTS_FILE: (ROWS_FILE, USERS_FILE, (c.USER_ID,)),
-    REFERENCES_FILE: (None, USERS_FILE, (c.USER_ID,)),
-    SURFACE_FILE: (SURFACE_ROWS_FILE, SURFACE_USERS_FILE, (c.SURFACE, c.USER_ID)),
-}
-_PERSONAL = frozenset({PERSONAL_LISTS.name, SURFACE_LISTS.name})
-_VIEWS = {RELEASED_LISTS: lists_view, CURRENT: current_view, LIST_CHANGES: changes_view}
-# Counting them reads the lists of every release.
-_UNCOUNTED = frozenset({RELEASED_LISTS.name, LIST_CHANGES.name})
-RELEASED = (*_RELEASED, RELEASES, SHORT_LISTS, *_VIEWS)
 # Of candidates the newest as_of alone is published: they would be most of the file.
-LATEST = "latest"
 _NEWEST_ONLY = frozenset({CANDIDATES.name, RANKED.name, "features.candidate_features"})
 
 
@@ -144,7 +106,7 @@ def _export_lists(platform: Platform, withheld: Withheld) -> None:
         platform.home.exports,
         settings.publish.exports,
         pl.DataFrame({c.USER_ID: sorted(withheld.opted_out)}, schema={c.USER_ID: pl.String}),
-        impersonal=impersonal_sources(),
+        impersonal=impersonal_sources(withheld),
         threads=settings.threads,
         memory_limit_gb=settings.memory_limit_gb,
         temporary=platform.home.temporary,
@@ -177,7 +139,12 @@ def _tables(platform: Platform, withheld: Withheld, present: "tuple[str, Made] |
     described = [published_contract(contract, frames[contract.name]) for contract in META]
     described.append(published_contract(META_PROCESSING, _processing(platform)))
     described.append(published_contract(META_RUNS, run_rows(platform, present)))
-    return [*rows, *release_tables(platform, withheld), *(_view(contract, sql) for contract, sql in latest), *described]
+    return [
+        *rows,
+        *release_tables(platform, withheld),
+        *(view_table(contract, sql) for contract, sql in latest),
+        *described,
+    ]
 
 
 def _processing(platform: Platform) -> pl.DataFrame:
@@ -186,67 +153,9 @@ def _processing(platform: Platform) -> pl.DataFrame:
     return entries.with_columns(pl.col("at").str.to_datetime(time_unit="us", time_zone="UTC"))
 
 
-def release_tables(platform: Platform, withheld: Withheld | None = None) -> list[PublishedTable]:
-    """Releases, the lists of those that are kept, and the views of them.
-
-    `withheld`: of people who opted out no personal list stays, of whatever release.
-    """
-    return [*_released(platform, withheld), *(_view(contract, sql()) for contract, sql in _VIEWS.items())]
-
-
 def _latest(table: PublishedTable) -> tuple[TableContract, str]:
     """A table as of the release in force, as `latest.<table>`."""
     columns = tuple(Column(each.name, each.dtype, each.description, unit=each.unit) for each in table.columns)
     description = f"{table.description}; as of the release in force"
     contract = TableContract(f"{LATEST}.{table.name.split('.')[1]}", description, columns, grain=())
     return contract, f"select * from {table.name} where {c.AS_OF} = {AS_OF_IN_FORCE}"  # noqa: S608  names of contracts
-
-
-def _view(contract: TableContract, sql: str) -> PublishedTable:
-    counted = contract.name not in _UNCOUNTED and contract.schema != LATEST
-    return replace(published_contract(contract), view=sql, is_counted=counted)
-
-
-def _released(platform: Platform, withheld: Withheld | None) -> list[PublishedTable]:
-    """Lists of the kept releases, and of the release in force why some are short."""
-    found = releases.list_releases(platform.home)
-    kept = _kept(found, platform.settings.publish.as_ofs_max)
-    folders = {name: artifact(platform.home.artifacts, releases.RELEASES_ARTIFACT, name) for name in kept}
-    in_force = found.filter(c.IS_CURRENT)[c.RELEASE_ID].to_list()
-    tables = [
-        replace(
-            published_contract(contract),
-            releases={name: [folder / file] for name, folder in folders.items() if (folder / file).exists()},
-            instead={name: instead for name in in_force if (instead := _instead(platform, name, file)) is not None},
-            refused=None if withheld is None or contract.name not in _PERSONAL else _refused(withheld),
-            defaults=_OF_OLDER,
-        )
-        for contract, file in _RELEASED.items()
-    ]
-    short = [releases.read_short_lists(platform.home, name) for name in in_force]
-    rows = {
-        RELEASES: found,
-        SHORT_LISTS: short[0] if short else pl.DataFrame(schema=polars_schema(SHORT_LISTS.columns)),
-    }
-    return [*tables, *(published_contract(contract, frame) for contract, frame in rows.items())]
-
-
-def _refused(withheld: Withheld) -> Refused:
-    users = pl.DataFrame({c.USER_ID: sorted(withheld.opted_out)}, schema={c.USER_ID: pl.String})
-    return Refused(users, impersonal_sources())
-
-
-def _instead(platform: Platform, release_id: str, file: str) -> Instead | None:
-    """What is served in the place of rows of one of a release's files."""
-    manifest = replacement_of(platform.home, release_id)
-    if manifest is None or file not in _SERVED:
-        return None
-    rows, of, key = _SERVED[file]
-    folder = artifact(platform.home.artifacts, SERVED_ARTIFACT, manifest.version)
-    return Instead(folder / of, key, folder / rows if rows is not None else None)
-
-
-def _kept(found: pl.DataFrame, as_ofs_max: int) -> list[str]:
-    """Releases of the newest instants, and the one in force; oldest first."""
-    newest = found[c.AS_OF].unique().sort().tail(as_ofs_max).implode()
-    return found.filter(pl.col(c.AS_OF).is_in(newest) | pl.col(c.IS_CURRENT))[c.RELEASE_ID].to_list()

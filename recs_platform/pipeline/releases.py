@@ -5,6 +5,7 @@ Releases and bundles themselves are in `stages.releases`.
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -14,10 +15,13 @@ from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.contracts.tables import LIST_REFERENCES, LISTS, SHARED_LISTS, SHORT_LISTS, SURFACE_LISTS, VERDICTS
 from recs_platform.contracts.time import as_of_key
-from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.as_of_run import USERS, AsOfRun
+from recs_platform.pipeline.lists.active_users import USER_FEATURES
+from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.pipeline.serving_bundle import bundle_content
 from recs_platform.stages import releases
 from recs_platform.stages.releases.bundle import seal_bundle
+from recs_platform.stages.releases.expiry import list_expiry
 from recs_platform.stages.releases.references import SharedRows
 from recs_platform.warehouse.hashing import content_hash
 from recs_platform.warehouse.runner import ModelRun
@@ -36,6 +40,9 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
         lists = models.frame(LISTS.name).sort(c.USER_ID, c.RANK)
         short_lists = models.frame(SHORT_LISTS.name).sort(c.USER_ID)
         surfaces = models.frame(SURFACE_LISTS.name).sort(c.SURFACE, c.USER_ID, c.RANK)
+        activity = models.frame(USER_FEATURES, [c.USER_ID, c.ACTIVE_DAY_COUNT_28D])
+        # Not the run's: an opt-out that came meanwhile is obeyed.
+        opted_out = models.frame(USERS, [c.USER_ID, IS_OPTED_OUT]).filter(pl.col(IS_OPTED_OUT))
         shared = SharedRows(models.frame(SHARED_LISTS.name), models.frame(LIST_REFERENCES.name))
     # Without a list for anybody, why there is none is all that the release holds.
     digest = _content(run, short_lists if lists.is_empty() else lists)
@@ -46,8 +53,17 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
     if surfaces.height:
         digest = content_key({"lists": [digest, _content(run, surfaces)]})
 
+    expiry = list_expiry(
+        pl.concat([each.select(c.USER_ID) for each in (lists, short_lists, shared.references)])[c.USER_ID].unique(),
+        activity.join(opted_out, on=c.USER_ID, how="anti"),
+        run.as_of,
+        days_min=run.platform.settings.lists.expires_days_min,
+        days_max=run.platform.settings.lists.expires_days_max,
+    )
+    digest = content_key({"lists": [digest, _content(run, expiry)]})
+
     def bundle(release: Manifest) -> Manifest:
-        content = bundle_content(run, lists, surfaces)
+        content = replace(bundle_content(run, lists, surfaces), expiry=expiry)
         return seal_bundle(run.platform.home, release, content, known_at=run.known_at, data_version=run.data_version())
 
     return releases.seal_release(
@@ -56,6 +72,7 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
         short_lists=short_lists,
         shared=shared,
         surfaces=surfaces,
+        expiry=expiry,
         as_of=run.as_of,
         known_at=run.known_at,
         data_version=run.data_version(),

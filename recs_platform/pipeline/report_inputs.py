@@ -29,6 +29,7 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.data_profile import profile_rows
 from recs_platform.pipeline.histories import earlier_rows
 from recs_platform.pipeline.lists.scoring import champion_version
+from recs_platform.pipeline.off_policy.compared import compare_lists
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import retrieval_facts
 from recs_platform.pipeline.training.mitigation import mitigations
@@ -43,6 +44,7 @@ from recs_platform.stages.reports import (
     WEEKLY_OUTCOMES,
     RetrievalFacts,
 )
+from recs_platform.stages.reports.held_lists import Comparison
 from recs_platform.stages.reports.offline_names import EVERYONE, UNMITIGATED
 from recs_platform.warehouse.clauses import relation
 from recs_platform.warehouse.lineage import stored_lineage
@@ -212,6 +214,10 @@ class RunInputs:
     @property
     def experiment_days(self) -> pl.DataFrame:
         return self._frame(EXPERIMENT_DAYS)
+
+    @property
+    def held_lists(self) -> Sequence[Comparison]:
+        return compare_lists(self.run)
 
     @property
     def as_of(self) -> datetime:

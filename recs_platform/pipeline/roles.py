@@ -3,8 +3,6 @@
 from functools import partial
 
 from recs_platform.pipeline.platform import Platform
-from recs_platform.stages.events.pseudonyms import create_key_file, prepare, pseudonym_sql
-from recs_platform.warehouse.role_files import Role, write_role_file
 
 _NAME = "recs_role"
 
@@ -21,6 +19,10 @@ def write_role_files(platform: Platform) -> None:
             file.unlink()
     if not settings.roles:
         return
+    # A tenth of a second that a rollback without roles does without.
+    from recs_platform.stages.events.pseudonyms import create_key_file, prepare, pseudonym_sql
+    from recs_platform.warehouse.role_files import Role, write_role_file
+
     key = create_key_file(home.role_key)
     for name, role in settings.roles.items():
         write_role_file(

@@ -13,6 +13,7 @@ from recs_platform.contracts.time import SECOND_MICROSECONDS
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun
 from recs_platform.pipeline.geo_availability import run_geo_availability
 from recs_platform.pipeline.item_counts import with_user_counts
+from recs_platform.pipeline.lists.boards import surface_boards
 from recs_platform.pipeline.lists.context import rerank_context
 from recs_platform.pipeline.lists.lists import list_filters
 from recs_platform.pipeline.lists.rule_facts import rule_facts
@@ -20,12 +21,13 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.embeddings import embeddings_key, sealed_embeddings
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages.releases.bundle import BundleContent, BundleRules
+from recs_platform.stages.releases.bundle.boards import Board
 from recs_platform.stages.releases.bundle.content import EVERYBODY, context_of
 from recs_platform.stages.reranking import RerankContext, apply_checked, group_popularity, item_popularity
 
 # Tables that a bundle is made from, beside the lists.
 BUNDLE_READS = (
-    *(RANKED.name, ITEM_NEIGHBOURS.name, "features.user_features"),
+    *(RANKED.name, ITEM_NEIGHBOURS.name, "features.user_features", "segments.user_segments"),
     *(INTERACTIONS, CONSUMED, ITEMS, USERS, USER_REGIONS, REGION_EXCLUSIONS),
 )
 # The vectors of the first of these that was fitted say which items are alike within a session.
@@ -48,6 +50,7 @@ def bundle_content(run: AsOfRun, lists: pl.DataFrame, surfaces: pl.DataFrame | N
         users = models.frame(USERS)
         items = with_user_counts(run.items, run.interactions)
         facts = rule_facts(models, settings.rules, items)
+        segments = models.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID])
     opted_out = users.filter(pl.col(IS_OPTED_OUT))[c.USER_ID].sort()
     context = rerank_context(run.platform, items, run.consumed, users[c.USER_ID], geo, facts)
     held_out = lists.filter(c.IS_HOLDOUT)[c.USER_ID].unique().sort()
@@ -70,7 +73,14 @@ def bundle_content(run: AsOfRun, lists: pl.DataFrame, surfaces: pl.DataFrame | N
         rules=BundleRules(settings.k, settings.max_per_category, settings.allow_repeats),
         held_out=held_out.to_list(),
         surfaces=_by_surface(surfaces),
+        boards=_boards(run, context, users, segments),
     )
+
+
+def _boards(run: AsOfRun, context: RerankContext, users: pl.DataFrame, segments: pl.DataFrame) -> Mapping[str, Board]:
+    """What takes the place of rows of surfaces; of users who opted out no segment is looked at."""
+    permitted = segments.join(users.filter(pl.col(IS_OPTED_OUT)), on=c.USER_ID, how="anti")
+    return surface_boards(run, context, users.join(permitted, on=c.USER_ID, how="left"))
 
 
 def _by_surface(rows: pl.DataFrame | None) -> Mapping[str, pl.DataFrame]:

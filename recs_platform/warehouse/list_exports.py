@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.surface_settings import DEFAULT_SURFACE
-from recs_platform.contracts.tables import CURRENT, RELEASES, SURFACE_LISTS
+from recs_platform.contracts.tables import CURRENT, LIST_EXPIRY, RELEASES, SURFACE_LISTS
 from recs_platform.lake.disk import flush
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.processes import is_abandoned, process_name
@@ -43,9 +43,9 @@ def write_list_exports(
     """Write `lists.<format>` into the folder and remove those of other formats; returns lines by format.
 
     A line is a user and surface (`default` where it is none of the settings'): `user_id`, `surface`, `release_id`,
-    `as_of`, and `items` in order of rank, each with `rank`, `item_id`, `score`, `sources`, `reason`. An empty
-    list has none. Nor has a list of a user in `opted_out` (user_id) with an item of any source beside `impersonal`
-    ones: the release is older than what they said.
+    `as_of`, `expires_at` (null in releases that say nothing), and `items` in order of rank, each with `rank`,
+    `item_id`, `score`, `sources`, `reason`. An empty list has none. Nor has a list of a user in `opted_out` (user_id)
+    with an item of any source beside `impersonal` ones: the release is older than what they said.
     Readers of a file that is replaced keep it.
 
     One at a time: of two publishes, the one that reads the newer file writes last.
@@ -93,9 +93,11 @@ def _lists(impersonal: Collection[str]) -> str:
     allowed = ", ".join(map(text_literal, impersonal))
     item = f"struct_pack({', '.join(f'{name} := {name}' for name in fields)})"
     return (
-        f"select {c.USER_ID}, {c.SURFACE}, {c.RELEASE_ID}, {c.AS_OF}, list({item} order by {c.RANK}) as items from ("
+        f"select {c.USER_ID}, {c.SURFACE}, {c.RELEASE_ID}, {c.AS_OF}, any_value({c.EXPIRES_AT}) as {c.EXPIRES_AT}, "
+        f"list({item} order by {c.RANK}) as items from ("
         f"select {names}, {text_literal(DEFAULT_SURFACE)} as {c.SURFACE} from {CURRENT.name} union all by name "
         f"select {names}, {c.SURFACE} from {SURFACE_LISTS.name} where {c.RELEASE_ID} in {in_force}) "
+        f"left join {LIST_EXPIRY.name} using ({c.USER_ID}, {c.RELEASE_ID}, {c.AS_OF}) "
         f"group by {c.USER_ID}, {c.SURFACE}, {c.RELEASE_ID}, {c.AS_OF} "
         f"having {c.USER_ID} not in (select {c.USER_ID} from {_OPTED_OUT}) "
         f"or bool_and(list_has_all([{allowed}], {c.SOURCES})) order by {c.USER_ID}, {c.SURFACE}"

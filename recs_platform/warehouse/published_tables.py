@@ -63,7 +63,10 @@ class Instead:
 
 @dataclass(frozen=True)
 class Refused:
-    """Users (user_id) of whom no list of any release stays that has an item of a source beside these."""
+    """Users (user_id) of whom no list of any release stays that has an item of a source beside these.
+
+    Of a table without sources no row of theirs stays.
+    """
 
     users: "pl.DataFrame"
     impersonal: tuple[str, ...]
@@ -324,10 +327,11 @@ def _without_refused(con: "duckdb.DuckDBPyConnection", table: PublishedTable, re
     name, keys = f"a.{relation(table.name)}", [key for key in _LIST_KEYS if key in table.types]
     chosen = ", ".join(keys)
     allowed = ", ".join(map(text_literal, refused.impersonal))
+    personal = f"not list_has_all([{allowed}], {c.SOURCES})" if c.SOURCES in table.types else "true"
     with _as_file(con, refused.users) as file:
         con.execute(
             f"create or replace temp table _theirs as select distinct {chosen} from {name} where {c.USER_ID} in "
-            f"(select {c.USER_ID} from {scan([file], {})}) and not list_has_all([{allowed}], {c.SOURCES})"
+            f"(select {c.USER_ID} from {scan([file], {})}) and {personal}"
         )
     same = " and ".join(f"{name}.{key} = _theirs.{key}" for key in keys)
     con.execute(f"delete from {name} using _theirs where {same}")

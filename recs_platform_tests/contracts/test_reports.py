@@ -20,7 +20,10 @@ from recs_platform.contracts.tables import (
     USER_METRICS,
     VERDICTS,
 )
+from recs_platform.evaluation.off_policy import Estimate, Overlap
 from recs_platform.stages.reports import REPORTS, IndexFacts, Offers, RetrievalFacts
+from recs_platform.stages.reports.held_lists import Comparison, Held
+from recs_platform.stages.reports.off_policy import judge as judge_lists
 from recs_platform.stages.reports.verdicts import SEVERITY, contract_frame
 from recs_platform_tests.unit.stages.reports.exposures import experiment_days
 
@@ -39,6 +42,34 @@ def facts(*, empty: bool) -> RetrievalFacts:
     counts = pl.DataFrame({"sources": [["als"], ["als", "trending"]], "n": [N, N]})
     offers = Offers(counts, counts.head(1), counts.head(1), ("als", "trending"), N, N)
     return RetrievalFacts(offers, [IndexFacts("als", N, N, 0.5, ((1.0, 1.0, 50),))], earlier)
+
+
+def held_lists(*, empty):
+    """Lists that the log shows enough of, against lists that it does not."""
+    overlap = Overlap(400, 100, 90, 120.0, 30.0, 4.0, 1.0, 0.98, 1.02, 0.0, ())
+    held = [
+        Held(
+            policy,
+            None if policy == "coming" else policy,
+            (Estimate("doubly_robust", value, low, high, 120.0),),
+            overlap,
+        )
+        for policy, value, low, high in (("coming", 0.1, 0.08, 0.12), ("in_force", 0.15, 0.13, 0.17))
+    ]
+    if empty:
+        return [Comparison("coming", why="nothing logged"), Comparison("in_force", why="no release")]
+    logged = Estimate("logged", 0.1, 0.09, 0.11, 400.0)
+    unsure = replace(held[1], overlap=replace(overlap, lacks=("5 effective rows, 100 are needed",)))
+    return [Comparison("coming", *held, logged, 40, 10), Comparison("in_force", held[0], unsure, logged, 40, 10)]
+
+
+def test_lists_that_surely_earn_less_warn_and_without_overlap_there_is_no_verdict():
+    worse, unsure = map(judge_lists, held_lists(empty=False))
+    assert (worse.verdict, worse.value, worse.threshold) == ("warn", 0.1, 0.13)
+    assert unsure.verdict == "no_data"
+    assert unsure.message.startswith("Not estimable from this log: in_force: 5 effective rows")
+    better = held_lists(empty=False)[0]
+    assert judge_lists(replace(better, of=better.instead, instead=better.of)).verdict == "pass"
 
 
 def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
@@ -133,6 +164,7 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         feature_columns={"features.u": {"recency_days": "user"}},
         retrieval=facts(empty=empty),
         experiments={"x": ExperimentSettings.model_validate({"variants": HALVES})},
+        held_lists=held_lists(empty=empty),
         as_of=AS_OF,
         reference_as_of=None if empty else AS_OF - timedelta(days=7),
         horizon_days=14,
@@ -165,6 +197,7 @@ def test_names_and_tables_are_distinct_and_known():
         "business",
         "retrieval",
         "experiments",
+        "off_policy",
     ]
     assert [report.name for report in REPORTS] == names
     assert len({report.table.name for report in REPORTS}) == len(REPORTS)

@@ -177,7 +177,7 @@ def test_a_list_as_json_has_exactly_the_promised_shape(recs: CommandLine, built:
     found = json.loads(out)
     assert code == 0
     assert out.count("\n") == 1
-    assert list(found) == ["user_id", "as_of", "release_id", "items"]
+    assert list(found) == ["user_id", "as_of", "release_id", "expires_at", "items"]
     assert (found["user_id"], found["as_of"]) == (user, "2024-01-31")
     assert [item["rank"] for item in found["items"]] == [1, 2, 3]
     assert {tuple(item) for item in found["items"]} == {("rank", "item_id", "score", "reason", "sources")}

@@ -8,7 +8,7 @@ import pytest
 
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.geo_availability import GeoAvailability
+from recs_platform.pipeline.geo_availability import GeoAvailability, run_geo_availability
 from recs_platform.pipeline.lists import lists
 from recs_platform.pipeline.lists.context import rerank_context
 from recs_platform.pipeline.partition_writer import write_frames
@@ -17,6 +17,7 @@ from recs_platform.pipeline.retrieval.inputs import profiled_problem, retrieval_
 from recs_platform.pipeline.training import windows
 from recs_platform.pipeline.training.splits import global_splits
 from recs_platform.pipeline.training.windows import Window
+from recs_platform.pipeline.withheld import read_withheld
 from recs_platform.stages import reranking, retrieval
 from recs_platform_tests.homes import Built, land_contract, platform_at, take_in
 
@@ -182,3 +183,12 @@ def test_explaining_says_what_excludes_an_item(parted, made, monkeypatch):
     ):
         answer = explaining.explain_pair(parted.platform, user, item)["answer"]
         assert answer.startswith(f"not recommended: {reason}"), (user, item)
+
+
+def test_where_users_are_is_read_of_features_as_a_build_finds_it_of_events(parted):
+    found = read_withheld(parted.platform, parted.as_of, parted.known_at)
+    expected = run_geo_availability(run_of(parted))
+    assert found.withdrawn == set(BLOCKED[:1]) | {"blocked1"}
+    assert found.regions is not None
+    assert found.regions.user_regions.equals(expected.user_regions)
+    assert found.regions.exclusions.equals(expected.exclusions)

@@ -11,6 +11,8 @@ import pytest
 from recs_platform.contracts.columns import ITEM_ID, USER_ID
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.tables import EventType
+from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.off_policy.compared import compare_lists
 from recs_platform.pipeline.off_policy.log import REWARD, read_log
 from recs_platform.pipeline.off_policy.policies import Policy, policy_lists
 from recs_platform.pipeline.platform import Platform
@@ -206,3 +208,27 @@ def test_what_answers_an_impression(tmp_path: Path) -> None:
     found = sorted(log.select("item_id", REWARD).iter_rows())
     assert found == [("a", 0.0), ("b", 1.0), ("c", 0.0), ("d", 1.0), ("e", 0.0), ("f", 0.0), ("f", 1.0)]
     assert log["request_id"].n_unique() == 5
+
+
+def test_the_report_holds_the_release_in_force_against_the_one_before_on_the_log_of_its_time(tmp_path: Path) -> None:
+    platform = platform_at(tmp_path / "home")
+    run = AsOfRun(platform, AS_OF + timedelta(days=1), datetime.now(UTC))
+    assert [each.why[:19] for each in compare_lists(run)] == ["No release is older"] * 2
+    land_contract(platform, "events.jsonl", rows())
+    take_in(platform)
+    seal(platform, AS_OF - timedelta(days=1), "b", dict.fromkeys(USERS, "cd"))
+    seal(platform, AS_OF, "a", LISTS)
+    run = AsOfRun(platform, AS_OF + timedelta(days=1), datetime.now(UTC))
+    coming, in_force = compare_lists(run)
+    # All of the log is of before the as-of: the coming lists were made from it.
+    assert coming.of is None
+    assert coming.why.startswith("No impression with a propensity is logged from 2024-01-11 on")
+    assert in_force.of is not None
+    assert in_force.instead is not None
+    assert in_force.n_users == len(LISTS)
+    values = {each.estimator: each.value for each in in_force.of.estimates}
+    for name, value in by_hand(LISTS, 10).items():
+        assert values[name] == pytest.approx(value)
+    other = {each.estimator: each.value for each in in_force.instead.estimates}
+    assert other["ips"] == pytest.approx(by_hand(dict.fromkeys(LISTS, "cd"), 10)["ips"])
+    assert in_force.of.release_id != in_force.instead.release_id

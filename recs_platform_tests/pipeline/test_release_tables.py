@@ -11,7 +11,7 @@ import pytest
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.home import Home
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.publishing import release_tables
+from recs_platform.pipeline.published_releases import release_tables
 from recs_platform.settings import Settings
 from recs_platform.stages import releases
 from recs_platform.stages.releases.references import SharedRows

@@ -15,6 +15,7 @@ from recs_platform.serving.live_lists import Asked
 from recs_platform.stages.releases import find_release, read_release, read_served, replacement_of
 from recs_platform.stages.releases.bundle import open_bundle
 from recs_platform.stages.releases.replacing import replace_rows
+from recs_platform.stages.releases.withheld import Withheld
 from recs_platform_tests.homes import ask, land_contract, platform_at, take_in
 from recs_platform_tests.serving.served import release_into
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, ITEMS, content
@@ -25,10 +26,14 @@ LISTS = {"u1": "ab", "u2": "bc", "u3": "ca", "u4": "de"}
 class House:
     """A home with two releases: of the first, u2 refuses the list and item `a` is withdrawn after it was sealed."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, **until: str) -> None:
         self.platform = platform_at(root, publish={"exports": ["jsonl"]})
         self.home = self.platform.home
-        land_contract(self.platform, "items.jsonl", [{"item_id": item, "title": item} for item in ITEMS])
+        land_contract(
+            self.platform,
+            "items.jsonl",
+            [{"item_id": item, "title": item, "available_until": until.get(item)} for item in ITEMS],
+        )
         land_contract(
             self.platform,
             "events.jsonl",
@@ -50,6 +55,16 @@ class House:
         if item is not None:
             gone = {"item_id": item, "title": item, "available_until": "2024-03-04T00:00:00Z"}
             land_contract(self.platform, "items.jsonl", [gone])
+        take_in(self.platform)
+
+    def see_day(self, day: str, item: str, **countries: str) -> None:
+        """The lake has come to a later day; an item is not offered in Germany any more; users say where they are."""
+        event = {"event_id": day, "user_id": "u9", "item_id": "e", "event_type": "view"}
+        land_contract(self.platform, "events.jsonl", [{**event, "occurred_at": f"{day}T08:00:00Z"}])
+        said = {"item_id": item, "title": item, "attributes": json.dumps({"not_offered_in": ["DE"]})}
+        land_contract(self.platform, "items.jsonl", [said])
+        users = [{"user_id": user, "country": country} for user, country in countries.items()]
+        land_contract(self.platform, "users.jsonl", users)
         take_in(self.platform)
 
     def shown(self) -> dict[str, dict[str, str]]:
@@ -97,11 +112,12 @@ def test_all_that_shows_lists_replaces_rows_from_the_fallback_as_the_server_does
     made = replacement_of(house.home, house.older)
     assert made is not None
     assert made.metrics == {
-        "replaced_user_count": 3, "replaced_row_count": 4, "opted_out_user_count": 1, "withdrawn_item_count": 1
+        "replaced_user_count": 3, "replaced_row_count": 4, "opted_out_user_count": 1, "withdrawn_item_count": 1,
+        "expired_item_count": 0, "excluded_item_count": 0,
     }  # fmt: skip
     assert replaced_in_force(house.platform) == (
-        "4 rows of 3 users were replaced from the fallback: since the release was sealed, 1 of them opted out, and "
-        "1 items were withdrawn"
+        "4 rows of 3 users were replaced from what is popular, a surface's board or the next candidates: since the "
+        "release was sealed, 1 of them opted out, 1 items were withdrawn or blocked"
     )
     roll_back(house.platform, house.older)
     assert replacement_of(house.home, house.older) == made  # nothing new, nothing is sealed anew
@@ -113,6 +129,22 @@ def test_all_that_shows_lists_replaces_rows_from_the_fallback_as_the_server_does
 
 def test_a_release_without_a_bundle_loses_rows_and_gets_none(house: House) -> None:
     release = find_release(house.home, house.older)
-    made = replace_rows(house.home, release, None, opted_out={"u2"}, withdrawn={"a"}, impersonal=("fallback",))
+    made = replace_rows(house.home, release, None, Withheld(frozenset({"u2"}), frozenset({"a"})), ("fallback",))
     assert _letters(made.lists) == {"u1": "b", "u3": "c"}
     assert sorted(made.users["user_id"]) == ["u1", "u2", "u3"]
+
+
+def test_what_expired_or_may_not_be_offered_where_the_user_is_is_replaced_too(tmp_path: Path) -> None:
+    house = House(tmp_path / "home", d="2024-03-10T00:00:00Z")
+    # As far as the lake has come, and no clock, says what is over.
+    roll_back(house.platform, house.older)
+    assert replaced_in_force(house.platform) is None
+    house.see_day("2024-03-12", "b", u1="DE", u2="FR", u3="DE", u4="FR")
+    roll_back(house.platform, house.older)
+    expected = {"u1": "ae", "u2": "bc", "u3": "ca", "u4": "ea"}
+    for place, found in house.shown().items():
+        assert found == expected, place
+    assert replaced_in_force(house.platform) == (
+        "2 rows of 2 users were replaced from what is popular, a surface's board or the next candidates: since the "
+        "release was sealed, 1 items expired, 1 items may not be offered where users are"
+    )

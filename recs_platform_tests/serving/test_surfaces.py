@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from recs_platform.stages.releases.bundle.content import BundleContent
+from recs_platform.stages.releases.bundle.encoding import encode_bundle
 from recs_platform.stages.releases.bundle.removing import without_users
-from recs_platform.stages.releases.bundle.writing import encode_bundle
 from recs_platform_tests.serving.served import Ask, Served, item_ids
 from recs_platform_tests.unit.stages.releases.bundles import content, rows
 

@@ -227,6 +227,19 @@ LIST_REFERENCES = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+LIST_EXPIRY = TableContract(
+    "recommendations.list_expiry",
+    "One row a kept release and user: until when their lists are meant to be shown",
+    (
+        AS_OF,
+        USER,
+        instant(c.EXPIRES_AT, "When a newer list is due: sooner for who comes often", required=True),
+        text(c.RELEASE_ID, "The release", required=True),
+    ),
+    grain=(c.RELEASE_ID, c.USER_ID),
+    partition_by=(c.AS_OF,),
+)
+
 SHORT_LISTS = TableContract(
     "recommendations.short_lists",
     "One row a user whose list is shorter than k, and why",

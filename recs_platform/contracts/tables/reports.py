@@ -295,6 +295,33 @@ PROMOTIONS = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+OFF_POLICY = TableContract(
+    "reports.off_policy",
+    "One row a comparison, policy and estimator: mean clicks of a shown item that lists would have earned on the log",
+    (
+        AS_OF,
+        text(
+            c.SUBJECT,
+            "What is compared: coming (with the release in force), in_force (with the one before)",
+            required=True,
+        ),
+        text(c.POLICY, "Whose lists: coming, in_force, before", required=True),
+        text(c.ESTIMATOR, "How it is estimated; logged: what the log itself earned", required=True),
+        text(c.RELEASE_ID, "The release; missing of lists that are not released yet"),
+        Column(c.K, "INTEGER", "Length of the lists", required=True, unit="items"),
+        number(c.VALUE, "Mean clicks of a shown item"),
+        number(c.CI_LOW, "Lower end of the 95 % interval by user"),
+        number(c.CI_HIGH, "Upper end of it"),
+        number(c.EFFECTIVE_ROWS, "Effective sample size of the weights"),
+        count(c.ROW_COUNT, "Shown items of the log"),
+        count(c.N_USERS, "Users of the log with a list of both", unit="users"),
+        number(c.SUPPORTED_SHARE, "Share of what the lists show that the log could have shown"),
+        Column(c.IS_ESTIMABLE, "BOOLEAN", "Whether the log shows enough of it to say anything", required=True),
+    ),
+    grain=(c.SUBJECT, c.POLICY, c.ESTIMATOR),
+    partition_by=(c.AS_OF,),
+)
+
 EXPERIMENTS = TableContract(
     "reports.experiments",
     "One row an experiment, variant, segment and metric: the variant against the control; intervals hold at every look",

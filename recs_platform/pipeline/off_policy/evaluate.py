@@ -94,15 +94,23 @@ def evaluate_policy(platform: Platform, asked: Asked, known_at: datetime) -> Off
         raise NotReady(
             f"none of the {len(users)} users of the log has a list of {asked.policy} as of {as_of_key(as_of)}"
         )
-    held = off_policy.hold_against(*_codes(rows, lists), platform.settings.seed)
+    estimates, overlap, logged = held_against(rows, lists, platform.settings.seed)
     return OffPolicyResult(
         asked.policy, policy.release.version, as_of, start, end, str(asked.metric), k,
-        estimates=off_policy.estimate_all(*held),
-        overlap=off_policy.judge_overlap(held[0]),
-        logged=off_policy.logged_value(held[0]),
+        estimates=estimates,
+        overlap=overlap,
+        logged=logged,
         users=lists[c.USER_ID].n_unique(),
         users_without_list=len(users) - lists[c.USER_ID].n_unique(),
     )  # fmt: skip
+
+
+def held_against(
+    rows: pl.DataFrame, lists: pl.DataFrame, seed: int
+) -> tuple[tuple[off_policy.Estimate, ...], off_policy.Overlap, off_policy.Estimate]:
+    """Estimates of lists (user_id, item_id) on rows of a log, how far it shows them, and what it earned itself."""
+    held = off_policy.hold_against(*_codes(rows, lists), seed)
+    return off_policy.estimate_all(*held), off_policy.judge_overlap(held[0]), off_policy.logged_value(held[0])
 
 
 def _codes(rows: pl.DataFrame, lists: pl.DataFrame) -> tuple[off_policy.ShownItems, off_policy.TargetPolicy]:

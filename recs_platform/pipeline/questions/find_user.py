@@ -7,6 +7,7 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.spelling import one_slip_away
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.events.pseudonyms import names_of
 from recs_platform.stages.releases import listed_users
@@ -23,8 +24,10 @@ def find_user(platform: Platform, release: Manifest, user: str) -> str:
     listed = {str(found) for found in listed_users(platform.home, release.version)}
     found = next((name for name in names if name in listed), None) or _person(platform, release, names)
     if found not in listed:
+        near = one_slip_away(user, listed - {user})
+        hint = "" if near is None else f"; did you mean {near!r}?"
         raise RecsError(
-            f"user {user!r} has no list in release {release.version}: not known by {release.as_of:%Y-%m-%d}"
+            f"user {user!r} has no list in release {release.version}: not known by {release.as_of:%Y-%m-%d}{hint}"
         )
     return found
 

@@ -6,6 +6,7 @@ A release is an artifact that never changes; what is in force follows from the r
 """
 
 from recs_platform.stages.releases.differences import ReleaseDiff, diff_releases
+from recs_platform.stages.releases.expiry import expired_share, list_expiry, read_list_expiry
 from recs_platform.stages.releases.files import RELEASES_ARTIFACT, WITHDRAWN_ARTIFACT
 from recs_platform.stages.releases.in_force import (
     current_release,
@@ -16,6 +17,7 @@ from recs_platform.stages.releases.in_force import (
     pinned_release,
     previous_release,
     unpin,
+    why_stale,
     withdraw_release,
 )
 from recs_platform.stages.releases.reading import (
@@ -36,13 +38,16 @@ __all__ = [
     "ReleaseDiff",
     "current_release",
     "diff_releases",
+    "expired_share",
     "find_release",
     "is_withdrawn",
+    "list_expiry",
     "list_releases",
     "listed_users",
     "pin_release",
     "pinned_release",
     "previous_release",
+    "read_list_expiry",
     "read_personal_lists",
     "read_release",
     "read_served",
@@ -53,5 +58,6 @@ __all__ = [
     "replacement_of",
     "seal_release",
     "unpin",
+    "why_stale",
     "withdraw_release",
 ]

@@ -9,6 +9,7 @@ from recs_platform.contracts.errors import NotReady, RecsError
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.tables import RELEASES
+from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import is_sealed, move_artifact, sealed_versions
 from recs_platform.lake.column_types import polars_schema
 from recs_platform.lake.disk import replace_text
@@ -57,6 +58,11 @@ def current_release(home: Home) -> Manifest:
         raise NotReady(_nothing_in_force(home))
     pinned = pinned_release(home)
     return sealed[-1] if pinned is None else _find(home, pinned)
+
+
+def newest_as_of(home: Home) -> datetime | None:
+    """The greatest as_of that a release was sealed for, in force or not; None without one."""
+    return max((manifest.as_of for manifest in _sealed(home)), default=None)
 
 
 def previous_release(home: Home, as_of: datetime) -> Manifest | None:
@@ -122,8 +128,26 @@ def _previous(sealed: list[Manifest], as_of: datetime) -> Manifest | None:
     return earlier[-1] if earlier else None
 
 
+def why_stale(home: Home, release_id: str) -> str | None:
+    """A sentence on what was sealed since for an earlier as-of, which makes a release stale; None where it is not."""
+    sealed = _sealed(home)
+    later = _sealed_since(_find(home, release_id), sealed)
+    if not later:
+        return None
+    named = ", ".join(manifest.version for manifest in later)
+    key = as_of_key(_find(home, release_id).as_of)
+    return (
+        f"{release_id} is stale: {named} was sealed after it for an earlier as-of, and what follows from the release "
+        f"before (segment ids, the champion) may differ; `recs run --as-of {key} --force` makes it anew"
+    )
+
+
 def _is_stale(manifest: Manifest, sealed: list[Manifest]) -> bool:
-    return any(other.as_of < manifest.as_of and other.sealed_at > manifest.sealed_at for other in sealed)
+    return bool(_sealed_since(manifest, sealed))
+
+
+def _sealed_since(manifest: Manifest, sealed: list[Manifest]) -> list[Manifest]:
+    return [each for each in sealed if each.as_of < manifest.as_of and each.sealed_at > manifest.sealed_at]
 
 
 def _find(home: Home, release_id: str) -> Manifest:

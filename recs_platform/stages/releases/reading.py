@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.tables import CURRENT, LIST_REFERENCES, SHARED_LISTS, SHORT_LISTS, SURFACE_LISTS
+from recs_platform.contracts.tables import CURRENT, LIST_REFERENCES, LISTS, SHARED_LISTS, SHORT_LISTS, SURFACE_LISTS
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import polars_schema
 from recs_platform.stages.releases.files import (
@@ -48,6 +48,24 @@ def read_personal_lists(home: Home, release_id: str) -> pl.DataFrame:
 
     lists = _complete(_read(home, release_id, LISTS_FILE)).with_columns(pl.lit(release_id).alias(c.RELEASE_ID))
     return lists.select(CURRENT.column_names).sort(c.USER_ID, c.RANK)
+
+
+def read_lists_of(home: Home, release_id: str, users: pl.DataFrame) -> pl.DataFrame:
+    """Rows of recommendations.lists of `users` (user_id) alone who have a list of their own, in no order."""
+    import polars as pl
+
+    rows = pl.scan_parquet(artifact(home.artifacts, RELEASES_ARTIFACT, release_id) / LISTS_FILE)
+    theirs = rows.join(users.lazy().select(c.USER_ID), on=c.USER_ID, how="semi").collect()
+    return _complete(theirs).select(LISTS.column_names)
+
+
+def read_surface_lists_of(home: Home, release_id: str, keys: pl.DataFrame) -> pl.DataFrame:
+    """Rows of recommendations.surface_lists of `keys` (surface, user_id) alone, in no order."""
+    import polars as pl
+
+    rows = pl.scan_parquet(artifact(home.artifacts, RELEASES_ARTIFACT, release_id) / SURFACE_FILE)
+    key = [c.SURFACE, c.USER_ID]
+    return rows.join(keys.lazy().select(key), on=key, how="semi").select(SURFACE_LISTS.column_names).collect()
 
 
 def read_shared_lists(home: Home, release_id: str) -> SharedRows:

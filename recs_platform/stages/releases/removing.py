@@ -13,6 +13,7 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.lake.artifacts import MANIFEST_FILE, artifact
 from recs_platform.lake.disk import flush, replace_text
 from recs_platform.stages.releases.files import (
+    EXPIRY_FILE,
     LISTS_FILE,
     N_ROWS,
     REFERENCES_FILE,
@@ -24,7 +25,7 @@ from recs_platform.stages.releases.files import (
 
 FORGOTTEN = "forgotten"
 HOLD_RELEASES = (RELEASES_ARTIFACT, WITHDRAWN_ARTIFACT)
-_FILES = (LISTS_FILE, SHORT_LISTS_FILE, REFERENCES_FILE, SURFACE_FILE)
+_FILES = (LISTS_FILE, SHORT_LISTS_FILE, REFERENCES_FILE, SURFACE_FILE, EXPIRY_FILE)
 
 
 def count_in_release(artifacts: Path, name: str, manifest: Manifest, user_ids: Collection[str]) -> int:

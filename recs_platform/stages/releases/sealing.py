@@ -26,6 +26,7 @@ from recs_platform.lake.artifacts import (
     write_manifest,
 )
 from recs_platform.stages.releases.files import (
+    EXPIRY_FILE,
     LISTS_FILE,
     N_ROWS,
     PREVIOUS,
@@ -57,6 +58,7 @@ def seal_release(
     short_lists: pl.DataFrame,
     shared: SharedRows | None = None,
     surfaces: pl.DataFrame | None = None,
+    expiry: pl.DataFrame | None = None,
     as_of: datetime,
     known_at: datetime,
     data_version: str,
@@ -69,7 +71,7 @@ def seal_release(
     """Seal `lists` (columns of recommendations.lists) and `short_lists` as the release `<as_of>-<hash>`.
 
     `shared`: shared lists, and the users who are shown them; none by default. `surfaces`: rows of
-    recommendations.surface_lists; none by default.
+    recommendations.surface_lists; none by default. `expiry`: what `list_expiry` gives; nothing is said by default.
 
     Sealing content that is sealed already returns its manifest and writes nothing; to go back to it once something
     else was sealed for that as_of, pin it. Withdrawn content is sealed again, and no longer withdrawn. Raises
@@ -115,6 +117,8 @@ def seal_release(
             _ordered(shared.references, LIST_REFERENCES).write_parquet(folder / REFERENCES_FILE)
         if surfaces is not None and surfaces.height:
             _ordered(surfaces, SURFACE_LISTS).write_parquet(folder / SURFACE_FILE)
+        if expiry is not None:
+            expiry.sort(c.USER_ID).write_parquet(folder / EXPIRY_FILE)
         write_manifest(folder, manifest)
     remove_artifact(home.artifacts, WITHDRAWN_ARTIFACT, release_id)
     return read_manifest(artifact(home.artifacts, RELEASES_ARTIFACT, release_id))

@@ -7,11 +7,13 @@ are replaced in an artifact beside it, one a release; its manifest counts them. 
 
 from __future__ import annotations
 
+import hashlib
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.manifests import Manifest, content_key
+from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import LISTS, SURFACE_LISTS
 from recs_platform.lake.artifacts import (
     artifact,
@@ -94,8 +96,15 @@ def seal_replacement(
 
 
 def _digest(made: Replacement) -> str:
-    frames = {"lists": made.lists, "surfaces": made.surfaces, "users": made.users, "on": made.surface_users}
-    return content_key({name: frame.rows() for name, frame in frames.items()})[:_HASH_LENGTH]
+    import polars as pl
+
+    digest = hashlib.sha256()
+    for frame in (made.lists, made.users, made.surfaces, made.surface_users):
+        with io.BytesIO() as file:
+            # Old types of Arrow: views of texts depend on where they came from.
+            frame.rechunk().write_ipc(file, compat_level=pl.CompatLevel.oldest())
+            digest.update(file.getbuffer())
+    return digest.hexdigest()[:_HASH_LENGTH]
 
 
 def read_served(home: Home, release_id: str, *, user: str | None = None) -> pl.DataFrame:

@@ -9,11 +9,14 @@ from recs_platform.contracts.tables import (
     DRIFT,
     EXPERIMENTS,
     LIST_METRICS,
+    LIST_REFERENCES,
     LISTS,
+    OFF_POLICY,
     OFFER_COUNTS,
     OFFLINE_METRICS,
     RANKED,
     RETRIEVAL,
+    SHARED_LISTS,
     USER_METRICS,
 )
 from recs_platform.stages.reports import (
@@ -23,6 +26,7 @@ from recs_platform.stages.reports import (
     data_profile,
     drift,
     experiments,
+    off_policy,
     offline,
     retrieval,
 )
@@ -101,6 +105,13 @@ REPORTS = (
         EXPERIMENTS,
         experiments.run,
         reads=(EXPERIMENT_DAYS,),
+    ),
+    Report(
+        off_policy.NAME,
+        "What releases would have earned on the log of others",
+        OFF_POLICY,
+        off_policy.run,
+        reads=(LISTS.name, SHARED_LISTS.name, LIST_REFERENCES.name, "staging.stg_resolved_events"),
     ),
 )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from recs_platform.contracts.experiments import ExperimentSettings
+    from recs_platform.stages.reports.held_lists import Comparison
     from recs_platform.stages.reports.offers import RetrievalFacts
 
 Verdict = Literal["pass", "no_data", "warn", "block"]
@@ -194,6 +195,11 @@ class ReportInputs(Protocol):
     @property
     def experiment_days(self) -> pl.DataFrame:
         """Columns of `staging.stg_experiment_days`."""
+        ...
+
+    @property
+    def held_lists(self) -> Sequence[Comparison]:
+        """The coming lists and the release in force, each against what was shown before it, on the log."""
         ...
 
     @property

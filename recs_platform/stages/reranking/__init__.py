@@ -6,6 +6,7 @@ from recs_platform.stages.reranking.exploration import EXACT, Exploration, held_
 from recs_platform.stages.reranking.facts import RuleFacts, of_segment, tastes_of
 from recs_platform.stages.reranking.fallback import FALLBACK_SOURCE
 from recs_platform.stages.reranking.hidden import hidden_pairs
+from recs_platform.stages.reranking.offered_items import in_fallback_order
 from recs_platform.stages.reranking.own_rules import COMPLETE, OwnRules, apply_checked, load_own_rules
 from recs_platform.stages.reranking.reasons import add_reasons, group_popularity, item_popularity
 from recs_platform.stages.reranking.rerank import rerank
@@ -34,6 +35,7 @@ __all__ = [
     "group_popularity",
     "held_out_users",
     "hidden_pairs",
+    "in_fallback_order",
     "item_popularity",
     "load_own_rules",
     "of_segment",

@@ -5,7 +5,8 @@ release, named by it: one release may be bundled anew once more of what is behin
 """
 
 from recs_platform.stages.releases.bundle.content import BundleContent, BundleRules
-from recs_platform.stages.releases.bundle.reading import Bundle, newest_bundle, open_bundle, sealed_bundle
+from recs_platform.stages.releases.bundle.opening import newest_bundle, open_bundle, sealed_bundle
+from recs_platform.stages.releases.bundle.reading import Bundle
 from recs_platform.stages.releases.bundle.writing import SERVING_ARTIFACT, bundle_version, remove_bundles, seal_bundle
 
 __all__ = [

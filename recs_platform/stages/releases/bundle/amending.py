@@ -1,22 +1,24 @@
-"""A bundle of an older release that obeys what was learned since: people who opted out, items that were withdrawn.
+"""A bundle of an older release that obeys what was learned since: opt-outs, items offered no more, regions.
 
-Sealing one anew costs three small files whatever its size, the others are links. Without users: `removing`.
+Sealing one anew costs a few small files whatever its size, the others are links. Without users it is made in
+`removing`.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import content_key
 from recs_platform.lake.artifacts import artifact, write_artifact, write_manifest
 from recs_platform.stages.releases.bundle.keys import keys_of
-from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, pages_without
-from recs_platform.stages.releases.bundle.reading import sealed_bundle
-from recs_platform.stages.releases.bundle.texts import PackedTexts
+from recs_platform.stages.releases.bundle.opening import sealed_bundle
+from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, PAGE_READS, pages_without
+from recs_platform.stages.releases.bundle.texts import OFFSETS, TEXT, text_series
 from recs_platform.stages.releases.bundle.writing import FILES, SERVING_ARTIFACT, file_facts, remove_bundles
 
 if TYPE_CHECKING:
@@ -24,18 +26,18 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    import polars as pl
     from numpy.typing import NDArray
 
     from recs_platform.contracts.home import Home
     from recs_platform.contracts.manifests import Manifest
+    from recs_platform.stages.releases.withheld import Regions, Withheld
 
 _OPTED_OUT, _AVAILABLE = "opted_out.keys", "item.is_available"
 
 
-def amend_bundle(
-    home: Home, release_id: str, *, opted_out: Collection[str], withdrawn: Collection[str], known_at: datetime
-) -> Manifest:
-    """Manifest of a bundle of the release that offers none of `withdrawn` and infers nothing about `opted_out`.
+def amend_bundle(home: Home, release_id: str, withheld: Withheld, *, known_at: datetime) -> Manifest:
+    """Manifest of a bundle of the release that obeys what is withheld, and infers nothing about who opted out.
 
     The one that is there where it says so already; else another takes its place, and a server takes it up by itself.
     Raises NotReady where the release has none.
@@ -43,33 +45,56 @@ def amend_bundle(
     manifest = sealed_bundle(home, release_id)
     folder = artifact(home.artifacts, SERVING_ARTIFACT, manifest.version)
     arrays: dict[str, NDArray[np.generic]] = {}
-    keys = np.load(folder / f"{_OPTED_OUT}.npy", allow_pickle=False)
-    gone = np.union1d(keys, keys_of(sorted(opted_out)))
+    keys = _load(folder, _OPTED_OUT)
+    gone = np.union1d(keys, keys_of(sorted(withheld.opted_out)))
     if len(gone) > len(keys):
         arrays[_OPTED_OUT] = gone
-    if withdrawn:
-        available = np.load(folder / f"{_AVAILABLE}.npy", allow_pickle=False)
-        offered = available & ~_are_among(folder, withdrawn)
+    if withheld.items:
+        available = _load(folder, _AVAILABLE)
+        offered = available & ~_are_among(folder, withheld.items)
         if int(offered.sum()) < int(available.sum()):
             arrays[_AVAILABLE] = offered
-            if PAGE_HOLDS in manifest.parameters[FILES]:
-                arrays[PAGE_HOLDS] = pages_without(_mapped(folder), available & ~offered)
+    if withheld.regions is not None:
+        arrays |= _regional(folder, withheld.regions)
+    if PAGE_HOLDS in manifest.parameters[FILES]:
+        sealed = {name: _mapped(folder, name) for name in PAGE_READS}
+        if not arrays.keys().isdisjoint(sealed):
+            arrays[PAGE_HOLDS] = pages_without(sealed, {**sealed, **arrays})
     return _seal(home, folder, manifest, arrays, known_at) if arrays else manifest
 
 
-def _mapped(folder: Path) -> dict[str, NDArray[np.generic]]:
-    """What says whose pages an item is on."""
-    names = (PAGE_HOLDS, *(f"{rows}.{column}" for rows in ("list", "candidate") for column in ("items", "offsets")))
-    return {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)) for name in names}
+def _load(folder: Path, name: str) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(folder / f"{name}.npy", allow_pickle=False)
+    return array
+
+
+def _mapped(folder: Path, name: str) -> NDArray[Any]:
+    return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+
+
+def _texts(folder: Path, name: str) -> pl.Series:
+    return text_series({f"{name}.{part}": _load(folder, f"{name}.{part}") for part in (OFFSETS, TEXT)}, name)
 
 
 def _are_among(folder: Path, items: Collection[str]) -> NDArray[np.bool_]:
     """Which items of the bundle, by code, are among these."""
-    wanted = set(items)
-    texts = {
-        name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("item.ids.offsets", "item.ids.text")
-    }
-    return np.array([each in wanted for each in PackedTexts(texts, "item.ids").all()], dtype=np.bool_)
+    import polars as pl
+
+    wanted = pl.Series(sorted(items), dtype=pl.String)
+    return _texts(folder, "item.ids").is_in(wanted.implode()).to_numpy()
+
+
+def _regional(folder: Path, regions: Regions) -> dict[str, NDArray[np.generic]]:
+    """The arrays of regions as they are to be by now; none where they are."""
+    import polars as pl
+
+    from recs_platform.stages.releases.bundle.encoding import regional_arrays
+
+    users = pl.DataFrame({c.USER_ID: _texts(folder, "user.ids")})
+    codes = pl.DataFrame({c.ITEM_ID: _texts(folder, "item.ids")})
+    made = regional_arrays(users, codes, regions.user_regions, regions.exclusions)
+    is_same = all(np.array_equal(array, _load(folder, name)) for name, array in made.items())
+    return {} if is_same else dict(made)
 
 
 def _seal(

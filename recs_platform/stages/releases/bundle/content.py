@@ -7,6 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recs_platform.stages.releases.bundle.boards import Board
+
 EVERYBODY = "all"
 
 
@@ -38,7 +40,8 @@ class BundleContent:
     lack. `neighbours`: item_id, neighbour_id, score, rank. `fallbacks`: item ids, best first, by context, `all` among
     them. `user_regions`: user_id, availability_region; `exclusions`: availability_region, item_id. `opted_out`: users
     of whom the bundle keeps nothing but a hash of the id: rows of theirs in the other frames are left out. `held_out`:
-    users who are shown popular items only. `surfaces`: lists of each surface, columns as those of `lists`.
+    users who are shown popular items only. `surfaces`: lists of each surface, columns as those of `lists`. `boards`:
+    by surface, what takes the place of rows of them. `expiry`: user_id, expires_at; None where nothing is said.
     """
 
     lists: pl.DataFrame
@@ -55,3 +58,5 @@ class BundleContent:
     rules: BundleRules
     held_out: Sequence[str] = ()
     surfaces: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
+    boards: Mapping[str, Board] = field(default_factory=dict[str, Board])
+    expiry: pl.DataFrame | None = None

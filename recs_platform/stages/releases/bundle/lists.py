@@ -15,10 +15,12 @@ from recs_platform.stages.releases.bundle.places import Place, capped, each_once
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+    from recs_platform.stages.releases.bundle.boards import SealedBoard
     from recs_platform.stages.releases.bundle.reading import Bundle
 
 BEHIND = "among your best candidates"
 FALLBACK_SOURCE = "fallback"
+POPULAR = "popular with everybody"
 
 
 def passing(
@@ -65,15 +67,30 @@ def fallback_places(bundle: Bundle, contexts: tuple[str, ...] = ()) -> Iterator[
     """What is popular in those contexts that there are, then with everybody."""
     for context, items in bundle.fallback(contexts):
         named = context.partition("=")[2]
-        reason = "popular with everybody" if context == EVERYBODY else f"popular with users of {named}"
+        reason = POPULAR if context == EVERYBODY else f"popular with users of {named}"
         for place, item in enumerate(items.tolist()):
             yield Place(item, 1.0 / (place + 1), reason, (FALLBACK_SOURCE,))
 
 
 def surface_places(bundle: Bundle, surface: str, user: int) -> Iterator[Place]:
-    """The stored list of a user on a surface."""
-    for item, score, sources, reason in bundle.surface_list(surface, user):
-        yield Place(item, score, reason, sources)
+    """The stored list of a user on a surface; its board takes the places of what is offered there no more."""
+    excluded = bundle.excluded_in(bundle.region_of(user))
+    stored = [
+        Place(item, score, reason, sources) for item, score, sources, reason in bundle.surface_list(surface, user)
+    ]
+    shown = [place for place in stored if bundle.is_available[place.item] and place.item not in excluded]
+    yield from shown
+    board = bundle.board(surface) if len(shown) < len(stored) else None
+    if board is not None:
+        theirs = each_once(passing(bundle, user, {place.item for place in shown}), board_places(board, user))
+        every = capped(theirs, bundle, len(stored), board.max_per_category, shown)
+        yield from islice(every, len(stored) - len(shown))
+
+
+def board_places(board: SealedBoard, user: int) -> Iterator[Place]:
+    """What is on the board of a user's group."""
+    for place, item in enumerate(board.ranking(int(board.groups[user])).tolist()):
+        yield Place(item, 1.0 / (place + 1), board.reason, (FALLBACK_SOURCE,))
 
 
 def served_list(bundle: Bundle, user_id: str, count: int, listed: Iterator[Place] | None = None) -> list[Place]:

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 PAGE_OFFSETS, PAGE_TEXT, PAGE_HOLDS = "page.offsets", "page.text", "page.holds"
 PAGE_FILES = (PAGE_OFFSETS, PAGE_TEXT, PAGE_HOLDS)
+# What says which pages hold.
+PAGE_READS = (
+    *(PAGE_HOLDS, "item.is_available", "user.region", "excluded.offsets", "excluded.items"),
+    *(f"{rows}.{column}" for rows in ("list", "candidate") for column in ("items", "offsets")),
+)
 _USERS_AT_ONCE = 10_000  # some 60 MB of pages of 20 places and of what they are put together from
 _SEPARATOR = "\x1f"  # between the sources of a set, as `writing` has it
 _JSON = msgspec.json.Encoder()
@@ -57,13 +62,30 @@ def write_pages(folder: Path, arrays: Arrays, rules: BundleRules) -> None:
     np.save(folder / f"{PAGE_HOLDS}.npy", lengths > 0, allow_pickle=False)
 
 
-def pages_without(arrays: Arrays, items: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which pages hold once `items`, by code, are withdrawn: those of users who were offered none of them."""
-    holds: NDArray[np.bool_] = arrays[PAGE_HOLDS].copy()
+def pages_without(sealed: Arrays, now: Arrays) -> NDArray[np.bool_]:
+    """Which pages still hold: those of users who may be offered `now` all that they might be as it was `sealed`.
+
+    Both have the arrays of `PAGE_READS`; what differs is what is available, and where.
+    """
+    holds: NDArray[np.bool_] = sealed[PAGE_HOLDS].copy()
     for name in ("list", "candidate"):
-        rows = np.flatnonzero(items[arrays[f"{name}.items"]])
-        holds[np.searchsorted(arrays[f"{name}.offsets"], rows, side="right") - 1] = False
+        rows = np.flatnonzero(_offered(sealed, name) & ~_offered(now, name))
+        holds[np.searchsorted(sealed[f"{name}.offsets"], rows, side="right") - 1] = False
     return holds
+
+
+def _offered(arrays: Arrays, name: str) -> NDArray[np.bool_]:
+    """Which rows are of an item that is available, and may be offered in the user's region."""
+    items, offsets = arrays[f"{name}.items"], arrays[f"{name}.offsets"]
+    regions = np.repeat(arrays["user.region"].astype(np.int64), np.diff(offsets))
+    n_items = max(len(arrays["item.is_available"]), 1)
+    return arrays["item.is_available"][items] & ~_is_in(regions * n_items + items, _excluded(arrays, n_items))
+
+
+def _excluded(arrays: Arrays, n_items: int) -> NDArray[np.int64]:
+    """Region times items plus item of what is excluded, ascending."""
+    counts = np.diff(arrays["excluded.offsets"])
+    return np.repeat(np.arange(len(counts)), counts) * n_items + arrays["excluded.items"]
 
 
 def _write_head(file: Any, size: int) -> None:  # noqa: ANN401 - a binary file
@@ -129,13 +151,11 @@ class _Part:
         """Which of these pairs may be shown: available, not consumed, not excluded in the user's region."""
         get, n_items = self.arrays, max(len(self.arrays["item.keys"]), 1)
         consumers, consumed = self._pairs("consumed")
-        counts = np.diff(get["excluded.offsets"])
-        excluded = np.repeat(np.arange(len(counts)), counts) * n_items + get["excluded.items"]
         regions = get["user.region"][self.first : self.last][users].astype(np.int64)
         return (
             get["item.is_available"][items]
             & ~_is_in(users * n_items + items, consumers * n_items + consumed)
-            & ~_is_in(regions * n_items + items, excluded)
+            & ~_is_in(regions * n_items + items, _excluded(get, n_items))
         )
 
     def _has_more(self, users: NDArray[np.int64], shown: NDArray[Any]) -> NDArray[np.bool_]:

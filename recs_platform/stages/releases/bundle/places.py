@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from recs_platform.stages.releases.bundle.reading import Bundle
 
@@ -56,9 +56,13 @@ class _Block:
             self.counts, self.length = {}, 0
 
 
-def capped(places: Iterator[Place], bundle: Bundle, size: int, cap: int) -> Iterator[Place]:
-    """The same with at most `cap` of a category in each `size` places, while others last."""
+def capped(
+    places: Iterator[Place], bundle: Bundle, size: int, cap: int, after: Collection[Place] = ()
+) -> Iterator[Place]:
+    """The same with at most `cap` of a category in each `size` places, while others last; `after` come before them."""
     block, waiting = _Block(size), list[Place]()
+    for place in after:
+        block.add(bundle.item_category[place.item])
 
     def fits(place: Place) -> bool:
         category = bundle.item_category[place.item]

@@ -6,34 +6,25 @@ Arrays are mapped: opening costs milliseconds whatever their size, and memory is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recs_platform.contracts.errors import ContractError, NotReady
-from recs_platform.lake.artifacts import artifact, sealed_versions
+from recs_platform.stages.releases.bundle.boards import BOARD_RULES, SealedBoard
 from recs_platform.stages.releases.bundle.content import EVERYBODY, BundleRules
+from recs_platform.stages.releases.bundle.encoding import EXPIRES, HELD_OUT, SEPARATOR, surface_arrays
 from recs_platform.stages.releases.bundle.keys import key_of, rows_of_key
 from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, PAGE_OFFSETS, PAGE_TEXT
 from recs_platform.stages.releases.bundle.texts import PackedTexts
 from recs_platform.stages.releases.bundle.writing import (
-    FILES,
-    FORMAT,
-    FORMAT_NUMBER,
-    HELD_OUT,
     RELEASE,
     RULES,
-    SEPARATOR,
-    SERVING_ARTIFACT,
     SURFACES,
-    surface_arrays,
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from recs_platform.contracts.home import Home
     from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.regions import UNKNOWN_REGION
 
@@ -68,7 +59,8 @@ class Bundle:
         self.manifest = manifest
         self.release_id: str = manifest.parameters[RELEASE]
         self.rules = BundleRules(**manifest.parameters[RULES])
-        self._arrays, self._opted_out = arrays, opted_out
+        # By name, as they are in the files: for who looks at many users at once.
+        self.arrays, self.opted_out_keys = arrays, opted_out
         # Absent where nobody is.
         self._is_held_out = arrays.get(HELD_OUT)
         self._user_keys, self._user_ids = arrays["user.keys"], PackedTexts(arrays, "user.ids")
@@ -116,11 +108,17 @@ class Bundle:
 
     def is_opted_out(self, user_id: str) -> bool:
         """Whether nothing may be inferred about this user."""
-        return bool(rows_of_key(self._opted_out, key_of(user_id)))
+        return bool(rows_of_key(self.opted_out_keys, key_of(user_id)))
 
     def is_held_out(self, user: int | None) -> bool:
         """Whether the user is in the hold-out, which is shown popular items only."""
         return user is not None and self._is_held_out is not None and bool(self._is_held_out[user])
+
+    def expires_at(self, user: int | None) -> datetime | None:
+        """Until when the lists of a user are meant (UTC); None where the bundle says nothing of it."""
+        seconds = self.arrays.get(EXPIRES)
+        found = 0 if user is None or seconds is None else int(seconds[user])
+        return datetime.fromtimestamp(found, UTC) if found else None
 
     def item(self, item_id: str) -> int | None:
         """Code of an item, None of one the catalogue lacks."""
@@ -133,7 +131,7 @@ class Bundle:
     def list_of(self, user: int) -> ListRows:
         """The stored list of a user, empty where there is none."""
         inside = self._slice("list", user)
-        get = self._arrays
+        get = self.arrays
         return ListRows(
             get["list.items"][inside].tolist(),
             get["list.scores"][inside].tolist(),
@@ -156,7 +154,7 @@ class Bundle:
 
     def surface_list(self, surface: str, user: int) -> list[tuple[int, float, tuple[str, ...], str]]:
         """The stored list of a user on a surface: item, score, sources and reason of each place."""
-        name, get = surface_arrays(surface), self._arrays
+        name, get = surface_arrays(surface), self.arrays
         inside = self._slice(name, user)
         sets, texts = _source_sets(get, name), PackedTexts(get, f"{name}.reason_texts")
         columns = (get[f"{name}.{column}"][inside].tolist() for column in ("items", "scores", "sources", "reasons"))
@@ -164,30 +162,35 @@ class Bundle:
             (item, score, sets[sources], texts[reason]) for item, score, sources, reason in zip(*columns, strict=True)
         ]
 
+    def board(self, surface: str) -> SealedBoard | None:
+        """What fills lists of a surface; None in bundles that hold none."""
+        said = self.manifest.parameters.get(BOARD_RULES, {}).get(surface)
+        return None if said is None else SealedBoard(self.arrays, surface, **said)
+
     def candidates(self, user: int) -> CandidateRows:
         """The user's stored candidates, best first; `sources` are codes of `candidate_source_sets`."""
-        inside, get = self._slice("candidate", user), self._arrays
+        inside, get = self._slice("candidate", user), self.arrays
         return CandidateRows(
             get["candidate.items"][inside], get["candidate.scores"][inside], get["candidate.sources"][inside]
         )
 
     def consumed(self, user: int) -> Array:
         """Codes of items that are not offered to the user again, ascending."""
-        return self._arrays["consumed.items"][self._slice("consumed", user)]
+        return self.arrays["consumed.items"][self._slice("consumed", user)]
 
     def neighbours(self, item: int) -> tuple[Array, Array]:
         """Codes and scores of an item's neighbours, best first."""
         inside = self._slice("neighbour", item)
-        return self._arrays["neighbour.items"][inside], self._arrays["neighbour.scores"][inside]
+        return self.arrays["neighbour.items"][inside], self.arrays["neighbour.scores"][inside]
 
     def region_of(self, user: int | None) -> int:
         """Code of the user's region; of one the bundle does not know, that of UNKNOWN_REGION, as in batch."""
-        return self.regions.index(UNKNOWN_REGION) if user is None else int(self._arrays["user.region"][user])
+        return self.regions.index(UNKNOWN_REGION) if user is None else int(self.arrays["user.region"][user])
 
     def excluded_in(self, region: int) -> frozenset[int]:
         """Codes of items that may not be offered in a region; all lists share one set a region."""
         if region not in self._hidden:
-            self._hidden[region] = frozenset(self._arrays["excluded.items"][self._slice("excluded", region)].tolist())
+            self._hidden[region] = frozenset(self.arrays["excluded.items"][self._slice("excluded", region)].tolist())
         return self._hidden[region]
 
     def fallback(self, contexts: tuple[str, ...] = ()) -> list[tuple[str, Array]]:
@@ -195,12 +198,12 @@ class Bundle:
         return [(name, self._fallbacks[name]) for name in (*contexts, EVERYBODY) if name in self._fallbacks]
 
     def _slice(self, name: str, place: int) -> slice:
-        offsets = self._arrays[f"{name}.offsets"]
+        offsets = self.arrays[f"{name}.offsets"]
         return slice(int(offsets[place]), int(offsets[place + 1]))
 
     def _read_fallbacks(self) -> dict[str, Array]:
-        contexts = PackedTexts(self._arrays, "fallback.contexts").all()
-        items = self._arrays["fallback.items"]
+        contexts = PackedTexts(self.arrays, "fallback.contexts").all()
+        items = self.arrays["fallback.items"]
         return {name: items[self._slice("fallback", place)] for place, name in enumerate(contexts)}
 
 
@@ -212,51 +215,3 @@ def _view(array: Array | None) -> memoryview | None:
 def _source_sets(arrays: dict[str, Array], name: str) -> list[tuple[str, ...]]:
     texts = PackedTexts(arrays, f"{name}.source_sets").all()
     return [tuple(text.split(SEPARATOR)) if text else () for text in texts]
-
-
-def sealed_bundle(home: Home, release_id: str) -> Manifest:
-    """Manifest of the newest bundle of a release. Raises NotReady where it has none."""
-    sealed = sealed_versions(home.artifacts, SERVING_ARTIFACT)
-    found = [manifest for manifest in sealed if manifest.parameters[RELEASE] == release_id]
-    if not found:
-        raise NotReady(
-            f"release {release_id} has no serving bundle: it was sealed before there were any; run `recs run --force` "
-            "to seal one, or roll back to a release that has one"
-        )
-    return max(found, key=lambda manifest: (manifest.sealed_at, manifest.known_at))
-
-
-def newest_bundle(home: Home) -> Manifest:
-    """Manifest of the bundle that knows most, of whatever release: its opt-outs hold for all."""
-    return max(sealed_versions(home.artifacts, SERVING_ARTIFACT), key=lambda each: (each.known_at, each.sealed_at))
-
-
-def open_bundle(home: Home, release_id: str) -> Bundle:
-    """Map the newest bundle of a release; whoever opted out by the newest bundle of the home is opted out here too.
-
-    Raises NotReady where there is none, ContractError where it is of another format or a file is not as it was sealed.
-    """
-    manifest = sealed_bundle(home, release_id)
-    arrays = _map(artifact(home.artifacts, SERVING_ARTIFACT, manifest.version), manifest)
-    newest = newest_bundle(home)
-    later = _map(artifact(home.artifacts, SERVING_ARTIFACT, newest.version), newest)
-    return Bundle(manifest, arrays, np.union1d(arrays["opted_out.keys"], later["opted_out.keys"]))
-
-
-def _map(folder: Path, manifest: Manifest) -> dict[str, Array]:
-    if manifest.parameters[FORMAT_NUMBER] != FORMAT:
-        raise ContractError(
-            f"the bundle in {folder} has format {manifest.parameters[FORMAT_NUMBER]}, this version reads {FORMAT}; "
-            "run `recs run --force` to seal it anew"
-        )
-    return {name: _map_file(folder / f"{name}.npy", facts) for name, facts in manifest.parameters[FILES].items()}
-
-
-def _map_file(path: Path, facts: dict[str, Any]) -> Array:
-    size = path.stat().st_size if path.is_file() else None
-    if size != facts["bytes"]:
-        found = "is missing" if size is None else f"has {size} bytes"
-        raise ContractError(f"{path} {found}, sealed were {facts['bytes']}; run `recs run --force` to seal it anew")
-    # Reading an empty mapping fails: such a file holds its head alone.
-    array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return np.asarray(array)

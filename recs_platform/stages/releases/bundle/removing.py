@@ -10,18 +10,17 @@ from numpy.typing import NDArray
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.lake.artifacts import remove_artifact, sealed_versions, write_artifact, write_manifest
+from recs_platform.stages.releases.bundle.boards import board_arrays
 from recs_platform.stages.releases.bundle.content import BundleRules
+from recs_platform.stages.releases.bundle.encoding import EXPIRES, HELD_OUT, Arrays, surface_arrays
 from recs_platform.stages.releases.bundle.keys import keys_of
 from recs_platform.stages.releases.bundle.pages import PAGE_FILES, write_pages
 from recs_platform.stages.releases.bundle.texts import PackedTexts, pack_texts
 from recs_platform.stages.releases.bundle.writing import (
     FILES,
-    HELD_OUT,
     RULES,
     SERVING_ARTIFACT,
-    Arrays,
     file_facts,
-    surface_arrays,
 )
 
 _FORGOTTEN = "forgotten"
@@ -45,8 +44,10 @@ def without_users(arrays: dict[str, NDArray[Any]], user_ids: Collection[str]) ->
         **pack_texts("user.ids", [each for each, stay in zip(ids, stays, strict=True) if stay]),
         "opted_out.keys": np.setdiff1d(arrays["opted_out.keys"], keys_of(sorted(gone))),
     }
-    if HELD_OUT in arrays:
-        kept[HELD_OUT] = arrays[HELD_OUT][stays]
+    kept |= {name: arrays[name][stays] for name in (HELD_OUT, EXPIRES) if name in arrays}
+    kept |= {
+        name: arrays[name][stays] for name in arrays if name.startswith(board_arrays("")) and name.endswith(".groups")
+    }
     surfaces = {name.partition(".")[0] for name in arrays if name.startswith(surface_arrays(""))}
     for name, columns in (*_BY_USER.items(), *((surface, _BY_USER["list"]) for surface in sorted(surfaces))):
         lengths = np.diff(arrays[f"{name}.offsets"])

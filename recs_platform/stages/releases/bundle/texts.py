@@ -1,10 +1,18 @@
 """Texts as two arrays, offsets and UTF-8 bytes, so that a million of them can be mapped."""
 
+# pyarrow has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import polars as pl
 
 OFFSETS, TEXT = "offsets", "text"
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -32,7 +40,7 @@ class PackedTexts:
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
-    def remembering(self, count_max: int | None = None) -> "RememberedTexts":
+    def remembering(self, count_max: int | None = None) -> RememberedTexts:
         """The same, each text decoded once: for texts that are asked for again and again; at most so many are kept."""
         return RememberedTexts(self, count_max)
 
@@ -42,6 +50,15 @@ class PackedTexts:
     def all(self) -> list[str]:
         """Every text, in order."""
         return [self[place] for place in range(len(self))]
+
+
+def text_series(arrays: Arrays, name: str) -> pl.Series:
+    """Every text, in order, without a Python object for each."""
+    import polars as pl
+    import pyarrow as pa
+
+    offsets, text = (pa.py_buffer(np.ascontiguousarray(arrays[f"{name}.{part}"])) for part in (OFFSETS, TEXT))
+    return pl.Series(values=pa.LargeStringArray.from_buffers(len(arrays[f"{name}.{OFFSETS}"]) - 1, offsets, text))
 
 
 class RememberedTexts(dict[int, str]):

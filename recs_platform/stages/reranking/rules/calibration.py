@@ -21,6 +21,10 @@ class _Distance:
 
     def __init__(self, slate: Slate, strength: float, tastes: Floats) -> None:
         self._category, self._strength, self._tastes = slate.category, strength, tastes
+        # Where each column's distance stands in that of its user by category, of items of none in the last place.
+        width = tastes.shape[1] + 1
+        none = np.where(slate.category < 0, width - 1, slate.category)
+        self._place = (none + width * np.arange(len(tastes))[:, None]).ravel()
         self._relevance = (1 - strength) * slate.relevance
         self._counts = np.zeros(tastes.shape)
         self._every = np.arange(len(tastes))
@@ -30,9 +34,9 @@ class _Distance:
         counted = took & (code >= 0)
         self._counts[self._every[counted], code[counted]] += 1
         now, more = (self._terms(self._counts + extra, position + 1) for extra in (0.0, 1.0))
-        change = np.take_along_axis(more - now, np.maximum(self._category, 0), axis=1)
-        distance = now.sum(axis=1, keepdims=True) + np.where(self._category >= 0, change, 0.0)
-        return self._relevance - self._strength * distance
+        change = np.append(more - now, np.zeros((len(now), 1)), axis=1)
+        distance = self._strength * (now.sum(axis=1, keepdims=True) + change)
+        return self._relevance - distance.take(self._place).reshape(self._category.shape)
 
     def _terms(self, counts: Floats, length: int) -> Floats:
         """P log(p / q) of each user and category; 0 where the user has no taste for it."""

@@ -36,17 +36,19 @@ class _Volume:
     def _span(self, last: Ints, took: Bools) -> None:
         """Take from every column what the last chosen one spans of it."""
         mine, slate = self._every, self._slate
-        alike = np.zeros(slate.exists.shape)
+        alike, product = np.zeros(slate.exists.shape), np.empty(slate.exists.shape)
         for codes, share in ((slate.category, self._plan.same_category), (slate.creator, self._plan.same_creator)):
-            code = codes[mine, last][:, None]
-            alike += share * ((codes == code) & (code >= 0))
+            code = codes[mine, last]
+            # No item has the code of one without: -2.
+            alike += np.multiply(codes == np.where(code < 0, -2, code)[:, None], share, out=product)
         alike[mine, last] = 1.0
         for factor in self._factors:
-            alike -= factor[mine, last][:, None] * factor
-        pivot = np.sqrt(np.maximum(self._left[mine, last], _LEAST))[:, None]
-        factor = np.where(took[:, None], alike / pivot, 0.0)
-        self._factors.append(factor)
-        self._left -= factor**2
+            alike -= np.multiply(factor[mine, last][:, None], factor, out=product)
+        alike /= np.sqrt(np.maximum(self._left[mine, last], _LEAST))[:, None]
+        if not took.all():
+            alike[~took] = 0.0
+        self._factors.append(alike)
+        self._left -= np.multiply(alike, alike, out=product)
 
 
 def spread(slate: Slate, plan: Plan) -> Ints:

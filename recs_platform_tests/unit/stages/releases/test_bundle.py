@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.contracts.home import Home
 from recs_platform.stages.releases.bundle import open_bundle
+from recs_platform.stages.releases.bundle.encoding import encode_bundle
 from recs_platform.stages.releases.bundle.keys import keys_of, rows_of_key
 from recs_platform.stages.releases.bundle.reading import Bundle
-from recs_platform.stages.releases.bundle.writing import encode_bundle
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, content, release, seal
 
 IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)

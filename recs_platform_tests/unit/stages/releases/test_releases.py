@@ -111,6 +111,10 @@ def test_a_backfilled_earlier_release_never_becomes_current_and_makes_later_ones
     assert listed.select("as_of", "is_current", "is_stale").rows() == [
         (day(3), False, False), (day(5), False, False), (day(7), True, True),
     ]  # fmt: skip
+    assert str(r.why_stale(home, latest.version)).startswith(
+        f"{latest.version} is stale: {backfilled.version} was seal"
+    )
+    assert r.why_stale(home, backfilled.version) is None
 
 
 def test_a_pin_survives_newer_releases_until_it_is_taken_off(home):

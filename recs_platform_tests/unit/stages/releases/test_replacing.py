@@ -1,5 +1,7 @@
 """Rows that may be shown no more: of lists that are shared, and of surfaces."""
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -8,14 +10,18 @@ from recs_platform.contracts.home import Home
 from recs_platform.stages.releases import find_release, read_served, read_served_surfaces, seal_release
 from recs_platform.stages.releases.bundle import open_bundle, seal_bundle
 from recs_platform.stages.releases.bundle.amending import amend_bundle
+from recs_platform.stages.releases.bundle.removing import remove_from_bundle
+from recs_platform.stages.releases.expiry import expired_share, list_expiry, read_list_expiry
 from recs_platform.stages.releases.references import SharedRows
+from recs_platform.stages.releases.removing import remove_from_release
 from recs_platform.stages.releases.replacements import replacement_of
 from recs_platform.stages.releases.replacing import replace_rows
 from recs_platform.stages.releases.served import seal_replacement
+from recs_platform.stages.releases.withheld import Withheld
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, content
 from recs_platform_tests.unit.stages.releases.bundles import rows as list_rows
 
-OPTED_OUT, WITHDRAWN = {"u2"}, {"a"}
+OPTED_OUT, WITHDRAWN = frozenset({"u2"}), frozenset({"a"})
 
 
 def with_rest(rows: pl.DataFrame) -> pl.DataFrame:
@@ -28,7 +34,7 @@ def with_rest(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def sealed(home: Home) -> str:
+def sealed(home: Home, expiry: pl.DataFrame | None = None) -> str:
     """u1 and u2 have a list, u8 is shown two of a shared one, u1 and u2 have one on a surface."""
     lists = {"u1": "ab", "u2": "bc"}
     references = pl.DataFrame({
@@ -46,6 +52,7 @@ def sealed(home: Home) -> str:
         short_lists=short,
         shared=SharedRows(shared, references),
         surfaces=surfaces,
+        expiry=expiry,
         as_of=AS_OF,
         known_at=AS_OF,
         data_version="1",
@@ -56,7 +63,7 @@ def sealed(home: Home) -> str:
         before_sealing=lambda release: seal_bundle(
             home,
             release,
-            content(lists, consumed={"u1": "c", "u8": "b"}, opted_out=()),
+            replace(content(lists, consumed={"u1": "c", "u8": "b"}, opted_out=()), expiry=expiry),
             known_at=AS_OF,
             data_version="1",
         ),
@@ -66,11 +73,10 @@ def sealed(home: Home) -> str:
 def test_shared_lists_and_those_of_surfaces_follow(tmp_path: Path) -> None:
     home = Home(tmp_path)
     release = find_release(home, sealed(home))
-    amend_bundle(home, release.version, opted_out=OPTED_OUT, withdrawn=WITHDRAWN, known_at=AS_OF)
+    withheld = Withheld(frozenset({*OPTED_OUT, "u8"}), WITHDRAWN)
+    amend_bundle(home, release.version, Withheld(OPTED_OUT, WITHDRAWN), known_at=AS_OF)
     bundle = open_bundle(home, release.version)
-    made = replace_rows(
-        home, release, bundle, opted_out={*OPTED_OUT, "u8"}, withdrawn=WITHDRAWN, impersonal=("fallback",)
-    )
+    made = replace_rows(home, release, bundle, withheld, ("fallback",))
     seal_replacement(home, release, made, known_at=AS_OF, sealed_at=AS_OF)
     served = read_served(home, release.version)
     # Of the shared list u8 was shown `a` and `c`; that list is of nobody, so refusing it changes nothing.
@@ -87,16 +93,34 @@ def test_shared_lists_and_those_of_surfaces_follow(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert made.counts == {
         "replaced_user_count": 3, "replaced_row_count": 1 + 2 + 1 + 1 + 3, "opted_out_user_count": 1,
-        "withdrawn_item_count": 1,
+        "withdrawn_item_count": 1, "expired_item_count": 0, "excluded_item_count": 0,
     }  # fmt: skip
 
 
 def test_where_all_may_be_shown_again_nothing_is_replaced(tmp_path: Path) -> None:
     home = Home(tmp_path)
     release = find_release(home, sealed(home))
-    for withdrawn in (WITHDRAWN, set[str]()):
-        made = replace_rows(home, release, None, opted_out=(), withdrawn=withdrawn, impersonal=("fallback",))
+    for withdrawn in (WITHDRAWN, frozenset[str]()):
+        made = replace_rows(home, release, None, Withheld(withdrawn=withdrawn), ("fallback",))
         found = seal_replacement(home, release, made, known_at=AS_OF, sealed_at=AS_OF)
         assert (found is None) == (not withdrawn)
         assert replacement_of(home, release.version) == found
     assert read_served(home, release.version).height == 6
+
+
+def test_expiry_is_sealed_read_forgotten_and_served(tmp_path: Path) -> None:
+    home, users = Home(tmp_path), pl.Series(["u1", "u2", "u8"])
+    seen = pl.DataFrame({"user_id": ["u1", "u2"], "active_day_count_28d": [28, 14]})
+    expiry = list_expiry(users, seen, AS_OF, days_min=1, days_max=7)
+    release = find_release(home, sealed(home, expiry))
+    until = {"u1": AS_OF + timedelta(days=1), "u2": AS_OF + timedelta(days=2), "u8": AS_OF + timedelta(days=7)}
+    assert dict(read_list_expiry(home, release.version).select("user_id", "expires_at").iter_rows()) == until
+    assert read_list_expiry(home, release.version, user="u2")["expires_at"].to_list() == [until["u2"]]
+    bundle = open_bundle(home, release.version)
+    assert [bundle.expires_at(bundle.user(user)) for user in ("u1", "u2")] == [until["u1"], until["u2"]]
+    assert bundle.expires_at(None) is None
+    assert expired_share(home, release.version, until["u2"]) == 2 / 3
+    remove_from_release(home.artifacts, "releases", release, ["u2"])
+    assert read_list_expiry(home, release.version)["user_id"].to_list() == ["u1", "u8"]
+    left = open_bundle(home, remove_from_bundle(home.artifacts, bundle.manifest, ["u1"]).parameters["release_id"])
+    assert left.expires_at(left.user("u2")) == until["u2"]

@@ -1,0 +1,66 @@
+"""Opening a sealed bundle: which one of a release, its files mapped. Looking things up in it is in `reading`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recs_platform.contracts.errors import ContractError, NotReady
+from recs_platform.lake.artifacts import artifact, sealed_versions
+from recs_platform.stages.releases.bundle.reading import Array, Bundle
+from recs_platform.stages.releases.bundle.writing import FILES, FORMAT, FORMAT_NUMBER, RELEASE, SERVING_ARTIFACT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from recs_platform.contracts.home import Home
+    from recs_platform.contracts.manifests import Manifest
+
+
+def sealed_bundle(home: Home, release_id: str) -> Manifest:
+    """Manifest of the newest bundle of a release. Raises NotReady where it has none."""
+    sealed = sealed_versions(home.artifacts, SERVING_ARTIFACT)
+    found = [manifest for manifest in sealed if manifest.parameters[RELEASE] == release_id]
+    if not found:
+        raise NotReady(
+            f"release {release_id} has no serving bundle: it was sealed before there were any; run `recs run --force` "
+            "to seal one, or roll back to a release that has one"
+        )
+    return max(found, key=lambda manifest: (manifest.sealed_at, manifest.known_at))
+
+
+def newest_bundle(home: Home) -> Manifest:
+    """Manifest of the bundle that knows most, of whatever release: its opt-outs hold for all."""
+    return max(sealed_versions(home.artifacts, SERVING_ARTIFACT), key=lambda each: (each.known_at, each.sealed_at))
+
+
+def open_bundle(home: Home, release_id: str) -> Bundle:
+    """Map the newest bundle of a release; whoever opted out by the newest bundle of the home is opted out here too.
+
+    Raises NotReady where there is none, ContractError where it is of another format or a file is not as it was sealed.
+    """
+    manifest = sealed_bundle(home, release_id)
+    arrays = _map(artifact(home.artifacts, SERVING_ARTIFACT, manifest.version), manifest)
+    newest = newest_bundle(home)
+    later = _map(artifact(home.artifacts, SERVING_ARTIFACT, newest.version), newest)
+    return Bundle(manifest, arrays, np.union1d(arrays["opted_out.keys"], later["opted_out.keys"]))
+
+
+def _map(folder: Path, manifest: Manifest) -> dict[str, Array]:
+    if manifest.parameters[FORMAT_NUMBER] != FORMAT:
+        raise ContractError(
+            f"the bundle in {folder} has format {manifest.parameters[FORMAT_NUMBER]}, this version reads {FORMAT}; "
+            "run `recs run --force` to seal it anew"
+        )
+    return {name: _map_file(folder / f"{name}.npy", facts) for name, facts in manifest.parameters[FILES].items()}
+
+
+def _map_file(path: Path, facts: dict[str, Any]) -> Array:
+    size = path.stat().st_size if path.is_file() else None
+    if size != facts["bytes"]:
+        found = "is missing" if size is None else f"has {size} bytes"
+        raise ContractError(f"{path} {found}, sealed were {facts['bytes']}; run `recs run --force` to seal it anew")
+    # Reading an empty mapping fails: such a file holds its head alone.
+    array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return np.asarray(array)
