@@ -15,7 +15,6 @@ from recs_platform.serving.bounded import Bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime
     from pathlib import Path
 
     from recs_platform.stages.releases.bundle import Bundle
@@ -120,6 +119,4 @@ def _dismissals_in(lines: Iterable[bytes]) -> Iterator[Event]:
 
 
 def _seconds_of(bundle: Bundle) -> tuple[float, float]:
-    manifest = bundle.manifest
-    instants: tuple[datetime, datetime] = manifest.as_of, manifest.known_at
-    return instants[0].timestamp(), instants[1].timestamp()
+    return bundle.manifest.as_of.timestamp(), bundle.lists_known_at.timestamp()

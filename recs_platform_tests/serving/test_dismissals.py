@@ -2,12 +2,14 @@
 
 import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from recs_platform.lake.forget_requests import add_request
 from recs_platform.serving.dismissals import Dismissal, DismissalFiles, Dismissals
 from recs_platform.stages.releases.bundle import open_bundle
+from recs_platform.stages.releases.bundle.amending import amend_bundle
+from recs_platform.stages.releases.withheld import Withheld
 from recs_platform_tests.serving.served import Ask, Served, item_ids, release_into
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, content
 
@@ -66,6 +68,16 @@ def test_a_release_knows_what_was_in_landing_well_before_it(tmp_path: Path) -> N
     assert kept.unknown_to(bundle, "v") == []
     kept.add(Dismissal("u", "known", at - 8 * HOUR, at))  # sent again: what is known of it is the latest
     assert set(kept.unknown_to(bundle, "u")) == {"known", "just in", "later", "ahead"}
+
+
+def test_a_bundle_that_learned_of_a_withdrawal_knows_no_more_dismissals(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    kept, accepted = Dismissals(1_000_000), AS_OF.timestamp() + HOUR
+    kept.add(Dismissal("u", "b", AS_OF.timestamp() - HOUR, accepted))
+    for item in "ac":  # the second finds a bundle that was amended before
+        amended = Withheld(withdrawn=frozenset(item))
+        amend_bundle(served.home, served.release_id, amended, known_at=AS_OF + timedelta(days=ord(item)))
+        assert kept.unknown_to(open_bundle(served.home, served.release_id), "u") == ["b"]
 
 
 def test_files_of_landing_are_read_once_and_anew_for_an_older_release(tmp_path: Path) -> None:

@@ -19,7 +19,13 @@ from recs_platform.stages.releases.bundle.keys import keys_of
 from recs_platform.stages.releases.bundle.opening import sealed_bundle
 from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, PAGE_READS, pages_without
 from recs_platform.stages.releases.bundle.texts import OFFSETS, TEXT, text_series
-from recs_platform.stages.releases.bundle.writing import FILES, SERVING_ARTIFACT, file_facts, remove_bundles
+from recs_platform.stages.releases.bundle.writing import (
+    FILES,
+    LISTS_KNOWN_AT,
+    SERVING_ARTIFACT,
+    file_facts,
+    remove_bundles,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -111,7 +117,8 @@ def _seal(
                 facts[name] = file_facts(building / file)
             else:
                 _link(folder / file, building / file)
-        parameters = {**manifest.parameters, FILES: facts}
+        lists_known_at = {LISTS_KNOWN_AT: manifest.known_at.isoformat()}
+        parameters = {**lists_known_at, **manifest.parameters, FILES: facts}
         made = manifest.model_copy(update={"version": version, "known_at": known_at, "parameters": parameters})
         write_manifest(building, made)
     remove_bundles(home, manifest.inputs["release"], but=version)

@@ -19,6 +19,7 @@ from recs_platform.stages.releases.bundle.keys import key_of, rows_of_key
 from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, PAGE_OFFSETS, PAGE_TEXT
 from recs_platform.stages.releases.bundle.texts import PackedTexts
 from recs_platform.stages.releases.bundle.writing import (
+    LISTS_KNOWN_AT,
     RELEASE,
     RULES,
     SURFACES,
@@ -81,6 +82,12 @@ class Bundle:
         # Absent from bundles of earlier versions.
         self._page_holds = _view(arrays.get(PAGE_HOLDS))
         self._page_offsets, self._page_text = _view(arrays.get(PAGE_OFFSETS)), _view(arrays.get(PAGE_TEXT))
+
+    @property
+    def lists_known_at(self) -> datetime:
+        """By when what its lists are made from was known; its opt-outs and withdrawals may be of later."""
+        said: str | None = self.manifest.parameters.get(LISTS_KNOWN_AT)
+        return self.manifest.known_at if said is None else datetime.fromisoformat(said)
 
     @property
     def n_users(self) -> int:

@@ -32,6 +32,8 @@ SERVING_ARTIFACT = "serving"
 FORMAT = 1
 RELEASE, FORMAT_NUMBER, FILES, RULES = "release_id", "format", "files", "rules"
 SURFACES = "surfaces"
+# What lists were made from was known by then; `known_at` of a bundle that was amended is later.
+LISTS_KNOWN_AT = "lists_known_at"
 
 
 def bundle_version(release_id: str, data_version: str, known_at: datetime) -> str:
