@@ -184,6 +184,7 @@ def _shown(serving: Serving, list_id: str, user: str) -> list[tuple[str, float, 
     if made is not None and (kept is None or kept.shown <= len(made.seen())):
         ids = made.bundle.item_ids
         shown = [(ids[each.item], each.propensity, row_id(list_id, each.team)) for each in made.seen()]
+        made.let_go()
         return shown if made.asked.user_id == user else None
     if kept is None or not serving.lists.is_of(kept, user) or user in serving.forgotten:
         return None

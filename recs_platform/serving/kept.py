@@ -59,6 +59,7 @@ def encode_list(made: LiveList, hashed: Callable[[str], str]) -> bytes:
         KeptPlace(ids[each.item], each.score, each.reason, each.sources, each.propensity, each.team)
         for each in made.known(_PLACES_MAX)
     )
+    made.let_go()
     return _ENCODER.encode(
         KeptList(
             hashed(asked.user_id),

@@ -14,6 +14,7 @@ import pytest
 from recs_platform.contracts.home import Home
 from recs_platform.serving.bounded import Bounded
 from recs_platform.serving.dismissals import Dismissal, Dismissals
+from recs_platform.serving.kept import decode_list, encode_list
 from recs_platform.serving.lists import live_list, packed, released_again
 from recs_platform.serving.live_lists import Asked, LiveList
 from recs_platform.serving.remembered import RememberedLists
@@ -125,6 +126,24 @@ def test_an_id_is_remembered_as_long_as_half_of_them_fit() -> None:
         seen.add(f"{number:04d}")
         assert all(f"{each:04d}" in seen for each in range(max(0, number - 9), number + 1))
     assert "0050" not in seen
+
+
+def test_a_list_holds_no_places_once_it_was_reported_or_told_to_other_processes(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+
+    async def test(ask: Ask) -> None:
+        lists = served.application.serving.lists
+        seen = {"user_id": "u1", "event_type": "impression"}
+        for query in ("", "?session_id=s", "?category=x"):
+            list_id = (await ask("GET", f"/v1/users/u1/recommendations{query}")).json()["recommendation_id"]
+            assert (await ask("POST", "/v1/events", json=seen | {"request_id": list_id})).status_code == 202
+            found = lists.find(list_id)
+            assert found is not None
+            kept = decode_list(encode_list(found, str))
+            assert kept is not None
+            assert (len(kept.places), found.known_count) == (kept.shown, 0)
+
+    served.run(test)
 
 
 def test_a_list_that_shows_more_takes_more(tmp_path: Path) -> None:
