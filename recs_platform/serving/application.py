@@ -40,8 +40,6 @@ from recs_platform.serving.wire import Store
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from litestar import Litestar
-
     from recs_platform.serving.asgi import App, Receive, Scope, Send
     from recs_platform.settings import Settings
 
@@ -112,9 +110,6 @@ class Application:
             await self._live(receive, send)
         else:
             await self.door(scope, receive, send)
-
-    def _documented(self, caching: Caching) -> Litestar:
-        return build_application(self.serving, self.state, self.metrics_text, self._ask_to_forget, caching)
 
     def _warn_once(self, fault: str) -> None:
         if fault not in self._warned:
