@@ -70,6 +70,10 @@ def test_lists_that_surely_earn_less_warn_and_without_overlap_there_is_no_verdic
     assert unsure.message.startswith("Not estimable from this log: in_force: 5 effective rows")
     better = held_lists(empty=False)[0]
     assert judge_lists(replace(better, of=better.instead, instead=better.of)).verdict == "pass"
+    of_one_user = replace(better.of, estimates=(Estimate("doubly_robust", 0.1, np.nan, np.nan, 120.0),))
+    unknown = judge_lists(replace(better, of=of_one_user, instead=of_one_user, n_users=1))
+    assert (unknown.verdict, unknown.value, unknown.threshold) == ("no_data", None, None)
+    assert unknown.message.startswith("No 95 % interval can be worked out")
 
 
 def inputs(folder, *, empty: bool = False) -> SimpleNamespace:

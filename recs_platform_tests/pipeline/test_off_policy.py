@@ -12,6 +12,7 @@ from recs_platform.contracts.columns import ITEM_ID, USER_ID
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.tables import EventType
 from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.off_policy import compared
 from recs_platform.pipeline.off_policy.compared import compare_lists
 from recs_platform.pipeline.off_policy.log import REWARD, read_log
 from recs_platform.pipeline.off_policy.policies import Policy, policy_lists
@@ -210,7 +211,9 @@ def test_what_answers_an_impression(tmp_path: Path) -> None:
     assert log["request_id"].n_unique() == 5
 
 
-def test_the_report_holds_the_release_in_force_against_the_one_before_on_the_log_of_its_time(tmp_path: Path) -> None:
+def test_the_report_holds_the_release_in_force_against_the_one_before_on_the_log_of_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     platform = platform_at(tmp_path / "home")
     run = AsOfRun(platform, AS_OF + timedelta(days=1), datetime.now(UTC))
     assert [each.why[:19] for each in compare_lists(run)] == ["No release is older"] * 2
@@ -232,3 +235,6 @@ def test_the_report_holds_the_release_in_force_against_the_one_before_on_the_log
     other = {each.estimator: each.value for each in in_force.instead.estimates}
     assert other["ips"] == pytest.approx(by_hand(dict.fromkeys(LISTS, "cd"), 10)["ips"])
     assert in_force.of.release_id != in_force.instead.release_id
+    monkeypatch.setattr(compared, "_has_log", lambda *_: True)
+    why = compare_lists(AsOfRun(platform, AS_OF + timedelta(days=1, hours=5), datetime.now(UTC)))[0].why
+    assert why.startswith("No impression from 2024-01-11T05 to ")

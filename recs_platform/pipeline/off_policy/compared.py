@@ -24,7 +24,10 @@ _METRIC = EventType.CLICK
 
 
 def compare_lists(run: AsOfRun) -> Sequence[Comparison]:
-    """The coming lists against the release in force, and that against the one before it."""
+    """The coming lists against the release in force, and that against the one before it.
+
+    In force is the last one of before the as-of, whatever is pinned: a rebuild of a past day compares the same.
+    """
     home = run.platform.home
     in_force = releases.previous_release(home, run.as_of)
     if in_force is None:
@@ -50,7 +53,8 @@ def _compare(
     try:
         log = read_log(run.platform, start, end, run.known_at, _METRIC)
     except NotReady as error:
-        return Comparison(subject, why=f"{str(error).capitalize()}.")
+        said = str(error)
+        return Comparison(subject, why=f"{said[0].upper()}{said[1:]}.")
     users = log[c.USER_ID].unique().sort()
     mine, theirs = _lists(run, of, users), _lists(run, instead, users)
     both = mine.select(c.USER_ID).unique().join(theirs, on=c.USER_ID, how="semi")

@@ -7,6 +7,7 @@ were made from. The numbers come from `evaluation.off_policy`, the log from the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,9 @@ def judge(found: Comparison) -> Judgement:
     if lacks:
         return Judgement(found.subject, NO_DATA, f"Not estimable from this log: {'. '.join(lacks)}.", sample_size=rows)
     mine, other = _deciding(found.of), _deciding(found.instead)
+    if not all(map(math.isfinite, (mine.high, other.low))):
+        why = "No 95 % interval can be worked out: the log has one user, or no reward of it differs."
+        return Judgement(found.subject, NO_DATA, why, sample_size=rows)
     said = (
         f"{found.of.policy} {mine.value:.5f} ({mine.low:.5f} to {mine.high:.5f}) clicks of a shown item, "
         f"{found.instead.policy} {other.value:.5f} ({other.low:.5f} to {other.high:.5f}), over {found.n_users:,} users."
