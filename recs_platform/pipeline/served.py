@@ -7,7 +7,11 @@ offered as of today: see `withheld`. People who were forgotten are taken out of 
 
 from datetime import datetime
 
+import msgspec
+
+from recs_platform.contracts.canary import CanaryState
 from recs_platform.contracts.errors import NotReady
+from recs_platform.contracts.experiments import named_releases
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.withheld import read_withheld, today_of
@@ -32,7 +36,8 @@ from recs_platform.stages.releases.withheld import Withheld
 def bring_served_up_to_date(platform: Platform, now: datetime) -> Withheld:
     """Replace rows of the release in force that may be shown no more; returns what may not, as of that release.
 
-    Its bundle is told first: the list of a server and that of the analysts' file are one.
+    Its bundle is told first: the list of a server and that of the analysts' file are one. So are those of other
+    releases that a server answers with.
     """
     home = platform.home
     try:
@@ -40,7 +45,9 @@ def bring_served_up_to_date(platform: Platform, now: datetime) -> Withheld:
     except NotReady:
         return read_withheld(platform, now, now)
     withheld = read_withheld(platform, today_of(platform, now), now)
-    has_bundle = _amend(platform, release, withheld, now)
+    for beside in sorted(_answering_beside(platform) - {release.version}):
+        _amend(platform, beside, withheld, now)
+    has_bundle = _amend(platform, release.version, withheld, now)
     found = find_rows(home, release, withheld, impersonal_sources(withheld))
     # Opening it takes a while that most publishes and rollbacks do without.
     bundle = open_bundle(home, release.version) if has_bundle and not found.is_nothing else None
@@ -49,10 +56,27 @@ def bring_served_up_to_date(platform: Platform, now: datetime) -> Withheld:
     return withheld
 
 
-def _amend(platform: Platform, release: Manifest, withheld: Withheld, now: datetime) -> bool:
+def _answering_beside(platform: Platform) -> frozenset[str]:
+    """Releases that some users are answered with beside the one in force: of variants, and while a canary runs."""
+    return named_releases(platform.settings.experiments) | _settled(platform)
+
+
+def _settled(platform: Platform) -> frozenset[str]:
+    """The release of whoever gets no canary, or of everybody where one was taken back; none without canaries."""
+    file = platform.home.canary
+    if not platform.settings.canary.share or not file.is_file():
+        return frozenset()
+    try:
+        settled = msgspec.json.decode(file.read_bytes(), type=CanaryState).settled_id
+    except msgspec.DecodeError:  # a server that cannot read it begins anew with the release in force
+        return frozenset()
+    return frozenset() if settled is None else frozenset({settled})
+
+
+def _amend(platform: Platform, release_id: str, withheld: Withheld, now: datetime) -> bool:
     """Tell the bundle; returns whether there is one: releases that were sealed before there were any have none."""
     try:
-        amend_bundle(platform.home, release.version, withheld, known_at=now)
+        amend_bundle(platform.home, release_id, withheld, known_at=now)
     except NotReady:
         return False
     return True

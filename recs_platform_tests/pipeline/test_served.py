@@ -1,15 +1,20 @@
 """A release that is put in force again shows no list of people who refused it since, and no item withdrawn since."""
 
 import json
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
+from recs_platform.contracts.canary import CanaryState
+from recs_platform.contracts.experiments import ExperimentSettings
+from recs_platform.contracts.serving_settings import CanarySettings
 from recs_platform.pipeline.publishing import publish_release_tables
 from recs_platform.pipeline.rollback import LATEST, roll_back
-from recs_platform.pipeline.served import replaced_in_force
+from recs_platform.pipeline.served import bring_served_up_to_date, replaced_in_force
 from recs_platform.serving.lists import live_list
 from recs_platform.serving.live_lists import Asked
 from recs_platform.stages.releases import find_release, read_release, read_served, replacement_of
@@ -148,3 +153,24 @@ def test_what_expired_or_may_not_be_offered_where_the_user_is_is_replaced_too(tm
         "2 rows of 2 users were replaced from what is popular, a surface's board or the next candidates: since the "
         "release was sealed, 1 items expired, 1 items may not be offered where users are"
     )
+
+
+def test_releases_of_variants_and_canaries_offer_no_withdrawn_item_either(tmp_path: Path) -> None:
+    house = House(tmp_path / "home")
+    home, platform = house.home, house.platform
+    third = release_into(home, content({"u1": "de"}), "c", AS_OF + timedelta(days=2))
+    variants = {"a": {"weight": 0.5, "release": house.newer}, "b": {"weight": 0.5}}
+    update = {
+        "experiments": {"which": ExperimentSettings.model_validate({"variants": variants, "control": "b"})},
+        "canary": CanarySettings(share=0.1),
+    }
+    server = replace(platform, settings=platform.settings.model_copy(update=update))
+    home.canary.parent.mkdir()
+    home.canary.write_bytes(msgspec.json.encode(CanaryState(settled_id=house.older)))
+    house.learn(item="d")
+    bring_served_up_to_date(server, datetime.now(UTC))
+    for release in (third, house.newer, house.older):
+        bundle = open_bundle(home, release)
+        assert not bundle.is_available[bundle.item("d") or 0], release
+    home.canary.write_text("{")
+    bring_served_up_to_date(server, datetime.now(UTC))
