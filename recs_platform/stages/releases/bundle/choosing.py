@@ -40,11 +40,11 @@ def choose_places(
     free = passes & (offered >= 0) & _is_first(offered, passes)
     rows, capped = np.arange(len(offered)), category >= 0
     capped[:, :certain] = False
-    counts = np.zeros((len(offered), int(category.max(initial=-1)) + 2), dtype=np.int32)
+    alike = np.zeros(offered.shape, dtype=np.int32)  # chosen of the category of each
     settled: Mask = np.full(len(offered), is_all or offered.size > 0, dtype=np.bool_)
     users, columns = list[Codes](), list[Codes]()
     for place in range(int(count.max(initial=0)) if offered.size else 0):
-        fits = free & ~(capped & (np.take_along_axis(counts, category, axis=1) >= cap))
+        fits = free & ~(capped & (alike >= cap))
         found: Mask = np.any(fits, axis=1)
         column: Codes = np.argmax(np.where(found[:, None], fits, free), axis=1)
         takes = free[rows, column] & (place < count)
@@ -53,7 +53,7 @@ def choose_places(
         users.append(at)
         columns.append(column[at])
         free[at, column[at]] = False
-        counts[at, category[at, column[at]]] += 1
+        alike[at] += category[at] == category[at, column[at]][:, None]
     chosen = Chosen(np.concatenate(users or [rows[:0]]), np.concatenate(columns or [rows[:0]]))
     order = np.argsort(chosen.user, kind="stable")
     return Chosen(chosen.user[order], chosen.column[order]), settled

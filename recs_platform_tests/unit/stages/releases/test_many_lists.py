@@ -11,6 +11,7 @@ from recs_platform.contracts.home import Home
 from recs_platform.stages.releases.bundle import BundleRules, many_lists, open_bundle
 from recs_platform.stages.releases.bundle.amending import amend_bundle
 from recs_platform.stages.releases.bundle.boards import Board
+from recs_platform.stages.releases.bundle.choosing import choose_places
 from recs_platform.stages.releases.bundle.lists import POPULAR, served_list, surface_places
 from recs_platform.stages.releases.refilling import refilled_lists, refilled_surfaces
 from recs_platform.stages.releases.withheld import REFUSES, Regions, Withheld
@@ -86,3 +87,13 @@ def test_many_lists_are_those_of_a_server(tmp_path: Path, monkeypatch: pytest.Mo
         assert not set(mine["item_id"]) & set("abc")
     # Some list was filled by its board, or the above compares nothing.
     assert on_surface.filter(pl.col("reason") == POPULAR).height > len(USERS) / 4
+
+
+def test_the_cap_takes_no_memory_by_category() -> None:
+    offered = np.arange(6)[None, :].repeat(1_000, axis=0)
+    category = np.array([[0, 10**9, 10**9, -1, 10**9, 5]]).repeat(1_000, axis=0)
+    everything = np.ones(offered.shape, dtype=np.bool_)
+    chosen, settled = choose_places(offered, everything, category, np.full(1_000, 5), 1)
+    assert settled.all()
+    # Two more of the category come back where nothing else is left.
+    assert chosen.column.reshape(1_000, 5)[7].tolist() == [0, 1, 3, 5, 2]
