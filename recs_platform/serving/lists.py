@@ -3,7 +3,7 @@
 A list that somebody looks at, page by page, is in `live_lists`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -20,6 +20,7 @@ from recs_platform.stages.releases.bundle import Bundle
 from recs_platform.stages.releases.bundle.lists import (
     BEHIND,
     FALLBACK_SOURCE,
+    board_list,
     fallback_places,
     passing,
     stored_places,
@@ -61,7 +62,8 @@ def live_list(
         lessons = None if learned is None else _lessons(bundle, asked, user, learned)
     if learned is not None and not asked.is_forgotten and not bundle.rules.allow_repeats:
         gone |= codes_of(bundle, learned.chosen(asked.user_id))  # the session in which they chose it may be over
-    is_on_surface = asked.surface in bundle.surfaces and user is not None and not is_opted_out
+    has_own = user is not None and not is_opted_out
+    is_on_surface = asked.surface in bundle.surfaces and (has_own or bundle.board(asked.surface or "") is not None)
     own = weight if treatment.session_weight is None else treatment.session_weight
     recipe = _Recipe(
         bundle, asked, user, is_opted_out, is_on_surface, packed(gone), tuple(steps), lessons, own, treatment, seed
@@ -103,11 +105,11 @@ class _Recipe:
         """The places, from the first on."""
         bundle, asked, treatment = self.bundle, self.asked, self.treatment
         passes = passing(bundle, self.user, asked.exclude.union(self.gone.tolist()), asked.category)
-        if self.is_on_surface and self.user is not None:
-            # Made for this place, in length, rules and categories: a session only takes away from it.
-            return each_once(passes, surface_places(bundle, asked.surface or "", self.user))
         # A release from before the opt-out still holds the user's own list.
         known = None if self.is_opted_out else self.user
+        if self.is_on_surface:
+            # Made for this place, in length, rules and categories: a session only takes away from it.
+            return self._on_surface(known, passes)
         if treatment.popularity:
             offered = iter(())
         elif self.steps or self.lessons is not None:
@@ -116,6 +118,14 @@ class _Recipe:
             offered = stored_places(bundle, known) if treatment.diversity is None else _by_score(bundle, known)
         every = each_once(passes, offered, fallback_places(bundle, asked.contexts))
         return _ordered(every, bundle, asked, treatment, self.seed, trace)
+
+    def _on_surface(self, known: int | None, passes: Callable[[int], bool]) -> Iterator[Place]:
+        """The list of the surface; of whoever has none its board, for not all is to be shown there."""
+        surface = self.asked.surface or ""
+        if known is not None:
+            return each_once(passes, surface_places(self.bundle, surface, known))
+        board = self.bundle.board(surface)
+        return iter(()) if board is None else board_list(self.bundle, board, passes, self.asked.block)
 
 
 def packed(codes: Collection[int]) -> Codes:

@@ -46,7 +46,7 @@ def refilled_lists(bundle: Bundle, keys: pl.DataFrame, kept: pl.DataFrame) -> pl
 def refilled_surfaces(bundle: Bundle, keys: pl.DataFrame, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
     """The same of lists of surfaces (surface, user_id, whether they refuse them); `rows`: all of the released lists.
 
-    Each is as long as it was, while its board lasts.
+    Each is as long as it was, while its board lasts; who refuses it is shown the board of everybody.
     """
     lengths = keys.join(rows.group_by(c.SURFACE, c.USER_ID).len("length"), on=[c.SURFACE, c.USER_ID], how="left")
     parts = [kept.clear().select(c.SURFACE, c.USER_ID, *_MADE[:4])]
@@ -63,14 +63,16 @@ def _refilled_surface(
     bundle: Bundle, surface: str, keys: pl.DataFrame, kept: pl.DataFrame, *, is_refused: bool
 ) -> pl.DataFrame:
     users, count = codes_of_users(bundle, keys[c.USER_ID]), keys["length"].cast(pl.Int64).to_numpy()
-    if is_refused:
-        stays = _Kept(bundle, keys, kept.clear())
+    board, stays = bundle.board(surface), _Kept(bundle, keys, kept.clear() if is_refused else kept)
+    if board is not None:
+        # What group somebody is in may be inferred of what they did.
+        is_grouped = ~are_opted_out(bundle, keys[c.USER_ID])
+        places = board_places_of(bundle, board, users, stays.codes, count, is_grouped)
+        return _rows(bundle, keys, places, stays, board.reason)
+    if is_refused:  # bundles of earlier versions have no boards
         places = served_places(bundle, users, stays.codes, count, np.zeros(len(users), dtype=np.bool_))
         return _rows(bundle, keys, places, stays, POPULAR)
-    board, stays = bundle.board(surface), _Kept(bundle, keys, kept)
-    if board is None:
-        return stays.rows.select(c.USER_ID, *_MADE[:4])
-    return _rows(bundle, keys, board_places_of(bundle, board, users, stays.codes, count), stays, board.reason)
+    return stays.rows.select(c.USER_ID, *_MADE[:4])
 
 
 class _Kept:

@@ -87,9 +87,15 @@ def surface_places(bundle: Bundle, surface: str, user: int) -> Iterator[Place]:
         yield from islice(every, len(stored) - len(shown))
 
 
-def board_places(board: SealedBoard, user: int) -> Iterator[Place]:
-    """What is on the board of a user's group."""
-    for place, item in enumerate(board.ranking(int(board.groups[user])).tolist()):
+def board_list(bundle: Bundle, board: SealedBoard, passes: Callable[[int], bool], size: int) -> Iterator[Place]:
+    """The list of a surface of whoever has none of their own: the board of everybody, capped in each `size` places."""
+    return capped(each_once(passes, board_places(board, None)), bundle, size, board.max_per_category)
+
+
+def board_places(board: SealedBoard, user: int | None) -> Iterator[Place]:
+    """What is on the board of a user's group; of everybody where there is no user."""
+    group = 0 if user is None else int(board.groups[user])
+    for place, item in enumerate(board.ranking(group).tolist()):
         yield Place(item, 1.0 / (place + 1), board.reason, (FALLBACK_SOURCE,))
 
 

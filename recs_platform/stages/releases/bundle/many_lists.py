@@ -135,11 +135,17 @@ def served_places(bundle: Bundle, users: Codes, kept: Codes, count: Codes, has_c
     return _joined(parts)
 
 
-def board_places_of(bundle: Bundle, board: SealedBoard, users: Codes, kept: Codes, count: Codes) -> Places:
-    """What `surface_places` shows of each of `users` (codes) whose rows `kept` (n, m) stay of `count` (n,)."""
+def board_places_of(
+    bundle: Bundle, board: SealedBoard, users: Codes, kept: Codes, count: Codes, is_grouped: Mask
+) -> Places:
+    """What `surface_places` shows of each of `users` (codes) whose rows `kept` (n, m) stay of `count` (n,).
+
+    Who is not `is_grouped` (n,) is shown the board of everybody, as `board_list` does.
+    """
     rules, parts = Passing(bundle), list[Places]()
     # Who is unknown here is in no group.
-    groups = np.where(users >= 0, board.groups[users], 0) if len(board.groups) else np.zeros(len(users), np.int64)
+    known = is_grouped & (users >= 0)
+    groups = np.where(known, board.groups[users], 0) if len(board.groups) else np.zeros(len(users), np.int64)
     for group in np.unique(groups):
         ranking = board.ranking(int(group)).astype(np.int64)
         members = np.flatnonzero(groups == group)

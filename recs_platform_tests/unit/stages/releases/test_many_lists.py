@@ -1,6 +1,7 @@
 """Lists of many users at once are those that a server makes one by one."""
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from recs_platform.stages.releases.bundle import BundleRules, many_lists, open_b
 from recs_platform.stages.releases.bundle.amending import amend_bundle
 from recs_platform.stages.releases.bundle.boards import Board
 from recs_platform.stages.releases.bundle.choosing import choose_places
-from recs_platform.stages.releases.bundle.lists import POPULAR, served_list, surface_places
+from recs_platform.stages.releases.bundle.lists import POPULAR, board_list, passing, served_list, surface_places
 from recs_platform.stages.releases.refilling import refilled_lists, refilled_surfaces
 from recs_platform.stages.releases.withheld import REFUSES, Regions, Withheld
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, content, rows, seal
@@ -77,11 +78,18 @@ def test_many_lists_are_those_of_a_server(tmp_path: Path, monkeypatch: pytest.Mo
         assert mine["reason"].to_list() == [place.reason for place in expected]
         assert mine["sources"].to_list() == [list(place.sources) for place in expected]
     theirs = rows(mail).with_columns(pl.lit("mail").alias("surface"))
-    asked = keys.filter(~pl.col(REFUSES), pl.col("user_id") != "stranger").with_columns(pl.lit("mail").alias("surface"))
+    asked = keys.filter(pl.col("user_id") != "stranger").with_columns(pl.lit("mail").alias("surface"))
     stays = theirs.filter(~pl.col("item_id").is_in(list("abc")))
+    board = bundle.board("mail")
+    assert board is not None
     on_surface = refilled_surfaces(bundle, asked.sort("surface", "user_id"), theirs, stays)
     for user in asked["user_id"]:
-        expected = list(surface_places(bundle, "mail", bundle.user(user) or 0))
+        code = bundle.user(user)
+        if bundle.is_opted_out(user):
+            every = board_list(bundle, board, passing(bundle, code), 3)
+            expected = list(islice(every, 3))
+        else:
+            expected = list(surface_places(bundle, "mail", code or 0))
         mine = on_surface.filter(pl.col("user_id") == user)
         assert mine["item_id"].to_list() == [bundle.item_ids[place.item] for place in expected]
         assert not set(mine["item_id"]) & set("abc")
