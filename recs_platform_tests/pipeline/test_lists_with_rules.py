@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import LISTS
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.lists import list_inputs
+from recs_platform.pipeline.lists import list_inputs, surfaces
 from recs_platform.pipeline.lists.lists import Lists, make_lists
 from recs_platform_tests.homes import Built, copy_home
 
@@ -39,7 +39,7 @@ def run(built: Built, pinned: str, tmp_path_factory: pytest.TempPathFactory) -> 
         "pinned": {"enabled": True, "items": [{"item_id": pinned, "place": 2}]},
     }
     surfaces = {
-        "email": {"k": 3, "board": {"event": "view", "days": 30.0, "by": "country"}, "rules": OFF},
+        "email": {"k": 3, "board": {"event": "view", "days": 30.0, "by": "device"}, "rules": OFF},
         "board": {"k": 4, "personal": False, "board": {"event": "view", "days": 30.0}, "rules": OFF},
         "few": {"categories": [CATEGORY], "rules": OFF},
     }
@@ -57,8 +57,18 @@ def made(run: AsOfRun) -> Lists:
 def test_lists_do_not_depend_on_how_many_users_are_held_at_once(
     run: AsOfRun, made: Lists, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(list_inputs, "USERS_AT_ONCE", made.context.users.len() // 3)
+    at_once, asked = made.context.users.len() // 3, list[int]()
+
+    def counted(run: AsOfRun, known: list_inputs.ListInputs, users: pl.Series) -> pl.DataFrame:
+        asked.append(users.len())
+        return list_inputs.ranked_of(run, known, users)
+
+    monkeypatch.setattr(list_inputs, "USERS_AT_ONCE", at_once)
+    monkeypatch.setattr(surfaces, "ranked_of", counted)
     again = make_lists(run)
+    # Each surface reads the rows of every user once, however many boards there are; that of the board alone none.
+    parts = -(-made.context.users.len() // at_once)
+    assert (len(asked), sum(asked)) == (3 * parts, 2 * made.context.users.len())
     for name in ("lists", "short_lists", "shared", "references", "conflicts", "surfaces"):
         assert_frame_equal(getattr(again, name), getattr(made, name))
     assert again.violations.keys() == made.violations.keys()

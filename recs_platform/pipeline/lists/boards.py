@@ -1,7 +1,7 @@
 """What fills lists of a surface: its board by group of users, or what is popular. The lists are made in `surfaces`."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import polars as pl
@@ -31,7 +31,7 @@ def surface_boards(run: AsOfRun, context: reranking.RerankContext, profiles: pl.
         theirs = surface_context(run, surface, context)
         rankings, groups = dict[str, list[str]](), [pl.DataFrame(schema={c.USER_ID: pl.String, GROUP: pl.String})]
         rankings[EVERYBODYS] = _ranking(theirs)
-        for group, of_group in board_groups(run, surface, theirs, profiles):
+        for group, of_group in board_groups(run, surface, theirs, profiles).of(theirs.users):
             rankings[group or EVERYBODYS] = _ranking(of_group)
             if group is not None:
                 groups.append(of_group.users.to_frame(c.USER_ID).with_columns(pl.lit(group).alias(GROUP)))
@@ -70,25 +70,45 @@ def surface_context(
     )
 
 
+@dataclass(frozen=True)
+class BoardGroups:
+    """Users by the board they see, and what each board counts. `context`: of everybody on the surface.
+
+    `members`: `user_id`, `_group`, missing where the board is everybody's; None where there is no board. `counts`: what
+    users of a group chose, `everybody`: what all of them did.
+    """
+
+    context: reranking.RerankContext
+    members: pl.DataFrame | None = None
+    counts: pl.DataFrame | None = None
+    everybody: pl.DataFrame | None = None
+
+    def of(self, users: pl.Series) -> Iterator[tuple[str | None, reranking.RerankContext]]:
+        """The context of those of a group among the users, group by group; None is everybody's."""
+        if self.members is None or self.counts is None or self.everybody is None:
+            yield None, replace(self.context, users=users)
+            return
+        here = self.members.join(users.to_frame(c.USER_ID), on=c.USER_ID, how="semi", maintain_order="left")
+        for (group,), members in here.partition_by(_GROUP, as_dict=True, maintain_order=True).items():
+            counted = self.everybody if group is None else self.counts.filter(pl.col(_GROUP) == group)
+            name = None if group is None else str(group)
+            yield name, replace(self.context, users=members[c.USER_ID], fallback=_order(self.context, counted))
+
+
 def board_groups(
     run: AsOfRun, surface: SurfaceSettings, context: reranking.RerankContext, profiles: pl.DataFrame
-) -> Iterator[tuple[str | None, reranking.RerankContext]]:
-    """The context by group of users who see the same board; one group, of no name, where there is none."""
+) -> BoardGroups:
+    """Who sees which board of a surface; a group in which nothing was chosen by enough users sees everybody's."""
     board = surface.board
     if board is None or context.users.is_empty():
-        yield None, context
-        return
+        return BoardGroups(context)
     placed = _placed(run, board, context.users, profiles)
     since_us = round((run.as_of - timedelta(days=board.days)).timestamp() * SECOND_MICROSECONDS)
     events = run.interactions.filter(pl.col(c.EVENT_TYPE) == board.event).with_columns(pl.lit(1.0).alias(c.WEIGHT))
     counts = reranking.group_popularity(events, placed, _GROUP, since_us).filter(pl.col(c.USER_COUNT) >= _USERS_MIN)
-    everybody = reranking.item_popularity(events, since_us)
     known = counts[_GROUP].unique()
     shown = pl.when(pl.col(_GROUP).is_in(known.implode())).then(pl.col(_GROUP)).alias(_GROUP)
-    for (group,), members in placed.with_columns(shown).partition_by(_GROUP, as_dict=True, maintain_order=True).items():
-        counted = everybody if group is None else counts.filter(pl.col(_GROUP) == group)
-        name = None if group is None else str(group)
-        yield name, replace(context, users=members[c.USER_ID], fallback=_order(context, counted))
+    return BoardGroups(context, placed.with_columns(shown), counts, reranking.item_popularity(events, since_us))
 
 
 def _placed(run: AsOfRun, board: BoardSettings, users: pl.Series, profiles: pl.DataFrame) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.contracts.tables import SURFACE_LISTS
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.lists.boards import board_groups, surface_context
+from recs_platform.pipeline.lists.boards import BoardGroups, board_groups, surface_context
 from recs_platform.pipeline.lists.list_inputs import ListInputs, ranked_of, some_at_a_time
 from recs_platform.pipeline.lists.rules_kept import added_up, conflicts_of, no_conflicts
 from recs_platform.stages import reranking
@@ -48,26 +48,27 @@ def surface_lists(
     filters = reranking.filters_of((*reranking.RULES, *rules))
     for name, surface in run.platform.settings.surfaces.items():
         lists, moved, unmet = [pl.DataFrame(schema=_LISTED)], [pl.DataFrame(schema=_MOVED)], [no_conflicts()]
-        for _, group in board_groups(run, surface, surface_context(run, surface, context), known.profiles):
-            for of_users, is_personal in _some_at_a_time(group, held_out):
-                ranked = ranked_of(run, known, of_users.users if is_personal and surface.personal else _NOBODY)
-                made = reranking.rerank(ranked, of_users, rules)
+        groups = board_groups(run, surface, surface_context(run, surface, context), known.profiles)
+        for some in some_at_a_time(context.users):
+            # Read once: users of every group are spread over all of them.
+            ranked = ranked_of(run, known, some if surface.personal else _NOBODY)
+            for of_users, is_personal in _parts(groups, some, held_out):
+                theirs = (of_users.users if is_personal else _NOBODY).to_frame(c.USER_ID)
+                made = reranking.rerank(ranked.join(theirs, on=c.USER_ID, how="semi"), of_users, rules)
                 lists.append(made.lists.select(list(_LISTED)))
                 moved.append(made.moved)
                 unmet.extend((conflicts_of(made.lists, of_users, filters, name), _too_short(made, name, of_users.k)))
         yield SurfaceLists(name, pl.concat(lists).sort(c.USER_ID, c.RANK), pl.concat(moved), added_up(unmet))
 
 
-def _some_at_a_time(
-    group: reranking.RerankContext, held_out: pl.Series
-) -> Iterator[tuple[reranking.RerankContext, bool]]:
-    """The context of some of its users after another; those held out last, for whom no rule orders anything: False."""
-    inside = group.users.is_in(held_out.implode())
-    for users, is_personal in ((group.users.filter(~inside), True), (group.users.filter(inside), False)):
-        if not users.is_empty():
-            rules = group.rules if is_personal else RulesSettings()
-            for some in some_at_a_time(users):
-                yield replace(group, users=some, rules=rules), is_personal
+def _parts(groups: BoardGroups, some: pl.Series, held_out: pl.Series) -> Iterator[tuple[reranking.RerankContext, bool]]:
+    """The context of users by group; those held out last, for whom no rule orders anything: False."""
+    for _, group in groups.of(some):
+        inside = group.users.is_in(held_out.implode())
+        for users, is_personal in ((group.users.filter(~inside), True), (group.users.filter(inside), False)):
+            if not users.is_empty():
+                rules = group.rules if is_personal else RulesSettings()
+                yield replace(group, users=users.sort(), rules=rules), is_personal
 
 
 def _too_short(made: reranking.RerankResult, surface: str, k: int) -> pl.DataFrame:
