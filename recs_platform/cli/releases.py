@@ -41,8 +41,11 @@ def list_all(as_json: AsJson = False) -> None:
     else:
         rows = found.drop(c.CONTENT_HASH, c.KNOWN_AT, c.PREVIOUS_RELEASE_ID)
         put_table(rows.columns, [[human(value) for value in row] for row in rows.rows()])
-        for release_id in rows.filter(c.IS_STALE)[c.RELEASE_ID]:
-            typer.echo(why_stale(platform.home, release_id))
+        stale = rows.filter(c.IS_STALE)[c.RELEASE_ID].to_list()
+        if stale:
+            typer.echo(why_stale(platform.home, stale[0]))
+        if len(stale) > 1:
+            typer.echo(f"{len(stale) - 1:,} more are stale likewise: rebuild them oldest first")
 
 
 @app.command("show")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from recs_platform.contracts.home import Home
 
+_NAMED_MAX = 3  # of what makes a release stale: a backfill may have sealed hundreds
+
 
 def list_releases(home: Home) -> pl.DataFrame:
     """Rows of recommendations.releases, by as_of and sealing instant; empty when nothing was sealed."""
@@ -130,15 +132,18 @@ def _previous(sealed: list[Manifest], as_of: datetime) -> Manifest | None:
 
 def why_stale(home: Home, release_id: str) -> str | None:
     """A sentence on what was sealed since for an earlier as-of, which makes a release stale; None where it is not."""
-    sealed = _sealed(home)
-    later = _sealed_since(_find(home, release_id), sealed)
+    manifest = _find(home, release_id)
+    later = _sealed_since(manifest, _sealed(home))
     if not later:
         return None
-    named = ", ".join(manifest.version for manifest in later)
-    key = as_of_key(_find(home, release_id).as_of)
+    named = ", ".join(each.version for each in later[-_NAMED_MAX:])
+    if len(later) > _NAMED_MAX:
+        named = f"{named} and {len(later) - _NAMED_MAX:,} more"
+    key = as_of_key(manifest.as_of)
     return (
-        f"{release_id} is stale: {named} was sealed after it for an earlier as-of, and what follows from the release "
-        f"before (segment ids, the champion) may differ; `recs run --as-of {key} --force` makes it anew"
+        f"{release_id} is stale: {named} {'was' if len(later) == 1 else 'were'} sealed after it for an earlier as-of, "
+        "and what follows from the release before (segment ids, the champion) may differ; "
+        f"`recs run --as-of {key} --force` makes it anew"
     )
 
 

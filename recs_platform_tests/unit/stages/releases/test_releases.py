@@ -115,6 +115,11 @@ def test_a_backfilled_earlier_release_never_becomes_current_and_makes_later_ones
         f"{latest.version} is stale: {backfilled.version} was seal"
     )
     assert r.why_stale(home, backfilled.version) is None
+    for number, digest in enumerate("defg", 1):
+        seal(home, day(number), digest, day(9 + number))
+    said = str(r.why_stale(home, latest.version))
+    assert said.count("2020-01-") == 2 + 3
+    assert "and 2 more were sealed after it" in said
 
 
 def test_a_pin_survives_newer_releases_until_it_is_taken_off(home):
