@@ -77,15 +77,15 @@ def _compare(
 
 def _lists(run: AsOfRun, release: Manifest | None, users: pl.Series) -> pl.DataFrame:
     """The first k items of each of `users`: of a release, or of the lists that are not released yet."""
+    k, pair = run.platform.settings.k, [c.USER_ID, c.ITEM_ID]
     if release is not None:
-        rows = releases.read_release(run.platform.home, release.version)
-    else:
-        with run.models() as models:
-            own, shared, references = (models.frame(each.name) for each in (LISTS, SHARED_LISTS, LIST_REFERENCES))
-        mine = references.filter(pl.col(c.USER_ID).is_in(users.implode()))
-        rows = pl.concat([own.select(LISTS.column_names), expand(shared, mine)]) if mine.height else own
-    kept = (pl.col(c.RANK) <= run.platform.settings.k) & pl.col(c.USER_ID).is_in(users.implode())
-    return rows.filter(kept).select(c.USER_ID, c.ITEM_ID).sort(c.USER_ID, c.ITEM_ID)
+        return releases.read_items_of(run.platform.home, release.version, users, k).sort(pair)
+    with run.models() as models:
+        own, shared, references = (models.frame(each.name) for each in (LISTS, SHARED_LISTS, LIST_REFERENCES))
+    mine = references.filter(pl.col(c.USER_ID).is_in(users.implode()))
+    rows = pl.concat([own.select(LISTS.column_names), expand(shared, mine)]) if mine.height else own
+    kept = (pl.col(c.RANK) <= k) & pl.col(c.USER_ID).is_in(users.implode())
+    return rows.filter(kept).select(pair).sort(pair)
 
 
 def _has_log(run: AsOfRun, start: datetime, end: datetime) -> bool:

@@ -74,10 +74,7 @@ def policy_lists(platform: Platform, policy: Policy, users: pl.Series, k: int) -
     Raises UsageError for a source that is not enabled, NotReady where what it needs is not there as of the release.
     """
     if policy.is_release:
-        rows = releases.read_release(platform.home, policy.release.version)
-        return rows.filter((pl.col(c.RANK) <= k) & pl.col(c.USER_ID).is_in(users.implode())).select(
-            c.USER_ID, c.ITEM_ID
-        )
+        return releases.read_items_of(platform.home, policy.release.version, users, k).sort(c.USER_ID, c.ITEM_ID)
     run = AsOfRun(platform, policy.release.as_of, policy.release.known_at)
     try:
         return _source_lists(run, policy.name, users, k)

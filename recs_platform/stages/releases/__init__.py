@@ -22,6 +22,7 @@ from recs_platform.stages.releases.in_force import (
 )
 from recs_platform.stages.releases.reading import (
     listed_users,
+    read_items_of,
     read_personal_lists,
     read_release,
     read_shared_lists,
@@ -47,6 +48,7 @@ __all__ = [
     "pin_release",
     "pinned_release",
     "previous_release",
+    "read_items_of",
     "read_list_expiry",
     "read_personal_lists",
     "read_release",

@@ -17,7 +17,7 @@ from recs_platform.stages.releases.files import (
     SURFACE_FILE,
 )
 from recs_platform.stages.releases.in_force import find_release
-from recs_platform.stages.releases.references import SharedRows, expand
+from recs_platform.stages.releases.references import SharedRows, expand, expanded_slices
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,6 +57,21 @@ def read_lists_of(home: Home, release_id: str, users: pl.DataFrame) -> pl.DataFr
     rows = pl.scan_parquet(artifact(home.artifacts, RELEASES_ARTIFACT, release_id) / LISTS_FILE)
     theirs = rows.join(users.lazy().select(c.USER_ID), on=c.USER_ID, how="semi").collect()
     return _complete(theirs).select(LISTS.column_names)
+
+
+def read_items_of(home: Home, release_id: str, users: pl.Series, k: int) -> pl.DataFrame:
+    """`user_id`, `item_id` of the first `k` places of these users, of shared lists too, in no order.
+
+    Lists of nobody else are expanded: there may be millions of them. Raises RecsError for an unknown id.
+    """
+    import polars as pl
+
+    asked, shared = users.to_frame(c.USER_ID), read_shared_lists(home, release_id)
+    mine = shared.references.join(asked, on=c.USER_ID, how="semi")
+    rows = pl.concat(
+        [read_lists_of(home, release_id, asked), *(each for _, each in expanded_slices(shared.lists, mine))]
+    )
+    return rows.filter(pl.col(c.RANK) <= k).select(c.USER_ID, c.ITEM_ID)
 
 
 def read_surface_lists_of(home: Home, release_id: str, keys: pl.DataFrame) -> pl.DataFrame:

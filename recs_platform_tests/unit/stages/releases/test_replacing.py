@@ -7,7 +7,14 @@ from pathlib import Path
 import polars as pl
 
 from recs_platform.contracts.home import Home
-from recs_platform.stages.releases import find_release, read_served, read_served_surfaces, seal_release
+from recs_platform.stages.releases import (
+    find_release,
+    read_items_of,
+    read_release,
+    read_served,
+    read_served_surfaces,
+    seal_release,
+)
 from recs_platform.stages.releases.bundle import open_bundle, seal_bundle
 from recs_platform.stages.releases.bundle.amending import amend_bundle
 from recs_platform.stages.releases.bundle.removing import remove_from_bundle
@@ -124,3 +131,13 @@ def test_expiry_is_sealed_read_forgotten_and_served(tmp_path: Path) -> None:
     assert read_list_expiry(home, release.version)["user_id"].to_list() == ["u1", "u8"]
     left = open_bundle(home, remove_from_bundle(home.artifacts, bundle.manifest, ["u1"]).parameters["release_id"])
     assert left.expires_at(left.user("u2")) == until["u2"]
+
+
+def test_items_of_some_users_are_those_of_the_whole_release(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    release = sealed(home)
+    for users, k in ((["u1", "u8"], 1), (["u2", "u8", "u9"], 10), (["u1"], 2), ([], 3)):
+        found = read_items_of(home, release, pl.Series(users, dtype=pl.String), k)
+        expected = read_release(home, release).filter(pl.col("user_id").is_in(users) & (pl.col("rank") <= k))
+        pair = ["user_id", "item_id"]
+        assert found.sort(pair).equals(expected.select(pair).sort(pair))
