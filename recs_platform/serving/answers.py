@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts.exposures import variant_label
@@ -43,7 +42,7 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
         release_id=bundle.release_id,
         as_of=bundle.manifest.as_of,
         variant=variant_label(made.variants),
-        expires_at=datetime.now(UTC) + timedelta(minutes=serving.settings.list_minutes),
+        expires_at=serving.meant_until(bundle, bundle.user(made.asked.user_id)),
         items=items,
         next_cursor=cursor_of(recommendation_id, first + count) if has_more else None,
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from recs_platform.contracts.home import Home
-    from recs_platform.settings import CanarySettings
+    from recs_platform.contracts.serving_settings import CanarySettings
     from recs_platform.stages.releases.bundle import Bundle
 
 _LOG = logging.getLogger(__name__)

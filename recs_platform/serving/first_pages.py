@@ -5,7 +5,6 @@ It waits for nothing, so that it may be given before a task is made for the requ
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -52,7 +51,7 @@ def first_page(serving: Serving, user_id: str, raw_query: bytes, request_id: str
     made = _list(serving, bundle, asked)
     if made is None:
         return None
-    items, places = made
+    user, items, places = made
     list_id = random_id()
     serving.lists.add(list_id, places)
     return list_id, _ENCODER.encode(
@@ -63,7 +62,7 @@ def first_page(serving: Serving, user_id: str, raw_query: bytes, request_id: str
             release_id=bundle.release_id,
             as_of=bundle.manifest.as_of,
             variant=NO_VARIANT,
-            expires_at=datetime.now(UTC) + timedelta(minutes=serving.settings.list_minutes),
+            expires_at=serving.meant_until(bundle, user),
             items=cast("list[RecommendedItem]", items),
             next_cursor=cursor_of(list_id, asked.block),
         )
@@ -76,8 +75,8 @@ def _read_asked(serving: Serving, bundle: Bundle, raw_query: bytes) -> Asked | N
     return None if "cursor" in query else checked_asked(serving, bundle, "", query)
 
 
-def _list(serving: Serving, bundle: Bundle, asked: Asked) -> tuple[msgspec.Raw, LiveList] | None:
-    """Items of the first page as JSON, and the list to remember; None of whom something happened since."""
+def _list(serving: Serving, bundle: Bundle, asked: Asked) -> tuple[int, msgspec.Raw, LiveList] | None:
+    """The user, items of the first page as JSON, and the list to remember; None of whom something happened since."""
     session = serving.sessions.of(asked.user_id)
     if session is not None and session.steps:
         return None
@@ -100,7 +99,7 @@ def _list(serving: Serving, bundle: Bundle, asked: Asked) -> tuple[msgspec.Raw, 
     remake = partial(released_again, bundle, user, asked, codes)
     made = LiveList(bundle, asked, None, {}, None, remake=remake, recipe_bytes=codes.nbytes)
     made.note_shown(asked.block)
-    return items, made
+    return user, items, made
 
 
 def _items(serving: Serving, bundle: Bundle, user: int, count: int) -> msgspec.Raw | None:

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from recs_platform.contracts.serving_settings import ServingSettings
     from recs_platform.serving.remembered import RememberedLists
     from recs_platform.serving.sessions import Sessions
     from recs_platform.serving.wire import Command, Store
-    from recs_platform.settings import ServingSettings
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = 3  # of what is kept: processes of another format, as in an update, see nothing of these

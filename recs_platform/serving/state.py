@@ -6,7 +6,7 @@ Lists are made in `new_lists`, answered in `answers`; what is in the catalogue i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from recs_platform.serving.treatments import UNTREATED
@@ -14,6 +14,7 @@ from recs_platform.serving.treatments import UNTREATED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from recs_platform.contracts.serving_settings import ServingSettings
     from recs_platform.evaluation.experiments.canary import Side
     from recs_platform.serving.canary import Canary
     from recs_platform.serving.dismissals import Dismissals
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from recs_platform.serving.treatments import Treatment
     from recs_platform.serving.variants import Variants
     from recs_platform.serving.watch import BundleWatch
-    from recs_platform.settings import ServingSettings
     from recs_platform.stages.releases.bundle import Bundle
 
 
@@ -57,6 +57,16 @@ class Serving:
     def bundle(self) -> Bundle:
         """The bundle of whoever is in no trial of a new release. Raises Problem `not_ready`."""
         return self.canary.for_everybody(self.watch.bundle)
+
+    def meant_until(self, bundle: Bundle, user: int | None) -> datetime:
+        """Until when a list given now may be shown: as long as its cursor is understood, less where the release says.
+
+        `user`: code in the bundle. A list that is over already is the best there is until the next release.
+        """
+        now = datetime.now(UTC)
+        understood = now + timedelta(minutes=self.settings.list_minutes)
+        meant = bundle.expires_at(user)
+        return understood if meant is None or meant <= now else min(meant, understood)
 
     def users(self) -> set[str]:
         """Of whom anything is in memory, as they are stored."""

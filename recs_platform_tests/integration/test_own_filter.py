@@ -14,7 +14,7 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.lists.lists import Lists, make_lists
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.explain import explain_pair
-from recs_platform.pipeline.training.evaluation import final_lists
+from recs_platform.pipeline.training.window_metrics import final_lists
 from recs_platform.pipeline.training.windows import read_window
 from recs_platform.stages import ranking
 from recs_platform.stages.releases import current_release, read_release

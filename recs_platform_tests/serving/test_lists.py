@@ -1,20 +1,24 @@
 """Lists of users of whom a bundle says little: region limits hold, and an opt-out holds for releases before it."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import msgspec
 import polars as pl
+import pytest
 
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.regions import UNKNOWN_REGION
+from recs_platform.contracts.serving_settings import ServingSettings
 from recs_platform.serving.learning import Learned
 from recs_platform.serving.lists import live_list
 from recs_platform.serving.live_lists import Asked
 from recs_platform.serving.sessions import Session, Step
+from recs_platform.serving.state import Serving
 from recs_platform.serving.stored_pages import PageCache, stored_items
 from recs_platform.serving.treatments import UNTREATED, Treatment
 from recs_platform.serving.watch import BundleWatch
@@ -154,3 +158,11 @@ def test_a_list_that_is_remembered_holds_none_of_its_places_and_comes_out_the_sa
             learned.add("somebody", "d", 50.0)
             assert (made.seen(), list(made.onward())) == (shown, whole)
             del session.gone["d"]
+
+
+@pytest.mark.parametrize(("minutes", "meant"), [(5, 5), (40, 15), (-5, 15), (None, 15)])
+def test_a_list_is_meant_as_long_as_its_cursor_lives_or_less_where_the_release_says_so(minutes, meant) -> None:
+    now = datetime.now(UTC)
+    bundle = SimpleNamespace(expires_at=lambda _user: None if minutes is None else now + timedelta(minutes=minutes))
+    until = Serving.meant_until(SimpleNamespace(settings=ServingSettings(list_minutes=15)), bundle, 0)
+    assert abs(until - now - timedelta(minutes=meant)) < timedelta(seconds=20)

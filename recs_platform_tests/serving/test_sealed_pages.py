@@ -13,6 +13,7 @@ from recs_platform.stages.releases.bundle import Bundle, open_bundle, sealed_bun
 from recs_platform.stages.releases.bundle.amending import amend_bundle
 from recs_platform.stages.releases.bundle.content import BundleContent
 from recs_platform.stages.releases.bundle.removing import remove_from_bundle
+from recs_platform.stages.releases.withheld import Regions, Withheld
 from recs_platform_tests.serving.served import Ask, Served, item_ids
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, content, seal
 
@@ -84,12 +85,28 @@ def test_withdrawn_items_are_on_no_page_and_nobody_else_s_is_written_again(tmp_p
     home = Home(tmp_path)
     seal(home, drawn())
     before = pages(opened(home))
-    amend_bundle(home, RELEASE, opted_out=(), withdrawn=("c",), known_at=AS_OF + timedelta(days=1))
+    amend_bundle(home, RELEASE, Withheld(withdrawn=frozenset("c")), known_at=AS_OF + timedelta(days=1))
     after = pages(opened(home))
     assert set(after) < set(before)
     assert all(b'"c"' not in page for page in after.values())
     untouched = [user for user, page in before.items() if b'"c"' not in page]
     assert len(set(untouched) & set(after)) > 3
+
+
+def test_what_may_not_be_offered_where_a_user_is_by_now_is_on_no_page_of_theirs(tmp_path: Path) -> None:
+    home, there = Home(tmp_path), pl.DataFrame({"user_id": [f"u{n}" for n in range(40)], "availability_region": "FR"})
+    seal(home, drawn())
+    before = pages(opened(home))
+    excluded = pl.DataFrame({"availability_region": ["FR"], "item_id": ["c"]})
+    amend_bundle(home, RELEASE, Withheld(regions=Regions(there, excluded)), known_at=AS_OF + timedelta(days=1))
+    bundle = opened(home)
+    after, names = pages(bundle), bundle.some_users(80)
+    moved = {user for user in range(bundle.n_users) if names[user] in set(there["user_id"])}
+    assert any(b'"c"' in page for user, page in before.items() if user in moved)
+    assert not any(b'"c"' in page for user, page in after.items() if user in moved)
+    assert {user: page for user, page in after.items() if user not in moved} == {
+        user: page for user, page in before.items() if user not in moved
+    }
 
 
 def test_whoever_is_forgotten_leaves_no_page(tmp_path: Path) -> None:

@@ -116,7 +116,10 @@ def _judge_recall(found: dict[str, dict[str, Any]], earlier: pl.DataFrame, confi
     recalls = earlier.filter(metric=CANDIDATE_RECALL, source=ALL, segment=EVERYONE)
     alike = recalls.filter(pl.col(c.PROTOCOL) == now[c.PROTOCOL]).sort(c.AS_OF)
     if alike.is_empty():
-        text = f"{now[c.VALUE]:.4f} over {users} user windows; no earlier as-of was measured by {now[c.PROTOCOL]}."
+        text = (
+            f"Nothing to hold it against yet: {now[c.VALUE]:.4f} over {users:,} user windows, "
+            f"and no earlier as-of was measured by {now[c.PROTOCOL]}."
+        )
         return Judgement(CANDIDATE_RECALL, "no_data", text, float(now[c.VALUE]), sample_size=users)
     last = alike.row(-1, named=True)
     limit = config.recall_fall * last[c.VALUE]
