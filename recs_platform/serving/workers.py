@@ -36,6 +36,9 @@ def require_shareable(settings: Settings) -> None:
         raise UsageError("several workers share sessions and shown lists: set serving.redis_url, or serve with one")
     if settings.canary.share:
         raise UsageError("a canary release is counted by one process: set canary.share = 0, or serve with one worker")
+    if settings.serving.demo:
+        # Its forms are those of one process, and the list of another would not know what was pressed.
+        raise UsageError("the page /demo is that of one process: set serving.demo = false, or serve with one worker")
 
 
 def serve_with_workers(work: Callable[[str, socket.socket], None], host: str, port: int, workers: int) -> None:

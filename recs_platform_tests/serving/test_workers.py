@@ -64,6 +64,8 @@ def test_settings_that_keep_processes_from_serving_as_one_are_refused() -> None:
         require_shareable(Settings())
     with pytest.raises(UsageError, match=r"set canary\.share = 0"):
         require_shareable(Settings(serving={"redis_url": "redis://x"}, canary={"share": 0.1}))
+    with pytest.raises(UsageError, match=r"set serving\.demo = false"):
+        require_shareable(Settings(serving={"redis_url": "redis://x", "demo": True}))
 
 
 def test_workers_that_die_at_once_end_the_server() -> None:
