@@ -27,6 +27,8 @@ from recs_platform_tests.defs.test_staleness import agreed
 from recs_platform_tests.homes import LEARNED, SMALL, Built, copy_home, draw_nothing, failures
 
 pytestmark = pytest.mark.trial
+# Read only where there is an older release, and a log of impressions that neither was made from.
+SOMETIMES = {"reports__off_policy": {"recommendations.lists"}}
 
 ARTIFACTS = {
     "embeddings": "retrieval.embeddings",
@@ -164,7 +166,7 @@ def test_every_step_declares_what_it_reads_and_reads_what_it_declares(recorded: 
     wrong = {
         step: {
             "undeclared": sorted(found - upstream - made),
-            "unread": sorted(stored(platform, upstream - found - made)),
+            "unread": sorted(stored(platform, upstream - found - made) - SOMETIMES.get(step, set[str]())),
         }
         for step, found in reads.items()
         for upstream, made in (declared[step],)

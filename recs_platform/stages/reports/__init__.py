@@ -36,6 +36,7 @@ from recs_platform.stages.reports.verdicts import Report, ReportInputs, ReportRe
 
 _SEGMENTS, _USERS, _ITEMS = "segments.user_segments", "staging.stg_users", "staging.stg_items"
 _USER_FEATURES, _ITEM_FEATURES = "features.user_features", "features.item_features"
+_OPTED_OUT, _FLAGS = "staging.stg_opted_out", "raw.event_flags"
 DAILY_MIX = "staging.stg_daily_mix"
 WEEKLY_OUTCOMES, LISTED_USERS = "staging.stg_weekly_outcomes", "staging.stg_listed_users"
 DRIFT_REPORTS = (drift.NAME, activity_drift.NAME)
@@ -111,7 +112,8 @@ REPORTS = (
         "What releases would have earned on the log of others",
         OFF_POLICY,
         off_policy.run,
-        reads=(LISTS.name, SHARED_LISTS.name, LIST_REFERENCES.name, "staging.stg_resolved_events"),
+        # Flags alone for what every step does that begins with events: hold its inputs against those of the as-of.
+        reads=(LISTS.name, SHARED_LISTS.name, LIST_REFERENCES.name, "staging.stg_resolved_events", _OPTED_OUT, _FLAGS),
     ),
 )
 
