@@ -4,7 +4,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 
-_CUTOFF = 0.66
+_CUTOFF = 0.7
+# One letter of two is two thirds alike.
+_SHORT, _SHORT_CUTOFF = 2, 0.66
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 _DIGITS_MAX = 12
 
@@ -12,13 +14,14 @@ _DIGITS_MAX = 12
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known name that looks most like `word`, whatever its case; None when none does.
 
-    >>> nearest("Viewed", ["click", "view"]), nearest("xyz", ["click", "view"])
-    ('view', None)
+    >>> nearest("Viewed", ["click", "view"]), nearest("xyz", ["click", "view"]), nearest("kk", ["k", "seed"])
+    ('view', None, 'k')
     """
     by_lower: dict[str, str] = {}
     for name in known:
         by_lower.setdefault(name.lower(), name)
-    found = get_close_matches(word.lower(), by_lower, n=1, cutoff=_CUTOFF)
+    cutoff = _SHORT_CUTOFF if len(word) <= _SHORT else _CUTOFF
+    found = get_close_matches(word.lower(), by_lower, n=1, cutoff=cutoff)
     return by_lower[found[0]] if found else None
 
 

@@ -148,7 +148,7 @@ def test_a_clock_that_jumps_ends_no_session_and_brings_nothing_back(
         page = (await ask("GET", LIST, params={"k": 1})).json()
         seen = {"user_id": "u1", "item_id": "b", "event_type": "click", "session_id": "visit"}
         assert (await ask("POST", "/v1/events", json=seen)).status_code == 202
-        for module in ("answers", "events", "first_pages", "state", "status", "application"):
+        for module in ("events", "state", "status", "application"):
             monkeypatch.setattr(f"recs_platform.serving.{module}.datetime", Jumped)
         monkeypatch.setattr("recs_platform.serving.events.time.time", jumped.timestamp)
         next_page = await ask("GET", LIST, params={"cursor": page["next_cursor"], "k": 1})

@@ -66,7 +66,7 @@ def test_every_number_has_a_least_and_a_greatest_value():
     ("toml", "said"),
     [
         ("memory_limit_gb = 0.0001", "recs.toml:1: memory_limit_gb = 0.0001: "),
-        ("memory_limit_gb = 0.0001", "(at least 0.5 and at most 100000)"),
+        ("memory_limit_gb = 0.0001", "it must be at least 0.5 and at most 100000"),
         ("memory_limit_gb = inf", "finite"),
         ("k = 'many'", "k = 'many'"),
         ("\nmemory_limit = 4", "recs.toml:2: memory_limit is no such field; did you mean 'memory_limit_gb'?"),
