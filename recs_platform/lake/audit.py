@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from recs_platform.contracts.home import Home
+from recs_platform.lake.disk import write_whole
 
 Entry = dict[str, str]
 # Of every entry, in this order.
@@ -24,10 +25,13 @@ def record_processing(
     home.logs.mkdir(parents=True, exist_ok=True)
     values = (at.isoformat(), actor, action, purpose, ", ".join(tables), run_id)
     line = json.dumps(dict(zip(FIELDS, values, strict=True))) + "\n"
-    descriptor = os.open(home.audit, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    descriptor = os.open(home.audit, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        # One write: lines of several processes do not mix.
-        os.write(descriptor, line.encode())
+        size = os.fstat(descriptor).st_size
+        # A full disk cut the line before: this one begins anew, or both would be lost.
+        is_cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        # One write, unless the disk is full: lines of several processes do not mix.
+        write_whole(descriptor, (b"\n" if is_cut else b"") + line.encode())
     finally:
         os.close(descriptor)
 

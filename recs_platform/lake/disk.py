@@ -8,6 +8,16 @@ from pathlib import Path
 from recs_platform.lake.processes import is_abandoned, process_name
 
 
+def write_whole(descriptor: int, content: bytes) -> None:
+    """Write all of it: a disk that fills up takes a part and says so only when it is given the rest.
+
+    Raises OSError where it refuses; how much was written is not known then.
+    """
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
 def flush(paths: Iterable[Path]) -> None:
     """Ask the kernel to write files or folders (their lists of names) to the disk itself."""
     for path in paths:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from recs_platform.contracts.home import Home
-from recs_platform.lake.disk import flush
+from recs_platform.lake.disk import flush, write_whole
 
 _USER = "user_id"
 
@@ -30,7 +30,7 @@ def add_request(home: Home, user: str) -> None:
     aside = file.with_suffix(".tmp")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.write(descriptor, json.dumps({_USER: user}).encode())
+        write_whole(descriptor, json.dumps({_USER: user}).encode())
         os.fsync(descriptor)
     except OSError:
         aside.unlink(missing_ok=True)

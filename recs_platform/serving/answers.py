@@ -42,10 +42,16 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
         release_id=bundle.release_id,
         as_of=bundle.manifest.as_of,
         variant=variant_label(made.variants),
-        expires_at=serving.meant_until(bundle, bundle.user(made.asked.user_id)),
+        expires_at=serving.meant_until(bundle, _looked_up(made)),
         items=items,
         next_cursor=cursor_of(recommendation_id, first + count) if has_more else None,
     )
+
+
+def _looked_up(made: LiveList) -> int | None:
+    """Code of the user where anything of theirs may be looked up: how often they come is theirs as well."""
+    bundle, asked = made.bundle, made.asked
+    return None if asked.is_forgotten or bundle.is_opted_out(asked.user_id) else bundle.user(asked.user_id)
 
 
 def _list_of_cursor(serving: Serving, user_id: str, query: Mapping[str, str]) -> tuple[str, int, LiveList]:

@@ -29,7 +29,8 @@ from recs_platform.serving.remembered import RememberedLists
 from recs_platform.serving.seen_ids import SeenIds
 from recs_platform.serving.sessions import Sessions
 from recs_platform.serving.shared import Shared
-from recs_platform.serving.spool import SOURCE, Spool
+from recs_platform.serving.spool import Spool
+from recs_platform.serving.spool_file import SOURCE
 from recs_platform.serving.state import Serving
 from recs_platform.serving.stored_pages import PageCache
 from recs_platform.serving.tombstones import Tombstones, UserHashes

@@ -2,7 +2,7 @@
 
 `<home>/spool/<process>/<n>.jsonl` is appended to; whoever waits is told after the fsync that covers their lines. A file
 that is old or large enough is renamed into `landing/http/`, where ingestion takes it in exactly once by its content.
-Files of processes that died are sealed by the next one: half a last line, which nobody was told of, is cut off.
+Files of processes that died are sealed by the next one. What is written to one file is in `spool_file`.
 """
 
 from __future__ import annotations
@@ -10,100 +10,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import shutil
 import time
-import uuid
 from typing import TYPE_CHECKING
 
-from recs_platform.lake.disk import flush
-from recs_platform.lake.processes import is_abandoned, process_name
+from recs_platform.lake.processes import process_name
 from recs_platform.serving.problems import Problem
+from recs_platform.serving.spool_file import SOURCE, SpoolFile, recover
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from recs_platform.contracts.home import Home
 
 _LOG = logging.getLogger(__name__)
-SOURCE = "http"
 _SEAL_BYTES = 32_000_000
-
-
-class SpoolFile:
-    """One file of events. Blocking; one thread at a time."""
-
-    def __init__(self, folder: Path, landing: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        landing.mkdir(parents=True, exist_ok=True)
-        self._landing = landing
-        self._path = folder / f"{uuid.uuid4().hex}.jsonl"
-        self._descriptor = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_EXCL, 0o600)
-        try:
-            flush((folder, folder.parent))
-        except OSError:
-            self.abandon()
-            self._path.unlink(missing_ok=True)
-            raise
-        self.durable_bytes, self.since, self.is_broken = 0, time.monotonic(), False
-
-    def append(self, lines: bytes) -> None:
-        """Write whole lines and flush them; where that fails the file is cut back to what was durable."""
-        try:
-            rest = memoryview(lines)
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-            os.fsync(self._descriptor)
-        except OSError:
-            try:
-                os.ftruncate(self._descriptor, self.durable_bytes)
-            except OSError:
-                self.is_broken = True
-            raise
-        self.durable_bytes += len(lines)
-
-    def abandon(self) -> None:
-        """Close the file and leave it where it lies, to the next start."""
-        os.close(self._descriptor)
-
-    def seal(self) -> None:
-        """Close the file and move it into landing; an empty one is removed."""
-        os.close(self._descriptor)
-        _to_landing(self._path, self._landing)
-
-
-def _to_landing(path: Path, landing: Path) -> None:
-    if path.stat().st_size == 0:
-        path.unlink()
-        return
-    # The name is the file's own: sealed twice, by whomever, it would be the same file.
-    path.rename(landing / f"events-{path.stem}.jsonl")
-    flush((landing, path.parent))
-
-
-def recover(home: Home) -> int:
-    """Seal what dead processes left; how many files went to landing."""
-    landing = home.landing / SOURCE
-    found = 0
-    for folder in sorted(home.spool.glob("*")):
-        if not is_abandoned(folder.name):
-            continue
-        landing.mkdir(parents=True, exist_ok=True)
-        for path in sorted(folder.glob("*.jsonl")):
-            with contextlib.suppress(FileNotFoundError):  # another server that starts now took it
-                _cut_half_line(path)
-                found += path.stat().st_size > 0
-                _to_landing(path, landing)
-        shutil.rmtree(folder, ignore_errors=True)
-    return found
-
-
-def _cut_half_line(path: Path) -> None:
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.truncate(path, whole)
-        flush((path,))
+# Files that the disk would not cut back; beyond it no other one is begun.
+_SPOILT_MAX = 8
 
 
 class Spool:
@@ -116,16 +36,20 @@ class Spool:
         self.queued_events = 0
         self._wake = asyncio.Event()
         self._file: SpoolFile | None = None
+        self._left: list[SpoolFile] = []  # to be sealed as soon as the disk lets them
+        self._tried_at = 0.0
         self._task: asyncio.Task[None] | None = None
         self._is_closing = False
         self.fault: str | None = None
+        self.sealing_fault: str | None = None
         self.durable_events = 0
 
     @property
     def oldest_seconds(self) -> float:
         """Age of the oldest event that is not in landing yet; 0 without one."""
-        file = self._file
-        return 0.0 if file is None or not file.durable_bytes else time.monotonic() - file.since
+        files = [*self._left, *([] if self._file is None else [self._file])]
+        now = time.monotonic()
+        return max((now - file.since for file in files if file.durable_bytes), default=0.0)
 
     async def start(self) -> None:
         """Seal what dead processes left, then take events; a spool that was stopped may start again."""
@@ -189,25 +113,47 @@ class Spool:
 
     def _write(self, lines: bytes) -> None:
         if self._file is None:
+            if sum(file.is_spoilt for file in self._left) >= _SPOILT_MAX:
+                self._seal_left()
             self._file = SpoolFile(self._home.spool / process_name(), self._home.landing / SOURCE)
         try:
             self._file.append(lines)
         finally:
-            # Half a line at its end would spoil the next: it is left for the next start, which cuts it off.
-            if self._file.is_broken:
-                self._file.abandon()
+            # What was refused would stand between what was acknowledged: the next lines go to another file.
+            if self._file.is_spoilt:
+                self._left.append(self._file)
                 self._file = None
 
     async def _seal_if_due(self) -> None:
-        file = self._file
-        if file is None:
-            return
-        is_due = time.monotonic() - file.since >= self._seal_seconds or file.durable_bytes >= _SEAL_BYTES
-        if is_due or self._is_closing:
-            self._file = None
+        file, now = self._file, time.monotonic()
+        is_due = self._is_closing or now - self._tried_at >= self._seal_seconds
+        if file is not None and (
+            self._is_closing or now - file.since >= self._seal_seconds or file.durable_bytes >= _SEAL_BYTES
+        ):
+            self._file, is_due = None, True
+            self._left.append(file)
+        if self._left and is_due:
+            self._tried_at = now
             try:
-                await asyncio.to_thread(file.seal)
+                await asyncio.to_thread(self._seal_left)
             except OSError as error:
-                # It is durable where it lies, and goes to landing when the next server starts.
-                self.fault = f"events stay in the spool: {error.strerror or error}"
+                # What is durable lies where it is, and goes to landing later, or when the next server starts.
+                self.sealing_fault = f"events stay in the spool: {error.strerror or error}"
                 _LOG.exception("a file of events could not be moved to landing")
+            else:
+                self.sealing_fault = None
+
+    def _seal_left(self) -> None:
+        """Raises the last OSError where a file cannot be sealed yet; those that can be are."""
+        left, self._left = self._left, []
+        fault: OSError | None = None
+        for file in left:
+            try:
+                file.seal()
+            except FileNotFoundError:
+                _LOG.exception("a file of events was taken away")
+            except OSError as error:
+                fault = error
+                self._left.append(file)
+        if fault is not None:
+            raise fault

@@ -26,6 +26,7 @@ def state_of(serving: Serving, spool: Spool) -> dict[str, Any]:
         "canary": serving.canary.state.said or None,
         "shared_store": None if shared is None else {"is_used": shared.fault is None, "fault": shared.fault},
         "is_storing_events": spool.fault is None,
+        "spool_fault": spool.sealing_fault,
     }
 
 

@@ -11,11 +11,10 @@ from uvicorn.server import ServerState
 
 from recs_platform.contracts.home import Home
 from recs_platform.lake import forget_requests
-from recs_platform.serving import server
-from recs_platform.serving import spool as spool_module
+from recs_platform.serving import server, spool_file
 from recs_platform.serving.asgi import Message, read_body
 from recs_platform.serving.problems import Problem
-from recs_platform.serving.spool import SpoolFile
+from recs_platform.serving.spool_file import SpoolFile
 from recs_platform_tests.serving.served import Ask, Served, item_ids
 from recs_platform_tests.serving.wires import LIST, Connection, parts, request
 
@@ -125,7 +124,7 @@ def test_a_full_disk_forgets_nobody_and_says_so(tmp_path: Path, monkeypatch: pyt
 def test_a_disk_that_refuses_for_long_costs_no_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = open_files()
     with monkeypatch.context() as patch:
-        patch.setattr(spool_module, "flush", full)
+        patch.setattr(spool_file, "flush", full)
         for _ in range(5):
             with pytest.raises(OSError, match="No space"):
                 SpoolFile(tmp_path / "spool", tmp_path / "landing")

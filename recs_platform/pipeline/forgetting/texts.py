@@ -14,6 +14,7 @@ from recs_platform.contracts.errors import Busy
 from recs_platform.contracts.home import RELEASE_PAGE, Home
 from recs_platform.lake.disk import replace_bytes
 from recs_platform.lake.processes import is_abandoned
+from recs_platform.lake.spooled import SUFFIX, counted_bytes, plain_path
 from recs_platform.stages.events.people import Person
 from recs_platform.warehouse.clauses import quoted
 
@@ -75,13 +76,17 @@ def _replace_in(home: Home, file: Path, words: re.Pattern[str], note: Note, *, d
 
 def _cut_spool(home: Home, words: re.Pattern[str], note: Note, *, dry_run: bool) -> None:
     """Drop events that a dead server took in; what a living one holds is rejected once it is ingested."""
-    for file in home.spool.glob("*/*.jsonl"):
-        lines = file.read_bytes().splitlines(keepends=True)
+    for file in home.spool.glob(f"*/*{SUFFIX}"):
+        # Without what does not count: by the name alone nobody could tell after lines were dropped.
+        lines = file.read_bytes()[: counted_bytes(file)].splitlines(keepends=True)
         kept = [line for line in lines if not words.search(line.decode("utf-8", "replace"))]
         if len(kept) < len(lines) and is_abandoned(file.parent.name):
             note(_place(home, file), len(lines) - len(kept))
             if not dry_run:
-                replace_bytes(file, b"".join(kept))
+                plain = plain_path(file)
+                replace_bytes(plain, b"".join(kept))
+                if plain != file:
+                    file.unlink()
 
 
 def _scrub_database(home: Home, file: Path, words: re.Pattern[str], note: Note, *, dry_run: bool) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.tables import INGESTIONS
-from recs_platform.lake.disk import flush
+from recs_platform.lake.disk import flush, write_whole
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events.privacy import Privacy
 
@@ -161,7 +161,7 @@ def _has_taken_in(home: Home, lake: Lake) -> bool:
 def _write_new(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.write(descriptor, content)
+        write_whole(descriptor, content)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -65,3 +65,5 @@ def test_a_line_that_was_cut_is_passed_over(home: Home) -> None:
     assert tuple(entry) == FIELDS
     assert entry == json.loads(home.audit.read_text().splitlines()[0])
     assert entry["tables"] == "c, d"
+    record_processing(home, at, "next", "b", ("c", "d"), actor="e")
+    assert [entry["action"] for entry in read_processing(home)] == ["a", "next"]

@@ -1,5 +1,6 @@
 """Requests to forget: one that is damaged is told of and keeps no other waiting, one that is gone is none."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,19 @@ def test_one_that_was_carried_out_while_it_was_read_is_none(tmp_path: Path, monk
 
     monkeypatch.setattr(forget_requests, "_user_of", carried_out)
     assert (waiting_users(home, told.append), told) == ([], [])
+
+
+def test_a_request_that_a_full_disk_took_half_of_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, write, room = Home(tmp_path), os.write, [5]
+
+    def takes_five(descriptor: int, content: bytes) -> int:
+        if not room[0]:
+            raise OSError(28, "No space left on device")
+        room[0] -= (done := write(descriptor, bytes(content)[: room[0]]))
+        return done
+
+    monkeypatch.setattr(os, "write", takes_five)
+    with pytest.raises(OSError, match="No space"):
+        add_request(home, "u1")
+    assert waiting_users(home, print) == []
+    assert not list((home.forgets / "requests").iterdir())
