@@ -33,9 +33,10 @@ from recs_platform.serving.sessions import Session, Step
 from recs_platform.serving.tombstones import UserHashes
 from recs_platform.settings import Settings
 from recs_platform.stages.releases import seal_release
-from recs_platform.stages.releases.bundle import BundleContent, BundleRules, open_bundle, seal_bundle
+from recs_platform.stages.releases.bundle import Bundle, BundleContent, BundleRules, open_bundle, seal_bundle
 
-K, CANDIDATES, DIMENSIONS, NEIGHBOURS = 20, 50, 64, 30
+K, CANDIDATES, CANDIDATES_MAX, DIMENSIONS, NEIGHBOURS = 20, 50, 200, 64, 30
+_USERS_OF_MORE = 5_000
 _NANOSECONDS = 1e9
 Request = tuple[str, str, str | None]
 
@@ -47,7 +48,11 @@ def serving(folder: Path, scale: float) -> list[Row]:
     opening, bundle = timed(lambda: open_bundle(home, release_id))
     session = Session([Step(f"i{n}", None) for n in range(8)], {f"i{n}": None for n in range(8)})
     asked = [Asked(f"u{n}", block=K) for n in range(0, users, max(1, users // requests))]
-    rescoring = _processor(lambda: [live_list(bundle, each, session, 0.6).page(0, K) for each in asked])
+    rescoring = _rescoring(bundle, asked, session)
+    more_of = Home(folder / "more")
+    more_id = release_drawn(more_of, drawn_content(_USERS_OF_MORE, 20_000, CANDIDATES_MAX), _USERS_OF_MORE)
+    some = [Asked(f"u{n % _USERS_OF_MORE}", block=K) for n in range(requests)]
+    more = _rescoring(open_bundle(more_of, more_id), some, session)
     lists: list[Request] = [("GET", f"/v1/users/{each.user_id}/recommendations?k={K}", None) for each in asked]
     first, (stored, again), body = _served(home, lists, passes=2)
     _, (bare, bare_again), _ = _served(home, lists, passes=2, bare=body)
@@ -60,21 +65,22 @@ def serving(folder: Path, scale: float) -> list[Row]:
         Row("serving: first answer after the start of the process", first),
         Row(f"serving: stored lists of {K}, a user's first, processor", stored, len(lists), "lists", same, bare),
         Row(f"serving: stored lists of {K}, once more, processor", again, len(lists), "lists", same, bare_again),
-        Row(f"serving: re-scored lists of {K}, processor, in process", rescoring, len(asked), "lists"),
+        Row(f"serving: {CANDIDATES} candidates re-scored, processor, in process", rescoring, len(asked), "lists"),
+        Row(f"serving: {CANDIDATES_MAX} candidates re-scored, processor, in process", more, len(some), "lists"),
         Row("serving: events in batches of 10, processor", posting, 10 * len(batches), "events"),
         Row("serving: events in batches of 10, durable, in process", durable, 10 * requests, "events"),
     ]
 
 
-def drawn_content(users: int, items: int) -> BundleContent:
+def drawn_content(users: int, items: int, candidates: int = CANDIDATES) -> BundleContent:
     """Everybody with a list and candidates, drawn; as many items, vectors and neighbours as a catalogue has."""
     rng = np.random.default_rng(SEED)
     names = np.array([f"i{n}" for n in range(items)])
-    ids = np.repeat(np.array([f"u{n}" for n in range(users)]), CANDIDATES)
+    ids = np.repeat(np.array([f"u{n}" for n in range(users)]), candidates)
     # A walk through the catalogue from a drawn start: distinct items without a draw of each user's own.
     starts = rng.integers(items, size=users)
-    codes = (starts[:, None] + 7 * np.arange(CANDIDATES)) % items
-    rank = np.tile(np.arange(1, CANDIDATES + 1, dtype=np.int32), users)
+    codes = (starts[:, None] + 7 * np.arange(candidates)) % items
+    rank = np.tile(np.arange(1, candidates + 1, dtype=np.int32), users)
     ranked = pl.DataFrame(
         {"user_id": ids, "rank": rank, "item_id": names[codes.ravel()], "score": 1.0 / rank}
     ).with_columns(pl.lit(["als", "item_knn"]).alias("sources"))
@@ -85,7 +91,7 @@ def drawn_content(users: int, items: int) -> BundleContent:
     return BundleContent(
         lists=lists,
         ranked=ranked,
-        consumed=ranked.filter(pl.col("rank") > CANDIDATES - 10).select("user_id", "item_id"),
+        consumed=ranked.filter(pl.col("rank") > candidates - 10).select("user_id", "item_id"),
         items=pl.DataFrame({"item_id": names, "title": names, "category": names, "is_available": [True] * items}),
         vector_ids=names.tolist(),
         vectors=rng.standard_normal((items, DIMENSIONS), dtype=np.float32),
@@ -146,6 +152,11 @@ def _events(batch: int) -> list[dict[str, Any]]:
         }
         for n in range(10)
     ]
+
+
+def _rescoring(bundle: Bundle, asked: list[Asked], session: Session) -> float:
+    """Processor seconds of lists that follow a session."""
+    return _processor(lambda: [live_list(bundle, each, session, 0.6).page(0, K) for each in asked])
 
 
 def _processor(action: Callable[[], object]) -> float:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from recs_platform.contracts.shapes import Shapes
 from recs_platform.contracts.shared_settings import Name, SettingGroup
 
 
@@ -20,6 +21,15 @@ class ServingSettings(SettingGroup):
     session_weight: Annotated[
         float, Field(ge=0, le=1, description="how far a session moves stored candidates; 0 = not at all")
     ] = 0.6
+    candidates: Annotated[
+        int,
+        Field(
+            ge=50,
+            le=200,
+            description="a user's best candidates in a bundle, which sessions move; lists are made from the best 50",
+        ),
+        Shapes("build"),
+    ] = 50
     learning: Annotated[
         bool,
         Field(description="let what users choose move popularity and their own vectors until the next release"),

@@ -19,6 +19,7 @@ from recs_platform.contracts.tables import CANDIDATES, OFFER_COUNTS, RANKED, VER
 from recs_platform.pages import Head, Section, bar_table, percent, write_page
 from recs_platform.pages.flow import Step, flow_chart
 from recs_platform.pipeline.as_of_run import INTERACTIONS, AsOfRun
+from recs_platform.pipeline.lists.context import RANKED_PER_USER
 from recs_platform.pipeline.report_inputs import report_folder
 from recs_platform.stages import releases
 from recs_platform.stages.releases.differences import exposure_shares
@@ -66,12 +67,14 @@ def _flow(models: ModelRun, lists: pl.DataFrame, release: Manifest) -> Section:
         .sort(c.OFFER_COUNT, descending=True)
     )
     lines = [f"{source}: {percent(count / offered)}" for source, count in by_source.iter_rows()] if offered else []
-    kept, ranked = models.count(CANDIDATES.name), models.count(RANKED.name)
+    kept, ranked = models.count(CANDIDATES.name), relation(models.require(RANKED.name))
+    # Those behind are for serving alone.
+    ranked_count = models.query(f"select count(*) from {ranked} where {c.RANK} <= {RANKED_PER_USER}").item()
     users = int(release.metrics[c.N_USERS])
     steps = [
         Step("Candidates", f"{offered:,}", ["offered by", *lines]),
         Step("Kept", f"{kept:,}", ["the best of each user"]),
-        Step("Ranked", f"{ranked:,}", [f"ranker {release.parameters[c.RANKER_VERSION]}"]),
+        Step("Ranked", f"{ranked_count:,}", [f"ranker {release.parameters[c.RANKER_VERSION]}"]),
         Step("Listed", f"{lists.height:,}", [f"for {users:,} users", "after the rules"]),
     ]
     return Section("From sources to lists", "How many rows each step leaves.", figure=flow_chart(steps))

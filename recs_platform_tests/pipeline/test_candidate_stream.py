@@ -16,6 +16,7 @@ from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
 from recs_platform.pipeline.candidates.pair_features import PairFeatures
+from recs_platform.pipeline.lists import candidate_stream, list_inputs
 from recs_platform.pipeline.lists.candidate_stream import CandidateStream
 from recs_platform.pipeline.lists.context import RANKED_PER_USER
 from recs_platform.pipeline.lists.scoring import champion_version
@@ -142,6 +143,38 @@ def test_a_stream_of_nobody_has_tables_without_rows(run: AsOfRun, fit: retrieval
         (block,) = stream.blocks()
         rows = stream.rows(block)
     assert {name: frame.height for name, frame in rows.items()} == dict.fromkeys(rows, 0)
+
+
+def test_more_may_be_ranked_than_lists_are_made_from(
+    run: AsOfRun, fit: retrieval.RetrievalFit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidate_stream, "RANKED_PER_USER", 5)
+    users = fit.problem.user_ids[:3].tolist()
+    served = {group: ranking.Contender("ranker", model_share=1.0) for group, _ in ranking.HISTORY_GROUPS}
+    with run.models() as models:
+        features = CandidateFeatures.open(models, run.platform.models, run.platform.feature_set, fit, users)
+        ranker = open_scorer(run.platform, champion_version(models))
+        consumed = np.zeros(len(fit.problem.user_ids), dtype=np.int64)
+        found = list[dict[str, pl.DataFrame]]()
+        for count in (5, 12):
+            stream = CandidateStream(features, ranker, "v", served, consumed, count)
+            (block,) = stream.blocks()
+            found.append(stream.rows(block))
+    few, more = found
+    assert few[RANKED.name].height == 3 * 5
+    assert more[RANKED.name].height == 3 * 12
+    assert_frame_equal(more[RANKED.name].filter(pl.col(c.RANK) <= 5), few[RANKED.name])
+    for name in few.keys() - {RANKED.name}:
+        assert_frame_equal(more[name], few[name])
+
+
+def test_lists_are_made_from_the_best_of_what_is_ranked(run: AsOfRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = list_inputs.read_inputs(run)
+    whole = list_inputs.ranked_of(run, known, known.users[c.USER_ID])
+    monkeypatch.setattr(list_inputs, "RANKED_PER_USER", 5)
+    best = list_inputs.ranked_of(run, known, known.users[c.USER_ID])
+    assert best.height < whole.height
+    assert_frame_equal(best, whole.filter(pl.col(c.RANK) <= 5), check_row_order=False)
 
 
 OWN = {

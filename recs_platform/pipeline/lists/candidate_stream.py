@@ -19,11 +19,15 @@ SCORING, ROWS = "scoring", "rows"
 
 @dataclass(frozen=True, eq=False)
 class ScoredBlock:
-    """A block with its scores, float64 (candidates,), and the positions of each user's best, by user and rank."""
+    """A block with its scores, float64 (candidates,), and the positions of each user's best, by user and rank.
+
+    `is_kept`: bool, of each of the best, whether lists may be made from it, so that its features are stored.
+    """
 
     features: FeatureBlock
     scores: NDArray[np.float64]
     best: NDArray[np.int64]
+    is_kept: NDArray[np.bool_]
 
     @property
     def merged(self) -> retrieval.MergedLists:
@@ -34,7 +38,8 @@ class ScoredBlock:
 class CandidateStream:
     """Candidates with features, the ranker of that version, and what orders the candidates of each group of users.
 
-    `consumed`: int64 (users,), how many items each user of the problem has consumed.
+    `consumed`: int64 (users,), how many items each user of the problem has consumed. `ranked_per_user`: rows of a user
+    that are stored with their scores, at least those that lists are made from.
     """
 
     features: CandidateFeatures
@@ -42,6 +47,7 @@ class CandidateStream:
     version: str
     chosen: Mapping[str, ranking.Contender]
     consumed: NDArray[np.int64]
+    ranked_per_user: int = RANKED_PER_USER
 
     def blocks(self) -> Iterator[ScoredBlock]:
         """Blocks of users, ascending."""
@@ -53,20 +59,22 @@ class CandidateStream:
                 ranks = dict(zip(block.merged.names, block.merged.ranks, strict=True))
                 offers = ranking.Offers(users, model, fused, ranks)
                 scores = served_scores(self.chosen, offers, self.consumed[users])
-                best = ranking.best_of_users(users, scores, RANKED_PER_USER)
-            yield ScoredBlock(block, scores, best)
+                best = ranking.best_of_users(users, scores, self.ranked_per_user)
+                is_kept = ranking.ranks_of_users(users[best]) <= RANKED_PER_USER
+            yield ScoredBlock(block, scores, best, is_kept)
 
     def rows(self, block: ScoredBlock) -> dict[str, pl.DataFrame]:
         """What is stored of a block, by table, in the tables' columns less as_of: the best of each user."""
         with self.features.fit.clock.measured(ROWS):
-            stored = np.sort(block.best)
-            candidates = retrieval.candidate_rows(self.features.fit.problem, block.merged.take(stored))
+            scored, stored = np.sort(block.best), np.sort(block.best[block.is_kept])
+            offered = retrieval.candidate_rows(self.features.fit.problem, block.merged.take(scored))
+            candidates = offered[np.searchsorted(scored, stored)]
             keys = candidates.select(c.USER_ID, c.ITEM_ID)
             pairs = {
                 model.name: _distinct(keys.hstack(block.features.pairs[model.name][stored]), model.grain)
                 for model in self.features.pairs.models
             }
-            ranked = candidates[np.searchsorted(stored, block.best)].select(
+            ranked = offered[np.searchsorted(scored, block.best)].select(
                 c.USER_ID,
                 c.ITEM_ID,
                 pl.Series(c.SCORE, block.scores[block.best], pl.Float64),

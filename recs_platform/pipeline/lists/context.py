@@ -7,7 +7,7 @@ from recs_platform.pipeline.geo_availability import GeoAvailability
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages import reranking
 
-# Rows of a user that re-ranking chooses from.
+# Rows of a user that re-ranking chooses from; `serving.candidates` of them, or more, are scored and stored.
 RANKED_PER_USER = 50
 
 

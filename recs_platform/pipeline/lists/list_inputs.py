@@ -15,6 +15,7 @@ from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
 from recs_platform.contracts.time import SECOND_MICROSECONDS
 from recs_platform.pipeline.as_of_run import USERS, AsOfRun
 from recs_platform.pipeline.item_counts import with_user_counts
+from recs_platform.pipeline.lists.context import RANKED_PER_USER
 from recs_platform.pipeline.lists.rule_facts import rule_facts
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages import reranking
@@ -69,7 +70,7 @@ def read_inputs(run: AsOfRun) -> ListInputs:
 
 
 def ranked_of(run: AsOfRun, known: ListInputs, users: pl.Series) -> pl.DataFrame:
-    """`user_id`, `item_id`, `score`, `rank`, `sources` of those of the users who consent."""
+    """`user_id`, `item_id`, `score`, `rank`, `sources` of those users who consent: rows that lists are made of."""
     asked = users.to_frame(c.USER_ID).join(known.opted_out, on=c.USER_ID, how="anti")
     first, last = asked.select(pl.col(c.USER_ID).min().alias("first"), pl.col(c.USER_ID).max().alias("last")).row(0)
     columns = (c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
@@ -77,7 +78,8 @@ def ranked_of(run: AsOfRun, known: ListInputs, users: pl.Series) -> pl.DataFrame
     with run.models() as models:
         models.require(RANKED.name)
         # Rows are stored by user, so that of other users' next to nothing is read.
-        rows = models.query(f"select {', '.join(columns)} from {relation(RANKED.name)} where {within}")
+        chosen = f"{within} and {c.RANK} <= {RANKED_PER_USER}"
+        rows = models.query(f"select {', '.join(columns)} from {relation(RANKED.name)} where {chosen}")
     return rows.join(asked, on=c.USER_ID, how="semi")
 
 

@@ -18,6 +18,7 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
 from recs_platform.pipeline.lists.active_users import active_users
 from recs_platform.pipeline.lists.candidate_stream import CandidateStream
+from recs_platform.pipeline.lists.context import RANKED_PER_USER
 from recs_platform.pipeline.partition_writer import Written, write_frames, write_together
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.item_index import open_fit
@@ -58,7 +59,8 @@ def score_as_of(run: AsOfRun) -> Scored:
         targets = None if active is None else active.filter(active.is_in(users.implode())).to_list()
         features = CandidateFeatures.open(models, platform.models, ranker.feature_set, fit, targets)
         chosen = chosen_by_group(models.frame(CONTENDERS.name), competing(run))
-        stream = CandidateStream(features, ranker, version, chosen, consumed_counts(users, run.consumed))
+        ranked = max(RANKED_PER_USER, platform.settings.serving.candidates)
+        stream = CandidateStream(features, ranker, version, chosen, consumed_counts(users, run.consumed), ranked)
 
         def parts() -> Iterator[Mapping[str, pl.DataFrame]]:
             for block in stream.blocks():

@@ -127,7 +127,7 @@ def _obstacle(known: _Known) -> str:
         return known.left_out_by.why if explain is None else explain(known)
     if known.is_opted_out:
         return "without the user's consent the list is of popular items, and others come first"
-    if known.candidate.is_empty():
+    if known.candidate.is_empty() and known.ranked.is_empty():
         if known.is_all_known:
             return "no candidate source offered it"
         return (
