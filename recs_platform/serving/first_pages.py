@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _ENCODER = msgspec.json.Encoder()
 _NOTHING = frozenset[int]()
+_NO_VARIANTS: dict[str, str] = {}
 
 
 def first_page(serving: Serving, user_id: str, raw_query: bytes, request_id: str) -> tuple[str, bytes] | None:
@@ -82,8 +83,8 @@ def _list(serving: Serving, bundle: Bundle, asked: Asked) -> tuple[int, msgspec.
         return None
     if serving.learned is not None and serving.learned.chosen(asked.user_id):
         return None
-    user = bundle.user(asked.user_id)
-    if user is None or bundle.is_opted_out(asked.user_id):
+    user, is_opted_out = bundle.user_and_choice(asked.user_id)
+    if user is None or is_opted_out:
         return None
     away = serving.dismissals.unknown_to(bundle, asked.user_id)
     if session is not None:
@@ -97,7 +98,7 @@ def _list(serving: Serving, bundle: Bundle, asked: Asked) -> tuple[int, msgspec.
         return None
     codes = packed(gone)
     remake = partial(released_again, bundle, user, asked, codes)
-    made = LiveList(bundle, asked, None, {}, None, remake=remake, recipe_bytes=codes.nbytes)
+    made = LiveList(bundle, asked, None, _NO_VARIANTS, None, remake=remake, recipe_bytes=codes.nbytes)
     made.note_shown(asked.block)
     return user, items, made
 

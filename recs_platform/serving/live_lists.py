@@ -55,7 +55,9 @@ class LiveList:
         self.recipe_bytes = recipe_bytes
         self.bundle, self.asked, self.variants, self.trace = bundle, asked, variants, trace
         self._places, self._remake = places, remake
-        self._known, self._shown = list[Place](), 0
+        # A list of a named type would be named anew each time, which takes as long as all the rest.
+        self._known: list[Place] = []
+        self._shown = 0
 
     @property
     def known_count(self) -> int:

@@ -99,7 +99,15 @@ class Bundle:
 
     def user(self, user_id: str) -> int | None:
         """Code of a user, None of one the bundle does not know."""
-        for place in rows_of_key(self._user_keys, key_of(user_id)):
+        return self._user_of(key_of(user_id), user_id)
+
+    def user_and_choice(self, user_id: str) -> tuple[int | None, bool]:
+        """Code of a user, and whether they opted out, in little more time than one of the two takes."""
+        key = key_of(user_id)
+        return self._user_of(key, user_id), bool(len(self.opted_out_keys) and rows_of_key(self.opted_out_keys, key))
+
+    def _user_of(self, key: int, user_id: str) -> int | None:
+        for place in rows_of_key(self._user_keys, key):
             if self._user_ids[place] == user_id:
                 return place
         return None
