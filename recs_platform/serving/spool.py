@@ -87,11 +87,12 @@ class Spool:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), timeout=self._seal_seconds / 2)
             self._wake.clear()
+            is_last = self._is_closing  # asked once: what closes meanwhile has a round of its own
             waiting, self._queue = self._queue, []
             if waiting:
                 await self._commit(waiting)
-            await self._seal_if_due()
-            if self._is_closing and not self._queue:
+            await self._seal_if_due(is_last=is_last)
+            if is_last and not self._queue:
                 return
 
     async def _commit(self, waiting: list[tuple[bytes, asyncio.Future[None]]]) -> None:
@@ -124,11 +125,11 @@ class Spool:
                 self._left.append(self._file)
                 self._file = None
 
-    async def _seal_if_due(self) -> None:
+    async def _seal_if_due(self, *, is_last: bool) -> None:
         file, now = self._file, time.monotonic()
-        is_due = self._is_closing or now - self._tried_at >= self._seal_seconds
+        is_due = is_last or now - self._tried_at >= self._seal_seconds
         if file is not None and (
-            self._is_closing or now - file.since >= self._seal_seconds or file.durable_bytes >= _SEAL_BYTES
+            is_last or now - file.since >= self._seal_seconds or file.durable_bytes >= _SEAL_BYTES
         ):
             self._file, is_due = None, True
             self._left.append(file)

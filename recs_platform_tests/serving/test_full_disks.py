@@ -1,8 +1,10 @@
 """Disks that refuse: what was refused never goes to landing, for it comes again; what was acknowledged always does."""
 
+import asyncio
 import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from recs_platform.contracts.home import Home
 from recs_platform.lake.processes import process_name
 from recs_platform.pipeline.forgetting.texts import _cut_spool
+from recs_platform.serving.spool import Spool
 from recs_platform.serving.spool_file import SpoolFile, recover
 from recs_platform_tests.serving.served import Ask, Served
 
@@ -160,3 +163,30 @@ def test_who_is_forgotten_leaves_what_counts_of_a_dead_server(tmp_path: Path) ->
     _cut_spool(home, re.compile('"1"'), lambda *_: None, dry_run=False)
     assert recover(home) == 1
     assert landed(home) == [TWO]
+
+
+def test_a_spool_that_is_stopped_while_it_tries_a_file_again_seals_the_newest_too(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    spool = Spool(home, queued_events_max=10, seal_seconds=60.0)
+    sealing, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        """A file that takes its time."""
+
+        is_spoilt, durable_bytes, since = False, 0, 0.0
+
+        def seal(self) -> None:
+            sealing.set()
+            go_on.wait(10)
+
+    async def test() -> None:
+        await spool.start()
+        spool._left.append(Slow())  # pyright: ignore[reportArgumentType]
+        spool._tried_at = -1e9
+        await spool.append(ONE, 1)
+        await asyncio.to_thread(sealing.wait, 10)
+        asyncio.get_running_loop().call_soon(go_on.set)
+        await spool.stop()
+
+    asyncio.run(test())
+    assert landed(home) == [ONE]
