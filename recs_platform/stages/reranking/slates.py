@@ -141,6 +141,9 @@ class Slate:
 
     def by_relevance(self) -> Ints:
         """Places by relevance, ties by score."""
+        relevance = self.relevance
+        if (relevance[:, 1:] <= relevance[:, :-1]).all():  # nothing is boosted: columns stand by score
+            return np.broadcast_to(np.arange(relevance.shape[1], dtype=np.int64), relevance.shape)
         return places(np.argsort(np.where(self.exists, -self.relevance, np.inf), axis=1, kind="stable"))
 
     def members(self, segment_id: str | None, named: list[str]) -> Bools:
@@ -161,6 +164,17 @@ def places(order: Ints) -> Ints:
     return found
 
 
+def with_first(order: Ints, key: NDArray[np.uint16]) -> Ints:
+    """Places by an ascending key (n_users, width) of the columns in list order, ties in that order.
+
+    `order`: places so far. Keys of 16 bits are sorted in one pass, which a sort of whole numbers takes many for.
+
+    >>> with_first(np.array([[2, 0, 1]]), np.array([[1, 1, 0]], dtype=np.uint16)).tolist()
+    [[0, 1, 2]]
+    """
+    return places(np.take_along_axis(places(order), np.argsort(key, axis=1, kind="stable"), axis=1))
+
+
 def greedy(first: Ints, exists: Bools, steps: int, gain_of: Gain) -> Ints:
     """Places chosen one by one, each time the greatest gain, ties by score; what is not chosen follows by `first`.
 
@@ -168,16 +182,17 @@ def greedy(first: Ints, exists: Bools, steps: int, gain_of: Gain) -> Ints:
     and whether there was one.
     """
     n_users, width = exists.shape
-    every = np.arange(n_users, dtype=np.int64)
-    rank, is_open = first + width, exists.copy()
+    every, is_open = np.arange(n_users, dtype=np.int64), exists.copy()
+    # By place in `first`: the position at which it was chosen, the last of all where it was not.
+    key = np.full(exists.shape, min(steps, width), dtype=np.uint16)
     last, took = np.zeros(n_users, dtype=np.int64), np.zeros(n_users, dtype=np.bool_)
     for position in range(min(steps, width)):
         gain = np.where(is_open, gain_of(position, last, took), -np.inf)
         last = gain.argmax(axis=1).astype(np.int64)
         took = is_open[every, last]
-        rank[every[took], last[took]] = position
+        key[every[took], first[every[took], last[took]]] = position
         is_open[every, last] = False
-    return places(np.argsort(rank, axis=1, kind="stable"))
+    return with_first(first, key)
 
 
 def slates(ranked: pl.DataFrame, context: RerankContext) -> Iterator[Slate]:
