@@ -34,7 +34,8 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
         serving.lists.weigh(recommendation_id)
     else:
         serving.lists.add(recommendation_id, made)
-    bundle = made.bundle
+    bundle, stored = made.bundle, made.asked.user_id
+    user = None if bundle.is_opted_out(stored) else bundle.user(stored)
     return Recommendations(
         user_id=user_id,
         request_id=request_id,
@@ -42,7 +43,7 @@ def recommendations(serving: Serving, user_id: str, query: Mapping[str, str], re
         release_id=bundle.release_id,
         as_of=bundle.manifest.as_of,
         variant=variant_label(made.variants),
-        expires_at=serving.meant_until(bundle, bundle.user(made.asked.user_id)),
+        expires_at=serving.meant_until(bundle, user),
         items=items,
         next_cursor=cursor_of(recommendation_id, first + count) if has_more else None,
     )
