@@ -28,7 +28,7 @@ VARIANTS: dict[str, dict[str, dict[str, object]]] = {
 
 
 def drawn(users: int, each: int) -> tuple[pl.DataFrame, RerankContext]:
-    """Ranked rows of every user, and a catalogue in which popular items are ranked more often."""
+    """Ranked rows of every user, as they are stored, and a catalogue in which popular items are ranked more often."""
     rng = np.random.default_rng(SEED)
     start = (ITEMS * rng.random(users) ** 2).astype(np.int64)
     item = ((start[:, None] + np.cumsum(rng.integers(1, 60, size=(users, each)), axis=1)) % ITEMS).ravel()
@@ -39,7 +39,8 @@ def drawn(users: int, each: int) -> tuple[pl.DataFrame, RerankContext]:
     ranked = pl.DataFrame({
         c.USER_ID: ids.gather(owner), c.ITEM_ID: items.gather(item), c.SCORE: 1.0 / (1 + place),
         c.RANK: pl.Series(place + 1, dtype=pl.Int32),
-    }).with_columns(pl.lit(["als"]).alias(c.SOURCES)).unique([c.USER_ID, c.ITEM_ID], keep="first")  # fmt: skip
+    }).with_columns(pl.lit(["als"]).alias(c.SOURCES))  # fmt: skip
+    ranked = ranked.unique([c.USER_ID, c.ITEM_ID], keep="first").sort(c.USER_ID, c.RANK)
     catalogue = pl.DataFrame({c.ITEM_ID: items}).with_columns(
         pl.format("c{}", pl.Series(rng.integers(CATEGORIES, size=ITEMS))).alias(c.CATEGORY),
         pl.format("p{}", pl.Series(rng.integers(CREATORS, size=ITEMS))).alias(c.CREATOR),

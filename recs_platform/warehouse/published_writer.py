@@ -75,8 +75,7 @@ class TableWriter:
         partitions = self._partitions(table)
         files = [file for each in partitions.values() for file in each]
         if not files:
-            clear(con, table, there)
-            create(con, "table", table, None)
+            self._write_empty(con, table, there)
             return 0
         rows = sum(count_rows(con, scan_table(table, part, key)) for key, part in partitions.items() if part)
         if table.releases is None and table.refused is None and rows > self._rows_max:
@@ -84,6 +83,14 @@ class TableWriter:
             return rows
         self._bring_up_to_date(con, table, partitions, there)
         return rows if table.refused is None else delete_refused(con, table, table.refused)
+
+    def _write_empty(self, con: "duckdb.DuckDBPyConnection", table: PublishedTable, there: Mapping[str, str]) -> None:
+        now = self.sources[table.name] = TableSource(table.definition, {})
+        if self._earlier.get(table.name) == now and there.get(table.name) == "table":
+            self.untouched.append(table.name)
+            return
+        clear(con, table, there)
+        create(con, "table", table, None)
 
     def _link(
         self, con: "duckdb.DuckDBPyConnection", table: PublishedTable, partitions: _Partitions, there: Mapping[str, str]
@@ -130,7 +137,7 @@ class TableWriter:
             for key in changed:
                 insert(con, table, key, partitions.get(key, []))
         else:
-            new = set(names[None]) - set(known[None])
+            new = set(names[None]) - set(known.get(None, ()))
             insert(con, table, None, [file for file in partitions[None] if file_names([file], folder)[0] in new])
 
     def _folder(self, table: PublishedTable) -> Path:

@@ -26,7 +26,9 @@ def with_offers(
     for rule in rules:
         offered.extend(_offered(rule, context))
     pairs = pl.concat(offered).unique(_PAIR, keep="first", maintain_order=True)
-    pairs = pairs.join(rows, on=_PAIR, how="anti", maintain_order="left")
+    # Of the ranked rows, which are hundreds a user, no table is made to look in: offered pairs are few.
+    ranked = rows.select(_PAIR).join(pairs, on=_PAIR, how="semi")
+    pairs = pairs.join(ranked, on=_PAIR, how="anti", maintain_order="left")
     for each in filters:
         pairs = apply_checked(each, pairs, context)
     if pairs.is_empty():

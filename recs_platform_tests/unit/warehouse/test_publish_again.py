@@ -187,7 +187,7 @@ def test_a_kill_between_file_and_sources_costs_one_whole_publish(
             published.publish()
     assert published.publish().untouched == ()
     assert published.is_as_from_nothing()
-    assert published.publish().untouched == ("raw.events",)
+    assert published.publish().untouched == ("raw.events", "features.activity")
 
 
 def _killed(*_: object) -> None:

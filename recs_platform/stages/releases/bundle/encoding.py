@@ -37,7 +37,8 @@ def encode_bundle(content: BundleContent) -> Arrays:
     surfaces = {
         surface: rows.join(withdrawn, on=c.USER_ID, how="anti") for surface, rows in sorted(content.surfaces.items())
     }
-    listed = (lists, ranked, consumed, regions, *surfaces.values())
+    hidden = {surface: pairs.join(withdrawn, on=c.USER_ID, how="anti") for surface, pairs in content.hidden.items()}
+    listed = (lists, ranked, consumed, regions, *surfaces.values(), *hidden.values())
     everybody = pl.concat([frame.select(c.USER_ID) for frame in listed])
     ids = everybody[c.USER_ID].unique().to_list()
     keys = keys_of(ids)
@@ -51,7 +52,7 @@ def encode_bundle(content: BundleContent) -> Arrays:
     code_of = dict(codes.select(c.ITEM_ID, _CODE).iter_rows())
     for surface, board in sorted(content.boards.items()):
         on_surfaces |= encode_board(surface, board, users.select(c.USER_ID), code_of)
-    for surface, pairs in sorted(content.hidden.items()):
+    for surface, pairs in sorted(hidden.items()):
         coded = _coded(pairs.select(c.USER_ID, c.ITEM_ID), users, codes).unique([_USER_CODE, _CODE])
         on_surfaces |= _slices(hidden_arrays(surface), coded, _USER_CODE, users.height)
     return {
