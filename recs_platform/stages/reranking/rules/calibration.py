@@ -3,18 +3,14 @@
 from typing import cast
 
 import numpy as np
-import polars as pl
 
-from recs_platform.contracts import columns as c
 from recs_platform.contracts.rule_settings import CalibrationSettings
 from recs_platform.stages.reranking.category_heads import greedy_by_category
-from recs_platform.stages.reranking.facts import SHARE
 from recs_platform.stages.reranking.rules.slate_rule import Plan, slate_rule
 from recs_platform.stages.reranking.slates import Bools, Floats, Ints, Slate
 
 # The share of the tastes that is mixed into the list's, so that a category which lacks has a finite distance.
 ALPHA = 0.01
-_USER, _CODE = "_user", "_code"
 
 
 class _Distance:
@@ -58,12 +54,12 @@ def calibrate(slate: Slate, plan: Plan) -> Ints:
 
 def _tastes(slate: Slate) -> Floats:
     """Shares (n_users, n_categories) by the codes of the slate's categories."""
-    names = pl.DataFrame({c.CATEGORY: slate.items.names(c.CATEGORY), _CODE: slate.items.category}).unique(c.CATEGORY)
-    users = pl.DataFrame({c.USER_ID: slate.users}).with_row_index(_USER)
-    facts = slate.context.facts.tastes.join(users, on=c.USER_ID).join(names.drop_nulls(), on=c.CATEGORY)
-    shares = np.zeros((len(slate.users), max(1, int(slate.items.category.max()) + 1)))
-    shares[facts[_USER].to_numpy(), facts[_CODE].to_numpy()] = facts[SHARE].to_numpy()
-    return shares
+    begins, codes, shares = slate.items.tastes
+    mine = begins[slate.first : slate.first + len(slate.users) + 1]
+    inside, owner = slice(int(mine[0]), int(mine[-1])), np.repeat(np.arange(len(slate.users)), np.diff(mine))
+    found = np.zeros((len(slate.users), max(1, int(slate.items.category.max()) + 1)))
+    found[owner, codes[inside]] = shares[inside]
+    return found
 
 
 RULE = slate_rule("calibration", order=calibrate)

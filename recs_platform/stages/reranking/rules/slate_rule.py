@@ -62,11 +62,12 @@ def slate_rule(
 
 
 def arrange(
-    ranked: pl.DataFrame, context: RerankContext, rules: Sequence[SlateReorder]
+    ranked: pl.DataFrame, context: RerankContext, rules: Sequence[SlateReorder], keep: int | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows in the order that the rules give them one after the other, and `RerankResult.moved` of the first k.
 
-    A rule that demands something keeps what those before it demand.
+    A rule that demands something keeps what those before it demand. `keep`: rows of each user that anybody looks at
+    afterwards, all where it is not given; to take hundreds of rows a user from the frame costs more than the rules.
     """
     used = [rule for rule in rules if rule.is_used(context)]
     if not used or ranked.is_empty():
@@ -76,7 +77,7 @@ def arrange(
         demanded = list[Demand]()
         for number, rule in enumerate(used):
             _apply(slate, rule, number, demanded, context)
-        row = np.take_along_axis(slate.row, places(slate.order), axis=1)
+        row = np.take_along_axis(slate.row, places(slate.order)[:, :keep], axis=1)
         rows.append(row[row >= 0])
         moved.append(_moved(slate, ranked, [rule.name for rule in used]))
     return ranked[pl.Series(np.concatenate(rows))], pl.concat(moved)
