@@ -285,6 +285,12 @@ DATA_VERSION = "data_version"
 CODE_VERSION = "code_version"
 LIBRARIES = "libraries"
 N_CUTOFFS = "n_cutoffs"
+PROBABILITY = "probability"
+WAS_CHOSEN = "was_chosen"
+BIN = "bin"
+ITEM_COUNT = "item_count"
+PREDICTED = "predicted_share"
+OBSERVED = "observed_share"
 
 
 def source_rank(source: str) -> str:

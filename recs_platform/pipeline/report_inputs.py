@@ -20,6 +20,7 @@ from recs_platform.contracts.tables import (
     LISTS,
     OFFLINE_HISTORY,
     RANKED,
+    TESTED_LISTS,
     USER_METRICS,
 )
 from recs_platform.contracts.time import as_of_key
@@ -78,6 +79,10 @@ class RunInputs:
     @property
     def user_metrics(self) -> pl.DataFrame:
         return self._user_metrics.filter(pl.col(c.MODEL) != UNMITIGATED)
+
+    @property
+    def tested_lists(self) -> pl.DataFrame:
+        return self._frame(TESTED_LISTS.name)
 
     @property
     def mitigations(self) -> Sequence[str]:

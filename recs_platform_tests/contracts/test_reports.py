@@ -17,6 +17,7 @@ from recs_platform.contracts.tables import (
     DRIFT,
     OFFLINE_METRICS,
     RETRIEVAL,
+    TESTED_LISTS,
     USER_METRICS,
     VERDICTS,
 )
@@ -102,6 +103,23 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
                 "protocol": ["global"],
                 "n_windows": [2],
             }
+        ),
+        "tested_lists": contract_frame(
+            [
+                {
+                    "as_of": AS_OF,
+                    "protocol": "global",
+                    "cutoff": AS_OF - timedelta(days=14),
+                    "user_id": user,
+                    "item_id": "a",
+                    "rank": 1,
+                    "score": 0.0,
+                    "probability": 0.5,
+                    "was_chosen": at % 2 == 0,
+                }
+                for at, user in enumerate(users)
+            ],
+            TESTED_LISTS,
         ),
         "data_profile": pl.DataFrame(
             {
@@ -195,6 +213,7 @@ def test_names_and_tables_are_distinct_and_known():
     names = [
         "data_profile",
         "offline_metrics",
+        "probability",
         "drift",
         "activity_drift",
         "bias",

@@ -7,7 +7,7 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import content_key
-from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, VERDICTS
+from recs_platform.contracts.tables import USER_METRICS, VERDICTS
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results, as_of_asset, as_of_tables
 from recs_platform.defs.assets.ranking import past_upstreams
@@ -19,7 +19,7 @@ from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.report_index import write_index
 from recs_platform.pipeline.reports import collect_verdicts, run_report
-from recs_platform.pipeline.training.evaluation import evaluate, tuned_on_tests
+from recs_platform.pipeline.training.evaluation import MEASURED, evaluate, tuned_on_tests
 from recs_platform.pipeline.training.label_leakage import measure_window_leakage
 from recs_platform.pipeline.training.measurements import prune_measurements
 from recs_platform.pipeline.training.schedule import training_schedule
@@ -47,7 +47,7 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
 def _evaluation_asset(platform: Platform) -> dg.AssetsDefinition:
     @as_of_tables(
         "evaluation",
-        (USER_METRICS, LIST_METRICS),
+        MEASURED,
         group=GROUP,
         deps=[
             *(dg.AssetKey(["ranking", name]) for name in ("training_set", "ranker", "champion")),
@@ -68,13 +68,14 @@ def _evaluation_asset(platform: Platform) -> dg.AssetsDefinition:
         if tuned is not None:
             context.log.warning(f"{tuned}: these metrics are too optimistic")
         found = evaluate(WindowCache(run, context.log.info), schedule, context.log.info)
-        for contract, frame in ((USER_METRICS, found.per_user), (LIST_METRICS, found.per_list)):
+        for contract in MEASURED:
+            frame = found.frames[contract.name]
             written = write_frames(run.platform, contract, [frame], run.as_of)
             yield dg.MaterializeResult(
                 asset_key=metadata.asset_key(contract.name),
                 metadata=metadata.table_metadata(
                     written.rows,
-                    _means(frame),
+                    _means(frame) if c.METRIC in frame.columns else written.preview,
                     protocol=schedule.protocol,
                     windows=found.windows,
                     stopped=found.stopped,

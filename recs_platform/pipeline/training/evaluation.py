@@ -5,7 +5,7 @@ What is measured in one is in `window_metrics`.
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,14 +14,15 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS, TableContract
+from recs_platform.contracts.tables import LIST_METRICS, TESTED_LISTS, USER_METRICS, TableContract
 from recs_platform.contracts.time import as_of_key, parse_instant
 from recs_platform.evaluation.bootstrap import cluster_intervals
 from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_manifest
-from recs_platform.pipeline.training.measurements import measured_once
+from recs_platform.pipeline.training.measurements import Frames, measured_once
 from recs_platform.pipeline.training.mitigation import unmitigated_lists
+from recs_platform.pipeline.training.probabilities import learn_from_trials, with_probability
 from recs_platform.pipeline.training.rankers import ranker_basis, ranker_key, seal_ranker
 from recs_platform.pipeline.training.recipes import ranker_at, serving_basis
 from recs_platform.pipeline.training.schedule import TrainingSchedule
@@ -33,20 +34,28 @@ from recs_platform.pipeline.training.windows import USERS_MAX, read_window
 from recs_platform.stages import ranking
 
 BASELINE = "popularity"
+MEASURED = (USER_METRICS, LIST_METRICS, TESTED_LISTS)
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Metrics of each user and of each model's lists, how many windows they pool, and why it is not more.
+    """By table what was measured of each user, of each model's lists and of each listed item, oldest window first.
 
-    `added`: windows that the first tests did not ask for.
+    `windows`: how many are pooled; `stopped`: why it is not more; `added`: those that the first tests did not ask for.
     """
 
-    per_user: pl.DataFrame
-    per_list: pl.DataFrame
+    frames: Mapping[str, pl.DataFrame]
     windows: int
     stopped: str
     added: tuple[Manifest, ...]
+
+    @property
+    def per_user(self) -> pl.DataFrame:
+        return self.frames[USER_METRICS.name]
+
+    @property
+    def per_list(self) -> pl.DataFrame:
+        return self.frames[LIST_METRICS.name]
 
 
 def evaluate(windows: WindowCache, schedule: TrainingSchedule, progress: Callable[[str], None]) -> Evaluated:
@@ -54,9 +63,9 @@ def evaluate(windows: WindowCache, schedule: TrainingSchedule, progress: Callabl
 
     All are tested where they are no samples of more users: windows that hold whom there is repeat one another.
 
-    Metrics are in the columns of their contracts less as_of, oldest window first.
+    What is measured is in the columns of `MEASURED` less as_of.
     """
-    run, tests, tested = windows.run, schedule.tests(), list[tuple[pl.DataFrame, pl.DataFrame]]()
+    run, tests, tested = windows.run, schedule.tests(), list[Frames]()
     waves = [schedule.first_tests(), *([split] for split in tests[: -schedule.tests_min][::-1])]
     stopped = f"all {len(tests)} test windows that the history holds, or the settings allow"
     first = set[str]()
@@ -64,15 +73,17 @@ def evaluate(windows: WindowCache, schedule: TrainingSchedule, progress: Callabl
         tested = [*_test(windows, schedule, wave, progress), *tested]
         first = first or {each.version for each in windows.taken}
         settings = run.platform.settings
-        reason = stop_reason([users for users, _ in tested], settings.evaluation_precision, settings.seed)
+        reason = stop_reason(
+            [found[USER_METRICS.table] for found in tested], settings.evaluation_precision, settings.seed
+        )
         if reason is not None and len(tested) < len(tests) and _are_samples(windows, tests[-len(tested) :]):
             stopped = f"{len(tested)} of at most {len(tests)} test windows: {reason}"
             break
     progress(stopped)
-    per_user, per_list = _no_metrics(USER_METRICS), _no_metrics(LIST_METRICS)
+    frames = {contract.name: _pooled(contract, [found[contract.table] for found in tested]) for contract in MEASURED}
+    told = with_probability(frames[TESTED_LISTS.name], learn_from_trials(windows, schedule, progress))
     return Evaluated(
-        pl.concat([per_user, *(users.select(per_user.columns) for users, _ in tested)]),
-        pl.concat([per_list, *(lists.select(per_list.columns) for _, lists in tested)]),
+        {**frames, TESTED_LISTS.name: told},
         len(tested),
         stopped,
         tuple(each for each in windows.taken if each.version not in first),
@@ -112,25 +123,23 @@ def _are_samples(windows: WindowCache, splits: Sequence[Split]) -> bool:
 
 def _test(
     windows: WindowCache, schedule: TrainingSchedule, splits: Sequence[Split], progress: Callable[[str], None]
-) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
-    """Metrics of each user and list at these splits, in their order; none where the recipe in force had no ranker."""
+) -> list[Frames]:
+    """What is measured at these splits, by table, in their order; no rows where the recipe in force had no ranker."""
     run = windows.run
     served = served_at(windows, schedule, splits, progress)
 
-    def test(split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def test(split: Split) -> Frames:
         if split not in served:
-            return _no_metrics(USER_METRICS), _no_metrics(LIST_METRICS)
+            return {contract.table: _no_rows(contract) for contract in MEASURED}
         window, (trained, chosen) = windows.take(split), served[split]
 
-        def measure() -> dict[str, pl.DataFrame]:
+        def measure() -> Frames:
             tested = read_window(run.platform, window.version)
             plain = unmitigated_lists(windows, schedule, split, tested, served[split])
-            per_user, per_list = evaluate_window(run, split, tested, trained, chosen, without=plain)
-            return {USER_METRICS.table: per_user, LIST_METRICS.table: per_list}
+            return evaluate_window(run, split, tested, trained, chosen, without=plain)
 
         inputs = {"ranker": trained.version, "chosen": {group: vars(each) for group, each in chosen.items()}}
-        found = measured_once(run, "test", window, inputs, measure)
-        return found[USER_METRICS.table], found[LIST_METRICS.table]
+        return measured_once(run, "test", window, inputs, measure)
 
     with ThreadPoolExecutor(run.platform.settings.threads) as pool:
         return list(pool.map(test, splits))
@@ -201,7 +210,13 @@ def tuned_on_tests(platform: Platform, schedule: TrainingSchedule) -> str | None
     return message if seen else None
 
 
-def _no_metrics(contract: TableContract) -> pl.DataFrame:
+def _pooled(contract: TableContract, measured: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """What was measured at each window, one after the other, in the contract's columns less as_of."""
+    none = _no_rows(contract)
+    return pl.concat([none, *(rows.select(none.columns) for rows in measured)])
+
+
+def _no_rows(contract: TableContract) -> pl.DataFrame:
     """The contract's columns less as_of, without rows: what a history too short for a window gives."""
     frame = pl.from_arrow(arrow_schema(contract.columns).empty_table())
     return pl.DataFrame(frame).drop(c.AS_OF)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.tables import LIST_METRICS, TESTED_LISTS, USER_METRICS
 from recs_platform.evaluation.list_metrics import PER_LIST, Shown
 from recs_platform.evaluation.metrics import candidate_recall, user_metrics
 from recs_platform.lake.artifacts import artifact
@@ -37,13 +38,15 @@ def evaluate_window(
     chosen: Mapping[str, ranking.Contender],
     *,
     without: pl.DataFrame | None = None,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> dict[str, pl.DataFrame]:
     """Metrics of the final lists and of each enabled source alone in one window, and recall among the candidates.
 
+    By table, in the columns of its contract less as_of: user and list metrics, and the items of the final lists.
     `without`: lists without the mitigation that is set, where any is.
     """
     k, config = run.platform.settings.k, run_config(run)
-    models = {FINAL: final_lists(run, tested, trained, chosen)} | {
+    listed = listed_items(run, split, tested, trained, chosen)
+    models = {FINAL: listed.select(c.USER_ID, c.ITEM_ID, c.RANK)} | {
         source.name: source_lists(tested.rows, source.name, k) for source in config.configured_sources()
     }
     models |= {} if without is None else {UNMITIGATED: without}
@@ -60,7 +63,11 @@ def evaluate_window(
         for model, (offered, most) in _offered(config, tested).items()
     ]
     per_list = [_list_metrics(made, tested, k, split.protocol, split.cutoff, model) for model, made in models.items()]
-    return pl.concat(per_user), pl.concat(per_list)
+    return {
+        USER_METRICS.table: pl.concat(per_user),
+        LIST_METRICS.table: pl.concat(per_list),
+        TESTED_LISTS.table: listed,
+    }
 
 
 def final_lists(
@@ -70,12 +77,40 @@ def final_lists(
     return lists_of(run.platform, tested, scores_of(run, tested, trained, chosen))
 
 
+def listed_items(
+    run: AsOfRun, split: Split, tested: Window, trained: Manifest, chosen: Mapping[str, ranking.Contender]
+) -> pl.DataFrame:
+    """The first k of the final lists, in the columns of TESTED_LISTS less as_of.
+
+    What fills a list up from the fallback has no score. No probability is known yet: see `probabilities`.
+    """
+    settings, pair = run.platform.settings, [c.USER_ID, c.ITEM_ID]
+    chosen_items = tested.held_out.select(*pair, pl.lit(value=True).alias(c.WAS_CHOSEN))
+    scores = pl.Series(c.SCORE, _ranker(run, trained).score(tested.rows, settings.threads), pl.Float64)
+    return (
+        final_lists(run, tested, trained, chosen)
+        .filter(pl.col(c.RANK) <= settings.k)
+        .select(*pair, pl.col(c.RANK).cast(pl.Int32))
+        .join(tested.rows.select(pair).with_columns(scores), on=pair, how="left", maintain_order="left")
+        .join(chosen_items, on=pair, how="left", maintain_order="left")
+        .select(
+            pl.lit(split.protocol).alias(c.PROTOCOL),
+            pl.lit(split.cutoff).dt.cast_time_unit("us").alias(c.CUTOFF),
+            *pair, c.RANK, c.SCORE, pl.lit(None, pl.Float64).alias(c.PROBABILITY),
+            pl.col(c.WAS_CHOSEN).fill_null(value=False),
+        )
+    )  # fmt: skip
+
+
 def scores_of(
     run: AsOfRun, tested: Window, trained: Manifest, chosen: Mapping[str, ranking.Contender]
 ) -> NDArray[np.float64]:
     """Score (n,) of each row of a window by a sealed ranker, see `scores_by`."""
-    scorer = ranking.load_ranker(artifact(run.platform.home.artifacts, ranking.RANKER, trained.version))
-    return scores_by(run, tested, scorer, chosen)
+    return scores_by(run, tested, _ranker(run, trained), chosen)
+
+
+def _ranker(run: AsOfRun, trained: Manifest) -> ranking.Ranker:
+    return ranking.load_ranker(artifact(run.platform.home.artifacts, ranking.RANKER, trained.version))
 
 
 def source_lists(rows: pl.DataFrame, source: str, k: int) -> pl.DataFrame:

@@ -14,9 +14,11 @@ from recs_platform.contracts.tables import (
     OFF_POLICY,
     OFFER_COUNTS,
     OFFLINE_METRICS,
+    PROBABILITY,
     RANKED,
     RETRIEVAL,
     SHARED_LISTS,
+    TESTED_LISTS,
     USER_METRICS,
 )
 from recs_platform.stages.reports import (
@@ -28,6 +30,7 @@ from recs_platform.stages.reports import (
     experiments,
     off_policy,
     offline,
+    probability,
     retrieval,
 )
 from recs_platform.stages.reports.experiments import EXPERIMENT_DAYS
@@ -57,6 +60,13 @@ REPORTS = (
         OFFLINE_METRICS,
         offline.run,
         reads=(USER_METRICS.name, LIST_METRICS.name, DATA_PROFILE.name, _SEGMENTS),
+    ),
+    Report(
+        probability.NAME,
+        "Whether listed items are chosen as often as their probability says",
+        PROBABILITY,
+        probability.run,
+        reads=(TESTED_LISTS.name,),
     ),
     Report(
         drift.NAME,

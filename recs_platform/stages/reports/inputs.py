@@ -35,6 +35,11 @@ class ReportInputs(Protocol):
         ...
 
     @property
+    def tested_lists(self) -> pl.DataFrame:
+        """Columns of `reports.tested_lists`."""
+        ...
+
+    @property
     def mitigations(self) -> Sequence[str]:
         """Settings that are on for groups of users or items that get little."""
         ...
