@@ -16,7 +16,7 @@ from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.stages.reranking import RerankContext, RuleFacts, rerank, tastes_of
 
 ITEMS, CATEGORIES, CREATORS, CHOSEN = 20_000, 25, 2_000, 20
-QUOTAS = {"category_min": {"c3": 1}, "max_per_creator": 2}
+QUOTAS: dict[str, object] = {"category_min": {"c3": 1}, "max_per_creator": 2}
 VARIANTS: dict[str, dict[str, dict[str, object]]] = {
     "none": {},
     "blend": {"blend": {"novelty": 0.2, "diversity": 0.2}},

@@ -30,7 +30,7 @@ def _sections(person: Person) -> list[Section]:
         Section(
             "What is recommended, and why",
             _told(person),
-            person.list_rows.with_columns(pl.col(c.SOURCES).list.join(", ")),
+            _read_from_the_left(person.list_rows.with_columns(pl.col(c.SOURCES).list.join(", "))),
         ),
         *_on_surfaces(person),
         Section(
@@ -68,7 +68,23 @@ def _on_surfaces(person: Person) -> list[Section]:
     """What is shown in other places; no section where there are none."""
     if person.surface_rows.is_empty():
         return []
-    return [Section("In other places, and why", "Lists of the surfaces of the settings.", person.surface_rows)]
+    return [
+        Section(
+            "In other places, and why",
+            "Lists of the surfaces of the settings.",
+            _read_from_the_left(person.surface_rows),
+        )
+    ]
+
+
+def _read_from_the_left(rows: pl.DataFrame) -> pl.DataFrame:
+    """What is recommended, then why: a phone shows these without scrolling. Columns without a value are left out."""
+    first = [name for name in (c.SURFACE, c.RANK) if name in rows.columns]
+    what = [c.ITEM_ID] if rows[c.TITLE].null_count() else [c.TITLE]
+    last = [name for name in (c.SOURCES,) if name in rows.columns]
+    others = [name for name in rows.columns if name not in (*first, *what, c.REASON, *last)]
+    told = [name for name in others if rows[name].null_count() < rows.height]
+    return rows.select(*first, *what, c.REASON, *told, *last)
 
 
 def _by_name(values: Mapping[str, Any]) -> pl.DataFrame:
