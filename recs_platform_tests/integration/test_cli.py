@@ -1,6 +1,7 @@
 """`recs` as people type it: exit codes, one line for an error, one object for --json, nothing half-written."""
 
 import csv
+import gzip
 import io
 import json
 import os
@@ -383,3 +384,27 @@ def test_what_a_command_creates_is_its_owners_alone(tmp_path: Path) -> None:
     )
     made = [home, *home.rglob("*")]
     assert [str(path) for path in made if path.stat().st_mode & 0o077] == []
+
+
+def test_files_cut_off_on_the_way_are_left_out_by_name_and_the_whole_ones_land(
+    recs: CommandLine, tmp_path: Path
+) -> None:
+    home, mine = tmp_path / "home", tmp_path / "mine"
+    mine.mkdir()
+    rows = pl.DataFrame({"user_id": ["u1"], "item_id": ["i1"], "event_type": ["view"], "occurred_at": ["2024-01-01"]})
+    rows.write_csv(mine / "events-0.csv")
+    rows.write_parquet(mine / "events-1.parquet")
+    (mine / "events-2.csv.gz").write_bytes(gzip.compress(rows.write_csv().encode())[:-9])
+    whole = (mine / "events-1.parquet").read_bytes()
+    (mine / "events-1.parquet").write_bytes(whole[: len(whole) // 2])
+    code, out, err = recs(home, "land", "contract", str(mine))
+    assert code == 0, err
+    told = out + err
+    for name in ("events-1.parquet", "events-2.csv.gz"):
+        assert f"{name}: it is cut or damaged" in told
+    assert [path.name for path in (home / "landing" / "contract").iterdir()] == ["events-0.csv"]
+    (mine / "events-0.csv").unlink()
+    code, out, err = recs(home, "land", "contract", str(mine))
+    assert code == USAGE
+    assert err.startswith("recs: ")
+    assert "events-1.parquet: it is cut or damaged" in err
