@@ -82,7 +82,7 @@ def _as_read(value: object) -> object:
 def _user_list(platform: "Platform", user: str, k: int | None, surface: str | None = None) -> "UserList":
     """The public answer: user_id, as_of, release_id, expires_at, items."""
     from recs_platform.pipeline.questions.find_user import find_user
-    from recs_platform.stages.releases import current_release, read_list_expiry, read_served, read_served_surfaces
+    from recs_platform.stages.releases import current_release, read_served, read_served_expiry, read_served_surfaces
 
     current = current_release(platform.home)
     stored = find_user(platform, current, user)
@@ -94,12 +94,12 @@ def _user_list(platform: "Platform", user: str, k: int | None, surface: str | No
             there = ", ".join(known) or "none; add [surfaces.<name>] to recs.toml and build"
             raise UsageError(f"release {current.version} has no surface {surface!r}; there are: {there}")
         rows = read_served_surfaces(platform.home, current.version, surface=surface, user=stored)
-    expiry = read_list_expiry(platform.home, current.version, user=stored)
+    expires_at = read_served_expiry(platform.home, current.version, stored)
     return {
         "user_id": user,
         "as_of": as_of_key(current.as_of),
         "release_id": current.version,
-        "expires_at": None if expiry.is_empty() else expiry[c.EXPIRES_AT][0].isoformat(),
+        "expires_at": None if expires_at is None else expires_at.isoformat(),
         "items": rows.select(IN_JSON).head(k or rows.height).to_dicts(),
     }
 

@@ -13,6 +13,8 @@ class Lock(StrEnum):
 
     INGEST = "ingest"  # write raw tables
     AS_OF = "as_of"  # build, publish, take rows back
+    PUBLISH = "publish"  # read what is in force and publish it; taken after those of rows
+    SERVED = "served"  # change which release is in force, or what is served of it; taken last
     EMBEDDINGS = "embeddings"  # fit vectors
     UI = "ui"  # serve the UI and its daemon
     INSTANCE = "instance"  # create the storages of Dagster

@@ -21,6 +21,7 @@ from recs_platform.pipeline.event_span import require_possible
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish, publish_releases
 from recs_platform.pipeline.report_inputs import report_folder
+from recs_platform.pipeline.rollback import take_back
 from recs_platform.stages import releases
 from recs_platform.warehouse.publish import PublishReport
 
@@ -47,10 +48,9 @@ def withdraw(platform: Platform, release_id: str, say: Say) -> Manifest | None:
     """
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         was_pinned = releases.pinned_release(platform.home) == release_id
-        releases.withdraw_release(platform.home, release_id)
+        _report(publish_releases(platform, change=lambda: take_back(platform, release_id)), say)
         if was_pinned:
             say(f"{release_id} was pinned; the pin is removed")
-        _report(publish_releases(platform), say)
     return _in_force(platform)
 
 
@@ -107,7 +107,7 @@ def _find_something(platform: Platform, instance: dg.DagsterInstance, text: str)
 def clear_as_of(platform: Platform, instance: dg.DagsterInstance, text: str, found: Removed) -> None:
     """Remove what was found of an as-of; the caller holds the lock of builds, and publishes."""
     for release_id in found.releases:
-        releases.withdraw_release(platform.home, release_id)
+        take_back(platform, release_id)
     instant = _instant(text)
     if instant is not None:
         _remove_made(platform, instant, found.tables)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
@@ -59,6 +58,8 @@ class RowStream:
             return
         # As integers: pyarrow imports pandas, for over a second, to make a scalar or a Python instant.
         found = batch.column(c.AS_OF).cast(pa.int64())
+        import pyarrow.compute as pc  # a twentieth of a rollback, which needs none of it
+
         ends = set(pc.min_max(found).as_py().values())
         if found.null_count or ends != {(self._as_of - _EPOCH) // _MICROSECOND}:
             span = (

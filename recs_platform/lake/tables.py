@@ -20,7 +20,6 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import Busy, ContractError, NotReady, UsageError
-from recs_platform.lake.adoption import adopt_files
 from recs_platform.lake.disk import flush
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.protocol import open_table
@@ -156,6 +155,9 @@ class Lake:
         one commit. They must hold stored types, as DuckDB writes them. `prefix` must never have been used before but
         by a call that crashed: files of that name are replaced. Raises ContractError where columns are not the table's.
         """
+        # Readers do without it, and without what it loads of Arrow.
+        from recs_platform.lake.adoption import adopt_files
+
         with self._alone(name):
             return adopt_files(self.path(name), name, files, prefix=prefix, replace=replace, transaction=transaction)
 

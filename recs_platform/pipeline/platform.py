@@ -21,6 +21,7 @@ from recs_platform.warehouse.lineage import ColumnEdge, column_lineage
 from recs_platform.warehouse.models import Models, load_models
 from recs_platform.warehouse.own_models import with_own_models
 from recs_platform.warehouse.parameters import Parameter, sql_parameters
+from recs_platform.warehouse.parsed_texts import ParsedTexts
 from recs_platform.warehouse.runner import ModelRun
 
 if TYPE_CHECKING:
@@ -77,7 +78,11 @@ class Platform:
 
     def some_models(self, *names: str) -> Models:
         """These models of the package with what they read, in a fraction of the time that all of them take."""
-        return load_models(self.sql / "models", RAW_TABLES, sql_parameters(self.settings), names=names)
+        texts = ParsedTexts(self.home.temporary / "parsed_texts.json")
+        parameters = sql_parameters(self.settings)
+        found = load_models(self.sql / "models", RAW_TABLES, parameters, names=names, parse=texts.parse)
+        texts.keep()
+        return found
 
     @cached_property
     def lineage(self) -> list[ColumnEdge]:

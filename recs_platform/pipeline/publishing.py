@@ -3,7 +3,8 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, NotReady
+from recs_platform.contracts.home import Lock
 from recs_platform.contracts.tables import (
     CANDIDATES,
     EVENTS,
@@ -26,10 +28,16 @@ from recs_platform.contracts.tables import (
     TableContract,
 )
 from recs_platform.lake.audit import FIELDS, read_processing
+from recs_platform.lake.locks import exclusive
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.published_releases import LATEST, RELEASED, release_tables, view_table
 from recs_platform.pipeline.roles import write_role_files
-from recs_platform.pipeline.served import bring_served_up_to_date, impersonal_sources
+from recs_platform.pipeline.served import (
+    Brought,
+    bring_served_up_to_date,
+    changing_what_is_served,
+    impersonal_sources,
+)
 from recs_platform.stages.releases.views import AS_OF_IN_FORCE
 from recs_platform.stages.releases.withheld import Withheld
 from recs_platform.warehouse.list_exports import write_list_exports
@@ -55,27 +63,64 @@ def publish(platform: Platform, *, keep_older: bool = True, present: "tuple[str,
     Without `keep_older` no file of an earlier publish stays, which is what removed rows call for.
     `present`: the run that publishes, and what it has made.
     """
-    if not platform.lake.exists(EVENTS.name):
-        raise NotReady("nothing to publish yet: land data and run `recs run` first")
-    withheld = bring_served_up_to_date(platform, datetime.now(UTC))
-    return _write(platform, _tables(platform, withheld, present), withheld, keep_older=keep_older)
+    with _publishing(platform):
+        return _publish(platform, keep_older=keep_older, present=present)
 
 
-def publish_releases(platform: Platform) -> PublishReport:
-    """Bring releases and lists in analytics.duckdb up to date after a rollback, and leave the rest as it is.
+def publish_releases(
+    platform: Platform, *, earlier: Brought | None = None, change: "Callable[[], Brought | None] | None" = None
+) -> PublishReport:
+    """Bring releases and lists in analytics.duckdb up to date, and leave the rest as it is.
 
+    `earlier`: what was brought up to date just now. `change` is called first, while nobody else publishes, and says the
+    same.
     All is published where there is no file to build upon. Raises NotReady while nothing was ingested.
     """
-    try:
-        return publish_release_tables(platform, others_stay=True)
-    except (NotReady, ContractError, duckdb.Error):
-        return publish(platform)
+    with _publishing(platform):
+        if change is not None:
+            earlier = change()
+        try:
+            return _publish_releases(platform, others_stay=True, earlier=earlier)
+        except (NotReady, ContractError, duckdb.Error):
+            return _publish(platform)
 
 
-def publish_release_tables(platform: Platform, *, others_stay: bool = False) -> PublishReport:
-    """Publish releases and lists alone; `others_stay`: tables of the file beside them, NotReady where there is none."""
-    withheld = bring_served_up_to_date(platform, datetime.now(UTC))
-    return _write(platform, release_tables(platform, withheld), withheld, others_stay=others_stay)
+def publish_release_tables(platform: Platform) -> PublishReport:
+    """Publish releases and lists alone."""
+    with _publishing(platform):
+        return _publish_releases(platform)
+
+
+@contextmanager
+def _publishing(platform: Platform) -> Generator[None, None, None]:
+    """One publish at a time, from reading what is in force on: the last one to begin is the last one to write."""
+    with exclusive(platform.home.lock(Lock.PUBLISH)):
+        yield
+
+
+def _publish(
+    platform: Platform, *, keep_older: bool = True, present: "tuple[str, Made] | None" = None
+) -> PublishReport:
+    if not platform.lake.exists(EVENTS.name):
+        raise NotReady("nothing to publish yet: land data and run `recs run` first")
+    withheld, released = _released(platform)
+    tables = _tables(platform, released, present)
+    return _write(platform, tables, withheld, keep_older=keep_older)
+
+
+def _publish_releases(
+    platform: Platform, *, others_stay: bool = False, earlier: Brought | None = None
+) -> PublishReport:
+    """`others_stay`: tables of the file beside those of releases; NotReady where there is no file."""
+    withheld, released = _released(platform, earlier)
+    return _write(platform, released, withheld, others_stay=others_stay)
+
+
+def _released(platform: Platform, earlier: Brought | None = None) -> tuple[Withheld, list[PublishedTable]]:
+    """What may not be shown by now, and tables of releases that say the same of which release is in force."""
+    with changing_what_is_served(platform.home):
+        brought = bring_served_up_to_date(platform, datetime.now(UTC), earlier=earlier)
+        return brought.withheld, release_tables(platform, brought.withheld)
 
 
 def _write(platform: Platform, tables: Sequence[PublishedTable], withheld: Withheld, **options: bool) -> PublishReport:
@@ -119,7 +164,9 @@ def published_contracts(platform: Platform) -> tuple[TableContract, ...]:
     return tuple(table for table in platform.contracts if table.name not in apart and table.history_of is None)
 
 
-def _tables(platform: Platform, withheld: Withheld, present: "tuple[str, Made] | None") -> Sequence[PublishedTable]:
+def _tables(
+    platform: Platform, released: Sequence[PublishedTable], present: "tuple[str, Made] | None"
+) -> Sequence[PublishedTable]:
     lake_tables = [published_contract(table) for table in published_contracts(platform)]
     stored = [model for model in platform.models if model.materialized == "table"]
     models = [published_model(model, is_as_of=platform.models.is_as_of(model.name)) for model in stored]
@@ -141,7 +188,7 @@ def _tables(platform: Platform, withheld: Withheld, present: "tuple[str, Made] |
     described.append(published_contract(META_RUNS, run_rows(platform, present)))
     return [
         *rows,
-        *release_tables(platform, withheld),
+        *released,
         *(view_table(contract, sql) for contract, sql in latest),
         *described,
     ]

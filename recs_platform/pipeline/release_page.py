@@ -23,7 +23,8 @@ from recs_platform.pipeline.lists.context import RANKED_PER_USER
 from recs_platform.pipeline.report_inputs import report_folder
 from recs_platform.stages import releases
 from recs_platform.stages.releases.differences import exposure_shares
-from recs_platform.stages.reports.verdicts import INDEX_ADDRESS, gravest_first
+from recs_platform.stages.reports.report import INDEX_ADDRESS
+from recs_platform.stages.reports.verdicts import gravest_first
 from recs_platform.warehouse.clauses import relation, text_literal
 from recs_platform.warehouse.runner import ModelRun
 

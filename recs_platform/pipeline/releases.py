@@ -5,7 +5,7 @@ Releases and bundles themselves are in `stages.releases`.
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -18,6 +18,7 @@ from recs_platform.contracts.time import as_of_key
 from recs_platform.pipeline.as_of_run import USERS, AsOfRun
 from recs_platform.pipeline.lists.active_users import USER_FEATURES
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
+from recs_platform.pipeline.served import changing_what_is_served
 from recs_platform.pipeline.serving_bundle import bundle_content
 from recs_platform.stages import releases
 from recs_platform.stages.releases.bundle import seal_bundle
@@ -30,58 +31,80 @@ from recs_platform.warehouse.runner import ModelRun
 RELEASED_TABLES = (LISTS.name, SHORT_LISTS.name, SHARED_LISTS.name, LIST_REFERENCES.name, SURFACE_LISTS.name)
 
 
+@dataclass(frozen=True)
+class _Released:
+    """Rows that a release seals: lists in the lake's tables, and until when each user's are meant."""
+
+    lists: pl.DataFrame
+    short_lists: pl.DataFrame
+    shared: SharedRows
+    surfaces: pl.DataFrame
+    expiry: pl.DataFrame
+
+
 def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
     """Seal the lake's lists of this as-of; the same content again is the release that is there.
 
     Raises NotReady where a report blocks the as-of, or none was judged.
     """
+    home, rows = run.platform.home, _read(run)
+    content = replace(bundle_content(run, rows.lists, rows.surfaces), expiry=rows.expiry)
+
+    def bundle(release: Manifest) -> Manifest:
+        return seal_bundle(home, release, content, known_at=run.known_at, data_version=run.data_version())
+
+    with changing_what_is_served(home):
+        return releases.seal_release(
+            home,
+            lists=rows.lists,
+            short_lists=rows.short_lists,
+            shared=rows.shared,
+            surfaces=rows.surfaces,
+            expiry=rows.expiry,
+            as_of=run.as_of,
+            known_at=run.known_at,
+            data_version=run.data_version(),
+            seed=run.platform.settings.seed,
+            ranker_version=rows.lists[c.RANKER_VERSION][0] if rows.lists.height else "none",
+            content_hash=_digest(run, rows),
+            sealed_at=sealed_at,
+            before_sealing=bundle,
+        )
+
+
+def _read(run: AsOfRun) -> _Released:
     with run.models() as models:
         _require_release_allowed(models)
         lists = models.frame(LISTS.name).sort(c.USER_ID, c.RANK)
         short_lists = models.frame(SHORT_LISTS.name).sort(c.USER_ID)
         surfaces = models.frame(SURFACE_LISTS.name).sort(c.SURFACE, c.USER_ID, c.RANK)
-        activity = models.frame(USER_FEATURES, [c.USER_ID, c.ACTIVE_DAY_COUNT_28D])
-        # Not the run's: an opt-out that came meanwhile is obeyed.
-        opted_out = models.frame(USERS, [c.USER_ID, IS_OPTED_OUT]).filter(pl.col(IS_OPTED_OUT))
         shared = SharedRows(models.frame(SHARED_LISTS.name), models.frame(LIST_REFERENCES.name))
+        users = pl.concat([each.select(c.USER_ID) for each in (lists, short_lists, shared.references)])
+        expiry = _expiry(run, models, users[c.USER_ID].unique())
+    return _Released(lists, short_lists, shared, surfaces, expiry)
+
+
+def _expiry(run: AsOfRun, models: ModelRun, users: pl.Series) -> pl.DataFrame:
+    """Until when the lists of the users are meant; of those who opted out nothing they did counts."""
+    activity = models.frame(USER_FEATURES, [c.USER_ID, c.ACTIVE_DAY_COUNT_28D])
+    # Not the run's: an opt-out that came meanwhile is obeyed.
+    opted_out = models.frame(USERS, [c.USER_ID, IS_OPTED_OUT]).filter(pl.col(IS_OPTED_OUT))
+    known, settings = activity.join(opted_out, on=c.USER_ID, how="anti"), run.platform.settings.lists
+    return list_expiry(users, known, run.as_of, days_min=settings.expires_days_min, days_max=settings.expires_days_max)
+
+
+def _digest(run: AsOfRun, rows: _Released) -> str:
+    """Hash of all that is sealed, which names the release."""
     # Without a list for anybody, why there is none is all that the release holds.
-    digest = _content(run, short_lists if lists.is_empty() else lists)
-    if shared.references.height:
-        parts = [digest, _content(run, shared.lists), _content(run, shared.references)]
+    digest = _content(run, rows.short_lists if rows.lists.is_empty() else rows.lists)
+    if rows.shared.references.height:
+        parts = [digest, _content(run, rows.shared.lists), _content(run, rows.shared.references)]
         digest = content_key({"lists": parts})
-
-    if surfaces.height:
-        digest = content_key({"lists": [digest, _content(run, surfaces)]})
-
-    expiry = list_expiry(
-        pl.concat([each.select(c.USER_ID) for each in (lists, short_lists, shared.references)])[c.USER_ID].unique(),
-        activity.join(opted_out, on=c.USER_ID, how="anti"),
-        run.as_of,
-        days_min=run.platform.settings.lists.expires_days_min,
-        days_max=run.platform.settings.lists.expires_days_max,
-    )
-    digest = content_key({"lists": [digest, _content(run, expiry)]})
-
-    def bundle(release: Manifest) -> Manifest:
-        content = replace(bundle_content(run, lists, surfaces), expiry=expiry)
-        return seal_bundle(run.platform.home, release, content, known_at=run.known_at, data_version=run.data_version())
-
-    return releases.seal_release(
-        run.platform.home,
-        lists=lists,
-        short_lists=short_lists,
-        shared=shared,
-        surfaces=surfaces,
-        expiry=expiry,
-        as_of=run.as_of,
-        known_at=run.known_at,
-        data_version=run.data_version(),
-        seed=run.platform.settings.seed,
-        ranker_version=lists[c.RANKER_VERSION][0] if lists.height else "none",
-        content_hash=digest,
-        sealed_at=sealed_at,
-        before_sealing=bundle,
-    )
+    for further in (rows.surfaces, rows.expiry):
+        # Releases of before there were any are named without them.
+        if further.height:
+            digest = content_key({"lists": [digest, _content(run, further)]})
+    return digest
 
 
 def _content(run: AsOfRun, rows: pl.DataFrame) -> str:

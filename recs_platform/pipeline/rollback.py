@@ -1,8 +1,11 @@
-"""Putting an earlier release in force, and going back to the latest."""
+"""Putting an earlier release in force, going back to the latest, and taking a release back for good."""
+
+from datetime import UTC, datetime
 
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish_releases
+from recs_platform.pipeline.served import Brought, bring_served_up_to_date, changing_what_is_served
 from recs_platform.stages import releases
 
 LATEST = "latest"
@@ -11,11 +14,35 @@ LATEST = "latest"
 def roll_back(platform: Platform, release_id: str) -> Manifest:
     """Pin a release, or remove the pin where `latest` is named, and publish lists; returns the release in force.
 
+    What may be shown no more leaves the release before it comes into force; servers take it up at once, whatever is
+    published meanwhile. Raises RecsError for an unknown id, and changes nothing then.
+    """
+    home = platform.home
+    with changing_what_is_served(home):
+        if release_id == LATEST:
+            brought = _bring(platform, releases.latest_release(home))
+            releases.unpin(home)
+        else:
+            brought = _bring(platform, releases.find_release(home, release_id))
+            releases.pin_release(home, release_id)
+    publish_releases(platform, earlier=brought)
+    return releases.current_release(home)
+
+
+def take_back(platform: Platform, release_id: str) -> Brought | None:
+    """Withdraw a release; the one that comes into force for it is brought up to date first. The caller publishes.
+
     Raises RecsError for an unknown id, and changes nothing then.
     """
-    if release_id == LATEST:
-        releases.unpin(platform.home)
-    else:
-        releases.pin_release(platform.home, release_id)
-    publish_releases(platform)
-    return releases.current_release(platform.home)
+    home = platform.home
+    with changing_what_is_served(home):
+        releases.find_release(home, release_id)
+        brought = None
+        if releases.current_release(home).version == release_id:
+            brought = _bring(platform, releases.latest_release(home, without=release_id))
+        releases.withdraw_release(home, release_id)
+    return brought
+
+
+def _bring(platform: Platform, release: Manifest | None) -> Brought | None:
+    return None if release is None else bring_served_up_to_date(platform, datetime.now(UTC), release)

@@ -2,21 +2,27 @@
 
 Opt-outs and withdrawals hold for every as-of from the moment they are known, what expires and where items may be
 offered as of today: see `withheld`. People who were forgotten are taken out of the releases themselves, in
-`forgetting`.
+`forgetting`. Whoever changes what is served, or which release it is of, holds `Lock.SERVED` meanwhile.
 """
 
-from datetime import datetime
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import msgspec
 
 from recs_platform.contracts.canary import CanaryState
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.experiments import named_releases
+from recs_platform.contracts.home import Home, Lock
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.lake.locks import exclusive
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.withheld import read_withheld, today_of
+from recs_platform.pipeline.withheld import read_withheld, today_of, withheld_versions
 from recs_platform.stages.releases.bundle.amending import amend_bundle
-from recs_platform.stages.releases.bundle.opening import open_bundle
+from recs_platform.stages.releases.bundle.opening import newest_bundle, open_bundle
+from recs_platform.stages.releases.bundle.writing import RELEASE
 from recs_platform.stages.releases.in_force import current_release
 from recs_platform.stages.releases.replacements import replacement_of
 from recs_platform.stages.releases.replacing import (
@@ -32,19 +38,59 @@ from recs_platform.stages.releases.replacing import (
 from recs_platform.stages.releases.served import seal_replacement
 from recs_platform.stages.releases.withheld import Withheld
 
+# So long what was read may be taken for what is known: what is withdrawn depends on the clock too.
+_SAME_FOR = timedelta(minutes=1)
 
-def bring_served_up_to_date(platform: Platform, now: datetime) -> Withheld:
-    """Replace rows of the release in force that may be shown no more; returns what may not, as of that release.
+
+@dataclass(frozen=True)
+class Brought:
+    """A release that was brought up to date: what was withheld of it, when, and which state of the home said so."""
+
+    release_id: str | None
+    withheld: Withheld
+    at: datetime
+    known: tuple[object, ...]
+
+
+@contextmanager
+def changing_what_is_served(home: Home) -> Generator[None, None, None]:
+    """Nobody else changes which release is in force, its bundles, or what is served in the place of its rows."""
+    with exclusive(home.lock(Lock.SERVED)):
+        yield
+
+
+def bring_served_up_to_date(
+    platform: Platform, now: datetime, release: Manifest | None = None, *, earlier: Brought | None = None
+) -> Brought:
+    """Replace rows of a release that may be shown no more, the one in force unless another is about to be.
 
     Its bundle is told first: the list of a server and that of the analysts' file are one. So are those of other
-    releases that a server answers with.
+    releases that a server answers with, and the one that says who has opted out. Where nothing has changed since it was
+    brought up to date `earlier`, that is returned. The caller holds the lock.
     """
-    home = platform.home
+    release = release or _in_force(platform.home)
+    today = today_of(platform, now)
+    release_id = None if release is None else release.version
+    known = (today, *withheld_versions(platform))
+    is_same = earlier is not None and (earlier.release_id, earlier.known) == (release_id, known)
+    if earlier is not None and is_same and now - earlier.at < _SAME_FOR:
+        return earlier
+    withheld = read_withheld(platform, today if release is not None else now, now)
+    brought = Brought(release_id, withheld, now, known)
+    if release is not None:
+        _bring(platform, release, withheld, now)
+    return brought
+
+
+def _in_force(home: Home) -> Manifest | None:
     try:
-        release = current_release(home)
+        return current_release(home)
     except NotReady:
-        return read_withheld(platform, now, now)
-    withheld = read_withheld(platform, today_of(platform, now), now)
+        return None
+
+
+def _bring(platform: Platform, release: Manifest, withheld: Withheld, now: datetime) -> None:
+    home = platform.home
     for beside in sorted(_answering_beside(platform) - {release.version}):
         _amend(platform, beside, withheld, now)
     has_bundle = _amend(platform, release.version, withheld, now)
@@ -53,12 +99,17 @@ def bring_served_up_to_date(platform: Platform, now: datetime) -> Withheld:
     bundle = open_bundle(home, release.version) if has_bundle and not found.is_nothing else None
     made = lists_instead(found, bundle)
     seal_replacement(home, release, made, known_at=now, sealed_at=now)
-    return withheld
 
 
 def _answering_beside(platform: Platform) -> frozenset[str]:
-    """Releases that some users are answered with beside the one in force: of variants, and while a canary runs."""
-    return named_releases(platform.settings.experiments) | _settled(platform)
+    """Releases that some users are answered with beside the one in force: of variants, and while a canary runs.
+
+    And the one of the newest bundle, which says for all of them who has opted out.
+    """
+    found = named_releases(platform.settings.experiments) | _settled(platform)
+    with suppress(NotReady):
+        found |= {str(newest_bundle(platform.home).parameters[RELEASE])}
+    return found
 
 
 def _settled(platform: Platform) -> frozenset[str]:

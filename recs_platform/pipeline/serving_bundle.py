@@ -13,17 +13,17 @@ from recs_platform.contracts.time import SECOND_MICROSECONDS
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun
 from recs_platform.pipeline.geo_availability import run_geo_availability
 from recs_platform.pipeline.item_counts import with_user_counts
-from recs_platform.pipeline.lists.boards import surface_boards
+from recs_platform.pipeline.lists.boards import surface_boards, surface_contexts
 from recs_platform.pipeline.lists.context import rerank_context
 from recs_platform.pipeline.lists.lists import list_filters
+from recs_platform.pipeline.lists.offered_online import hidden_on, offered_by
 from recs_platform.pipeline.lists.rule_facts import rule_facts
-from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.embeddings import embeddings_key, sealed_embeddings
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages.releases.bundle import BundleContent, BundleRules
 from recs_platform.stages.releases.bundle.boards import Board
 from recs_platform.stages.releases.bundle.content import EVERYBODY, context_of
-from recs_platform.stages.reranking import RerankContext, apply_checked, group_popularity, item_popularity
+from recs_platform.stages.reranking import RerankContext, group_popularity, item_popularity
 
 # Tables that a bundle is made from, beside the lists.
 BUNDLE_READS = (
@@ -53,34 +53,41 @@ def bundle_content(run: AsOfRun, lists: pl.DataFrame, surfaces: pl.DataFrame | N
         segments = models.frame("segments.user_segments", [c.USER_ID, c.SEGMENT_ID])
     opted_out = users.filter(pl.col(IS_OPTED_OUT))[c.USER_ID].sort()
     context = rerank_context(run.platform, items, run.consumed, users[c.USER_ID], geo, facts)
+    filters = list_filters(run.platform)
     held_out = lists.filter(c.IS_HOLDOUT)[c.USER_ID].unique().sort()
     ranked = ranked.filter(~pl.col(c.USER_ID).is_in(held_out.implode()))  # popular items only, here too
-    ranked, offered = _filtered(run.platform, ranked, context)
+    ranked, offered = offered_by(filters, ranked, context)
     vector_ids, vectors = _vectors(run)
     profiles = users.drop(c.REGION).join(places, on=c.USER_ID, how="left")
+    fallbacks = _fallbacks(run, profiles, offered)
+    contexts = surface_contexts(run, context)
+    boards = _boards(run, contexts, users, segments)
     return BundleContent(
         lists=lists,
         ranked=ranked,
-        consumed=_kept_away(context),
+        consumed=run.consumed.clear() if settings.allow_repeats else run.consumed,
         items=offered,
         vector_ids=vector_ids,
         vectors=vectors,
         neighbours=neighbours,
-        fallbacks=_fallbacks(run, profiles, offered),
+        fallbacks=fallbacks,
         user_regions=geo.user_regions,
         exclusions=geo.exclusions,
         opted_out=opted_out.to_list(),
         rules=BundleRules(settings.k, settings.max_per_category, settings.allow_repeats),
         held_out=held_out.to_list(),
         surfaces=_by_surface(surfaces),
-        boards=_boards(run, context, users, segments),
+        boards=boards,
+        hidden=hidden_on(context, contexts, filters, fallbacks, boards),
     )
 
 
-def _boards(run: AsOfRun, context: RerankContext, users: pl.DataFrame, segments: pl.DataFrame) -> Mapping[str, Board]:
+def _boards(
+    run: AsOfRun, contexts: Mapping[str, RerankContext], users: pl.DataFrame, segments: pl.DataFrame
+) -> Mapping[str, Board]:
     """What takes the place of rows of surfaces; of users who opted out no segment is looked at."""
     permitted = segments.join(users.filter(pl.col(IS_OPTED_OUT)), on=c.USER_ID, how="anti")
-    return surface_boards(run, context, users.join(permitted, on=c.USER_ID, how="left"))
+    return surface_boards(run, contexts, users.join(permitted, on=c.USER_ID, how="left"))
 
 
 def _by_surface(rows: pl.DataFrame | None) -> Mapping[str, pl.DataFrame]:
@@ -90,24 +97,6 @@ def _by_surface(rows: pl.DataFrame | None) -> Mapping[str, pl.DataFrame]:
     whole = rows.with_columns(pl.lit(1.0).alias(c.PROPENSITY))
     found = whole.partition_by(c.SURFACE, as_dict=True, maintain_order=True)
     return {str(surface): of_surface for (surface,), of_surface in found.items()}
-
-
-def _kept_away(context: RerankContext) -> pl.DataFrame:
-    """Pairs that are not offered online: what was consumed, unless repeats are allowed, and what rules hide."""
-    pair = [c.USER_ID, c.ITEM_ID]
-    consumed = context.consumed.clear() if context.allow_repeats else context.consumed
-    return pl.concat([consumed.select(pair), *(rows.select(pair) for rows in context.hidden.values())])
-
-
-def _filtered(platform: Platform, ranked: pl.DataFrame, context: RerankContext) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Candidates that every filter lets through, and the catalogue, where an item that none may see is unavailable."""
-    pairs, items = ranked, context.items.select(c.ITEM_ID)
-    for rule in list_filters(platform):
-        pairs = apply_checked(rule, pairs, context)
-        if rule.by == "item":
-            items = apply_checked(rule, items, context)
-    visible = pl.col(c.ITEM_ID).is_in(items[c.ITEM_ID].implode())
-    return pairs, context.items.select(c.ITEM_ID, c.TITLE, c.CATEGORY, visible.alias(c.IS_AVAILABLE))
 
 
 def _vectors(run: AsOfRun) -> tuple[Sequence[str], np.ndarray[tuple[int, int], np.dtype[np.float32]]]:

@@ -13,6 +13,7 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.regions import REGION_EXCLUSIONS, USER_REGIONS
+from recs_platform.contracts.tables import CONSENTS, EVENTS, IDENTITIES, INGESTIONS, ITEM_HISTORY, USER_HISTORY
 from recs_platform.pipeline.event_span import last_event
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.releases.in_force import newest_as_of
@@ -24,6 +25,10 @@ _OPTED_OUT, _CATALOGUE = "staging.stg_opted_out", "staging.stg_catalogue"
 _ITEMS, _USERS = "staging.stg_items", "staging.stg_users"
 _USER_FEATURES = "features.user_features"
 _IS_WITHDRAWN = "is_withdrawn"
+_READ_FROM = (
+    *(CONSENTS.name, IDENTITIES.name, INGESTIONS.name, ITEM_HISTORY.name, USER_HISTORY.name, EVENTS.name),
+    _USER_FEATURES,
+)
 _READ = [c.ITEM_ID, c.CREATOR, c.AVAILABLE_FROM, c.AVAILABLE_UNTIL, _IS_WITHDRAWN, c.OFFERED_IN, c.NOT_OFFERED_IN]
 
 
@@ -35,6 +40,12 @@ def today_of(platform: Platform, now: datetime) -> datetime:
         last = None
     known = [each for each in (last, newest_as_of(platform.home)) if each is not None]
     return max(known).astimezone(UTC) if known else now
+
+
+def withheld_versions(platform: Platform) -> tuple[int | None, ...]:
+    """Versions of the tables that say who and what is withheld: where they are the same, so is what is read of them."""
+    lake = platform.lake
+    return tuple(lake.version(name) if lake.exists(name) else None for name in _READ_FROM)
 
 
 def read_withheld(platform: Platform, today: datetime, now: datetime) -> Withheld:

@@ -17,6 +17,7 @@ from recs_platform.serving.rescoring import NOBODY, RECENT_ITEMS, Codes, Lessons
 from recs_platform.serving.sessions import Session
 from recs_platform.serving.treatments import UNTREATED, Treatment, explore, vary
 from recs_platform.stages.releases.bundle import Bundle
+from recs_platform.stages.releases.bundle.content import EVERYWHERE
 from recs_platform.stages.releases.bundle.lists import (
     BEHIND,
     FALLBACK_SOURCE,
@@ -104,7 +105,9 @@ class _Recipe:
     def places(self, trace: Trace | None = None) -> Iterator[Place]:
         """The places, from the first on."""
         bundle, asked, treatment = self.bundle, self.asked, self.treatment
-        passes = passing(bundle, self.user, asked.exclude.union(self.gone.tolist()), asked.category)
+        surface = asked.surface if self.is_on_surface else None
+        gone = asked.exclude.union(self.gone.tolist())
+        passes = passing(bundle, self.user, gone, asked.category, surface or EVERYWHERE)
         # A release from before the opt-out still holds the user's own list.
         known = None if self.is_opted_out else self.user
         if self.is_on_surface:

@@ -1,7 +1,7 @@
 """SQL models as read from their folder: text, yml, upstream tables, order and identity. They are run in `runner`."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -168,23 +168,26 @@ def load_models(
     parameters: Mapping[str, Parameter] = DEFAULT_PARAMETERS,
     *,
     names: Collection[str] | None = None,
+    parse: Callable[[str], ParsedSql] = parse_sql,
 ) -> Models:
     """Read every `<schema>/<table>.sql` under `folder` with its yml; `$name` of a parameter becomes its value.
 
-    `names`: only these, and the models that they read.
+    `names`: only these, and the models that they read; what their ymls declare is not held against their SQL, which
+    whoever loads all of them does. `parse`: reads a text, as `parse_sql` does.
 
     Raises ModelError naming the file for a missing or wrong yml, columns that differ from the final select in name or
     order, an unknown upstream table, a data test on an unknown column, a cycle, SQL that `parse_sql` refuses (such as
     an unknown placeholder), and an as-of table without `as_of`.
     """
     by_contract = {contract.name: contract for contract in contracts}
-    sources = _read_sources(folder, parameters) if names is None else _read_some(folder, parameters, names)
+    sources = _read_sources(folder, parameters) if names is None else _read_some(folder, parameters, names, parse)
     columns: dict[str, Collection[str]] = {name: contract.column_names for name, contract in by_contract.items()}
     for name, source in sources.items():
         if name in by_contract:
             raise ModelError(f"{source.path}: {name} is a contract table, written by Python; rename the model")
         columns[name] = source.parsed.output_names
-    sources = {name: _checked(source, columns, by_contract) for name, source in sources.items()}
+    if names is None:
+        sources = {name: _checked(source, columns, by_contract) for name, source in sources.items()}
     order = _dependency_order(sources)
     models: dict[str, Model] = {}
     for name in order:
@@ -226,7 +229,9 @@ def _read_sources(folder: Path, parameters: Mapping[str, Parameter]) -> dict[str
     return sources
 
 
-def _read_some(folder: Path, parameters: Mapping[str, Parameter], names: Collection[str]) -> dict[str, _Source]:
+def _read_some(
+    folder: Path, parameters: Mapping[str, Parameter], names: Collection[str], parse: Callable[[str], ParsedSql]
+) -> dict[str, _Source]:
     """Sources of these models and of the models upstream of them; a table without a file is left to the checks."""
     sources: dict[str, _Source] = {}
     waiting = list(names)
@@ -234,16 +239,18 @@ def _read_some(folder: Path, parameters: Mapping[str, Parameter], names: Collect
         name = waiting.pop()
         path = (folder / name.replace(".", "/")).with_suffix(".sql")
         if name not in sources and path.is_file():
-            sources[name] = _read_source(path, parameters)
+            sources[name] = _read_source(path, parameters, parse)
             waiting += sources[name].parsed.tables
     return sources
 
 
-def _read_source(path: Path, parameters: Mapping[str, Parameter]) -> _Source:
+def _read_source(
+    path: Path, parameters: Mapping[str, Parameter], parse: Callable[[str], ParsedSql] = parse_sql
+) -> _Source:
     file = read_model_file(path.with_suffix(".yml"))
     try:
         sql = set_parameters(path.read_text(), parameters)
-        return _Source(path, sql, parse_sql(sql), file)
+        return _Source(path, sql, parse(sql), file)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
 

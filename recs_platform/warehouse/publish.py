@@ -1,6 +1,6 @@
 """Builds analytics.duckdb aside and moves it into place: its readers are never disturbed.
 
-What is published, and when, is decided by the releases stage; its tables are written in `published_tables`; asking the
+What is published, and when, is decided by the releases stage; its tables are written in `published_writer`; asking the
 file is done in `query`.
 """
 # ruff: noqa: S608  names and types come from contracts and model files and are quoted
@@ -22,7 +22,9 @@ from recs_platform.warehouse.database_files import (
 )
 from recs_platform.warehouse.other_writers import opening, set_aside_logs
 from recs_platform.warehouse.published_sources import TableSource, read_sources, write_sources
-from recs_platform.warehouse.published_tables import PublishedTable, TableWriter, comment
+from recs_platform.warehouse.published_statements import comment
+from recs_platform.warehouse.published_tables import PublishedTable
+from recs_platform.warehouse.published_writer import TableWriter
 
 if TYPE_CHECKING:
     import duckdb
@@ -80,50 +82,82 @@ def publish(
     what was to be written before it is moved. Raises ContractError when given rows lack a column or the new file has
     other rows; columns newer than a lake table's files are NULL.
     """
-    import duckdb
+    new_file = _NewFile(
+        lake,
+        target.absolute(),
+        tables,
+        threads=threads,
+        memory_limit_gb=memory_limit_gb,
+        temporary=temporary,
+        rows_max=rows_max,
+        as_ofs_max=as_ofs_max,
+        publish_id=publish_id,
+        links_kept=LINKED_PUBLISHES_KEPT if keep_older else 1,
+        others_stay=others_stay,
+    )
+    with exclusive(new_file.target.parent / "publish.lock"):
+        return new_file.write_on_top_of(read_sources(new_file.target) if keep_older else None)
 
-    target = target.absolute()
 
-    def write(earlier: Mapping[str, TableSource] | None) -> PublishReport:
+@dataclass(frozen=True)
+class _NewFile:
+    """The file that a publish writes, and what it is told of it; see `publish`."""
+
+    lake: "Lake"
+    target: Path
+    tables: Sequence[PublishedTable]
+    threads: int
+    memory_limit_gb: float
+    temporary: Path
+    rows_max: int
+    as_ofs_max: int
+    publish_id: str
+    links_kept: int
+    others_stay: bool
+
+    def write_on_top_of(self, earlier: Mapping[str, TableSource] | None) -> PublishReport:
+        """Go on with the published file, whose tables come from `earlier`; from nothing where it cannot be built upon.
+
+        Whatever is wrong with it, the lake has all its rows.
+        """
+        import duckdb
+
+        try:
+            return self._write(earlier)
+        except (duckdb.Error, ContractError):
+            if earlier is None:
+                raise
+        return self._write(None)
+
+    def _write(self, earlier: Mapping[str, TableSource] | None) -> PublishReport:
+        target = self.target
         _remove_leftovers(target)
-        if others_stay and earlier is None:
+        if self.others_stay and earlier is None:
             raise NotReady(f"{target} cannot be built upon; publish all of it")
-        folder = links.unused_folder(target.parent / FILES_FOLDER, publish_id)
-        writer = TableWriter(lake, as_ofs_max, rows_max, folder, earlier or {})
-
-        def fill(con: "duckdb.DuckDBPyConnection") -> dict[str, int]:
-            if earlier is not None and read_sources(target) is None:
-                raise ContractError(f"another program wrote to {target} while it was copied")
-            return writer.write(con, tables, others_stay=others_stay)
-
+        folder = links.unused_folder(target.parent / FILES_FOLDER, self.publish_id)
+        writer = TableWriter(self.lake, self.as_ofs_max, self.rows_max, folder, earlier or {})
         with written_aside(
             target,
-            fill,
-            memory_limit_gb=memory_limit_gb,
-            threads=threads,
-            temporary=temporary,
+            lambda con: self._fill(con, writer, is_copy=earlier is not None),
+            memory_limit_gb=self.memory_limit_gb,
+            threads=self.threads,
+            temporary=self.temporary,
             base=None if earlier is None else target,
         ) as (building, table_rows):
             building.chmod(READ_ONLY)
             links.seal(folder)
             set_aside = move_into_place(building, target)
-        write_sources(target, {**(earlier or {}), **writer.sources} if others_stay else writer.sources)
-        if not others_stay:
-            links.drop_older(folder, kept=LINKED_PUBLISHES_KEPT if keep_older else 1)
+        write_sources(target, {**(earlier or {}), **writer.sources} if self.others_stay else writer.sources)
+        if not self.others_stay:
+            links.drop_older(folder, kept=self.links_kept)
+        linked, untouched = tuple(writer.linked), tuple(writer.untouched)
         size = target.stat().st_size
-        return PublishReport(
-            target, publish_id, table_rows, tuple(writer.linked), size, tuple(set_aside), tuple(writer.untouched)
-        )
+        return PublishReport(target, self.publish_id, table_rows, linked, size, tuple(set_aside), untouched)
 
-    with exclusive(target.parent / "publish.lock"):
-        earlier = read_sources(target) if keep_older else None
-        try:
-            return write(earlier)
-        except (duckdb.Error, ContractError):
-            if earlier is None:
-                raise
-        # Whatever is wrong with the file that was to be continued, the lake has all its rows.
-        return write(None)
+    def _fill(self, con: "duckdb.DuckDBPyConnection", writer: TableWriter, *, is_copy: bool) -> dict[str, int]:
+        if is_copy and read_sources(self.target) is None:
+            raise ContractError(f"another program wrote to {self.target} while it was copied")
+        return writer.write(con, self.tables, others_stay=self.others_stay)
 
 
 def export(

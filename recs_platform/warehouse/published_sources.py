@@ -1,6 +1,6 @@
 """What the tables of a published file were read from, kept beside it: the next publish need not read that again.
 
-What is then read, and what is left as it is, is decided in `published_tables`.
+What is then read, and what is left as it is, is decided in `published_writer`.
 """
 
 import json
@@ -12,8 +12,9 @@ from typing import Any
 from recs_platform.lake.disk import replace_text
 
 SUFFIX = ".sources.json"
-_FORMAT = 2
-_MADE_BY, _FILE, _TABLES, _DEFINITION, _PARTITIONS = "made_by", "file", "tables", "definition", "partitions"
+_FORMAT = 3
+_MADE_BY, _FILE, _TABLES = "made_by", "file", "tables"
+_DEFINITION, _PARTITIONS, _REFUSED = "definition", "partitions", "refused"
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,13 @@ class TableSource:
     """Where the rows of one table come from.
 
     `definition`: hash of its columns, types and comments. `partitions`: names, sizes and times of the lake's files by
-    as_of (ISO 8601) or release; under None where the table differs by neither; none of a view.
+    as_of (ISO 8601) or release; under None where the table differs by neither; none of a view. `refused`: hashes of
+    users whose lists were left out.
     """
 
     definition: str
     partitions: Mapping[str | None, tuple[str, ...]]
+    refused: tuple[str, ...] = ()
 
 
 def file_names(files: Sequence[str], table: Path) -> tuple[str, ...]:
@@ -54,6 +57,7 @@ def write_sources(published: Path, sources: Mapping[str, TableSource]) -> None:
         name: {
             _DEFINITION: source.definition,
             _PARTITIONS: [[key, *files] for key, files in source.partitions.items()],
+            **({_REFUSED: source.refused} if source.refused else {}),
         }
         for name, source in sources.items()
     }
@@ -63,7 +67,7 @@ def write_sources(published: Path, sources: Mapping[str, TableSource]) -> None:
 
 def _source(kept: Mapping[str, Any]) -> TableSource:
     partitions = {key: tuple(files) for key, *files in kept[_PARTITIONS]}
-    return TableSource(kept[_DEFINITION], partitions)
+    return TableSource(kept[_DEFINITION], partitions, tuple(kept.get(_REFUSED, ())))
 
 
 def _beside(published: Path) -> Path:

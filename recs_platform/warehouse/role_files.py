@@ -14,7 +14,7 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.warehouse.clauses import quoted, relation, text_literal
 from recs_platform.warehouse.database_files import count_rows, move_into_place, written_aside
-from recs_platform.warehouse.published_tables import comment
+from recs_platform.warehouse.published_statements import comment
 
 if TYPE_CHECKING:
     import duckdb

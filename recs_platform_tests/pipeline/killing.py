@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recs_platform.warehouse.published_tables import TableWriter
+from recs_platform.warehouse.published_writer import TableWriter
 
 # Each looked up where it is called.
 _STEPS: tuple[tuple[Any, str], ...] = (

@@ -4,19 +4,27 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import msgspec
 import polars as pl
 import pytest
 
 from recs_platform.contracts.canary import CanaryState
+from recs_platform.contracts.errors import Busy
 from recs_platform.contracts.experiments import ExperimentSettings
+from recs_platform.contracts.home import Lock
 from recs_platform.contracts.serving_settings import CanarySettings
+from recs_platform.defs.withdrawal import withdraw
+from recs_platform.lake.locks import exclusive
+from recs_platform.pipeline import publishing
 from recs_platform.pipeline.publishing import publish_release_tables
 from recs_platform.pipeline.rollback import LATEST, roll_back
 from recs_platform.pipeline.served import bring_served_up_to_date, replaced_in_force
 from recs_platform.serving.lists import live_list
 from recs_platform.serving.live_lists import Asked
+from recs_platform.stages import releases
 from recs_platform.stages.releases import find_release, read_release, read_served, replacement_of
 from recs_platform.stages.releases.bundle import open_bundle
 from recs_platform.stages.releases.replacing import replace_rows
@@ -53,23 +61,27 @@ class House:
         self.newer = release_into(self.home, content({"u1": "de"}), "b", AS_OF + timedelta(days=1))
         publish_release_tables(self.platform)
 
-    def learn(self, *, user: str | None = None, item: str | None = None) -> None:
+    def learn(self, *, user: str | None = None, item: str | None = None, again: bool = False) -> None:
+        """A user refuses, or with `again` consents; an item is withdrawn, or offered again."""
         if user is not None:
-            said = {"user_id": user, "purpose": "personalization", "granted": False}
-            land_contract(self.platform, "consents.jsonl", [{**said, "occurred_at": "2024-03-05T00:00:00Z"}])
+            said = {"user_id": user, "purpose": "personalization", "granted": again}
+            day = "2024-03-06" if again else "2024-03-05"
+            land_contract(self.platform, "consents.jsonl", [{**said, "occurred_at": f"{day}T00:00:00Z"}])
         if item is not None:
-            gone = {"item_id": item, "title": item, "available_until": "2024-03-04T00:00:00Z"}
+            until = None if again else "2024-03-04T00:00:00Z"
+            gone = {"item_id": item, "title": item, "available_until": until}
             land_contract(self.platform, "items.jsonl", [gone])
         take_in(self.platform)
 
-    def see_day(self, day: str, item: str, **countries: str) -> None:
-        """The lake has come to a later day; an item is not offered in Germany any more; users say where they are."""
+    def see_day(self, day: str, item: str, *nowhere: str, **countries: str) -> None:
+        """The lake has come to a later day; an item is not offered in some countries; users say where they are."""
         event = {"event_id": day, "user_id": "u9", "item_id": "e", "event_type": "view"}
         land_contract(self.platform, "events.jsonl", [{**event, "occurred_at": f"{day}T08:00:00Z"}])
-        said = {"item_id": item, "title": item, "attributes": json.dumps({"not_offered_in": ["DE"]})}
+        said = {"item_id": item, "title": item, "attributes": json.dumps({"not_offered_in": nowhere})}
         land_contract(self.platform, "items.jsonl", [said])
         users = [{"user_id": user, "country": country} for user, country in countries.items()]
-        land_contract(self.platform, "users.jsonl", users)
+        if users:
+            land_contract(self.platform, "users.jsonl", users)
         take_in(self.platform)
 
     def shown(self) -> dict[str, dict[str, str]]:
@@ -130,6 +142,12 @@ def test_all_that_shows_lists_replaces_rows_from_the_fallback_as_the_server_does
     theirs = f"from recommendations.lists where release_id = '{house.older}'"
     # History is what was shown, but for the list that somebody refused.
     assert _letters(ask(house.platform, theirs)) == {"u1": "ab", "u3": "ca", "u4": "de"}
+    # Meanwhile u2 consents again, and `a` is offered again: the newer release's bundle knew of both.
+    house.learn(user="u2", item="a", again=True)
+    roll_back(house.platform, house.older)
+    for place, found in house.shown().items():
+        assert found == LISTS, place
+    assert replaced_in_force(house.platform) is None
 
 
 def test_a_release_without_a_bundle_loses_rows_and_gets_none(house: House) -> None:
@@ -144,7 +162,7 @@ def test_what_expired_or_may_not_be_offered_where_the_user_is_is_replaced_too(tm
     # As far as the lake has come, and no clock, says what is over.
     roll_back(house.platform, house.older)
     assert replaced_in_force(house.platform) is None
-    house.see_day("2024-03-12", "b", u1="DE", u2="FR", u3="DE", u4="FR")
+    house.see_day("2024-03-12", "b", "DE", u1="DE", u2="FR", u3="DE", u4="FR")
     roll_back(house.platform, house.older)
     expected = {"u1": "ae", "u2": "bc", "u3": "ca", "u4": "ea"}
     for place, found in house.shown().items():
@@ -153,6 +171,40 @@ def test_what_expired_or_may_not_be_offered_where_the_user_is_is_replaced_too(tm
         "2 rows of 2 users were replaced from what is popular, a surface's board or the next candidates: since the "
         "release was sealed, 1 items expired, 1 items may not be offered where users are"
     )
+    house.see_day("2024-03-13", "b")
+    roll_back(house.platform, house.older)
+    for place, found in house.shown().items():
+        assert found == {"u1": "ab", "u2": "bc", "u3": "ca", "u4": "ea"}, place
+
+
+def test_what_is_in_force_is_read_and_changed_by_one_at_a_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+
+    def alone(owner: ModuleType, name: str, *locks: Lock) -> None:
+        original = getattr(owner, name)
+
+        def checked(*arguments: Any, **options: Any) -> Any:
+            for lock in locks:
+                with pytest.raises(Busy), exclusive(house.home.lock(lock), wait=False):
+                    pass
+            asked.append(name)
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, checked)
+
+    alone(publishing, "release_tables", Lock.PUBLISH, Lock.SERVED)
+    alone(publishing, "write_file", Lock.PUBLISH)
+    for name in ("pin_release", "unpin", "withdraw_release"):
+        alone(releases, name, Lock.SERVED)
+    newest = release_into(house.home, content({"u1": "de"}), "f", AS_OF + timedelta(days=9))
+    publish_release_tables(house.platform)
+    roll_back(house.platform, house.older)
+    roll_back(house.platform, LATEST)
+    withdraw(house.platform, newest, asked.append)
+    written = ["release_tables", "write_file"]
+    assert asked == [
+        *written, "pin_release", *written, "unpin", *written, "withdraw_release", *written
+    ]  # fmt: skip
 
 
 def test_releases_of_variants_and_canaries_offer_no_withdrawn_item_either(tmp_path: Path) -> None:

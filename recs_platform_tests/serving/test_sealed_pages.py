@@ -93,6 +93,24 @@ def test_withdrawn_items_are_on_no_page_and_nobody_else_s_is_written_again(tmp_p
     assert len(set(untouched) & set(after)) > 3
 
 
+def test_pages_come_back_with_what_may_be_shown_again(tmp_path: Path) -> None:
+    home, there = Home(tmp_path), pl.DataFrame({"user_id": [f"u{n}" for n in range(40)], "availability_region": "FR"})
+    seal(home, drawn())
+    amend_bundle(home, RELEASE, Withheld(), known_at=AS_OF)
+    before = opened(home)
+    excluded = pl.DataFrame({"availability_region": ["FR"], "item_id": ["d"]})
+    known = Withheld(frozenset({"u1"}), frozenset("c"), regions=Regions(there, excluded))
+    amend_bundle(home, RELEASE, known, known_at=AS_OF + timedelta(days=1))
+    assert len(pages(opened(home))) < len(pages(before))
+    amend_bundle(home, RELEASE, Withheld(), known_at=AS_OF + timedelta(days=2))
+    after = opened(home)
+    assert pages(after) == pages(before)
+    assert not after.is_opted_out("u1")
+    assert after.is_available == before.is_available
+    # What was never offered under this release is not offered now either.
+    assert after.lists_known_at == before.lists_known_at
+
+
 def test_what_may_not_be_offered_where_a_user_is_by_now_is_on_no_page_of_theirs(tmp_path: Path) -> None:
     home, there = Home(tmp_path), pl.DataFrame({"user_id": [f"u{n}" for n in range(40)], "availability_region": "FR"})
     seal(home, drawn())

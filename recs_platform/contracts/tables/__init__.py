@@ -1,31 +1,34 @@
 """Tables that Python writes: columns, types, meaning, grain. Tables of SQL models are described by their yml."""
 
-from recs_platform.contracts.tables.features import ITEM_VECTORS
+from recs_platform.contracts.tables.drift import (
+    ACTIVITY_DRIFT,
+    ACTIVITY_DRIFT_HISTORY,
+    DATA_PROFILE,
+    DRIFT,
+    DRIFT_HISTORY,
+)
+from recs_platform.contracts.tables.features import INPUTS, ITEM_VECTORS
 from recs_platform.contracts.tables.lists import (
-    CANDIDATES,
-    CHAMPION,
-    CONTENDERS,
-    CURRENT,
-    INPUTS,
-    ITEM_NEIGHBOURS,
-    LIST_CHANGES,
-    LIST_EXPIRY,
     LIST_REFERENCES,
     LISTS,
     LISTS_HISTORY,
-    OFFER_COUNTS,
-    PERSONAL_LISTS,
-    RANKED,
-    RELEASED_LISTS,
-    RELEASES,
     RULE_CONFLICTS,
     SCORE_PARTS,
     SHARED_LISTS,
     SHORT_LISTS,
     SURFACE_LISTS,
-    OfferedUnit,
+)
+from recs_platform.contracts.tables.metrics import (
+    LIST_METRICS,
+    OFFLINE_HISTORY,
+    OFFLINE_METRICS,
+    PROMOTIONS,
+    RETRIEVAL,
+    RETRIEVAL_HISTORY,
+    USER_METRICS,
 )
 from recs_platform.contracts.tables.probability import PROBABILITY, TESTED_LISTS
+from recs_platform.contracts.tables.ranking import CHAMPION, CONTENDERS, RANKED
 from recs_platform.contracts.tables.raw import (
     CONSENTS,
     EVENT_FLAGS,
@@ -41,25 +44,16 @@ from recs_platform.contracts.tables.raw import (
     USER_HISTORY,
     USERS,
 )
-from recs_platform.contracts.tables.reports import (
-    ACTIVITY_DRIFT,
-    ACTIVITY_DRIFT_HISTORY,
-    BIAS,
-    BUSINESS,
-    DATA_PROFILE,
-    DRIFT,
-    DRIFT_HISTORY,
-    EXPERIMENTS,
-    LIST_METRICS,
-    OFF_POLICY,
-    OFFLINE_HISTORY,
-    OFFLINE_METRICS,
-    PROMOTIONS,
-    RETRIEVAL,
-    RETRIEVAL_HISTORY,
-    USER_METRICS,
-    VERDICTS,
+from recs_platform.contracts.tables.releases import (
+    CURRENT,
+    LIST_CHANGES,
+    LIST_EXPIRY,
+    PERSONAL_LISTS,
+    RELEASED_LISTS,
+    RELEASES,
 )
+from recs_platform.contracts.tables.reports import BIAS, BUSINESS, EXPERIMENTS, OFF_POLICY, VERDICTS
+from recs_platform.contracts.tables.retrieval import CANDIDATES, ITEM_NEIGHBOURS, OFFER_COUNTS, OfferedUnit
 from recs_platform.contracts.tables.segments import (
     BEHAVIOUR_SEGMENTS,
     CLUSTER_PROFILES,

@@ -1,7 +1,20 @@
-"""Feature tables that Python writes. Those of SQL models are described by their yml."""
+"""Feature tables that Python writes, and what an as-of is made from. Those of SQL models are described by their yml."""
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.tables.table import AS_OF, ITEM, Column, TableContract, count
+from recs_platform.contracts.tables.table import AS_OF, ITEM, Column, TableContract, count, text
+
+INPUTS = TableContract(
+    "events.inputs",
+    "One row a file whose rows count before the as_of, and one a user or file of whom something is left out",
+    (
+        AS_OF,
+        text(c.CONTRACT_TABLE, "Table that the rows are in, or why they are left out", required=True),
+        text(c.FILE_HASH, "The file, or what is left out", required=True),
+        count(c.ROW_COUNT, "Rows of it that count, or are left out"),
+    ),
+    grain=(c.CONTRACT_TABLE, c.FILE_HASH),
+    partition_by=(c.AS_OF,),
+)
 
 ITEM_VECTORS = TableContract(
     "features.item_vectors",

@@ -30,7 +30,10 @@ _REASON = "it learned from somebody who was forgotten"
 
 
 def erase_artifacts(home: Home, ids: Collection[str], note: Note, *, dry_run: bool) -> None:
-    """Rewrite or remove every artifact that holds one of the ids; leftovers of dead processes go too."""
+    """Rewrite or remove every artifact that holds one of the ids; leftovers of dead processes go too.
+
+    Whoever publishes, or brings up to date what is served, comes before or after: they copy what is there.
+    """
     root = home.artifacts
     for place, rows, erase in _holding(root, ids):
         note(f"artifacts/{place}", rows)

@@ -26,6 +26,7 @@ from recs_platform.pipeline.ingestion.ingest import ingest_privacy
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish
 from recs_platform.pipeline.report_index import write_index
+from recs_platform.pipeline.served import changing_what_is_served
 from recs_platform.stages.events.forgotten import FORGOTTEN, add_tombstones, hashes_of, read_tombstones
 from recs_platform.stages.events.ingestion import CONTRACTS, IngestContext
 from recs_platform.stages.events.landing_removal import LandedRecords, LandingRemoval, remove_from_landing
@@ -229,7 +230,9 @@ def _tables(work: _Work, journal: Journal) -> None:
 
 def _artifacts(work: _Work, journal: Journal) -> None:
     work.say("artifacts")
-    erase_artifacts(work.platform.home, work.person.ids, journal.note, dry_run=False)
+    home = work.platform.home
+    with exclusive(home.lock(Lock.PUBLISH), on_wait=work.say), changing_what_is_served(home):
+        erase_artifacts(home, work.person.ids, journal.note, dry_run=False)
 
 
 def _texts(work: _Work, journal: Journal) -> None:

@@ -24,14 +24,22 @@ _COLUMNS = {"country": c.COUNTRY, "region": c.REGION, "device": c.TOP_DEVICE, "s
 _DEPTH = 200
 
 
-def surface_boards(run: AsOfRun, context: reranking.RerankContext, profiles: pl.DataFrame) -> Mapping[str, Board]:
+def surface_contexts(run: AsOfRun, context: reranking.RerankContext) -> Mapping[str, reranking.RerankContext]:
+    """The context of everybody on each surface of the settings."""
+    surfaces = run.platform.settings.surfaces
+    return {name: surface_context(run, surface, context) for name, surface in surfaces.items()}
+
+
+def surface_boards(
+    run: AsOfRun, contexts: Mapping[str, reranking.RerankContext], profiles: pl.DataFrame
+) -> Mapping[str, Board]:
     """By surface what takes the place of rows that are shown no more, as `board_groups` has it."""
     found = dict[str, Board]()
-    for name, surface in run.platform.settings.surfaces.items():
-        theirs = surface_context(run, surface, context)
+    for name, theirs in contexts.items():
+        surface = run.platform.settings.surfaces[name]
         rankings, groups = dict[str, list[str]](), [pl.DataFrame(schema={c.USER_ID: pl.String, GROUP: pl.String})]
         rankings[EVERYBODYS] = _ranking(theirs)
-        for group, of_group in board_groups(run, surface, theirs, profiles).of(theirs.users):
+        for group, of_group in board_groups(run, surface, theirs, profiles).of(theirs):
             rankings[group or EVERYBODYS] = _ranking(of_group)
             if group is not None:
                 groups.append(of_group.users.to_frame(c.USER_ID).with_columns(pl.lit(group).alias(GROUP)))
@@ -72,27 +80,27 @@ def surface_context(
 
 @dataclass(frozen=True)
 class BoardGroups:
-    """Users by the board they see, and what each board counts. `context`: of everybody on the surface.
+    """Users by the board they see, and what each board counts.
 
     `members`: `user_id`, `_group`, missing where the board is everybody's; None where there is no board. `counts`: what
     users of a group chose, `everybody`: what all of them did.
     """
 
-    context: reranking.RerankContext
     members: pl.DataFrame | None = None
     counts: pl.DataFrame | None = None
     everybody: pl.DataFrame | None = None
 
-    def of(self, users: pl.Series) -> Iterator[tuple[str | None, reranking.RerankContext]]:
-        """The context of those of a group among the users, group by group; None is everybody's."""
+    def of(self, context: reranking.RerankContext) -> Iterator[tuple[str | None, reranking.RerankContext]]:
+        """The context of those of a group among its users, group by group; None is everybody's."""
         if self.members is None or self.counts is None or self.everybody is None:
-            yield None, replace(self.context, users=users)
+            yield None, context
             return
-        here = self.members.join(users.to_frame(c.USER_ID), on=c.USER_ID, how="semi", maintain_order="left")
+        asked = context.users.to_frame(c.USER_ID)
+        here = self.members.join(asked, on=c.USER_ID, how="semi", maintain_order="left")
         for (group,), members in here.partition_by(_GROUP, as_dict=True, maintain_order=True).items():
             counted = self.everybody if group is None else self.counts.filter(pl.col(_GROUP) == group)
             name = None if group is None else str(group)
-            yield name, replace(self.context, users=members[c.USER_ID], fallback=_order(self.context, counted))
+            yield name, replace(context, users=members[c.USER_ID], fallback=_order(context, counted))
 
 
 def board_groups(
@@ -101,14 +109,14 @@ def board_groups(
     """Who sees which board of a surface; a group in which nothing was chosen by enough users sees everybody's."""
     board = surface.board
     if board is None or context.users.is_empty():
-        return BoardGroups(context)
+        return BoardGroups()
     placed = _placed(run, board, context.users, profiles)
     since_us = round((run.as_of - timedelta(days=board.days)).timestamp() * SECOND_MICROSECONDS)
     events = run.interactions.filter(pl.col(c.EVENT_TYPE) == board.event).with_columns(pl.lit(1.0).alias(c.WEIGHT))
     counts = reranking.group_popularity(events, placed, _GROUP, since_us).filter(pl.col(c.USER_COUNT) >= _USERS_MIN)
     known = counts[_GROUP].unique()
     shown = pl.when(pl.col(_GROUP).is_in(known.implode())).then(pl.col(_GROUP)).alias(_GROUP)
-    return BoardGroups(context, placed.with_columns(shown), counts, reranking.item_popularity(events, since_us))
+    return BoardGroups(placed.with_columns(shown), counts, reranking.item_popularity(events, since_us))
 
 
 def _placed(run: AsOfRun, board: BoardSettings, users: pl.Series, profiles: pl.DataFrame) -> pl.DataFrame:

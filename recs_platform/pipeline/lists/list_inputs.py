@@ -5,7 +5,7 @@ Lists are made in `lists`.
 # ruff: noqa: S608  names come from contracts, values are text literals
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import polars as pl
@@ -83,8 +83,13 @@ def ranked_of(run: AsOfRun, known: ListInputs, users: pl.Series) -> pl.DataFrame
     return rows.join(asked, on=c.USER_ID, how="semi")
 
 
-def some_at_a_time(users: pl.Series) -> Iterator[pl.Series]:
-    """The users in parts of which ranked rows may be held at once, at least one part; each is ascending."""
-    ordered = users.sort()
-    for start in range(0, max(len(ordered), 1), USERS_AT_ONCE):
-        yield ordered.slice(start, USERS_AT_ONCE)
+def some_at_a_time(context: reranking.RerankContext) -> Iterator[reranking.RerankContext]:
+    """The context of as many of its users at a time as ranked rows may be held of, ascending, with what they consumed.
+
+    At least one, of nobody where there is nobody.
+    """
+    users = context.users.sort()
+    for start in range(0, max(len(users), 1), USERS_AT_ONCE):
+        some = users.slice(start, USERS_AT_ONCE)
+        consumed = context.consumed.join(some.to_frame(c.USER_ID), on=c.USER_ID, how="semi")
+        yield replace(context, users=some, consumed=consumed)

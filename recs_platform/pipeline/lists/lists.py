@@ -3,7 +3,7 @@
 The stage is `stages.reranking`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -71,7 +71,7 @@ def make_lists(run: AsOfRun) -> Lists:
     reasons = Reasons.of(run, known)
     shared = share_lists_of(run, context, rules, known.since_us)
     own = without_sharers(context, shared.references)
-    made = _together([_made_for(run, known, theirs, rules, reasons) for theirs in _some_at_a_time(own)])
+    made = _together([_made_for(run, known, theirs, rules, reasons) for theirs in some_at_a_time(own)])
     shared_lists, references = explained_shared(known, shared, reasons)
     broken = shared_violations(shared_lists, references, run.as_of, context, filters)
     on_surfaces, unmet = _on_surfaces(run, known, context, rules, reasons)
@@ -95,13 +95,6 @@ class _OwnLists:
     short_lists: pl.DataFrame
     violations: Mapping[str, pl.DataFrame]
     conflicts: pl.DataFrame
-
-
-def _some_at_a_time(context: reranking.RerankContext) -> Iterator[reranking.RerankContext]:
-    """The context of some of its users after another, with what they consumed."""
-    for users in some_at_a_time(context.users):
-        theirs = users.to_frame(c.USER_ID)
-        yield replace(context, users=users, consumed=context.consumed.join(theirs, on=c.USER_ID, how="semi"))
 
 
 def _made_for(

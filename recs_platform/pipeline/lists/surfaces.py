@@ -48,10 +48,11 @@ def surface_lists(
     filters = reranking.filters_of((*reranking.RULES, *rules))
     for name, surface in run.platform.settings.surfaces.items():
         lists, moved, unmet = [pl.DataFrame(schema=_LISTED)], [pl.DataFrame(schema=_MOVED)], [no_conflicts()]
-        groups = board_groups(run, surface, surface_context(run, surface, context), known.profiles)
-        for some in some_at_a_time(context.users):
+        here = surface_context(run, surface, context)
+        groups = board_groups(run, surface, here, known.profiles)
+        for some in some_at_a_time(here):
             # Read once: users of every group are spread over all of them.
-            ranked = ranked_of(run, known, some if surface.personal else _NOBODY)
+            ranked = ranked_of(run, known, some.users if surface.personal else _NOBODY)
             for of_users, is_personal in _parts(groups, some, held_out):
                 theirs = (of_users.users if is_personal else _NOBODY).to_frame(c.USER_ID)
                 made = reranking.rerank(ranked.join(theirs, on=c.USER_ID, how="semi"), of_users, rules)
@@ -61,7 +62,9 @@ def surface_lists(
         yield SurfaceLists(name, pl.concat(lists).sort(c.USER_ID, c.RANK), pl.concat(moved), added_up(unmet))
 
 
-def _parts(groups: BoardGroups, some: pl.Series, held_out: pl.Series) -> Iterator[tuple[reranking.RerankContext, bool]]:
+def _parts(
+    groups: BoardGroups, some: reranking.RerankContext, held_out: pl.Series
+) -> Iterator[tuple[reranking.RerankContext, bool]]:
     """The context of users by group; those held out last, for whom no rule orders anything: False."""
     for _, group in groups.of(some):
         inside = group.users.is_in(held_out.implode())

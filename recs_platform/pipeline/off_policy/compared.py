@@ -2,7 +2,7 @@
 # ruff: noqa: S608  names come from contracts, values are whole numbers
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 
@@ -13,7 +13,7 @@ from recs_platform.contracts.tables import EVENTS, LIST_REFERENCES, LISTS, SHARE
 from recs_platform.contracts.time import as_of_key
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.off_policy.evaluate import held_against
-from recs_platform.pipeline.off_policy.log import read_log
+from recs_platform.pipeline.off_policy.log import microseconds, read_log
 from recs_platform.stages import releases
 from recs_platform.stages.releases.references import expand
 from recs_platform.stages.reports.held_lists import Comparison, Held
@@ -97,12 +97,9 @@ def _has_log(run: AsOfRun, start: datetime, end: datetime) -> bool:
     with run.platform.connection() as con:
         row = con.execute(
             f"select 1 from read_parquet(?) where {c.EVENT_TYPE} = 'impression' and {c.PROPENSITY} is not null and "
-            f"epoch_us({c.OCCURRED_AT}) >= {_us(start)} and epoch_us({c.OCCURRED_AT}) < {_us(end)} and "
-            f"epoch_us({c.INGESTED_AT}) <= {_us(run.known_at)} limit 1",
+            f"epoch_us({c.OCCURRED_AT}) >= {microseconds(start)} and "
+            f"epoch_us({c.OCCURRED_AT}) < {microseconds(end)} and "
+            f"epoch_us({c.INGESTED_AT}) <= {microseconds(run.known_at)} limit 1",
             [files],
         ).fetchone()
     return row is not None
-
-
-def _us(instant: datetime) -> int:
-    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

@@ -38,14 +38,27 @@ def read_log(platform: Platform, start: datetime, end: datetime, known_at: datet
 
 
 def _sql(start: datetime, end: datetime, metric: EventType, gap_us: int) -> str:
-    start_us, end_us = (_microseconds(instant) for instant in (start, end))
+    start_us, end_us = (microseconds(instant) for instant in (start, end))
     return f"""
         with known as (
             select events.*, epoch_us(events.occurred_at) as occurred_us
             from {_EVENTS} as events anti join {_OPTED_OUT} as opted_out on events.user_id = opted_out.user_id
             where epoch_us(events.occurred_at) >= {start_us}
         ),
-        chances as (
+        {_shown(end_us)},
+        {_answered(metric, gap_us)}
+        select
+            shown.request_id, shown.user_id, shown.item_id, shown.position, shown.propensity,
+            cast(answered.item_id is not null as double) as {REWARD}
+        from shown left join answered
+            on shown.request_id = answered.request_id and shown.user_id = answered.user_id
+            and shown.item_id = answered.item_id
+    """
+
+
+def _shown(end_us: int) -> str:
+    """What was shown with a propensity before an instant, each item once a request."""
+    return f"""chances as (
             select event_id, propensity from raw.events
             where event_type = 'impression' and propensity is not null and not {NAMES_VARIANTS}
         ),
@@ -59,8 +72,12 @@ def _sql(start: datetime, end: datetime, metric: EventType, gap_us: int) -> str:
                 partition by events.user_id, events.item_id, coalesce(events.request_id, events.event_id)
                 order by events.occurred_us, events.event_id
             ) = 1
-        ),
-        answers as (
+        )"""
+
+
+def _answered(metric: EventType, gap_us: int) -> str:
+    """What of it was answered: with its request, or, where one side has none, within the pause that ends a session."""
+    return f"""answers as (
             select user_id, item_id, request_id, occurred_us from known where event_type = '{metric}'
         ),
         answered as (
@@ -75,17 +92,11 @@ def _sql(start: datetime, end: datetime, metric: EventType, gap_us: int) -> str:
                 on shown.user_id = answers.user_id and shown.item_id = answers.item_id
             where (shown.is_alone or answers.request_id is null)
                 and answers.occurred_us between shown.occurred_us and shown.occurred_us + {gap_us}
-        )
-        select
-            shown.request_id, shown.user_id, shown.item_id, shown.position, shown.propensity,
-            cast(answered.item_id is not null as double) as {REWARD}
-        from shown left join answered
-            on shown.request_id = answered.request_id and shown.user_id = answered.user_id
-            and shown.item_id = answered.item_id
-    """
+        )"""
 
 
-def _microseconds(instant: datetime) -> int:
+def microseconds(instant: datetime) -> int:
+    """An instant as the log counts it: microseconds since 1970."""
     return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 

@@ -14,7 +14,8 @@ from recs_platform.pages import Head, write_page
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.report_inputs import report_folder
 from recs_platform.stages.reports.experiments import EXPERIMENT_DAYS, NAME, Read, judge, read_days, sections
-from recs_platform.stages.reports.verdicts import INDEX_ADDRESS, verdict_rows
+from recs_platform.stages.reports.report import INDEX_ADDRESS
+from recs_platform.stages.reports.verdicts import verdict_rows
 
 
 def find_experiment(platform: Platform, name: str) -> ExperimentSettings:

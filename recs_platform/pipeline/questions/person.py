@@ -7,7 +7,7 @@ in `person_page`.
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,20 +23,29 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.find_user import IDENTITIES
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
-from recs_platform.stages.releases import current_release, read_served, read_short_lists
+from recs_platform.stages.releases import (
+    current_release,
+    read_served,
+    read_served_expiry,
+    read_served_surfaces,
+    read_short_lists,
+)
 from recs_platform.warehouse.clauses import instant_literal, relation, text_literal
 from recs_platform.warehouse.runner import ModelRun
 
 CONTRIBUTIONS_SHOWN = 3
 _EVENTS = "staging.stg_resolved_events"
 _ITEM_TABLE = "staging.stg_items"
+_SHOWN = (c.RANK, c.TITLE, c.CATEGORY, c.ITEM_ID, c.SCORE, c.REASON, c.SOURCES, c.PROPENSITY)
+_SHOWN_ON_SURFACES = (c.SURFACE, c.RANK, c.TITLE, c.CATEGORY, c.ITEM_ID, c.REASON)
 
 
 @dataclass(frozen=True)
 class Person:
     """A user: frames of rows, those of events newest first; `profile` and `features` by column.
 
-    `list_rows`: the list in force with titles; `contributions` (rank, feature, value, contribution): what moved the
+    `list_rows`: the list in force with titles, `surface_rows` the same of surfaces; `expires_at`: until when they are
+    meant, None where nothing is said; `contributions` (rank, feature, value, contribution): what moved the
     ranker's score of each of its items most, none where the item is not among the stored candidates.
     """
 
@@ -50,6 +59,8 @@ class Person:
     affinities: pl.DataFrame
     features: Mapping[str, Any]
     list_rows: pl.DataFrame
+    surface_rows: pl.DataFrame
+    expires_at: datetime | None
     why_short: str | None
     contributions: pl.DataFrame
 
@@ -68,6 +79,8 @@ class Person:
             "features": dict(self.features),
             **{name: getattr(self, name).to_dicts() for name in tables},
             "items": self.list_rows.to_dicts(),
+            "surfaces": self.surface_rows.to_dicts(),
+            c.EXPIRES_AT: None if self.expires_at is None else self.expires_at.isoformat(),
             "why_short": self.why_short,
         }
 
@@ -77,7 +90,8 @@ def read_person(platform: Platform, user: str) -> Person:
     release = current_release(platform.home)
     short = read_short_lists(platform.home, release.version).filter(pl.col(c.USER_ID) == user)
     with platform.model_run(release.as_of, release.known_at) as run:
-        listed = _listed(run, read_served(platform.home, release.version, user=user))
+        titles = run.frame(_ITEM_TABLE, [c.ITEM_ID, c.TITLE, c.CATEGORY])
+        listed = _titled(read_served(platform.home, release.version, user=user), titles, _SHOWN)
         ids = _ids(run, user)
         return Person(
             user_id=user,
@@ -90,6 +104,10 @@ def read_person(platform: Platform, user: str) -> Person:
             affinities=_rows(run, "features.user_affinities", user, ["dimension", c.VALUE, "share", c.RANK]),
             features=_row(run, "features.user_features", user),
             list_rows=listed,
+            surface_rows=_titled(
+                read_served_surfaces(platform.home, release.version, user=user), titles, _SHOWN_ON_SURFACES
+            ),
+            expires_at=read_served_expiry(platform.home, release.version, user),
             why_short=None if short.is_empty() else str(short[c.REASON][0]),
             contributions=_contributions(platform, run, user, release, listed),
         )
@@ -133,10 +151,8 @@ def _events(run: ModelRun, user: str) -> pl.DataFrame:
     )
 
 
-def _listed(run: ModelRun, rows: pl.DataFrame) -> pl.DataFrame:
-    titles = run.frame(_ITEM_TABLE, [c.ITEM_ID, c.TITLE, c.CATEGORY])
-    shown = rows.join(titles, on=c.ITEM_ID, how="left").sort(c.RANK)
-    return shown.select(c.RANK, c.TITLE, c.CATEGORY, c.ITEM_ID, c.SCORE, c.REASON, c.SOURCES, c.PROPENSITY)
+def _titled(rows: pl.DataFrame, titles: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    return rows.join(titles, on=c.ITEM_ID, how="left", maintain_order="left").select(columns)
 
 
 def _contributions(

@@ -29,9 +29,10 @@ def _sections(person: Person) -> list[Section]:
     return [
         Section(
             "What is recommended, and why",
-            person.why_short or f"The list of release {person.release.version}.",
-            person.list_rows.with_columns(pl.col(c.SOURCES).list.join(", ")),
+            _told(person),
+            _read_from_the_left(person.list_rows.with_columns(pl.col(c.SOURCES).list.join(", "))),
         ),
+        *_on_surfaces(person),
         Section(
             "What moved the ranker's scores",
             "The features that moved the score of each item most, in units of the raw score; items that the ranker did "
@@ -55,6 +56,35 @@ def _sections(person: Person) -> list[Section]:
         ),
         Section("Features", "What the ranker may know of the user.", _by_name(person.features)),
     ]
+
+
+def _told(person: Person) -> str:
+    until = "" if person.expires_at is None else f", meant until {person.expires_at:%Y-%m-%d %H:%M} UTC"
+    said = f"The list of release {person.release.version}{until}."
+    return f"{said} {person.why_short}" if person.why_short else said
+
+
+def _on_surfaces(person: Person) -> list[Section]:
+    """What is shown in other places; no section where there are none."""
+    if person.surface_rows.is_empty():
+        return []
+    return [
+        Section(
+            "In other places, and why",
+            "Lists of the surfaces of the settings.",
+            _read_from_the_left(person.surface_rows),
+        )
+    ]
+
+
+def _read_from_the_left(rows: pl.DataFrame) -> pl.DataFrame:
+    """What is recommended, then why: a phone shows these without scrolling. Columns without a value are left out."""
+    first = [name for name in (c.SURFACE, c.RANK) if name in rows.columns]
+    what = [c.ITEM_ID] if rows[c.TITLE].null_count() else [c.TITLE]
+    last = [name for name in (c.SOURCES,) if name in rows.columns]
+    others = [name for name in rows.columns if name not in (*first, *what, c.REASON, *last)]
+    told = [name for name in others if rows[name].null_count() < rows.height]
+    return rows.select(*first, *what, c.REASON, *told, *last)
 
 
 def _by_name(values: Mapping[str, Any]) -> pl.DataFrame:

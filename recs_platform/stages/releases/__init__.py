@@ -12,6 +12,7 @@ from recs_platform.stages.releases.in_force import (
     current_release,
     find_release,
     is_withdrawn,
+    latest_release,
     list_releases,
     pin_release,
     pinned_release,
@@ -31,7 +32,7 @@ from recs_platform.stages.releases.reading import (
 )
 from recs_platform.stages.releases.replacements import replacement_of
 from recs_platform.stages.releases.sealing import seal_release
-from recs_platform.stages.releases.served import read_served, read_served_surfaces
+from recs_platform.stages.releases.served import read_served, read_served_expiry, read_served_surfaces
 
 __all__ = [
     "RELEASES_ARTIFACT",
@@ -42,6 +43,7 @@ __all__ = [
     "expired_share",
     "find_release",
     "is_withdrawn",
+    "latest_release",
     "list_expiry",
     "list_releases",
     "listed_users",
@@ -53,6 +55,7 @@ __all__ = [
     "read_personal_lists",
     "read_release",
     "read_served",
+    "read_served_expiry",
     "read_served_surfaces",
     "read_shared_lists",
     "read_short_lists",

@@ -62,6 +62,14 @@ def current_release(home: Home) -> Manifest:
     return sealed[-1] if pinned is None else _find(home, pinned)
 
 
+def latest_release(home: Home, *, without: str | None = None) -> Manifest | None:
+    """The last sealed release of the greatest as_of, which is in force without a pin; None where there is none.
+
+    `without`: one that is left out.
+    """
+    return next((each for each in reversed(_sealed(home)) if each.version != without), None)
+
+
 def newest_as_of(home: Home) -> datetime | None:
     """The greatest as_of that a release was sealed for, in force or not; None without one."""
     return max((manifest.as_of for manifest in _sealed(home)), default=None)

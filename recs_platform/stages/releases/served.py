@@ -23,6 +23,7 @@ from recs_platform.lake.artifacts import (
     write_artifact,
     write_manifest,
 )
+from recs_platform.stages.releases.expiry import read_list_expiry
 from recs_platform.stages.releases.files import SERVED_ARTIFACT
 from recs_platform.stages.releases.reading import read_release, read_surface_lists
 from recs_platform.stages.releases.replacements import RELEASE, remove_replacements, replacement_of
@@ -120,6 +121,17 @@ def read_served(home: Home, release_id: str, *, user: str | None = None) -> pl.D
         instead = instead.filter(pl.col(c.USER_ID) == user)
     kept = rows.join(pl.read_parquet(folder / USERS_FILE), on=c.USER_ID, how="anti")
     return pl.concat([kept, instead.select(rows.columns)]).sort(c.USER_ID, c.RANK)
+
+
+def read_served_expiry(home: Home, release_id: str, user: str) -> datetime | None:
+    """Until when the lists of a user are meant; None where nothing is said, as of whoever has opted out by now.
+
+    Raises RecsError for an unknown id.
+    """
+    from recs_platform.stages.releases.bundle.opening import has_opted_out
+
+    found = read_list_expiry(home, release_id, user=user)[c.EXPIRES_AT].to_list()
+    return found[0] if found and not has_opted_out(home, user) else None
 
 
 def read_served_surfaces(

@@ -34,8 +34,10 @@ from recs_platform.stages.reports import (
     retrieval,
 )
 from recs_platform.stages.reports.experiments import EXPERIMENT_DAYS
+from recs_platform.stages.reports.inputs import ReportInputs
 from recs_platform.stages.reports.offers import IndexFacts, Offers, RetrievalFacts, offer_rows
-from recs_platform.stages.reports.verdicts import Report, ReportInputs, ReportResult, worst
+from recs_platform.stages.reports.report import Report, ReportResult
+from recs_platform.stages.reports.verdicts import worst
 
 _SEGMENTS, _USERS, _ITEMS = "segments.user_segments", "staging.stg_users", "staging.stg_items"
 _USER_FEATURES, _ITEM_FEATURES = "features.user_features", "features.item_features"

@@ -14,22 +14,21 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import BIAS
 from recs_platform.stages.reports.bias_page import sections
 from recs_platform.stages.reports.exposure import POPULARITY_TIER, VS_INTERACTIONS, ExposureConfig, exposure_rows
+from recs_platform.stages.reports.inputs import ReportInputs
 from recs_platform.stages.reports.mitigation import MITIGATION, list_rows, mitigation_rows, section, worst_ratio
 from recs_platform.stages.reports.offline_names import UNMITIGATED, chosen_protocol
 from recs_platform.stages.reports.quality import NDCG, QUALITY, QualityConfig, quality_rows
+from recs_platform.stages.reports.report import ReportResult, write_report
 from recs_platform.stages.reports.shares import SHARED_ATTRIBUTES, share_rows
 from recs_platform.stages.reports.verdicts import (
     DIMENSION,
     NO_DATA,
     RATIO,
     Judgement,
-    ReportInputs,
-    ReportResult,
     Verdict,
     contract_frame,
     verdict_rows,
     worst,
-    write_report,
 )
 
 if TYPE_CHECKING:

@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import DATA_PROFILE
 from recs_platform.pages import Section
-from recs_platform.stages.reports.verdicts import (
-    NO_DATA,
-    Judgement,
-    ReportInputs,
-    ReportResult,
-    contract_frame,
-    verdict_rows,
-    write_report,
-)
+from recs_platform.stages.reports.inputs import ReportInputs
+from recs_platform.stages.reports.report import ReportResult, write_report
+from recs_platform.stages.reports.verdicts import NO_DATA, Judgement, contract_frame, verdict_rows
 
 if TYPE_CHECKING:
     import polars as pl

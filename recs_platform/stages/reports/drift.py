@@ -22,14 +22,9 @@ from recs_platform.stages.reports.drift_measures import (
     sample_rows,
 )
 from recs_platform.stages.reports.drift_page import sections
-from recs_platform.stages.reports.verdicts import (
-    Judgement,
-    ReportInputs,
-    ReportResult,
-    contract_frame,
-    verdict_rows,
-    write_report,
-)
+from recs_platform.stages.reports.inputs import ReportInputs
+from recs_platform.stages.reports.report import ReportResult, write_report
+from recs_platform.stages.reports.verdicts import Judgement, contract_frame, verdict_rows
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from recs_platform.stages.reports.drift_measures import DriftConfig, by_distance
 if TYPE_CHECKING:
     import polars as pl
 
-    from recs_platform.stages.reports.verdicts import ReportInputs
+    from recs_platform.stages.reports.inputs import ReportInputs
 
 _CHARTS_MAX = 12
 _BINS = 24

@@ -17,21 +17,15 @@ from recs_platform.evaluation.experiments.anytime import ALPHA, USERS_MIN
 from recs_platform.evaluation.experiments.reading import EVERYBODY, Exposed, Outcome, Reading, read_experiment
 from recs_platform.evaluation.experiments.sample_ratio import P_MIN
 from recs_platform.pages import Section
+from recs_platform.stages.reports.inputs import ReportInputs
 from recs_platform.stages.reports.interleaving import (
     SHARE_OF_WINS,
     preference_of,
     preference_row,
     preference_sentence,
 )
-from recs_platform.stages.reports.verdicts import (
-    NO_DATA,
-    Judgement,
-    ReportInputs,
-    ReportResult,
-    contract_frame,
-    verdict_rows,
-    write_report,
-)
+from recs_platform.stages.reports.report import ReportResult, write_report
+from recs_platform.stages.reports.verdicts import NO_DATA, Judgement, contract_frame, verdict_rows
 
 if TYPE_CHECKING:
     import polars as pl

@@ -15,15 +15,9 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import OFF_POLICY
 from recs_platform.pages import Section
 from recs_platform.stages.reports.held_lists import Comparison, Held
-from recs_platform.stages.reports.verdicts import (
-    NO_DATA,
-    Judgement,
-    ReportInputs,
-    ReportResult,
-    contract_frame,
-    verdict_rows,
-    write_report,
-)
+from recs_platform.stages.reports.inputs import ReportInputs
+from recs_platform.stages.reports.report import ReportResult, write_report
+from recs_platform.stages.reports.verdicts import NO_DATA, Judgement, contract_frame, verdict_rows
 
 if TYPE_CHECKING:
     from recs_platform.evaluation.off_policy import Estimate

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import OFFLINE_METRICS
+from recs_platform.stages.reports.inputs import ReportInputs
 from recs_platform.stages.reports.offline_names import (
     EVERYONE,
     FINAL,
@@ -24,14 +25,8 @@ from recs_platform.stages.reports.offline_names import (
     POPULARITY,
 )
 from recs_platform.stages.reports.offline_page import numbers, sections
-from recs_platform.stages.reports.verdicts import (
-    Judgement,
-    ReportInputs,
-    ReportResult,
-    contract_frame,
-    verdict_rows,
-    write_report,
-)
+from recs_platform.stages.reports.report import ReportResult, write_report
+from recs_platform.stages.reports.verdicts import Judgement, contract_frame, verdict_rows
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,15 +13,9 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import PROBABILITY
 from recs_platform.evaluation.probability import Reliability, brier_skill, reliability
 from recs_platform.pages import Interval, Section, interval_table, percent
-from recs_platform.stages.reports.verdicts import (
-    NO_DATA,
-    Judgement,
-    ReportInputs,
-    ReportResult,
-    contract_frame,
-    verdict_rows,
-    write_report,
-)
+from recs_platform.stages.reports.inputs import ReportInputs
+from recs_platform.stages.reports.report import ReportResult, write_report
+from recs_platform.stages.reports.verdicts import NO_DATA, Judgement, contract_frame, verdict_rows
 
 if TYPE_CHECKING:
     import polars as pl

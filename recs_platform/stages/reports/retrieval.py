@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import RETRIEVAL
 from recs_platform.evaluation.metrics import CANDIDATE_RECALL
+from recs_platform.stages.reports.inputs import ReportInputs
 from recs_platform.stages.reports.offers import (
     ALL,
     COVERAGE,
@@ -26,15 +27,9 @@ from recs_platform.stages.reports.offers import (
 )
 from recs_platform.stages.reports.offline import summarize_metrics
 from recs_platform.stages.reports.offline_names import EVERYONE, chosen_protocol
+from recs_platform.stages.reports.report import ReportResult, write_report
 from recs_platform.stages.reports.retrieval_page import sections
-from recs_platform.stages.reports.verdicts import (
-    Judgement,
-    ReportInputs,
-    ReportResult,
-    contract_frame,
-    verdict_rows,
-    write_report,
-)
+from recs_platform.stages.reports.verdicts import Judgement, contract_frame, verdict_rows
 
 if TYPE_CHECKING:
     import polars as pl

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from recs_platform.stages.reranking.slates import Bools, Ints, Slate, places
+from recs_platform.stages.reranking.slates import Bools, Ints, Slate, places, with_first
 
 NO_LIMIT = np.iinfo(np.int64).max
 
@@ -21,7 +21,7 @@ class Cap:
     limit: Ints
 
     def of(self, users: Bools) -> "Cap":
-        return replace(self, limit=np.where(users[:, None], self.limit, NO_LIMIT))
+        return self if users.all() else replace(self, limit=np.where(users[:, None], self.limit, NO_LIMIT))
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,44 +42,63 @@ class Pins:
     place: Ints
 
     def of(self, users: Bools) -> "Pins":
-        return Pins(np.where(users[:, None], self.place, -1))
+        return self if users.all() else Pins(np.where(users[:, None], self.place, -1))
 
 
 Demand = Cap | Floor | Pins
 
 
 class _Choice:
-    """The columns chosen of each user so far, and how many there are of each code that is capped."""
+    """The columns chosen of each user so far, in list order: column j is the item that stands at place j so far.
+
+    `open`: which columns there are and nobody chose; `size`: how many were chosen.
+    """
 
     def __init__(self, slate: Slate, caps: Sequence[Cap]) -> None:
-        self.chosen = np.zeros_like(slate.exists)
-        self.size = np.zeros(len(slate.exists), dtype=np.int64)
-        self._slate, self._caps = slate, caps
-        self._counts = [np.zeros(slate.exists.shape, dtype=np.int32) for _ in caps]
-        self._every = np.arange(len(slate.exists))
+        self.columns = places(slate.order)
+        self.open = np.take_along_axis(slate.exists, self.columns, axis=1)
+        self.chosen = np.zeros_like(self.open)
+        self.size = np.zeros(len(self.open), dtype=np.int64)
+        self._k, self._caps = slate.k, caps
+        # Codes of what was chosen: a list is short, and counting in it takes less than counting for every column.
+        self._codes = [np.full((len(self.open), slate.k), -1, dtype=np.int64) for _ in caps]
 
-    def within(self) -> Bools:
-        """Open columns that no cap forbids."""
-        found = self._slate.exists & ~self.chosen
-        for cap, count in zip(self._caps, self._counts, strict=True):
-            found &= (cap.codes < 0) | (count < cap.limit)
-        return found
+    def in_order(self, mask: Bools) -> Bools:
+        """A mask of columns by score as one of columns in list order."""
+        return np.take_along_axis(mask, self.columns, axis=1)
 
-    def take(self, column: Ints, users: Bools) -> None:
-        """Choose one column of each of the users."""
-        mine = self._every[users]
-        self.chosen[mine, column[users]] = True
+    def take(self, wanted: Bools, count: Ints, *, within: bool) -> None:
+        """Choose the first `count` (n_users,) of the `wanted` columns that are open, `within` the caps or not.
+
+        No user gets more than k. What a cap forbids once it forbids for ever: each column is looked at once.
+        """
+        wanted, count = wanted & self.open, np.minimum(count, self._k - self.size)
+        pending = np.flatnonzero(count > 0)
+        while len(pending):
+            column = wanted[pending].argmax(axis=1)
+            there = wanted[pending, column]
+            pending, column = pending[there], column[there]
+            wanted[pending, column] = False
+            may = self._is_within(pending, column) if within else np.ones(len(pending), dtype=np.bool_)
+            self._choose(pending[may], column[may])
+            count[pending[may]] -= 1
+            pending = pending[count[pending] > 0]
+
+    def _is_within(self, users: Ints, column: Ints) -> Bools:
+        original, may = self.columns[users, column], np.ones(len(users), dtype=np.bool_)
+        for cap, codes in zip(self._caps, self._codes, strict=True):
+            code = cap.codes[users, original]
+            count = (codes[users] == code[:, None]).sum(axis=1)
+            may &= (code < 0) | (count < cap.limit[users, original])
+        return may
+
+    def _choose(self, users: Ints, column: Ints) -> None:
+        original = self.columns[users, column]
+        for cap, codes in zip(self._caps, self._codes, strict=True):
+            codes[users, self.size[users]] = cap.codes[users, original]
+        self.open[users, column] = False
+        self.chosen[users, column] = True
         self.size[users] += 1
-        for cap, count in zip(self._caps, self._counts, strict=True):
-            code = np.where(users, cap.codes[self._every, column], -2)
-            np.add(count, cap.codes == code[:, None], out=count)
-
-    def take_first(self, among: Bools, users: Bools) -> Bools:
-        """Choose the first in list order among some columns; returns who took one."""
-        there = among.any(axis=1) & users
-        if there.any():
-            self.take(np.where(among, self._slate.order, NO_LIMIT).argmin(axis=1).astype(np.int64), there)
-        return there
 
 
 def select(slate: Slate, demands: Sequence[Demand]) -> Ints:
@@ -88,44 +107,45 @@ def select(slate: Slate, demands: Sequence[Demand]) -> Ints:
     Pins come first, then each floor's first members in list order, then the others; a cap is broken only where no other
     item is left, and a floor is not met where a cap forbids it. Chosen items stand in list order around the pins.
     """
-    k, width = slate.k, slate.exists.shape[1]
-    categories = Cap(slate.category, np.full(slate.exists.shape, slate.context.max_per_category, dtype=np.int64))
+    categories = Cap(slate.category, np.broadcast_to(np.int64(slate.context.max_per_category), slate.exists.shape))
     choice = _Choice(slate, [categories, *(each for each in demands if isinstance(each, Cap))])
-    pinned = np.full(slate.exists.shape, -1, dtype=np.int64)
-    for pins in (each for each in demands if isinstance(each, Pins)):
-        pinned: Ints = np.where((pins.place >= 0) & slate.exists, pins.place, pinned)
-    for place in np.unique(pinned[pinned >= 0]):
-        choice.take_first(pinned == place, np.ones(len(pinned), dtype=np.bool_))
+    pinned = _pinned(slate, [each for each in demands if isinstance(each, Pins)])
+    once = np.ones(len(choice.size), dtype=np.int64)
+    if pinned is not None:
+        for place in np.unique(pinned[pinned >= 0]):
+            choice.take(choice.in_order(pinned == place), once, within=False)
     for floor in (each for each in demands if isinstance(each, Floor)):
-        _meet(choice, floor, k)
-    everybody = np.ones(len(pinned), dtype=np.bool_)
-    for _ in range(min(k, width)):
-        took = choice.take_first(choice.within(), everybody & (choice.size < k))
-        # Nothing within the caps is left of these.
-        choice.take_first(slate.exists & ~choice.chosen, everybody & (choice.size < k) & ~took)
-    return _placed(slate.order, choice.chosen, pinned, k)
+        members = choice.in_order(floor.members)
+        choice.take(members, floor.minimum - (members & choice.chosen).sum(axis=1), within=True)
+    everything, most = np.ones_like(choice.open), once * slate.k
+    choice.take(everything, most, within=True)
+    choice.take(everything, most, within=False)  # nothing within the caps is left of these
+    return _placed(slate.order, choice, pinned, slate.k)
 
 
-def _meet(choice: _Choice, floor: Floor, k: int) -> None:
-    """Choose members until there are enough, or none is left that a cap allows."""
-    pending = np.ones(len(floor.minimum), dtype=np.bool_)
-    while pending.any():
-        pending &= ((floor.members & choice.chosen).sum(axis=1) < floor.minimum) & (choice.size < k)
-        if pending.any():
-            pending = choice.take_first(floor.members & choice.within(), pending)
+def _pinned(slate: Slate, demands: Sequence[Pins]) -> Ints | None:
+    """Places that columns are pinned to, -1 for none; None where nothing is pinned."""
+    if not demands:
+        return None
+    pinned = np.full(slate.exists.shape, -1, dtype=np.int64)
+    for pins in demands:
+        pinned = np.where((pins.place >= 0) & slate.exists, pins.place, pinned)
+    return pinned
 
 
-def _placed(order: Ints, chosen: Bools, pinned: Ints, k: int) -> Ints:
+def _placed(order: Ints, choice: _Choice, pinned: Ints | None, k: int) -> Ints:
     """Pins at their places, the other chosen in list order at the free ones, the rest behind in list order."""
+    if pinned is None:
+        return with_first(order, (~choice.chosen).astype(np.uint16))
+    chosen = np.take_along_axis(choice.chosen, order, axis=1)
     width = order.shape[1]
     others = chosen & (pinned < 0)
     nth = places(np.argsort(np.where(others, order, order + width), axis=1, kind="stable"))
-    if (pinned >= 0).any():
-        size = max(k, int(pinned.max()) + 1) + width
-        taken = np.zeros((len(order), size), dtype=np.bool_)
-        user, column = np.nonzero(pinned >= 0)
-        taken[user, pinned[user, column]] = True
-        free = np.argsort(taken, axis=1, kind="stable")
-        nth = np.where(pinned >= 0, pinned, np.take_along_axis(free, nth, axis=1))
+    size = max(k, int(pinned.max()) + 1) + width
+    taken = np.zeros((len(order), size), dtype=np.bool_)
+    user, column = np.nonzero(pinned >= 0)
+    taken[user, pinned[user, column]] = True
+    free = np.argsort(taken, axis=1, kind="stable")
+    nth = np.where(pinned >= 0, pinned, np.take_along_axis(free, nth, axis=1))
     rest = order + k + 2 * width
     return places(np.argsort(np.where(chosen, nth, rest), axis=1, kind="stable"))

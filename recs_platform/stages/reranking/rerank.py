@@ -72,7 +72,7 @@ def _rerank_alike(
         rows = apply_checked(rule, rows, context)
     ranking = fallback_ranking(context, filters)
     rows = _with_what_rules_need(rows, ranking, deep, rules)
-    rows, moved = _reordered(rows, context, rules)
+    rows, moved = _reordered(rows, context, rules, deep.k)
     kept = _cut(rows, deep.k)
     lists = _number(pl.concat([kept, fill_lists(kept, ranking, deep, filters)]))
     if exploration is not None:
@@ -91,16 +91,26 @@ def _with_what_rules_need(
     if not demanding:
         return rows
     filters = filters_of(rules)
-    full = pl.concat([rows, fill_lists(_cut(rows, deep.k), ranking, deep, filters)])
-    return with_offers(full.sort(c.USER_ID, maintain_order=True), deep, demanding, filters)
+    filled = fill_lists(_cut(rows, deep.k), ranking, deep, filters)
+    if filled.height:
+        rows = pl.concat([rows, filled]).sort(c.USER_ID, maintain_order=True)
+    return with_offers(rows, deep, demanding, filters)
 
 
-def _reordered(rows: pl.DataFrame, context: RerankContext, rules: Sequence[Rule]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows in the order of the reorders, those that work on slates in one pass; and which rows which rule moved up."""
+def _reordered(
+    rows: pl.DataFrame, context: RerankContext, rules: Sequence[Rule], keep: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows in the order of the reorders, those that work on slates in one pass; and which rows which rule moved up.
+
+    At least the first `keep` of each user.
+    """
     moved = list[pl.DataFrame]()
-    for on_slates, group in groupby(reorders_of(rules), key=lambda rule: isinstance(rule, SlateReorder)):
+    reorders = reorders_of(rules)
+    for on_slates, group in groupby(reorders, key=lambda rule: isinstance(rule, SlateReorder)):
         if on_slates:
-            rows, by = arrange(rows, context, [rule for rule in group if isinstance(rule, SlateReorder)])
+            together = [rule for rule in group if isinstance(rule, SlateReorder)]
+            is_last = together[-1] is reorders[-1]
+            rows, by = arrange(rows, context, together, keep if is_last else None)
             moved.append(by)
         else:
             for rule in group:

@@ -16,6 +16,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.rule_settings import BoostedSettings
 from recs_platform.contracts.time import DAY_SECONDS
 from recs_platform.stages.reranking.context import RerankContext
+from recs_platform.stages.reranking.facts import SHARE
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -29,8 +30,9 @@ _USER, _ITEM, _ROW = "_user", "_item", "_row"
 class ItemArrays:
     """The catalogue by item code; the last entry, which -1 means, is of items that it lacks."""
 
-    def __init__(self, context: RerankContext) -> None:
+    def __init__(self, context: RerankContext, users: pl.Series | None = None) -> None:
         self._items, self._context = context.items.sort(c.ITEM_ID), context
+        self._users = context.users if users is None else users
         self.ids = self._items[c.ITEM_ID]
 
     def codes(self) -> pl.DataFrame:
@@ -84,6 +86,20 @@ class ItemArrays:
             factor[self.is_named(column, name)] *= each.factor
         return factor
 
+    @cached_property
+    def tastes(self) -> tuple[Ints, Ints, Floats]:
+        """Where each user's tastes begin, (n_users + 1,), then category code and share of every taste, by user.
+
+        Looked up once for all slates: the tastes of everybody are millions of rows.
+        """
+        codes = pl.DataFrame({c.CATEGORY: self.names(c.CATEGORY), _ITEM: self.category}).unique(c.CATEGORY)
+        users = pl.DataFrame({c.USER_ID: self._users}).with_row_index(_USER)
+        found = self._context.facts.tastes.join(users, on=c.USER_ID).join(codes.drop_nulls(), on=c.CATEGORY)
+        rows = found.sort(_USER)
+        counts = np.bincount(rows[_USER].to_numpy(), minlength=len(self._users))
+        begins = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts, dtype=np.int64)])
+        return begins, rows[_ITEM].to_numpy(), rows[SHARE].to_numpy()
+
     def _dense(self, column: str) -> Ints:
         codes = (self._column(column, pl.String).rank("dense").cast(pl.Int64) - 1).fill_null(-1)
         return np.append(codes.to_numpy(), -1)
@@ -99,6 +115,7 @@ class Slate:
     """Users (n_users, width) with their items by score, ties by item.
 
     Attributes:
+        first: How many users are on slates before this one.
         users: Ids of the users, by row.
         segments: Their segments, missing where none is known.
         exists: Whether there is an item; those of a user come first.
@@ -111,6 +128,7 @@ class Slate:
 
     items: ItemArrays
     context: RerankContext
+    first: int
     users: pl.Series
     segments: pl.Series
     exists: Bools
@@ -141,6 +159,9 @@ class Slate:
 
     def by_relevance(self) -> Ints:
         """Places by relevance, ties by score."""
+        relevance = self.relevance
+        if (relevance[:, 1:] <= relevance[:, :-1]).all():  # nothing is boosted: columns stand by score
+            return np.broadcast_to(np.arange(relevance.shape[1], dtype=np.int64), relevance.shape)
         return places(np.argsort(np.where(self.exists, -self.relevance, np.inf), axis=1, kind="stable"))
 
     def members(self, segment_id: str | None, named: list[str]) -> Bools:
@@ -161,6 +182,17 @@ def places(order: Ints) -> Ints:
     return found
 
 
+def with_first(order: Ints, key: NDArray[np.uint16]) -> Ints:
+    """Places by an ascending key (n_users, width) of the columns in list order, ties in that order.
+
+    `order`: places so far. Keys of 16 bits are sorted in one pass, which a sort of whole numbers takes many for.
+
+    >>> with_first(np.array([[2, 0, 1]]), np.array([[1, 1, 0]], dtype=np.uint16)).tolist()
+    [[0, 1, 2]]
+    """
+    return places(np.take_along_axis(places(order), np.argsort(key, axis=1, kind="stable"), axis=1))
+
+
 def greedy(first: Ints, exists: Bools, steps: int, gain_of: Gain) -> Ints:
     """Places chosen one by one, each time the greatest gain, ties by score; what is not chosen follows by `first`.
 
@@ -168,29 +200,28 @@ def greedy(first: Ints, exists: Bools, steps: int, gain_of: Gain) -> Ints:
     and whether there was one.
     """
     n_users, width = exists.shape
-    every = np.arange(n_users, dtype=np.int64)
-    rank, is_open = first + width, exists.copy()
+    every, is_open = np.arange(n_users, dtype=np.int64), exists.copy()
+    # By place in `first`: the position at which it was chosen, the last of all where it was not.
+    key = np.full(exists.shape, min(steps, width), dtype=np.uint16)
     last, took = np.zeros(n_users, dtype=np.int64), np.zeros(n_users, dtype=np.bool_)
     for position in range(min(steps, width)):
         gain = np.where(is_open, gain_of(position, last, took), -np.inf)
         last = gain.argmax(axis=1).astype(np.int64)
         took = is_open[every, last]
-        rank[every[took], last[took]] = position
+        key[every[took], first[every[took], last[took]]] = position
         is_open[every, last] = False
-    return places(np.argsort(rank, axis=1, kind="stable"))
+    return with_first(first, key)
 
 
 def slates(ranked: pl.DataFrame, context: RerankContext) -> Iterator[Slate]:
     """Ranked rows, users together, as slates of whole users; bounded cells each."""
-    items = ItemArrays(context)
-    coded = ranked.select(pl.col(c.USER_ID).rle_id().cast(pl.Int64).alias(_USER), c.ITEM_ID, c.SCORE).join(
-        items.codes(), on=c.ITEM_ID, how="left", maintain_order="left"
-    )
-    user, item = coded[_USER].to_numpy(), coded[_ITEM].fill_null(-1).to_numpy()
-    score = coded[c.SCORE].to_numpy()
+    user = ranked[c.USER_ID].rle_id().cast(pl.Int64).to_numpy()
     starts = np.flatnonzero(np.diff(user, prepend=-1))
-    ends = np.append(starts[1:], len(user))
     ids = ranked[c.USER_ID].gather(pl.Series(starts))
+    items = ItemArrays(context, ids)
+    coded = ranked.select(c.ITEM_ID, c.SCORE).join(items.codes(), on=c.ITEM_ID, how="left", maintain_order="left")
+    item, score = coded[_ITEM].fill_null(-1).to_numpy(), coded[c.SCORE].to_numpy()
+    ends = np.append(starts[1:], len(user))
     segments = pl.DataFrame({c.USER_ID: ids}).join(
         context.facts.segments.select(c.USER_ID, c.SEGMENT_ID), on=c.USER_ID, how="left", maintain_order="left"
     )[c.SEGMENT_ID]
@@ -200,8 +231,8 @@ def slates(ranked: pl.DataFrame, context: RerankContext) -> Iterator[Slate]:
         inside = slice(first, first + step)
         low, high = int(starts[first]), int(ends[inside][-1])
         yield _slate(
-            items, context, ids[inside], segments[inside], user[low:high] - first, item[low:high], score[low:high],
-            low, boosts,
+            items, context, first, ids[inside], segments[inside], user[low:high] - first, item[low:high],
+            score[low:high], low, boosts,
         )  # fmt: skip
 
 
@@ -214,6 +245,7 @@ def _boosts(items: ItemArrays, context: RerankContext) -> dict[str | None, Float
 def _slate(
     items: ItemArrays,
     context: RerankContext,
+    first: int,
     ids: pl.Series,
     segments: pl.Series,
     user: Ints,
@@ -238,7 +270,7 @@ def _slate(
         codes, rows = (np.take_along_axis(each, by_score, axis=1) for each in (codes, rows))
         order = np.take_along_axis(order, by_score, axis=1)
     made = Slate(
-        items, context, ids, segments, exists, codes, rows, order.copy(), np.ones(shape),
+        items, context, first, ids, segments, exists, codes, rows, order.copy(), np.ones(shape),
         np.full(shape, -1, dtype=np.int8),
     )  # fmt: skip
     named = [segment for segment in boosts if segment is not None]

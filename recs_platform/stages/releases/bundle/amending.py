@@ -1,7 +1,8 @@
-"""A bundle of an older release that obeys what was learned since: opt-outs, items offered no more, regions.
+"""A bundle of an older release that says what holds by now: who opted out, which items are offered, and where.
 
-Sealing one anew costs a few small files whatever its size, the others are links. Without users it is made in
-`removing`.
+What holds no longer is taken back likewise: a consent that was given again, an item that is offered again, a region
+that is no longer left out. Nothing comes that the release was sealed without. Sealing one anew costs a few small files
+whatever its size, the others are links. Without users it is made in `removing`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from recs_platform.contracts.manifests import content_key
 from recs_platform.lake.artifacts import artifact, write_artifact, write_manifest
 from recs_platform.stages.releases.bundle.keys import keys_of
 from recs_platform.stages.releases.bundle.opening import sealed_bundle
-from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, PAGE_READS, pages_without
+from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, PAGE_OFFSETS, PAGE_READS, pages_without
 from recs_platform.stages.releases.bundle.texts import OFFSETS, TEXT, text_series
 from recs_platform.stages.releases.bundle.writing import (
     FILES,
@@ -37,36 +38,64 @@ if TYPE_CHECKING:
 
     from recs_platform.contracts.home import Home
     from recs_platform.contracts.manifests import Manifest
+    from recs_platform.stages.releases.bundle.encoding import Arrays
     from recs_platform.stages.releases.withheld import Regions, Withheld
 
 _OPTED_OUT, _AVAILABLE = "opted_out.keys", "item.is_available"
+# What was available when the bundle was sealed; in bundles that were amended.
+SEALED_AVAILABLE = "item.was_available"
+_EXCLUDED_OFFSETS, _EXCLUDED_ITEMS = "excluded.offsets", "excluded.items"
 
 
 def amend_bundle(home: Home, release_id: str, withheld: Withheld, *, known_at: datetime) -> Manifest:
-    """Manifest of a bundle of the release that obeys what is withheld, and infers nothing about who opted out.
+    """Manifest of a bundle of the release that withholds this and nothing else; of who opted out it infers nothing.
 
     The one that is there where it says so already; else another takes its place, and a server takes it up by itself.
-    Raises NotReady where the release has none.
+    Raises NotReady where the release has none. One call at a time: each makes the next bundle of the last one.
     """
     manifest = sealed_bundle(home, release_id)
     folder = artifact(home.artifacts, SERVING_ARTIFACT, manifest.version)
-    arrays: dict[str, NDArray[np.generic]] = {}
-    keys = _load(folder, _OPTED_OUT)
-    gone = np.union1d(keys, keys_of(sorted(withheld.opted_out)))
-    if len(gone) > len(keys):
-        arrays[_OPTED_OUT] = gone
-    if withheld.items:
-        available = _load(folder, _AVAILABLE)
-        offered = available & ~_are_among(folder, withheld.items)
-        if int(offered.sum()) < int(available.sum()):
-            arrays[_AVAILABLE] = offered
-    if withheld.regions is not None:
-        arrays |= _regional(folder, withheld.regions)
-    if PAGE_HOLDS in manifest.parameters[FILES]:
-        sealed = {name: _mapped(folder, name) for name in PAGE_READS}
-        if not arrays.keys().isdisjoint(sealed):
-            arrays[PAGE_HOLDS] = pages_without(sealed, {**sealed, **arrays})
-    return _seal(home, folder, manifest, arrays, known_at) if arrays else manifest
+    files: dict[str, Any] = manifest.parameters[FILES]
+    arrays = _opted_out(folder, withheld) | _offered(folder, files, withheld) | _regional(folder, withheld.regions)
+    if not arrays:
+        return manifest
+    if PAGE_HOLDS in files:
+        arrays[PAGE_HOLDS] = _pages_that_hold(folder, files, arrays)
+    return _seal(home, folder, manifest, arrays, known_at)
+
+
+def _opted_out(folder: Path, withheld: Withheld) -> Arrays:
+    """Keys of those who have opted out by now; nothing where they are who they were."""
+    keys = np.unique(keys_of(sorted(withheld.opted_out)))
+    return {} if np.array_equal(keys, _load(folder, _OPTED_OUT)) else {_OPTED_OUT: keys}
+
+
+def _offered(folder: Path, files: Collection[str], withheld: Withheld) -> Arrays:
+    """Which items are offered by now, of those that were when the bundle was sealed; nothing where they are those."""
+    if not withheld.items and SEALED_AVAILABLE not in files:
+        return {}
+    sealed = _sealed_available(folder, files)
+    offered = sealed & ~_are_among(folder, withheld.items) if withheld.items else sealed
+    if np.array_equal(offered, _load(folder, _AVAILABLE)):
+        return {}
+    return {_AVAILABLE: offered, SEALED_AVAILABLE: sealed}
+
+
+def _sealed_available(folder: Path, files: Collection[str]) -> NDArray[np.bool_]:
+    return _load(folder, SEALED_AVAILABLE if SEALED_AVAILABLE in files else _AVAILABLE)
+
+
+def _pages_that_hold(folder: Path, files: Collection[str], arrays: Arrays) -> NDArray[np.bool_]:
+    """Which of the sealed pages are of users who may be offered all of their list, and what is behind it."""
+    now = {name: _mapped(folder, name) for name in PAGE_READS} | arrays
+    is_there = np.diff(_mapped(folder, PAGE_OFFSETS)) > 0
+    everything = {
+        PAGE_HOLDS: is_there,
+        _AVAILABLE: _sealed_available(folder, files),
+        _EXCLUDED_OFFSETS: np.zeros(len(now[_EXCLUDED_OFFSETS]), dtype=np.int64),
+        _EXCLUDED_ITEMS: np.zeros(0, dtype=np.int32),
+    }
+    return pages_without({**now, **everything}, now)
 
 
 def _load(folder: Path, name: str) -> NDArray[Any]:
@@ -90,12 +119,15 @@ def _are_among(folder: Path, items: Collection[str]) -> NDArray[np.bool_]:
     return _texts(folder, "item.ids").is_in(wanted.implode()).to_numpy()
 
 
-def _regional(folder: Path, regions: Regions) -> dict[str, NDArray[np.generic]]:
-    """The arrays of regions as they are to be by now; none where they are."""
+def _regional(folder: Path, regions: Regions | None) -> Arrays:
+    """The arrays of regions as they are to be by now; none where they are. Without `regions` nothing is left out."""
     import polars as pl
 
     from recs_platform.stages.releases.bundle.encoding import regional_arrays
 
+    if regions is None:
+        offsets, excluded = _load(folder, _EXCLUDED_OFFSETS), _load(folder, _EXCLUDED_ITEMS)
+        return {_EXCLUDED_OFFSETS: np.zeros_like(offsets), _EXCLUDED_ITEMS: excluded[:0]} if len(excluded) else {}
     users = pl.DataFrame({c.USER_ID: _texts(folder, "user.ids")})
     codes = pl.DataFrame({c.ITEM_ID: _texts(folder, "item.ids")})
     made = regional_arrays(users, codes, regions.user_regions, regions.exclusions)
@@ -103,13 +135,11 @@ def _regional(folder: Path, regions: Regions) -> dict[str, NDArray[np.generic]]:
     return {} if is_same else dict(made)
 
 
-def _seal(
-    home: Home, folder: Path, manifest: Manifest, arrays: dict[str, NDArray[np.generic]], known_at: datetime
-) -> Manifest:
+def _seal(home: Home, folder: Path, manifest: Manifest, arrays: Arrays, known_at: datetime) -> Manifest:
     digest = content_key({name: array.tobytes().hex() for name, array in arrays.items()} | {"of": manifest.version})
     version = f"{manifest.version.rpartition('-')[0]}-{digest[:8]}"
     with write_artifact(home.artifacts, SERVING_ARTIFACT, version) as building:
-        facts = dict(manifest.parameters[FILES])
+        facts = {**manifest.parameters[FILES], **dict.fromkeys(arrays)}
         for name in facts:
             file = f"{name}.npy"
             if name in arrays:

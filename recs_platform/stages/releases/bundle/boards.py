@@ -65,7 +65,7 @@ class SealedBoard:
     """The rankings of a surface by code of item, and whose they are by code of user."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], surface: str, *, max_per_category: int, reason: str) -> None:
-        name = board_arrays(surface)
+        self.surface, name = surface, board_arrays(surface)
         self.groups: NDArray[np.int32] = arrays[f"{name}.groups"]
         self.max_per_category, self.reason = max_per_category, reason
         self._items, self._offsets = arrays[f"{name}.items"], arrays[f"{name}.offsets"].tolist()

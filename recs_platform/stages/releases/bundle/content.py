@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from recs_platform.stages.releases.bundle.boards import Board
 
 EVERYBODY = "all"
+EVERYWHERE = ""  # of `hidden`: on no surface of the settings
 
 
 def context_of(column: str, value: str) -> str:
@@ -35,13 +36,14 @@ class BundleContent:
     """Frames of one as-of.
 
     `lists`: user_id, rank, item_id, score, sources, reason, propensity. `ranked`: user_id, item_id, score, rank,
-    sources; each user's best candidates. `consumed`: user_id, item_id. `items`: item_id (unique), title, category,
-    is_available. `vector_ids`, `vectors`: float32 (n, d), rows in the order of the ids; unknown ones
-    lack. `neighbours`: item_id, neighbour_id, score, rank. `fallbacks`: item ids, best first, by context, `all` among
-    them. `user_regions`: user_id, availability_region; `exclusions`: availability_region, item_id. `opted_out`: users
-    of whom the bundle keeps nothing but a hash of the id: rows of theirs in the other frames are left out. `held_out`:
-    users who are shown popular items only. `surfaces`: lists of each surface, columns as those of `lists`. `boards`:
-    by surface, what takes the place of rows of them. `expiry`: user_id, expires_at; None where nothing is said.
+    sources; each user's best candidates. `consumed`: user_id, item_id; `hidden`: such pairs that filters keep away
+    beside them, `EVERYWHERE` and by surface where others do. `items`: item_id (unique), title, category, is_available.
+    `vector_ids`, `vectors`: float32 (n, d), rows in the order of the ids; unknown ones lack. `neighbours`: item_id,
+    neighbour_id, score, rank. `fallbacks`: item ids, best first, by context, `all` among them. `user_regions`: user_id,
+    availability_region; `exclusions`: availability_region, item_id. `opted_out`: users of whom the bundle keeps nothing
+    but a hash of the id: rows of theirs in the other frames are left out. `held_out`: users who are shown popular items
+    only. `surfaces`: lists of each surface, columns as those of `lists`. `boards`: by surface, what takes the place of
+    rows of them. `expiry`: user_id, expires_at; None where nothing is said.
     """
 
     lists: pl.DataFrame
@@ -60,3 +62,4 @@ class BundleContent:
     surfaces: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
     boards: Mapping[str, Board] = field(default_factory=dict[str, Board])
     expiry: pl.DataFrame | None = None
+    hidden: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])

@@ -20,6 +20,7 @@ from recs_platform.stages.releases.bundle.texts import pack_texts
 _CODE, _USER_CODE = "_code", "_user_code"
 HELD_OUT = "user.is_held_out"
 EXPIRES = "user.expires_seconds"
+HIDDEN = "hidden"
 SEPARATOR = "\x1f"  # between the sources of a set
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -36,7 +37,8 @@ def encode_bundle(content: BundleContent) -> Arrays:
     surfaces = {
         surface: rows.join(withdrawn, on=c.USER_ID, how="anti") for surface, rows in sorted(content.surfaces.items())
     }
-    listed = (lists, ranked, consumed, regions, *surfaces.values())
+    hidden = {surface: pairs.join(withdrawn, on=c.USER_ID, how="anti") for surface, pairs in content.hidden.items()}
+    listed = (lists, ranked, consumed, regions, *surfaces.values(), *hidden.values())
     everybody = pl.concat([frame.select(c.USER_ID) for frame in listed])
     ids = everybody[c.USER_ID].unique().to_list()
     keys = keys_of(ids)
@@ -50,6 +52,9 @@ def encode_bundle(content: BundleContent) -> Arrays:
     code_of = dict(codes.select(c.ITEM_ID, _CODE).iter_rows())
     for surface, board in sorted(content.boards.items()):
         on_surfaces |= encode_board(surface, board, users.select(c.USER_ID), code_of)
+    for surface, pairs in sorted(hidden.items()):
+        coded = _coded(pairs.select(c.USER_ID, c.ITEM_ID), users, codes).unique([_USER_CODE, _CODE])
+        on_surfaces |= _slices(hidden_arrays(surface), coded, _USER_CODE, users.height)
     return {
         **on_surfaces,
         "user.keys": keys[order],
@@ -79,6 +84,11 @@ def _expiry(users: pl.DataFrame, expiry: pl.DataFrame | None) -> Arrays:
     seconds = pl.col(c.EXPIRES_AT).dt.epoch("s")
     found = users.join(expiry.select(c.USER_ID, seconds), on=c.USER_ID, how="left", maintain_order="left")
     return {EXPIRES: found[c.EXPIRES_AT].fill_null(0).cast(pl.Int64).to_numpy()}
+
+
+def hidden_arrays(surface: str) -> str:
+    """What the names of the arrays of what filters keep away begin with."""
+    return f"{HIDDEN}-{surface}" if surface else HIDDEN
 
 
 def surface_arrays(surface: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from recs_platform.stages.releases.bundle.content import EVERYBODY
+from recs_platform.stages.releases.bundle.content import EVERYBODY, EVERYWHERE
 from recs_platform.stages.releases.bundle.places import Place, capped, each_once
 
 if TYPE_CHECKING:
@@ -24,13 +24,21 @@ POPULAR = "popular with everybody"
 
 
 def passing(
-    bundle: Bundle, user: int | None, hidden: Collection[int] = (), category: int | None = None
+    bundle: Bundle,
+    user: int | None,
+    hidden: Collection[int] = (),
+    category: int | None = None,
+    surface: str = EVERYWHERE,
 ) -> Callable[[int], bool]:
-    """Whether an item may be shown to a user: the rules of batch, less what is `hidden`, of one category or all."""
+    """Whether an item may be shown to a user on a surface: the filters of batch, less what is `hidden`.
+
+    `category`: of one category, None of all.
+    """
     # What the bundle keeps away; consumed items are not among it where repeats are allowed.
     consumed = set[int]() if user is None else set(bundle.consumed(user).tolist())
+    filtered = () if user is None else bundle.hidden(user, surface).tolist()
     excluded = bundle.excluded_in(bundle.region_of(user))
-    gone = consumed.union(hidden)
+    gone = consumed.union(hidden, filtered)
     available, of = bundle.is_available, bundle.item_category
 
     def passes(item: int) -> bool:
@@ -82,7 +90,9 @@ def surface_places(bundle: Bundle, surface: str, user: int) -> Iterator[Place]:
     yield from shown
     board = bundle.board(surface) if len(shown) < len(stored) else None
     if board is not None:
-        theirs = each_once(passing(bundle, user, {place.item for place in shown}), board_places(board, user))
+        theirs = each_once(
+            passing(bundle, user, {place.item for place in shown}, surface=surface), board_places(board, user)
+        )
         every = capped(theirs, bundle, len(stored), board.max_per_category, shown)
         yield from islice(every, len(stored) - len(shown))
 

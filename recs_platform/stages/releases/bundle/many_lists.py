@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recs_platform.stages.releases.bundle.choosing import Chosen, choose_places, complete, padded, widths_of
-from recs_platform.stages.releases.bundle.many_users import consumed_of, regions_of, slices_of
+from recs_platform.stages.releases.bundle.content import EVERYWHERE
+from recs_platform.stages.releases.bundle.many_users import items_of, regions_of, slices_of
 
 if TYPE_CHECKING:
     from recs_platform.stages.releases.bundle.boards import SealedBoard
@@ -40,21 +41,19 @@ class Places:
 
 
 class Passing:
-    """The rules of batch for many users at a time: what is consumed, what is excluded where they are."""
+    """The filters of batch for many users at a time: what is kept away on a surface, what is excluded where one is."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._bundle, self._n_items = bundle, max(bundle.n_items, 1)
+    def __init__(self, bundle: Bundle, surface: str = EVERYWHERE) -> None:
+        self.bundle, self._n_items = bundle, max(bundle.n_items, 1)
+        hidden = bundle.hidden_rows(surface)
+        self._kept_away = ("consumed",) if hidden is None else ("consumed", hidden)
         self._available = np.frombuffer(bundle.is_available, dtype=np.bool_)
-        self._excluded = np.sort(
-            np.array(
-                [
-                    region * self._n_items + item
-                    for region in range(len(bundle.regions))
-                    for item in bundle.excluded_in(region)
-                ],
-                dtype=np.int64,
-            )
-        )
+        excluded = [
+            region * self._n_items + item
+            for region in range(len(bundle.regions))
+            for item in bundle.excluded_in(region)
+        ]
+        self._excluded = np.sort(np.array(excluded, dtype=np.int64))
         self.category = np.array([*bundle.item_category, -1], dtype=np.int64)
 
     def may_be_shown(self, items: Codes, regions: Codes) -> Mask:
@@ -67,12 +66,13 @@ class Passing:
         )
 
     def passes(self, items: Codes, users: Codes, regions: Codes) -> Mask:
-        """The same, and which the `users` (n,), by code, -1 of unknown ones, have not consumed."""
-        known = np.flatnonzero(users >= 0)
-        shown = self.may_be_shown(items, regions)
-        consumed, lengths = consumed_of(self._bundle, users[known])
-        keys = np.repeat(known, lengths) * self._n_items + consumed
-        return shown & ~_among(np.arange(len(items))[:, None] * self._n_items + items, keys)
+        """The same, and which are not kept away from the `users` (n,), by code, -1 of unknown ones."""
+        known, passing = np.flatnonzero(users >= 0), self.may_be_shown(items, regions)
+        pairs = np.arange(len(items))[:, None] * self._n_items + items
+        for name in self._kept_away:
+            gone, lengths = items_of(self.bundle, name, users[known])
+            passing &= ~_among(pairs, np.repeat(known, lengths) * self._n_items + gone)
+        return passing
 
 
 def _among(keys: Codes, ascending: Codes) -> Mask:
@@ -82,54 +82,75 @@ def _among(keys: Codes, ascending: Codes) -> Mask:
     return ascending[np.minimum(found, len(ascending) - 1)] == keys
 
 
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """Some users by code (n,), the rows of theirs that stay (n, m), and how many places each has (n,)."""
+
+    users: Codes
+    kept: Codes
+    count: Codes
+
+    def at(self, rows: Codes) -> _Asked:
+        """Some of them."""
+        return _Asked(self.users[rows], self.kept[rows], self.count[rows])
+
+
+class _Choice:
+    """Chooses places of the users asked for; the first `certain` columns are neither capped nor kept away."""
+
+    def __init__(self, rules: Passing, asked: _Asked, cap: int, certain: int = 0) -> None:
+        self._rules, self._asked, self._cap, self._certain = rules, asked, cap, certain
+        self._regions = regions_of(rules.bundle, asked.users)
+
+    def __call__(self, at: Codes, offered: Codes, *, is_all: bool) -> tuple[Chosen, Mask]:
+        rules, regions, certain = self._rules, self._regions[at], self._certain
+        passes = rules.passes(offered, self._asked.users[at], regions)
+        passes[:, :certain] = rules.may_be_shown(offered[:, :certain], regions)
+        count, category = self._asked.count[at], rules.category[offered]
+        return choose_places(offered, passes, category, count, self._cap, certain=certain, is_all=is_all)
+
+
+class _Behind:
+    """What is offered behind the rows that stay: candidates of the users, then what is popular."""
+
+    def __init__(self, bundle: Bundle, users: Codes, popular: Codes) -> None:
+        self._stored, self._popular = bundle.arrays["candidate.items"], popular
+        self.starts, self._lengths = slices_of(bundle, "candidate", users)
+        self.longest = int(self._lengths.max(initial=0))
+
+    def __call__(self, at: Codes, width: int) -> Codes:
+        own = padded(self._stored, self.starts[at], self._lengths[at], min(width, self.longest)).astype(np.int64)
+        shared = self._popular[: width - own.shape[1]]
+        return np.concatenate([own, np.broadcast_to(shared, (len(at), len(shared)))], axis=1)
+
+    def widths(self, most: int) -> list[int]:
+        """Ever more columns, for who has `most` places."""
+        beyond = (self.longest + each for each in widths_of(most, len(self._popular)))
+        return sorted({*widths_of(most, self.longest), *beyond})
+
+
 def served_places(bundle: Bundle, users: Codes, kept: Codes, count: Codes, has_candidates: Mask) -> Places:
     """What `served_list` shows of each of `users` (codes, -1 of unknown ones) whose rows `kept` (n, m) stay.
 
     `count`: places (n,). `has_candidates`: whose candidates are offered behind the rows (n,).
     """
-    rules, popular = Passing(bundle), bundle.fallback()[-1][1].astype(np.int64)
-    stored = bundle.arrays["candidate.items"].astype(np.int64)
+    rules, asked = Passing(bundle), _Asked(users, kept, count)
+    popular = bundle.fallback()[-1][1].astype(np.int64)
     parts = list[Places]()
-    for first in range(0, len(users), USERS_AT_ONCE):
-        some, rows = users[first : first + USERS_AT_ONCE], kept[first : first + USERS_AT_ONCE]
-        regions, (starts, lengths) = (
-            regions_of(bundle, some),
-            slices_of(bundle, "candidate", np.where(has_candidates[first : first + USERS_AT_ONCE], some, -1)),
-        )
-        longest, wanted = int(lengths.max(initial=0)), count[first : first + USERS_AT_ONCE]
-
-        def further(
-            at: Codes, width: int, starts: Codes = starts, lengths: Codes = lengths, longest: int = longest
-        ) -> Codes:
-            own = padded(stored, starts[at], lengths[at], min(width, longest))
-            shared = np.broadcast_to(popular[: width - own.shape[1]], (len(at), max(width - own.shape[1], 0)))
-            return np.concatenate([own, shared], axis=1)
-
-        def choose(
-            at: Codes,
-            offered: Codes,
-            *,
-            is_all: bool,
-            some: Codes = some,
-            regions: Codes = regions,
-            wanted: Codes = wanted,
-        ) -> tuple[Chosen, Mask]:
-            passes = rules.passes(offered, some[at], regions[at])
-            category, cap = rules.category[offered], bundle.rules.max_per_category
-            return choose_places(offered, passes, category, wanted[at], cap, is_all=is_all)
-
-        most = int(wanted.max(initial=0))
-        widths = sorted({*widths_of(most, longest), *(longest + each for each in widths_of(most, len(popular)))})
-        chosen, items = complete(rows, widths, further, choose)
-        behind = chosen.column - rows.shape[1]
-        is_candidate = (behind >= 0) & (behind < longest)
+    for at in _some_at_a_time(np.arange(len(users))):
+        some = asked.at(at)
+        behind = _Behind(bundle, np.where(has_candidates[at], some.users, -1), popular)
+        choose = _Choice(rules, some, bundle.rules.max_per_category)
+        chosen, items = complete(some.kept, behind.widths(int(some.count.max(initial=0))), behind, choose)
+        place = chosen.column - some.kept.shape[1]
+        is_candidate = (place >= 0) & (place < behind.longest)
         parts.append(
             Places(
-                chosen.user + first,
+                at[chosen.user],
                 items,
-                np.where(behind < 0, chosen.column, -1),
-                np.where(is_candidate, starts[chosen.user] + behind, -1),
-                np.where(behind >= longest, behind - longest, -1),
+                np.where(place < 0, chosen.column, -1),
+                np.where(is_candidate, behind.starts[chosen.user] + place, -1),
+                np.where(place >= behind.longest, place - behind.longest, -1),
             )
         )
     return _joined(parts)
@@ -142,39 +163,37 @@ def board_places_of(
 
     Who is not `is_grouped` (n,) is shown the board of everybody, as `board_list` does.
     """
-    rules, parts = Passing(bundle), list[Places]()
+    rules, asked, parts = Passing(bundle, board.surface), _Asked(users, kept, count), list[Places]()
     # Who is unknown here is in no group.
     known = is_grouped & (users >= 0)
     groups = np.where(known, board.groups[users], 0) if len(board.groups) else np.zeros(len(users), np.int64)
     for group in np.unique(groups):
         ranking = board.ranking(int(group)).astype(np.int64)
-        members = np.flatnonzero(groups == group)
-        for at in np.split(members, range(USERS_AT_ONCE, len(members), USERS_AT_ONCE)):
-            parts.append(_of_group(bundle, rules, ranking, board.max_per_category, users[at], kept[at], count[at], at))
+        for at in _some_at_a_time(np.flatnonzero(groups == group)):
+            parts.append(_of_group(rules, ranking, board.max_per_category, asked.at(at), at))
     found = _joined(parts)
     order = np.argsort(found.user, kind="stable")
     return Places(*(each[order] for each in (found.user, found.item, found.kept, found.candidate, found.ranked)))
 
 
-def _of_group(
-    bundle: Bundle, rules: Passing, ranking: Codes, cap: int, users: Codes, kept: Codes, count: Codes, places: Codes
-) -> Places:
-    regions, certain = regions_of(bundle, users), kept.shape[1]
+def _of_group(rules: Passing, ranking: Codes, cap: int, asked: _Asked, places: Codes) -> Places:
+    certain = asked.kept.shape[1]
 
     def further(at: Codes, width: int) -> Codes:
         return np.broadcast_to(ranking[:width], (len(at), min(width, len(ranking))))
 
-    def choose(at: Codes, offered: Codes, *, is_all: bool) -> tuple[Chosen, Mask]:
-        passes = rules.passes(offered, users[at], regions[at])
-        passes[:, :certain] = rules.may_be_shown(offered[:, :certain], regions[at])
-        return choose_places(offered, passes, rules.category[offered], count[at], cap, certain=certain, is_all=is_all)
-
-    chosen, items = complete(kept, widths_of(certain, len(ranking)), further, choose)
+    choose = _Choice(rules, asked, cap, certain)
+    chosen, items = complete(asked.kept, widths_of(certain, len(ranking)), further, choose)
     ranked = chosen.column - certain
     nothing = np.full(len(items), -1, dtype=np.int64)
     return Places(
         places[chosen.user], items, np.where(ranked < 0, chosen.column, -1), nothing, np.where(ranked < 0, -1, ranked)
     )
+
+
+def _some_at_a_time(rows: Codes) -> list[Codes]:
+    """The rows in parts of which places are chosen at once; none of no rows."""
+    return np.split(rows, range(USERS_AT_ONCE, len(rows), USERS_AT_ONCE)) if len(rows) else []
 
 
 def _joined(parts: list[Places]) -> Places:

@@ -60,9 +60,9 @@ def slices_of(bundle: Bundle, name: str, users: Codes) -> tuple[Codes, Codes]:
     return start, np.where(known, offsets[users + 1], 0) - start
 
 
-def consumed_of(bundle: Bundle, users: Codes) -> tuple[Codes, Codes]:
-    """Codes of what is not offered again, ascending for each user, one user after the other, and how many of each."""
-    starts, lengths = slices_of(bundle, "consumed", users)
+def items_of(bundle: Bundle, name: str, users: Codes) -> tuple[Codes, Codes]:
+    """Codes of the users' items in the arrays of `name`, one user after the other, and how many of each."""
+    starts, lengths = slices_of(bundle, name, users)
     within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    items: NDArray[Any] = bundle.arrays["consumed.items"]
+    items: NDArray[Any] = bundle.arrays[f"{name}.items"]
     return items[np.repeat(starts, lengths) + within].astype(np.int64), lengths

@@ -8,6 +8,7 @@ import numpy as np
 
 from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.lake.artifacts import artifact, sealed_versions
+from recs_platform.stages.releases.bundle.keys import key_of, rows_of_key
 from recs_platform.stages.releases.bundle.reading import Array, Bundle
 from recs_platform.stages.releases.bundle.writing import FILES, FORMAT, FORMAT_NUMBER, RELEASE, SERVING_ARTIFACT
 
@@ -31,8 +32,22 @@ def sealed_bundle(home: Home, release_id: str) -> Manifest:
 
 
 def newest_bundle(home: Home) -> Manifest:
-    """Manifest of the bundle that knows most, of whatever release: its opt-outs hold for all."""
-    return max(sealed_versions(home.artifacts, SERVING_ARTIFACT), key=lambda each: (each.known_at, each.sealed_at))
+    """Manifest of the bundle that knows most, of whatever release: its opt-outs hold for all. NotReady without one."""
+    sealed = sealed_versions(home.artifacts, SERVING_ARTIFACT)
+    if not sealed:
+        raise NotReady("no release has a serving bundle yet; run `recs run` first")
+    return max(sealed, key=lambda each: (each.known_at, each.sealed_at))
+
+
+def has_opted_out(home: Home, user_id: str) -> bool:
+    """Whether somebody has opted out by the newest bundle of the home; False where there is none."""
+    try:
+        newest = newest_bundle(home)
+    except NotReady:
+        return False
+    folder = artifact(home.artifacts, SERVING_ARTIFACT, newest.version)
+    keys: Array = np.load(folder / "opted_out.keys.npy", mmap_mode="r", allow_pickle=False)
+    return bool(rows_of_key(keys, key_of(user_id)))
 
 
 def open_bundle(home: Home, release_id: str) -> Bundle:

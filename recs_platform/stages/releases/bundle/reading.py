@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recs_platform.stages.releases.bundle.boards import BOARD_RULES, SealedBoard
-from recs_platform.stages.releases.bundle.content import EVERYBODY, BundleRules
-from recs_platform.stages.releases.bundle.encoding import EXPIRES, HELD_OUT, SEPARATOR, surface_arrays
+from recs_platform.stages.releases.bundle.content import EVERYBODY, EVERYWHERE, BundleRules
+from recs_platform.stages.releases.bundle.encoding import EXPIRES, HELD_OUT, SEPARATOR, hidden_arrays, surface_arrays
 from recs_platform.stages.releases.bundle.keys import key_of, rows_of_key
 from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, PAGE_OFFSETS, PAGE_TEXT
 from recs_platform.stages.releases.bundle.texts import PackedTexts
@@ -31,6 +31,7 @@ from recs_platform.contracts.regions import UNKNOWN_REGION
 
 Array = NDArray[Any]
 _REASONS_MAX = 200_000  # some 20 MB
+_NOTHING: Array = np.zeros(0, dtype=np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +193,16 @@ class Bundle:
     def consumed(self, user: int) -> Array:
         """Codes of items that are not offered to the user again, ascending."""
         return self.arrays["consumed.items"][self._slice("consumed", user)]
+
+    def hidden_rows(self, surface: str = EVERYWHERE) -> str | None:
+        """What the names of the arrays begin with that filters keep away on a surface; None where they keep nothing."""
+        names = (hidden_arrays(surface), hidden_arrays(EVERYWHERE))
+        return next((name for name in names if f"{name}.items" in self.arrays), None)
+
+    def hidden(self, user: int, surface: str = EVERYWHERE) -> Array:
+        """Codes of items that filters keep away from the user on a surface, beside what was consumed; ascending."""
+        name = self.hidden_rows(surface)
+        return _NOTHING if name is None else self.arrays[f"{name}.items"][self._slice(name, user)]
 
     def neighbours(self, item: int) -> tuple[Array, Array]:
         """Codes and scores of an item's neighbours, best first."""

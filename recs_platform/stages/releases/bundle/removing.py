@@ -12,7 +12,7 @@ from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.lake.artifacts import remove_artifact, sealed_versions, write_artifact, write_manifest
 from recs_platform.stages.releases.bundle.boards import board_arrays
 from recs_platform.stages.releases.bundle.content import BundleRules
-from recs_platform.stages.releases.bundle.encoding import EXPIRES, HELD_OUT, Arrays, surface_arrays
+from recs_platform.stages.releases.bundle.encoding import EXPIRES, HELD_OUT, HIDDEN, Arrays, surface_arrays
 from recs_platform.stages.releases.bundle.keys import keys_of
 from recs_platform.stages.releases.bundle.pages import PAGE_FILES, write_pages
 from recs_platform.stages.releases.bundle.texts import PackedTexts, pack_texts
@@ -49,7 +49,9 @@ def without_users(arrays: dict[str, NDArray[Any]], user_ids: Collection[str]) ->
         name: arrays[name][stays] for name in arrays if name.startswith(board_arrays("")) and name.endswith(".groups")
     }
     surfaces = {name.partition(".")[0] for name in arrays if name.startswith(surface_arrays(""))}
-    for name, columns in (*_BY_USER.items(), *((surface, _BY_USER["list"]) for surface in sorted(surfaces))):
+    hidden = {name.partition(".")[0] for name in arrays if name.startswith(HIDDEN)}
+    further = [(each, _BY_USER["list"]) for each in sorted(surfaces)] + [(each, ("items",)) for each in sorted(hidden)]
+    for name, columns in (*_BY_USER.items(), *further):
         lengths = np.diff(arrays[f"{name}.offsets"])
         rows = np.repeat(stays, lengths)
         kept[f"{name}.offsets"] = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths[stays], dtype=np.int64)])

@@ -32,7 +32,7 @@ from recs_platform.stages.reports.exposure import TIER, ExposureConfig, assign_t
 if TYPE_CHECKING:
     import polars as pl
 
-    from recs_platform.stages.reports.verdicts import ReportInputs
+    from recs_platform.stages.reports.inputs import ReportInputs
 
 EVENT_MIX, CATALOGUE, SCORES, LISTS, LABELS = "event_mix", "catalogue", "scores", "lists", "labels"
 EVENT_TYPE, SOURCE, LABEL, WEEKDAY = c.EVENT_TYPE, c.SOURCE, c.LABEL, "weekday"

@@ -11,7 +11,9 @@ from recs_platform.stages.reports.activity_drift.kinds import EVENT_MIX, KINDS
 from recs_platform.stages.reports.activity_drift.measures import Compared, compare_mix, compare_spread
 from recs_platform.stages.reports.activity_drift.page import sections
 from recs_platform.stages.reports.activity_drift.periods import ActivityConfig, Mix
-from recs_platform.stages.reports.verdicts import ReportInputs, ReportResult, verdict_rows, write_report
+from recs_platform.stages.reports.inputs import ReportInputs
+from recs_platform.stages.reports.report import ReportResult, write_report
+from recs_platform.stages.reports.verdicts import verdict_rows
 
 if TYPE_CHECKING:
     import polars as pl

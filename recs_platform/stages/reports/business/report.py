@@ -21,15 +21,9 @@ from recs_platform.stages.reports.business.measures import (
     scopes,
 )
 from recs_platform.stages.reports.business.page import in_words, sections
-from recs_platform.stages.reports.verdicts import (
-    NO_DATA,
-    Judgement,
-    ReportInputs,
-    ReportResult,
-    contract_frame,
-    verdict_rows,
-    write_report,
-)
+from recs_platform.stages.reports.inputs import ReportInputs
+from recs_platform.stages.reports.report import ReportResult, write_report
+from recs_platform.stages.reports.verdicts import NO_DATA, Judgement, contract_frame, verdict_rows
 
 if TYPE_CHECKING:
     import polars as pl

@@ -3,40 +3,31 @@
 from typing import cast
 
 import numpy as np
-import polars as pl
 
-from recs_platform.contracts import columns as c
 from recs_platform.contracts.rule_settings import CalibrationSettings
-from recs_platform.stages.reranking.facts import SHARE
+from recs_platform.stages.reranking.category_heads import greedy_by_category
 from recs_platform.stages.reranking.rules.slate_rule import Plan, slate_rule
-from recs_platform.stages.reranking.slates import Bools, Floats, Ints, Slate, greedy
+from recs_platform.stages.reranking.slates import Bools, Floats, Ints, Slate
 
 # The share of the tastes that is mixed into the list's, so that a category which lacks has a finite distance.
 ALPHA = 0.01
-_USER, _CODE = "_user", "_code"
 
 
 class _Distance:
-    """What the Kullback-Leibler divergence of tastes from list becomes with one item more."""
+    """What the Kullback-Leibler divergence of tastes from list becomes with one item more, by its category."""
 
-    def __init__(self, slate: Slate, strength: float, tastes: Floats) -> None:
-        self._category, self._strength, self._tastes = slate.category, strength, tastes
-        # Where each column's distance stands in that of its user by category, of items of none in the last place.
-        width = tastes.shape[1] + 1
-        none = np.where(slate.category < 0, width - 1, slate.category)
-        self._place = (none + width * np.arange(len(tastes))[:, None]).ravel()
-        self._relevance = (1 - strength) * slate.relevance
-        self._counts = np.zeros(tastes.shape)
+    def __init__(self, strength: float, tastes: Floats) -> None:
+        self._strength, self._tastes = strength, tastes
+        # One place more than there are categories: for items of none.
+        self._counts = np.zeros((len(tastes), tastes.shape[1] + 1))
         self._every = np.arange(len(tastes))
 
     def __call__(self, position: int, last: Ints, took: Bools) -> Floats:
-        code = self._category[self._every, last]
-        counted = took & (code >= 0)
-        self._counts[self._every[counted], code[counted]] += 1
-        now, more = (self._terms(self._counts + extra, position + 1) for extra in (0.0, 1.0))
+        self._counts[self._every[took], last[took]] += 1
+        counts = self._counts[:, :-1]
+        now, more = (self._terms(counts + extra, position + 1) for extra in (0.0, 1.0))
         change = np.append(more - now, np.zeros((len(now), 1)), axis=1)
-        distance = self._strength * (now.sum(axis=1, keepdims=True) + change)
-        return self._relevance - distance.take(self._place).reshape(self._category.shape)
+        return self._strength * (now.sum(axis=1, keepdims=True) + change)
 
     def _terms(self, counts: Floats, length: int) -> Floats:
         """P log(p / q) of each user and category; 0 where the user has no taste for it."""
@@ -57,18 +48,18 @@ def calibrate(slate: Slate, plan: Plan) -> Ints:
     known: Bools = tastes.sum(axis=1) > 0
     if not known.any():
         return plain
-    made = greedy(plain, slate.exists, slate.k, _Distance(slate, strength, tastes))
+    made = greedy_by_category(slate, plain, (1 - strength) * slate.relevance, _Distance(strength, tastes))
     return np.where(known[:, None], made, plain)
 
 
 def _tastes(slate: Slate) -> Floats:
     """Shares (n_users, n_categories) by the codes of the slate's categories."""
-    names = pl.DataFrame({c.CATEGORY: slate.items.names(c.CATEGORY), _CODE: slate.items.category}).unique(c.CATEGORY)
-    users = pl.DataFrame({c.USER_ID: slate.users}).with_row_index(_USER)
-    facts = slate.context.facts.tastes.join(users, on=c.USER_ID).join(names.drop_nulls(), on=c.CATEGORY)
-    shares = np.zeros((len(slate.users), max(1, int(slate.items.category.max()) + 1)))
-    shares[facts[_USER].to_numpy(), facts[_CODE].to_numpy()] = facts[SHARE].to_numpy()
-    return shares
+    begins, codes, shares = slate.items.tastes
+    mine = begins[slate.first : slate.first + len(slate.users) + 1]
+    inside, owner = slice(int(mine[0]), int(mine[-1])), np.repeat(np.arange(len(slate.users)), np.diff(mine))
+    found = np.zeros((len(slate.users), max(1, int(slate.items.category.max()) + 1)))
+    found[owner, codes[inside]] = shares[inside]
+    return found
 
 
 RULE = slate_rule("calibration", order=calibrate)

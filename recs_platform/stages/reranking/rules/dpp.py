@@ -21,34 +21,37 @@ class _Volume:
     """The logarithm of how much the determinant grows with one item more, by incremental Cholesky factors."""
 
     def __init__(self, slate: Slate, plan: DppSettings) -> None:
-        self._slate, self._plan = slate, plan
+        shape = slate.exists.shape
         # Twice the logarithm of q.
         self._quality = _SCALE * (1 - plan.strength) / plan.strength * slate.relevance
-        self._left = np.ones(slate.exists.shape)
-        self._factors = list[Floats]()
-        self._every = np.arange(len(slate.exists))
+        self._left = np.ones(shape)
+        self._factors = np.empty((min(slate.k, shape[1]), *shape))
+        # Comparing codes of half the width takes half the time.
+        kinds = ((slate.category, plan.same_category), (slate.creator, plan.same_creator))
+        self._kinds = [(codes.astype(np.int32), share) for codes, share in kinds if share and (codes >= 0).any()]
+        self._every = np.arange(len(self._left))
 
     def __call__(self, position: int, last: Ints, took: Bools) -> Floats:
         if position:
-            self._span(last, took)
+            self._span(position - 1, last, took)
         return self._quality + np.log(np.maximum(self._left, _LEAST))
 
-    def _span(self, last: Ints, took: Bools) -> None:
-        """Take from every column what the last chosen one spans of it."""
-        mine, slate = self._every, self._slate
-        alike, product = np.zeros(slate.exists.shape), np.empty(slate.exists.shape)
-        for codes, share in ((slate.category, self._plan.same_category), (slate.creator, self._plan.same_creator)):
+    def _span(self, chosen: int, last: Ints, took: Bools) -> None:
+        """Take from every column what the last chosen one, the `chosen`-th, spans of it."""
+        mine, alike = self._every, self._factors[chosen]
+        alike[:] = 0.0
+        for codes, share in self._kinds:
             code = codes[mine, last]
             # No item has the code of one without: -2.
-            alike += np.multiply(codes == np.where(code < 0, -2, code)[:, None], share, out=product)
+            alike += (codes == np.where(code < 0, -2, code)[:, None]) * share
         alike[mine, last] = 1.0
-        for factor in self._factors:
-            alike -= np.multiply(factor[mine, last][:, None], factor, out=product)
+        before = self._factors[:chosen]
+        if chosen:
+            alike -= np.einsum("tu,tuw->uw", before[:, mine, last], before)
         alike /= np.sqrt(np.maximum(self._left[mine, last], _LEAST))[:, None]
         if not took.all():
             alike[~took] = 0.0
-        self._factors.append(alike)
-        self._left -= np.multiply(alike, alike, out=product)
+        self._left -= alike * alike
 
 
 def spread(slate: Slate, plan: Plan) -> Ints:

@@ -11,7 +11,7 @@ from recs_platform.contracts.rule_settings import RuleSettings
 from recs_platform.stages.reranking.context import RerankContext, nothing_moved
 from recs_platform.stages.reranking.demands import Demand, select
 from recs_platform.stages.reranking.rules.rule import Reorder
-from recs_platform.stages.reranking.slates import Bools, Ints, Slate, slates
+from recs_platform.stages.reranking.slates import Bools, Ints, Slate, places, slates
 
 # What a rule's functions are told of the settings: its own group, as it holds for the users at hand.
 Plan = RuleSettings
@@ -62,11 +62,12 @@ def slate_rule(
 
 
 def arrange(
-    ranked: pl.DataFrame, context: RerankContext, rules: Sequence[SlateReorder]
+    ranked: pl.DataFrame, context: RerankContext, rules: Sequence[SlateReorder], keep: int | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows in the order that the rules give them one after the other, and `RerankResult.moved` of the first k.
 
-    A rule that demands something keeps what those before it demand.
+    A rule that demands something keeps what those before it demand. `keep`: rows of each user that anybody looks at
+    afterwards, all where it is not given; to take hundreds of rows a user from the frame costs more than the rules.
     """
     used = [rule for rule in rules if rule.is_used(context)]
     if not used or ranked.is_empty():
@@ -76,8 +77,7 @@ def arrange(
         demanded = list[Demand]()
         for number, rule in enumerate(used):
             _apply(slate, rule, number, demanded, context)
-        by_place = np.argsort(np.where(slate.exists, slate.order, np.iinfo(np.int64).max), axis=1, kind="stable")
-        row = np.take_along_axis(slate.row, by_place, axis=1)
+        row = np.take_along_axis(slate.row, places(slate.order)[:, :keep], axis=1)
         rows.append(row[row >= 0])
         moved.append(_moved(slate, ranked, [rule.name for rule in used]))
     return ranked[pl.Series(np.concatenate(rows))], pl.concat(moved)
@@ -107,7 +107,7 @@ def _apply(slate: Slate, rule: SlateReorder, number: int, demanded: list[Demand]
 
 def _put_forward(slate: Slate, order: Ints) -> Bools:
     """Columns that come into the first k, or before another one of them that stood before."""
-    after = np.argsort(np.where(slate.exists, order, np.iinfo(np.int64).max), axis=1, kind="stable")[:, : slate.k]
+    after = places(order)[:, : slate.k]
     before = np.take_along_axis(slate.order, after, axis=1)
     least = np.minimum.accumulate(before[:, ::-1], axis=1)[:, ::-1]
     found = np.zeros_like(slate.exists)

@@ -12,6 +12,7 @@ from recs_platform.stages.releases import (
     read_items_of,
     read_release,
     read_served,
+    read_served_expiry,
     read_served_surfaces,
     seal_release,
 )
@@ -126,10 +127,19 @@ def test_expiry_is_sealed_read_forgotten_and_served(tmp_path: Path) -> None:
     bundle = open_bundle(home, release.version)
     assert [bundle.expires_at(bundle.user(user)) for user in ("u1", "u2")] == [until["u1"], until["u2"]]
     assert bundle.expires_at(None) is None
+    assert read_served_expiry(home, release.version, "u2") == until["u2"]
+    amend_bundle(home, release.version, Withheld(OPTED_OUT), known_at=AS_OF)
+    assert read_served_expiry(home, release.version, "u2") is None
+    assert read_served_expiry(home, release.version, "u1") == until["u1"]
     assert expired_share(home, release.version, until["u2"]) == 2 / 3
     remove_from_release(home.artifacts, "releases", release, ["u2"])
     assert read_list_expiry(home, release.version)["user_id"].to_list() == ["u1", "u8"]
-    left = open_bundle(home, remove_from_bundle(home.artifacts, bundle.manifest, ["u1"]).parameters["release_id"])
+    left = open_bundle(
+        home,
+        remove_from_bundle(home.artifacts, open_bundle(home, release.version).manifest, ["u1"]).parameters[
+            "release_id"
+        ],
+    )
     assert left.expires_at(left.user("u2")) == until["u2"]
 
 

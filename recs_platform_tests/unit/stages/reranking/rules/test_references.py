@@ -1,4 +1,4 @@
-"""Blend, boosts, new items and the exposure floor against their definitions, written plainly for one user at a time."""
+"""Rules of the settings against their definitions, written plainly for one user at a time."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -10,8 +10,17 @@ import pytest
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.stages.reranking.context import RerankContext
-from recs_platform.stages.reranking.facts import RuleFacts
-from recs_platform.stages.reranking.rules import blend, boosted, creator_exposure_floor, new_items_min
+from recs_platform.stages.reranking.facts import SHARE, RuleFacts
+from recs_platform.stages.reranking.rules import (
+    blend,
+    boosted,
+    calibration,
+    creator_exposure_floor,
+    dpp,
+    new_items_min,
+    pinned,
+    quotas,
+)
 from recs_platform.stages.reranking.rules.creator_exposure_floor import drawn
 
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
@@ -29,9 +38,16 @@ class Case:
         self.creator = {name: str(rng.choice(["p", "q", "r", ""])) or None for name in NAMES}
         self.days = {name: int(rng.integers(0, 30)) for name in NAMES}
         self.count = {name: int(rng.integers(0, 50)) for name in NAMES}
+        self.tastes = {user: dict(zip("xyz", rng.dirichlet([0.5] * 3), strict=True)) for user in USERS[::2]}
         self.lists = {user: list(rng.permutation(NAMES)[: int(rng.integers(3, 13))]) for user in USERS}
 
-    def made_by(self, rule, **rules) -> dict[str, list[str]]:
+    def alike(self, one: str, other: str) -> float:
+        """Likeness of two items to the DPP."""
+        shares = ((self.category, 0.6), (self.creator, 0.2))
+        same = sum(share for table, share in shares if table[one] == table[other] and table[one] is not None)
+        return 1.0 if one == other else same
+
+    def made_by(self, rule, cap: int = 12, **rules) -> dict[str, list[str]]:
         items = pl.DataFrame(
             {
                 c.ITEM_ID: NAMES,
@@ -44,9 +60,11 @@ class Case:
         rows = [(user, item, -float(n), ["als"]) for user, names in self.lists.items() for n, item in enumerate(names)]
         ranked = pl.DataFrame(rows, schema=[c.USER_ID, c.ITEM_ID, c.SCORE, c.SOURCES], orient="row")
         fallback = items.select(c.ITEM_ID, pl.lit(0.0).alias(c.SCORE))
+        tastes = [(user, *taste) for user, of_user in self.tastes.items() for taste in of_user.items()]
+        known = pl.DataFrame(tastes, schema=[c.USER_ID, c.CATEGORY, SHARE], orient="row")
         context = RerankContext(
-            items, ranked.select(c.USER_ID, c.ITEM_ID).clear(), pl.Series(USERS), fallback, K, 12,
-            rules=RulesSettings(**rules), facts=RuleFacts(AS_OF),
+            items, ranked.select(c.USER_ID, c.ITEM_ID).clear(), pl.Series(USERS), fallback, K, cap,
+            rules=RulesSettings(**rules), facts=RuleFacts(AS_OF, tastes=known),
         )  # fmt: skip
         made = rule.RULE.apply(ranked, context)
         return {str(user): of[c.ITEM_ID].to_list() for (user,), of in made.group_by(c.USER_ID, maintain_order=True)}
@@ -120,3 +138,72 @@ def test_a_patron_sees_the_first_item_of_the_creator_drawn_nearest(seed):
         kept = [name for _, name in mine[:1]]
         kept += [name for name in names if name not in kept][: K - len(kept)]
         assert found[user][:K] == [name for name in names if name in kept]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_calibration_and_the_dpp_take_the_greatest_gain_one_by_one(seed):
+    case, strength = Case(seed), 0.4
+    boosts = [{"category": "x", "factor": 1.3}]
+    both = {"boosted": {"enabled": True, "items": boosts}}
+    calibrated = case.made_by(calibration, calibration={"enabled": True, "strength": strength}, **both)
+    varied = case.made_by(dpp, dpp={"enabled": True, "strength": strength}, **both)
+    for user, names in case.lists.items():
+
+        def worth(name, names=names):
+            return relevance(names.index(name)) * (1.3 if case.category[name] == "x" else 1.0)
+
+        def fit(chosen, name, user=user, worth=worth):
+            shown, distance = [*chosen, name], 0.0
+            for category, taste in case.tastes.get(user, {}).items():
+                share = sum(case.category[each] == category for each in shown) / len(shown)
+                distance += taste * math.log(taste / (0.99 * share + 0.01 * taste))
+            return (1 - strength) * worth(name) - strength * distance
+
+        def volume(chosen, name, worth=worth):
+            shown = [*chosen, name]
+            alike = np.array([[case.alike(one, other) for other in shown] for one in shown])
+            quality = 4 * (1 - strength) / strength * sum(worth(each) for each in shown)
+            return np.linalg.slogdet(alike)[1] + quality
+
+        assert calibrated[user][:K] == greedily(names, fit)
+        assert varied[user][:K] == greedily(names, volume)
+        assert sorted(calibrated[user]) == sorted(varied[user]) == sorted(names)
+
+
+def greedily(names, gain):
+    chosen = []
+    while len(chosen) < min(K, len(names)):
+        left = [name for name in names if name not in chosen]
+        chosen.append(max(left, key=lambda name: round(gain(chosen, name), 9)))
+    return chosen
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_quotas_and_pins_take_the_first_that_they_allow(seed):
+    case = Case(seed)
+    caps = {"category_max": {"x": 1, "y": 2}, "creator_max": {"p": 1}, "max_per_creator": 2}
+    floors = {"category_min": {"z": 2}, "creator_min": {"r": 1}}
+    found = case.made_by(quotas, cap=3, quotas={"enabled": True, **caps, **floors})
+    placed = case.made_by(pinned, pinned={"enabled": True, "items": [{"item_id": "c", "place": 2}]})
+    for user, names in case.lists.items():
+        chosen = list[str]()
+
+        def allowed(name, chosen=chosen):
+            category, creator = case.category[name], case.creator[name]
+            alike = sum(category is not None and case.category[each] == category for each in chosen)
+            by = sum(creator is not None and case.creator[each] == creator for each in chosen)
+            most = {"x": 1, "y": 2}.get(str(category), 3)
+            return alike < most and by < {"p": 1}.get(str(creator), 2)
+
+        for least, of in ((2, lambda name: case.category[name] == "z"), (1, lambda name: case.creator[name] == "r")):
+            for name in names:
+                if of(name) and sum(map(of, chosen)) < least and len(chosen) < K and allowed(name):
+                    chosen.append(name)
+        for may in (allowed, lambda _: True):
+            for name in names:
+                if name not in chosen and len(chosen) < K and may(name):
+                    chosen.append(name)
+        assert found[user] == [each for each in names if each in chosen] + [n for n in names if n not in chosen]
+        others = [name for name in names if name != "c"]
+        if "c" in names:
+            assert placed[user][:2] == [others[0], "c"]

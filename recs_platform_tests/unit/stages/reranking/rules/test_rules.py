@@ -33,8 +33,8 @@ def context(*consumed: tuple[str, str], cap: int = 2, allow_repeats: bool = Fals
 
 
 def ranked(**lists: str) -> pl.DataFrame:
-    rows = [(user, item) for user, items in lists.items() for item in items.split()]
-    return pl.DataFrame(rows, schema=PAIRS, orient="row")
+    rows = [(user, item, -float(place)) for user, items in lists.items() for place, item in enumerate(items.split())]
+    return pl.DataFrame(rows, schema={**PAIRS, c.SCORE: pl.Float64}, orient="row")
 
 
 def items_of(rows: pl.DataFrame, user: str) -> str:
