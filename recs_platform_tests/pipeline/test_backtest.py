@@ -31,7 +31,7 @@ def evaluated(instant: datetime) -> Evaluated:
     ]
     users = pl.DataFrame(rows, schema={**EMPTY, c.USER_ID: pl.String}, orient="row")
     nothing = pl.DataFrame([("global", "final", "coverage", 10, 0.0)], schema=EMPTY, orient="row")
-    return Evaluated(users, nothing, 1, "", ())
+    return Evaluated({USER_METRICS.name: users, LIST_METRICS.name: nothing}, 1, "", ())
 
 
 @pytest.fixture
