@@ -57,26 +57,36 @@ if TYPE_CHECKING:
 _NEWEST_ONLY = frozenset({CANDIDATES.name, RANKED.name, "features.candidate_features"})
 
 
-def publish(platform: Platform, *, keep_older: bool = True, present: "tuple[str, Made] | None" = None) -> PublishReport:
+def publish(
+    platform: Platform,
+    *,
+    keep_older: bool = True,
+    present: "tuple[str, Made] | None" = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> PublishReport:
     """Rebuild analytics.duckdb from the lake and the releases. Raises NotReady while nothing was ingested.
 
     Without `keep_older` no file of an earlier publish stays, which is what removed rows call for.
-    `present`: the run that publishes, and what it has made.
+    `present`: the run that publishes, and what it has made. `on_wait` is told who publishes, where somebody does.
     """
-    with _publishing(platform):
+    with _publishing(platform, on_wait):
         return _publish(platform, keep_older=keep_older, present=present)
 
 
 def publish_releases(
-    platform: Platform, *, earlier: Brought | None = None, change: "Callable[[], Brought | None] | None" = None
+    platform: Platform,
+    *,
+    earlier: Brought | None = None,
+    change: Callable[[], Brought | None] | None = None,
+    on_wait: Callable[[str], None] | None = None,
 ) -> PublishReport:
     """Bring releases and lists in analytics.duckdb up to date, and leave the rest as it is.
 
     `earlier`: what was brought up to date just now. `change` is called first, while nobody else publishes, and says the
-    same.
+    same. `on_wait` is told who publishes, where somebody does.
     All is published where there is no file to build upon. Raises NotReady while nothing was ingested.
     """
-    with _publishing(platform):
+    with _publishing(platform, on_wait):
         if change is not None:
             earlier = change()
         try:
@@ -92,9 +102,9 @@ def publish_release_tables(platform: Platform) -> PublishReport:
 
 
 @contextmanager
-def _publishing(platform: Platform) -> Generator[None, None, None]:
+def _publishing(platform: Platform, on_wait: Callable[[str], None] | None = None) -> Generator[None, None, None]:
     """One publish at a time, from reading what is in force on: the last one to begin is the last one to write."""
-    with exclusive(platform.home.lock(Lock.PUBLISH)):
+    with exclusive(platform.home.lock(Lock.PUBLISH), on_wait=on_wait):
         yield
 
 

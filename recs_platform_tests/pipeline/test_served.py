@@ -1,6 +1,8 @@
 """A release that is put in force again shows no list of people who refused it since, and no item withdrawn since."""
 
 import json
+import os
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -205,6 +207,21 @@ def test_what_is_in_force_is_read_and_changed_by_one_at_a_time(house: House, mon
     assert asked == [
         *written, "pin_release", *written, "unpin", *written, "withdraw_release", *written
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("lock", [Lock.PUBLISH, Lock.SERVED])
+def test_a_rollback_that_waits_says_for_whom(house: House, lock: Lock) -> None:
+    told = list[str]()
+    with ExitStack() as held:
+        held.enter_context(exclusive(house.home.lock(lock)))
+
+        def go_on(said: str) -> None:
+            told.append(said)
+            held.close()
+
+        roll_back(house.platform, LATEST, go_on)
+    assert len(told) == 1
+    assert f"waiting: {lock} is held by process {os.getpid()}" in told[0]
 
 
 def test_releases_of_variants_and_canaries_offer_no_withdrawn_item_either(tmp_path: Path) -> None:
