@@ -113,9 +113,21 @@ def _publish(
 ) -> PublishReport:
     if not platform.lake.exists(EVENTS.name):
         raise NotReady("nothing to publish yet: land data and run `recs run` first")
-    withheld, released = _released(platform)
-    tables = _tables(platform, released, present)
-    return _write(platform, tables, withheld, keep_older=keep_older)
+    while True:
+        withheld, released = _released(platform)
+        tables = _tables(platform, released, present)
+        try:
+            return _write(platform, tables, withheld, keep_older=keep_older)
+        except duckdb.IOException:
+            # A rollback waits for no publish: it may have replaced other rows, and removed those that were copied.
+            if _are_there(released):
+                raise
+
+
+def _are_there(released: Sequence[PublishedTable]) -> bool:
+    """Whether every file with rows in the place of others is there still."""
+    instead = [each for table in released for each in table.instead.values()]
+    return all(file.exists() for each in instead for file in (each.of, each.rows) if file is not None)
 
 
 def _publish_releases(

@@ -23,9 +23,9 @@ from recs_platform.lake.locks import exclusive, holder
 from recs_platform.pipeline import publishing
 from recs_platform.pipeline import releases as sealing
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.publishing import publish_release_tables
+from recs_platform.pipeline.publishing import publish, publish_release_tables
 from recs_platform.pipeline.rollback import LATEST, roll_back
-from recs_platform.pipeline.served import bring_served_up_to_date, replaced_in_force
+from recs_platform.pipeline.served import bring_served_up_to_date, changing_what_is_served, replaced_in_force
 from recs_platform.serving.lists import live_list
 from recs_platform.serving.live_lists import Asked
 from recs_platform.stages import releases
@@ -258,6 +258,25 @@ def test_a_rollback_need_not_wait_while_a_bundle_is_written(house: House, monkey
     assert was_free == {"encode_bundle": True, "write_pages": True, "remove_bundles": False, "write_artifact": False}
     assert open_bundle(home, made.version).user("u1") is not None
     withdraw(house.platform, made.version, lambda _: None)
+
+
+def test_a_rollback_during_a_publish_does_not_break_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(tmp_path / "home")
+    house.learn(user="u2")
+    roll_back(house.platform, house.older)
+    write = publishing.write_file
+
+    def late(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(publishing, "write_file", write)
+        house.learn(item="a")
+        # As a rollback does, before it publishes in turn.
+        with changing_what_is_served(house.home):
+            bring_served_up_to_date(house.platform, datetime.now(UTC))
+        return write(*arguments, **options)
+
+    monkeypatch.setattr(publishing, "write_file", late)
+    publish(house.platform)
+    assert house.shown()["current"] == house.shown()["server"]
 
 
 def test_releases_of_variants_and_canaries_offer_no_withdrawn_item_either(tmp_path: Path) -> None:
