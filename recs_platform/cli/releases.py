@@ -113,7 +113,7 @@ def rollback(
     platform = find_platform()
     from recs_platform.pipeline.rollback import LATEST, roll_back
 
-    typer.echo(f"current release: {roll_back(platform, release_id).version}")
+    typer.echo(f"current release: {roll_back(platform, release_id, say).version}")
     if release_id != LATEST:
         say("it is pinned: what is built from now on does not replace it, until `recs releases rollback latest`")
     say_replaced(platform, typer.echo)

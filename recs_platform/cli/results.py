@@ -216,7 +216,7 @@ def publish() -> None:
     platform = find_platform()
     from recs_platform.pipeline.publishing import publish
 
-    report = publish(platform)
+    report = publish(platform, on_wait=say)
     for sentence in report.set_aside:
         say(sentence)
     say_replaced(platform, say)

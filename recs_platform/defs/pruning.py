@@ -58,9 +58,11 @@ def prune(platform: Platform, instance: dg.DagsterInstance, now: datetime, *, dr
         old = _old_as_ofs(platform)
         keys = [as_of_key(instant) for instant in old]
         if not dry_run:
-            keys = [key for instant, key in zip(old, keys, strict=True) if _remove(platform, instance, instant, key)]
+            keys = [
+                key for instant, key in zip(old, keys, strict=True) if _remove(platform, instance, instant, key, say)
+            ]
             if keys:
-                publish(platform)
+                publish(platform, on_wait=say)
         unused = unused_artifacts(platform, now, without=old)
         runs = _old_runs(platform, instance, now)
         if not dry_run:
@@ -73,14 +75,14 @@ def prune(platform: Platform, instance: dg.DagsterInstance, now: datetime, *, dr
     return Pruned(tuple(keys), dict(sorted(counts.items())), sum(each.size for each in unused), len(runs))
 
 
-def _remove(platform: Platform, instance: dg.DagsterInstance, instant: datetime, key: str) -> bool:
+def _remove(platform: Platform, instance: dg.DagsterInstance, instant: datetime, key: str, say: Say) -> bool:
     """Remove one as-of, unless somebody pinned its release meanwhile, which waits for nobody."""
     from recs_platform.defs.withdrawal import clear_as_of, find_as_of
 
     if instant not in _old_as_ofs(platform):
         return False
     found = find_as_of(platform, instance, key)
-    clear_as_of(platform, instance, key, found)
+    clear_as_of(platform, instance, key, found, say)
     for release_id in found.releases:
         remove_artifact(platform.home.artifacts, releases.WITHDRAWN_ARTIFACT, release_id)
     return True

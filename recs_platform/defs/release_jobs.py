@@ -27,7 +27,7 @@ def roll_back(context: dg.OpExecutionContext, config: RollbackRelease, home: Hom
     # Here and below: loading definitions does without what is imported.
     from recs_platform.pipeline.rollback import roll_back
 
-    current = roll_back(home.platform, config.release_id)
+    current = roll_back(home.platform, config.release_id, context.log.info)
     report_in_force(home.platform, context.instance)
     context.log.info(f"current release: {current.version}")
 
@@ -47,7 +47,7 @@ def publish_again(context: dg.OpExecutionContext, home: HomeResource) -> None:
     """Repairs the file after the home was moved."""
     from recs_platform.pipeline.publishing import publish
 
-    report = publish(home.platform)
+    report = publish(home.platform, on_wait=context.log.info)
     for sentence in report.set_aside:
         context.log.warning(sentence)
     report_in_force(home.platform, context.instance)

@@ -48,7 +48,8 @@ def withdraw(platform: Platform, release_id: str, say: Say) -> Manifest | None:
     """
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         was_pinned = releases.pinned_release(platform.home) == release_id
-        _report(publish_releases(platform, change=lambda: take_back(platform, release_id)), say)
+        published = publish_releases(platform, change=lambda: take_back(platform, release_id, say), on_wait=say)
+        _report(published, say)
         if was_pinned:
             say(f"{release_id} was pinned; the pin is removed")
     return _in_force(platform)
@@ -90,9 +91,9 @@ def remove_as_of(platform: Platform, instance: dg.DagsterInstance, text: str, sa
     _find_something(platform, instance, text)  # a mistake is told at once, whoever holds the lock
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         found = _find_something(platform, instance, text)
-        clear_as_of(platform, instance, text, found)
+        clear_as_of(platform, instance, text, found, say)
         if found.releases or found.tables:
-            _report(publish(platform), say)
+            _report(publish(platform, on_wait=say), say)
     return found
 
 
@@ -104,10 +105,10 @@ def _find_something(platform: Platform, instance: dg.DagsterInstance, text: str)
     return found
 
 
-def clear_as_of(platform: Platform, instance: dg.DagsterInstance, text: str, found: Removed) -> None:
+def clear_as_of(platform: Platform, instance: dg.DagsterInstance, text: str, found: Removed, say: Say) -> None:
     """Remove what was found of an as-of; the caller holds the lock of builds, and publishes."""
     for release_id in found.releases:
-        take_back(platform, release_id)
+        take_back(platform, release_id, say)
     instant = _instant(text)
     if instant is not None:
         _remove_made(platform, instant, found.tables)

@@ -43,13 +43,15 @@ def learn_calibration(
 ) -> Calibration | None:
     """Scale scores to probabilities (Platt 1999), the place beside the score; inputs (n,), ranks from 1.
 
-    None where fewer than `CHOSEN_MIN` items were chosen, or were not.
+    None where fewer than `CHOSEN_MIN` items were chosen, or were not. Of equal scores the place alone counts.
     """
     from sklearn.linear_model import LogisticRegression
 
     if min(int(chosen.sum()), int((~chosen).sum())) < CHOSEN_MIN:
         return None
-    centre, spread = float(scores.mean()), float(scores.std()) or 1.0
+    # The mean of equal scores misses them by a rounding error, and so the spread misses 0.
+    is_flat = scores.min() == scores.max()
+    centre, spread = (float(scores[0]), 1.0) if is_flat else (float(scores.mean()), float(scores.std()))
     inputs = np.column_stack([(scores - centre) / spread, np.log2(ranks)])
     fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(inputs, chosen)
     of_score, of_rank = (float(each) for each in fitted.coef_[0])

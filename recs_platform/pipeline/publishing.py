@@ -57,26 +57,36 @@ if TYPE_CHECKING:
 _NEWEST_ONLY = frozenset({CANDIDATES.name, RANKED.name, "features.candidate_features"})
 
 
-def publish(platform: Platform, *, keep_older: bool = True, present: "tuple[str, Made] | None" = None) -> PublishReport:
+def publish(
+    platform: Platform,
+    *,
+    keep_older: bool = True,
+    present: "tuple[str, Made] | None" = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> PublishReport:
     """Rebuild analytics.duckdb from the lake and the releases. Raises NotReady while nothing was ingested.
 
     Without `keep_older` no file of an earlier publish stays, which is what removed rows call for.
-    `present`: the run that publishes, and what it has made.
+    `present`: the run that publishes, and what it has made. `on_wait` is told who publishes, where somebody does.
     """
-    with _publishing(platform):
+    with _publishing(platform, on_wait):
         return _publish(platform, keep_older=keep_older, present=present)
 
 
 def publish_releases(
-    platform: Platform, *, earlier: Brought | None = None, change: "Callable[[], Brought | None] | None" = None
+    platform: Platform,
+    *,
+    earlier: Brought | None = None,
+    change: Callable[[], Brought | None] | None = None,
+    on_wait: Callable[[str], None] | None = None,
 ) -> PublishReport:
     """Bring releases and lists in analytics.duckdb up to date, and leave the rest as it is.
 
     `earlier`: what was brought up to date just now. `change` is called first, while nobody else publishes, and says the
-    same.
+    same. `on_wait` is told who publishes, where somebody does.
     All is published where there is no file to build upon. Raises NotReady while nothing was ingested.
     """
-    with _publishing(platform):
+    with _publishing(platform, on_wait):
         if change is not None:
             earlier = change()
         try:
@@ -92,9 +102,9 @@ def publish_release_tables(platform: Platform) -> PublishReport:
 
 
 @contextmanager
-def _publishing(platform: Platform) -> Generator[None, None, None]:
+def _publishing(platform: Platform, on_wait: Callable[[str], None] | None = None) -> Generator[None, None, None]:
     """One publish at a time, from reading what is in force on: the last one to begin is the last one to write."""
-    with exclusive(platform.home.lock(Lock.PUBLISH)):
+    with exclusive(platform.home.lock(Lock.PUBLISH), on_wait=on_wait):
         yield
 
 
@@ -103,9 +113,21 @@ def _publish(
 ) -> PublishReport:
     if not platform.lake.exists(EVENTS.name):
         raise NotReady("nothing to publish yet: land data and run `recs run` first")
-    withheld, released = _released(platform)
-    tables = _tables(platform, released, present)
-    return _write(platform, tables, withheld, keep_older=keep_older)
+    while True:
+        withheld, released = _released(platform)
+        tables = _tables(platform, released, present)
+        try:
+            return _write(platform, tables, withheld, keep_older=keep_older)
+        except duckdb.IOException:
+            # A rollback waits for no publish: it may have replaced other rows, and removed those that were copied.
+            if _are_there(released):
+                raise
+
+
+def _are_there(released: Sequence[PublishedTable]) -> bool:
+    """Whether every file with rows in the place of others is there still."""
+    instead = [each for table in released for each in table.instead.values()]
+    return all(file.exists() for each in instead for file in (each.of, each.rows) if file is not None)
 
 
 def _publish_releases(

@@ -5,6 +5,7 @@ Releases and bundles themselves are in `stages.releases`.
 # pyarrow has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -49,11 +50,19 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
     """
     home, rows = run.platform.home, _read(run)
     content = replace(bundle_content(run, rows.lists, rows.surfaces), expiry=rows.expiry)
+    # A rollback does not wait while a bundle is written, which takes a minute of a million users.
+    with ExitStack() as alone:
 
-    def bundle(release: Manifest) -> Manifest:
-        return seal_bundle(home, release, content, known_at=run.known_at, data_version=run.data_version())
+        def bundle(release: Manifest) -> Manifest:
+            return seal_bundle(
+                home,
+                release,
+                content,
+                known_at=run.known_at,
+                data_version=run.data_version(),
+                before_sealing=lambda: alone.enter_context(changing_what_is_served(home)),
+            )
 
-    with changing_what_is_served(home):
         return releases.seal_release(
             home,
             lists=rows.lists,

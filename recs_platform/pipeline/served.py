@@ -5,7 +5,7 @@ offered as of today: see `withheld`. People who were forgotten are taken out of 
 `forgetting`. Whoever changes what is served, or which release it is of, holds `Lock.SERVED` meanwhile.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -53,9 +53,12 @@ class Brought:
 
 
 @contextmanager
-def changing_what_is_served(home: Home) -> Generator[None, None, None]:
-    """Nobody else changes which release is in force, its bundles, or what is served in the place of its rows."""
-    with exclusive(home.lock(Lock.SERVED)):
+def changing_what_is_served(home: Home, on_wait: Callable[[str], None] | None = None) -> Generator[None, None, None]:
+    """Nobody else changes which release is in force, its bundles, or what is served in the place of its rows.
+
+    `on_wait` is told once who holds the lock, where somebody does.
+    """
+    with exclusive(home.lock(Lock.SERVED), on_wait=on_wait):
         yield
 
 

@@ -42,7 +42,8 @@ class SpoolFile:
         try:
             flush((folder, folder.parent))
         except OSError:
-            self.close()
+            with contextlib.suppress(OSError):  # the disk has said so already
+                self.close()
             self._path.unlink(missing_ok=True)
             raise
 
@@ -83,7 +84,8 @@ class SpoolFile:
             os.truncate(self._path, self.durable_bytes)
             flush((self._path,))
         except OSError:
-            self.close()
+            with contextlib.suppress(OSError):  # the disk has said so already, and the name has to change
+                self.close()
             self._mark()
             raise
         self.is_spoilt = False

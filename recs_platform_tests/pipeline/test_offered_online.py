@@ -1,13 +1,15 @@
 """Every filter holds for every row that is put in a list: sealed, replaced, filled from a board, served."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.pipeline.lists.offered_online import hidden_on, offered_by
 from recs_platform.serving.lists import live_list
@@ -21,7 +23,15 @@ from recs_platform.stages.releases.bundle.writing import RELEASE, RULES, SURFACE
 from recs_platform.stages.releases.refilling import refilled_lists, refilled_surfaces
 from recs_platform.stages.releases.withheld import REFUSES
 from recs_platform.stages.reranking import RULES as PACKAGED
-from recs_platform.stages.reranking import RerankContext, filters_of, in_fallback_order, rerank, share_lists
+from recs_platform.stages.reranking import (
+    RerankContext,
+    apply_checked,
+    divided,
+    filters_of,
+    in_fallback_order,
+    rerank,
+    share_lists,
+)
 from recs_platform.stages.reranking.hidden import hidden_pairs
 from recs_platform.stages.reranking.rules.rule import Filter
 from recs_platform_tests.unit.stages.releases.bundles import content, release
@@ -37,6 +47,7 @@ OWN = (
     ),
 )
 FILTERS = filters_of((*PACKAGED, *OWN))
+Apply = Callable[[pl.DataFrame, RerankContext], pl.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -160,6 +171,35 @@ def test_every_filter_holds_for_every_row_whatever_way_it_came(world: World) -> 
                 kept = rule.apply(pairs, context)
                 assert kept.height == pairs.height, (way, rule.name, pairs.join(kept, on=[*PAIRS], how="anti"))
             assert not (is_gone and GONE in pairs[c.ITEM_ID]), way
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        lambda pairs, _: pl.concat([pairs, pairs.head(1)]),
+        lambda pairs, _: pairs.head(2).with_columns(pl.lit("i9").alias(c.ITEM_ID)),
+        lambda pairs, _: pairs.select(c.ITEM_ID, c.USER_ID),
+    ],
+    ids=["twice", "not given", "columns"],
+)
+def test_a_filter_of_the_home_may_only_leave_pairs_out(strange: Apply) -> None:
+    items = pl.DataFrame({c.ITEM_ID: ["i1", "i2"], c.CATEGORY: ["x", "x"], c.IS_AVAILABLE: [True, True]})
+    nothing = pl.DataFrame(schema=dict.fromkeys(PAIRS, pl.String))
+    fallback = pl.DataFrame({c.ITEM_ID: ["i1"], c.SCORE: [1.0]})
+    context = RerankContext(items, nothing, pl.Series(c.USER_ID, USERS), fallback, K, K)
+    with pytest.raises(ContractError, match="rule 'strange' returns"):
+        hidden_on(context, {}, [Filter("strange", strange)], {"all": ["i1", "i2"]}, {})
+
+
+def test_pairs_are_divided_as_they_are_checked() -> None:
+    items = ["i1", "i2", "i3", "i4"]
+    pairs = pl.DataFrame([(user, item) for user in USERS for item in items], PAIRS, orient="row")
+    world = pl.DataFrame({c.ITEM_ID: items, c.CATEGORY: ["x"] * 4, c.IS_AVAILABLE: [True] * 4})
+    fallback = pl.DataFrame({c.ITEM_ID: ["i1"], c.SCORE: [1.0]})
+    context = RerankContext(world, pairs.clear(), pl.Series(c.USER_ID, USERS), fallback, K, K)
+    kept, left_out = divided(OWN[1], pairs, context)
+    assert kept.equals(apply_checked(OWN[1], pairs, context))
+    assert sorted(left_out.rows()) == sorted(FORBIDDEN)
 
 
 def test_each_way_shows_somebody_something() -> None:

@@ -1,11 +1,13 @@
 """A release that is put in force again shows no list of people who refused it since, and no item withdrawn since."""
 
 import json
+import os
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import polars as pl
@@ -17,16 +19,20 @@ from recs_platform.contracts.experiments import ExperimentSettings
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.serving_settings import CanarySettings
 from recs_platform.defs.withdrawal import withdraw
-from recs_platform.lake.locks import exclusive
+from recs_platform.lake.locks import exclusive, holder
 from recs_platform.pipeline import publishing
-from recs_platform.pipeline.publishing import publish_release_tables
+from recs_platform.pipeline import releases as sealing
+from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.publishing import publish, publish_release_tables
 from recs_platform.pipeline.rollback import LATEST, roll_back
-from recs_platform.pipeline.served import bring_served_up_to_date, replaced_in_force
+from recs_platform.pipeline.served import bring_served_up_to_date, changing_what_is_served, replaced_in_force
 from recs_platform.serving.lists import live_list
 from recs_platform.serving.live_lists import Asked
 from recs_platform.stages import releases
 from recs_platform.stages.releases import find_release, read_release, read_served, replacement_of
-from recs_platform.stages.releases.bundle import open_bundle
+from recs_platform.stages.releases import sealing as seal
+from recs_platform.stages.releases.bundle import open_bundle, writing
+from recs_platform.stages.releases.references import SharedRows
 from recs_platform.stages.releases.replacing import replace_rows
 from recs_platform.stages.releases.withheld import Withheld
 from recs_platform_tests.homes import ask, land_contract, platform_at, take_in
@@ -205,6 +211,72 @@ def test_what_is_in_force_is_read_and_changed_by_one_at_a_time(house: House, mon
     assert asked == [
         *written, "pin_release", *written, "unpin", *written, "withdraw_release", *written
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("lock", [Lock.PUBLISH, Lock.SERVED])
+def test_a_rollback_that_waits_says_for_whom(house: House, lock: Lock) -> None:
+    told = list[str]()
+    with ExitStack() as held:
+        held.enter_context(exclusive(house.home.lock(lock)))
+
+        def go_on(said: str) -> None:
+            told.append(said)
+            held.close()
+
+        roll_back(house.platform, LATEST, go_on)
+    assert len(told) == 1
+    assert f"waiting: {lock} is held by process {os.getpid()}" in told[0]
+
+
+def test_a_rollback_need_not_wait_while_a_bundle_is_written(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, as_of = house.home, AS_OF + timedelta(days=12)
+    rows = read_release(home, house.older).drop("release_id").with_columns(pl.lit(as_of).alias("as_of"))
+    short = releases.read_short_lists(home, house.older)
+    nothing = pl.DataFrame(
+        schema={"user_id": pl.String, "list_length": pl.Int32, "expires_at": pl.Datetime("us", "UTC")}
+    )
+    released = sealing._Released(rows, short, SharedRows(nothing, nothing), nothing, nothing)
+    was_free = dict[str, bool]()
+
+    def look(owner: ModuleType, name: str) -> None:
+        original = getattr(owner, name)
+
+        def looking(*arguments: Any, **options: Any) -> Any:
+            was_free[name] = holder(home.lock(Lock.SERVED)) is None
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, looking)
+
+    monkeypatch.setattr(sealing, "_read", lambda _: released)
+    monkeypatch.setattr(sealing, "bundle_content", lambda *_: content(LISTS))
+    monkeypatch.setattr(sealing, "_digest", lambda *_: "c" * 12)
+    for name in ("encode_bundle", "write_pages", "remove_bundles"):
+        look(writing, name)
+    look(seal, "write_artifact")
+    run = SimpleNamespace(platform=house.platform, as_of=as_of, known_at=as_of, data_version=lambda: "1")
+    made = sealing.release_lists(cast("AsOfRun", run), sealed_at=as_of)
+    assert was_free == {"encode_bundle": True, "write_pages": True, "remove_bundles": False, "write_artifact": False}
+    assert open_bundle(home, made.version).user("u1") is not None
+    withdraw(house.platform, made.version, lambda _: None)
+
+
+def test_a_rollback_during_a_publish_does_not_break_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(tmp_path / "home")
+    house.learn(user="u2")
+    roll_back(house.platform, house.older)
+    write = publishing.write_file
+
+    def late(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(publishing, "write_file", write)
+        house.learn(item="a")
+        # As a rollback does, before it publishes in turn.
+        with changing_what_is_served(house.home):
+            bring_served_up_to_date(house.platform, datetime.now(UTC))
+        return write(*arguments, **options)
+
+    monkeypatch.setattr(publishing, "write_file", late)
+    publish(house.platform)
+    assert house.shown()["current"] == house.shown()["server"]
 
 
 def test_releases_of_variants_and_canaries_offer_no_withdrawn_item_either(tmp_path: Path) -> None:

@@ -71,6 +71,30 @@ def test_lines_that_were_written_and_refused_are_cut_off(tmp_path: Path, monkeyp
     assert landed(home) == [ONE + TWO]
 
 
+def closes_and_refuses(descriptor: int) -> None:
+    """A quota over the network is told of as late as when the file is closed."""
+    _CLOSE(descriptor)
+    refuse()
+
+
+_CLOSE = os.close
+
+
+def test_a_file_that_is_closed_with_an_error_still_says_how_much_of_it_counts(
+    tmp_path: Path, monkeypatch: Patched
+) -> None:
+    home = Home(tmp_path)
+    file = opened(home)
+    file.append(ONE)
+    with refusing(monkeypatch, "truncate", room=len(TWO)):
+        monkeypatch.setattr(os, "close", closes_and_refuses)
+        with pytest.raises(OSError, match="No space"):
+            file.append(TWO + ONE)
+    monkeypatch.undo()
+    assert recover(home) == 1
+    assert landed(home) == [ONE]
+
+
 @pytest.mark.parametrize("also", [(), ("rename",)])
 def test_what_cannot_be_cut_off_goes_to_landing_without_it_once_it_can(
     tmp_path: Path, monkeypatch: Patched, also: tuple[str, ...]

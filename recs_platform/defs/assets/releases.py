@@ -85,7 +85,7 @@ def _analytics_asset(tables: list[dg.AssetKey]) -> dg.AssetsDefinition:
         run = run_of(context, as_of_run)
         with transient_only():
             made = as_of_run.made_in(context, run)
-            report = publish(run.platform, present=(context.run.run_id, made))
+            report = publish(run.platform, present=(context.run.run_id, made), on_wait=context.log.info)
             release = as_of_run.record_whole(context, run, made)
         report_in_force(run.platform, context.instance)
         for sentence in report.set_aside:

@@ -56,7 +56,7 @@ def _remove(
     with platform.connection() as con:
         report = retain(platform.home, platform.lake, con, retention_days=days, now=now, progress=context.log.warning)
     if is_republish_due(platform.home):
-        publish(platform, keep_older=False)
+        publish(platform, keep_older=False, on_wait=context.log.warning)
         republished(platform.home)
     if report.undeletable_files:
         context.log.warning(f"not allowed to delete in landing: {', '.join(report.undeletable_files)}")

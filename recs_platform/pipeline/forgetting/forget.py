@@ -231,7 +231,7 @@ def _tables(work: _Work, journal: Journal) -> None:
 def _artifacts(work: _Work, journal: Journal) -> None:
     work.say("artifacts")
     home = work.platform.home
-    with exclusive(home.lock(Lock.PUBLISH), on_wait=work.say), changing_what_is_served(home):
+    with exclusive(home.lock(Lock.PUBLISH), on_wait=work.say), changing_what_is_served(home, work.say):
         erase_artifacts(home, work.person.ids, journal.note, dry_run=False)
 
 
@@ -254,7 +254,7 @@ def _published(work: _Work, journal: Journal) -> None:
     if is_republish_due(platform.home) or is_out:
         work.say("the analysts' file")
         journal.note("published", 1)
-        for sentence in publish(platform, keep_older=False).set_aside:
+        for sentence in publish(platform, keep_older=False, on_wait=work.say).set_aside:
             work.say(sentence)
             journal.leave([f"{sentence}: it may hold them"])
         republished(platform.home)

@@ -11,7 +11,7 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.stages.releases.bundle.boards import Board
 from recs_platform.stages.releases.bundle.content import EVERYWHERE
-from recs_platform.stages.reranking import RULES, Filter, RerankContext, apply_checked
+from recs_platform.stages.reranking import RULES, Filter, RerankContext, apply_checked, divided
 
 _PAIR = [c.USER_ID, c.ITEM_ID]
 _PAIRS_AT_ONCE = 4_000_000
@@ -60,8 +60,8 @@ def _hidden(context: RerankContext, own: Sequence[Filter], items: Sequence[str])
     users, offered = context.users.to_frame(c.USER_ID), pl.DataFrame({c.ITEM_ID: items}, schema={c.ITEM_ID: pl.String})
     if own and items:
         for some in users.iter_slices(max(1, _PAIRS_AT_ONCE // len(items))):
-            pairs = kept = some.join(offered, how="cross")
+            kept = some.join(offered, how="cross")
             for rule in own:
-                kept = apply_checked(rule, kept, context)
-            parts.append(pairs.join(kept, on=_PAIR, how="anti"))
+                kept, left_out = divided(rule, kept, context)
+                parts.append(left_out)
     return pl.concat(parts).unique(_PAIR).sort(_PAIR)

@@ -29,7 +29,7 @@ from recs_platform.pipeline.questions.run_history import has_unfinished_runs
 from recs_platform.stages.events import ledger_checks as ledger
 from recs_platform.stages.releases import current_release, pinned_release
 
-_REPORTED_LOCKS = (Lock.INGEST, Lock.AS_OF, Lock.UI)
+_REPORTED_LOCKS = (Lock.INGEST, Lock.AS_OF, Lock.PUBLISH, Lock.SERVED, Lock.UI)
 NOT_RELEASED = "nothing has been released yet; `recs run` makes the first release"
 
 

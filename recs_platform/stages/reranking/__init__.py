@@ -7,7 +7,7 @@ from recs_platform.stages.reranking.facts import RuleFacts, of_segment, tastes_o
 from recs_platform.stages.reranking.fallback import FALLBACK_SOURCE
 from recs_platform.stages.reranking.hidden import hidden_pairs
 from recs_platform.stages.reranking.offered_items import in_fallback_order
-from recs_platform.stages.reranking.own_rules import COMPLETE, OwnRules, apply_checked, load_own_rules
+from recs_platform.stages.reranking.own_rules import COMPLETE, OwnRules, apply_checked, divided, load_own_rules
 from recs_platform.stages.reranking.reasons import add_reasons, group_popularity, item_popularity
 from recs_platform.stages.reranking.rerank import rerank
 from recs_platform.stages.reranking.rules import RULES, filters_of
@@ -31,6 +31,7 @@ __all__ = [
     "add_reasons",
     "apply_checked",
     "conflicts",
+    "divided",
     "filters_of",
     "group_popularity",
     "held_out_users",

@@ -43,6 +43,14 @@ def test_ten_times_the_score_gives_the_same_probabilities_and_one_score_for_all_
     assert flat[0] > flat[1]
 
 
+@pytest.mark.parametrize("score", [0.1, 1e6 / 3])  # which the mean of many misses by a rounding error
+def test_from_equal_scores_nothing_is_learned_of_scores(score):
+    _, ranks, _, chosen = drawn(5_000)
+    found = learn_calibration(np.full(5_000, score), ranks, chosen)
+    one, other = found.probabilities(np.array([score, 2 * score]), np.array([1, 1]))
+    assert one == other
+
+
 @pytest.mark.parametrize("n_chosen", [0, CHOSEN_MIN - 1, 200 - CHOSEN_MIN + 1, 200])
 def test_one_outcome_or_hardly_another_teaches_nothing(n_chosen):
     scores, ranks, _, _ = drawn(200)

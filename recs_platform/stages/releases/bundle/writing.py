@@ -1,6 +1,7 @@
 """Sealing a bundle: its arrays as files with a manifest, one a release. What is in the arrays is made in `encoding`."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -50,52 +51,62 @@ def remove_bundles(home: "Home", release_id: str, *, but: str | None = None) -> 
 
 
 def seal_bundle(
-    home: "Home", release: Manifest, content: BundleContent, *, known_at: datetime, data_version: str
+    home: "Home",
+    release: Manifest,
+    content: BundleContent,
+    *,
+    known_at: datetime,
+    data_version: str,
+    before_sealing: Callable[[], object] = lambda: None,
 ) -> Manifest:
     """Seal the bundle of a release, then remove older bundles of the same release: one of them may hold withdrawn rows.
 
-    One that is sealed already is returned as it is. `release` need not be sealed yet.
+    One that is sealed already is returned as it is. `release` need not be sealed yet. `before_sealing` is called once
+    the bundle is written, and before anybody can find it: what takes long is over then.
     """
     version = bundle_version(release.version, data_version, known_at)
-    if not is_sealed(home.artifacts, SERVING_ARTIFACT, version):
-        _write(home, release, version, content, known_at=known_at, data_version=data_version)
+    if is_sealed(home.artifacts, SERVING_ARTIFACT, version):
+        before_sealing()
+    else:
+        with write_artifact(home.artifacts, SERVING_ARTIFACT, version) as folder:
+            _write(folder, release, version, content, known_at=known_at, data_version=data_version)
+            before_sealing()
     remove_bundles(home, release.version, but=version)
     return read_manifest(artifact(home.artifacts, SERVING_ARTIFACT, version))
 
 
 def _write(
-    home: "Home", release: Manifest, version: str, content: BundleContent, *, known_at: datetime, data_version: str
+    folder: "Path", release: Manifest, version: str, content: BundleContent, *, known_at: datetime, data_version: str
 ) -> None:
     arrays = encode_bundle(content)
-    with write_artifact(home.artifacts, SERVING_ARTIFACT, version) as folder:
-        for name, array in arrays.items():
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
-        write_pages(folder, arrays, content.rules)
-        parameters = {
-            RELEASE: release.version,
-            FORMAT_NUMBER: FORMAT,
-            RULES: {
-                "k": content.rules.k,
-                "max_per_category": content.rules.max_per_category,
-                "allow_repeats": content.rules.allow_repeats,
-            },
-            FILES: {name: file_facts(folder / f"{name}.npy") for name in (*arrays, *PAGE_FILES)},
-            **({SURFACES: sorted(content.surfaces)} if content.surfaces else {}),
-            **({BOARD_RULES: _board_rules(content)} if content.boards else {}),
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    write_pages(folder, arrays, content.rules)
+    parameters = {
+        RELEASE: release.version,
+        FORMAT_NUMBER: FORMAT,
+        RULES: {
+            "k": content.rules.k,
+            "max_per_category": content.rules.max_per_category,
+            "allow_repeats": content.rules.allow_repeats,
+        },
+        FILES: {name: file_facts(folder / f"{name}.npy") for name in (*arrays, *PAGE_FILES)},
+        **({SURFACES: sorted(content.surfaces)} if content.surfaces else {}),
+        **({BOARD_RULES: _board_rules(content)} if content.boards else {}),
+    }
+    manifest = release.model_copy(
+        update={
+            "name": SERVING_ARTIFACT,
+            "version": version,
+            "known_at": known_at,
+            "data_version": data_version,
+            "parameters": parameters,
+            "inputs": {"release": release.version},
+            "metrics": {c.N_USERS: float(len(arrays["user.keys"])), "n_items": float(len(arrays["item.keys"]))},
+            "libraries": library_versions("numpy"),
         }
-        manifest = release.model_copy(
-            update={
-                "name": SERVING_ARTIFACT,
-                "version": version,
-                "known_at": known_at,
-                "data_version": data_version,
-                "parameters": parameters,
-                "inputs": {"release": release.version},
-                "metrics": {c.N_USERS: float(len(arrays["user.keys"])), "n_items": float(len(arrays["item.keys"]))},
-                "libraries": library_versions("numpy"),
-            }
-        )
-        write_manifest(folder, manifest)
+    )
+    write_manifest(folder, manifest)
 
 
 def _board_rules(content: BundleContent) -> dict[str, dict[str, int | str]]:
