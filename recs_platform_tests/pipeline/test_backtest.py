@@ -8,6 +8,7 @@ import pytest
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
+from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.training import backtest
 from recs_platform.pipeline.training.backtest import run_backtest, write_backtest
