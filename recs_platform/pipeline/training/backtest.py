@@ -156,15 +156,16 @@ def _horizon(platform: Platform, as_of: datetime, known_at: datetime) -> timedel
 def _with_intervals(evaluated: Evaluated, seed: int) -> pl.DataFrame:
     """Means of users' metrics with their intervals, and those of lists without."""
     rows: list[pl.DataFrame] = []
+    per_list = evaluated.per_list
     if evaluated.per_user.is_empty():  # metrics of lists are 0 where nobody was evaluated
-        evaluated = replace(evaluated, per_list=evaluated.per_list.clear())
+        per_list = per_list.clear()
     for keys, part in evaluated.per_user.group_by(_KEYS, maintain_order=True):
         users = part[c.USER_ID].rank("dense").cast(pl.Int64).to_numpy()
         found = cluster_intervals(users, part[c.VALUE].to_numpy()[:, None], seed=seed)
         named = dict(zip(_KEYS, keys, strict=True))
         ends = {c.CI_LOW: found.low.tolist(), c.CI_HIGH: found.high.tolist()}
         rows.append(pl.DataFrame({**named, c.VALUE: found.value.tolist(), **ends, c.N_USERS: found.users.tolist()}))
-    lists = evaluated.per_list.group_by(_KEYS, maintain_order=True).agg(pl.col(c.VALUE).mean())
+    lists = per_list.group_by(_KEYS, maintain_order=True).agg(pl.col(c.VALUE).mean())
     empty = pl.lit(None, dtype=pl.Float64)
     rows.append(lists.with_columns(empty.alias(c.CI_LOW), empty.alias(c.CI_HIGH), pl.lit(0).alias(c.N_USERS)))
     names = [*_KEYS, c.VALUE, c.CI_LOW, c.CI_HIGH, c.N_USERS]
