@@ -32,6 +32,14 @@ LINES = [
 ]
 
 
+def test_a_long_text_has_room_where_the_screen_is_narrow():
+    table = pl.DataFrame({"reason": ["because you viewed a film", "popular"]})
+    page = render_page("A", AT, [Section("B", "c", table)])
+    assert '<td class="long">because you viewed a film</td>' in page
+    assert "<td>popular</td>" in page
+    assert "td.long { min-width:" in page
+
+
 def test_every_value_is_escaped_and_the_page_has_no_script():
     table = pl.DataFrame(
         {"name": ["<script>alert(1)</script>"], "verdict": ["block"], "value": [0.123456], "is": [True]}
