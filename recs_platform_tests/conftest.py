@@ -52,14 +52,6 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(100_000, 20, 100)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish() -> None:
-    """pytest collects five times at the end, so that what is found by it is told: two of them find what there is."""
-    for _ in range(2):
-        gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture(scope="session", autouse=True)
 def migrations() -> Iterator[None]:
     """Dagster reads its migration scripts for each storage that it opens, 0.1 s a home; here once a process."""

@@ -17,8 +17,7 @@ CHOSEN_MIN = 20  # of either outcome: fewer say nothing of three parameters
 class Calibration:
     """A logistic regression on a ranker's score and the logarithm of the place: p = 1 / (1 + exp(-x)).
 
-    x = `intercept` + `of_score` * (score - `centre`) / `spread` + `of_rank` * log2(rank). `learned_share`: the share
-    of items that were chosen among those it was learned from.
+    x = `intercept` + `of_score` * (score - `centre`) / `spread` + `of_rank` * log2(rank).
     """
 
     intercept: float
@@ -26,12 +25,11 @@ class Calibration:
     of_rank: float
     centre: float
     spread: float
-    learned_share: float
 
     def probabilities(self, scores: NDArray[np.float64], ranks: NDArray[np.int64]) -> NDArray[np.float64]:
         """Probability (n,) of items with these scores at these ranks, from 1.
 
-        >>> Calibration(0.0, 1.0, -1.0, 0.0, 1.0, 0.1).probabilities(np.array([0.0, 2.0]), np.array([1, 4]))
+        >>> Calibration(0.0, 1.0, -1.0, 0.0, 1.0).probabilities(np.array([0.0, 2.0]), np.array([1, 4]))
         array([0.5, 0.5])
         """
         x = self.intercept + self.of_score * (scores - self.centre) / self.spread + self.of_rank * np.log2(ranks)
@@ -55,7 +53,7 @@ def learn_calibration(
     inputs = np.column_stack([(scores - centre) / spread, np.log2(ranks)])
     fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(inputs, chosen)
     of_score, of_rank = (float(each) for each in fitted.coef_[0])
-    return Calibration(float(fitted.intercept_[0]), of_score, of_rank, centre, spread, float(chosen.mean()))
+    return Calibration(float(fitted.intercept_[0]), of_score, of_rank, centre, spread)
 
 
 @dataclass(frozen=True, eq=False)

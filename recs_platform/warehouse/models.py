@@ -232,7 +232,7 @@ def _read_sources(folder: Path, parameters: Mapping[str, Parameter]) -> dict[str
 def _read_some(
     folder: Path, parameters: Mapping[str, Parameter], names: Collection[str], parse: Callable[[str], ParsedSql]
 ) -> dict[str, _Source]:
-    """Sources of these models and of the models upstream of them; a table without a file is left to the checks."""
+    """Sources of these models and of the models upstream of them; a table without a file is no model."""
     sources: dict[str, _Source] = {}
     waiting = list(names)
     while waiting:

@@ -14,7 +14,8 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.lists.lists import Lists, make_lists
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.explain import explain_pair
-from recs_platform.pipeline.training.window_metrics import final_lists
+from recs_platform.pipeline.training.splits import per_user_splits
+from recs_platform.pipeline.training.window_metrics import listed_items
 from recs_platform.pipeline.training.windows import read_window
 from recs_platform.stages import ranking
 from recs_platform.stages.releases import current_release, read_release
@@ -100,9 +101,9 @@ def test_explain_names_it(platform: Platform, category: str) -> None:
 def test_evaluation_obeys_it(platform: Platform, built: Built, category: str) -> None:
     window = read_window(platform, sealed_versions(platform.home.artifacts, "windows")[-1].version)
     run = AsOfRun(platform, built.as_of, built.known_at)
-    ranker = sealed_versions(platform.home.artifacts, "ranker")[-1]
+    ranker, split = sealed_versions(platform.home.artifacts, "ranker")[-1], per_user_splits(built.as_of)[0]
     served = {group: ranking.Contender("ranker", model_share=1.0) for group, _ in ranking.HISTORY_GROUPS}
-    lists = final_lists(run, window, ranker, served)
+    lists = listed_items(run, split, window, ranker, served)
     run.close()
     left_out = window.items.filter(pl.col(c.CATEGORY) == category)
     assert lists.height

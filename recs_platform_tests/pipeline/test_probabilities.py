@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from recs_platform.evaluation.probability import Calibration
-from recs_platform.pipeline.training.probabilities import Learned, with_probability
+from recs_platform.pipeline.training.probabilities import TrialCalibration, with_probability
 
 BEFORE, SINCE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 15, tzinfo=UTC)
 LISTED = pl.DataFrame(
@@ -20,7 +20,7 @@ LISTED = pl.DataFrame(
 
 
 def test_no_older_test_and_nothing_without_a_score_has_a_probability():
-    learned = Learned(Calibration(0.0, 1.0, -1.0, 1.0, 1.0, 0.1), SINCE)
+    learned = TrialCalibration(Calibration(0.0, 1.0, -1.0, 1.0, 1.0), SINCE)
     found = with_probability(LISTED, learned)
     assert found.columns == LISTED.columns
     probability = found["probability"].to_list()

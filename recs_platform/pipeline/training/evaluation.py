@@ -27,7 +27,7 @@ from recs_platform.pipeline.training.rankers import ranker_basis, ranker_key, se
 from recs_platform.pipeline.training.recipes import ranker_at, serving_basis
 from recs_platform.pipeline.training.schedule import TrainingSchedule
 from recs_platform.pipeline.training.splits import Split
-from recs_platform.pipeline.training.trials import choose_as_of, chosen_by_group, competing
+from recs_platform.pipeline.training.trials import choose_as_of, chosen_by_group, competing, orders_lists
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.window_metrics import FINAL, WITH_NEW_ITEMS, evaluate_window
 from recs_platform.pipeline.training.windows import USERS_MAX, read_window
@@ -138,8 +138,7 @@ def _test(
             plain = unmitigated_lists(windows, schedule, split, tested, served[split])
             return evaluate_window(run, split, tested, trained, chosen, without=plain)
 
-        inputs = {"ranker": trained.version, "chosen": {group: vars(each) for group, each in chosen.items()}}
-        return measured_once(run, "test", window, inputs, measure)
+        return measured_once(run, "test", window, orders_lists(trained, chosen), measure)
 
     with ThreadPoolExecutor(run.platform.settings.threads) as pool:
         return list(pool.map(test, splits))

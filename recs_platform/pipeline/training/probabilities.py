@@ -15,7 +15,7 @@ from recs_platform.pipeline.training.measurements import Frames, measured_once
 from recs_platform.pipeline.training.recipes import ranker_at, serving_basis
 from recs_platform.pipeline.training.schedule import TrainingSchedule
 from recs_platform.pipeline.training.splits import Split
-from recs_platform.pipeline.training.trials import choose_as_of, chosen_by_group, competing
+from recs_platform.pipeline.training.trials import choose_as_of, chosen_by_group, competing, orders_lists
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.window_metrics import listed_items
 from recs_platform.pipeline.training.windows import read_window
@@ -25,7 +25,7 @@ _IS_SCORED = pl.col(c.SCORE).is_not_null()
 
 
 @dataclass(frozen=True)
-class Learned:
+class TrialCalibration:
     """What trials taught, and the cutoff of the first test after them."""
 
     calibration: Calibration
@@ -34,7 +34,7 @@ class Learned:
 
 def learn_from_trials(
     windows: WindowCache, schedule: TrainingSchedule, progress: Callable[[str], None]
-) -> Learned | None:
+) -> TrialCalibration | None:
     """What the lists of the trials before the first test teach; None where there are none, or too few were chosen.
 
     The lists are those of the contenders chosen before that test, by rankers that could have existed at each trial.
@@ -51,10 +51,10 @@ def learn_from_trials(
         return None
     learned = pl.concat(known).filter(_IS_SCORED)
     found = learn_calibration(*(learned[name].to_numpy() for name in (c.SCORE, c.RANK, c.WAS_CHOSEN)))
-    return None if found is None else Learned(found, instant)
+    return None if found is None else TrialCalibration(found, instant)
 
 
-def with_probability(listed: pl.DataFrame, learned: Learned | None) -> pl.DataFrame:
+def with_probability(listed: pl.DataFrame, learned: TrialCalibration | None) -> pl.DataFrame:
     """The same rows of TESTED_LISTS with the probability, where there is a score and the test is none before `since`.
 
     Older tests lie before, or among, the trials that it was learned at.
@@ -75,9 +75,8 @@ def _listed(
     trained = ranker_at(windows, serving_basis(run), split, schedule.trial_training(split))
     if trained is None:
         return None
-    inputs = {"ranker": trained.version, "chosen": {group: vars(each) for group, each in chosen.items()}}
     measure = partial(_measure, windows, split, trained, chosen)
-    return measured_once(run, "listed", windows.take(split), inputs, measure)[TESTED_LISTS.table]
+    return measured_once(run, "listed", windows.take(split), orders_lists(trained, chosen), measure)[TESTED_LISTS.table]
 
 
 def _measure(windows: WindowCache, split: Split, trained: Manifest, chosen: dict[str, ranking.Contender]) -> Frames:

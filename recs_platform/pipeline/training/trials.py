@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -86,6 +87,11 @@ def chosen_by_group(rows: pl.DataFrame, among: Sequence[ranking.Contender]) -> d
     by_name = {contender.name: contender for contender in among}
     chosen = rows.filter(c.IS_CHOSEN)
     return {group: by_name[name] for group, name in chosen.select(c.HISTORY_GROUP, c.CONTENDER).iter_rows()}
+
+
+def orders_lists(trained: Manifest, chosen: Mapping[str, ranking.Contender]) -> dict[str, Any]:
+    """What decides the order of a window's lists, as JSON-like values: a ranker, and the contender of each group."""
+    return {"ranker": trained.version, "chosen": {group: vars(each) for group, each in chosen.items()}}
 
 
 def served_scores(

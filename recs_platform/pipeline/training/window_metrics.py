@@ -18,7 +18,7 @@ from recs_platform.evaluation.metrics import candidate_recall, user_metrics
 from recs_platform.lake.artifacts import artifact
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.retrieval.inputs import run_config
-from recs_platform.pipeline.training.scoring_windows import scores_by
+from recs_platform.pipeline.training.scoring_windows import offers_by, scores_by, scores_of_offers
 from recs_platform.pipeline.training.splits import Split
 from recs_platform.pipeline.training.trials import lists_of
 from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, Window
@@ -70,26 +70,20 @@ def evaluate_window(
     }
 
 
-def final_lists(
-    run: AsOfRun, tested: Window, trained: Manifest, chosen: Mapping[str, ranking.Contender]
-) -> pl.DataFrame:
-    """What the platform would have shown: ordered by what was chosen for each group of users, then re-ranked."""
-    return lists_of(run.platform, tested, scores_of(run, tested, trained, chosen))
-
-
 def listed_items(
     run: AsOfRun, split: Split, tested: Window, trained: Manifest, chosen: Mapping[str, ranking.Contender]
 ) -> pl.DataFrame:
-    """The first k of the final lists, in the columns of TESTED_LISTS less as_of.
+    """The first k that the platform would have shown each user, in the columns of TESTED_LISTS less as_of.
 
-    What fills a list up from the fallback has no score. No probability is known yet: see `probabilities`.
+    Ordered by what was chosen for each group of users, then re-ranked. What fills a list up from the fallback has no
+    score. No probability is known yet: see `probabilities`.
     """
-    settings, pair = run.platform.settings, [c.USER_ID, c.ITEM_ID]
+    pair, offers = [c.USER_ID, c.ITEM_ID], offers_by(run, tested, _ranker(run, trained))
     chosen_items = tested.held_out.select(*pair, pl.lit(value=True).alias(c.WAS_CHOSEN))
-    scores = pl.Series(c.SCORE, _ranker(run, trained).score(tested.rows, settings.threads), pl.Float64)
+    scores = pl.Series(c.SCORE, offers.scores, pl.Float64)
     return (
-        final_lists(run, tested, trained, chosen)
-        .filter(pl.col(c.RANK) <= settings.k)
+        lists_of(run.platform, tested, scores_of_offers(tested, offers, chosen))
+        .filter(pl.col(c.RANK) <= run.platform.settings.k)
         .select(*pair, pl.col(c.RANK).cast(pl.Int32))
         .join(tested.rows.select(pair).with_columns(scores), on=pair, how="left", maintain_order="left")
         .join(chosen_items, on=pair, how="left", maintain_order="left")

@@ -64,7 +64,8 @@ def judge_probabilities(told: pl.DataFrame, config: ProbabilityConfig) -> Judgem
     expected = float(told[c.PROBABILITY].sum())
     excess = expected / chosen - 1
     text = (
-        f"Of {told.height:,} listed items {expected:,.0f} were expected to be chosen, {chosen:,} were ({excess:+.0%})."
+        f"Of {told.height:,} listed items {expected:,.0f} were expected to be chosen, {chosen:,} were: "
+        f"{percent(abs(excess))} too {'many' if excess >= 0 else 'few'} expected."
     )
     passed = abs(excess) <= config.excess_max
     return Judgement(_SUBJECT, "pass" if passed else "warn", text, excess, config.excess_max, told.height)
@@ -101,10 +102,11 @@ def _section(protocol: str, found: Reliability) -> Section:
     return Section(
         f"Predicted and chosen ({protocol})",
         f"{found.counts.sum():,} items of final lists in the test windows, in {len(found.counts)} bins of as many by "
-        "the probability that they were given from earlier windows alone. A true one lies within the interval of "
-        f"the share that was chosen; the mean distance is {found.calibration_error:.2%}.",
+        "the probability that they were given from earlier windows alone. Where the probability of a bin is true, it "
+        "lies within the 95 % interval of the share that was chosen nineteen times in twenty; the mean distance is "
+        f"{100 * found.calibration_error:.2f} %. The verdict is of the sum over all bins.",
         figure=interval_table(
-            [Interval(f"predicted {predicted:.2%}", share, low, high) for predicted, share, low, high in rows],
+            [Interval(f"predicted {100 * predicted:.2f} %", share, low, high) for predicted, share, low, high in rows],
             corner="items",
             title="share chosen",
             form=percent,

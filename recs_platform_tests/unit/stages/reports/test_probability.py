@@ -23,5 +23,5 @@ def test_the_sum_of_probabilities_is_held_against_what_was_chosen(probability, c
 
 def test_the_message_says_how_many_were_expected():
     found = judge_probabilities(told(0.13, 100, 1_000), ProbabilityConfig())
-    assert found.message == "Of 1,000 listed items 130 were expected to be chosen, 100 were (+30%)."
+    assert found.message == "Of 1,000 listed items 130 were expected to be chosen, 100 were: 30.0 % too many expected."
     assert found.value == pytest.approx(0.3)

@@ -1,0 +1,34 @@
+"""What a build tells of its tested lists: the same hits as its metrics, and no probability of a test before the first.
+
+A second way to the same numbers: `reports.user_metrics` counts them from the lists themselves.
+"""
+
+import polars as pl
+
+from recs_platform_tests.homes import Built
+
+USER = ["protocol", "cutoff", "user_id"]
+
+
+def _frame(built: Built, name: str) -> pl.DataFrame:
+    with built.platform.model_run(built.as_of, built.known_at) as run:
+        return run.frame(name)
+
+
+def test_items_that_were_chosen_are_those_that_the_metrics_count(built: Built) -> None:
+    k = built.platform.settings.k
+    hit = _frame(built, "reports.user_metrics").filter(model="final", metric="hit_rate", k=k).select(*USER, "value")
+    listed = _frame(built, "reports.tested_lists").group_by(USER).agg(pl.col("was_chosen").any(), pl.len())
+    both = hit.join(listed, on=USER, how="left")
+    assert both.height > 0
+    assert both["len"].max() == k
+    assert (both["value"] > 0).to_list() == both["was_chosen"].fill_null(
+        value=False
+    ).to_list()  # none for who got no list
+
+
+def test_a_probability_needs_a_score_and_is_one(built: Built) -> None:
+    listed = _frame(built, "reports.tested_lists")
+    told = listed.filter(pl.col("probability").is_not_null())
+    assert told["score"].null_count() == 0
+    assert told["probability"].is_between(0, 1).all()
