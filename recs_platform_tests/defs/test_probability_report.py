@@ -17,10 +17,10 @@ def _frame(built: Built, name: str) -> pl.DataFrame:
 
 def test_items_that_were_chosen_are_those_that_the_metrics_count(built: Built) -> None:
     k = built.platform.settings.k
-    hit = _frame(built, "reports.user_metrics").filter(model="final", metric="hit_rate", k=k).select(*USER, "value")
+    hit = _frame(built, "reports.user_metrics").filter(model="final", metric="hit_rate", k=k, protocol="global")
     listed = _frame(built, "reports.tested_lists").group_by(USER).agg(pl.col("was_chosen").any(), pl.len())
-    both = hit.join(listed, on=USER, how="left")
-    assert both.height > 0
+    both = hit.join(listed, on=USER, maintain_order="left")
+    assert both.height == hit.height > 0
     assert both["len"].max() == k
     assert (both["value"] > 0).to_list() == both["was_chosen"].fill_null(
         value=False
