@@ -24,6 +24,7 @@ INTERACTIONS = "staging.stg_interactions"
 USERS = "staging.stg_users"
 ITEMS = "staging.stg_items"
 CONSUMED = "staging.stg_consumed"
+KNOWN_EVENTS = "staging.stg_known_events"
 _SHARED_FRAMES = "frames-"
 _FOLDER = "folder of frames"
 
@@ -63,7 +64,8 @@ class AsOfRun:
     `root`: the run that this one, as of another instant, belongs to; itself where there is none.
 
     Whole tables are kept as Arrow files under the home's temporary folder and mapped, so that the memory they take is
-    the kernel's to reclaim. `close` removes them; those of dead processes go when the next run writes one.
+    the kernel's to reclaim; so are, as Parquet, the known events, which every as-of reads many times. `close` removes
+    them; those of dead processes go when the next run writes one.
     """
 
     def __init__(
@@ -111,7 +113,8 @@ class AsOfRun:
     @contextmanager
     def models(self, *, scratch: bool = False) -> Generator[ModelRun, None, None]:
         """The SQL models as of the run's instant; `scratch` computes upstream models instead of reading the lake."""
-        with self.platform.model_run(self.as_of, self.known_at, scratch=scratch) as models:
+        kept = {KNOWN_EVENTS: self._known_events}
+        with self.platform.model_run(self.as_of, self.known_at, scratch=scratch, kept=kept) as models:
             yield models
 
     def frame(self, name: str) -> pl.DataFrame:
@@ -145,6 +148,17 @@ class AsOfRun:
         """Remove the files of shared frames, those of other as-ofs too; frames that were read stay usable."""
         if self.known.has(_FOLDER):
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _known_events(self) -> Path:
+        """What the log holds, read from the lake and joined to the ledger once for all as-ofs."""
+
+        def store() -> Path:
+            file = self._folder / f"{KNOWN_EVENTS}.parquet"
+            with self.platform.model_run(self.as_of, self.known_at, scratch=True) as models:
+                models.save(KNOWN_EVENTS, file)
+            return file
+
+        return self.known.once("file of known events", store)
 
     def _store(self, name: str) -> Path:
         """Compute a table and write it as an Arrow file, streamed."""

@@ -1,6 +1,6 @@
 """The platform of one home: settings, lake, models, connections. Its Dagster resource is in `defs.resources`."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -138,10 +138,11 @@ class Platform:
         *,
         scratch: bool = False,
         versions: Mapping[str, int] | None = None,
+        kept: Mapping[str, Callable[[], Path]] | None = None,
     ) -> Generator[ModelRun, None, None]:
         """The models as of an instant; `scratch` computes upstream models instead of reading the lake's partition.
 
-        Lake tables named in `versions` are read as they were then.
+        Lake tables named in `versions` are read as they were then, and `kept` models from the files that they are in.
         """
         with self.connection() as con:
             yield ModelRun(
@@ -153,4 +154,5 @@ class Platform:
                 known_at=known_at,
                 scratch=scratch,
                 versions=versions,
+                kept=kept,
             )

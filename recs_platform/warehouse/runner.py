@@ -7,7 +7,7 @@ What models say is read in `models`; which model runs when is decided by the cal
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, NotReady, UsageError
 from recs_platform.contracts.tables import TableContract
-from recs_platform.warehouse.clauses import instant_literal, quoted, relation, scan, typed_columns
+from recs_platform.warehouse.clauses import instant_literal, quoted, relation, scan, text_literal, typed_columns
 from recs_platform.warehouse.hashing import content_hash
 from recs_platform.warehouse.models import Model, ModelColumn, Models
 from recs_platform.warehouse.sql import bind
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import duckdb
     import polars as pl
     import pyarrow as pa
@@ -48,7 +50,8 @@ class ModelRun:
     of the connection, once each, and writes nothing: contract tables that differ by as_of must then be registered,
     but for histories, which hold what was written as of earlier instants, in the lake for either kind of run.
     Lake tables are read at the version found at first use, or at the one in `versions`. Runs that share a connection
-    replace each other's tables: finish with one before starting the next.
+    replace each other's tables: finish with one before starting the next. `kept`: models whose rows a Parquet file
+    holds, see `save`, which is asked for when a model is first required and read instead of computing it.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class ModelRun:
         known_at: datetime,
         scratch: bool = False,
         versions: Mapping[str, int] | None = None,
+        kept: "Mapping[str, Callable[[], Path]] | None" = None,
     ) -> None:
         self.as_of = as_of
         self.known_at = known_at
@@ -71,6 +75,7 @@ class ModelRun:
         self._contracts = {**models.contracts, **{contract.name: contract for contract in contracts}}
         self._scratch = scratch
         self._versions = dict(versions or {})
+        self._kept = dict(kept or {})
         self._ready: set[str] = set()
         self._schemas: set[str] = set()
 
@@ -200,7 +205,16 @@ class ModelRun:
         self._ready.discard(name)
         return Materialized(counted.rows, version, counted.content.digest, model.columns)
 
+    def save(self, name: str, file: "Path") -> None:
+        """Write the rows of a table as a Parquet file, in the order in which they come; memory does not grow."""
+        source = relation(self.require(name))
+        target = text_literal(str(file))
+        self._con.execute(f"copy (from {source}) to {target} (format parquet, compression lz4)")
+
     def _compute(self, model: Model) -> None:
+        if model.name in self._kept:
+            self._create(model.name, "view", f"from {scan([str(self._kept[model.name]())], {})}")
+            return
         for upstream in model.upstreams:
             self.require(upstream)
         self._create(model.name, "view" if model.materialized == "view" else "table", self._typed_sql(model))

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from recs_platform.defs.sql_assets import share_views
-from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun, Memo
+from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, KNOWN_EVENTS, USERS, AsOfRun, Memo
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.report_inputs import RunInputs
 from recs_platform_tests.homes import copy_home
@@ -45,8 +45,8 @@ def test_one_value_may_ask_for_another_and_a_failure_is_not_kept() -> None:
 
 
 @pytest.mark.parametrize("table", [INTERACTIONS, USERS, ITEMS, CONSUMED])
-def test_a_shared_table_holds_what_its_view_holds(run: AsOfRun, table: str) -> None:
-    with run.models(scratch=True) as models:
+def test_a_shared_table_holds_what_its_view_over_the_lake_holds(run: AsOfRun, table: str) -> None:
+    with run.platform.model_run(run.as_of, run.known_at, scratch=True) as models:
         expected = models.frame(table)
     keys = [name for name, dtype in expected.schema.items() if not dtype.is_nested()]
     assert expected.height
@@ -61,6 +61,14 @@ def test_another_instant_is_another_run_with_the_same_knowledge(run: AsOfRun) ->
     assert earlier.files is run.files
     assert earlier.interactions.height < run.interactions.height
     assert earlier.data_version() != run.data_version()
+
+
+def test_the_log_is_read_once_for_all_instants(run: AsOfRun) -> None:
+    assert run.interactions.height
+    run.platform.home.lake.rename(run.platform.home.lake.with_suffix(".aside"))
+    earlier = run.at(AT - timedelta(days=5))
+    with earlier.models(scratch=True) as models:
+        assert 0 < models.count(KNOWN_EVENTS) > earlier.interactions.height > 0
 
 
 def test_closing_leaves_no_file_and_frames_that_were_read_stay_usable(run: AsOfRun) -> None:

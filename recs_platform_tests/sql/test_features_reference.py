@@ -94,17 +94,17 @@ def test_features_of_a_long_log_are_what_plain_loops_say(models: Models, differe
 
 
 OFF_BY_ONE = [
-    ("occurred_at < $as_of", "occurred_at <= $as_of"),
-    ("ingested_at <= $known_at", "ingested_at < $known_at"),
+    ("stg_resolved_events", "occurred_at < $as_of", "occurred_at <= $as_of"),
+    ("stg_known_events", "ingested_at <= $known_at", "ingested_at < $known_at"),
 ]
 
 
-@pytest.mark.parametrize(("right", "wrong"), OFF_BY_ONE, ids=["occurred_at", "ingested_at"])
+@pytest.mark.parametrize(("model", "right", "wrong"), OFF_BY_ONE, ids=["occurred_at", "ingested_at"])
 def test_a_planted_off_by_one_is_found(
-    right: str, wrong: str, models: Models, differences: Check, sql_folder: Path, tmp_path: Path
+    model: str, right: str, wrong: str, models: Models, differences: Check, sql_folder: Path, tmp_path: Path
 ):
     folder = shutil.copytree(sql_folder / "models", tmp_path / "models")
-    path = folder / "staging" / "stg_resolved_events.sql"
+    path = folder / "staging" / f"{model}.sql"
     assert path.read_text().count(right) == 1
     path.write_text(path.read_text().replace(right, wrong))
     planted = load_models(folder, list(models.contracts.values()))

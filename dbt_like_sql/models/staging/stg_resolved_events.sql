@@ -1,10 +1,5 @@
 -- event_date repeats the test on occurred_at so that whole files are skipped at past cutoffs.
-with ledger as (
-    select file_hash,
-    from raw.ingestions
-),
-
-identities as (
+with identities as (
     select
         anonymous_id,
         user_id,
@@ -34,7 +29,7 @@ select
     events.region,
     events.referrer,
     events.source,
-from raw.events as events
+from staging.stg_known_events as events
 left join identities
     on
         events.user_id = identities.anonymous_id
@@ -43,5 +38,3 @@ left join identities
 where
     events.occurred_at < $as_of
     and events.event_date <= cast($as_of as date)
-    and events.ingested_at <= $known_at
-    and events.file_hash in (select ledger.file_hash, from ledger)

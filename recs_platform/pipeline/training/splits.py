@@ -10,9 +10,8 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.shared_settings import Protocol
-from recs_platform.contracts.tables import EVENTS
 from recs_platform.evaluation.splits import new_pairs, per_user_holdout
-from recs_platform.pipeline.as_of_run import INTERACTIONS, AsOfRun
+from recs_platform.pipeline.as_of_run import INTERACTIONS, KNOWN_EVENTS, AsOfRun
 from recs_platform.stages import ranking
 from recs_platform.warehouse.clauses import instant_literal
 from recs_platform.warehouse.runner import ModelRun
@@ -78,8 +77,9 @@ def hold_out(interactions: pl.DataFrame, later: pl.DataFrame | None, split: Spli
     return known, new_pairs(held_out, known)
 
 
-def without_held_out(models: ModelRun, known: pl.DataFrame) -> pl.DataFrame:
-    """Raw events less those on pairs that are held out, their impressions included."""
+def leave_out(models: ModelRun, known: pl.DataFrame) -> None:
+    """From here on there are no events on pairs that are held out, their impressions included."""
     held_out = models.frame(INTERACTIONS, PAIR).join(known, on=PAIR, how="anti")
     resolved = models.frame("staging.stg_resolved_events", [c.EVENT_ID, *PAIR])
-    return models.frame(EVENTS.name).join(resolved.join(held_out, on=PAIR, how="semi"), on=c.EVENT_ID, how="anti")
+    left_out = resolved.join(held_out, on=PAIR, how="semi")
+    models.register(KNOWN_EVENTS, models.frame(KNOWN_EVENTS).join(left_out, on=c.EVENT_ID, how="anti"))

@@ -16,7 +16,7 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.contracts.tables import EVENTS, ITEM_NEIGHBOURS
+from recs_platform.contracts.tables import ITEM_NEIGHBOURS
 from recs_platform.lake.artifacts import (
     artifact,
     is_sealed,
@@ -49,7 +49,7 @@ from recs_platform.pipeline.training.splits import (
     hold_out,
     interactions_of,
     later_events,
-    without_held_out,
+    leave_out,
 )
 from recs_platform.stages import ranking, retrieval
 from recs_platform.stages.features import feature_tables
@@ -151,7 +151,7 @@ def build_window(run: AsOfRun, split: Split) -> Window:
     with then.models(scratch=True) as models:
         known, positives = hold_out(models.frame(INTERACTIONS), later, split)
         if split.protocol == "per_user":
-            models.register(EVENTS.name, without_held_out(models, known))
+            leave_out(models, known)
         users, items, consumed = with_consent(models.frame(USERS)), models.frame(ITEMS), models.frame(CONSUMED)
         positives = positives.join(consumed, on=PAIR, how="anti").join(users, on=c.USER_ID, how="semi")
         positives = _sample_users(positives, run.platform.settings.seed)

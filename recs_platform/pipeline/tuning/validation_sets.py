@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
-from recs_platform.contracts.tables import EVENTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.evaluation.cutoffs import WARM_UP_DAYS
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun
@@ -20,8 +19,8 @@ from recs_platform.pipeline.training.splits import (
     global_splits,
     hold_out,
     later_interactions,
+    leave_out,
     per_user_splits,
-    without_held_out,
 )
 from recs_platform.stages.retrieval.tuning.source_variants import ValidationSet
 from recs_platform.stages.retrieval.tuning.validation import held_out_of
@@ -69,7 +68,7 @@ def validation_set(run: AsOfRun, split: Split, *, users_max: int) -> ValidationS
     with then.models(scratch=True) as models:
         known, wanted = hold_out(models.frame(INTERACTIONS), later, split)
         if later is None:
-            models.register(EVENTS.name, without_held_out(models, known))
+            leave_out(models, known)
         users = with_consent(models.frame(USERS))
         wanted = wanted.join(models.frame(CONSUMED, PAIR), on=PAIR, how="anti")
         problem = encode(then, known, with_profiles(models, users), models.frame(ITEMS), read_geo_availability(models))
