@@ -24,7 +24,7 @@ INTERACTIONS = "staging.stg_interactions"
 USERS = "staging.stg_users"
 ITEMS = "staging.stg_items"
 CONSUMED = "staging.stg_consumed"
-KNOWN_EVENTS = "staging.stg_known_events"
+KNOWN_EVENTS, STAGED = "staging.stg_known_events", "staging.stg_events"
 _SHARED_FRAMES = "frames-"
 _FOLDER = "folder of frames"
 

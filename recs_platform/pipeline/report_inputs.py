@@ -26,7 +26,7 @@ from recs_platform.contracts.tables import (
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact
 from recs_platform.pages.templating import instant
-from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.as_of_run import STAGED, USERS, AsOfRun
 from recs_platform.pipeline.data_profile import profile_rows
 from recs_platform.pipeline.histories import earlier_rows
 from recs_platform.pipeline.lists.scoring import champion_version
@@ -35,6 +35,7 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import retrieval_facts
 from recs_platform.pipeline.training.mitigation import mitigations
 from recs_platform.pipeline.training.schedule import training_schedule
+from recs_platform.pipeline.user_features import register_features
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_scopes
 from recs_platform.stages.reports import (
@@ -44,6 +45,7 @@ from recs_platform.stages.reports import (
     LISTED_USERS,
     WEEKLY_OUTCOMES,
     RetrievalFacts,
+    compared_users,
 )
 from recs_platform.stages.reports.held_lists import Comparison
 from recs_platform.stages.reports.offline_names import EVERYONE, UNMITIGATED
@@ -258,9 +260,13 @@ class RunInputs:
         return self.run.as_of - timedelta(days=self.horizon_days)
 
     def _features_at(self, at: datetime) -> Mapping[str, pl.DataFrame]:
-        with self.run.at(at).models(scratch=True) as models:
-            there_are_events = models.count("staging.stg_events")
-            return {table: models.frame(table) for table in DRIFT_TABLES} if there_are_events else {}
+        """Of items all rows, of users those that are compared; nothing where no event lies before."""
+        then = self.run.at(at)
+        with then.models(scratch=True) as models:
+            if not models.count(STAGED):
+                return {}
+            register_features(models, then, compared_users(models.frame(USERS, [c.USER_ID]), seed=self.seed))
+            return {table: models.frame(table) for table in DRIFT_TABLES}
 
     def _frame(self, table: str, columns: list[str] | None = None) -> pl.DataFrame:
         with self.run.models() as models:

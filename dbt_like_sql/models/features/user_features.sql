@@ -1,26 +1,33 @@
 with users as (
     select
         user_id,
-        signed_up_at,
         country,
         region,
-        is_opted_out,
+        top_device,
     from staging.stg_users
 ),
 
-activity as (
+lifecycle as (
     select
         user_id,
-        first_event_us,
-        last_event_us,
-        last_interaction_us,
+        recency_days,
+        tenure_days,
         event_count,
+        interaction_count_28d,
+        active_day_count_28d,
+        engagement_score,
+        engagement_rank,
+    from features.user_lifecycle
+),
+
+habits as (
+    select
+        user_id,
+        last_interaction_us,
         interaction_count,
         interaction_count_7d,
-        interaction_count_28d,
         conversion_count,
         monetary_value,
-        engagement_score,
         activity_trend,
         mean_dwell_seconds,
         mean_scroll_fraction,
@@ -35,7 +42,7 @@ activity as (
         hour_concentration,
         weekday_sin,
         weekday_cos,
-    from staging.stg_user_activity
+    from staging.stg_user_habits
 ),
 
 days as (
@@ -43,7 +50,6 @@ days as (
         user_id,
         event_date,
         region,
-        device,
         event_count,
     from staging.stg_user_days
 ),
@@ -108,28 +114,9 @@ active_days as (
     select
         user_id,
         count(*) as active_day_count,
-        count(*) filter (where (cast($as_of as date) - event_date) <= 28) as active_day_count_28d,
         max(event_date) - min(event_date) as active_span_days,
     from active_dates
     group by user_id
-),
-
-device_counts as (
-    select
-        user_id,
-        device,
-        sum(event_count) as event_count,
-    from days
-    where device is not null
-    group by user_id, device
-),
-
-top_devices as (
-    select
-        user_id,
-        device,
-    from device_counts
-    qualify row_number() over (partition by user_id order by event_count desc, device asc) = 1
 ),
 
 region_counts as (
@@ -198,33 +185,29 @@ select
     users.country,
     users.region,
     tastes.top_category,
-    top_devices.device as top_device,
-    (epoch_us($as_of) - activity.last_event_us) / 86400000000.0 as recency_days,
-    (epoch_us($as_of) - activity.last_interaction_us) / 86400000000.0
+    users.top_device,
+    lifecycle.recency_days,
+    (epoch_us($as_of) - habits.last_interaction_us) / 86400000000.0
         as user_days_since_last_interaction,
-    (epoch_us($as_of) - least(epoch_us(users.signed_up_at), activity.first_event_us))
-    / 86400000000.0 as tenure_days,
-    coalesce(activity.event_count, 0) as event_count,
+    lifecycle.tenure_days,
+    lifecycle.event_count,
     coalesce(user_pairs.impression_count, 0) as impression_count,
-    coalesce(activity.interaction_count, 0) as interaction_count,
-    coalesce(activity.interaction_count_7d, 0) as interaction_count_7d,
-    coalesce(activity.interaction_count_28d, 0) as interaction_count_28d,
-    coalesce(activity.conversion_count, 0) as conversion_count,
-    coalesce(activity.monetary_value, 0) as monetary_value,
+    coalesce(habits.interaction_count, 0) as interaction_count,
+    coalesce(habits.interaction_count_7d, 0) as interaction_count_7d,
+    lifecycle.interaction_count_28d,
+    coalesce(habits.conversion_count, 0) as conversion_count,
+    coalesce(habits.monetary_value, 0) as monetary_value,
     coalesce(active_days.active_day_count, 0) as active_day_count,
-    coalesce(active_days.active_day_count_28d, 0) as active_day_count_28d,
+    lifecycle.active_day_count_28d,
     coalesce(user_sessions.session_count, 0) as session_count,
     user_sessions.mean_session_seconds,
     user_sessions.median_session_seconds,
     user_sessions.bounce_rate,
     active_days.active_span_days / nullif(active_days.active_day_count - 1, 0)
         as mean_return_days,
-    cast(coalesce(activity.engagement_score, 0) as double) as engagement_score,
-    percent_rank() over (
-        partition by users.is_opted_out
-        order by coalesce(activity.engagement_score, 0)
-    ) as engagement_rank,
-    activity.activity_trend,
+    lifecycle.engagement_score,
+    lifecycle.engagement_rank,
+    habits.activity_trend,
     coalesce(user_pairs.consumed_item_count, 0) as distinct_item_count,
     coalesce(tastes.distinct_category_count, 0) as distinct_category_count,
     tastes.category_spread,
@@ -235,8 +218,8 @@ select
     user_entropies.creator_entropy,
     user_entropies.tag_entropy,
     user_entropies.language_entropy,
-    activity.mean_dwell_seconds as user_mean_dwell_seconds,
-    activity.mean_scroll_fraction as user_mean_scroll_fraction,
+    habits.mean_dwell_seconds as user_mean_dwell_seconds,
+    habits.mean_scroll_fraction as user_mean_scroll_fraction,
     (coalesce(user_pairs.answered_count, 0) + everyone.click_strength * everyone.click_mean)
     / (coalesce(user_pairs.impression_count, 0) + everyone.click_strength)
         as user_click_through_rate,
@@ -246,22 +229,22 @@ select
     )
     / (coalesce(user_pairs.consumed_item_count, 0) + everyone.conversion_strength)
         as user_conversion_rate,
-    activity.rating_mean as user_rating_mean,
-    activity.rating_stddev as user_rating_stddev,
-    coalesce(activity.rating_count, 0) as user_rating_count,
-    activity.mobile_share,
-    activity.night_share,
-    activity.weekend_share,
-    activity.hour_sin,
-    activity.hour_cos,
-    activity.hour_concentration,
-    activity.weekday_sin,
-    activity.weekday_cos,
+    habits.rating_mean as user_rating_mean,
+    habits.rating_stddev as user_rating_stddev,
+    coalesce(habits.rating_count, 0) as user_rating_count,
+    habits.mobile_share,
+    habits.night_share,
+    habits.weekend_share,
+    habits.hour_sin,
+    habits.hour_cos,
+    habits.hour_concentration,
+    habits.weekday_sin,
+    habits.weekday_cos,
     user_regions.region_share,
 from users
-left join activity on users.user_id = activity.user_id
+inner join lifecycle on users.user_id = lifecycle.user_id
+left join habits on users.user_id = habits.user_id
 left join active_days on users.user_id = active_days.user_id
-left join top_devices on users.user_id = top_devices.user_id
 left join user_regions on users.user_id = user_regions.user_id
 left join user_sessions on users.user_id = user_sessions.user_id
 left join user_pairs on users.user_id = user_pairs.user_id

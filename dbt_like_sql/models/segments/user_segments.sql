@@ -3,22 +3,12 @@ with users as (
         user_id,
         event_count,
         interaction_count_28d,
+        conversion_count_28d,
         recency_days,
         tenure_days,
         active_day_count_28d,
         engagement_rank,
-    from features.user_features
-),
-
-conversions as (
-    select
-        user_id,
-        count(*) as conversion_count_28d,
-    from staging.stg_events
-    where
-        event_type in ('purchase', 'subscribe')
-        and (epoch_us($as_of) - occurred_us) <= 28 * 86400000000
-    group by user_id
+    from features.user_lifecycle
 ),
 
 -- Days since the last event, days since the first, share of conversions among the interactions of
@@ -53,7 +43,7 @@ scored as (
         users.interaction_count_28d,
         users.recency_days,
         users.tenure_days,
-        coalesce(conversions.conversion_count_28d, 0) as conversion_count_28d,
+        users.conversion_count_28d,
         case
             when users.event_count > 0
                 then (
@@ -64,7 +54,6 @@ scored as (
         end as activity_score,
     from users
     cross join scales
-    left join conversions on users.user_id = conversions.user_id
 ),
 
 assigned as (

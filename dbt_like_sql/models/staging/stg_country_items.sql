@@ -2,7 +2,7 @@ with users as (
     select
         user_id,
         country,
-    from features.user_features
+    from staging.stg_users
     where country is not null
 ),
 

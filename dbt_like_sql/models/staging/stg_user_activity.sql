@@ -1,141 +1,24 @@
--- All that one pass over the events tells of a user.
-with limits as (
-    select
-        dwell_seconds_low,
-        dwell_seconds_high,
-        scroll_fraction_low,
-        scroll_fraction_high,
-    from staging.stg_measure_limits
-),
-
-events as (
+-- What segments take of everybody; what reads more of each event is in stg_user_habits.
+with events as (
     select
         user_id,
-        event_type,
         occurred_us,
-        weight,
-        value,
-        dwell_seconds,
-        scroll_fraction,
-        device,
         event_type <> 'impression' as is_interaction,
         event_type in ('purchase', 'subscribe') as is_conversion,
         epoch_us($as_of) - occurred_us as age_us,
-        hour(make_timestamp(occurred_us)) as utc_hour,
-        isodow(event_date) as weekday,
+        weight,
     from staging.stg_events
-),
-
--- Casts that may fail give NULL: what is beyond any rating, amount or time is not measured.
-measured as (
-    select
-        events.user_id,
-        events.occurred_us,
-        events.is_interaction,
-        events.is_conversion,
-        events.age_us,
-        events.utc_hour,
-        events.weekday,
-        events.device,
-        cast(power(0.5, events.age_us / (14 * 86400000000.0)) * events.weight as decimal(18, 9))
-            as weight_14d,
-        case when events.is_conversion then try_cast(events.value as decimal(28, 9)) end as paid,
-        case when events.event_type = 'rating' then try_cast(events.value as decimal(15, 9)) end
-            as rating,
-        case when events.event_type = 'rating' then try_cast(events.value as decimal(12, 6)) end
-            as short_rating,
-        case
-            when events.dwell_seconds is not null
-                then try_cast(
-                    least(
-                        greatest(events.dwell_seconds, limits.dwell_seconds_low),
-                        limits.dwell_seconds_high
-                    ) as decimal(18, 9)
-                )
-        end as dwell_seconds,
-        case
-            when events.scroll_fraction is not null
-                then try_cast(
-                    least(
-                        greatest(events.scroll_fraction, limits.scroll_fraction_low),
-                        limits.scroll_fraction_high
-                    ) as decimal(18, 9)
-                )
-        end as scroll_fraction,
-        cast(sin(pi() * events.utc_hour / 12) as decimal(18, 9)) as hour_sin,
-        cast(cos(pi() * events.utc_hour / 12) as decimal(18, 9)) as hour_cos,
-        cast(sin(2 * pi() * (events.weekday - 1) / 7) as decimal(18, 9)) as weekday_sin,
-        cast(cos(2 * pi() * (events.weekday - 1) / 7) as decimal(18, 9)) as weekday_cos,
-    from events
-    cross join limits
-),
-
-totals as (
-    select
-        user_id,
-        min(occurred_us) as first_event_us,
-        max(occurred_us) as last_event_us,
-        max(occurred_us) filter (where is_interaction) as last_interaction_us,
-        count(*) as event_count,
-        count(*) filter (where is_interaction) as interaction_count,
-        count(*) filter (where is_interaction and age_us <= 7 * 86400000000)
-            as interaction_count_7d,
-        count(*) filter (where is_interaction and age_us <= 14 * 86400000000)
-            as interaction_count_14d,
-        count(*) filter (where is_interaction and age_us <= 28 * 86400000000)
-            as interaction_count_28d,
-        count(*) filter (where is_conversion) as conversion_count,
-        sum(paid) as monetary_value,
-        sum(weight_14d) as engagement_score,
-        sum(dwell_seconds) / nullif(count(dwell_seconds), 0) as mean_dwell_seconds,
-        sum(scroll_fraction) / nullif(count(scroll_fraction), 0) as mean_scroll_fraction,
-        count(rating) as rating_count,
-        sum(rating) / nullif(count(rating), 0) as rating_mean,
-        count(short_rating) as short_rating_count,
-        sum(short_rating) as short_rating_sum,
-        sum(short_rating * short_rating) as short_rating_square_sum,
-        count(*) filter (where device in ('mobile', 'phone', 'tablet'))
-        / nullif(count(device), 0) as mobile_share,
-        count(*) filter (where utc_hour >= 22 or utc_hour < 6) / count(*) as night_share,
-        count(*) filter (where weekday >= 6) / count(*) as weekend_share,
-        sum(hour_sin) / count(*) as hour_sin,
-        sum(hour_cos) / count(*) as hour_cos,
-        sum(weekday_sin) / count(*) as weekday_sin,
-        sum(weekday_cos) / count(*) as weekday_cos,
-    from measured
-    group by user_id
 )
 
 select
     user_id,
-    first_event_us,
-    last_event_us,
-    last_interaction_us,
-    event_count,
-    interaction_count,
-    interaction_count_7d,
-    interaction_count_28d,
-    conversion_count,
-    cast(coalesce(monetary_value, 0) as double) as monetary_value,
-    engagement_score,
-    (2 * interaction_count_14d - interaction_count_28d) / nullif(interaction_count_28d, 0)
-        as activity_trend,
-    mean_dwell_seconds,
-    mean_scroll_fraction,
-    rating_count,
-    rating_mean,
-    case
-        when short_rating_count > 1
-            then sqrt(
-                short_rating_count * short_rating_square_sum - short_rating_sum * short_rating_sum
-            ) / short_rating_count
-    end as rating_stddev,
-    mobile_share,
-    night_share,
-    weekend_share,
-    hour_sin,
-    hour_cos,
-    least(sqrt(hour_sin * hour_sin + hour_cos * hour_cos), 1) as hour_concentration,
-    weekday_sin,
-    weekday_cos,
-from totals
+    min(occurred_us) as first_event_us,
+    max(occurred_us) as last_event_us,
+    count(*) as event_count,
+    count(*) filter (where is_interaction and age_us <= 28 * 86400000000)
+        as interaction_count_28d,
+    count(*) filter (where is_conversion and age_us <= 28 * 86400000000) as conversion_count_28d,
+    sum(cast(power(0.5, age_us / (14 * 86400000000.0)) * weight as decimal(18, 9)))
+        as engagement_score,
+from events
+group by user_id

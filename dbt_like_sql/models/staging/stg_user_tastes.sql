@@ -19,16 +19,14 @@ catalogue as (
 item_users as (
     select
         item_id,
-        count(*) as user_count,
-    from pairs
-    group by item_id
+        popularity_rank,
+    from staging.stg_item_users
 ),
 
 items as (
     select
         item_users.item_id,
-        cast(percent_rank() over (order by item_users.user_count) as decimal(18, 9))
-            as popularity_rank,
+        item_users.popularity_rank,
         catalogue.category,
         catalogue.price,
     from item_users

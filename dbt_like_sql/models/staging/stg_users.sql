@@ -37,9 +37,10 @@ places as materialized (
         user_id,
         country,
         region,
+        device,
         sum(event_count) as event_count,
     from staging.stg_user_days
-    group by user_id, country, region
+    group by user_id, country, region, device
 ),
 
 country_counts as (
@@ -78,6 +79,24 @@ regions as (
     qualify row_number() over (partition by user_id order by event_count desc, region asc) = 1
 ),
 
+device_counts as (
+    select
+        user_id,
+        device,
+        sum(event_count) as event_count,
+    from places
+    where device is not null
+    group by user_id, device
+),
+
+devices as (
+    select
+        user_id,
+        device,
+    from device_counts
+    qualify row_number() over (partition by user_id order by event_count desc, device asc) = 1
+),
+
 known as (
     select user_id,
     from profiles
@@ -92,6 +111,7 @@ select
     permitted.signed_up_at,
     coalesce(permitted.country, countries.country) as country,
     regions.region,
+    devices.device as top_device,
     permitted.age_band,
     permitted.gender,
     permitted.subscription,
@@ -100,5 +120,6 @@ select
 from known
 left join countries on known.user_id = countries.user_id
 left join regions on known.user_id = regions.user_id
+left join devices on known.user_id = devices.user_id
 left join opted_out on known.user_id = opted_out.user_id
 left join permitted on known.user_id = permitted.user_id

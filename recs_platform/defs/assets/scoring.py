@@ -36,7 +36,7 @@ def _scored_asset(platform: Platform) -> dg.AssetsDefinition:
     pairs = pair_models(platform.models)
     stored = [table for table in feature_tables(platform.feature_set) if table not in {model.name for model in pairs}]
     beside = [name for model in pairs for name in model.upstreams if name != CANDIDATES.name]
-    read = (*HISTORY, *PROFILES, *stored, *beside)
+    read = (*HISTORY, PROFILES, *stored, *beside)
     deps = [EMBEDDINGS_KEY, INDEX_KEY, RANKER_KEY, CHAMPION_KEY, CONTENDERS_KEY, *upstream_keys(platform, read)]
     contracts = (
         (platform.contract(CANDIDATES.name), RETRIEVAL_GROUP),

@@ -21,8 +21,8 @@ from recs_platform.settings import setting_place
 from recs_platform.stages import retrieval
 from recs_platform.warehouse.runner import ModelRun
 
-# Models that the profiles of users are read from.
-PROFILES = ("features.user_features", "segments.user_segments")
+# The model that the profiles of users are read from, beside what is known of them.
+PROFILES = "segments.user_segments"
 IS_OPTED_OUT = "is_opted_out"
 VECTORS, POPULARITY, GROUP_POPULARITY = "vectors", "popularity", "group_popularity"
 HALF_LIFE = "half_life_days"
@@ -160,11 +160,6 @@ def with_consent(users: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_profiles(models: ModelRun, users: pl.DataFrame) -> pl.DataFrame:
-    """Users with the device and region they use most and their lifecycle segment."""
-    features = models.frame(PROFILES[0], [c.USER_ID, c.REGION, c.TOP_DEVICE])
-    segments = models.frame(PROFILES[1], [c.USER_ID, c.SEGMENT_ID])
-    return (
-        users.drop(c.REGION)
-        .join(features, on=c.USER_ID, how="left", maintain_order="left")
-        .join(segments, on=c.USER_ID, how="left", maintain_order="left")
-    )
+    """Users, who have the device and region they use most, with their lifecycle segment."""
+    segments = models.frame(PROFILES, [c.USER_ID, c.SEGMENT_ID])
+    return users.join(segments, on=c.USER_ID, how="left", maintain_order="left")

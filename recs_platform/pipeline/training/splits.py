@@ -11,12 +11,11 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.shared_settings import Protocol
 from recs_platform.evaluation.splits import new_pairs, per_user_holdout
-from recs_platform.pipeline.as_of_run import INTERACTIONS, KNOWN_EVENTS, AsOfRun
+from recs_platform.pipeline.as_of_run import INTERACTIONS, KNOWN_EVENTS, STAGED, AsOfRun
 from recs_platform.stages import ranking
 from recs_platform.warehouse.clauses import instant_literal
 from recs_platform.warehouse.runner import ModelRun
 
-STAGED = "staging.stg_events"
 HELD_OUT_FRACTION = 0.2
 PAIR = [c.USER_ID, c.ITEM_ID]
 # Folds of a user's history, in time order: the last fifth of it, and the fifth of the rest that comes before.

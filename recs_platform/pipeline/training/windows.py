@@ -28,7 +28,7 @@ from recs_platform.lake.artifacts import (
 )
 from recs_platform.pipeline.artifact_keys import WINDOWS as WINDOWS_KIND
 from recs_platform.pipeline.artifact_keys import artifact_key
-from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS, AsOfRun
+from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, STAGED, USERS, AsOfRun
 from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
 from recs_platform.pipeline.geo_availability import geo_model_hashes, read_geo_availability
 from recs_platform.pipeline.item_counts import with_user_counts
@@ -44,13 +44,13 @@ from recs_platform.pipeline.retrieval.inputs import (
 )
 from recs_platform.pipeline.training.splits import (
     PAIR,
-    STAGED,
     Split,
     hold_out,
     interactions_of,
     later_events,
     leave_out,
 )
+from recs_platform.pipeline.user_features import register_features
 from recs_platform.stages import ranking, retrieval
 from recs_platform.stages.features import feature_tables
 from recs_platform.warehouse.runner import ModelRun
@@ -129,7 +129,7 @@ def window_basis(run: AsOfRun) -> dict[str, object]:
 
     def make() -> dict[str, object]:
         platform = run.platform
-        tables = [*feature_tables(platform.feature_set), *PROFILES, INTERACTIONS, STAGED, ITEMS, USERS, CONSUMED]
+        tables = [*feature_tables(platform.feature_set), PROFILES, INTERACTIONS, STAGED, ITEMS, USERS, CONSUMED]
         return {
             "models": [*(platform.models.get(table).hash for table in tables), *geo_model_hashes(platform)],
             "users_max": USERS_MAX,
@@ -158,6 +158,7 @@ def build_window(run: AsOfRun, split: Split) -> Window:
         targets = positives.select(c.USER_ID).unique()
         geo = read_geo_availability(models)
         problem = encode(then, known, with_profiles(models, users), items, geo)
+        register_features(models, then, targets)
         rows = _rows_to_rank(models, _fit(then, problem, split), targets, run.platform)
     theirs = geo.of(targets)
     return Window(

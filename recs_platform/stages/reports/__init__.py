@@ -33,6 +33,7 @@ from recs_platform.stages.reports import (
     probability,
     retrieval,
 )
+from recs_platform.stages.reports.drift import compared_users
 from recs_platform.stages.reports.experiments import EXPERIMENT_DAYS
 from recs_platform.stages.reports.inputs import ReportInputs
 from recs_platform.stages.reports.offers import IndexFacts, Offers, RetrievalFacts, offer_rows
@@ -143,6 +144,7 @@ __all__ = [
     "ReportInputs",
     "ReportResult",
     "RetrievalFacts",
+    "compared_users",
     "offer_rows",
     "worst",
 ]

@@ -82,6 +82,11 @@ def measure_drift(
     return contract_frame([row | {c.PROPOSAL: proposal(row, config)} for row in found], DRIFT)
 
 
+def compared_users(users: pl.DataFrame, *, seed: int) -> pl.DataFrame:
+    """Those of `users` (user_id) whose features are compared: of other users none need be computed."""
+    return sample_rows(users, DriftConfig().sample_rows, seed=seed, columns=[c.USER_ID])
+
+
 def proposal(row: Mapping[str, Any], config: DriftConfig) -> str | None:
     """What to do of a feature that drifted: look at its source where it looks broken, train anew where it matters."""
     if not row[c.IS_DRIFTED]:

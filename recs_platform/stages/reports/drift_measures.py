@@ -93,7 +93,7 @@ def sample_rows(frame: pl.DataFrame, n: int, *, seed: int, columns: Sequence[str
     if not keys:
         raise ContractError(f"a sample needs one of the keys {list(_KEYS)}; the frame has {frame.columns}")
     order = pl.struct(keys).hash(seed)
-    chosen = frame.select(*keys, *columns).sort(order, *keys).head(n)
+    chosen = frame.select(*dict.fromkeys((*keys, *columns))).sort(order, *keys).head(n)
     floats = [name for name in columns if chosen.schema[name].is_float()]
     finite = [pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in floats]
     return chosen.with_columns(finite).select(columns)

@@ -96,7 +96,7 @@ class ReportInputs(Protocol):
 
     @property
     def reference_features(self) -> Mapping[str, pl.DataFrame]:
-        """The same as of `reference_as_of`; empty without one."""
+        """The same as of `reference_as_of`, of users those that `compared_users` chooses; empty without one."""
         ...
 
     @property

@@ -7,7 +7,7 @@ import pytest
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import DRIFT
-from recs_platform.stages.reports.drift import draw_evidently, judge_drift, measure_drift
+from recs_platform.stages.reports.drift import compared_users, draw_evidently, judge_drift, measure_drift
 from recs_platform.stages.reports.drift_measures import DriftConfig, sample_rows
 
 NOW, THEN = datetime(2020, 1, 8, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)
@@ -140,6 +140,14 @@ def test_the_sample_is_the_same_users_on_both_sides_whatever_the_order_of_rows()
     assert sample_rows(rows, 50, seed=4, columns=["row"]).equals(sample.head(50))
     with pytest.raises(ContractError, match="key"):
         sample_rows(rows.drop("user_id"), 10, seed=4, columns=["row"])
+
+
+def test_of_the_users_to_compare_the_sample_is_that_of_all():
+    rows = pl.DataFrame({"user_id": [f"u{number}" for number in range(6_000)]}).with_row_index("row")
+    few = rows.join(compared_users(rows.select("user_id"), seed=4), on="user_id", how="semi")
+    assert few.height == DriftConfig().sample_rows < rows.height
+    whole = sample_rows(rows, DriftConfig().sample_rows, seed=4, columns=["row"])
+    assert sample_rows(few, DriftConfig().sample_rows, seed=4, columns=["row"]).equals(whole)
 
 
 def judged(distances: list[float | None], sample: int = 5_000) -> tuple[str, float | None]:
