@@ -13,7 +13,7 @@ from recs_platform.serving.explaining import CAP, DIVERSITY, EXPLORATION, OFFERE
 from recs_platform.serving.folding import user_vector
 from recs_platform.serving.learning import Learned
 from recs_platform.serving.live_lists import Asked, LiveList
-from recs_platform.serving.rescoring import NOBODY, RECENT_ITEMS, Codes, Lessons, rescore
+from recs_platform.serving.rescoring import NO_CODES, NOBODY, RECENT_ITEMS, Codes, Lessons, rescore
 from recs_platform.serving.sessions import Session
 from recs_platform.serving.treatments import UNTREATED, Treatment, explore, vary
 from recs_platform.stages.releases.bundle import Bundle
@@ -31,7 +31,6 @@ from recs_platform.stages.releases.bundle.places import Place, capped, each_once
 
 _BASE_ITEMS = 50  # popular items that stand for the candidates of users who have none
 _RECIPE_BYTES, _LESSONS_BYTES, _TRACE_BYTES = 800, 1_500, 4_000
-NO_CODES: Codes = np.zeros(0, dtype=np.int32)
 SESSION_SOURCE, LEARNED_SOURCE = "session", "stream"
 
 
