@@ -178,7 +178,7 @@ def _impressions(serving: Serving, event: Event) -> list[Event]:
     ]
 
 
-def _shown(serving: Serving, list_id: str, user: str) -> list[tuple[str, float, str]] | None:
+def _shown(serving: Serving, list_id: str, user: str) -> list[tuple[str, float | None, str]] | None:
     """Item, propensity and row's id of each place shown to a user, None of a list that is not remembered."""
     made, kept = serving.lists.find(list_id), serving.lists.find_kept(list_id)
     if made is not None and (kept is None or kept.shown <= len(made.seen())):
