@@ -180,7 +180,7 @@ def remembered_megabytes(port: int) -> dict[str, float]:
     return {match[1]: float(line.split()[1]) / 1e6 for match, line in found if match}
 
 
-async def fill(load: Load, port: int) -> None:
+async def fill(load: Load, port: int, pid: int) -> None:
     """Ask and report until no kind of what is remembered grows; ids of events take turns in halves and may shrink."""
     before = dict[str, float]()
     for _ in range(_FILL_ROUNDS_MAX):
@@ -188,7 +188,8 @@ async def fill(load: Load, port: int) -> None:
         now = await asyncio.to_thread(remembered_megabytes, port)
         grown = {kind: now[kind] - before.get(kind, 0.0) for kind in now if kind != "event_ids"}
         if max(grown.values()) < _FULL_GROWTH_MB:
-            print("full: " + ", ".join(f"{kind} {size:.1f} MB" for kind, size in now.items()), flush=True)
+            kinds = ", ".join(f"{kind} {size:.1f} MB" for kind, size in now.items())
+            print(f"full, with {own_megabytes(pid):.0f} MB of its own: {kinds}", flush=True)
             return
         before = now
     raise SystemExit("what is remembered has not come to its bound")
@@ -213,7 +214,7 @@ async def soak(options: argparse.Namespace, port: int, pid: int) -> list[list[ob
     load = Load(port, options.users)
     await load.connect()
     if options.full:
-        await fill(load, port)
+        await fill(load, port, pid)
     await load.saturating_rate(3.0)
     whole = await load.saturating_rate(_SATURATING_SECONDS)
     half = options.rate or whole / 2
