@@ -35,7 +35,7 @@ from recs_platform.settings import Settings
 from recs_platform.stages.releases import seal_release
 from recs_platform.stages.releases.bundle import Bundle, BundleContent, BundleRules, open_bundle, seal_bundle
 
-K, CANDIDATES, CANDIDATES_MAX, DIMENSIONS, NEIGHBOURS = 20, 50, 200, 64, 30
+K, CANDIDATES, CANDIDATES_MAX, DIMENSIONS, NEIGHBOURS, TRANSITIONS = 20, 50, 200, 64, 30, 50
 _USERS_OF_MORE = 5_000
 _NANOSECONDS = 1e9
 Request = tuple[str, str, str | None]
@@ -103,6 +103,14 @@ def drawn_content(users: int, items: int, candidates: int = CANDIDATES) -> Bundl
                 "rank": np.tile(np.arange(1, NEIGHBOURS + 1), items),
             }
         ),
+        transitions=pl.DataFrame(
+            {
+                "item_id": np.repeat(names, TRANSITIONS),
+                "next_item_id": names[rng.integers(items, size=items * TRANSITIONS)],
+                "probability": rng.random(items * TRANSITIONS),
+                "rank": np.tile(np.arange(1, TRANSITIONS + 1), items),
+            }
+        ).unique(["item_id", "next_item_id"], maintain_order=True),
         fallbacks={"all": names[:1000].tolist()},
         user_regions=pl.DataFrame(schema={"user_id": pl.String, "availability_region": pl.String}),
         exclusions=pl.DataFrame(schema={"availability_region": pl.String, "item_id": pl.String}),

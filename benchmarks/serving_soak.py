@@ -1,10 +1,10 @@
 """A server under mixed load at half of what it can do: latency by minute, and whether its memory stays flat.
 
-`python -m benchmarks.serving_soak [--minutes 10] [--users 200000] [--rate N] [--megabytes 200]`. Lists, clicks,
-dismissals and the lists that follow them come by a clock, whether or not the ones before were answered: who waits for a
-slow answer counts the wait. Processor time a request: `parts_serving`. The verdict is of a machine that does nothing
-else; with few `--megabytes` (`serving.memory_megabytes`) what is remembered is full within a minute or two, and memory
-has to stay where it is.
+`python -m benchmarks.serving_soak [--minutes 10] [--users 200000] [--rate N] [--megabytes 200] [--full]`. Lists,
+clicks, dismissals and the lists that follow them come by a clock, whether or not the ones before were answered: who
+waits for a slow answer counts the wait. Processor time a request: `parts_serving`. The verdict is of a machine that
+does nothing else. `--full` first asks and reports until nothing of what is remembered (`serving.memory_megabytes`)
+grows any more: from then on memory has to stay where it is.
 """
 
 import argparse
@@ -30,6 +30,8 @@ ITEMS, CONNECTIONS = 20_000, 32
 _SATURATING_SECONDS = 15.0
 _OK = 300
 _LISTS, _SESSIONS = 0.75, 0.125  # and the rest are events
+_REGULARS = 5_000  # who did something a moment ago
+_FILL_LISTS, _FILL_EVENTS, _FILL_SECONDS, _FILL_ROUNDS_MAX, _FULL_GROWTH_MB = 0.5, 100, 10.0, 60, 0.3
 _P99_MS_MAX, _GROWTH_MB_MAX = 10.0, 5.0
 _COLUMNS = [
     *("minute", "a second", "p50 ms", "p99 ms", "longest ms", "refused"),
@@ -99,14 +101,14 @@ class Load:
                     self._free.put_nowait(made)
                     break
 
-    async def saturating_rate(self, seconds: float) -> float:
-        """Answers a second where every connection asks again at once."""
+    async def saturating_rate(self, seconds: float, *, filling: bool = False) -> float:
+        """Answers a second where every connection asks again at once; `filling` asks for all that is remembered."""
         ends, count = time.perf_counter() + seconds, 0
 
         async def client() -> None:
             nonlocal count
             while time.perf_counter() < ends:
-                await self._one(time.perf_counter(), Seen())
+                await self._one(time.perf_counter(), Seen(), self._filling_request() if filling else None)
                 count += 1
 
         await asyncio.gather(*(client() for _ in range(CONNECTIONS)))
@@ -125,10 +127,10 @@ class Load:
         await asyncio.gather(*asked)
         return seen
 
-    async def _one(self, due: float, seen: Seen) -> None:
+    async def _one(self, due: float, seen: Seen, request: bytes | None = None) -> None:
         connection = await self._free.get()
         try:
-            status = await connection.ask(self._request())
+            status = await connection.ask(request or self._request())
         finally:
             self._free.put_nowait(connection)
         seen.seconds.append(time.perf_counter() - due)
@@ -138,19 +140,21 @@ class Load:
         what, user = self._draw.random(), f"u{self._draw.randrange(self._users)}"
         if what < _LISTS:
             return _get(f"/v1/users/{user}/recommendations?k=20")
-        regular = f"u{self._draw.randrange(5_000)}"  # who did something a moment ago
+        regular = f"u{self._draw.randrange(_REGULARS)}"
         if what < _LISTS + _SESSIONS:
             return _get(f"/v1/users/{regular}/recommendations?k=20&session_id=visit")
-        kind = "dismiss" if self._draw.random() < 0.1 else "click"
-        rows = [
-            {
-                "user_id": regular,
-                "item_id": f"i{self._draw.randrange(ITEMS)}",
-                "event_type": kind,
-                "session_id": "visit",
-            }
-            for _ in range(5)
-        ]
+        return self._post(regular, "dismiss" if self._draw.random() < 0.1 else "click", 5)
+
+    def _filling_request(self) -> bytes:
+        """Lists of a length that is not sealed, so that pages are kept, and dismissals of many users."""
+        if self._draw.random() < _FILL_LISTS:
+            return _get(f"/v1/users/u{self._draw.randrange(self._users)}/recommendations?k=19")
+        return self._post(f"u{self._draw.randrange(_REGULARS)}", "dismiss", _FILL_EVENTS)
+
+    def _post(self, user: str, kind: str, count: int) -> bytes:
+        """So many events of one kind of a user, on drawn items."""
+        drawn = (f"i{self._draw.randrange(ITEMS)}" for _ in range(count))
+        rows = [{"user_id": user, "item_id": item, "event_type": kind, "session_id": "visit"} for item in drawn]
         body = json.dumps(rows).encode()
         head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
         return f"{head}\r\n\r\n".encode() + body
@@ -166,13 +170,29 @@ def own_megabytes(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1e3
 
 
-def remembered_megabytes(port: int) -> float:
-    """What the server says of what it remembers, in MB."""
+def remembered_megabytes(port: int) -> dict[str, float]:
+    """What the server says of what it remembers, by kind, in MB."""
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("GET", "/metrics")
     lines = connection.getresponse().read().decode().splitlines()
     connection.close()
-    return sum(float(line.split()[1]) for line in lines if re.match(r"recs_[a-z_]+_bytes ", line)) / 1e6
+    found = [(re.match(r"recs_([a-z_]+)_bytes ", line), line) for line in lines]
+    return {match[1]: float(line.split()[1]) / 1e6 for match, line in found if match}
+
+
+async def fill(load: Load, port: int, pid: int) -> None:
+    """Ask and report until no kind of what is remembered grows; ids of events take turns in halves and may shrink."""
+    before = dict[str, float]()
+    for _ in range(_FILL_ROUNDS_MAX):
+        await load.saturating_rate(_FILL_SECONDS, filling=True)
+        now = await asyncio.to_thread(remembered_megabytes, port)
+        grown = {kind: now[kind] - before.get(kind, 0.0) for kind in now if kind != "event_ids"}
+        if max(grown.values()) < _FULL_GROWTH_MB:
+            kinds = ", ".join(f"{kind} {size:.1f} MB" for kind, size in now.items())
+            print(f"full, with {own_megabytes(pid):.0f} MB of its own: {kinds}", flush=True)
+            return
+        before = now
+    raise SystemExit("what is remembered has not come to its bound")
 
 
 def verdict(rows: list[list[object]]) -> list[str]:
@@ -189,16 +209,18 @@ def verdict(rows: list[list[object]]) -> list[str]:
     return found
 
 
-async def soak(port: int, pid: int, users: int, minutes: int, rate: float | None) -> list[list[object]]:
+async def soak(options: argparse.Namespace, port: int, pid: int) -> list[list[object]]:
     """A row of the table for each minute; printed as they come."""
-    load = Load(port, users)
+    load = Load(port, options.users)
     await load.connect()
+    if options.full:
+        await fill(load, port, pid)
     await load.saturating_rate(3.0)
     whole = await load.saturating_rate(_SATURATING_SECONDS)
-    half = whole / 2 if rate is None else rate
+    half = options.rate or whole / 2
     print(f"{whole:.0f} answers a second at most; held are {half:.0f}", flush=True)
     rows: list[list[object]] = []
-    for minute in range(1, minutes + 1):
+    for minute in range(1, options.minutes + 1):
         started = time.perf_counter()
         seen = await load.hold(half, 60.0)
         milliseconds = np.array(seen.seconds) * 1e3
@@ -206,9 +228,9 @@ async def soak(port: int, pid: int, users: int, minutes: int, rate: float | None
         done = len(seen.seconds) / (time.perf_counter() - started)
         figures = f"{done:.0f}", f"{low:.2f}", f"{high:.1f}", f"{top:.0f}"
         kept = await asyncio.to_thread(remembered_megabytes, port)
-        memory = f"{own_megabytes(pid):.0f}", f"{kept:.1f}"
+        memory = f"{own_megabytes(pid):.0f}", f"{sum(kept.values()):.1f}"
         rows.append([minute, *figures, seen.refused, *memory, f"{os.getloadavg()[0]:.1f}"])
-        print(*rows[-1], flush=True)
+        print(*rows[-1], *(f"{kind} {size:.1f}" for kind, size in kept.items()), flush=True)
     return rows
 
 
@@ -218,6 +240,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=200_000)
     parser.add_argument("--rate", type=float, help="requests a second; unset, half of what is measured first")
     parser.add_argument("--megabytes", type=int, default=200, help="serving.memory_megabytes")
+    parser.add_argument("--full", action="store_true", help="begin once nothing of what is remembered grows any more")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="recs-", ignore_cleanup_errors=True) as folder:
         home = Home(Path(folder) / "home")
@@ -229,7 +252,7 @@ def main() -> None:
         with (Path(folder) / "server.log").open("w") as log:
             server = start_recs(home.root, "serve", "--port", str(port), output=log.fileno())
             try:
-                rows = asyncio.run(soak(port, server.pid, options.users, options.minutes, options.rate))
+                rows = asyncio.run(soak(options, port, server.pid))
             finally:
                 server.terminate()
                 server.wait(30)

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.session_replay import WEIGHTS, Moment, Ranker, batch, gain, replay, served, table, values_of
+from benchmarks.session_replay import DEFAULT, WEIGHTS, Moment, Ranker, batch, gain, replay, served, table, values_of
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.time import parse_instant
 from recs_platform.stages.releases.bundle import Bundle
 
 NUMBERS = (50, 100, 200)
-_DEFAULT = 0.6
 
 
 @cache
@@ -63,12 +62,12 @@ def main() -> None:
         )
         for count in NUMBERS
     }
-    chosen = dict.fromkeys(each for count in NUMBERS for each in ((count, _DEFAULT), best[count]))
+    chosen = dict.fromkeys(each for count in NUMBERS for each in ((count, DEFAULT), best[count]))
     found = replay(home, asked.report, asked.days, {"released": batch, **{names[each]: tried[each] for each in chosen}})
     print(f"\n## {asked.days} days from each of {len(asked.report)} dates\n")
     table(found)
     print()
-    base = names[(NUMBERS[0], _DEFAULT)]
+    base = names[(NUMBERS[0], DEFAULT)]
     for name in found:
         if name != base:
             print(f"{name}, less {base}: {gain(found[name], found[base])}")

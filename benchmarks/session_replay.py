@@ -1,12 +1,12 @@
 """Whether lists that follow sessions, and learn of the stream, find the next item better: a replay event by event.
 
-`python -m benchmarks.session_replay HOME --tune DATE … --report DATE … [--days 7]`: HOME holds their releases. Weights
-are chosen on what followed the first dates, and what is printed followed the second.
+`python -m benchmarks.session_replay HOME --tune DATE … --report DATE … [--days 7] [--without-learning]`: HOME holds
+their releases. Weights are chosen on what followed the first dates, and what is printed followed the second.
 """
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import product
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.session_rivals import GAP_SECONDS, Markov, Offer, Vsknn, choices, past_sessions
 from benchmarks.timing import SEED
 from recs_platform.contracts.home import Home
+from recs_platform.contracts.serving_settings import ServingSettings
 from recs_platform.contracts.time import parse_instant
 from recs_platform.evaluation.bootstrap import cluster_intervals
 from recs_platform.serving.learning import Influence, Learned
@@ -27,11 +28,14 @@ from recs_platform.serving.live_lists import Asked
 from recs_platform.serving.sessions import Sessions
 from recs_platform.stages.releases import list_releases
 from recs_platform.stages.releases.bundle import Bundle, open_bundle
+from recs_platform.stages.releases.bundle.encoding import TRANSITION
 
 K = 10
-WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8)
+WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
+DEFAULT = ServingSettings().session_weight
 SHARES = (0.0, 0.1, 0.2, 0.4)
 HALF_LIVES_HOURS = (12, 48, 168)
+_FOLLOWING = "following the session, default"
 
 
 @dataclass
@@ -62,6 +66,18 @@ def served(weight: float, half_life_hours: int | None = None, factors: float = 0
         return [at.bundle.item_ids[place.item] for place in made.page(0, K)]
 
     return rank
+
+
+@cache
+def silent(bundle: Bundle) -> Bundle:
+    """The bundle as it is where nothing is said of what users turned to after an item."""
+    kept = {name: array for name, array in bundle.arrays.items() if not name.startswith(TRANSITION)}
+    return Bundle(bundle.manifest, kept, bundle.opted_out_keys)
+
+
+def without_transitions(ranker: Ranker) -> Ranker:
+    """The ranker where sessions move candidates by vectors and neighbours alone."""
+    return lambda at: ranker(replace(at, bundle=silent(at.bundle)))
 
 
 def batch(at: Moment) -> list[str]:
@@ -190,39 +206,48 @@ def main() -> None:
     parser.add_argument("--tune", required=True, nargs="+", type=parse_instant)
     parser.add_argument("--report", required=True, nargs="+", type=parse_instant)
     parser.add_argument("--days", type=int, default=7)
+    parser.add_argument("--without-learning", action="store_true", help="leave out what learns, which takes long")
     asked = parser.parse_args()
     home = Home(asked.home)
     plain = {f"session {weight:.1f}": served(weight) for weight in WEIGHTS}
-    learning = {
-        f"session {weight:.1f}, half-life {hours} h, factors {f:.1f}, popularity {p:.1f}": served(weight, hours, f, p)
-        for weight, hours, f, p in product((0.4, 0.6, 0.8), HALF_LIVES_HOURS, SHARES, SHARES)
-        if f + p and not (f == 0.4 and p == 0.4)
-    }
-    tuned = replay(home, asked.tune, asked.days, {"released list": batch, **plain, **learning})
+    silent_ones = {f"{name}, without transitions": without_transitions(each) for name, each in plain.items()}
+    learning = {} if asked.without_learning else _learning()
+    kinds = {"following the session": plain, "without transitions": silent_ones, "learning too": learning}
+    tuned = replay(home, asked.tune, asked.days, {"released list": batch, **plain, **silent_ones, **learning})
     best = {
         kind: max(names, key=lambda name: float(values_of(tuned[name]).mean()))
-        for kind, names in (("plain", plain), ("learning", learning))
+        for kind, names in kinds.items()
+        if names
     }
     print(f"## chosen on {asked.days} days from each of {len(asked.tune)} dates\n")
     top = sorted(learning, key=lambda name: -float(values_of(tuned[name]).mean()))[:8]
-    table({name: tuned[name] for name in ("released list", *plain, *top)})
+    table({name: tuned[name] for name in ("released list", *plain, *silent_ones, *top)})
     rankers = {
         "released list": batch,
-        f"following the session: {best['plain']}": plain[best["plain"]],
-        f"learning too: {best['learning']}": learning[best["learning"]],
-        "following the session, default": served(0.6),
-        "learning too, default": served(0.6, 48, Influence().factors, Influence().popularity),
+        _FOLLOWING: served(DEFAULT),
+        "without transitions, the same weight": without_transitions(served(DEFAULT)),
+        **{f"{kind}: {name}": kinds[kind][name] for kind, name in best.items()},
         "popularity": popularity,
         "VS-kNN": rival(lambda sessions: Vsknn.fit(sessions).offer, home),
         "Markov": rival(lambda sessions: Markov.fit(sessions).offer, home),
     }
+    if learning:
+        rankers["learning too, default"] = served(DEFAULT, 48, Influence().factors, Influence().popularity)
     found = replay(home, asked.report, asked.days, rankers)
     print(f"\n## {asked.days} days from each of {len(asked.report)} dates\n")
     table(found)
     print()
-    following = found["following the session, default"]
-    for name in ("released list", "learning too, default", f"learning too: {best['learning']}"):
-        print(f"{name}, less following the session: {gain(found[name], following)}")
+    for name in found:
+        if name != _FOLLOWING:
+            print(f"{name}, less following the session: {gain(found[name], found[_FOLLOWING])}")
+
+
+def _learning() -> dict[str, Ranker]:
+    return {
+        f"session {weight:.1f}, half-life {hours} h, factors {f:.1f}, popularity {p:.1f}": served(weight, hours, f, p)
+        for weight, hours, f, p in product((0.6, 0.8), HALF_LIVES_HOURS, SHARES, SHARES)
+        if f + p and not (f == 0.4 and p == 0.4)
+    }
 
 
 if __name__ == "__main__":

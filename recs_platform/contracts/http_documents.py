@@ -61,7 +61,7 @@ class Explanation(msgspec.Struct, frozen=True, gc=False):
 
 
 class RecommendedItem(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One place of a list. `propensity`: the chance with which this item was put there.
+    """One place of a list. `propensity`: the chance with which this item was put there; null where it cannot be told.
 
     `explanation`: where it was asked for.
     """
@@ -71,7 +71,7 @@ class RecommendedItem(msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
     score: float
     reason: str
     sources: tuple[str, ...]
-    propensity: float
+    propensity: float | None
     explanation: Explanation | None = None
 
 

@@ -20,7 +20,7 @@ class ServingSettings(SettingGroup):
     ] = 30
     session_weight: Annotated[
         float, Field(ge=0, le=1, description="how far a session moves stored candidates; 0 = not at all")
-    ] = 0.6
+    ] = 0.8
     candidates: Annotated[
         int,
         Field(

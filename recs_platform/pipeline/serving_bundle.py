@@ -25,9 +25,10 @@ from recs_platform.stages.releases.bundle.boards import Board
 from recs_platform.stages.releases.bundle.content import EVERYBODY, context_of
 from recs_platform.stages.reranking import RerankContext, group_popularity, item_popularity
 
+ITEM_TRANSITIONS = "features.item_transitions"
 # Tables that a bundle is made from, beside the lists.
 BUNDLE_READS = (
-    *(RANKED.name, ITEM_NEIGHBOURS.name, "features.user_features", "segments.user_segments"),
+    *(RANKED.name, ITEM_NEIGHBOURS.name, ITEM_TRANSITIONS, "features.user_features", "segments.user_segments"),
     *(INTERACTIONS, CONSUMED, ITEMS, USERS, USER_REGIONS, REGION_EXCLUSIONS),
 )
 # The vectors of the first of these that was fitted say which items are alike within a session.
@@ -45,6 +46,7 @@ def bundle_content(run: AsOfRun, lists: pl.DataFrame, surfaces: pl.DataFrame | N
     with run.models() as models:
         ranked = models.frame(RANKED.name, [c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES])
         neighbours = models.frame(ITEM_NEIGHBOURS.name, [c.ITEM_ID, c.NEIGHBOUR_ID, c.SCORE, c.RANK])
+        transitions = models.frame(ITEM_TRANSITIONS, [c.ITEM_ID, c.NEXT_ITEM_ID, c.PROBABILITY, c.RANK])
         places = models.frame("features.user_features", [c.USER_ID, c.REGION, c.TOP_DEVICE])
         # Not the run's: an opt-out that came meanwhile is obeyed.
         users = models.frame(USERS)
@@ -70,6 +72,7 @@ def bundle_content(run: AsOfRun, lists: pl.DataFrame, surfaces: pl.DataFrame | N
         vector_ids=vector_ids,
         vectors=vectors,
         neighbours=neighbours,
+        transitions=transitions,
         fallbacks=fallbacks,
         user_regions=geo.user_regions,
         exclusions=geo.exclusions,

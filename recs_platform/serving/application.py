@@ -8,16 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from recs_platform.contracts.http_documents import Event
 from recs_platform.lake.forget_requests import add_request, waiting_users
 from recs_platform.serving import status
 from recs_platform.serving.bounded import shares_of
 from recs_platform.serving.caching import Caching
 from recs_platform.serving.canary import Canary, utc_now
-from recs_platform.serving.dismissals import DismissalFiles, Dismissals
+from recs_platform.serving.dismissals import Dismissal, DismissalFiles, Dismissals
 from recs_platform.serving.documented import build_application
 from recs_platform.serving.events import note_dismissal
 from recs_platform.serving.front import Door
@@ -86,7 +86,8 @@ class Application:
         self._tombstones, self._hashes = Tombstones(self.home.tombstones), hashes
         self._buried_before = set[str]()
         self._dismissal_files = DismissalFiles(self.home.landing / SOURCE)
-        self._dismissed = list[tuple[Event, float]]()
+        # The last ones hold, and more than can be remembered are not waited for.
+        self._dismissed = deque[Dismissal](maxlen=self.serving.dismissals.most)
         self._waiting = waiting_users(self.home, self._warn_once)
         self._forget_waiting()
         self.spool = Spool(self.home, queued_events_max=serve.queued_events_max, seal_seconds=serve.seal_seconds)
@@ -149,9 +150,8 @@ class Application:
         """What is looked for on the loop itself: requests read it."""
         self._begin_anew()
         self._forget_waiting()
-        dismissed, self._dismissed = self._dismissed, []
-        for event, accepted_at in dismissed:
-            note_dismissal(self.serving, event, accepted_at)
+        while self._dismissed:
+            note_dismissal(self.serving, self._dismissed.popleft())
         if self._tombstones.are_new():
             self._forget_buried(*await asyncio.to_thread(self._buried, self.serving.users()))
         if self.serving.shared is not None:
@@ -175,7 +175,7 @@ class Application:
         self.watch.look()
         if self.watch.is_open:
             self.canary.look(self.watch.bundle)
-            self._dismissed += self._dismissal_files.new(self.watch.bundle)
+            self._dismissed.extend(self._dismissal_files.new(self.watch.bundle))
         self.variants.look(datetime.now(UTC).date())
 
     def _begin_anew(self) -> None:

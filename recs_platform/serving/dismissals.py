@@ -6,6 +6,7 @@ They are read back from the files of events in landing, which are there anyway: 
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -29,7 +30,10 @@ _EVENT = msgspec.json.Decoder(Event)
 
 
 class Dismissal(NamedTuple):
-    """One dismissal: instants, in seconds since 1970, when it happened and when it was accepted."""
+    """One dismissal: instants, in seconds since 1970, when it happened and when it was accepted.
+
+    `user`: as they are stored, or as an event names them.
+    """
 
     user: str
     item: str
@@ -42,6 +46,8 @@ class Dismissals:
 
     def __init__(self, bytes_max: int) -> None:
         self._by_user: Bounded[str, dict[str, tuple[float, float]]] = Bounded(bytes_max)
+        self.most = bytes_max // _ITEM_BYTES
+        """More than that are never remembered."""
 
     @property
     def bytes(self) -> int:
@@ -89,18 +95,19 @@ class DismissalFiles:
         self._seen = set[str]()
         self._since = float("inf")
 
-    def new(self, bundle: Bundle) -> list[tuple[Event, float]]:
-        """Dismissals of files that are new, with the instant of their file; all again for an older release."""
+    def new(self, bundle: Bundle) -> Iterator[Dismissal]:
+        """Dismissals of files that are new, accepted at the instant of their file; all again for an older release.
+
+        Files are read as they are asked for, line by line: a day of events is larger than memory.
+        """
         since = min(_seconds_of(bundle)) - _TAKEN_IN_SECONDS
         if since < self._since:
             self._seen, self._since = set[str](), since
-        found = list[tuple[Event, float]]()
         for path in self._unseen():
-            with contextlib.suppress(FileNotFoundError):
-                accepted = path.stat().st_mtime
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                accepted = os.fstat(file.fileno()).st_mtime
                 if accepted >= self._since:
-                    found += ((event, accepted) for event in _dismissals_in(path.read_bytes().splitlines()))
-        return found
+                    yield from _dismissals_in(file, accepted)
 
     def _unseen(self) -> Iterable[Path]:
         names = {path.name for path in self._landing.glob("events-*.jsonl")}
@@ -109,13 +116,13 @@ class DismissalFiles:
         return [self._landing / name for name in sorted(new)]
 
 
-def _dismissals_in(lines: Iterable[bytes]) -> Iterator[Event]:
+def _dismissals_in(lines: Iterable[bytes], accepted_at: float) -> Iterator[Dismissal]:
     for line in lines:
         if _MARK in line:
             with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):  # a file that somebody else put there
                 event = _EVENT.decode(line)
                 if event.event_type == _DISMISS and event.item_id is not None and event.occurred_at is not None:
-                    yield event
+                    yield Dismissal(event.user_id, event.item_id, event.occurred_at.timestamp(), accepted_at)
 
 
 def _seconds_of(bundle: Bundle) -> tuple[float, float]:

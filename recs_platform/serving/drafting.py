@@ -12,6 +12,7 @@ import msgspec
 
 from recs_platform.evaluation.experiments.interleaving import FIRST, NEITHER, team_draft
 from recs_platform.serving.live_lists import LiveList
+from recs_platform.stages.releases.bundle.places import chance_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,7 +35,7 @@ def drafted(one: LiveList, other: LiveList, names: tuple[str, str], variants: Ma
         sides = (_known_to(one, other.bundle, one.bundle), _known_to(other, one.bundle, one.bundle))
         for pick in team_draft(*sides, lambda place: place.item, lambda: coin.random() < _HALF):
             team = "" if pick.team == NEITHER else names[pick.team != FIRST]
-            yield msgspec.structs.replace(pick.item, propensity=pick.item.propensity * pick.chance, team=team)
+            yield msgspec.structs.replace(pick.item, propensity=chance_of(pick.item, pick.chance), team=team)
 
     return LiveList(one.bundle, one.asked, None, variants, None, remake=places)
 

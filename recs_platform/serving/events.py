@@ -76,8 +76,9 @@ def _follow(serving: Serving, event: Event) -> None:
             if serving.canary.running is not None:
                 serving.canary.count_event(stored, event.event_type, serving.watch.bundle)
             serving.sessions.add(stored, event.item_id, event.event_type, event.session_id)
-            if event.event_type == "dismiss":
-                note_dismissal(serving, event, _after_release(serving, time.time()))
+            if event.event_type == "dismiss" and event.occurred_at is not None:
+                occurred, accepted = event.occurred_at.timestamp(), _after_release(serving, time.time())
+                note_dismissal(serving, Dismissal(event.user_id, event.item_id, occurred, accepted))
             _learn(serving, stored, event)
 
 
@@ -86,11 +87,11 @@ def _after_release(serving: Serving, now: float) -> float:
     return max(now, serving.bundle.manifest.known_at.timestamp()) if serving.watch.is_open else now
 
 
-def note_dismissal(serving: Serving, event: Event, accepted_at: float) -> None:
-    """Keep a dismissed item away until a release knows of it; `accepted_at` in seconds since 1970."""
-    stored = serving.stored_name(event.user_id)
-    if event.item_id is not None and event.occurred_at is not None and stored not in serving.forgotten:
-        serving.dismissals.add(Dismissal(stored, event.item_id, event.occurred_at.timestamp(), accepted_at))
+def note_dismissal(serving: Serving, one: Dismissal) -> None:
+    """Keep a dismissed item away until a release knows of it; the user as an event names them."""
+    stored = serving.stored_name(one.user)
+    if stored not in serving.forgotten:
+        serving.dismissals.add(one._replace(user=stored))
 
 
 def _learn(serving: Serving, stored: str, event: Event) -> None:
@@ -178,7 +179,7 @@ def _impressions(serving: Serving, event: Event) -> list[Event]:
     ]
 
 
-def _shown(serving: Serving, list_id: str, user: str) -> list[tuple[str, float, str]] | None:
+def _shown(serving: Serving, list_id: str, user: str) -> list[tuple[str, float | None, str]] | None:
     """Item, propensity and row's id of each place shown to a user, None of a list that is not remembered."""
     made, kept = serving.lists.find(list_id), serving.lists.find_kept(list_id)
     if made is not None and (kept is None or kept.shown <= len(made.seen())):

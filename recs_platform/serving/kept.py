@@ -28,7 +28,7 @@ class KeptPlace(msgspec.Struct, array_like=True, frozen=True, gc=False):
     score: float
     reason: str
     sources: tuple[str, ...]
-    propensity: float
+    propensity: float | None
     team: str
 
 

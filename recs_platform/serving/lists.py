@@ -13,7 +13,7 @@ from recs_platform.serving.explaining import CAP, DIVERSITY, EXPLORATION, OFFERE
 from recs_platform.serving.folding import user_vector
 from recs_platform.serving.learning import Learned
 from recs_platform.serving.live_lists import Asked, LiveList
-from recs_platform.serving.rescoring import NOBODY, RECENT_ITEMS, Codes, Lessons, rescore
+from recs_platform.serving.rescoring import NO_CODES, NOBODY, RECENT_ITEMS, Codes, Lessons, rescore
 from recs_platform.serving.sessions import Session
 from recs_platform.serving.treatments import UNTREATED, Treatment, explore, vary
 from recs_platform.stages.releases.bundle import Bundle
@@ -22,6 +22,7 @@ from recs_platform.stages.releases.bundle.lists import (
     BEHIND,
     FALLBACK_SOURCE,
     board_list,
+    chance_behind,
     fallback_places,
     passing,
     stored_places,
@@ -31,7 +32,6 @@ from recs_platform.stages.releases.bundle.places import Place, capped, each_once
 
 _BASE_ITEMS = 50  # popular items that stand for the candidates of users who have none
 _RECIPE_BYTES, _LESSONS_BYTES, _TRACE_BYTES = 800, 1_500, 4_000
-NO_CODES: Codes = np.zeros(0, dtype=np.int32)
 SESSION_SOURCE, LEARNED_SOURCE = "session", "stream"
 
 
@@ -113,13 +113,15 @@ class _Recipe:
         if self.is_on_surface:
             # Made for this place, in length, rules and categories: a session only takes away from it.
             return self._on_surface(known, passes)
+        chance: float | None = 1.0
         if treatment.popularity:
             offered = iter(())
         elif self.steps or self.lessons is not None:
             offered = _rescored(bundle, known, asked, list(self.steps), self.weight, self.lessons, trace)
         else:
             offered = stored_places(bundle, known) if treatment.diversity is None else _by_score(bundle, known)
-        every = each_once(passes, offered, fallback_places(bundle, asked.contexts))
+            chance = chance_behind(bundle, known)
+        every = each_once(passes, offered, fallback_places(bundle, asked.contexts, chance))
         return _ordered(every, bundle, asked, treatment, self.seed, trace)
 
     def _on_surface(self, known: int | None, passes: Callable[[int], bool]) -> Iterator[Place]:
@@ -139,7 +141,8 @@ def packed(codes: Collection[int]) -> Codes:
 def released_again(bundle: Bundle, user: int, asked: Asked, gone: Codes) -> Iterator[Place]:
     """The places of a list to whose user nothing happened but that items are `gone`."""
     passes = passing(bundle, user, asked.exclude.union(gone.tolist()), asked.category)
-    every = each_once(passes, stored_places(bundle, user), fallback_places(bundle, asked.contexts))
+    behind = fallback_places(bundle, asked.contexts, chance_behind(bundle, user))
+    every = each_once(passes, stored_places(bundle, user), behind)
     return _ordered(every, bundle, asked, UNTREATED, "", None)
 
 
@@ -170,12 +173,12 @@ def _by_score(bundle: Bundle, user: int | None) -> Iterator[Place]:
     """The same in the order of the candidates' scores, as if no rule had reordered them and nothing been drawn."""
     if user is None:
         return
-    places = dict[int, Place]()
+    places, chance = dict[int, Place](), chance_behind(bundle, user)
     for place in stored_places(bundle, user):
-        places.setdefault(place.item, msgspec.structs.replace(place, propensity=1.0))
+        places.setdefault(place.item, place)
     for item in bundle.candidates(user).items.tolist():
-        yield places[item]
-    yield from places.values()
+        yield msgspec.structs.replace(places.pop(item), propensity=1.0)
+    yield from (msgspec.structs.replace(place, propensity=chance) for place in places.values())
 
 
 def _lessons(bundle: Bundle, asked: Asked, user: int | None, learned: Learned) -> Lessons | None:

@@ -1,22 +1,23 @@
 """Candidates of a release re-scored by what the session did, and by what was learned since: one weighted sum.
 
 A candidate's score is `(1 - weight) * place + weight * likeness`. Place falls from 1 to 0 along the stored candidates;
-likeness is the mean of two shares of the best: cosine to the session's items, and how strongly those items' neighbour
-lists name it. Later items count more: each earlier one counts `FADE` of the next. With lessons the sum counts
-`1 - f - p` of itself, the cosine to the user's folded vector `f`, popularity since the release `p`, both as shares of
-the best: whatever is in the stream, it moves no score by more than `f + p`.
+likeness is the mean of three shares of the best: cosine to the session's items, how strongly those items' neighbour
+lists name it, and how probably users turned to it after them. Later items count more: each earlier one counts `FADE` of
+the next, of probabilities half. With lessons the sum counts `1 - f - p` of itself, the cosine to the user's folded
+vector `f`, popularity since the release `p`, both as shares of the best: whatever is in the stream, it moves no score
+by more than `f + p`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from recs_platform.serving.learning import Influence, Trending
     from recs_platform.stages.releases.bundle import Bundle
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
 FADE = 0.7
 RECENT_ITEMS = 8
 NOBODY = -1
-_EXPANDED_ITEMS = 3
-_NEIGHBOURS_EACH = 30
+_EXPANDED_ITEMS, _NEIGHBOURS_EACH = 3, 30
+# As the ranker's transition_score has it.
+_FOLLOWED_ITEMS, _NEXT_EACH, _FOLLOWED_FADE = 5, 50, 0.5
+_PARTS = 3
 
 Codes = NDArray[np.int32]
 Scores = NDArray[np.float64]
+NO_CODES: Codes = np.zeros(0, dtype=np.int32)
+_NO_SCORES: Scores = np.zeros(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,17 +64,19 @@ class Rescored:
 def rescore(
     bundle: Bundle, base: Codes, session: Sequence[int], weight: float, lessons: Lessons | None = None
 ) -> Rescored:
-    """Candidates, neighbours of the session's items and what is trending, best first, ties by place, then by item.
+    """Candidates, what is near to and follows the session's items, what is trending: best first, ties by place, item.
 
     `base`: stored candidates, best first. `session`: codes of the session's items, newest first; without one `weight`
     counts as 0.
     """
-    near, strength, named_by = _named_neighbours(bundle, session)
-    others = near if lessons is None else np.union1d(near, lessons.trending.items)
-    extra = others[~np.isin(others, base)]
-    items = np.concatenate([base, extra]).astype(np.int32)
-    place = np.concatenate([1.0 - np.arange(len(base)) / max(len(base), 1), np.zeros(len(extra))])
-    likeness, because = _likeness(bundle, items, session, (near, strength, named_by))
+    near = _named(session[:_EXPANDED_ITEMS], bundle.neighbours, _NEIGHBOURS_EACH, FADE)
+    next_ones = _named(session[:_FOLLOWED_ITEMS], bundle.transitions, _NEXT_EACH, _FOLLOWED_FADE)
+    trending = NO_CODES if lessons is None else lessons.trending.items
+    items, at = np.unique(np.concatenate([base, near.items, next_ones.items, trending]), return_inverse=True)
+    place = np.zeros(len(items))
+    place[at[: len(base)]] = 1.0 - np.arange(len(base)) / max(len(base), 1)
+    named = np.split(at[len(base) :], [len(near.items), len(near.items) + len(next_ones.items)])[:2]
+    likeness, because = _likeness(bundle, items, session, zip((near, next_ones), named, strict=True))
     weight = weight if len(session) else 0.0
     from_session, liked, popular, left = weight * likeness, np.zeros(len(items)), np.zeros(len(items)), 1.0
     if lessons is not None:
@@ -87,23 +94,26 @@ def rescore(
 
 
 def _likeness(
-    bundle: Bundle, items: Codes, session: Sequence[int], neighbours: tuple[Codes, Scores, Codes]
+    bundle: Bundle, items: Codes, session: Sequence[int], named: Iterable[tuple[_Named, NDArray[np.intp]]]
 ) -> tuple[Scores, Codes]:
-    """How like the session each item is, and which of the session's items says so most."""
+    """How like the session each item is, and which of the session's items says so most.
+
+    `named`: what lists name, and where among `items` it is.
+    """
     if not len(session):
         return np.zeros(len(items)), np.full(len(items), NOBODY, dtype=np.int32)
-    near, strength, named_by = neighbours
     fades = FADE ** np.arange(len(session))
     cosines = np.clip(bundle.vectors[items] @ bundle.vectors[np.asarray(session)].T, 0.0, None) * fades
+    shares = _share(cosines.sum(axis=1))
     because = np.asarray(session, dtype=np.int32)[cosines.argmax(axis=1)]
-    neighbourly = np.zeros(len(items))
-    if len(near):
-        order = np.argsort(near, kind="stable")
-        spot = order[np.minimum(np.searchsorted(near, items, sorter=order), len(near) - 1)]
-        is_near = near[spot] == items
-        neighbourly = np.where(is_near, strength[spot], 0.0)
-        because = np.where(is_near, named_by[spot], because).astype(np.int32)
-    return 0.5 * _share(cosines.sum(axis=1)) + 0.5 * _share(neighbourly), because
+    namers = np.full(len(items), NOBODY, dtype=np.int32)
+    for each, at in named:
+        shares = shares + _share(np.bincount(at, weights=each.strength, minlength=len(items)))
+        # The latest item that names one stands first; of those who are named twice the last assignment holds.
+        by = np.full(len(items), NOBODY, dtype=np.int32)
+        by[at[::-1]] = each.by[::-1]
+        namers = np.where(namers == NOBODY, by, namers)
+    return shares / _PARTS, np.where(namers == NOBODY, because, namers)
 
 
 def _share(values: NDArray[Any]) -> Scores:
@@ -112,17 +122,23 @@ def _share(values: NDArray[Any]) -> Scores:
     return values / top if top > 0 else np.zeros(len(values))
 
 
-def _named_neighbours(bundle: Bundle, session: Sequence[int]) -> tuple[Codes, Scores, Codes]:
-    """Neighbours of the latest items, each once: code, faded sum of scores, and the latest item that names it."""
-    strength: dict[int, float] = {}
-    named_by: dict[int, int] = {}
-    for age, item in enumerate(session[:_EXPANDED_ITEMS]):
-        codes, scores = bundle.neighbours(item)
-        for code, score in zip(codes[:_NEIGHBOURS_EACH].tolist(), scores[:_NEIGHBOURS_EACH].tolist(), strict=True):
-            strength[code] = strength.get(code, 0.0) + score * FADE**age
-            named_by.setdefault(code, item)
-    return (
-        np.fromiter(strength, dtype=np.int32, count=len(strength)),
-        np.fromiter(strength.values(), dtype=np.float64, count=len(strength)),
-        np.fromiter(named_by.values(), dtype=np.int32, count=len(named_by)),
+class _Named(NamedTuple):
+    """What lists of the session's items name, the latest item's first: codes, how strongly, and which item names it."""
+
+    items: Codes
+    strength: Scores
+    by: Codes
+
+
+def _named(session: Sequence[int], lists_of: Callable[[int], tuple[Codes, Scores]], each: int, fade: float) -> _Named:
+    """What the first places of the items' lists name; an earlier item counts `fade` of the next.
+
+    `session`: newest first.
+    """
+    lists = [lists_of(item) for item in session]
+    faded = [scores[:each] * fade**age for age, (_, scores) in enumerate(lists)]
+    return _Named(
+        np.concatenate([NO_CODES, *(found[:each] for found, _ in lists)]),
+        np.concatenate([_NO_SCORES, *faded]),
+        np.repeat(np.asarray(session, dtype=np.int32), [len(scores) for scores in faded]),
     )

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from recs_platform.stages.releases.bundle.places import chance_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -83,5 +85,5 @@ def explore(places: Iterator[Place], share: float, seed: str) -> Iterator[Place]
         at = draw.randrange(n) if is_drawn else 0
         chosen = waiting.pop(at)
         propensity = share / n + (1 - share if at == 0 else 0.0)
-        yield msgspec.structs.replace(chosen, propensity=chosen.propensity * propensity, is_drawn=is_drawn)
+        yield msgspec.structs.replace(chosen, propensity=chance_of(chosen, propensity), is_drawn=is_drawn)
         waiting.extend(islice(places, 1))

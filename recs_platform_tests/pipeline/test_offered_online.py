@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.rule_settings import RulesSettings
+from recs_platform.contracts.shared_settings import ExplorationSettings
 from recs_platform.pipeline.lists.offered_online import hidden_on, offered_by
 from recs_platform.serving.lists import live_list
 from recs_platform.serving.live_lists import Asked
@@ -24,6 +25,7 @@ from recs_platform.stages.releases.refilling import refilled_lists, refilled_sur
 from recs_platform.stages.releases.withheld import REFUSES
 from recs_platform.stages.reranking import RULES as PACKAGED
 from recs_platform.stages.reranking import (
+    Exploration,
     RerankContext,
     apply_checked,
     divided,
@@ -32,6 +34,7 @@ from recs_platform.stages.reranking import (
     rerank,
     share_lists,
 )
+from recs_platform.stages.reranking.exploration import POLICIES
 from recs_platform.stages.reranking.hidden import hidden_pairs
 from recs_platform.stages.reranking.rules.rule import Filter
 from recs_platform_tests.unit.stages.releases.bundles import content, release
@@ -62,8 +65,15 @@ class World:
     bundle: Bundle
 
     @classmethod
-    def of(cls, ranked: pl.DataFrame, everywhere: RerankContext, email: RerankContext) -> "World":
-        lists, on_email = (with_reasons(rerank(ranked, each, OWN).lists) for each in (everywhere, email))
+    def of(
+        cls,
+        ranked: pl.DataFrame,
+        everywhere: RerankContext,
+        email: RerankContext,
+        exploration: Exploration | None = None,
+    ) -> "World":
+        lists = with_reasons(rerank(ranked, everywhere, OWN, exploration).lists)
+        on_email = with_reasons(rerank(ranked, email, OWN).lists)
         candidates, offered = offered_by(FILTERS, ranked, everywhere)
         popular = {"all": in_fallback_order(everywhere.items, everywhere)[c.ITEM_ID].to_list()}
         shown = in_fallback_order(email.items.filter(pl.col(c.IS_AVAILABLE)), email)[c.ITEM_ID].to_list()
@@ -119,15 +129,16 @@ class World:
     def served(self, surface: str | None) -> pl.DataFrame:
         """More than a list has: what is behind it too."""
         found = [
-            (user, self.bundle.item_ids[place.item])
+            (user, self.bundle.item_ids[place.item], place.propensity)
             for user in USERS
             for place in live_list(self.bundle, Asked(user, surface=surface), None, 0.5).page(0, 2 * K)
         ]
-        return pl.DataFrame(found, PAIRS, orient="row")
+        return pl.DataFrame(found, {**PAIRS, c.PROPENSITY: pl.Float64}, orient="row")
 
 
 def with_reasons(lists: pl.DataFrame) -> pl.DataFrame:
-    return lists.with_columns(pl.lit("because").alias(c.REASON), pl.lit(1.0).alias(c.PROPENSITY))
+    certain = [] if c.PROPENSITY in lists.columns else [pl.lit(1.0).alias(c.PROPENSITY)]
+    return lists.with_columns(pl.lit("because").alias(c.REASON), *certain)
 
 
 def without(rows: pl.DataFrame) -> pl.DataFrame:
@@ -158,7 +169,25 @@ def worlds(draw: st.DrawFn) -> World:
     rules = RulesSettings(**chosen)
     here = known.with_columns(pl.col(c.IS_AVAILABLE) & (pl.col(c.CATEGORY) == "x").fill_null(value=True))
     email = replace(everywhere, items=here, rules=rules, hidden=hidden_pairs(rules, everywhere.facts, here))
-    return World.of(ranked, everywhere, email)
+    return World.of(ranked, everywhere, email, draw(explorations()))
+
+
+@st.composite
+def explorations(draw: st.DrawFn) -> Exploration | None:
+    """None, or one to four places drawn by a policy; of some items something is known."""
+    if draw(st.booleans()):
+        return None
+    schema = {c.ITEM_ID: pl.String, c.IS_NEW: pl.Boolean, c.ITEM_CLICK_THROUGH_RATE: pl.Float64}
+    known = [(item, draw(st.booleans()), draw(st.sampled_from([None, 0.1, 0.6])), 9) for item in ITEMS[::2]]
+    items = pl.DataFrame(known, {**schema, c.IMPRESSION_COUNT: pl.Int64}, orient="row")
+    chosen = ExplorationSettings(
+        slots=draw(st.integers(1, K + 1)),
+        candidates=draw(st.integers(1, 8)),
+        policy=draw(st.sampled_from(sorted(POLICIES))),
+        epsilon=0.7,
+        new_item_boost=3.0,
+    )
+    return Exploration(chosen, items, str(draw(st.integers(0, 99))), seed=7)
 
 
 @settings(max_examples=40, deadline=None)
@@ -171,6 +200,19 @@ def test_every_filter_holds_for_every_row_whatever_way_it_came(world: World) -> 
                 kept = rule.apply(pairs, context)
                 assert kept.height == pairs.height, (way, rule.name, pairs.join(kept, on=[*PAIRS], how="anti"))
             assert not (is_gone and GONE in pairs[c.ITEM_ID]), way
+            if c.PROPENSITY in found.columns and context is world.everywhere:
+                assert_told(world.lists, found, way)
+
+
+def assert_told(sealed: pl.DataFrame, found: pl.DataFrame, way: str) -> None:
+    """What stays keeps its chance; what comes is certain, but of lists with drawn places untold."""
+    chance, was = pl.col(c.PROPENSITY), pl.col("was")
+    both = found.join(sealed.select(*PAIRS, chance.alias("was")), on=[*PAIRS], how="left")
+    drawn = set(sealed.filter(chance < 1)[c.USER_ID])
+    stayed, came = both.filter(was.is_not_null()), both.filter(was.is_null())
+    assert stayed[c.PROPENSITY].equals(stayed["was"]), way
+    assert [each is None for each in came[c.PROPENSITY]] == [user in drawn for user in came[c.USER_ID]], way
+    assert came.filter(chance != 1).is_empty(), way
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ LISTS = {"u1": "ab", "u2": "bc", "u3": "ca", "u4": "de"}
 class House:
     """A home with two releases: of the first, u2 refuses the list and item `a` is withdrawn after it was sealed."""
 
-    def __init__(self, root: Path, **until: str) -> None:
+    def __init__(self, root: Path, *, drawn: str = "", **until: str) -> None:
+        """`drawn`: items that were put where they are by chance, one in four; `until`: when an item's offer ends."""
         self.platform = platform_at(root, publish={"exports": ["jsonl"]})
         self.home = self.platform.home
         land_contract(
@@ -63,7 +64,8 @@ class House:
             ],
         )  # fmt: skip
         take_in(self.platform)
-        self.older = release_into(self.home, content(LISTS))
+        made, chance = content(LISTS), pl.when(pl.col("item_id").is_in(list(drawn))).then(0.25).otherwise(1.0)
+        self.older = release_into(self.home, replace(made, lists=made.lists.with_columns(chance.alias("propensity"))))
         self.newer = release_into(self.home, content({"u1": "de"}), "b", AS_OF + timedelta(days=1))
         publish_release_tables(self.platform)
 
@@ -115,6 +117,20 @@ def _letters(rows: pl.DataFrame) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     return House(tmp_path_factory.mktemp("served") / "home")
+
+
+def test_no_chance_is_told_of_what_takes_the_place_of_a_row_of_a_drawn_list(tmp_path: Path) -> None:
+    house = House(tmp_path / "home", drawn="b")
+    house.learn(item="a")
+    roll_back(house.platform, house.older)
+    shown = ask(house.platform, "from recommendations.current order by user_id, rank")
+    said = {
+        user: list(zip(rows["item_id"], rows["propensity"], rows["propensity_method"] == "unknown", strict=True))
+        for (user,), rows in shown.group_by("user_id", maintain_order=True)
+    }
+    assert said["u1"] == [("b", 0.25, False), ("d", None, True)]
+    assert said["u3"] == [("c", 1.0, False), ("d", 1.0, False)]  # nothing of it was drawn
+    assert said["u2"] == [("b", 0.25, False), ("c", 1.0, False)]
 
 
 def test_all_that_shows_lists_replaces_rows_from_the_fallback_as_the_server_does(house: House) -> None:

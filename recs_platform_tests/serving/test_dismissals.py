@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -100,8 +101,29 @@ def test_files_of_landing_are_read_once_and_anew_for_an_older_release(tmp_path: 
     lay("events-1.jsonl", event("a"), event("dismiss", "click"), 'no JSON "dismiss"', event("c"))
     lay("others.jsonl", event("d"))
     os.utime(landing / "events-1.jsonl", (AS_OF.timestamp() + HOUR,) * 2)
-    assert files.new(newer) == []
-    assert [each.item_id for each, _ in files.new(older)] == ["a", "c"]
-    assert files.new(older) == []
+    assert list(files.new(newer)) == []
+    assert [each.item for each in files.new(older)] == ["a", "c"]
+    assert list(files.new(older)) == []
     lay("events-2.jsonl", event("e"))
-    assert [each.item_id for each, _ in files.new(newer)] == ["e"]
+    assert [each.item for each in files.new(newer)] == ["e"]
+
+
+def test_files_are_read_line_by_line_however_large_they_are(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    landing = served.home.landing / "http"
+    landing.mkdir(parents=True, exist_ok=True)
+    at = LATER.isoformat()
+    lines = [
+        json.dumps({"event_id": f"{n}", "user_id": f"u{n}", "item_id": "b", "event_type": kind, "occurred_at": at})
+        for n in range(20_000)
+        for kind in ("click", "dismiss")
+    ]
+    (landing / "events-1.jsonl").write_text("\n".join(lines))
+    size, bundle = (landing / "events-1.jsonl").stat().st_size, open_bundle(served.home, served.release_id)
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in DismissalFiles(landing).new(bundle))
+        assert count == 20_000
+        assert tracemalloc.get_traced_memory()[1] < size / 10
+    finally:
+        tracemalloc.stop()

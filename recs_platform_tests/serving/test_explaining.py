@@ -61,8 +61,8 @@ def test_what_the_session_added_and_what_the_place_gave_are_the_score(tmp_path: 
             share = item["explanation"]["session"]
             assert share["from_place"] + share["from_session"] == pytest.approx(item["score"])
             assert share["because_of"] == "a"
-        # b is second of the candidates a, b, d, e; the weight of the session is 0.6, and all neighbours of a are alike.
-        assert reasons_of(answer)["b"]["session"]["from_place"] == pytest.approx(0.4 * (1 - 1 / 4))
+        # b is second of the candidates a, b, d, e; the weight of the session is 0.8, and all neighbours of a are alike.
+        assert reasons_of(answer)["b"]["session"]["from_place"] == pytest.approx(0.2 * (1 - 1 / 4))
 
     Served(tmp_path).run(test)
 

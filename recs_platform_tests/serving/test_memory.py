@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from recs_platform.contracts.home import Home
-from recs_platform.serving.bounded import Bounded
+from recs_platform.serving.bounded import Bounded, shares_of
 from recs_platform.serving.dismissals import Dismissal, Dismissals
 from recs_platform.serving.kept import decode_list, encode_list
 from recs_platform.serving.lists import live_list, packed, released_again
@@ -104,6 +104,10 @@ def test_memory_reaches_its_bound_and_stays_there(bundle: Bundle, case: int) -> 
     assert kept.bytes > 0.45 * BYTES  # ids take turns in halves
     assert max(most) < 1.25 * BYTES
     assert max(most[-4:]) < 1.4 * max(most[:-4])  # flat, once it is full
+
+
+def test_all_kinds_at_their_bounds_are_what_the_setting_says() -> None:
+    assert sum(shares_of(200)) == 200_000_000
 
 
 def test_the_oldest_goes_first_and_what_grows_is_weighed_anew() -> None:

@@ -6,6 +6,20 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables.lists import LISTS
 from recs_platform.contracts.tables.table import AS_OF, ITEM, USER, Column, TableContract, count, instant, text
 
+# What takes the place of rows of lists with drawn places is shown with a chance that cannot be told.
+_UNTOLD = {
+    c.PROPENSITY: "Probability with which this item was put at this rank; missing where it cannot be told",
+    c.PROPENSITY_METHOD: "How the propensity was got: exact, simulated or unknown",
+}
+_SHOWN = tuple(
+    replace(
+        column,
+        description=_UNTOLD.get(column.name, column.description),
+        required=column.required and column.name != c.PROPENSITY,
+    )
+    for column in LISTS.columns
+)
+
 CURRENT = replace(
     LISTS,
     name="recommendations.current",
@@ -17,11 +31,11 @@ CURRENT = replace(
                 c.USER_ID, c.RANK, c.ITEM_ID, c.SCORE, c.SOURCES, c.REASON, c.SEGMENT_ID, c.PROPENSITY, c.AS_OF,
                 c.RANKER_VERSION,
             )
-            for column in LISTS.columns
+            for column in _SHOWN
             if column.name == name
         ),
         text(c.RELEASE_ID, "The release", required=True),
-        *(column for column in LISTS.columns if column.name in {c.PROPENSITY_METHOD, c.IS_HOLDOUT}),
+        *(column for column in _SHOWN if column.name in {c.PROPENSITY_METHOD, c.IS_HOLDOUT}),
     ),
     partition_by=(),
 )  # fmt: skip

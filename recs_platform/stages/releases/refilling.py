@@ -16,7 +16,13 @@ from recs_platform.contracts.tables import LISTS
 from recs_platform.lake.column_types import polars_schema
 from recs_platform.stages.releases.bundle.lists import BEHIND, FALLBACK_SOURCE, POPULAR
 from recs_platform.stages.releases.bundle.many_lists import Places, board_places_of, served_places
-from recs_platform.stages.releases.bundle.many_users import are_opted_out, codes_of_items, codes_of_users, slices_of
+from recs_platform.stages.releases.bundle.many_users import (
+    are_opted_out,
+    codes_of_items,
+    codes_of_users,
+    have_draws,
+    slices_of,
+)
 from recs_platform.stages.releases.bundle.texts import text_series
 from recs_platform.stages.releases.withheld import REFUSES
 
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
     from recs_platform.stages.releases.bundle import Bundle
 
 _USER, _CODE, _COLUMN, _ORDER, _NTH = "_user", "_code", "_column", "_order", "_nth"
+UNTOLD = "unknown"
 _MADE = (c.ITEM_ID, c.SCORE, c.SOURCES, c.REASON, c.PROPENSITY, c.PROPENSITY_METHOD)
 _TYPES = {name: polars_schema(LISTS.columns)[name] for name in _MADE}
 
@@ -40,7 +47,7 @@ def refilled_lists(bundle: Bundle, keys: pl.DataFrame, kept: pl.DataFrame) -> pl
     stays = _Kept(bundle, keys, kept.filter(~pl.col(c.USER_ID).is_in(keys[c.USER_ID].filter(opted_out).implode())))
     count = np.full(len(users), bundle.rules.k, dtype=np.int64)
     places = served_places(bundle, users, stays.codes, count, has_list & ~opted_out)
-    return _rows(bundle, keys, places, stays, POPULAR)
+    return _rows(bundle, keys, places, stays, POPULAR, have_draws(bundle, users) & ~opted_out)
 
 
 def refilled_surfaces(bundle: Bundle, keys: pl.DataFrame, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
@@ -89,7 +96,15 @@ class _Kept:
         self.codes[at], self.places[at] = self.rows[_CODE].to_numpy(), np.arange(self.rows.height)
 
 
-def _rows(bundle: Bundle, keys: pl.DataFrame, places: Places, stays: _Kept, reason: str) -> pl.DataFrame:
+def _rows(
+    bundle: Bundle,
+    keys: pl.DataFrame,
+    places: Places,
+    stays: _Kept,
+    reason: str,
+    have_drawn: NDArray[np.bool_] | None = None,
+) -> pl.DataFrame:
+    """Rows of the places; `have_drawn`: of whom what comes stands behind drawn places, so that its chance is untold."""
     order = np.arange(len(places.user))
     of_kept, of_candidate, of_ranked = (
         np.flatnonzero(each >= 0) for each in (places.kept, places.candidate, places.ranked)
@@ -98,18 +113,31 @@ def _rows(bundle: Bundle, keys: pl.DataFrame, places: Places, stays: _Kept, reas
         stays.rows[stays.places[places.user[of_kept], places.kept[of_kept]]] if len(of_kept) else stays.rows.clear()
     )
     known = [pl.col(name) for name in _MADE if name in sealed.columns]
+    untold = np.zeros(len(order), dtype=np.bool_) if have_drawn is None else have_drawn[places.user]
     parts = [
         _typed(sealed.select(known), order[of_kept]),
-        _typed(_candidates(bundle, places.item[of_candidate], places.candidate[of_candidate]), order[of_candidate]),
-        _typed(_popular(bundle, places.item[of_ranked], places.ranked[of_ranked], reason), order[of_ranked]),
+        _typed(
+            _candidates(bundle, places.item[of_candidate], places.candidate[of_candidate]),
+            order[of_candidate],
+            untold[of_candidate],
+        ),
+        _typed(
+            _popular(bundle, places.item[of_ranked], places.ranked[of_ranked], reason),
+            order[of_ranked],
+            untold[of_ranked],
+        ),
     ]
     users = keys[c.USER_ID][places.user]
     return pl.concat(parts).sort(_ORDER).drop(_ORDER).with_columns(users.alias(c.USER_ID))
 
 
-def _typed(rows: pl.DataFrame, order: NDArray[np.int64]) -> pl.DataFrame:
-    """The columns of places of a list; what is not said of its chance is certain."""
-    defaults = {c.PROPENSITY: pl.lit(1.0), c.PROPENSITY_METHOD: pl.lit("exact")}
+def _typed(rows: pl.DataFrame, order: NDArray[np.int64], untold: NDArray[np.bool_] | None = None) -> pl.DataFrame:
+    """The columns of places of a list; what is not said of its chance is certain, or `untold` (n,)."""
+    is_untold = pl.lit(value=False) if untold is None else pl.lit(pl.Series(untold))
+    defaults = {
+        c.PROPENSITY: pl.when(~is_untold).then(1.0),
+        c.PROPENSITY_METHOD: pl.when(is_untold).then(pl.lit(UNTOLD)).otherwise(pl.lit("exact")),
+    }
     missing = [value.alias(name) for name, value in defaults.items() if name not in rows.columns]
     whole = rows.with_columns(*missing, pl.Series(_ORDER, order))
     return whole.select(*(pl.col(name).cast(dtype) for name, dtype in _TYPES.items()), _ORDER)

@@ -17,6 +17,7 @@ from recs_platform.evaluation.experiments.anytime import ALPHA, USERS_MIN
 from recs_platform.evaluation.experiments.reading import EVERYBODY, Exposed, Outcome, Reading, read_experiment
 from recs_platform.evaluation.experiments.sample_ratio import P_MIN
 from recs_platform.pages import Section
+from recs_platform.stages.reports.experiments_page import preference_section, split_sections
 from recs_platform.stages.reports.inputs import ReportInputs
 from recs_platform.stages.reports.interleaving import (
     SHARE_OF_WINS,
@@ -194,15 +195,14 @@ def run(inputs: ReportInputs) -> ReportResult:
 
 
 def sections(reads: Sequence[Read]) -> list[Section]:
-    """The page: a table for everybody and one by segment of each experiment."""
+    """The page: what each experiment found; of splits by segment too."""
     found: list[Section] = []
     for read in reads:
-        told = "Intervals and p-values hold at every look. found = it holds after Holm's correction."
         table = shown_rows(read)
-        is_everybody = table[c.SEGMENT] == EVERYBODY
-        found.append(Section(read.name, told, table.filter(is_everybody)))
-        if read.preference is None:
-            found.append(Section(f"{read.name} by segment", "Corrected among themselves.", table.filter(~is_everybody)))
+        if read.preference is not None:
+            found.append(preference_section(read.name, table, read.settings, read.preference))
+        else:
+            found.extend(split_sections(read.name, table))
     return found
 
 

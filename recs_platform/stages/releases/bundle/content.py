@@ -39,7 +39,8 @@ class BundleContent:
     sources; each user's best candidates. `consumed`: user_id, item_id; `hidden`: such pairs that filters keep away
     beside them, `EVERYWHERE` and by surface where others do. `items`: item_id (unique), title, category, is_available.
     `vector_ids`, `vectors`: float32 (n, d), rows in the order of the ids; unknown ones lack. `neighbours`: item_id,
-    neighbour_id, score, rank. `fallbacks`: item ids, best first, by context, `all` among them. `user_regions`: user_id,
+    neighbour_id, score, rank. `transitions`: item_id, next_item_id, probability, rank; None where nothing is said.
+    `fallbacks`: item ids, best first, by context, `all` among them. `user_regions`: user_id,
     availability_region; `exclusions`: availability_region, item_id. `opted_out`: users of whom the bundle keeps nothing
     but a hash of the id: rows of theirs in the other frames are left out. `held_out`: users who are shown popular items
     only. `surfaces`: lists of each surface, columns as those of `lists`. `boards`: by surface, what takes the place of
@@ -62,4 +63,5 @@ class BundleContent:
     surfaces: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
     boards: Mapping[str, Board] = field(default_factory=dict[str, Board])
     expiry: pl.DataFrame | None = None
+    transitions: pl.DataFrame | None = None
     hidden: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])

@@ -21,6 +21,7 @@ _CODE, _USER_CODE = "_code", "_user_code"
 HELD_OUT = "user.is_held_out"
 EXPIRES = "user.expires_seconds"
 HIDDEN = "hidden"
+TRANSITION = "transition"
 SEPARATOR = "\x1f"  # between the sources of a set
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -67,7 +68,8 @@ def encode_bundle(content: BundleContent) -> Arrays:
         **_rows("list", _coded(lists, users, codes).sort(_USER_CODE, c.RANK), users.height, with_reasons=True),
         **_rows("candidate", _coded(ranked, users, codes).sort(_USER_CODE, c.RANK), users.height),
         **_slices("consumed", _coded(consumed, users, codes).unique([_USER_CODE, _CODE]), _USER_CODE, users.height),
-        **_neighbours(content.neighbours, codes),
+        **_ranked_items("neighbour", content.neighbours, codes, c.NEIGHBOUR_ID, c.SCORE),
+        **_transitions(content.transitions, codes),
         **_fallbacks(content, code_of),
         **regional_arrays(users, codes, regions, content.exclusions),
     }
@@ -197,13 +199,18 @@ def _dictionary(texts: pl.Series) -> tuple[NDArray[np.int32], list[str]]:
     return codes.cast(pl.Int32).to_numpy(), distinct.to_list()
 
 
-def _neighbours(neighbours: pl.DataFrame, codes: pl.DataFrame) -> Arrays:
-    near = codes.rename({c.ITEM_ID: c.NEIGHBOUR_ID, _CODE: "_near"})
-    rows = neighbours.join(codes, on=c.ITEM_ID).join(near, on=c.NEIGHBOUR_ID).sort(_CODE, c.RANK)
+def _transitions(transitions: pl.DataFrame | None, codes: pl.DataFrame) -> Arrays:
+    return {} if transitions is None else _ranked_items(TRANSITION, transitions, codes, c.NEXT_ITEM_ID, c.PROBABILITY)
+
+
+def _ranked_items(name: str, rows: pl.DataFrame, codes: pl.DataFrame, other_id: str, value: str) -> Arrays:
+    """Other items of each item, best first, with a value each."""
+    others = codes.rename({c.ITEM_ID: other_id, _CODE: "_other"})
+    ordered = rows.join(codes, on=c.ITEM_ID).join(others, on=other_id).sort(_CODE, c.RANK)
     return {
-        "neighbour.offsets": _offsets(rows[_CODE], codes.height),
-        "neighbour.items": rows["_near"].to_numpy(),
-        "neighbour.scores": rows[c.SCORE].cast(pl.Float32).to_numpy(),
+        f"{name}.offsets": _offsets(ordered[_CODE], codes.height),
+        f"{name}.items": ordered["_other"].to_numpy(),
+        f"{name}.scores": ordered[value].cast(pl.Float32).to_numpy(),
     }
 
 

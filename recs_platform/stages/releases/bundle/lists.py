@@ -60,24 +60,32 @@ def stored_places(bundle: Bundle, user: int | None) -> Iterator[Place]:
     columns = (rows.items, rows.scores, rows.sources, rows.reasons, rows.propensities)
     for item, score, sources, reason, propensity in zip(*columns, strict=True):
         yield Place(item, score, texts[reason], bundle.source_sets[sources], propensity)
-    yield from candidate_places(bundle, user)
+    yield from candidate_places(bundle, user, chance_behind(bundle, user))
 
 
-def candidate_places(bundle: Bundle, user: int) -> Iterator[Place]:
+def chance_behind(bundle: Bundle, user: int | None) -> float | None:
+    """The propensity of what comes behind the released list, which is certain unless places of the list were drawn.
+
+    Whatever was not drawn is behind: what is shown there, and where, depends on the draws. None: it cannot be told.
+    """
+    return None if user is not None and min(bundle.list_of(user).propensities, default=1.0) < 1 else 1.0
+
+
+def candidate_places(bundle: Bundle, user: int, chance: float | None = 1.0) -> Iterator[Place]:
     """The user's stored candidates, best first."""
     stored, sets = bundle.candidates(user), bundle.candidate_source_sets
     codes: list[int] = stored.sources.tolist()
     for item, value, code in zip(stored.items.tolist(), stored.scores.tolist(), codes, strict=True):
-        yield Place(item, value, BEHIND, sets[code])
+        yield Place(item, value, BEHIND, sets[code], chance)
 
 
-def fallback_places(bundle: Bundle, contexts: tuple[str, ...] = ()) -> Iterator[Place]:
+def fallback_places(bundle: Bundle, contexts: tuple[str, ...] = (), chance: float | None = 1.0) -> Iterator[Place]:
     """What is popular in those contexts that there are, then with everybody."""
     for context, items in bundle.fallback(contexts):
         named = context.partition("=")[2]
         reason = POPULAR if context == EVERYBODY else f"popular with users of {named}"
         for place, item in enumerate(items.tolist()):
-            yield Place(item, 1.0 / (place + 1), reason, (FALLBACK_SOURCE,))
+            yield Place(item, 1.0 / (place + 1), reason, (FALLBACK_SOURCE,), chance)
 
 
 def surface_places(bundle: Bundle, surface: str, user: int) -> Iterator[Place]:
@@ -115,8 +123,10 @@ def served_list(bundle: Bundle, user_id: str, count: int, listed: Iterator[Place
     `listed`: places in the stead of the stored list, for a list that the bundle does not hold.
     """
     user, is_opted_out = bundle.user(user_id), bundle.is_opted_out(user_id)
-    offered = (
-        listed if listed is not None and not is_opted_out else stored_places(bundle, None if is_opted_out else user)
-    )
-    every = each_once(passing(bundle, user), offered, fallback_places(bundle))
+    known = None if is_opted_out else user
+    if listed is not None and not is_opted_out:
+        every = each_once(passing(bundle, user), listed, fallback_places(bundle))
+    else:
+        behind = fallback_places(bundle, chance=chance_behind(bundle, known))
+        every = each_once(passing(bundle, user), stored_places(bundle, known), behind)
     return list(islice(capped(every, bundle, count, bundle.rules.max_per_category), count))

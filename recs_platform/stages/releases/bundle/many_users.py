@@ -60,6 +60,13 @@ def slices_of(bundle: Bundle, name: str, users: Codes) -> tuple[Codes, Codes]:
     return start, np.where(known, offsets[users + 1], 0) - start
 
 
+def have_draws(bundle: Bundle, users: Codes) -> NDArray[np.bool_]:
+    """Whether places of the users' released lists were drawn by chance; of unknown users none."""
+    starts, lengths = slices_of(bundle, "list", users)
+    drawn: NDArray[np.int64] = np.concatenate([[0], np.cumsum(bundle.arrays["list.propensities"] < 1)])
+    return drawn[starts + lengths] > drawn[starts]
+
+
 def items_of(bundle: Bundle, name: str, users: Codes) -> tuple[Codes, Codes]:
     """Codes of the users' items in the arrays of `name`, one user after the other, and how many of each."""
     starts, lengths = slices_of(bundle, name, users)

@@ -19,16 +19,23 @@ if TYPE_CHECKING:
 class Place(msgspec.Struct, frozen=True, gc=False):
     """One item of a list, by code, with what is said about it; a struct, for a list makes dozens of them.
 
-    `is_drawn`: exploration drew it while serving. `team`: the variant whose pick it was, of two that drafted the list.
+    `propensity`: the chance of the item at its place; None of what stands behind drawn places, whose chance depends on
+    what was drawn. `is_drawn`: exploration drew it while serving. `team`: the variant whose pick it was, of two that
+    drafted the list.
     """
 
     item: int
     score: float
     reason: str
     sources: tuple[str, ...]
-    propensity: float = 1.0
+    propensity: float | None = 1.0
     is_drawn: bool = False
     team: str = ""
+
+
+def chance_of(place: Place, chance: float) -> float | None:
+    """The chance of a place that is shown with a chance of its own; None stays None."""
+    return None if place.propensity is None else place.propensity * chance
 
 
 def each_once(passes: Callable[[int], bool], *parts: Iterator[Place]) -> Iterator[Place]:

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from recs_platform.stages.releases.bundle.boards import BOARD_RULES, SealedBoard
 from recs_platform.stages.releases.bundle.content import EVERYBODY, EVERYWHERE, BundleRules
-from recs_platform.stages.releases.bundle.encoding import EXPIRES, HELD_OUT, SEPARATOR, hidden_arrays, surface_arrays
+from recs_platform.stages.releases.bundle.encoding import (
+    EXPIRES,
+    HELD_OUT,
+    SEPARATOR,
+    TRANSITION,
+    hidden_arrays,
+    surface_arrays,
+)
 from recs_platform.stages.releases.bundle.keys import key_of, rows_of_key
 from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, PAGE_OFFSETS, PAGE_TEXT
 from recs_platform.stages.releases.bundle.texts import PackedTexts
@@ -32,6 +39,7 @@ from recs_platform.contracts.regions import UNKNOWN_REGION
 Array = NDArray[Any]
 _REASONS_MAX = 200_000  # some 20 MB
 _NOTHING: Array = np.zeros(0, dtype=np.int32)
+_NO_SCORES: Array = np.zeros(0, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +89,7 @@ class Bundle:
         self._fallbacks = self._read_fallbacks()
         self._hidden: dict[int, frozenset[int]] = {}
         # Absent from bundles of earlier versions.
+        self._has_transitions = f"{TRANSITION}.offsets" in arrays
         self._page_holds = _view(arrays.get(PAGE_HOLDS))
         self._page_offsets, self._page_text = _view(arrays.get(PAGE_OFFSETS)), _view(arrays.get(PAGE_TEXT))
 
@@ -206,8 +215,15 @@ class Bundle:
 
     def neighbours(self, item: int) -> tuple[Array, Array]:
         """Codes and scores of an item's neighbours, best first."""
-        inside = self._slice("neighbour", item)
-        return self.arrays["neighbour.items"][inside], self.arrays["neighbour.scores"][inside]
+        return self._other_items("neighbour", item)
+
+    def transitions(self, item: int) -> tuple[Array, Array]:
+        """Codes of items that users turned to after an item, and how probably, best first; none where none are said."""
+        return self._other_items(TRANSITION, item) if self._has_transitions else (_NOTHING, _NO_SCORES)
+
+    def _other_items(self, name: str, item: int) -> tuple[Array, Array]:
+        inside = self._slice(name, item)
+        return self.arrays[f"{name}.items"][inside], self.arrays[f"{name}.scores"][inside]
 
     def region_of(self, user: int | None) -> int:
         """Code of the user's region; of one the bundle does not know, that of UNKNOWN_REGION, as in batch."""

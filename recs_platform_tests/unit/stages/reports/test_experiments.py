@@ -30,6 +30,11 @@ def test_a_planted_lift_is_found_where_it_was_planted() -> None:
     assert not rows["all", "conversions_per_user"]["is_found"]
     assert {segment for segment, _ in rows} == {"all", "device=mobile", "history=some"}
     assert judge(found).verdict == "pass"
+    everybody, segments = sections([found])
+    assert 'class="strong"><th scope="row">b: click through rate<' in everybody.figure
+    assert "b: click through rate, device=mobile" in segments.figure
+    assert everybody.table is not None
+    assert everybody.table.columns == ["variant", "metric", "value", "control_value", "adjusted_p", "is_found"]
 
 
 def test_a_rate_is_clicks_over_impressions_from_the_exposure_on() -> None:
@@ -81,9 +86,19 @@ def test_an_interleaving_is_read_by_who_won_with_each_user() -> None:
     judged = judge(found)
     assert (judged.verdict, judged.sample_size) == ("pass", 480)
     assert judged.message.startswith("300 users chose more of b, 100 more of control, 50 as much: b has 72.2% of wins")
-    assert [part.heading for part in sections([found])] == ["x"]
+    (shown,) = sections([found])
+    assert shown.table is not None
+    assert shown.table.rows() == [("chose more of b", 300), ("chose more of control", 100), ("as much", 50)]
+    assert '<tr class="strong">' in shown.figure
+    assert all(text in shown.figure for text in ("72.2 %", "share of wins", 'class="rule"'))
+    assert [summary for summary, _ in shown.folded] == ["All numbers"]
     even = read_days("x", settings, drafted(100, 100, 0), AS_OF)
     assert "not told from no preference" in judge(even).message
+    assert "strong" not in sections([even])[0].figure
     few = read_days("x", settings, drafted(9, 1, 0), AS_OF)
     assert judge(few).message.endswith("as much: too few to conclude from.")
+    assert "90.0 %" in sections([few])[0].figure
+    assert "ends" not in sections([few])[0].figure
+    (nobody,) = sections([read_days("x", settings, drafted(0, 0, 0, 5), AS_OF)])
+    assert (nobody.table, nobody.figure) == (None, "")
     assert judge(read_days("x", settings, drafted(0, 0, 0, 5), AS_OF)).message.startswith("Nobody chose")
