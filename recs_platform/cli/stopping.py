@@ -52,11 +52,11 @@ class Stopping:
         raise KeyboardInterrupt
 
     def _end(self) -> None:
-        for end_child in (Popen.terminate, Popen.kill):
+        for is_forced in (False, True):
             if self._is_over.wait(self._seconds):
                 return
             for child in self._children:
-                end_child(child)
+                child.kill() if is_forced else child.terminate()
         # What waited for a child goes on now; whatever else it waits for is not waited for.
         if not self._is_over.wait(self._seconds):
             os._exit(1)
