@@ -29,8 +29,8 @@ def far_events(platform: Platform, now: datetime) -> str | None:
     events, moves = ("1 event", "moves") if few == 1 else (f"{few:,} events", "move")
     others = sum(count for _, count in days) - few
     return (
-        f"caution: {events} since {_EPOCH + timedelta(days=first)} {moves} the default as-of from {as_of_key(at)}, where "
-        f"the other {others:,} end, to {as_of_key(default)}: little there is recent. As of the others' end: "
+        f"caution: {events} since {_EPOCH + timedelta(days=first)} {moves} the default as-of from {as_of_key(at)}, "
+        f"where the other {others:,} end, to {as_of_key(default)}: little there is recent. As of the others' end: "
         f"recs run --as-of {as_of_key(at)}"
     )
 
