@@ -103,7 +103,7 @@ def land(
     typer.echo(f"{verb} {len(report.copied)} files, {len(report.already_there)} already there")
     for name, reason in report.ignored:
         say(f"left out: {name}: {reason}")
-    if report.ignored:
+    if report.others:
         say(f"`recs source new NAME {path}` writes a source for files with other names or columns")
     if report.markers:
         say(f"left out: {len(report.markers)} marker or hidden files, such as {report.markers[0]}")
