@@ -131,7 +131,8 @@ def judge_bias(bias: pl.DataFrame, config: BiasConfig) -> list[Judgement]:
         covered = known / sample if sample else 0.0
         least = config.quality.coverage_min if dimension == QUALITY else 0.0
         if judged.is_empty() or covered < least:
-            text = f"{covered:.0%} of {sample} are in groups that are known and large enough to be judged."
+            needed = f"; {least:.0%} are needed" if least else ""
+            text = f"{covered:.0%} of {sample} are in groups that are known and large enough to be judged{needed}."
             judgements.append(Judgement(subject, "no_data", text, covered, least, sample))
         else:
             judgements.append(_judge_worst(subject, judged, known, config))

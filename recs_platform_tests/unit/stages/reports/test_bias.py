@@ -137,7 +137,10 @@ def test_users_missing_an_attribute_are_a_group_that_is_never_judged():
         "f": (90, "pass"), "m": (90, "pass"), "no_data": (20, "no_data"),
     }  # fmt: skip
     mostly_unknown = people(200, gender=["f"] * 40 + ["m"] * 40 + [None] * 120)
-    assert judge(measure(metrics=ndcg([0.4, 0.6] * 100), users=mostly_unknown))["quality: gender"].verdict == "no_data"
+    told = judge(measure(metrics=ndcg([0.4, 0.6] * 100), users=mostly_unknown))["quality: gender"]
+    assert told.verdict == "no_data"
+    assert told.message.startswith("40% of 200 are in groups")
+    assert told.message.endswith("; 80% are needed.")
 
 
 @pytest.mark.parametrize(
