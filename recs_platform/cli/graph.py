@@ -54,7 +54,7 @@ def run(as_of: AsOf = None, force: Force = False) -> None:
         if caution is not None:
             say(caution)
         _build(platform, instance, at, force=force)
-    _say_release(platform, at)
+    say_release(platform, at)
 
 
 def read_as_of(text: str, *, force: bool) -> datetime:
@@ -92,7 +92,7 @@ def _step(title: str, action: "Callable[[Watch], Outcome]") -> None:
     say_seconds(title, outcome, time.monotonic() - started)
 
 
-def _say_release(platform: "Platform", at: datetime) -> None:
+def say_release(platform: "Platform", at: datetime) -> None:
     """The release that was built as of an instant, and the one in force where that is another."""
     from recs_platform.pipeline.questions.release_summary import summarize_release, users_without_items
     from recs_platform.stages.releases import built_release, current_release, pinned_release
@@ -137,7 +137,7 @@ def backfill(
         instants = [first + number * step for number in range((last - first) // step + 1)]
         for instant in instants:
             _build(platform, instance, instant, force=force)
-    _say_release(platform, instants[-1])
+    say_release(platform, instants[-1])
 
 
 def _parse_step(text: str) -> timedelta:
