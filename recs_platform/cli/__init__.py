@@ -34,6 +34,7 @@ from recs_platform.cli import (
 from recs_platform.cli.audit import enter_command
 from recs_platform.cli.sections import SectionedGroup
 from recs_platform.cli.show import say_error
+from recs_platform.cli.stopping import heed_interrupts
 from recs_platform.contracts.errors import RecsError, UsageError
 
 _NAME_SHOWN = 40
@@ -92,6 +93,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Events and lists are about people: files are their owner's alone.
     os.umask(0o077)
+    heed_interrupts()
     try:
         _require_text(sys.argv[1:])
         enter_command(sys.argv[1:])

@@ -103,7 +103,7 @@ def land(
     typer.echo(f"{verb} {len(report.copied)} files, {len(report.already_there)} already there")
     for name, reason in report.ignored:
         say(f"left out: {name}: {reason}")
-    if report.ignored:
+    if report.others:
         say(f"`recs source new NAME {path}` writes a source for files with other names or columns")
     if report.markers:
         say(f"left out: {len(report.markers)} marker or hidden files, such as {report.markers[0]}")
@@ -212,9 +212,17 @@ def _put_receipt(receipt: "Receipt", now: datetime, *, as_json: bool) -> None:
     if as_json:
         put_json(receipt.model_dump(mode="json"))
         return
-    if receipt.finished_at is not None and receipt.finished_at < now:
-        typer.echo(f"forgotten at {receipt.finished_at:%Y-%m-%d %H:%M} UTC; nothing of them came since")
-    put_table(["where", "removed"], [(place, each.count) for place, each in receipt.removed.items()])
+    was_before = receipt.finished_at is not None and receipt.finished_at < now
+    if was_before:
+        typer.echo(
+            f"forgotten before, at {receipt.finished_at:%Y-%m-%d %H:%M} UTC; nothing of them came since, and nothing "
+            "was changed now. What was removed then:"
+        )
+    put_table(
+        ["where", "removed then" if was_before else "removed"], [(x, y.count) for x, y in receipt.removed.items()]
+    )
+    if was_before:
+        return
     typer.echo(f"{len(receipt.rankers)} rankers that learned from them serve no more; `recs run` trains without them")
     for sentence in receipt.left:
         say(sentence)

@@ -42,6 +42,7 @@ def run(as_of: AsOf = None, force: Force = False) -> None:
     platform = open_platform()
     from recs_platform.defs import launch
     from recs_platform.defs.instance import fail_stuck_runs
+    from recs_platform.pipeline.event_gap import far_events
     from recs_platform.pipeline.event_span import default_as_of
 
     with open_dagster(platform) as instance:
@@ -49,8 +50,11 @@ def run(as_of: AsOf = None, force: Force = False) -> None:
             say(f"run {stuck.run_id[:8]} ({stuck.job}) is marked as failed: {stuck.reason}")
         _step("ingest", lambda watch: launch.ingest(platform, instance, watch))
         at = default_as_of(platform) if instant is None else instant
+        caution = far_events(platform, datetime.now(UTC)) if instant is None else None
+        if caution is not None:
+            say(caution)
         _build(platform, instance, at, force=force)
-    _say_release(platform)
+    say_release(platform, at)
 
 
 def read_as_of(text: str, *, force: bool) -> datetime:
@@ -88,17 +92,22 @@ def _step(title: str, action: "Callable[[Watch], Outcome]") -> None:
     say_seconds(title, outcome, time.monotonic() - started)
 
 
-def _say_release(platform: "Platform") -> None:
+def say_release(platform: "Platform", at: datetime) -> None:
+    """The release that was built as of an instant, and the one in force where that is another."""
     from recs_platform.pipeline.questions.release_summary import summarize_release, users_without_items
-    from recs_platform.stages.releases import current_release
+    from recs_platform.stages.releases import built_release, current_release, pinned_release
 
     current = current_release(platform.home)
-    users, without = int(current.metrics.get("n_users", 0)), users_without_items(platform, current)
-    typer.echo(f"release {current.version} as of {as_of_key(current.as_of)}: lists for {users:,} users")
+    built = built_release(platform.home, at) or current
+    users, without = int(built.metrics.get("n_users", 0)), users_without_items(platform, built)
+    typer.echo(f"release {built.version} as of {as_of_key(built.as_of)}: lists for {users:,} users")
     if without:
         typer.echo(f"{without:,} users have an empty list; recommendations.short_lists has the reasons")
-    for line in summarize_release(platform, current).lines:
+    for line in summarize_release(platform, built).lines:
         typer.echo(line)
+    if built.version != current.version:
+        why = "it is pinned" if pinned_release(platform.home) == current.version else "its as-of is later"
+        typer.echo(f"in force stays release {current.version} as of {as_of_key(current.as_of)}: {why}")
     typer.echo(f"analysts' file: {platform.home.analytics}")
 
 
@@ -125,9 +134,10 @@ def backfill(
         _step("ingest", lambda watch: launch.ingest(platform, instance, watch))
         for instant in (first, last):
             require_possible(platform, instant, datetime.now(UTC), forced=force)
-        for number in range((last - first) // step + 1):
-            _build(platform, instance, first + number * step, force=force)
-    _say_release(platform)
+        instants = [first + number * step for number in range((last - first) // step + 1)]
+        for instant in instants:
+            _build(platform, instance, instant, force=force)
+    say_release(platform, instants[-1])
 
 
 def _parse_step(text: str) -> timedelta:
@@ -240,6 +250,8 @@ def demo() -> None:
     show_three_users(platform)
     typer.echo(
         "\nnext:\n"
+        "  .venv/bin/recs report                     quality, drift and bias: a page for each report\n"
+        "  .venv/bin/recs serve                      the lists over HTTP on http://127.0.0.1:8080/docs\n"
         "  make ui                                   the Dagster UI on http://127.0.0.1:3000\n"
         "  .venv/bin/recs sql \"select * from reports.offline_metrics where segment = 'all'\"\n"
         "  .venv/bin/recs land contract FOLDER       your own data, then: .venv/bin/recs run"

@@ -147,8 +147,12 @@ def _explain_user(platform: "Platform", stored: str, *, as_json: bool) -> None:
         return
     from recs_platform.pipeline.questions.person_page import write_person_page
 
-    segments = ", ".join(person.segments[c.SEGMENT_NAME].to_list()) or "none"
-    typer.echo(f"{person.events.height} events; segments: {segments}; {person.list_rows.height} items recommended")
+    typer.echo(f"{person.events.height} events; {person.list_rows.height} items recommended")
+    # Names of segments hold commas.
+    for segmentation, name in person.segments.select(c.SEGMENTATION, c.SEGMENT_NAME).iter_rows():
+        typer.echo(f"segment ({segmentation}): {name}")
+    if person.segments.is_empty():
+        typer.echo("no segment")
     typer.echo(str(write_person_page(platform.home, person)))
 
 
@@ -167,7 +171,7 @@ def _explain_pair(platform: "Platform", user: str, stored: str, item: str, *, as
     for name, value in found.items():
         typer.echo(f"{name}: {human(value)}")
     if contributions:
-        typer.echo("largest contributions to the ranker's score:")
+        typer.echo("largest contributions to the ranker's own score, which another chosen order may leave out:")
         put_table([*contributions[0]], [[human(value) for value in row.values()] for row in contributions])
 
 

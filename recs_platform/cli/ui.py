@@ -11,8 +11,9 @@ import typer
 
 from recs_platform.cli.house import find_settings, make_home, open_dagster, open_platform
 from recs_platform.cli.show import say
+from recs_platform.cli.stopping import Stopping, stopped_by_signals
 from recs_platform.contracts.errors import Busy, RecsError
-from recs_platform.contracts.home import Lock
+from recs_platform.contracts.home import Home, Lock
 from recs_platform.settings import read_settings
 
 HOST = "127.0.0.1"
@@ -26,13 +27,18 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="The port on 127
     # Before anything that takes seconds to import.
     home = read_settings().paths
     make_home(home)
+    with stopped_by_signals() as stopping:
+        _open_ui(home, port, stopping)
+
+
+def _open_ui(home: Home, port: int, stopping: Stopping) -> None:
     from recs_platform.lake.locks import at_work, exclusive
 
     with at_work(f"recs ui on http://{HOST}:{port}"):
         try:
             with exclusive(home.lock(Lock.UI), wait=False) as lock:
                 require_free(port)
-                _serve(home.root, port, lock)
+                _serve(home.root, port, lock, stopping)
         except Busy as error:
             raise Busy(
                 f"this home already has a UI and its daemon, which may outlive a killed `recs ui`: {error}"
@@ -62,7 +68,7 @@ def _next(port: int) -> int:
     return port + 1 if port < 65535 else port - 1  # noqa: PLR2004
 
 
-def _serve(root: Path, port: int, lock: int) -> None:
+def _serve(root: Path, port: int, lock: int, stopping: Stopping) -> None:
     with open_dagster(open_platform()):
         pass
     os.environ["RECS_HOME"] = str(root)
@@ -72,7 +78,7 @@ def _serve(root: Path, port: int, lock: int) -> None:
 
     with served_reports(find_settings().paths, _next(port)) as reports:
         say(f"the UI opens on http://{HOST}:{port}, the reports on {reports} (Ctrl-C ends both)")
-        serve_ui(port, lock)
+        serve_ui(port, lock, stopping.watch)
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -61,7 +61,7 @@ def _facts(platform: Platform, current: Manifest) -> Mapping[str, dg.MetadataVal
     before = releases.previous_release(platform.home, current.as_of)
     churn = None if before is None else releases.diff_releases(platform.home, before.version, current.version)
     rows = releases.list_releases(platform.home).filter(release_id=current.version).to_dicts()
-    quality, verdicts, warnings = summary.lines
+    quality, verdicts, *warnings = summary.lines
     facts: dict[str, dg.MetadataValue | str | bool | float | int] = {
         RELEASE_ID: current.version,
         "as_of": as_of_key(current.as_of),
@@ -71,7 +71,7 @@ def _facts(platform: Platform, current: Manifest) -> Mapping[str, dg.MetadataVal
         "users": int(rows[0]["n_users"]),
         "quality": quality,
         "verdicts": verdicts,
-        "warnings": warnings,
+        "warnings": "\n".join(warnings),
     }
     stale = releases.why_stale(platform.home, current.version)
     if stale is not None:

@@ -5,7 +5,7 @@ It is Dagster's development command without the command line around it, which as
 # Dagster leaves parts of its command untyped.
 # pyright: reportUnknownMemberType=false
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from subprocess import Popen
 from typing import Any
@@ -19,12 +19,12 @@ from recs_platform.defs.workspace import DEFINITIONS
 HOST = "127.0.0.1"
 
 
-def serve_ui(port: int, lock: int) -> None:
+def serve_ui(port: int, lock: int, on_start: Callable[["Popen[bytes]"], None]) -> None:
     """Serve until interrupted; DAGSTER_HOME and RECS_HOME name the home for the processes it starts.
 
     They inherit the descriptor `lock`: the daemon outlives a parent that is killed, and so must what it holds.
     """
-    with _inherited(lock):
+    with _inherited(lock, on_start):
         dev.dev_command_impl(
             code_server_log_level="warning",
             log_level="info",
@@ -39,9 +39,14 @@ def serve_ui(port: int, lock: int) -> None:
 
 
 @contextmanager
-def _inherited(descriptor: int) -> Generator[None, None, None]:
+def _inherited(descriptor: int, on_start: Callable[["Popen[bytes]"], None]) -> Generator[None, None, None]:
+    started: list[Popen[bytes]] = []
+
     def start(parts: Sequence[str], *, pass_fds: Sequence[int] = (), **options: Any) -> "Popen[bytes]":  # noqa: ANN401
-        return open_ipc_subprocess(parts, pass_fds=[*pass_fds, descriptor], **options)
+        process = open_ipc_subprocess(parts, pass_fds=[*pass_fds, descriptor], **options)
+        started.append(process)
+        on_start(process)
+        return process
 
     name = open_ipc_subprocess.__name__
     setattr(dev, name, start)
@@ -49,3 +54,6 @@ def _inherited(descriptor: int) -> Generator[None, None, None]:
         yield
     finally:
         setattr(dev, name, open_ipc_subprocess)
+        # Dagster ends none of them where it is interrupted between their start and its wait.
+        for process in started:
+            process.terminate()

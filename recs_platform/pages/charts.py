@@ -15,6 +15,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from recs_platform.contracts.time import as_of_key
 from recs_platform.pages.tables import Format
 from recs_platform.pages.templating import render
 
@@ -27,6 +28,7 @@ _VARIABLES = {_STRONG: "var(--ink)", _GRID: "var(--line)", _TEXT: "var(--muted)"
 # Told apart by most eyes (Okabe and Ito 2008); the second round is dashed.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
 _AROUND = timedelta(days=1)
+_NAMED_MAX = 5
 _SALT = "recs_platform"
 _METADATA = ("Date", "Creator", "Format", "Type")
 
@@ -68,8 +70,6 @@ def _curve(points: Sequence[tuple[float, float, str]], x: str, y: str) -> str:
 
 
 def _svg(lines: Sequence[Line], form: Format) -> str:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
     with _figure() as (figure, drawing):
         axes = figure.add_subplot()
         others = [line for line in lines if not line.strong]
@@ -77,17 +77,26 @@ def _svg(lines: Sequence[Line], form: Format) -> str:
             instants, values = zip(*line.points, strict=True)
             axes.plot(instants, values, label=line.name, marker="o", markersize=4, **_style(line, others))
         axes.set_ylim(bottom=0)
-        first, *others_at = sorted({at for line in lines for at, _ in line.points})
-        if not others_at:  # of one instant an axis would show years
-            axes.set_xlim(first - _AROUND, first + _AROUND)
-        locator = AutoDateLocator()
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        _set_dates(axes, sorted({at for line in lines for at, _ in line.points}))
         axes.yaxis.set_major_formatter(lambda value, _: form(value))  # pyright: ignore[reportUnknownLambdaType]
         axes.grid(axis="y", color=_GRID)
         axes.spines[["top", "right", "left"]].set_visible(False)
         figure.legend(loc="outside right upper", frameon=False)
     return drawing[0]
+
+
+def _set_dates(axes: Any, instants: Sequence[datetime]) -> None:  # noqa: ANN401 - matplotlib is imported late
+    """Few instants are named themselves: of one an axis would show years or hours."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    if len(instants) == 1:
+        axes.set_xlim(instants[0] - _AROUND, instants[0] + _AROUND)
+    if instants[-1] - instants[0] <= (len(instants) - 1) * _AROUND and len(instants) <= _NAMED_MAX:
+        axes.set_xticks(instants, [as_of_key(at) for at in instants])
+        return
+    locator = AutoDateLocator()
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 @contextmanager

@@ -28,11 +28,15 @@ def render(template: str, **values: object) -> Markup:
     return Markup(_environment().get_template(template).render(**values))  # noqa: S704  the template escapes its values
 
 
+# Four places would show nothing of it.
+_SMALL = 0.00005
+
+
 def shown(value: object) -> str:
     """A value as tables write it.
 
-    >>> shown(None), shown(True), shown(0.123456), shown(7)
-    ('–', 'yes', '0.1235', '7')
+    >>> shown(None), shown(True), shown(0.123456), shown(7), shown(1.63e-08), shown(0.0)
+    ('–', 'yes', '0.1235', '7', '1.6e-08', '0.0000')
     """  # noqa: RUF002  a dash, as tables write it
     match value:
         case None:
@@ -40,7 +44,7 @@ def shown(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case float():
-            return f"{value:.4f}"
+            return f"{value:.1e}" if 0 < abs(value) < _SMALL else f"{value:.4f}"
         case datetime():
             return instant(value)
         case _:

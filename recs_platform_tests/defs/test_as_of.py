@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from recs_platform.contracts.errors import NotReady, RecsError, UsageError
@@ -13,6 +14,7 @@ from recs_platform.defs import launch
 from recs_platform.defs.event_log import in_time
 from recs_platform.defs.instance import open_instance
 from recs_platform.defs.resources import FORCED, FORCED_TAG
+from recs_platform.pipeline.event_gap import far_events
 from recs_platform.pipeline.event_span import (
     LATE_DAYS,
     default_as_of,
@@ -56,6 +58,25 @@ def test_events_from_the_future_do_not_move_the_default(taken_in: Platform) -> N
     with pytest.raises(UsageError, match="after now"):
         require_possible(taken_in, last, first + DAY)
     require_possible(taken_in, last, first + DAY, forced=True)
+
+
+def test_a_few_events_of_years_later_are_cautioned_about_and_the_as_of_of_all_others_is_named(
+    taken_in: Platform, tmp_path: Path
+) -> None:
+    platform = copy_home(taken_in, tmp_path / "home")
+    now = datetime(2026, 11, 30, 7, tzinfo=UTC)
+    assert far_events(platform, now) is None
+    end = as_of_key(default_as_of(platform, now))
+    row = pl.read_parquet(platform.lake.files("raw.events")).head(3)
+    late = row.with_columns(occurred_at=pl.lit(now, pl.Datetime("us", "UTC")), event_date=now.date())
+    platform.lake.append("raw.events", late)
+    caution = far_events(platform, now)
+    assert caution is not None
+    assert caution.startswith(f"caution: 3 events since 2026-11-30 move the default as-of from {end}, where the other ")
+    assert ", to 2026-12-01: " in caution
+    assert caution.endswith(f"recs run --as-of {end}")
+    # Before those events there is nothing to say.
+    assert far_events(platform, now - DAY) is None
 
 
 @pytest.mark.parametrize(

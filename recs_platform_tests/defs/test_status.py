@@ -13,6 +13,7 @@ from recs_platform.defs.instance import CARRIED, open_instance
 from recs_platform.pipeline.questions.release_summary import summarize_release
 from recs_platform.pipeline.questions.run_history import UNFINISHED, failed_checks, has_unfinished_runs
 from recs_platform.pipeline.questions.status import read_status
+from recs_platform.pipeline.questions.warning_lines import WARNINGS_SHOWN
 from recs_platform.stages.releases import current_release
 from recs_platform_tests.homes import Built, ask, copy_home, platform_at
 
@@ -66,8 +67,10 @@ def test_the_lines_tell_what_the_reports_hold(built: Built) -> None:
     assert found.quality is not None
     assert found.quality["final"]["value"] == value
     assert {name: count for name, count in found.numbers()["verdicts"].items() if count} == verdicts
-    heads = [line.partition(":")[0] for line in found.lines]
+    heads = [line.partition(":")[0] for line in found.lines if not line.startswith("  ")]
     assert heads == ["quality", "verdicts", "warnings"]
+    assert len(found.lines) == 3 + min(len(found.checks), WARNINGS_SHOWN + 1)
+    assert max(len(line) for line in found.lines[3:]) < 200
     assert f"{value:.3f}".removeprefix("0") in found.lines[0]
     assert all("\n" not in line for line in found.lines)
 

@@ -252,11 +252,16 @@ def test_explain_without_an_item_shows_all_that_is_known_of_a_user(
     assert sorted((row["segmentation"], row["segment_id"]) for row in found["segments"]) == segments
     assert {row["rank"] for row in found["contributions"]} <= {rank for rank, *_ in listed}
     assert found["contributions"]
+    assert {(row["rank"], row["item_id"]) for row in found["contributions"]} <= {
+        (rank, item) for rank, item, _ in listed
+    }
     code, out, _ = recs(home.root, "explain", user)
+    told = [f"segment ({row['segmentation']}): {row['segment_name']}" for row in found["segments"]]
+    assert [line for line in out.splitlines() if line.startswith("segment")] == told
     page = Path(out.splitlines()[-1])
     assert (code, page.parent, page.stat().st_mode & 0o777) == (0, home.user_pages, 0o600)
     assert user not in page.name
-    assert all(text in page.read_text() for text in (user, listed[0][1]))
+    assert all(text in page.read_text() for text in (user, listed[0][1], 'href="../index.html">All reports</a>'))
 
 
 def test_explain_says_that_an_item_was_consumed(recs: CommandLine, built: Built) -> None:

@@ -9,11 +9,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from recs_platform.contracts.home import Lock
 from recs_platform.defs.instance import open_instance, write_instance_settings
 from recs_platform.lake.locks import holder
 from recs_platform_tests.homes import CommandLine, platform_at
@@ -39,7 +41,9 @@ def _free_port() -> int:
 def _ui(home: Path, port: int) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", "from recs_platform.cli import main; main()", "ui", "--port", str(port)]
     environment = {**os.environ, "RECS_HOME": str(home)}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    # As a shell without job control starts what stands before `&`.
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
+    return subprocess.Popen(ignoring, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def _answer(port: int) -> dict[str, Any]:
@@ -87,6 +91,26 @@ def test_a_home_has_one_ui_and_one_daemon_even_after_the_first_was_killed(recs: 
         said = process.communicate(timeout=30)[1]
     assert "superseded" not in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("name", "is_serving"), [(signal.SIGTERM, False), (signal.SIGINT, True)])
+def test_a_ui_is_ended_by_a_signal_with_all_it_started(tmp_path: Path, name: signal.Signals, is_serving: bool) -> None:
+    home, port = platform_at(tmp_path / "home").home, _free_port()
+    process = _ui(home.root, port)
+    try:
+        assert process.stderr is not None
+        assert "opens on" in process.stderr.readline()
+        if is_serving:
+            _answer(port)
+        for _ in range(2):
+            process.send_signal(name)
+        process.wait(timeout=30)
+        # The webserver and the daemon hold it too.
+        assert holder(home.lock(Lock.UI)) is None
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=30)
 
 
 def test_a_home_of_before_shows_no_newsletter_window_either(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """A user is found under the id people know, under the pseudonym, and under an id that turned out to be theirs."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +11,7 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import IDENTITIES
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.find_user import find_user
+from recs_platform.stages.events.forgotten import add_tombstones
 from recs_platform.stages.events.pseudonyms import create_key, pseudonym
 from recs_platform.stages.releases import current_release, read_release, read_short_lists, seal_release
 from recs_platform_tests.homes import Built, copy_home
@@ -52,6 +53,22 @@ def test_a_stranger_is_named_as_asked(keyed: tuple[Platform, Manifest, list[str]
     platform, release, _ = keyed
     with pytest.raises(RecsError, match="user 'nobody' has no list"):
         find_user(platform, release, "nobody")
+
+
+def test_no_message_names_another_person_however_alike_the_ids_are(built: Built) -> None:
+    release = current_release(built.platform.home)
+    user = str(read_release(built.platform.home, release.version)["user_id"].min())
+    with pytest.raises(RecsError) as caught:
+        find_user(built.platform, release, user + "0")
+    assert repr(user) not in str(caught.value)
+    assert "did you mean" not in str(caught.value)
+
+
+def test_somebody_who_was_forgotten_is_said_to_be_and_since_when(built: Built, tmp_path: Path) -> None:
+    platform = copy_home(built.platform, tmp_path / "home")
+    add_tombstones(platform.home, ["gone"], datetime(2026, 3, 1, 12, tzinfo=UTC))
+    with pytest.raises(RecsError, match="user 'gone' was forgotten on 2026-03-01, on request"):
+        find_user(platform, current_release(platform.home), "gone")
 
 
 def test_without_a_key_the_id_is_the_id(built: Built) -> None:

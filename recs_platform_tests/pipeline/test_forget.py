@@ -34,7 +34,7 @@ from recs_platform_tests.forgotten_people import (
     holders,
     put_everywhere,
 )
-from recs_platform_tests.homes import Built, copy_home, land_contract, take_in
+from recs_platform_tests.homes import Built, CommandLine, copy_home, land_contract, take_in
 
 KINDS = (
     *("landing/", "lake/raw/events/", "lake/raw/quarantine/", "lake/recommendations/", "published/", "logs/"),
@@ -238,6 +238,17 @@ def test_a_stranger_is_refused_also_beside_somebody_who_is_half_forgotten(forgot
     with pytest.raises(RecsError, match="'nobody-at-all' is unknown"):
         forget(platform, PERSON, "nobody-at-all")
     assert read_tombstones(platform.home) == before
+
+
+def test_a_second_time_is_told_as_one_that_was_before(recs: CommandLine, forgotten: Forgotten, tmp_path: Path) -> None:
+    code, out, err = recs(copy_home(forgotten.after, tmp_path / "home").home.root, "forget", PERSON)
+    at = forgotten.receipt.finished_at
+    assert at is not None
+    assert (code, err) == (0, "")
+    assert out.startswith(f"forgotten before, at {at:%Y-%m-%d %H:%M} UTC")
+    assert "nothing was changed now" in out
+    assert "removed then" in out
+    assert "serve no more" not in out
 
 
 def test_unknown_twice_and_shared(forgotten: Forgotten, tmp_path: Path) -> None:

@@ -5,6 +5,11 @@ from dataclasses import replace
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables.table import AS_OF, ITEM, USER, Column, TableContract, count, number, text
 
+ORDERING_SCORE = (
+    "What orders the user's items, comparable within a user only: the ranker's score, or 1 / (60 + rank) in another "
+    "order that ranking.contenders chose; for an item that fills the list a number below all others, no score"
+)
+
 LISTS = TableContract(
     "recommendations.lists",
     "One row a user and recommended item, before release",
@@ -13,7 +18,7 @@ LISTS = TableContract(
         USER,
         Column(c.RANK, "INTEGER", "Place in the list, from 1", required=True),
         ITEM,
-        number(c.SCORE, "The ranker's score; falls with rank except where a rule moved an item", required=True),
+        number(c.SCORE, f"{ORDERING_SCORE}. It falls with rank except where a rule moved an item", required=True),
         Column(c.SOURCES, "VARCHAR[]", "Candidate sources that offered the item", required=True),
         text(c.REASON, "Why this item, naming something true", required=True),
         text(c.SEGMENT_ID, "The user's segment"),
@@ -95,7 +100,7 @@ SURFACE_LISTS = TableContract(
         USER,
         Column(c.RANK, "INTEGER", "Place in the list, from 1", required=True),
         ITEM,
-        number(c.SCORE, "The ranker's score, or a number below for items that fill the list", required=True),
+        number(c.SCORE, ORDERING_SCORE, required=True),
         Column(c.SOURCES, "VARCHAR[]", "Sources that offered the item", required=True),
         text(c.REASON, "Why it is recommended", required=True),
     ),

@@ -12,6 +12,8 @@ MODELS = (
 
 LENGTH = "Length of the list; for candidate_recall, most candidates a user may have"
 
+USER_WINDOWS = "User windows averaged over, not users: somebody counts once in each test window with choices of theirs"
+
 OFFLINE_METRICS = TableContract(
     "reports.offline_metrics",
     "One row a model, segment and metric, measured on held-out events with the full catalogue ranked",
@@ -24,7 +26,7 @@ OFFLINE_METRICS = TableContract(
         number(c.VALUE, "Mean over users and windows"),
         number(c.CI_LOW, "Lower end of the 95 % bootstrap interval"),
         number(c.CI_HIGH, "Upper end of the 95 % bootstrap interval"),
-        count(c.N_USERS, "Users and windows averaged over", unit="user windows"),
+        count(c.N_USERS, USER_WINDOWS, unit="user windows"),
         text(c.PROTOCOL, "How events were held out", required=True),
         Column(c.HORIZON_DAYS, "INTEGER", "Length of a window", unit="days"),
         Column(c.N_WINDOWS, "INTEGER", "Windows pooled", required=True, unit="windows"),
@@ -137,7 +139,7 @@ PROMOTIONS = TableContract(
         number(c.CI_LOW, "Lower end of the interval of the difference; users are drawn, with all their windows"),
         number(c.CI_HIGH, "Upper end of the interval of the difference"),
         number(c.THRESHOLD, "The limit it was held against"),
-        count(c.N_USERS, "Users and windows averaged over", unit="user windows"),
+        count(c.N_USERS, USER_WINDOWS, unit="user windows"),
         Column(
             c.IS_REQUIRED,
             "BOOLEAN",

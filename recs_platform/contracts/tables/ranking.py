@@ -29,7 +29,9 @@ CONTENDERS = TableContract(
         number(c.MEAN_RATIO, "Mean over the cutoffs of its NDCG over the best simple list's"),
         number(c.WORST_RATIO, "The least of these ratios"),
         Column(c.N_CUTOFFS, "INTEGER", "Cutoffs tried", required=True, unit="cutoffs"),
-        count(c.N_USERS, "Users and cutoffs averaged over", unit="user windows"),
+        count(
+            c.N_USERS, "User windows averaged over, not users: somebody counts once at each cutoff", unit="user windows"
+        ),
         Column(c.IS_CHOSEN, "BOOLEAN", "Whether it orders the lists of the group", required=True),
         text(c.REASON, "Why it was chosen, or was not", required=True),
     ),
@@ -44,7 +46,12 @@ RANKED = TableContract(
         AS_OF,
         USER,
         ITEM,
-        number(c.SCORE, "The ranker's score; comparable within a user only", required=True),
+        number(
+            c.SCORE,
+            "What orders the user's candidates, comparable within a user only: the ranker's score, or 1 / (60 + rank) "
+            "in another order that ranking.contenders chose",
+            required=True,
+        ),
         Column(c.RANK, "INTEGER", "Place in the user's list before re-ranking, from 1", required=True),
         Column(c.SOURCES, "VARCHAR[]", "Sources that offered the item", required=True),
         text(c.RANKER_VERSION, "Version of the ranker", required=True),

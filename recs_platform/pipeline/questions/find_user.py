@@ -7,8 +7,8 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.contracts.spelling import one_slip_away
 from recs_platform.pipeline.platform import Platform
+from recs_platform.stages.events.forgotten import forgotten_at
 from recs_platform.stages.events.pseudonyms import names_of
 from recs_platform.stages.releases import listed_users
 
@@ -18,16 +18,18 @@ IDENTITIES = "staging.stg_identities"
 def find_user(platform: Platform, release: Manifest, user: str) -> str:
     """The id in the release of the user whom people call `user`; a pseudonym and an anonymous id are names too.
 
-    Raises RecsError when no such user was known by the release's as-of, UsageError when the key cannot be trusted.
+    Raises RecsError when no such user was known by the release's as-of, UsageError when the key cannot be trusted. It
+    says of those who were forgotten that they were, and never names another person, however alike the ids are.
     """
     names = names_of(platform.home, user)
     listed = {str(found) for found in listed_users(platform.home, release.version)}
     found = next((name for name in names if name in listed), None) or _person(platform, release, names)
     if found not in listed:
-        near = one_slip_away(user, listed - {user})
-        hint = "" if near is None else f"; did you mean {near!r}?"
+        at = forgotten_at(platform.home, names)
+        if at is not None:
+            raise RecsError(f"user {user!r} was forgotten on {at:%Y-%m-%d}, on request: nothing of them is kept")
         raise RecsError(
-            f"user {user!r} has no list in release {release.version}: not known by {release.as_of:%Y-%m-%d}{hint}"
+            f"user {user!r} has no list in release {release.version}: not known by {release.as_of:%Y-%m-%d}"
         )
     return found
 

@@ -45,8 +45,8 @@ class Person:
     """A user: frames of rows, those of events newest first; `profile` and `features` by column.
 
     `list_rows`: the list in force with titles, `surface_rows` the same of surfaces; `expires_at`: until when they are
-    meant, None where nothing is said; `contributions` (rank, feature, value, contribution): what moved the
-    ranker's score of each of its items most, none where the item is not among the stored candidates.
+    meant, None where nothing is said; `contributions` (rank, item_id, title, feature, value, contribution): what moved
+    the ranker's score of each of its items most, none where the item is not among the stored candidates.
     """
 
     user_id: str
@@ -100,7 +100,7 @@ def read_person(platform: Platform, user: str) -> Person:
             ids=ids,
             consents=_consents(run, user),
             events=_events(run, user),
-            segments=_rows(run, "segments.segment_members", user, ["segmentation", c.SEGMENT_ID, c.SEGMENT_NAME]),
+            segments=_rows(run, "segments.segment_members", user, [c.SEGMENTATION, c.SEGMENT_ID, c.SEGMENT_NAME]),
             affinities=_rows(run, "features.user_affinities", user, ["dimension", c.VALUE, "share", c.RANK]),
             features=_row(run, "features.user_features", user),
             list_rows=listed,
@@ -159,9 +159,8 @@ def _contributions(
     platform: Platform, run: ModelRun, user: str, release: Manifest, listed: pl.DataFrame
 ) -> pl.DataFrame:
     """What moved the score of each listed item most; each in units of the ranker's raw score."""
-    empty = pl.DataFrame(
-        schema={c.RANK: pl.Int32, "feature": pl.String, c.VALUE: pl.Float64, "contribution": pl.Float64}
-    )
+    named = {c.RANK: pl.Int32, c.ITEM_ID: pl.String, c.TITLE: pl.String}
+    empty = pl.DataFrame(schema={**named, "feature": pl.String, c.VALUE: pl.Float64, "contribution": pl.Float64})
     version = str(release.parameters[c.RANKER_VERSION])
     if listed.is_empty() or not is_sealed(platform.home.artifacts, ranking.RANKER, version):
         return empty
@@ -175,9 +174,10 @@ def _contributions(
     )
     scorer = ranking.load_ranker(folder)
     found = [empty]
-    for rank, item in listed.select(c.RANK, c.ITEM_ID).iter_rows():
-        row = rows.filter(pl.col(c.ITEM_ID) == item)
+    for shown in listed.select(*named).iter_rows(named=True):
+        row = rows.filter(pl.col(c.ITEM_ID) == shown[c.ITEM_ID])
         if row.height:
             most = ranking.explain_score(scorer, row).head(CONTRIBUTIONS_SHOWN)
-            found.append(most.select(pl.lit(rank, pl.Int32).alias(c.RANK), "feature", c.VALUE, "contribution"))
+            which = [pl.lit(shown[name], dtype).alias(name) for name, dtype in named.items()]
+            found.append(most.select(*which, "feature", c.VALUE, "contribution"))
     return pl.concat(found)

@@ -9,8 +9,9 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.home import Home
 from recs_platform.contracts.manifests import content_key
-from recs_platform.pages import Section, write_page
+from recs_platform.pages import Head, Section, write_page
 from recs_platform.pipeline.questions.person import Person
+from recs_platform.stages.reports.report import INDEX_ADDRESS
 
 EVENTS_SHOWN = 100
 AFFINITIES_SHOWN = 15
@@ -19,7 +20,8 @@ AFFINITIES_SHOWN = 15
 def write_person_page(home: Home, person: Person) -> Path:
     """Write what is known of a user under `reports/users`; the file's name, a hash, shows no id."""
     path = home.user_pages / f"{content_key({c.USER_ID: person.user_id})}.html"
-    write_page(path, f"User {person.user_id}", person.as_of, _sections(person))
+    head = Head(index=INDEX_ADDRESS)
+    write_page(path, f"User {person.user_id}", person.as_of, _sections(person), head)
     path.chmod(0o600)
     return path
 
@@ -35,9 +37,10 @@ def _sections(person: Person) -> list[Section]:
         *_on_surfaces(person),
         Section(
             "What moved the ranker's scores",
-            "The features that moved the score of each item most, in units of the raw score; items that the ranker did "
-            "not score are absent.",
-            person.contributions,
+            "The features that moved the ranker's own score of each item most, in units of it; items that the ranker "
+            "did not score are absent. Where ranking.contenders chose another order for such users, the score in the "
+            "list is 1 / (60 + rank) in that order; items that fill the list have a number below all others, no score.",
+            _by_title(person.contributions),
         ),
         Section("Segments", "Groups that the user belongs to.", person.segments),
         Section(
@@ -85,6 +88,11 @@ def _read_from_the_left(rows: pl.DataFrame) -> pl.DataFrame:
     others = [name for name in rows.columns if name not in (*first, *what, c.REASON, *last)]
     told = [name for name in others if rows[name].null_count() < rows.height]
     return rows.select(*first, *what, c.REASON, *told, *last)
+
+
+def _by_title(rows: pl.DataFrame) -> pl.DataFrame:
+    """Items by their titles, or by their ids where one has none."""
+    return rows.drop(c.TITLE if rows[c.TITLE].null_count() else c.ITEM_ID)
 
 
 def _by_name(values: Mapping[str, Any]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The release in force in three lines: quality of its lists, verdicts, warnings."""
+"""A release in a few lines: quality of its lists, verdicts, and a line for each warning."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -8,14 +8,13 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.contracts.tables import OFFLINE_METRICS, VERDICTS
+from recs_platform.contracts.tables import CONTENDERS, OFFLINE_METRICS, VERDICTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.run_history import FailedCheck, failed_checks
+from recs_platform.pipeline.questions.warning_lines import warning_lines
 from recs_platform.stages.releases import read_short_lists
 from recs_platform.stages.reports import summary
-
-WARNINGS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,17 @@ class ReleaseSummary:
     checks: tuple[FailedCheck, ...]
 
     @property
-    def lines(self) -> tuple[str, str, str]:
-        """A line each on the lists, the verdicts and the warnings."""
+    def lines(self) -> tuple[str, ...]:
+        """A line on the lists, one on the verdicts, one that counts the warnings, and one for each of them."""
         measured = self.why_not_measured if self.quality is None else summary.quality_sentence(self.quality)
         judged = summary.verdict_sentence(self.verdicts) if self.verdicts.height else f"none as of {self._key}"
-        warnings = summary.shortened([check.sentence for check in self.checks], WARNINGS_SHOWN, "; ")
-        return f"quality: {measured}", f"verdicts: {judged}", f"warnings: {warnings or 'none'}"
+        counted, *each = self.warnings
+        return f"quality: {measured}", f"verdicts: {judged}", f"warnings: {counted}", *(f"  {line}" for line in each)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """How many and where to read more, then a short line for each, those that stop a release first."""
+        return warning_lines(self.checks, self.verdicts, self._key)
 
     def numbers(self) -> dict[str, Any]:
         """The same as exact values."""
@@ -59,7 +63,8 @@ def summarize_release(platform: Platform, release: Manifest) -> ReleaseSummary:
     """Read the results of reports and checks as of a release."""
     key, metrics = as_of_key(release.as_of), _rows(platform, OFFLINE_METRICS.name, release.as_of)
     verdicts = _rows(platform, VERDICTS.name, release.as_of)
-    found = None if metrics is None else summary.quality(metrics)
+    tried = _rows(platform, CONTENDERS.name, release.as_of)
+    found = None if metrics is None else summary.quality(metrics, tried)
     return ReleaseSummary(
         release.as_of,
         found,

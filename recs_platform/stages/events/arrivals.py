@@ -25,7 +25,8 @@ Look = Callable[[RawFile, SourceFile], str | None]
 class LandReport:
     """What `land` did, or would do: paths relative to landing; those left out are relative to what was given.
 
-    `ignored` are (name, reason), `markers` accompany data: checksums, marks of success, hidden files.
+    `ignored` are (name, reason), `others` those of them that a source of other names or columns could read. `markers`
+    accompany data: checksums, marks of success, hidden files.
     """
 
     source: str
@@ -34,6 +35,7 @@ class LandReport:
     ignored: tuple[tuple[str, str], ...]
     markers: tuple[str, ...]
     dry_run: bool
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Sorted:
     wanted: tuple[tuple[str, RawFile], ...]
     ignored: tuple[tuple[str, str], ...]
     markers: tuple[str, ...]
+    others: tuple[str, ...]
 
 
 def land(home: Home, source: DataSource, path: Path, *, dry_run: bool, look: Look | None = None) -> LandReport:
@@ -70,7 +73,7 @@ def land(home: Home, source: DataSource, path: Path, *, dry_run: bool, look: Loo
         copied.append(f"{source.name}/{name}")
         if not dry_run:
             file.copy_to(folder / name)
-    return LandReport(source.name, tuple(copied), tuple(already), found.ignored, found.markers, dry_run)
+    return LandReport(source.name, tuple(copied), tuple(already), found.ignored, found.markers, dry_run, found.others)
 
 
 def sort_files(source: DataSource, path: Path, look: Look | None = None) -> Sorted:
@@ -80,18 +83,22 @@ def sort_files(source: DataSource, path: Path, look: Look | None = None) -> Sort
     base = path.parent if path.is_file() else path
     wanted: list[tuple[str, RawFile]] = []
     ignored: list[tuple[str, str]] = []
-    markers: list[str] = []
+    markers, others = list[str](), list[str]()
     for file in _apart(source, files_of(path)):
         if is_hidden(file.inside) or is_marker(file.inside):
             markers.append(file.inside)
             continue
         inside, kind = _placed(source, base, file.inside)
-        reason = _reason(source, file, kind) or (look(file, kind) if look and kind else None) or _fault(file)
+        reason = _reason(source, file, kind)
+        misfit = look(file, kind) if look and kind and reason is None else None
+        if misfit is not None or reason == _no_pattern(source):
+            others.append(file.inside)
+        reason = reason or misfit or _fault(file)
         if reason is None:
             wanted.append((inside, file))
         else:
             ignored.append((file.inside, reason))
-    return Sorted(tuple(wanted), tuple(ignored), tuple(markers))
+    return Sorted(tuple(wanted), tuple(ignored), tuple(markers), tuple(others))
 
 
 def _apart(source: DataSource, files: list[RawFile]) -> Iterator[RawFile]:
@@ -139,6 +146,10 @@ def _no_kind(source: DataSource, file: RawFile) -> str:
         return ZIP_IN_ZIP
     if name.endswith(".zip"):
         return "the zip holds no file" if is_zip(file) else _NO_ZIP
+    return _no_pattern(source)
+
+
+def _no_pattern(source: DataSource) -> str:
     return f"no file pattern of source {source.name!r} fits: {source.expected}"
 
 
@@ -160,7 +171,9 @@ def _nothing(source: DataSource, path: Path, found: Sorted) -> str:
     listed = "; ".join(f"{name}: {reason}" for name, reason in found.ignored[:_SHOWN])
     more = f"; and {len(found.ignored) - _SHOWN} more" if len(found.ignored) > _SHOWN else ""
     left = f" Left out: {listed}{more}." if listed else ""
+    # No other source reads what is cut, empty or packed.
+    advice = f" `recs source new NAME {path}` writes a source for other files" if found.others or not listed else ""
     return (
         f"{path} holds no file that source {source.name!r} reads; expected: {source.expected} (plain, .gz, .zst or "
-        f".zip).{left} `recs source new NAME {path}` writes a source for other files"
+        f".zip).{left}{advice}"
     )

@@ -33,6 +33,14 @@ def read_tombstones(home: Home) -> dict[str, str]:
     return dict(json.loads(file.read_text("utf-8"))) if file.exists() else {}
 
 
+def forgotten_at(home: Home, stored_ids: Iterable[str]) -> datetime | None:
+    """When a person with any of these ids was forgotten first; None for one who was not."""
+    known = read_tombstones(home)
+    return min(
+        (datetime.fromisoformat(known[each]) for each in hashes_of(home, stored_ids) if each in known), default=None
+    )
+
+
 def add_tombstones(home: Home, stored_ids: Iterable[str], at: datetime) -> list[str]:
     """Let the ids, as they are stored, never come in again; returns their hashes, sorted. An older entry stays."""
     create_key_file(home.forget_key)

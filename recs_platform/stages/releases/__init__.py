@@ -9,6 +9,7 @@ from recs_platform.stages.releases.differences import ReleaseDiff, diff_releases
 from recs_platform.stages.releases.expiry import expired_share, list_expiry, read_list_expiry
 from recs_platform.stages.releases.files import RELEASES_ARTIFACT, WITHDRAWN_ARTIFACT
 from recs_platform.stages.releases.in_force import (
+    built_release,
     current_release,
     find_release,
     is_withdrawn,
@@ -38,6 +39,7 @@ __all__ = [
     "RELEASES_ARTIFACT",
     "WITHDRAWN_ARTIFACT",
     "ReleaseDiff",
+    "built_release",
     "current_release",
     "diff_releases",
     "expired_share",

@@ -70,6 +70,11 @@ def latest_release(home: Home, *, without: str | None = None) -> Manifest | None
     return next((each for each in reversed(_sealed(home)) if each.version != without), None)
 
 
+def built_release(home: Home, as_of: datetime) -> Manifest | None:
+    """The last sealed release of an instant, in force or not; None where there is none."""
+    return next((each for each in reversed(_sealed(home)) if each.as_of == as_of), None)
+
+
 def newest_as_of(home: Home) -> datetime | None:
     """The greatest as_of that a release was sealed for, in force or not; None without one."""
     return max((manifest.as_of for manifest in _sealed(home)), default=None)

@@ -6,18 +6,17 @@ How exposure is measured is in `exposure`, how quality by group is in `quality`.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
-
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import BIAS
+from recs_platform.stages.reports.bias_limits import BiasConfig, hold
 from recs_platform.stages.reports.bias_page import sections
-from recs_platform.stages.reports.exposure import POPULARITY_TIER, VS_INTERACTIONS, ExposureConfig, exposure_rows
+from recs_platform.stages.reports.exposure import POPULARITY_TIER, VS_INTERACTIONS, exposure_rows
 from recs_platform.stages.reports.inputs import ReportInputs
 from recs_platform.stages.reports.mitigation import MITIGATION, list_rows, mitigation_rows, section, worst_ratio
 from recs_platform.stages.reports.offline_names import UNMITIGATED, chosen_protocol
-from recs_platform.stages.reports.quality import NDCG, QUALITY, QualityConfig, quality_rows
+from recs_platform.stages.reports.quality import NDCG, QUALITY, quality_rows
 from recs_platform.stages.reports.report import ReportResult, write_report
 from recs_platform.stages.reports.shares import SHARED_ATTRIBUTES, share_rows
 from recs_platform.stages.reports.verdicts import (
@@ -25,7 +24,6 @@ from recs_platform.stages.reports.verdicts import (
     NO_DATA,
     RATIO,
     Judgement,
-    Verdict,
     contract_frame,
     verdict_rows,
     worst,
@@ -36,15 +34,6 @@ if TYPE_CHECKING:
 
 NAME = "bias"
 _FINAL = "final"
-
-
-class BiasConfig(BaseModel):
-    """Limits of both halves; the reasons are beside each field."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    exposure: ExposureConfig = ExposureConfig()
-    quality: QualityConfig = QualityConfig()
 
 
 def measure_bias(
@@ -91,7 +80,7 @@ def run(inputs: ReportInputs, config: BiasConfig | None = None) -> ReportResult:
     )
     frame = pl.concat([frame, _mitigated(inputs, config)])
     verdicts = verdict_rows(NAME, judge_bias(frame, config), as_of=inputs.as_of)
-    told = sections(frame.filter(pl.col(DIMENSION) != MITIGATION))
+    told = sections(frame.filter(pl.col(DIMENSION) != MITIGATION), config)
     if inputs.mitigations:
         told = [section(frame, inputs.mitigations), *told]
     page = write_report(inputs, NAME, "Bias", told, verdicts)
@@ -124,7 +113,9 @@ def final_ndcg(user_metrics: pl.DataFrame, model: str = _FINAL) -> pl.DataFrame:
 
 
 def judge_bias(bias: pl.DataFrame, config: BiasConfig) -> list[Judgement]:
-    """One judgement for popularity tiers and one for each user attribute: that of the worst group, with its ratio.
+    """One judgement for popularity tiers and one for each user attribute: that of the worst group.
+
+    Its value is the end of the group's interval that was compared, over the reference.
 
     An attribute is `no_data` when too few evaluated users are in groups that could be judged, whatever their verdicts.
     """
@@ -140,7 +131,8 @@ def judge_bias(bias: pl.DataFrame, config: BiasConfig) -> list[Judgement]:
         covered = known / sample if sample else 0.0
         least = config.quality.coverage_min if dimension == QUALITY else 0.0
         if judged.is_empty() or covered < least:
-            text = f"{covered:.0%} of {sample} are in groups that are known and large enough to be judged."
+            needed = f"; {least:.0%} are needed" if least else ""
+            text = f"{covered:.0%} of {sample} are in groups that are known and large enough to be judged{needed}."
             judgements.append(Judgement(subject, "no_data", text, covered, least, sample))
         else:
             judgements.append(_judge_worst(subject, judged, known, config))
@@ -148,20 +140,16 @@ def judge_bias(bias: pl.DataFrame, config: BiasConfig) -> list[Judgement]:
 
 
 def _judge_worst(subject: str, judged: pl.DataFrame, sample: int, config: BiasConfig) -> Judgement:
+    """The worst group by its limit, of those with the gravest verdict."""
     import polars as pl
 
     verdict = worst(judged[c.VERDICT].to_list())
-    row = judged.filter(pl.col(c.VERDICT) == verdict).sort(RATIO, c.GROUP, c.METRIC).row(0, named=True)
-    text = f"{row[c.GROUP]}: {row[c.METRIC]} {row[c.VALUE]:.4f}, {row[RATIO]:.2f} times its reference."
-    return Judgement(subject, verdict, text, row[RATIO], _limit(row, verdict, config), sample)
-
-
-def _limit(row: dict[str, Any], verdict: Verdict, config: BiasConfig) -> float | None:
-    """The limit that the row's ratio was held against; None where it had none."""
-    if row[DIMENSION] == QUALITY:
-        return config.quality.block_below if verdict == "block" else config.quality.warn_below
-    least, greatest = config.exposure.limits(row[c.METRIC], row[c.GROUP])
-    return least or (greatest if greatest != float("inf") else None)
+    rows = judged.filter(pl.col(c.VERDICT) == verdict).sort(RATIO, c.GROUP, c.METRIC).to_dicts()
+    held = [found for row in rows if (found := hold(row, verdict, config)) is not None]
+    if not held:
+        return Judgement(subject, verdict, f"None of {len(rows)} groups has a limit.", None, None, sample)
+    told = min(held, key=lambda found: found.margin)
+    return Judgement(subject, verdict, told.text, told.compared, told.limit, sample)
 
 
 def _numbers(bias: pl.DataFrame) -> dict[str, float]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.pages import Interval, Section, bar_table, decimals, interval_table, percent
+from recs_platform.stages.reports.bias_limits import BiasConfig, exposure_limits, quality_limits
 from recs_platform.stages.reports.exposure import EXPOSURE, POPULARITY_TIER, TIERS, VS_INTERACTIONS
 from recs_platform.stages.reports.quality import ATTRIBUTES, NO_GROUP, QUALITY
 from recs_platform.stages.reports.shares import SHARED_ATTRIBUTES
@@ -23,14 +24,17 @@ _TEXTS = {
 }
 
 
-def sections(bias: pl.DataFrame) -> list[Section]:
+def sections(bias: pl.DataFrame, config: BiasConfig) -> list[Section]:
     """Sections of the page: exposure by attribute, quality by attribute, every row."""
     exposure = bias.filter(bias[DIMENSION] == EXPOSURE)
     quality = bias.filter(bias[DIMENSION] == QUALITY)
     shown = bias.drop(c.AS_OF)
     return [
-        *(_exposure(exposure, attribute) for attribute in _told(exposure, (POPULARITY_TIER, *SHARED_ATTRIBUTES))),
-        *(_quality(quality, attribute) for attribute in _told(quality, ATTRIBUTES)),
+        *(
+            _exposure(exposure, attribute, config)
+            for attribute in _told(exposure, (POPULARITY_TIER, *SHARED_ATTRIBUTES))
+        ),
+        *(_quality(quality, attribute, config) for attribute in _told(quality, ATTRIBUTES)),
         Section("Every number", "Intervals draw users.", folded=[(f"{shown.height} rows", shown)]),
     ]
 
@@ -43,7 +47,7 @@ def _told(rows: pl.DataFrame, attributes: tuple[str, ...]) -> list[str]:
     return [attribute for attribute in attributes if attribute in set(known[c.ATTRIBUTE])]
 
 
-def _exposure(rows: pl.DataFrame, attribute: str) -> Section:
+def _exposure(rows: pl.DataFrame, attribute: str, config: BiasConfig) -> Section:
     part = rows.filter(rows[c.ATTRIBUTE] == attribute)
     cells: dict[tuple[str, str], float] = {}
     for group, metric, value, reference in part.select(c.GROUP, c.METRIC, c.VALUE, REFERENCE).iter_rows():
@@ -52,10 +56,11 @@ def _exposure(rows: pl.DataFrame, attribute: str) -> Section:
     groups = [name for name in TIERS if name in set(part[c.GROUP])] or part[c.GROUP].unique(maintain_order=True)
     columns = [(name, percent) for name in (_PLACES, _INTERACTIONS, _CATALOGUE)]
     figure = bar_table(list(groups), columns, cells, corner=_words(attribute), together=True)
-    return Section(f"Exposure by {_words(attribute)}", _TEXTS[attribute], figure=figure)
+    limits = f" {exposure_limits(config.exposure)}" if attribute == POPULARITY_TIER else ""
+    return Section(f"Exposure by {_words(attribute)}", f"{_TEXTS[attribute]}{limits}", figure=figure)
 
 
-def _quality(rows: pl.DataFrame, attribute: str) -> Section:
+def _quality(rows: pl.DataFrame, attribute: str, config: BiasConfig) -> Section:
     part = rows.filter(rows[c.ATTRIBUTE] == attribute).sort(c.SAMPLE_SIZE, c.GROUP, descending=[True, False])
     everyone = part[REFERENCE].drop_nulls()
     found = [
@@ -66,7 +71,7 @@ def _quality(rows: pl.DataFrame, attribute: str) -> Section:
     return Section(
         f"Quality by {_words(attribute)}",
         "NDCG of the final lists; intervals draw users, and the dashed line is everyone. A group whose whole interval "
-        "lies left of it is served worse.",
+        f"lies left of it is served worse. {quality_limits(config.quality)}",
         figure=interval_table(
             found,
             corner=_words(attribute),

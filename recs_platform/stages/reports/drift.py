@@ -155,7 +155,10 @@ def judge_drift(drift: pl.DataFrame, table: str, config: DriftConfig) -> Judgeme
     far = f"{broken} by {config.block_distance:g} or more"
     weighted = drifted_gain(measured)
     weight = "" if weighted is None else f", {weighted:.0%} of what the ranker gains from them"
-    message = f"{moved.height} of {total} features drifted{weight}, {far}, over {sample} {counted}{_named(moved)}."
+    limit = f"more than {config.warn_share:.0%} warns"
+    message = (
+        f"{moved.height} of {total} features drifted{weight}, {far}, over {sample} {counted}; {limit}{_named(moved)}."
+    )
     if broken / total > config.block_share:
         return Judgement(table, "block", message, broken / total, config.block_share, sample)
     share = max(moved.height / total, weighted or 0.0)

@@ -27,6 +27,10 @@ COMING, IN_FORCE, BEFORE = "coming", "in_force", "before"
 LOGGED = "logged"
 # The estimator that decides: where the log overlaps it is right if either the chances or the reward model are.
 DECIDES = "doubly_robust"
+_COMPARED = {
+    COMING: "coming: the lists of this as-of, which are not released yet, against the release in force (in_force).",
+    IN_FORCE: "in_force: the release in force against the one before it (before).",
+}
 _DIGITS = 4
 
 
@@ -47,9 +51,10 @@ def judge(found: Comparison) -> Judgement:
     said = (
         f"{found.of.policy} {mine.value:.5f} ({mine.low:.5f} to {mine.high:.5f}) clicks of a shown item, "
         f"{found.instead.policy} {other.value:.5f} ({other.low:.5f} to {other.high:.5f}), over {found.n_users:,} users."
+        f" Only an interval of {found.of.policy} that ends below the other's warns."
     )
     verdict = "warn" if mine.high < other.low else "pass"
-    return Judgement(found.subject, verdict, said, mine.value, other.low, rows)
+    return Judgement(found.subject, verdict, said, mine.high, other.low, rows)
 
 
 def _deciding(held: Held) -> Estimate:
@@ -94,7 +99,7 @@ def _sections(found: Sequence[Comparison], frame: Any) -> list[Section]:  # noqa
     return [
         Section(
             each.subject,
-            each.why or told,
+            f"{_COMPARED[each.subject]} {each.why or told}",
             None
             if each.of is None
             else frame.filter(pl.col(c.SUBJECT) == each.subject)

@@ -42,7 +42,8 @@ def sections(metrics: pl.DataFrame, earlier: pl.DataFrame) -> list[Section]:
         _over_time(reported, earlier),
         Section(
             "Every number",
-            "Means over held-out user windows; intervals draw users.",
+            "Means over held-out user windows: a user counts once in each test window, and n_users is the number of "
+            "these. Intervals draw users.",
             folded=[
                 (f"Everyone: {shown.filter(everyone).height} rows", shown.filter(everyone)),
                 (f"By segment: {shown.filter(~everyone).height} rows", shown.filter(~everyone)),

@@ -124,13 +124,15 @@ def _time_section(retrieval: pl.DataFrame, facts: RetrievalFacts) -> Section:
     import polars as pl
 
     rows = pl.concat([facts.earlier.select(retrieval.columns), retrieval]).filter(segment=EVERYONE)
+    n = rows[c.AS_OF].n_unique()
+    if n <= 1:
+        return Section("Over time", "This as-of is the first that was measured; lines begin with the second.")
     least = rows.sort(SHARE).group_by(c.AS_OF, c.METRIC, c.SOURCE).agg(pl.col(c.VALUE).first()).sort(c.AS_OF)
     charts = [
         line_chart(_lines(least.filter(metric=metric), facts.offers.sources), title=title, form=form)
         for metric, title, form in _OVER_TIME
     ]
-    n = least[c.AS_OF].n_unique()
-    text = f"The last {n} as-ofs, this one included." if n > 1 else "This as-of is the first that was measured."
+    text = f"The last {n} as-ofs, this one included."
     return Section("Over time", text, _over_time(least.filter(source=ALL)), figure="\n".join(charts))
 
 

@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     import polars as pl
 
 BEST_SOURCE = "best_source"
+RERANKED = "best_source_reranked"
 _HELD_OUT = {"global": "rolling windows of {} days", "per_user": "each user's last events"}
 _NAMES_SHOWN = 4
 
 
-def quality(metrics: pl.DataFrame) -> dict[str, Any] | None:
+def quality(metrics: pl.DataFrame, contenders: pl.DataFrame | None = None) -> dict[str, Any] | None:
     """NDCG of the final lists, of popularity and of the best source, with intervals; None where nothing was measured.
 
     `metrics` are rows of reports.offline_metrics of one as-of. The protocol is that of reports with one
-    number. A model that was not measured is None; the best source is the highest mean, ties by name.
+    number. A model that was not measured is None; the best source is the highest mean, ties by name. `contenders` are
+    rows of ranking.contenders: `best_source_reranked` is what the best source alone comes to through re-ranking.
     """
     import polars as pl
 
@@ -40,7 +42,17 @@ def quality(metrics: pl.DataFrame) -> dict[str, Any] | None:
         FINAL: _measured(final),
         POPULARITY: _measured(by_model.get(POPULARITY)),
         BEST_SOURCE: _measured(best),
+        RERANKED: None if best is None or contenders is None else _reranked(contenders, best[c.MODEL]),
     }
+
+
+def _reranked(contenders: pl.DataFrame, source: str) -> dict[str, Any] | None:
+    """NDCG of a source as a contender, everybody's, with the user windows of its trials; None where it was untried."""
+    import polars as pl
+
+    of_all = pl.col(c.HISTORY_GROUP) == EVERYONE
+    tried = contenders.filter(of_all, pl.col(c.CONTENDER) == source, pl.col(c.NDCG).is_not_null())
+    return None if tried.is_empty() else {c.VALUE: tried[c.NDCG][0], c.N_USERS: tried[c.N_USERS][0]}
 
 
 def _measured(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -53,13 +65,30 @@ def quality_sentence(found: Mapping[str, Any], users_min: int = OfflineConfig().
     parts = [f"NDCG@{found[c.K]} of the final lists {_number(final)}"]
     parts += [f"popularity {_beside(popularity, final)}"] if popularity else []
     if best and best[c.MODEL] == POPULARITY:
-        parts.append("which is the best source")
+        parts.append(f"which is the best source{_cost(found)}")
     elif best:
-        parts.append(f"best source {best[c.MODEL]} {_beside(best, final)}")
+        parts.append(f"best source {best[c.MODEL]} {_beside(best, final)}{_cost(found)}")
     protocol: str = found[c.PROTOCOL]
     how = _HELD_OUT.get(protocol, protocol).format(found[c.HORIZON_DAYS])
     few = f", fewer than {users_min}, too few to compare" if found[c.N_USERS] < users_min else ""
     return f"{', '.join(parts)}; {found[c.N_USERS]} user windows{few}, held out: {how}"
+
+
+def _cost(found: Mapping[str, Any]) -> str:
+    """Which step lost what, where final lists are below those of the best source and the source was tried by itself."""
+    final, best, tried = (found[name] for name in (FINAL, BEST_SOURCE, RERANKED))
+    if tried is None or final[c.VALUE] >= best[c.VALUE]:
+        return ""
+    rules, order = tried[c.VALUE] - best[c.VALUE], final[c.VALUE] - tried[c.VALUE]
+    trials = "" if tried[c.N_USERS] == found[c.N_USERS] else f", by trials of {tried[c.N_USERS]} user windows"
+    return (
+        f" (of the difference {_signed(rules)} come with re-ranking: {best[c.MODEL]} alone has "
+        f"{_short(tried[c.VALUE])} after the rules{trials}; {_signed(order)} with the order of candidates)"
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{'-' if value < 0 else '+'}{_short(abs(value))}"
 
 
 def verdict_counts(verdicts: pl.DataFrame) -> dict[str, int]:

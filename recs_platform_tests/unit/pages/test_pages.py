@@ -22,6 +22,7 @@ from recs_platform.pages import (
     percent,
     render_page,
     stamped,
+    verdict_grid,
 )
 
 AT = datetime(2024, 1, 31, tzinfo=UTC)
@@ -74,6 +75,19 @@ def test_a_chart_names_its_lines_and_is_the_same_text_each_time():
     assert "20.0 %" in chart
     assert "<script" not in chart
     assert line_chart([LINES[2]], title="Recall", form=percent) == ""
+
+
+def test_few_as_ofs_are_named_by_their_dates_and_not_by_hours():
+    for instants in ([AT], [AT - timedelta(days=1), AT]):
+        chart = line_chart([Line("all", [(at, 0.1) for at in instants])], title="Recall", form=percent)
+        assert [text for text in re.findall(r"<text[^>]*>([^<]*)</text>", chart) if ":" in text] == []
+        for at in instants:
+            assert f"{at:%Y-%m-%d}" in chart
+
+
+def test_names_of_reports_wrap_above_the_grid():
+    grid = verdict_grid(["2024-01-31"], ["activity_drift"], {}, corner="as of", notes={})
+    assert '<th scope="col">activity drift</th>' in grid
 
 
 def test_heat_is_darkest_for_the_greatest_and_bars_are_shares():

@@ -28,6 +28,9 @@ _CLOCK_SECONDS = re.compile(r"(\d{1,2}:)?\d{1,2}:\d{2}")
 _DTYPES = {
     (table, column.name): column.dtype for table, contract in SOURCE_TABLES.items() for column in contract.columns
 }
+_NEEDED = frozenset(
+    (table, column.name) for table, contract in SOURCE_TABLES.items() for column in contract.columns if column.required
+)
 _STARS_MAX = 5
 _FIRST_YEAR = 1900
 _SHOWN = 5
@@ -68,7 +71,7 @@ def field_sql(field: Field) -> str:
 def _reading(table: str, column: str, field: Field, zone: str) -> Reading:
     sql, values, dtype = field_sql(field), field.values, _DTYPES[table, column]
     if column in _IDS:
-        return _id(column, sql, values)
+        return _id(table, column, sql, values)
     if column == c.EVENT_TYPE:
         return _event_type(sql, values)
     if dtype == "TIMESTAMPTZ":
@@ -96,19 +99,26 @@ def _others(column: str, sql: str, field: Field, dtype: str) -> Reading:
     return Reading(sql)
 
 
-def _id(column: str, sql: str, values: Sequence[str]) -> Reading:
+def _id(table: str, column: str, sql: str, values: Sequence[str]) -> Reading:
+    """An id that a row needs goes on as it came: ingestion rejects a word for no id by its name, and not as missing."""
     text, guess = sql, ""
     if values and all(_WHOLE_DOUBLE.fullmatch(value) for value in values):
         text, guess = f"regexp_replace({sql}, '\\.0$', '')", "whole numbers came with .0"
-    macro = "person" if column in {c.USER_ID, c.ANONYMOUS_ID} else "present"
-    return Reading(f"{macro}({text})", guess)
+    return Reading(f"{'bare' if (table, column) in _NEEDED else id_macro(column)}({text})", guess)
+
+
+def id_macro(column: str) -> str:
+    """The macro that makes NULL of what stands for no id."""
+    return "person" if column in {c.USER_ID, c.ANONYMOUS_ID} else "present"
 
 
 def _event_type(sql: str, values: Sequence[str]) -> Reading:
     """The names that are known are renamed; the others go on, to be rejected by name."""
     known = event_names(values)
     unknown = sorted({value.strip() for value in values if value.strip().lower() not in known})
-    guess = f"no event type is known for {_some(unknown)}, which will be rejected" if unknown else ""
+    taken = [f"{name!r} is taken for {event_type}" for name, event_type in known.items() if name != event_type]
+    rejected = [f"no event type is known for {_some(unknown)}, which will be rejected"] if unknown else []
+    guess = "; ".join([*taken, *rejected])
     if not known or (all(name == event_type for name, event_type in known.items()) and set(values) <= set(EventType)):
         return Reading(sql, guess)
     branches = "\n".join(

@@ -28,7 +28,12 @@ class Proposal:
     @property
     def guesses(self) -> list[str]:
         """What was taken for granted, a sentence each."""
-        return [
+        parted = [
+            f"{each.group.match}: columns are parted by {each.group.sample.delimiter!r}"
+            for each in self.understood
+            if each.fed and each.group.sample.format == "csv" and each.group.sample.delimiter != ","
+        ]
+        return parted + [
             f"{each.group.match}: {fed.table}.{selected.column}: {guess}"
             for each in self.understood
             for fed in each.fed

@@ -6,10 +6,17 @@ from dataclasses import dataclass
 import yaml
 
 from recs_platform.contracts import columns as c
-from recs_platform.stages.events.profiling.expressions import Selected, field_sql, select_column, select_instant
+from recs_platform.stages.events.profiling.expressions import (
+    Selected,
+    field_sql,
+    id_macro,
+    select_column,
+    select_instant,
+)
 from recs_platform.stages.events.profiling.grouping import Group
 from recs_platform.stages.events.profiling.mapping import Found, clock_of, event_constant, shape_of
 from recs_platform.stages.events.profiling.samples import FILE_KIND, Field
+from recs_platform.stages.events.profiling.values import looks_like_instant
 from recs_platform.stages.events.sources import SOURCE_TABLES, SOURCE_YML
 from recs_platform.warehouse.clauses import quoted, text_literal
 
@@ -86,7 +93,10 @@ def _attributes(group: Group, found: Found) -> list[Selected]:
     if not rest:
         return []
     pairs = ", ".join(f"{text_literal(field.name)}, {field_sql(field)}" for field in rest)
-    return [Selected(c.ATTRIBUTES, f"json_object({pairs})", tuple(field.name for field in rest), "")]
+    dates = [field.name for field in rest if looks_like_instant(field.values)]
+    remarks = [f"kept as texts, for no column is theirs: {', '.join(field.name for field in rest)}"]
+    remarks += [f"instants that are not taken for published_at: {', '.join(dates)}"] if dates else []
+    return [Selected(c.ATTRIBUTES, f"json_object({pairs})", tuple(field.name for field in rest), "; ".join(remarks))]
 
 
 def _yml(name: str, described: str, understood: Sequence[Understood], shared: set[str]) -> str:
@@ -154,8 +164,9 @@ def _select(each: Understood, fed: Fed, *, is_shared: bool) -> str:
     last = ""
     if fed.is_beside:
         # What several records say of one item or user is what the last one says.
-        key = next(each.sql for each in fed.columns if each.column == SOURCE_TABLES[fed.table].grain[0])
-        clauses.append(f"{key} is not null")
+        name = SOURCE_TABLES[fed.table].grain[0]
+        key = next(each.sql for each in fed.columns if each.column == name)
+        clauses.append(f"{id_macro(name)}({key}) is not null")
         last = f"qualify row_number() over (partition by {key} order by line_number desc) = 1\n"
     where = f"where {' and '.join(clauses)}\n" if clauses else ""
     return f"select\n    line_number,\n{columns}from raw_records\n{where}{last}"

@@ -24,6 +24,7 @@ _ISO_ZONED = re.compile(_ISO.pattern + _ZONE)
 _TELLS_ZONE = rf".*[Tt ]\d[\d:.,]*{_ZONE}"
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE]\+?\d+)?")
 # From 1990 to 2100.
+_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 _EPOCHS = (("s", 631_152_000, 4_102_444_800), ("ms", 631_152_000_000, 4_102_444_800_000),
            ("us", 631_152_000_000_000, 4_102_444_800_000_000))  # fmt: skip
 _EPOCH_NS = (631_152_000_000_000_000, 4_102_444_800_000_000_000)
@@ -86,10 +87,11 @@ def _epoch(sql: str, values: Sequence[str], zone: str) -> Reading | None:
         return None
     for unit, first, last in _EPOCHS:
         if _most(numbers, lambda number, first=first, last=last: first <= number <= last):
-            return Reading(f"coalesce(epoch_instant({sql}, '{unit}')::varchar, {_rest(sql, zone)})")
+            guess = f"numbers count {_UNITS[unit]} since 1970"
+            return Reading(f"coalesce(epoch_instant({sql}, '{unit}')::varchar, {_rest(sql, zone)})", guess)
     if _most(numbers, lambda number: _EPOCH_NS[0] <= number <= _EPOCH_NS[1]):
         micros = f"epoch_instant(try_cast({sql} as bigint) // 1000, 'us')"
-        return Reading(f"coalesce({micros}::varchar, {_rest(sql, zone)})")
+        return Reading(f"coalesce({micros}::varchar, {_rest(sql, zone)})", "numbers count nanoseconds since 1970")
     return None
 
 
@@ -118,11 +120,12 @@ def _day_formats(days: Sequence[re.Match[str]]) -> tuple[list[str], str]:
     if is_month_first and is_day_first:
         month, day = (next(match[0] for match in days if int(match[place]) > _MONTHS) for place in (3, 1))
         return [], f"{day!r} has the day first and {month!r} the month, neither is read: write them one way"
-    guess = ""
-    if not is_month_first and not is_day_first and days[0][2] == "/":
+    told = next((match[0] for match in days if max(int(match[1]), int(match[3])) > _MONTHS), None)
+    if told is None and days[0][2] == "/":
         is_month_first = has_meridiem
-        order = "month" if is_month_first else "day"
-        guess = f"no value tells whether day or month comes first; read as {order} first"
+    first = "month" if is_month_first else "day"
+    unsure = f"no value tells whether day or month comes first; read as {first} first"
+    guess = unsure if told is None else f"the {first} comes first, as {told!r} tells"
     formats: dict[str, None] = {}
     for match in days:
         year = "%y" if len(match[4]) == _SHORT_YEAR else "%Y"

@@ -84,9 +84,14 @@ def _judge_metric(business: pl.DataFrame, metric: str, config: BusinessConfig) -
         )
     # Either may be chance: the whole interval lies below what the lower end of the one before allows.
     least = None if before[c.CI_LOW] is None else (1 - config.fall_max) * before[c.CI_LOW]
-    fell = least is not None and now[c.CI_HIGH] is not None and now[c.CI_HIGH] < least
-    text = f"{text}; {_interval(before)} in the 28 days before."
-    return Judgement(metric, "warn" if fell else "pass", text, now[c.VALUE], least, now[c.N_USERS])
+    fell = None not in (least, now[c.CI_HIGH]) and now[c.CI_HIGH] < least
+    text = f"{text}; {_interval(before)} in the 28 days before"
+    if least is None or now[c.CI_HIGH] is None:
+        return Judgement(
+            metric, "pass", f"{text}; too few to tell chance from change.", now[c.VALUE], least, now[c.N_USERS]
+        )
+    limit = f"{text}; only an interval that ends below {in_words(metric, least)} warns."
+    return Judgement(metric, "warn" if fell else "pass", limit, now[c.CI_HIGH], least, now[c.N_USERS])
 
 
 def _judge_holdout(business: pl.DataFrame) -> Judgement:
@@ -96,10 +101,10 @@ def _judge_holdout(business: pl.DataFrame) -> Judgement:
         if mine is None or theirs is None or None in (mine[c.CI_HIGH], theirs[c.CI_LOW]):
             continue
         is_worse = mine[c.CI_HIGH] < theirs[c.CI_LOW]
-        text = f"{metric} {_interval(mine)} with lists of their own, {_interval(theirs)} with popular items only."
-        return Judgement(
-            HOLDOUT, "warn" if is_worse else "pass", text, mine[c.VALUE], theirs[c.VALUE], theirs[c.N_USERS]
-        )
+        text = f"{metric} {_interval(mine)} with lists of their own, {_interval(theirs)} with popular items only"
+        text = f"{text}; only a first interval that ends below the second warns."
+        verdict = "warn" if is_worse else "pass"
+        return Judgement(HOLDOUT, verdict, text, mine[c.CI_HIGH], theirs[c.CI_LOW], theirs[c.N_USERS])
     return Judgement(HOLDOUT, NO_DATA, "Too few users of the hold-out were active.")
 
 

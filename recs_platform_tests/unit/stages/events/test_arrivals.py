@@ -12,6 +12,7 @@ import pytest
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
 from recs_platform.stages.events import land, load_sources
+from recs_platform.stages.events.profiling.fit_check import misfit
 
 SOURCES = load_sources(Path(__file__).parents[4] / "dbt_like_sql" / "sources")
 CONTRACT = SOURCES["contract"]
@@ -100,6 +101,22 @@ def test_where_nothing_fits_every_reason_is_told_and_what_to_do(home, tmp_path):
     mine = write(tmp_path / "mine", **{"orders.csv": "a,b\n"})
     with pytest.raises(UsageError, match=r"orders.csv: no file pattern .*recs source new NAME"):
         land(home, CONTRACT, mine, dry_run=False)
+
+
+def test_a_source_of_ones_own_is_advised_for_other_names_alone_and_not_for_what_is_cut(home, tmp_path):
+    cut = WHOLE["events.csv.gz"][:40]
+    folder = write(tmp_path / "cut", **{"events.csv.gz": cut, "items.csv": "item_id\ni1\n"})
+    report = land(home, CONTRACT, folder, dry_run=True, look=misfit)
+    assert ([name for name, _ in report.ignored], report.others) == (["events.csv.gz"], ())
+    (folder / "orders.csv").write_text("a,b\n")
+    assert land(home, CONTRACT, folder, dry_run=True, look=misfit).others == ("orders.csv",)
+    (folder / "items.csv").write_text("sku\ni1\n")
+    (folder / "orders.csv").unlink()
+    (folder / "users.csv").write_text("user_id\nu1\n")
+    assert land(home, CONTRACT, folder, dry_run=True, look=misfit).others == ("items.csv",)
+    with pytest.raises(UsageError, match="land a whole copy") as caught:
+        land(home, CONTRACT, write(tmp_path / "alone", **{"events.csv.gz": cut}), dry_run=True, look=misfit)
+    assert "recs source new" not in str(caught.value)
 
 
 def zipped(**files):

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recs_platform.contracts.tables import BIAS
-from recs_platform.stages.reports.bias import BiasConfig, final_ndcg, judge_bias, measure_bias
+from recs_platform.stages.reports.bias import final_ndcg, judge_bias, measure_bias
+from recs_platform.stages.reports.bias_limits import BiasConfig
 from recs_platform.stages.reports.exposure import ExposureConfig, assign_tiers
 from recs_platform.stages.reports.mitigation import list_rows, mitigation_rows, section, worst_ratio
 from recs_platform.stages.reports.quality import QualityConfig
@@ -93,6 +94,29 @@ def test_lists_of_nothing_but_hits_warn_and_fair_ones_pass():
     assert judge(measure(fair))["exposure: popularity_tier"].verdict == "pass"
 
 
+def test_what_is_said_of_tiers_is_the_end_of_the_interval_and_its_limit_and_no_tier_without_one():
+    # The torso has no limit, however little of it is shown; every list alike, the interval is a point.
+    told = judge(measure({f"u{i:03d}": "ae" for i in range(100)}))["exposure: popularity_tier"]
+    assert told.verdict == "warn"
+    assert told.message == (
+        "never_interacted: 0.0% of list places, 0.00 times its share of the catalogue; at most 0.00 times (95 %), and "
+        "only below 0.05 warns."
+    )
+
+
+def test_a_pass_says_which_number_was_compared_with_what():
+    values = [0.5] * 200 + [0.0, 0.9] * 50
+    told = judge(measure(metrics=ndcg(values), users=people(300, gender=["f"] * 200 + ["m"] * 100)))["quality: gender"]
+    assert told.verdict == "pass"
+    assert told.value is not None
+    assert told.message == (
+        f"m: ndcg 0.4500, {0.45 / np.mean(values):.2f} times everyone's; at most {told.value:.2f} times (95 %), and "
+        "only below 0.80 warns."
+    )
+    assert told.threshold == 0.8
+    assert told.value > 0.8
+
+
 def test_few_lists_or_none_say_nothing_of_exposure():
     for recommended in ({}, {"u1": "a", "u2": "b"}):
         assert judge(measure(recommended))["exposure: popularity_tier"].verdict == "no_data"
@@ -113,7 +137,10 @@ def test_users_missing_an_attribute_are_a_group_that_is_never_judged():
         "f": (90, "pass"), "m": (90, "pass"), "no_data": (20, "no_data"),
     }  # fmt: skip
     mostly_unknown = people(200, gender=["f"] * 40 + ["m"] * 40 + [None] * 120)
-    assert judge(measure(metrics=ndcg([0.4, 0.6] * 100), users=mostly_unknown))["quality: gender"].verdict == "no_data"
+    told = judge(measure(metrics=ndcg([0.4, 0.6] * 100), users=mostly_unknown))["quality: gender"]
+    assert told.verdict == "no_data"
+    assert told.message.startswith("40% of 200 are in groups")
+    assert told.message.endswith("; 80% are needed.")
 
 
 @pytest.mark.parametrize(

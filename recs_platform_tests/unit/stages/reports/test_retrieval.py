@@ -205,6 +205,13 @@ def test_users_without_a_candidate_warn_and_are_no_error():
     assert verdict(empty, "coverage") == "warn"
 
 
+def test_one_as_of_alone_has_no_table_of_dashes_and_no_lines():
+    given = facts()
+    over_time = next(part for part in sections(measure(given), given) if part.heading == "Over time")
+    assert (over_time.table, over_time.figure) == (None, "")
+    assert "the first that was measured" in over_time.text
+
+
 def test_the_page_draws_what_was_measured_before_and_now():
     given = facts(indexes=[IndexFacts("als", 90, 100, 0.25, ((1.0, 0.98, 50),))], earlier=earlier(0.6))
     frame = measure(given, recalls({"candidates": [0.5] * 40, "a<b": [0.25] * 40}))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from recs_platform.contracts.tables import OFFLINE_METRICS, VERDICTS
+from recs_platform.contracts.tables import CONTENDERS, OFFLINE_METRICS, VERDICTS
 from recs_platform.stages.reports.summary import quality, quality_sentence, verdict_counts, verdict_sentence
 from recs_platform.stages.reports.verdicts import contract_frame
 
@@ -34,6 +34,34 @@ def test_lists_stand_beside_popularity_and_the_best_source_with_intervals() -> N
         "NDCG@10 of the final lists .105 [.095, .115], popularity .046 [.036, .056] (2.3 times), "
         "best source profiles .090 [.080, .100] (1.2 times); 100 user windows, held out: rolling windows of 14 days"
     )
+
+
+def tried(source: str, ndcg: float, *, users: int) -> pl.DataFrame:
+    row = {
+        "as_of": AS_OF, "history_group": "all", "contender": source, "ndcg": ndcg, "n_cutoffs": 5, "n_users": users,
+        "is_chosen": False, "reason": "another was chosen",
+    }  # fmt: skip
+    return contract_frame([row], CONTENDERS)
+
+
+def test_lists_below_the_best_source_say_which_step_costs_how_much() -> None:
+    metrics = measured({"final": 0.150, "new_items": 0.190, "popularity": 0.1})
+    found = quality(metrics, tried("new_items", 0.160, users=100))
+    assert found is not None
+    assert (
+        "best source new_items .190 [.180, .200] (0.8 times) (of the difference -.030 come with re-ranking: new_items "
+        "alone has .160 after the rules; -.010 with the order of candidates); 100 user windows"
+    ) in quality_sentence(found)
+    elsewhere = quality(metrics, tried("new_items", 0.160, users=80))
+    assert elsewhere is not None
+    assert "after the rules, by trials of 80 user windows;" in quality_sentence(elsewhere)
+
+
+def test_lists_above_the_best_source_and_one_that_was_not_tried_say_nothing_of_costs() -> None:
+    for means, source in (({"final": 0.2, "als": 0.1}, "als"), ({"final": 0.1, "als": 0.2}, "spectral")):
+        found = quality(measured(means), tried(source, 0.1, users=100))
+        assert found is not None
+        assert "difference" not in quality_sentence(found)
 
 
 def test_popularity_that_is_the_best_source_is_named_once() -> None:

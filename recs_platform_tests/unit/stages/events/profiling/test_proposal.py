@@ -155,6 +155,42 @@ def test_a_slash_date_that_may_be_either_is_a_guess_that_is_told(tmp_path):
     assert any("day or month" in guess for guess in propose("x", folder).guesses)
 
 
+def test_everything_that_was_guessed_is_listed(tmp_path):
+    folder = write(
+        tmp_path / "e",
+        **{
+            "aktionen.csv": "Kunde;Artikel;Aktion;Zeit\nk1;A1;Kauf;05.02.2024 12:00\nk1;A1;view;25.02.2024 12:00\n",
+            "artikel.csv": "Artikel;Titel;Eingang\nA1;Hammer;05.01.2024\n",
+            "klicks.csv": "user,item,action,time\nu1,i1,click,1706745600000\n",
+        },
+    )
+    assert propose("x", folder).guesses == [
+        "aktionen.csv: columns are parted by ';'",
+        "artikel.csv: columns are parted by ';'",
+        "aktionen.csv: events.event_type: 'kauf' is taken for purchase",
+        "aktionen.csv: events.occurred_at: the day comes first, as '25.02.2024 12:00' tells",
+        "aktionen.csv: events.occurred_at: clocks are taken to be in UTC",
+        "artikel.csv: items.attributes: kept as texts, for no column is theirs: Eingang",
+        "artikel.csv: items.attributes: instants that are not taken for published_at: Eingang",
+        "klicks.csv: events.occurred_at: numbers count milliseconds since 1970",
+    ]
+
+
+def test_a_word_for_no_id_is_rejected_by_its_name_and_not_as_missing(home, tmp_path):
+    folder = write(
+        tmp_path / "e",
+        **{
+            "log.csv": (
+                "user,item,title,action,time\nu1,null,Nothing,view,2024-02-05T10:00:00Z\n"
+                "guest,i1,Lamp,view,2024-02-05T10:00:00Z\nu1,i1,Lamp,view,2024-02-05T11:00:00Z\n"
+            )
+        },
+    )
+    taken = Taken(home, folder)
+    assert taken.rows("quarantine", "reason_code") == [("placeholder_item_id",), ("placeholder_user_id",)]
+    assert taken.rows("items", "item_id", "title") == [("i1", "Lamp")]
+
+
 def test_what_cannot_be_understood_is_told_by_file(tmp_path):
     folder = write(
         tmp_path / "e", **{"stock.csv": "shelf,count\n1,2\n", "u.data.csv": "1,2,5,881250949\n", "notes.md": "x"}
