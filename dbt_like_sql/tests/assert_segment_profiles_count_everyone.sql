@@ -7,7 +7,7 @@ with profiles as (
 
 users as (
     select count(*) as user_count,
-    from features.user_features
+    from features.user_lifecycle
 )
 
 select
