@@ -6,7 +6,6 @@ They are read back from the files of events in landing, which are there anyway: 
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -98,22 +97,26 @@ class DismissalFiles:
     def new(self, bundle: Bundle) -> Iterator[Dismissal]:
         """Dismissals of files that are new, accepted at the instant of their file; all again for an older release.
 
-        Files are read as they are asked for, line by line: a day of events is larger than memory.
+        Files are read as they are asked for, line by line: a day of events is larger than memory. Older ones come
+        first, for where there are more than can be remembered, the last ones are.
         """
         since = min(_seconds_of(bundle)) - _TAKEN_IN_SECONDS
         if since < self._since:
             self._seen, self._since = set[str](), since
-        for path in self._unseen():
-            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-                accepted = os.fstat(file.fileno()).st_mtime
-                if accepted >= self._since:
+        for accepted, path in self._unseen():
+            if accepted >= self._since:
+                with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
                     yield from _dismissals_in(file, accepted)
 
-    def _unseen(self) -> Iterable[Path]:
+    def _unseen(self) -> list[tuple[float, Path]]:
+        """New files with the instant of each, in seconds since 1970, ascending: their names are drawn."""
         names = {path.name for path in self._landing.glob("events-*.jsonl")}
-        new = names - self._seen
-        self._seen = names
-        return [self._landing / name for name in sorted(new)]
+        new, self._seen = names - self._seen, names
+        found: list[tuple[float, Path]] = []
+        for path in (self._landing / name for name in new):
+            with contextlib.suppress(FileNotFoundError):
+                found.append((path.stat().st_mtime, path))
+        return sorted(found)
 
 
 def _dismissals_in(lines: Iterable[bytes], accepted_at: float) -> Iterator[Dismissal]:

@@ -201,10 +201,9 @@ def _rescored(
     trace: Trace | None,
 ) -> Iterator[Place]:
     """Candidates, or the context's popular items for users who have none, moved by the session and what was learned."""
-    sources_of: dict[int, tuple[str, ...]] = {}
     if user is None:
         base = bundle.fallback(asked.contexts)[0][1][:_BASE_ITEMS]
-        sources_of = dict.fromkeys(base.tolist(), (FALLBACK_SOURCE,)) if not steps else {}
+        sources_of: dict[int, tuple[str, ...]] = dict.fromkeys(base.tolist(), (FALLBACK_SOURCE,))
     else:
         stored = bundle.candidates(user)
         base, codes = stored.items, stored.sources.tolist()

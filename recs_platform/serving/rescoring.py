@@ -49,8 +49,8 @@ class Lessons:
 class Rescored:
     """Items, best first, with their scores, and of each score what stored place, session and lessons add to it.
 
-    `because`: the session's item that speaks most for the item, NOBODY (-1) without a session. `is_popular`: lessons
-    speak for the item more by its popularity than by the user's vector.
+    `because`: the session's item that speaks most for the item, NOBODY (-1) where the session adds nothing to it.
+    `is_popular`: lessons speak for the item more by its popularity than by the user's vector.
     """
 
     items: Codes
@@ -85,6 +85,7 @@ def rescore(
         popular = share.popularity * lessons.trending.shares_of(items)
         left = 1.0 - share.factors - share.popularity
         from_session = left * from_session
+    because = np.where(from_session > 0, because, NOBODY).astype(np.int32)
     learned = liked + popular
     scores = left * (1.0 - weight) * place + from_session + learned
     best = np.lexsort((items, -place, -scores))

@@ -84,7 +84,7 @@ def test_closing_leaves_no_file_and_frames_that_were_read_stay_usable(run: AsOfR
 
 
 def test_what_a_report_read_of_a_shared_view_a_mart_is_made_of(run: AsOfRun) -> None:
-    """Without the events' files the mart can only be made of what the report had computed."""
+    """Without the events the mart can only be made of what the report had computed."""
     mart = "marts.segment_click_rates"
     model = run.platform.models.get(mart)
     with run.models() as models:
@@ -95,7 +95,7 @@ def test_what_a_report_read_of_a_shared_view_a_mart_is_made_of(run: AsOfRun) -> 
     assert RunInputs(run).weekly_outcomes.height
     with run.models() as models:
         models.register("segments.user_segments", pl.DataFrame({"user_id": ["nobody"]}))
-        models.register("raw.events", pl.DataFrame(schema={"event_id": pl.String}))
+        models.register(KNOWN_EVENTS, pl.DataFrame(schema={"event_id": pl.String}))
         share_views(run, model, models)
         found = models.query(f"from ({models.bound(mart)})")
     assert found.height

@@ -108,6 +108,18 @@ def test_files_of_landing_are_read_once_and_anew_for_an_older_release(tmp_path: 
     assert [each.item for each in files.new(newer)] == ["e"]
 
 
+def test_files_are_read_in_the_order_they_were_written_in_for_the_last_ones_are_remembered(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    landing, bundle = served.home.landing / "http", open_bundle(served.home, served.release_id)
+    landing.mkdir(parents=True, exist_ok=True)
+    for hours, name in enumerate("cab"):  # names are drawn
+        event = {"user_id": "u1", "item_id": name, "event_type": "dismiss", "occurred_at": LATER.isoformat()}
+        path = landing / f"events-{name}.jsonl"
+        path.write_text(json.dumps({"event_id": name, **event}) + "\n")
+        os.utime(path, (LATER.timestamp() + hours * HOUR,) * 2)
+    assert [each.item for each in DismissalFiles(landing).new(bundle)] == ["c", "a", "b"]
+
+
 def test_files_are_read_line_by_line_however_large_they_are(tmp_path: Path) -> None:
     served = Served(tmp_path)
     landing = served.home.landing / "http"

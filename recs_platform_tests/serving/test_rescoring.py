@@ -54,7 +54,7 @@ def test_only_the_last_five_items_are_followed_and_without_transitions_nothing_i
     assert without.transitions(0)[0].tolist() == []
     added, found = moved(without, "g")
     assert added == {"a": 0.0, "b": 0.0}
-    assert NOBODY not in found.because
+    assert set(found.because) == {NOBODY}
 
 
 def test_it_is_shown_with_a_reason_that_names_the_item_of_the_session(tmp_path: Path):
@@ -63,3 +63,21 @@ def test_it_is_shown_with_a_reason_that_names_the_item_of_the_session(tmp_path: 
     shown = live_list(bundle, Asked("u1"), session, 0.9).page(0, 3)
     at = {ITEMS[place.item]: place for place in shown}
     assert (at["c"].reason, at["c"].sources) == ("after 'Title g' in this session", ("session",))
+
+
+@pytest.mark.parametrize(
+    ("user", "weight", "sources", "reason"),
+    [
+        ("u1", 0.5, ("als",), "among your best candidates"),
+        ("u1", 0.0, ("als",), "among your best candidates"),
+        ("stranger", 0.5, ("fallback",), "popular with others"),
+    ],
+)
+def test_the_session_is_no_reason_for_what_it_adds_nothing_to(
+    tmp_path: Path, user: str, weight: float, sources: tuple[str, ...], reason: str
+):
+    bundle = opened(Home(tmp_path), ("g", "c", 0.4))
+    session = Session([Step("g", None)], {"g": None})
+    shown = {ITEMS[place.item]: place for place in live_list(bundle, Asked(user), session, weight).page(0, 7)}
+    assert (shown["a"].sources, shown["a"].reason) == (sources, reason)
+    assert (shown["c"].reason == "after 'Title g' in this session") == (weight > 0)

@@ -1,4 +1,4 @@
--- Windows ask for their own users only: see `window_features`.
+-- Windows ask for some users only: what is told of everybody is in stg_user_activity.
 with limits as (
     select
         dwell_seconds_low,

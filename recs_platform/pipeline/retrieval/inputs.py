@@ -128,7 +128,7 @@ def history_problem(run: AsOfRun) -> retrieval.RetrievalProblem:
 
 
 def profiled_problem(run: AsOfRun) -> retrieval.RetrievalProblem:
-    """The same with the users' profiles, which are read from the features and segments of the as-of."""
+    """The same with the users' segments in their profiles, which are read from the lake as of the instant."""
 
     def make() -> retrieval.RetrievalProblem:
         with run.models() as models:

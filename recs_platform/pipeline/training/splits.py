@@ -10,10 +10,11 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.shared_settings import Protocol
+from recs_platform.contracts.tables import EVENTS
 from recs_platform.evaluation.splits import new_pairs, per_user_holdout
 from recs_platform.pipeline.as_of_run import INTERACTIONS, KNOWN_EVENTS, STAGED, AsOfRun
 from recs_platform.stages import ranking
-from recs_platform.warehouse.clauses import instant_literal
+from recs_platform.warehouse.clauses import instant_literal, relation
 from recs_platform.warehouse.runner import ModelRun
 
 HELD_OUT_FRACTION = 0.2
@@ -77,8 +78,13 @@ def hold_out(interactions: pl.DataFrame, later: pl.DataFrame | None, split: Spli
 
 
 def leave_out(models: ModelRun, known: pl.DataFrame) -> None:
-    """From here on there are no events on pairs that are held out, their impressions included."""
+    """From here on there are no events on pairs that are held out, their impressions included.
+
+    Not in the log as it came either, which models of the home may read.
+    """
     held_out = models.frame(INTERACTIONS, PAIR).join(known, on=PAIR, how="anti")
     resolved = models.frame("staging.stg_resolved_events", [c.EVENT_ID, *PAIR])
-    left_out = resolved.join(held_out, on=PAIR, how="semi")
-    models.register(KNOWN_EVENTS, models.frame(KNOWN_EVENTS).join(left_out, on=c.EVENT_ID, how="anti"))
+    left_out = resolved.join(held_out, on=PAIR, how="semi").select(c.EVENT_ID)
+    for name in (EVENTS.name, KNOWN_EVENTS):
+        log = relation(models.require(name))
+        models.stand_in(name, f"from {log} anti join left_out using ({c.EVENT_ID})", left_out=left_out)

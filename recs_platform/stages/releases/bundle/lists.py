@@ -71,7 +71,7 @@ def chance_behind(bundle: Bundle, user: int | None) -> float | None:
     return None if user is not None and min(bundle.list_of(user).propensities, default=1.0) < 1 else 1.0
 
 
-def candidate_places(bundle: Bundle, user: int, chance: float | None = 1.0) -> Iterator[Place]:
+def candidate_places(bundle: Bundle, user: int, chance: float | None) -> Iterator[Place]:
     """The user's stored candidates, best first."""
     stored, sets = bundle.candidates(user), bundle.candidate_source_sets
     codes: list[int] = stored.sources.tolist()
@@ -117,16 +117,10 @@ def board_places(board: SealedBoard, user: int | None) -> Iterator[Place]:
         yield Place(item, 1.0 / (place + 1), board.reason, (FALLBACK_SOURCE,))
 
 
-def served_list(bundle: Bundle, user_id: str, count: int, listed: Iterator[Place] | None = None) -> list[Place]:
-    """The first `count` places that a user is shown who did nothing since; fewer where fewer may be shown.
-
-    `listed`: places in the stead of the stored list, for a list that the bundle does not hold.
-    """
-    user, is_opted_out = bundle.user(user_id), bundle.is_opted_out(user_id)
-    known = None if is_opted_out else user
-    if listed is not None and not is_opted_out:
-        every = each_once(passing(bundle, user), listed, fallback_places(bundle))
-    else:
-        behind = fallback_places(bundle, chance=chance_behind(bundle, known))
-        every = each_once(passing(bundle, user), stored_places(bundle, known), behind)
+def served_list(bundle: Bundle, user_id: str, count: int) -> list[Place]:
+    """The first `count` places that a user is shown who did nothing since; fewer where fewer may be shown."""
+    user = bundle.user(user_id)
+    known = None if bundle.is_opted_out(user_id) else user
+    behind = fallback_places(bundle, chance=chance_behind(bundle, known))
+    every = each_once(passing(bundle, user), stored_places(bundle, known), behind)
     return list(islice(capped(every, bundle, count, bundle.rules.max_per_category), count))
