@@ -248,8 +248,18 @@ class Settings(SourceDepth, BaseSettings):
 
 
 def home_folder() -> Path:
-    """The home folder that the environment names, absolute; `./data` where it names none."""
-    return Path(os.environ.get(HOME_VARIABLE, DEFAULT_HOME)).expanduser().absolute()
+    """The home folder that the environment names, absolute; `./data` where it names none.
+
+    Raises UsageError where a folder on the way to it is called `name=value`: readers of the lake take it for a column.
+    """
+    folder = Path(os.environ.get(HOME_VARIABLE, DEFAULT_HOME)).expanduser().absolute()
+    named = next((part for part in folder.parts if "=" in part), None)
+    if named is not None:
+        raise UsageError(
+            f"{HOME_VARIABLE}: {folder}: a home cannot lie in a folder called {named!r}: readers of Parquet would take "
+            "that for a column of every table; choose a folder without '='"
+        )
+    return folder
 
 
 def read_settings() -> Settings:

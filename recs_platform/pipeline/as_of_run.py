@@ -61,7 +61,8 @@ class AsOfRun:
     `raw_versions`: versions of the raw tables when the run started. `once` keeps what depends on the as-of, and
     `known.once` what is the same for every as-of of the run, such as the files and the retrieval config.
 
-    `root`: the run that this one, as of another instant, belongs to; itself where there is none.
+    `root`: the run that this one, as of another instant, belongs to; itself where there is none. `keeps_events`: False
+    for a question that reads few events once.
 
     Whole tables are kept as Arrow files under the home's temporary folder and mapped, so that the memory they take is
     the kernel's to reclaim; so are, as Parquet, the known events, which every as-of reads many times. `close` removes
@@ -77,6 +78,7 @@ class AsOfRun:
         raw_versions: Mapping[str, int] | None = None,
         known: Memo | None = None,
         root: "AsOfRun | None" = None,
+        keeps_events: bool = True,
     ) -> None:
         self.platform = platform
         self.as_of = as_of
@@ -85,6 +87,7 @@ class AsOfRun:
         self.known = known or Memo()
         self._memo = Memo()
         self.root = root or self
+        self.keeps_events = keeps_events
 
     def at(self, as_of: datetime) -> "AsOfRun":
         """The run as of another instant, with the same knowledge."""
@@ -94,7 +97,13 @@ class AsOfRun:
 
     def _derived(self, as_of: datetime) -> "AsOfRun":
         return AsOfRun(
-            self.platform, as_of, self.known_at, raw_versions=self.raw_versions, known=self.known, root=self.root
+            self.platform,
+            as_of,
+            self.known_at,
+            raw_versions=self.raw_versions,
+            known=self.known,
+            root=self.root,
+            keeps_events=self.keeps_events,
         )
 
     def once(self, name: str, make: Callable[[], T]) -> T:
@@ -113,7 +122,7 @@ class AsOfRun:
     @contextmanager
     def models(self, *, scratch: bool = False) -> Generator[ModelRun, None, None]:
         """The SQL models as of the run's instant; `scratch` computes upstream models instead of reading the lake."""
-        kept = {KNOWN_EVENTS: self._known_events}
+        kept = {KNOWN_EVENTS: self._known_events} if self.keeps_events else None
         with self.platform.model_run(self.as_of, self.known_at, scratch=scratch, kept=kept) as models:
             yield models
 

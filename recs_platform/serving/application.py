@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,7 +16,7 @@ from recs_platform.serving import status
 from recs_platform.serving.bounded import shares_of
 from recs_platform.serving.caching import Caching
 from recs_platform.serving.canary import Canary, utc_now
-from recs_platform.serving.dismissals import Dismissal, DismissalFiles, Dismissals
+from recs_platform.serving.dismissals import DismissalFiles, Dismissals, LastDismissals
 from recs_platform.serving.documented import build_application
 from recs_platform.serving.events import note_dismissal
 from recs_platform.serving.front import Door
@@ -86,8 +85,8 @@ class Application:
         self._tombstones, self._hashes = Tombstones(self.home.tombstones), hashes
         self._buried_before = set[str]()
         self._dismissal_files = DismissalFiles(self.home.landing / SOURCE)
-        # The last ones hold, and more than can be remembered are not waited for.
-        self._dismissed = deque[Dismissal](maxlen=self.serving.dismissals.most)
+        # More than can be remembered need not wait.
+        self._dismissed = LastDismissals(self.serving.dismissals.most)
         self._waiting = waiting_users(self.home, self._warn_once)
         self._forget_waiting()
         self.spool = Spool(self.home, queued_events_max=serve.queued_events_max, seal_seconds=serve.seal_seconds)
@@ -150,8 +149,8 @@ class Application:
         """What is looked for on the loop itself: requests read it."""
         self._begin_anew()
         self._forget_waiting()
-        while self._dismissed:
-            note_dismissal(self.serving, self._dismissed.popleft())
+        for one in self._dismissed.take():
+            note_dismissal(self.serving, one)
         if self._tombstones.are_new():
             self._forget_buried(*await asyncio.to_thread(self._buried, self.serving.users()))
         if self.serving.shared is not None:

@@ -86,6 +86,30 @@ class Dismissals:
         self._by_user.pop(user)
 
 
+class LastDismissals:
+    """Dismissals that were read and wait to be noted: the last `most` of different items or users."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._found: dict[tuple[str, str], Dismissal] = {}
+
+    def extend(self, dismissals: Iterable[Dismissal]) -> None:
+        """Take some in, oldest first; one again counts once, as the last."""
+        for one in dismissals:
+            before = self._found.pop((one.user, one.item), one)
+            self._found[one.user, one.item] = one._replace(
+                occurred_at=max(before.occurred_at, one.occurred_at),
+                accepted_at=max(before.accepted_at, one.accepted_at),
+            )
+            if len(self._found) > self._most:
+                del self._found[next(iter(self._found))]
+
+    def take(self) -> list[Dismissal]:
+        """All of them, oldest first; then there are none."""
+        found, self._found = self._found, {}
+        return list(found.values())
+
+
 class DismissalFiles:
     """Files of events in landing, each read once, from the first that a release may not know."""
 
@@ -104,16 +128,19 @@ class DismissalFiles:
         if since < self._since:
             self._seen, self._since = set[str](), since
         for accepted, path in self._unseen():
-            if accepted >= self._since:
-                with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-                    yield from _dismissals_in(file, accepted)
+            # One that cannot be read is looked for again, and keeps nobody from the others.
+            with contextlib.suppress(OSError):
+                if accepted >= self._since:
+                    with path.open("rb") as file:
+                        yield from _dismissals_in(file, accepted)
+                self._seen.add(path.name)
 
     def _unseen(self) -> list[tuple[float, Path]]:
         """New files with the instant of each, in seconds since 1970, ascending: their names are drawn."""
         names = {path.name for path in self._landing.glob("events-*.jsonl")}
-        new, self._seen = names - self._seen, names
+        self._seen &= names
         found: list[tuple[float, Path]] = []
-        for path in (self._landing / name for name in new):
+        for path in (self._landing / name for name in names - self._seen):
             with contextlib.suppress(FileNotFoundError):
                 found.append((path.stat().st_mtime, path))
         return sorted(found)

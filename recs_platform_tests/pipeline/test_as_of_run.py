@@ -71,6 +71,13 @@ def test_the_log_is_read_once_for_all_instants(run: AsOfRun) -> None:
         assert 0 < models.count(KNOWN_EVENTS) > earlier.interactions.height > 0
 
 
+def test_a_question_that_reads_once_writes_no_file_of_the_log(run: AsOfRun) -> None:
+    question = AsOfRun(run.platform, run.as_of, run.known_at, keeps_events=False)
+    with question.at(AT - timedelta(days=5)).models(scratch=True) as models:
+        assert models.count(KNOWN_EVENTS)
+    assert list(run.platform.home.temporary.glob("frames-*")) == []
+
+
 def test_closing_leaves_no_file_and_frames_that_were_read_stay_usable(run: AsOfRun) -> None:
     temporary = run.platform.home.temporary
     (temporary / "frames-999999-of-a-dead-process").mkdir(parents=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from recs_platform.lake.forget_requests import add_request
-from recs_platform.serving.dismissals import Dismissal, DismissalFiles, Dismissals
+from recs_platform.serving.dismissals import Dismissal, DismissalFiles, Dismissals, LastDismissals
 from recs_platform.stages.releases.bundle import open_bundle
 from recs_platform.stages.releases.bundle.amending import amend_bundle
 from recs_platform.stages.releases.withheld import Withheld
@@ -118,6 +118,29 @@ def test_files_are_read_in_the_order_they_were_written_in_for_the_last_ones_are_
         path.write_text(json.dumps({"event_id": name, **event}) + "\n")
         os.utime(path, (LATER.timestamp() + hours * HOUR,) * 2)
     assert [each.item for each in DismissalFiles(landing).new(bundle)] == ["c", "a", "b"]
+
+
+def test_one_that_repeats_itself_keeps_no_other_from_being_remembered() -> None:
+    waiting = LastDismissals(2)
+    waiting.extend(Dismissal("u", item, 1.0, 1.0) for item in "abc")
+    waiting.extend(Dismissal("u", "c", at, 3.0 - at) for at in (2.0, 0.0, 1.0))
+    assert waiting.take() == [Dismissal("u", "b", 1.0, 1.0), Dismissal("u", "c", 2.0, 3.0)]
+    assert waiting.take() == []
+
+
+def test_a_file_that_cannot_be_read_is_looked_for_again_and_hides_no_other(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    landing, bundle = served.home.landing / "http", open_bundle(served.home, served.release_id)
+    landing.mkdir(parents=True, exist_ok=True)
+    event = {"user_id": "u1", "item_id": "b", "event_type": "dismiss", "occurred_at": LATER.isoformat()}
+    (landing / "events-2.jsonl").write_text(json.dumps(event) + "\n")
+    broken = landing / "events-1.jsonl"
+    broken.mkdir()
+    files = DismissalFiles(landing)
+    assert [each.item for each in files.new(bundle)] == ["b"]
+    broken.rmdir()
+    broken.write_text(json.dumps({**event, "item_id": "c"}) + "\n")
+    assert [each.item for each in files.new(bundle)] == ["c"]
 
 
 def test_files_are_read_line_by_line_however_large_they_are(tmp_path: Path) -> None:

@@ -36,6 +36,14 @@ def test_a_wrong_setting_is_a_usage_error(tmp_path: Path, monkeypatch: pytest.Mo
         read_settings()
 
 
+def test_a_folder_that_readers_would_take_for_a_column_is_no_place_for_a_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RECS_HOME", str(tmp_path / "device=eu" / "home"))
+    with pytest.raises(UsageError, match=r"RECS_HOME: .*a folder called 'device=eu'"):
+        read_settings()
+
+
 def _is_without_an_end(field: FieldInfo) -> bool:
     """Whether a number has no least or no greatest value."""
     if not {field.annotation, *get_args(field.annotation)} & {int, float}:

@@ -75,7 +75,7 @@ def policy_lists(platform: Platform, policy: Policy, users: pl.Series, k: int) -
     """
     if policy.is_release:
         return releases.read_items_of(platform.home, policy.release.version, users, k).sort(c.USER_ID, c.ITEM_ID)
-    run = AsOfRun(platform, policy.release.as_of, policy.release.known_at)
+    run = AsOfRun(platform, policy.release.as_of, policy.release.known_at, keeps_events=False)
     try:
         return _source_lists(run, policy.name, users, k)
     finally:

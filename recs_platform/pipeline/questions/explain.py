@@ -184,7 +184,7 @@ def _stored(platform: Platform, run: ModelRun, user: str, item: str) -> pl.DataF
 
 def _generated(platform: Platform, run: ModelRun, user: str, item: str) -> pl.DataFrame | None:
     """The same of all the user's candidates, which are generated again; None where what that takes was not kept."""
-    as_of_run = AsOfRun(platform, run.as_of, run.known_at)
+    as_of_run = AsOfRun(platform, run.as_of, run.known_at, keeps_events=False)
     try:
         fit = open_fit(as_of_run)
         if user not in fit.problem.user_ids:
