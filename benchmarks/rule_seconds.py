@@ -4,6 +4,7 @@ What rules cost in quality is measured in `rule_prices`.
 """
 
 import argparse
+import os
 import time
 from dataclasses import replace
 
@@ -59,6 +60,7 @@ def drawn(users: int, each: int) -> tuple[pl.DataFrame, RerankContext]:
         k=10,
         max_per_category=6,
         facts=RuleFacts(tastes=tastes_of(consumed, catalogue)),
+        threads=os.cpu_count() or 1,
     )
     return ranked, context
 

@@ -5,8 +5,9 @@ The one user of threadpoolctl.
 """
 
 import sys
-from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 _Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 @contextmanager
@@ -44,6 +46,21 @@ def one_ahead(items: Iterator[_Item]) -> Generator[_Item]:
         while made := following.result():
             following = pool.submit(list, islice(items, 1))
             yield made[0]
+
+
+def side_by_side(work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int) -> Generator[_Result]:
+    """What `work` gives for each item, in their order; so many at once, and items are made as they are worked on."""
+    if threads == 1:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = deque[Future[_Result]]()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 @lru_cache(maxsize=1)

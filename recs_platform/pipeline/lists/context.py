@@ -38,4 +38,5 @@ def rerank_context(
         rules=settings.rules,
         facts=facts,
         hidden=reranking.hidden_pairs(settings.rules, facts, items),
+        threads=settings.threads,
     )

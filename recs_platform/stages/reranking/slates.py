@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Gain = Callable[[int, Ints, Bools], Floats]
 # A matrix of floats of so many cells stays in a core's own cache while a rule goes over it again and again.
-_CELLS_AT_ONCE = 100_000
+_CELLS_AT_ONCE = 200_000
 _USER, _ITEM, _ROW = "_user", "_item", "_row"
 
 

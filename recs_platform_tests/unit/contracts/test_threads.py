@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
 import recs_platform
-from recs_platform.contracts.threads import limited, one_ahead
+from recs_platform.contracts.threads import limited, one_ahead, side_by_side
 
 PACKAGE = Path(recs_platform.__file__).parent
 
@@ -37,6 +37,32 @@ def test_blas_has_one_thread_and_openmp_those_asked_for() -> None:
 def test_one_module_asks_threadpoolctl() -> None:
     users = [path for path in PACKAGE.rglob("*.py") if "from threadpoolctl import" in path.read_text()]
     assert [path.relative_to(PACKAGE).as_posix() for path in users] == ["contracts/threads.py"]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_work_is_done_side_by_side_and_given_in_order(threads: int) -> None:
+    made, meet = list[int](), Barrier(threads)
+
+    def items() -> Iterator[int]:
+        for number in range(6 * threads):
+            made.append(number)
+            yield number
+
+    def work(number: int) -> int:
+        meet.wait(timeout=30)  # nobody goes on before so many work at once
+        return number * number
+
+    read = list[int]()
+    for result in side_by_side(work, items(), threads):
+        read.append(result)
+        assert len(made) <= len(read) + threads
+    assert read == [number * number for number in range(6 * threads)]
+    assert list(side_by_side(work, (), threads)) == []
+
+
+def test_what_work_raises_is_raised_where_it_would_be_read() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(side_by_side(lambda number: 1 // number, range(3), 2))
 
 
 def test_the_next_item_is_made_while_one_is_read_and_no_other() -> None:

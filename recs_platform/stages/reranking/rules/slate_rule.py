@@ -8,6 +8,7 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.rule_settings import RuleSettings
+from recs_platform.contracts.threads import side_by_side
 from recs_platform.stages.reranking.context import RerankContext, nothing_moved
 from recs_platform.stages.reranking.demands import Demand, select
 from recs_platform.stages.reranking.rules.rule import Reorder
@@ -72,15 +73,16 @@ def arrange(
     used = [rule for rule in rules if rule.is_used(context)]
     if not used or ranked.is_empty():
         return ranked, nothing_moved()
-    rows, moved = list[Ints](), [nothing_moved()]
-    for slate in slates(ranked, context):
+
+    def arrange_one(slate: Slate) -> tuple[Ints, pl.DataFrame]:
         demanded = list[Demand]()
         for number, rule in enumerate(used):
             _apply(slate, rule, number, demanded, context)
         row = np.take_along_axis(slate.row, places(slate.order)[:, :keep], axis=1)
-        rows.append(row[row >= 0])
-        moved.append(_moved(slate, ranked, [rule.name for rule in used]))
-    return ranked[pl.Series(np.concatenate(rows))], pl.concat(moved)
+        return row[row >= 0], _moved(slate, ranked, [rule.name for rule in used])
+
+    rows, moved = zip(*side_by_side(arrange_one, slates(ranked, context), context.threads), strict=True)
+    return ranked[pl.Series(np.concatenate(rows))], pl.concat([nothing_moved(), *moved])
 
 
 def _apply(slate: Slate, rule: SlateReorder, number: int, demanded: list[Demand], context: RerankContext) -> None:

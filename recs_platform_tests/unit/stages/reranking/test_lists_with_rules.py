@@ -1,9 +1,13 @@
 """Lists under random rules: their length, what they may not hold, that they are the same each time."""
 
+from dataclasses import replace
+from unittest.mock import patch
+
 import polars as pl
 from hypothesis import given, settings
 
 from recs_platform.contracts import columns as c
+from recs_platform.stages.reranking import slates
 from recs_platform.stages.reranking.rerank import rerank
 from recs_platform.stages.reranking.rules import RULES, filters_of
 from recs_platform.stages.reranking.violations import violations
@@ -30,7 +34,8 @@ def test_lists_are_full_and_break_no_filter_whatever_the_rules(case):
     }
     short = {user: count for user, _, count, _ in made.short_lists.iter_rows()}
     assert short == {user: count for user, count in eligible.items() if count < context.k}
-    again = rerank(ranked.reverse(), context)
+    with patch.object(slates, "_CELLS_AT_ONCE", 1):  # a slate for each user
+        again = rerank(ranked.reverse(), replace(context, threads=2))
     assert again.lists.equals(made.lists)
     assert again.moved.sort(pl.all()).equals(made.moved.sort(pl.all()))
     assert made.moved.join(made.lists, on=[c.USER_ID, c.ITEM_ID], how="anti").is_empty()
