@@ -25,6 +25,7 @@ USERS = "staging.stg_users"
 ITEMS = "staging.stg_items"
 CONSUMED = "staging.stg_consumed"
 KNOWN_EVENTS, STAGED = "staging.stg_known_events", "staging.stg_events"
+USER_SEGMENTS = "segments.user_segments"
 _SHARED_FRAMES = "frames-"
 _FOLDER = "folder of frames"
 

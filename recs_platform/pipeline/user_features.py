@@ -6,9 +6,8 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import CANDIDATES
-from recs_platform.pipeline.as_of_run import STAGED, USERS, AsOfRun
+from recs_platform.pipeline.as_of_run import STAGED, USER_SEGMENTS, USERS, AsOfRun
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.retrieval.inputs import PROFILES
 from recs_platform.stages.features import feature_tables, pair_models
 from recs_platform.warehouse.clauses import relation
 from recs_platform.warehouse.runner import ModelRun
@@ -49,7 +48,7 @@ def _is_by_user(platform: Platform, name: str) -> bool:
 def _are_read_whole(platform: Platform) -> bool:
     """Whether any feature, or what it comes of, reads OF_THEIR_USER; what is computed of candidates asks for theirs."""
     models = platform.models
-    read = {*feature_tables(platform.feature_set), PROFILES, *(model.name for model in pair_models(models))}
+    read = {*feature_tables(platform.feature_set), USER_SEGMENTS, *(model.name for model in pair_models(models))}
     read |= {name for table in read for name in models.upstreams(table)}
     others = read.intersection(model.name for model in models.all()).difference(OF_THEIR_USER)
     readers = [name for name in others if set(OF_THEIR_USER).intersection(models.get(name).upstreams)]

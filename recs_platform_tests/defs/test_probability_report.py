@@ -23,6 +23,4 @@ def test_items_that_were_chosen_are_those_that_the_metrics_count(built: Built) -
     both = hit.join(listed, on=USER, maintain_order="left")
     assert both.height == hit.height > 0
     assert both["len"].max() == k
-    assert (both["value"] > 0).to_list() == both["was_chosen"].fill_null(
-        value=False
-    ).to_list()  # none for who got no list
+    assert (both["value"] > 0).to_list() == both["was_chosen"].to_list()

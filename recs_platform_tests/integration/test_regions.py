@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.tables import ITEM_NEIGHBOURS, RANKED
-from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.as_of_run import USER_SEGMENTS, AsOfRun
 from recs_platform.pipeline.geo_availability import GeoAvailability, run_geo_availability
 from recs_platform.pipeline.lists import lists
 from recs_platform.pipeline.lists.context import rerank_context
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.questions import explain as explaining
-from recs_platform.pipeline.retrieval.inputs import PROFILES, profiled_problem, retrieval_config
+from recs_platform.pipeline.retrieval.inputs import profiled_problem, retrieval_config
 from recs_platform.pipeline.training import windows
 from recs_platform.pipeline.training.splits import global_splits
 from recs_platform.pipeline.training.windows import Window
@@ -84,7 +84,7 @@ def parted(tmp_path_factory) -> Built:
     take_in(platform)
     known_at = datetime.now(UTC)
     with platform.model_run(AS_OF, known_at) as run:
-        for name in ("features.user_affinities", "features.user_lifecycle", "features.user_features", PROFILES):
+        for name in ("features.user_affinities", "features.user_lifecycle", "features.user_features", USER_SEGMENTS):
             run.materialize(name)
     write_frames(platform, RANKED, [everything_ranked(list(COUNTRIES))], AS_OF)
     write_frames(platform, ITEM_NEIGHBOURS, [], AS_OF)

@@ -18,11 +18,10 @@ from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.retrieval_metadata import offer_metadata
 from recs_platform.defs.sql_assets import model_spec, scored_model_result, upstream_keys
 from recs_platform.defs.sql_checks import model_check_specs
-from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.as_of_run import USER_SEGMENTS, AsOfRun
 from recs_platform.pipeline.lists.scoring import Scored, score_as_of
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import count_offers
-from recs_platform.pipeline.retrieval.inputs import PROFILES
 from recs_platform.stages.features import FEATURES_SCHEMA, feature_tables, pair_models
 
 
@@ -36,7 +35,7 @@ def _scored_asset(platform: Platform) -> dg.AssetsDefinition:
     pairs = pair_models(platform.models)
     stored = [table for table in feature_tables(platform.feature_set) if table not in {model.name for model in pairs}]
     beside = [name for model in pairs for name in model.upstreams if name != CANDIDATES.name]
-    read = (*HISTORY, PROFILES, *stored, *beside)
+    read = (*HISTORY, USER_SEGMENTS, *stored, *beside)
     deps = [EMBEDDINGS_KEY, INDEX_KEY, RANKER_KEY, CHAMPION_KEY, CONTENDERS_KEY, *upstream_keys(platform, read)]
     contracts = (
         (platform.contract(CANDIDATES.name), RETRIEVAL_GROUP),

@@ -8,13 +8,12 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.contracts.tables import EventType
 from recs_platform.contracts.time import DAY_SECONDS, SECOND_MICROSECONDS
-from recs_platform.pipeline.as_of_run import INTERACTIONS, USERS
+from recs_platform.pipeline.as_of_run import INTERACTIONS, USER_SEGMENTS, USERS
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages.reranking import RuleFacts, tastes_of
 from recs_platform.warehouse.runner import ModelRun
 
 SHOWN_ITEMS = "staging.stg_shown_items"
-USER_SEGMENTS = "segments.user_segments"
 _PAIR = [c.USER_ID, c.ITEM_ID]
 
 

@@ -12,7 +12,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.shared_settings import KEPT_OF_EACH
 from recs_platform.contracts.validation_errors import sentence
-from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.as_of_run import USER_SEGMENTS, AsOfRun
 from recs_platform.pipeline.fitting import popularity_half_life
 from recs_platform.pipeline.geo_availability import GeoAvailability, run_geo_availability
 from recs_platform.pipeline.platform import Platform
@@ -21,8 +21,6 @@ from recs_platform.settings import setting_place
 from recs_platform.stages import retrieval
 from recs_platform.warehouse.runner import ModelRun
 
-# The model that the profiles of users are read from, beside what is known of them.
-PROFILES = "segments.user_segments"
 IS_OPTED_OUT = "is_opted_out"
 VECTORS, POPULARITY, GROUP_POPULARITY = "vectors", "popularity", "group_popularity"
 HALF_LIFE = "half_life_days"
@@ -161,5 +159,5 @@ def with_consent(users: pl.DataFrame) -> pl.DataFrame:
 
 def with_profiles(models: ModelRun, users: pl.DataFrame) -> pl.DataFrame:
     """Users, who have the device and region they use most, with their lifecycle segment."""
-    segments = models.frame(PROFILES, [c.USER_ID, c.SEGMENT_ID])
+    segments = models.frame(USER_SEGMENTS, [c.USER_ID, c.SEGMENT_ID])
     return users.join(segments, on=c.USER_ID, how="left", maintain_order="left")

@@ -28,14 +28,13 @@ from recs_platform.lake.artifacts import (
 )
 from recs_platform.pipeline.artifact_keys import WINDOWS as WINDOWS_KIND
 from recs_platform.pipeline.artifact_keys import artifact_key
-from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, STAGED, USERS, AsOfRun
+from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, STAGED, USER_SEGMENTS, USERS, AsOfRun
 from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
 from recs_platform.pipeline.geo_availability import geo_model_hashes, read_geo_availability
 from recs_platform.pipeline.item_counts import with_user_counts
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.embeddings import window_embeddings
 from recs_platform.pipeline.retrieval.inputs import (
-    PROFILES,
     encode,
     run_config,
     vectors_version,
@@ -129,7 +128,7 @@ def window_basis(run: AsOfRun) -> dict[str, object]:
 
     def make() -> dict[str, object]:
         platform = run.platform
-        tables = [*feature_tables(platform.feature_set), PROFILES, INTERACTIONS, STAGED, ITEMS, USERS, CONSUMED]
+        tables = [*feature_tables(platform.feature_set), USER_SEGMENTS, INTERACTIONS, STAGED, ITEMS, USERS, CONSUMED]
         return {
             "models": [*(platform.models.get(table).hash for table in tables), *geo_model_hashes(platform)],
             "users_max": USERS_MAX,
