@@ -8,19 +8,29 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recs_platform.contracts.home import Lock
+from recs_platform.contracts.home import Home, Lock
 from recs_platform.defs.instance import open_instance, write_instance_settings
 from recs_platform.lake.locks import holder
 from recs_platform_tests.homes import CommandLine, platform_at
 from recs_platform_tests.integration.test_cli import COULD_NOT, _one_line
 
+HELD_BY_A_CHILD = """
+import subprocess, sys
+from recs_platform.contracts.home import Lock
+from recs_platform.lake.locks import at_work, exclusive
+from recs_platform.settings import read_settings
+
+with at_work("recs ui"), exclusive(read_settings().paths.lock(Lock.UI)) as lock:
+    with subprocess.Popen(["sleep", "60"], pass_fds=[lock]):
+        print("child started", file=sys.stderr, flush=True)
+"""
 ASKED = "{ shouldShowNux workspaceOrError { ... on Workspace { locationEntries { name } } } }"
 
 
@@ -38,12 +48,53 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _ui(home: Path, port: int) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", "from recs_platform.cli import main; main()", "ui", "--port", str(port)]
-    environment = {**os.environ, "RECS_HOME": str(home)}
+def _ui(home: Home, port: int) -> "AbstractContextManager[subprocess.Popen[str]]":
+    return _process(home, "-c", "from recs_platform.cli import main; main()", "ui", "--port", str(port))
+
+
+@contextmanager
+def _process(home: Home, *arguments: str) -> "Generator[subprocess.Popen[str]]":
+    """Python with the arguments; at the end all that it started is killed."""
     # As a shell without job control starts what stands before `&`.
-    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
-    return subprocess.Popen(ignoring, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, *arguments]
+    process = subprocess.Popen(
+        ignoring,
+        env={**os.environ, "RECS_HOME": str(home.root)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+def _wait_until_said(process: "subprocess.Popen[str]", words: str) -> None:
+    assert process.stderr is not None
+    assert words in process.stderr.readline()
+
+
+def _holders(lock: Path) -> set[str]:
+    """Processes that have the file open."""
+    found: set[str] = set()
+    for held in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if held.readlink() == lock:
+                found.add(held.parts[2])
+    return found
+
+
+def _end(process: "subprocess.Popen[str]", name: signal.Signals, home: Home) -> None:
+    """Send the signal twice, as impatient people do."""
+    for _ in range(2):
+        process.send_signal(name)
+    process.wait(timeout=30)
+    assert holder(home.lock(Lock.UI)) is None
 
 
 def _answer(port: int) -> dict[str, Any]:
@@ -70,10 +121,11 @@ def test_a_taken_port_is_said_at_once_and_starts_nothing(recs: CommandLine, tmp_
     assert holder(tmp_path / "home" / "locks" / "ui") is None
 
 
-def test_a_home_has_one_ui_and_one_daemon_even_after_the_first_was_killed(recs: CommandLine, tmp_path: Path) -> None:
+def test_a_home_has_one_ui_and_one_daemon_and_a_signal_ends_all_that_it_started(
+    recs: CommandLine, tmp_path: Path
+) -> None:
     home, port = platform_at(tmp_path / "home").home, _free_port()
-    process = _ui(home.root, port)
-    try:
+    with _ui(home, port) as process:
         answer = _answer(port)
         assert answer["shouldShowNux"] is False
         names = [entry["name"] for entry in answer["workspaceOrError"]["locationEntries"]]
@@ -81,36 +133,29 @@ def test_a_home_has_one_ui_and_one_daemon_even_after_the_first_was_killed(recs: 
         code, _, err = recs(home.root, "ui", "--port", str(_free_port()))
         assert code == COULD_NOT
         assert f"process {process.pid} (recs ui on http://127.0.0.1:{port})" in _one_line(err)
-        process.kill()
-        process.wait()
-        code, _, err = recs(home.root, "ui", "--port", str(_free_port()))
-        assert code == COULD_NOT
-        assert "killed" in _one_line(err)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        assert len(_holders(home.lock(Lock.UI))) > 2, "the webserver and the daemon hold it too"
+        _end(process, signal.SIGINT, home)
         said = process.communicate(timeout=30)[1]
     assert "superseded" not in said
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize(("name", "is_serving"), [(signal.SIGTERM, False), (signal.SIGINT, True)])
-def test_a_ui_is_ended_by_a_signal_with_all_it_started(tmp_path: Path, name: signal.Signals, is_serving: bool) -> None:
-    home, port = platform_at(tmp_path / "home").home, _free_port()
-    process = _ui(home.root, port)
-    try:
-        assert process.stderr is not None
-        assert "opens on" in process.stderr.readline()
-        if is_serving:
-            _answer(port)
-        for _ in range(2):
-            process.send_signal(name)
-        process.wait(timeout=30)
-        # The webserver and the daemon hold it too.
-        assert holder(home.lock(Lock.UI)) is None
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=30)
+def test_a_ui_that_starts_is_ended_by_a_signal(tmp_path: Path) -> None:
+    home = platform_at(tmp_path / "home").home
+    with _ui(home, _free_port()) as process:
+        _wait_until_said(process, "opens on")
+        _end(process, signal.SIGTERM, home)
+
+
+def test_what_a_killed_ui_left_running_is_named(recs: CommandLine, tmp_path: Path) -> None:
+    home = platform_at(tmp_path / "home").home
+    with _process(home, "-c", HELD_BY_A_CHILD) as process:
+        _wait_until_said(process, "child started")
+        process.kill()
+        process.wait()
+        code, _, err = recs(home.root, "ui", "--port", str(_free_port()))
+        assert code == COULD_NOT
+        assert "killed" in _one_line(err)
 
 
 def test_a_home_of_before_shows_no_newsletter_window_either(tmp_path: Path) -> None:
