@@ -95,6 +95,7 @@ def test_undisturbed_ingestions_give_what_the_reference_says(tmp_path, seed):
     assert reference.unsure == 0
 
 
+@pytest.mark.trial
 def test_killed_ingestions_give_what_the_reference_says(parent, tmp_path):
     tally = Tally()
     try_kills(parent, tmp_path, 1, KILLS, tally)

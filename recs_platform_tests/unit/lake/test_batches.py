@@ -51,6 +51,7 @@ def live_and_die(child, seconds: float) -> None:
     assert child.stdout.readline() == "gone\n"
 
 
+@pytest.mark.trial
 def test_killed_at_any_time_nothing_is_lost_or_doubled(tmp_path, start):
     lake, chance = Lake(tmp_path / "lake"), random.Random(7)  # noqa: S311
     child = start("ingest_again_and_again", tmp_path)
