@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.stages.reports.offline import OfflineConfig
 from recs_platform.stages.reports.offline_names import EVERYONE, FINAL, NDCG, POPULARITY, chosen_protocol
 from recs_platform.stages.reports.verdicts import SEVERITY
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 BEST_SOURCE = "best_source"
 RERANKED = "best_source_reranked"
-_HELD_OUT = {"global": "rolling windows of {} days", "per_user": "each user's last events"}
+_HELD_OUT = {"global": "rolling windows of {}", "per_user": "each user's last events"}
 _NAMES_SHOWN = 4
 
 
@@ -69,9 +70,9 @@ def quality_sentence(found: Mapping[str, Any], users_min: int = OfflineConfig().
     elif best:
         parts.append(f"best source {best[c.MODEL]} {_beside(best, final)}{_cost(found)}")
     protocol: str = found[c.PROTOCOL]
-    how = _HELD_OUT.get(protocol, protocol).format(found[c.HORIZON_DAYS])
+    how = _HELD_OUT.get(protocol, protocol).format(counted(found[c.HORIZON_DAYS], "day"))
     few = f", fewer than {users_min}, too few to compare" if found[c.N_USERS] < users_min else ""
-    return f"{', '.join(parts)}; {found[c.N_USERS]} user windows{few}, held out: {how}"
+    return f"{', '.join(parts)}; {counted(found[c.N_USERS], 'user window')}{few}, held out: {how}"
 
 
 def _cost(found: Mapping[str, Any]) -> str:
