@@ -124,8 +124,12 @@ def shortened(names: Sequence[str], most: int, between: str) -> str:
 
 def _beside(row: Mapping[str, Any], final: Mapping[str, Any]) -> str:
     """A model's number, and how many times it the final lists come to."""
-    times = f" ({final[c.VALUE] / row[c.VALUE]:.1f} times)" if row[c.VALUE] else ""
-    return f"{_number(row)}{times}"
+    if not row[c.VALUE]:
+        return _number(row)
+    times = final[c.VALUE] / row[c.VALUE]
+    # A twentieth more is a gain to tell, and no gain at one place.
+    shown = f"{times:.1f}" if f"{times:.2f}" == "1.00" or f"{times:.1f}" != "1.0" else f"{times:.2f}"
+    return f"{_number(row)} ({shown} times)"
 
 
 def _number(row: Mapping[str, Any]) -> str:
