@@ -14,6 +14,7 @@ from recs_platform.cli.format import human
 from recs_platform.cli.house import find_platform, make_home, open_dagster, open_platform
 from recs_platform.cli.progress import Progress
 from recs_platform.cli.show import put_json, put_table, say
+from recs_platform.contracts.counted import counted
 from recs_platform.contracts.errors import UsageError
 from recs_platform.settings import read_settings
 
@@ -100,7 +101,7 @@ def land(
 
     report = land(platform.home, platform.sources[source], path, dry_run=dry_run, look=misfit)
     verb = "would copy" if dry_run else "copied"
-    typer.echo(f"{verb} {len(report.copied)} files, {len(report.already_there)} already there")
+    typer.echo(f"{verb} {counted(len(report.copied), 'file')}, {len(report.already_there)} already there")
     for name, reason in report.ignored:
         say(f"left out: {name}: {reason}")
     if report.others:

@@ -13,6 +13,7 @@ import typer
 from recs_platform.cli.house import find_platform, nothing_else_builds, open_dagster, open_platform
 from recs_platform.cli.progress import Progress
 from recs_platform.cli.show import put_frame, put_json, say, say_seconds
+from recs_platform.contracts.counted import counted
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.time import as_of_key, parse_instant
 
@@ -100,9 +101,10 @@ def say_release(platform: "Platform", at: datetime) -> None:
     current = current_release(platform.home)
     built = built_release(platform.home, at) or current
     users, without = int(built.metrics.get("n_users", 0)), users_without_items(platform, built)
-    typer.echo(f"release {built.version} as of {as_of_key(built.as_of)}: lists for {users:,} users")
+    typer.echo(f"release {built.version} as of {as_of_key(built.as_of)}: lists for {counted(users, 'user')}")
     if without:
-        typer.echo(f"{without:,} users have an empty list; recommendations.short_lists has the reasons")
+        have = "has" if without == 1 else "have"
+        typer.echo(f"{counted(without, 'user')} {have} an empty list; recommendations.short_lists has the reasons")
     for line in summarize_release(platform, built).lines:
         typer.echo(line)
     if built.version != current.version:

@@ -2,13 +2,17 @@
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from recs_platform.cli.house import find_settings
-from recs_platform.cli.show import put_table, say
+from recs_platform.cli.options import AsJson
+from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts.errors import UsageError
+
+if TYPE_CHECKING:
+    from recs_platform.serving.keys import ApiKey
 
 app = typer.Typer(help="Keys of the HTTP interface.", no_args_is_help=True)
 
@@ -35,7 +39,7 @@ def create(
 
 
 @app.command("list")
-def list_keys() -> None:
+def list_keys(as_json: AsJson = False) -> None:
     """Every key: id, name, scopes, when it was made and revoked.
 
     Example: recs keys list
@@ -43,8 +47,23 @@ def list_keys() -> None:
     home = find_settings().paths
     from recs_platform.serving.keys import list_api_keys
 
-    rows = [(key.key_id, key.name, " ".join(key.scopes), key.created_at, key.revoked_at) for key in list_api_keys(home)]
+    keys = list_api_keys(home)
+    if as_json:
+        put_json({"keys": [_shown(key) for key in keys]})
+        return
+    rows = [(key.key_id, key.name, " ".join(key.scopes), key.created_at, key.revoked_at) for key in keys]
     put_table(("key_id", "name", "scopes", "created_at", "revoked_at"), rows)
+
+
+def _shown(key: "ApiKey") -> dict[str, Any]:
+    """What may be told of a key: neither its salt nor its digest."""
+    return {
+        "key_id": key.key_id,
+        "name": key.name,
+        "scopes": [str(scope) for scope in key.scopes],
+        "created_at": key.created_at.isoformat(),
+        "revoked_at": None if key.revoked_at is None else key.revoked_at.isoformat(),
+    }
 
 
 @app.command()

@@ -79,7 +79,10 @@ def check(
     Example: recs source check shop exports
     """
     platform = find_platform()
-    trial = _try(platform, name, folder or platform.home.landing / name)
+    landed = platform.home.landing / name
+    if folder is None and name in platform.sources and not landed.is_dir():
+        raise UsageError(f"no file of {name} lies in landing yet; name a folder: recs source check {name} FOLDER")
+    trial = _try(platform, name, folder or landed)
     if as_json:
         put_json({"source": name, **_trial_json(trial)})
     else:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from recs_platform.contracts.rule_settings import PinnedSettings, QuotaSettings, RulesSettings
 from recs_platform.contracts.shared_settings import ExplorationSettings
 from recs_platform.contracts.spelling import did_you_mean
-from recs_platform.contracts.surface_settings import SurfaceSettings
+from recs_platform.contracts.surface_settings import DEFAULT_SURFACE, SurfaceSettings
 
 # Those of the model segments.user_segments, which a test compares.
 SEGMENT_IDS = ("brand_new", "newcomer", "converter", "power", "regular", "casual", "lapsing", "dormant")
@@ -71,6 +71,8 @@ def _no_segment(segment_id: str) -> str:
 def surface_faults(name: str, surface: SurfaceSettings, rules: RulesSettings, limits: ListLimits) -> Iterator[Fault]:
     """The same of one surface."""
     where = ("surfaces", name)
+    if name == DEFAULT_SURFACE:
+        yield where, f"{name!r} is the list that is no surface's; set its k and rules outside, or choose another name"
     both = sorted(set(surface.categories) & set(surface.without_categories))
     if both:
         yield (*where, "categories"), f"{both} are asked for and left out"
@@ -102,6 +104,8 @@ def _contradictions(rules: RulesSettings, segment_id: str | None, limits: ListLi
         yield orders[-1], f"{' and '.join(orders)} each make the whole order; leave one on"
     if orders and limits.diversity and segment_id is None:
         yield orders[0], f"diversity = {limits.diversity:g} makes the whole order too; leave one on"
+    if "blend" in on and not rules.blend.of(segment_id).orders:
+        yield "blend", "every weight is 0: nothing is left to order by"
     if "creator_exposure_floor" in on and rules.creator_exposure_floor.of(segment_id).places_max > limits.k:
         yield "creator_exposure_floor", f"places_max is more than the {limits.k} places of a list"
     if "quotas" in on:

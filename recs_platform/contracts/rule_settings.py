@@ -164,6 +164,11 @@ class BlendSettings(RuleSettings):
         float, Field(ge=0, le=100, description="weight of how many users chose the item, of the most chosen one's")
     ] = 0.0
 
+    @property
+    def orders(self) -> bool:
+        """Whether any weight is above 0."""
+        return any((self.relevance, self.novelty, self.diversity, self.popularity))
+
 
 class QuotaSettings(RuleSettings):
     """At most, or at least, so many items of a category or of a creator."""

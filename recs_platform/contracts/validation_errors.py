@@ -19,7 +19,8 @@ _BOUNDS = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "bel
 _OUT_OF_BOUNDS = frozenset({"greater_than_equal", "greater_than", "less_than_equal", "less_than"})
 # By the beginning of a fault's type; the longest lists of names that are worth reading.
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string_type": "text",
-          "finite": "a finite number", "dict": "a table of names", "tuple": "a list", "list": "a list"}  # fmt: skip
+          "finite": "a finite number", "dict": "a table of names", "model": "a table of settings",
+          "tuple": "a list", "list": "a list"}  # fmt: skip
 _NAMES_MAX = 15
 Location = Sequence[int | str]
 

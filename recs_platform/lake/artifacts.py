@@ -15,12 +15,16 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.validation_errors import first_fault
 from recs_platform.lake.disk import flush, seal
 from recs_platform.lake.processes import is_abandoned, process_name
 
 MANIFEST_FILE = "manifest.json"
+_PARQUET_END = b"PAR1"
 _UNSEALED = re.compile(r"\.tmp-(\d+(?:-\w+)*)$")
 
 
@@ -51,11 +55,31 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Manifest of an artifact. Raises NotReady when the folder has none."""
+    """Manifest of an artifact. Raises NotReady when the folder has none, ContractError for one that is damaged."""
     file = folder / MANIFEST_FILE
     if not file.exists():
         raise NotReady(f"no artifact in {folder}: {MANIFEST_FILE} is missing; run `recs run` to build it")
-    return Manifest.model_validate_json(file.read_text(encoding="utf-8"))
+    try:
+        return Manifest.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise ContractError(
+            f"{file} is damaged: {first_fault(error, Manifest)[1]}; restore it from a copy of the home, or move its "
+            "folder out of artifacts: `recs run --force` makes again what is missing"
+        ) from None
+
+
+def whole_parquet(file: Path) -> Path:
+    """The file, which ends as Parquet does. Raises ContractError for one that is cut off, which readers do not name."""
+    with file.open("rb") as opened:
+        size = opened.seek(0, os.SEEK_END)
+        opened.seek(max(0, size - len(_PARQUET_END)))
+        end = opened.read()
+    if size < 2 * len(_PARQUET_END) or end != _PARQUET_END:
+        raise ContractError(
+            f"{file} is damaged: it ends before its rows do; restore it from a copy of the home, or move its folder "
+            "out of artifacts: `recs run --force` makes again what is missing"
+        )
+    return file
 
 
 def artifact(root: Path, name: str, version: str) -> Path:

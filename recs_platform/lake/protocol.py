@@ -31,7 +31,9 @@ def open_table(folder: Path, name: str, version: int | None = None) -> DeltaTabl
         table = DeltaTable(folder, version=version)
     except DeltaError as error:
         # delta-rs refuses some of these features itself, and tables that another program left damaged.
-        raise ContractError(f"{name}: {folder} cannot be opened as a Delta table: {error}; {_cure(name)}") from error
+        first = next(iter(str(error).splitlines()), "")
+        cure = _cure(name) if "feature" in first.lower() else _rebuild(name)
+        raise ContractError(f"{name}: {folder} cannot be opened as a Delta table: {first}; {cure}") from error
     found = sorted(_features(table) - READABLE_FEATURES)
     if found:
         effects = "; ".join(f"{feature}: {_EFFECTS.get(feature, 'unknown to this version')}" for feature in found)
@@ -48,5 +50,8 @@ def _features(table: DeltaTable) -> set[str]:
 
 
 def _cure(name: str) -> str:
-    rebuild = "restore the lake from a backup" if name.startswith("raw.") else "remove its folder and build it again"
-    return f"drop the features with that program (purge, then ALTER TABLE … DROP FEATURE), or {rebuild}"
+    return f"drop the features with that program (purge, then ALTER TABLE … DROP FEATURE), or {_rebuild(name)}"
+
+
+def _rebuild(name: str) -> str:
+    return "restore the lake from a backup" if name.startswith("raw.") else "remove its folder and build it again"

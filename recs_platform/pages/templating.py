@@ -28,8 +28,8 @@ def render(template: str, **values: object) -> Markup:
     return Markup(_environment().get_template(template).render(**values))  # noqa: S704  the template escapes its values
 
 
-# Four places would show nothing of it.
-_SMALL = 0.00005
+# Four places would show nothing of it; of a count or an amount they would be no news.
+_SMALL, _GREAT = 0.00005, 100
 
 
 def shown(value: object) -> str:
@@ -37,6 +37,8 @@ def shown(value: object) -> str:
 
     >>> shown(None), shown(True), shown(0.123456), shown(7), shown(1.63e-08), shown(0.0)
     ('–', 'yes', '0.1235', '7', '1.6e-08', '0.0000')
+    >>> shown(4102.0), shown(1234.56), shown(-100.0), shown(99.5), shown(float("inf"))
+    ('4,102', '1,234.6', '-100', '99.5000', 'inf')
     """  # noqa: RUF002  a dash, as tables write it
     match value:
         case None:
@@ -44,11 +46,17 @@ def shown(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case float():
-            return f"{value:.1e}" if 0 < abs(value) < _SMALL else f"{value:.4f}"
+            return _float(value)
         case datetime():
             return instant(value)
         case _:
             return str(value)
+
+
+def _float(value: float) -> str:
+    if abs(value) >= _GREAT:
+        return f"{value:,.0f}" if value.is_integer() else f"{value:,.1f}"
+    return f"{value:.1e}" if 0 < abs(value) < _SMALL else f"{value:.4f}"
 
 
 def instant(value: datetime) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.evaluation.data_profile import FACTS
 from recs_platform.evaluation.popularity import best_half_life
 from recs_platform.pipeline.as_of_run import AsOfRun
@@ -59,4 +60,4 @@ def _name(half_life_days: float | None) -> str:
     """
     if half_life_days is None:
         return _FOR_EVER
-    return f"{half_life_days * 24:g} hours" if half_life_days < 1 else f"{half_life_days:g} days"
+    return counted(half_life_days * 24, "hour") if half_life_days < 1 else counted(half_life_days, "day")

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.contracts.shared_settings import Protocol
 from recs_platform.contracts.time import DAY_MICROSECONDS, as_of_key
 from recs_platform.evaluation.cutoffs import CutoffPlan, plan_cutoffs
@@ -83,7 +84,8 @@ def _choose_plan(run: AsOfRun) -> ChosenPlan:
     if protocol == "auto":
         protocol = "global" if is_enough[found] else "per_user"
     why = "as set" if fixed else f"of {', '.join(map(str, HORIZONS_DAYS))}; items live {_days(life)}"
-    reason = f"{plan.horizon.days} days, {why}; {len(plan.tests)} test cutoffs with {users[found]} users in all"
+    tests = f"{counted(len(plan.tests), 'test cutoff')} with {counted(users[found], 'user')} in all"
+    reason = f"{counted(plan.horizon.days, 'day')}, {why}; {tests}"
     return ChosenPlan(plan, protocol, f"{reason}, {least} needed" if protocol == "per_user" else reason)
 
 
@@ -160,4 +162,4 @@ def plan_text(chosen: ChosenPlan) -> str:
     """The choice in a line: horizon and why, protocol, first and last test."""
     tests = chosen.plan.tests
     span = f", tests from {as_of_key(tests[0])} to {as_of_key(tests[-1])}" if tests else ", no tests"
-    return f"{chosen.reason}; {chosen.protocol}, a cutoff every {chosen.plan.step_days} days{span}"
+    return f"{chosen.reason}; {chosen.protocol}, a cutoff every {counted(chosen.plan.step_days, 'day')}{span}"

@@ -34,6 +34,7 @@ from recs_platform.pipeline.build_records import (
 )
 from recs_platform.pipeline.data_versions import ROW_COUNT
 from recs_platform.pipeline.event_span import default_as_of, last_event, midnight_after, require_events_before
+from recs_platform.pipeline.named_in_settings import require_named
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.events import IngestReport
 from recs_platform.stages.events.sources import SOURCE_TABLES
@@ -93,8 +94,9 @@ def plan_build(platform: Platform, at: datetime, known: datetime, arriving: Inge
     """Decide whether `build` runs as of `at`, from what was ingested by `known` and what a dry run would ingest.
 
     It runs unless the last build of this as-of was made from exactly this, and its release and analytics.duckdb
-    exist. Raises NotReady when no event lies before `at`.
+    exist. Raises NotReady when no event lies before `at`, UsageError where the settings name what is not there.
     """
+    require_named(platform)
     basis = read_basis(platform, at, known)
     if arriving is not None:
         basis = basis.with_files(_relevant_files(arriving, at))

@@ -189,18 +189,9 @@ def published_contracts(platform: Platform) -> tuple[TableContract, ...]:
 def _tables(
     platform: Platform, released: Sequence[PublishedTable], present: "tuple[str, Made] | None"
 ) -> Sequence[PublishedTable]:
-    lake_tables = [published_contract(table) for table in published_contracts(platform)]
-    stored = [model for model in platform.models if model.materialized == "table"]
-    models = [published_model(model, is_as_of=platform.models.is_as_of(model.name)) for model in stored]
-    rows = [replace(table, as_ofs_max=1) if table.name in _NEWEST_ONLY else table for table in (*lake_tables, *models)]
-    latest = [_latest(table) for table in rows if table.is_as_of and table.name not in _NEWEST_ONLY]
-    contracts = (
-        *published_contracts(platform),
-        *RELEASED,
-        META_PROCESSING,
-        META_RUNS,
-        *(contract for contract, _ in latest),
-    )
+    rows = _rows(platform)
+    latest = [_latest(table, grain) for table, grain in rows if _is_in_latest(table)]
+    contracts = (*_contracts(platform), *(contract for contract, _ in latest))
     frames = meta_frames(platform.models, contracts, platform.lineage)
     # Here: it takes longer to import than a rollback may.
     from recs_platform.pipeline.run_rows import run_rows
@@ -209,7 +200,7 @@ def _tables(
     described.append(published_contract(META_PROCESSING, _processing(platform)))
     described.append(published_contract(META_RUNS, run_rows(platform, present)))
     return [
-        *rows,
+        *(table for table, _ in rows),
         *released,
         *(view_table(contract, sql) for contract, sql in latest),
         *described,
@@ -222,9 +213,41 @@ def _processing(platform: Platform) -> pl.DataFrame:
     return entries.with_columns(pl.col("at").str.to_datetime(time_unit="us", time_zone="UTC"))
 
 
-def _latest(table: PublishedTable) -> tuple[TableContract, str]:
+def _rows(platform: Platform) -> list[tuple[PublishedTable, tuple[str, ...]]]:
+    """Tables that are published with the rows they have in the lake, and what identifies a row of one as_of."""
+    stored = [model for model in platform.models if model.materialized == "table"]
+    found = [(published_contract(table), table.grain) for table in published_contracts(platform)]
+    found += [
+        (published_model(model, is_as_of=platform.models.is_as_of(model.name)), tuple(model.grain)) for model in stored
+    ]
+    return [(replace(table, as_ofs_max=1) if table.name in _NEWEST_ONLY else table, grain) for table, grain in found]
+
+
+def _contracts(platform: Platform) -> tuple[TableContract, ...]:
+    """Contracts of what is published, less the META tables and those of `latest`."""
+    return (*published_contracts(platform), *RELEASED, META_PROCESSING, META_RUNS)
+
+
+def published_names(platform: Platform) -> frozenset[str]:
+    """Every table of the file, as `raw.events`, and every column of one, as `price`; nothing need be published."""
+    rows = [table for table, _ in _rows(platform)]
+    contracts = (*_contracts(platform), *META)
+    tables = [each.name for each in (*rows, *contracts)]
+    tables += [_latest_name(table) for table in rows if _is_in_latest(table)]
+    return frozenset(tables) | {column.name for each in (*rows, *contracts) for column in each.columns}
+
+
+def _is_in_latest(table: PublishedTable) -> bool:
+    return table.is_as_of and table.name not in _NEWEST_ONLY
+
+
+def _latest_name(table: PublishedTable) -> str:
+    return f"{LATEST}.{table.name.split('.')[1]}"
+
+
+def _latest(table: PublishedTable, grain: tuple[str, ...]) -> tuple[TableContract, str]:
     """A table as of the release in force, as `latest.<table>`."""
     columns = tuple(Column(each.name, each.dtype, each.description, unit=each.unit) for each in table.columns)
     description = f"{table.description}; as of the release in force"
-    contract = TableContract(f"{LATEST}.{table.name.split('.')[1]}", description, columns, grain=())
+    contract = TableContract(_latest_name(table), description, columns, grain=grain)
     return contract, f"select * from {table.name} where {c.AS_OF} = {AS_OF_IN_FORCE}"  # noqa: S608  names of contracts

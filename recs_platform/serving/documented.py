@@ -31,12 +31,14 @@ from recs_platform.serving.caching import Caching
 from recs_platform.serving.catalogue_answers import popular, release_in_force, similar
 from recs_platform.serving.docs_page import docs_page
 from recs_platform.serving.openapi import described
-from recs_platform.serving.parameters import K_MAX, read_query, whole_id
+from recs_platform.serving.parameters import K_MAX, read_k, read_query, whole_id
 from recs_platform.serving.problems import Problem
 from recs_platform.serving.state import Serving
 
 K = Annotated[int, QueryParameter(ge=1, le=K_MAX, description="How many items.")]
 AnyRequest = Request[Any, Any, Any]
+# Where Litestar answers with pages of its own: whatever one word follows the first slash.
+_PAGES_OF_LITESTAR = ("/", "/{path}")
 _CODES = {400: "invalid_parameter", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 
@@ -155,8 +157,11 @@ def _states(state_of: Callable[[], dict[str, Any]], metrics_text: Callable[[], s
 
 async def _refuse_other_queries(request: AnyRequest) -> None:
     """Litestar ignores what no handler names and takes the last of two; the front does neither, nor is it done here."""
+    if request.scope["path_template"] in _PAGES_OF_LITESTAR:
+        raise Problem("not_found", "no such address")
     names = set(request.route_handler.parsed_fn_signature.parameters) - set(request.path_params) - {"request"}
-    read_query(request.scope["query_string"], tuple(sorted(names)))
+    # Litestar would refuse another k too, without a word on what it may be.
+    read_k(read_query(request.scope["query_string"], tuple(sorted(names))), 1)
 
 
 def _refuse(request: AnyRequest, problem: Problem) -> Response[bytes]:

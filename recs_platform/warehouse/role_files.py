@@ -56,7 +56,7 @@ def write_role_file(
         prepare(con)
         con.execute(f"attach {text_literal(str(source.absolute()))} as source (read_only)")
         columns = _columns(con)
-        _require_known(role, columns)
+        require_known(role, {*columns, *(name for names in columns.values() for name in names)})
         shown = [name for name in columns if name not in role.hide]
         rows = {name: _copy(con, name, _shown(name, columns[name], role.hide, pseudonym)) for name in shown}
         _copy_comments(con)
@@ -84,8 +84,8 @@ def _columns(con: "duckdb.DuckDBPyConnection") -> dict[str, list[str]]:
     return found
 
 
-def _require_known(role: Role, columns: dict[str, list[str]]) -> None:
-    known = {*columns, *(name for names in columns.values() for name in names)}
+def require_known(role: Role, known: Collection[str]) -> None:
+    """Raise UsageError where a role hides what is no table or column of those."""
     for name in role.hide:
         if name not in known:
             raise UsageError(

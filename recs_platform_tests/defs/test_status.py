@@ -10,11 +10,13 @@ import dagster as dg
 import pytest
 
 from recs_platform.defs.instance import CARRIED, open_instance
+from recs_platform.lake.artifacts import MANIFEST_FILE
 from recs_platform.pipeline.questions.release_summary import summarize_release
 from recs_platform.pipeline.questions.run_history import UNFINISHED, failed_checks, has_unfinished_runs
 from recs_platform.pipeline.questions.status import read_status
 from recs_platform.pipeline.questions.warning_lines import WARNINGS_SHOWN
-from recs_platform.stages.releases import current_release
+from recs_platform.stages.releases import current_release, withdraw_release
+from recs_platform.stages.releases.files import RELEASES_ARTIFACT
 from recs_platform_tests.homes import Built, ask, copy_home, platform_at
 
 
@@ -115,3 +117,18 @@ def _files(home: Path) -> dict[str, bytes]:
         for path in home.rglob("*")
         if path.is_file() and path.parent.name != "tmp" and path.suffix not in {".db-shm", ".db-wal"}
     }
+
+
+def test_status_says_why_no_release_is_in_force(built: Built, tmp_path: Path) -> None:
+    platform = copy_home(built.platform, tmp_path / "home")
+    release = current_release(platform.home).version
+    manifest = platform.home.artifacts / RELEASES_ARTIFACT / release / MANIFEST_FILE
+    whole = manifest.read_bytes()
+    manifest.write_bytes(whole[:100])
+    assert "manifest.json is damaged" in read_status(platform, list).lines[0]
+    manifest.write_bytes(whole)
+    withdraw_release(platform.home, release)
+    found = read_status(platform, list)
+    assert found.facts["release"] is None
+    assert f"{release} was withdrawn" in found.lines[0]
+    assert f"{release} was withdrawn" in found.exact()["not_measured"]

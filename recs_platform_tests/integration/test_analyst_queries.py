@@ -94,3 +94,16 @@ def test_what_became_of_lists_agrees_with_the_events(con: duckdb.DuckDBPyConnect
     ).fetchall()
     assert found == expected
     assert found[0][1] > 0
+
+
+def test_the_grain_that_meta_tells_identifies_the_rows_of_each_table(con: duckdb.DuckDBPyConnection) -> None:
+    told = dict(con.execute("select table_name, grain from meta.tables where kind <> 'view'").fetchall())
+    assert {table for table, grain in told.items() if not grain} == set()
+    assert [table for table, grain in told.items() if _rows_of_one_grain(con, table, grain) > 1] == []
+
+
+def _rows_of_one_grain(con: duckdb.DuckDBPyConnection, table: str, grain: str) -> int:
+    """The most rows of a table that its grain does not tell apart."""
+    columns = ", ".join(f'"{name}"' for name in grain.split(", "))
+    most = f"select max(n) from (select count(*) as n from {table} group by {columns})"
+    return con.execute(most).fetchall()[0][0] or 0

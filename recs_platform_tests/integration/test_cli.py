@@ -413,3 +413,15 @@ def test_files_cut_off_on_the_way_are_left_out_by_name_and_the_whole_ones_land(
     assert code == USAGE
     assert err.startswith("recs: ")
     assert "events-1.parquet: it is cut or damaged" in err
+
+
+def test_keys_are_listed_as_one_object_without_what_is_secret(recs: CommandLine, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert recs(home, "init")[0] == 0
+    code, token, _ = recs(home, "keys", "create", "shop", "--scope", "read")
+    assert code == 0
+    code, out, _ = recs(home, "keys", "list", "--json")
+    key = json.loads(out)["keys"][0]
+    assert (code, key["name"], key["scopes"], key["revoked_at"]) == (0, "shop", ["read"], None)
+    assert set(key) == {"key_id", "name", "scopes", "created_at", "revoked_at"}
+    assert token.strip().rpartition("_")[2] not in out

@@ -10,6 +10,7 @@ import pytest
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.setting_groups import RoleSettings
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.publishing import published_names
 from recs_platform.pipeline.roles import write_role_files
 from recs_platform_tests.homes import Built, ask, platform_at
 
@@ -79,3 +80,11 @@ def test_the_file_of_a_role_that_is_gone_goes(built: Built, tmp_path: Path) -> N
     write_role_files(platform)
     assert not left.exists()
     assert (platform.home.role_files / "analyst.duckdb").exists()
+
+
+def test_names_that_a_role_may_hide_are_those_of_the_file(built: Built) -> None:
+    with duckdb.connect(str(built.platform.home.analytics), read_only=True) as con:
+        columns = con.execute(
+            "select schema_name || '.' || table_name, column_name from duckdb_columns() where not internal"
+        ).fetchall()
+    assert published_names(built.platform) == {name for pair in columns for name in pair}

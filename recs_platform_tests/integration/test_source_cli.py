@@ -27,6 +27,8 @@ def test_from_strange_files_to_events(recs: CommandLine, tmp_path: Path) -> None
     assert recs(home, "source", "new", "../shop", str(mine))[0] == USAGE
     checked = json.loads(recs(home, "source", "check", "shop", str(mine), "--json")[1])
     assert (checked["accepted"], checked["refused"]) == (2, 1)
+    code, _, err = recs(home, "source", "check", "shop")
+    assert (code, "no file of shop lies in landing yet; name a folder" in err) == (USAGE, True)
     assert checked["refusals"][0]["example"] == "shop/log-1.csv:4"
     assert recs(home, "land", "shop", str(mine))[0] == 0
     assert recs(home, "source", "check", "shop")[0] == 0

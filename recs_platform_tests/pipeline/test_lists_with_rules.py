@@ -7,10 +7,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.contracts.tables import LISTS
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.lists import list_inputs, surfaces
 from recs_platform.pipeline.lists.lists import Lists, make_lists
+from recs_platform.stages.reranking.conflicts import unknown_names
 from recs_platform_tests.homes import Built, copy_home
 
 OFF = {"pinned": {"enabled": False}, "quotas": {"enabled": False}}
@@ -92,6 +94,17 @@ def test_what_is_not_met_is_told_with_its_reason(made: Lists, pinned: str):
     )
     counted = made.conflicts.filter(pl.col(c.SUBJECT) == f"item {pinned}")[c.USER_COUNT].sum()
     assert counted == lacking
+
+
+def test_an_item_that_the_catalogue_lacks_is_told_by_one_name():
+    rules = RulesSettings.model_validate(
+        {
+            "pinned": {"enabled": True, "items": [{"item_id": "gone", "place": 1}]},
+            "boosted": {"enabled": True, "items": [{"item_id": "lost", "factor": 2.0}]},
+        }
+    )
+    found = unknown_names(rules, pl.DataFrame({c.ITEM_ID: ["a"]}))
+    assert found.rows() == [("boosted", "item lost"), ("pinned", "item gone")]
 
 
 def test_filters_of_the_settings_hide_what_was_shown_or_dismissed(made: Lists):

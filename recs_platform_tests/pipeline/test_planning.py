@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from recs_platform.contracts.errors import NotReady
+from recs_platform.contracts.errors import NotReady, UsageError
+from recs_platform.contracts.setting_groups import RoleSettings
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.build_records import last_build, raw_versions, record_build
 from recs_platform.pipeline.event_span import midnight_after
@@ -196,3 +197,18 @@ def test_a_rule_of_the_home_is_a_reason(home: Platform, built: Built) -> None:
     (home.home.rules / "mine.py").write_text("RULE = None\n")
     (reason,) = _plan(home, built.as_of).reasons
     assert reason.startswith("code changed: ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"retrieval": {"vectors": "nowhere.parquet"}}, r"retrieval\.vectors: there is no file .*nowhere\.parquet"),
+        ({"roles": {"analyst": RoleSettings(hide=("raw.userz",))}}, r"roles\.analyst\.hide names 'raw\.userz'"),
+        ({"roles": {"analyst": RoleSettings(hide=("raw.users", "gendre"))}}, r"names 'gendre'.*gender"),
+    ],
+)
+def test_nothing_is_built_while_the_settings_name_what_is_not_there(
+    taken_in: Platform, tmp_path: Path, built: Built, settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        _plan(copy_home(taken_in, tmp_path / "home", **settings), built.as_of)

@@ -96,6 +96,10 @@ def test_filters_and_regions_are_obeyed(tmp_path: Path):
         ("DELETE", "/v1/users/a?user_id=b", "unknown_parameter"),
         ("GET", "/readyz?user_id=b", "unknown_parameter"),
         ("GET", "/v1/nowhere", "not_found"),
+        ("GET", "/", "not_found"),
+        ("GET", "/nowhere", "not_found"),
+        ("GET", "/schema?colour=red", "not_found"),
+        ("GET", "/nowhere.json", "not_found"),
         ("GET", "/v1/users/u1/recommendation%73", "not_found"),
         ("PUT", "/v1/events", "method_not_allowed"),
     ],
@@ -108,6 +112,16 @@ def test_what_cannot_be_answered_is_a_problem_document(shared_served: Served, me
         assert response.headers["content-type"] == "application/problem+json"
         assert found["instance"].endswith(response.headers["x-request-id"])
         assert response.headers["x-content-type-options"] == "nosniff"
+
+    shared_served.run(test)
+
+
+@pytest.mark.parametrize("path", [LIST, "/v1/popular", "/v1/items/a/similar"])
+@pytest.mark.parametrize("k", ["0", "x", "-1", "1001"])
+def test_a_refused_k_is_told_what_it_may_be(shared_served: Served, path: str, k: str):
+    async def test(ask: Ask) -> None:
+        found = (await ask("GET", f"{path}?k={k}")).json()
+        assert (found["detail"], found["parameter"]) == (f"k is a number from 1 to 1000, not '{k}'", "k")
 
     shared_served.run(test)
 

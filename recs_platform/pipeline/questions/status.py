@@ -14,7 +14,7 @@ import polars as pl
 import recs_platform
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.canary import CanaryState
-from recs_platform.contracts.errors import NotReady
+from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.home import Home, Lock
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE, TableContract
@@ -30,26 +30,25 @@ from recs_platform.stages.events import ledger_checks as ledger
 from recs_platform.stages.releases import current_release, pinned_release
 
 _REPORTED_LOCKS = (Lock.INGEST, Lock.AS_OF, Lock.PUBLISH, Lock.SERVED, Lock.UI)
-NOT_RELEASED = "nothing has been released yet; `recs run` makes the first release"
 
 
 @dataclass(frozen=True)
 class Status:
-    """Facts of the home by name, and the report summary of the current release, where there is one."""
+    """Facts of the home by name, and the report summary of the current release, or why there is none."""
 
     facts: dict[str, Any]
-    release: ReleaseSummary | None
+    release: ReleaseSummary | str
 
     @property
     def lines(self) -> tuple[str, ...]:
         """A line each on the lists, the verdicts and the warnings."""
-        return (f"quality: {NOT_RELEASED}",) if self.release is None else self.release.lines
+        return (f"quality: {self.release}",) if isinstance(self.release, str) else self.release.lines
 
     def exact(self) -> dict[str, Any]:
         """All of it as plain values, instants as ISO text; the same keys whether or not anything was released."""
         sources: dict[str, dict[str, datetime | None]] = self.facts["sources"]
         written = {source: {name: at and at.isoformat() for name, at in of.items()} for source, of in sources.items()}
-        numbers = no_numbers(NOT_RELEASED) if self.release is None else self.release.numbers()
+        numbers = no_numbers(self.release) if isinstance(self.release, str) else self.release.numbers()
         return {**self.facts, "sources": written, **numbers}
 
 
@@ -76,7 +75,7 @@ def read_status(platform: Platform, read_stuck_runs: Callable[[], list[str]]) ->
         "rules_left_out": _broken_rules(platform),
         "rows_in_quarantine": _quarantined(platform.lake),
         "sources": _freshness(platform.lake),
-        "release": None if release is None else release.version,
+        "release": None if isinstance(release, str) else release.version,
         "release_is_pinned": pinned_release(home) is not None,
         "canary": _canary(home),
         "running_process": holder(home.lock(Lock.AS_OF)),
@@ -85,7 +84,7 @@ def read_status(platform: Platform, read_stuck_runs: Callable[[], list[str]]) ->
         },
         "stuck_runs": read_stuck_runs() if has_unfinished_runs(home) else [],
     }
-    return Status(facts, None if release is None else summarize_release(platform, release))
+    return Status(facts, release if isinstance(release, str) else summarize_release(platform, release))
 
 
 def _canary(home: Home) -> str | None:
@@ -108,11 +107,12 @@ def _broken_models(platform: Platform) -> Mapping[str, str]:
     return platform.models.broken if platform.home.models.is_dir() else {}
 
 
-def _release(platform: Platform) -> Manifest | None:
+def _release(platform: Platform) -> Manifest | str:
+    """The release in force, or why there is none: nothing was released, all was withdrawn, a manifest is damaged."""
     try:
         return current_release(platform.home)
-    except NotReady:
-        return None
+    except RecsError as error:
+        return str(error)
 
 
 def _quarantined(lake: Lake) -> int:

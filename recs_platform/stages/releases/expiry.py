@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import LIST_EXPIRY
-from recs_platform.lake.artifacts import artifact
+from recs_platform.lake.artifacts import artifact, whole_parquet
 from recs_platform.lake.column_types import polars_schema
 from recs_platform.stages.releases.files import EXPIRY_FILE, RELEASES_ARTIFACT
 from recs_platform.stages.releases.in_force import find_release
@@ -55,7 +55,7 @@ def read_list_expiry(home: Home, release_id: str, *, user: str | None = None) ->
     columns = [column for column in LIST_EXPIRY.columns if column.name != c.RELEASE_ID]
     if not file.exists():
         return pl.DataFrame(schema=polars_schema(columns))
-    rows = pl.scan_parquet(file)
+    rows = pl.scan_parquet(whole_parquet(file))
     return (rows if user is None else rows.filter(pl.col(c.USER_ID) == user)).collect()
 
 

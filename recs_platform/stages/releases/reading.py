@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import CURRENT, LIST_REFERENCES, LISTS, SHARED_LISTS, SHORT_LISTS, SURFACE_LISTS
-from recs_platform.lake.artifacts import artifact
+from recs_platform.lake.artifacts import artifact, whole_parquet
 from recs_platform.lake.column_types import polars_schema
 from recs_platform.stages.releases.files import (
     LISTS_FILE,
@@ -20,6 +20,8 @@ from recs_platform.stages.releases.in_force import find_release
 from recs_platform.stages.releases.references import SharedRows, expand, expanded_slices
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
 
     from recs_platform.contracts.home import Home
@@ -54,7 +56,7 @@ def read_lists_of(home: Home, release_id: str, users: pl.DataFrame) -> pl.DataFr
     """Rows of recommendations.lists of `users` (user_id) alone who have a list of their own, in no order."""
     import polars as pl
 
-    rows = pl.scan_parquet(artifact(home.artifacts, RELEASES_ARTIFACT, release_id) / LISTS_FILE)
+    rows = pl.scan_parquet(_file(home, release_id, LISTS_FILE))
     theirs = rows.join(users.lazy().select(c.USER_ID), on=c.USER_ID, how="semi").collect()
     return _complete(theirs).select(LISTS.column_names)
 
@@ -78,7 +80,7 @@ def read_surface_lists_of(home: Home, release_id: str, keys: pl.DataFrame) -> pl
     """Rows of recommendations.surface_lists of `keys` (surface, user_id) alone, in no order."""
     import polars as pl
 
-    rows = pl.scan_parquet(artifact(home.artifacts, RELEASES_ARTIFACT, release_id) / SURFACE_FILE)
+    rows = pl.scan_parquet(_file(home, release_id, SURFACE_FILE))
     key = [c.SURFACE, c.USER_ID]
     return rows.join(keys.lazy().select(key), on=key, how="semi").select(SURFACE_LISTS.column_names).collect()
 
@@ -96,7 +98,7 @@ def read_shared_lists(home: Home, release_id: str) -> SharedRows:
         return SharedRows(
             *(pl.DataFrame(schema=polars_schema(each.columns)) for each in (SHARED_LISTS, LIST_REFERENCES))
         )
-    return SharedRows(_complete(pl.read_parquet(folder / SHARED_FILE)), pl.read_parquet(folder / REFERENCES_FILE))
+    return SharedRows(_complete(_read(home, release_id, SHARED_FILE)), _read(home, release_id, REFERENCES_FILE))
 
 
 def read_surface_lists(
@@ -107,7 +109,11 @@ def read_surface_lists(
 
     find_release(home, release_id)
     file = artifact(home.artifacts, RELEASES_ARTIFACT, release_id) / SURFACE_FILE
-    rows = pl.read_parquet(file) if file.exists() else pl.DataFrame(schema=polars_schema(SURFACE_LISTS.columns))
+    rows = (
+        pl.read_parquet(whole_parquet(file))
+        if file.exists()
+        else pl.DataFrame(schema=polars_schema(SURFACE_LISTS.columns))
+    )
     for column, value in ((c.SURFACE, surface), (c.USER_ID, user)):
         rows = rows if value is None else rows.filter(pl.col(column) == value)
     return rows.sort(c.SURFACE, c.USER_ID, c.RANK)
@@ -134,7 +140,11 @@ def _read(home: Home, release_id: str, file: str) -> pl.DataFrame:
     import polars as pl
 
     find_release(home, release_id)
-    return pl.read_parquet(artifact(home.artifacts, RELEASES_ARTIFACT, release_id) / file)
+    return pl.read_parquet(_file(home, release_id, file))
+
+
+def _file(home: Home, release_id: str, file: str) -> Path:
+    return whole_parquet(artifact(home.artifacts, RELEASES_ARTIFACT, release_id) / file)
 
 
 def _complete(lists: pl.DataFrame) -> pl.DataFrame:

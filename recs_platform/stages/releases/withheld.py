@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.regions import UNKNOWN_REGION
-from recs_platform.lake.artifacts import artifact
+from recs_platform.lake.artifacts import artifact, whole_parquet
 from recs_platform.stages.releases.files import (
     LISTS_FILE,
     REFERENCES_FILE,
@@ -140,7 +140,7 @@ def _with_withheld(
 def _rows(file: Path) -> pl.LazyFrame:
     import polars as pl
 
-    return pl.scan_parquet(file)
+    return pl.scan_parquet(whole_parquet(file))
 
 
 def _folder(home: Home, release_id: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.pages import Interval, Section, bar_table, decimals, interval_table, percent
 from recs_platform.stages.reports.bias_limits import BiasConfig, exposure_limits, quality_limits
 from recs_platform.stages.reports.exposure import EXPOSURE, POPULARITY_TIER, TIERS, VS_INTERACTIONS
@@ -35,7 +36,7 @@ def sections(bias: pl.DataFrame, config: BiasConfig) -> list[Section]:
             for attribute in _told(exposure, (POPULARITY_TIER, *SHARED_ATTRIBUTES))
         ),
         *(_quality(quality, attribute, config) for attribute in _told(quality, ATTRIBUTES)),
-        Section("Every number", "Intervals draw users.", folded=[(f"{shown.height} rows", shown)]),
+        Section("Every number", "Intervals draw users.", folded=[(counted(shown.height, "row"), shown)]),
     ]
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 NAME = "drift"
 RETRAIN, QUARANTINE, IGNORE = "retrain", "quarantine", "ignore"
 _NAMED_MAX = 3
+_ORIGINS_MAX = 3  # columns named of one feature
 _WORTH_A_LOOK = ("warn", "block")
 
 
@@ -185,11 +186,18 @@ def _named(moved: pl.DataFrame) -> str:
     shown = by_distance(moved).head(_NAMED_MAX)
     parts = [
         f"{row[c.COLUMN_NAME]} {row[c.METHOD]} {row[c.VALUE]:.2f}, limit {row[c.THRESHOLD]:.2f}"
-        + (f", from {row[c.UPSTREAM].split(', ')[0]}" if row[c.UPSTREAM] else "")
+        + (f", from {_origin(row[c.UPSTREAM])}" if row[c.UPSTREAM] else "")
         + (f": {row[c.PROPOSAL]}" if row[c.PROPOSAL] else "")
         for row in shown.iter_rows(named=True)
     ]
     return f"; {'; '.join(parts)}" if parts else ""
+
+
+def _origin(upstream: str) -> str:
+    """The raw columns behind a feature, of many the first: any of them may be what moved."""
+    names = upstream.split(", ")
+    more = len(names) - _ORIGINS_MAX
+    return f"{', '.join(names[:_ORIGINS_MAX])} and {more} more" if more > 0 else " or ".join(names)
 
 
 def _past(inputs: ReportInputs, table: str, config: DriftConfig) -> dict[str, list[tuple[str, float]]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import OFFLINE_METRICS
 from recs_platform.stages.reports.inputs import ReportInputs
@@ -115,10 +116,13 @@ def _judge(subject: str, found: Sequence[dict[str, Any]], limit: float, config: 
     users = int(row.get(c.N_USERS, 0))
     low = row.get(c.CI_LOW)
     if low is None or users < config.users_min:
-        return Judgement(subject, "no_data", f"{users} held-out user windows; {config.users_min} are needed.")
+        return Judgement(
+            subject, "no_data", f"{counted(users, 'held-out user window')}; {config.users_min} are needed."
+        )
     # Against popularity the bound must be above zero; against the best source it may touch the margin.
     passed = low > limit or (subject.startswith(MINUS_BEST) and low == limit)
-    text = f"Difference {row[c.VALUE]:+.4f}, at least {low:+.4f} (95 %), over {users} user windows; limit {limit:+.4f}."
+    sample = counted(users, "user window")
+    text = f"Difference {row[c.VALUE]:+.4f}, at least {low:+.4f} (95 %), over {sample}; limit {limit:+.4f}."
     # Users' last events leak across users: what passes there may fail on a later day.
     is_on_later_days = f"({PER_USER}" not in subject
     return Judgement(subject, "pass" if passed and is_on_later_days else "warn", text, float(low), limit, users)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.pages import Interval, Line, Section, decimals, heat_table, interval_table, line_chart
 from recs_platform.stages.reports.offline_names import (
     EVERYONE,
@@ -45,8 +46,8 @@ def sections(metrics: pl.DataFrame, earlier: pl.DataFrame) -> list[Section]:
             "Means over held-out user windows: a user counts once in each test window, and n_users is the number of "
             "these. Intervals draw users.",
             folded=[
-                (f"Everyone: {shown.filter(everyone).height} rows", shown.filter(everyone)),
-                (f"By segment: {shown.filter(~everyone).height} rows", shown.filter(~everyone)),
+                (f"Everyone: {counted(shown.filter(everyone).height, 'row')}", shown.filter(everyone)),
+                (f"By segment: {counted(shown.filter(~everyone).height, 'row')}", shown.filter(~everyone)),
             ],
         ),
     ]
@@ -82,7 +83,8 @@ def _rivals(reported: pl.DataFrame) -> Section:
     first = rows.row(0, named=True)
     return Section(
         "Final lists and their rivals",
-        f"NDCG@{first[c.K]} of everyone, best first; {first[c.N_USERS]:,} user windows, {first[c.N_WINDOWS]} tests; "
+        f"NDCG@{first[c.K]} of everyone, best first; {counted(first[c.N_USERS], 'user window')}, "
+        f"{counted(first[c.N_WINDOWS], 'test')}; "
         f"protocol {first[c.PROTOCOL]}. The dashed line is popularity; a source alone is its own first {first[c.K]}.",
         figure=interval_table(
             [_interval(row, row[c.MODEL], strong=row[c.MODEL] == FINAL) for row in rows.iter_rows(named=True)],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.contracts.tables import RETRIEVAL
 from recs_platform.evaluation.metrics import CANDIDATE_RECALL
 from recs_platform.stages.reports.inputs import ReportInputs
@@ -106,7 +107,7 @@ def _judge_recall(found: dict[str, dict[str, Any]], earlier: pl.DataFrame, confi
     now = found.get(ALL, {})
     users, high = int(now.get(c.SAMPLE_SIZE, 0)), now.get(c.CI_HIGH)
     if high is None or users < config.users_min:
-        text = f"{users} held-out user windows; {config.users_min} are needed."
+        text = f"{counted(users, 'held-out user window')}; {config.users_min} are needed."
         return Judgement(CANDIDATE_RECALL, "no_data", text, sample_size=users)
     recalls = earlier.filter(metric=CANDIDATE_RECALL, source=ALL, segment=EVERYONE)
     alike = recalls.filter(pl.col(c.PROTOCOL) == now[c.PROTOCOL]).sort(c.AS_OF)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.stages.reports.offline import OfflineConfig
 from recs_platform.stages.reports.offline_names import EVERYONE, FINAL, NDCG, POPULARITY, chosen_protocol
 from recs_platform.stages.reports.verdicts import SEVERITY
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 BEST_SOURCE = "best_source"
 RERANKED = "best_source_reranked"
-_HELD_OUT = {"global": "rolling windows of {} days", "per_user": "each user's last events"}
+_HELD_OUT = {"global": "rolling windows of {}", "per_user": "each user's last events"}
 _NAMES_SHOWN = 4
 
 
@@ -69,9 +70,9 @@ def quality_sentence(found: Mapping[str, Any], users_min: int = OfflineConfig().
     elif best:
         parts.append(f"best source {best[c.MODEL]} {_beside(best, final)}{_cost(found)}")
     protocol: str = found[c.PROTOCOL]
-    how = _HELD_OUT.get(protocol, protocol).format(found[c.HORIZON_DAYS])
+    how = _HELD_OUT.get(protocol, protocol).format(counted(found[c.HORIZON_DAYS], "day"))
     few = f", fewer than {users_min}, too few to compare" if found[c.N_USERS] < users_min else ""
-    return f"{', '.join(parts)}; {found[c.N_USERS]} user windows{few}, held out: {how}"
+    return f"{', '.join(parts)}; {counted(found[c.N_USERS], 'user window')}{few}, held out: {how}"
 
 
 def _cost(found: Mapping[str, Any]) -> str:
@@ -123,8 +124,12 @@ def shortened(names: Sequence[str], most: int, between: str) -> str:
 
 def _beside(row: Mapping[str, Any], final: Mapping[str, Any]) -> str:
     """A model's number, and how many times it the final lists come to."""
-    times = f" ({final[c.VALUE] / row[c.VALUE]:.1f} times)" if row[c.VALUE] else ""
-    return f"{_number(row)}{times}"
+    if not row[c.VALUE]:
+        return _number(row)
+    times = final[c.VALUE] / row[c.VALUE]
+    # A twentieth more is a gain to tell, and no gain at one place.
+    shown = f"{times:.1f}" if f"{times:.2f}" == "1.00" or f"{times:.1f}" != "1.0" else f"{times:.2f}"
+    return f"{_number(row)} ({shown} times)"
 
 
 def _number(row: Mapping[str, Any]) -> str:

@@ -173,5 +173,9 @@ def unknown_names(rules: RulesSettings, items: pl.DataFrame) -> pl.DataFrame:
         column: set(items[column].drop_nulls()) if column in items.columns else set[str]()
         for column in (c.ITEM_ID, c.CATEGORY, c.CREATOR)
     }
-    unknown = [(rule, f"{column} {name}") for rule, column, name in named if name not in known[column]]
+    unknown = [
+        (rule, f"{'item' if column == c.ITEM_ID else column} {name}")
+        for rule, column, name in named
+        if name not in known[column]
+    ]
     return pl.DataFrame(sorted(unknown), schema={c.RULE: pl.String, c.SUBJECT: pl.String}, orient="row")

@@ -33,6 +33,10 @@ MODEL = Path(__file__).parents[3] / "dbt_like_sql" / "models" / "segments" / "us
             '[rules.pinned]\nenabled = true\nitems = [{ item_id = "a", place = 5 }]\n[surfaces.email]\nk = 3',
             "does not fit here",
         ),
+        ("[surfaces.default]\nk = 5", "surfaces.default: 'default' is the list that is no surface's"),
+        ("[rules.blend]\nenabled = true\nrelevance = 0", "rules.blend: every weight is 0"),
+        ("rules = 3", "rules = 3: it must be a table of settings"),
+        ("[surfaces]\nemail = 5", "surfaces.email = 5: it must be a table of settings"),
         ('[surfaces.email]\ncategories = ["a"]\nwithout_categories = ["a"]', "asked for and left out"),
     ],
 )

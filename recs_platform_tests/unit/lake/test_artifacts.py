@@ -131,3 +131,23 @@ def test_a_folder_of_a_dead_process_goes_although_its_number_lives_again(tmp_pat
     (tmp_path / "ranker" / f"v2.tmp-{pid}-{start}-140213").mkdir()
     write(tmp_path, "v3")
     assert sorted(entry.name for entry in (tmp_path / "ranker").iterdir()) == [f"v2.tmp-{pid}-{start}-140213", "v3"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"name": "ranker"}', b"[1, 2]"])
+def test_a_damaged_manifest_is_named_in_one_line(tmp_path, content):
+    write(tmp_path, "v1")
+    file = tmp_path / "ranker" / "v1" / artifacts.MANIFEST_FILE
+    file.write_bytes(content)
+    with pytest.raises(ContractError, match=r"v1/manifest\.json is damaged: .*restore it") as refused:
+        artifacts.sealed_versions(tmp_path, "ranker")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1 and half of its rows"])
+def test_a_parquet_file_that_is_cut_off_is_named(tmp_path, content):
+    file = tmp_path / "rows.parquet"
+    file.write_bytes(content)
+    with pytest.raises(ContractError, match=r"rows\.parquet is damaged"):
+        artifacts.whole_parquet(file)
+    file.write_bytes(b"PAR1 rows PAR1")
+    assert artifacts.whole_parquet(file) == file

@@ -145,3 +145,16 @@ def test_what_is_written_needs_reader_1_and_writer_2(tmp_path: Path) -> None:
     for name in lake.names():
         protocol = DeltaTable(lake.path(name)).protocol()
         assert (protocol.min_reader_version, protocol.min_writer_version) == (1, 2), name
+
+
+def test_a_damaged_log_is_told_in_one_line_and_not_taken_for_another_program(tmp_path: Path):
+    lake = Lake(tmp_path)
+    lake.append(NAME, ROWS)
+    log = next((lake.path(NAME) / "_delta_log").glob("*.json"))
+    log.write_bytes(log.read_bytes()[:100])
+    with pytest.raises(
+        ContractError, match=r"cannot be opened as a Delta table: .*remove its folder and build"
+    ) as told:
+        lake.files(NAME)
+    assert "\n" not in str(told.value)
+    assert "DROP FEATURE" not in str(told.value)

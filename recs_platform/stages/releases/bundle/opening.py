@@ -25,8 +25,8 @@ def sealed_bundle(home: Home, release_id: str) -> Manifest:
     found = [manifest for manifest in sealed if manifest.parameters[RELEASE] == release_id]
     if not found:
         raise NotReady(
-            f"release {release_id} has no serving bundle: it was sealed before there were any; run `recs run --force` "
-            "to seal one, or roll back to a release that has one"
+            f"release {release_id} has no serving bundle: it was removed, or the release is from before there were "
+            "any; run `recs run --force` to seal one, or roll back to a release that has one"
         )
     return max(found, key=lambda manifest: (manifest.sealed_at, manifest.known_at))
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.contracts.tables import ACTIVITY_DRIFT
 from recs_platform.stages.reports.activity_drift.kinds import CATALOGUE, EVENT_MIX, SCORES, SOURCE
 from recs_platform.stages.reports.activity_drift.measures import Compared
@@ -85,7 +86,8 @@ def judge_silence(mixed: pl.DataFrame, as_of: datetime, config: ActivityConfig) 
         return None
     last = as_of - timedelta(days=ago + 1)
     message = (
-        f"No event for {ago} days: the last was on {last:%Y-%m-%d}. Look at the sources before anything is trained."
+        f"No event for {counted(ago, 'day')}: the last was on {last:%Y-%m-%d}. "
+        "Look at the sources before anything is trained."
     )
     return Judgement(EVENT_MIX, "warn", message, float(ago), float(config.silent_days), 0)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recs_platform.contracts.counted import counted
 from recs_platform.evaluation.drift import (
     Chance,
     chance_of_categories,
@@ -63,7 +64,7 @@ def compare_mix(mix: Mix, config: ActivityConfig, *, seed: int) -> Compared:
     `no_data` with fewer than `rows_min` facts on either side, fewer than `periods_min` earlier periods, or one value.
     """
     past, words = choose_periods(mix, config)
-    told = f"{len(past)} {words} before"
+    told = f"{counted(len(past), words.replace('days', 'day').replace('weeks', 'week'), words)} before"
     together = _together(past)
     rows = int(min(mix.now.n, sum(each.n for each in past)))
     names = sorted({*together, *mix.now.counts})
@@ -83,7 +84,7 @@ def compare_mix(mix: Mix, config: ActivityConfig, *, seed: int) -> Compared:
 
 def compare_spread(spread: Spread, config: ActivityConfig, *, seed: int) -> Compared:
     """Percentiles now against those of the as-of before, in its standard deviations; `past` as in `compare_mix`."""
-    told = f"{len(spread.past)} as-ofs of the same ranker before"
+    told = f"{counted(len(spread.past), 'as-of', 'as-ofs')} of the same ranker before"
     if spread.n < config.rows_min or len(spread.past) < config.periods_min:
         return Compared(spread, Measured(NO_DATA, None, spread.n), len(spread.past), told, None, {})
     before, now = spread.past[0], spread.now

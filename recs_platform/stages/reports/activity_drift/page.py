@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.pages import Histogram, Section, histograms
 from recs_platform.stages.reports.activity_drift.kinds import KINDS
 from recs_platform.stages.reports.activity_drift.measures import Compared
@@ -31,7 +32,7 @@ def sections(compared: Sequence[Compared], rows: pl.DataFrame) -> list[Section]:
         charts = [_chart(one, row) for one, row in sorted(own, key=_order) if row[c.VALUE] is not None]
         said = kind.text if charts else f"{kind.text} Too little could be compared yet."
         table = rows.filter(rows[c.KIND] == kind.name).drop(*_HIDDEN)
-        folded = [(f"{table.height} rows", table)] if table.height else []
+        folded = [(counted(table.height, "row"), table)] if table.height else []
         found.append(Section(kind.title, said, figure=histograms(charts[:_CHARTS_MAX]), folded=folded))
     return found
 

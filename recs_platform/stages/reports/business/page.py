@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.pages import Interval, Line, Section, amount, interval_table, line_chart, percent
 from recs_platform.stages.reports.business.measures import (
     BEFORE,
@@ -52,7 +53,7 @@ def sections(business: pl.DataFrame) -> list[Section]:
     """A section a metric, with charts where anything is known, then every row folded."""
     found = [_section(business.filter(business[c.METRIC] == metric), metric) for metric in _TEXTS]
     shown = business.drop(c.AS_OF)
-    return [*found, Section("Every number", "Intervals draw users.", folded=[(f"{shown.height} rows", shown)])]
+    return [*found, Section("Every number", "Intervals draw users.", folded=[(counted(shown.height, "row"), shown)])]
 
 
 def _section(rows: pl.DataFrame, metric: str) -> Section:

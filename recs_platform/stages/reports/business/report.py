@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.contracts.tables import BUSINESS
 from recs_platform.stages.reports.business.measures import (
     BEFORE,
@@ -77,7 +78,7 @@ def _judge_metric(business: pl.DataFrame, metric: str, config: BusinessConfig) -
             return Judgement(metric, NO_DATA, reason)
         stopped = f"{reason} That is of the last 28 days; it was {_interval(before)} in the 28 days before."
         return Judgement(metric, "warn", stopped, None, None, 0)
-    text = f"{_interval(now)} in the last 28 days, of {now[c.N_USERS]:,} users"
+    text = f"{_interval(now)} in the last 28 days, of {counted(now[c.N_USERS], 'user')}"
     if before is None or before[c.VALUE] is None:
         return Judgement(
             metric, "pass", f"{text}; nothing is known of the 28 days before.", now[c.VALUE], None, now[c.N_USERS]

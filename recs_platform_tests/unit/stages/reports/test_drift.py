@@ -278,5 +278,21 @@ def test_a_feature_that_the_ranker_lives_on_warns_alone_and_is_named_with_its_so
     judgement = judge_drift(rows, "t", DriftConfig())
     assert judgement.verdict == "warn"
     assert judgement.value == pytest.approx(0.4 / 0.49)
-    assert "x0 wasserstein 0.50, limit 0.10, from raw.events.dwell_seconds: retrain" in judgement.message
+    assert (
+        "x0 wasserstein 0.50, limit 0.10, from raw.events.dwell_seconds or raw.events.user_id: retrain"
+        in judgement.message
+    )
     assert "82% of what the ranker gains" in judgement.message
+
+
+def test_an_alarm_names_every_raw_column_that_may_have_moved():
+    rows = pl.DataFrame(
+        {
+            "table_name": "t", "column_name": ["x"], "scope": "item", "method": "null_share", "value": [0.5],
+            "threshold": 0.1, "is_drifted": [True], "sample_size": 500, "gain_share": [0.4],
+            "upstream": ["raw.events.country, raw.events.device, raw.events.region, raw.events.value"],
+            "proposal": ["quarantine"],
+        }
+    )  # fmt: skip
+    told = "from raw.events.country, raw.events.device, raw.events.region and 1 more: quarantine"
+    assert told in judge_drift(rows, "t", DriftConfig()).message

@@ -36,6 +36,12 @@ def test_lists_stand_beside_popularity_and_the_best_source_with_intervals() -> N
     )
 
 
+def test_a_small_difference_is_not_told_as_none() -> None:
+    told = sentence(measured({"final": 0.467, "popularity": 0.445, "als": 0.467}))
+    assert "popularity .445 [.435, .455] (1.05 times)" in told
+    assert "best source als .467 [.457, .477] (1.0 times)" in told
+
+
 def tried(source: str, ndcg: float, *, users: int) -> pl.DataFrame:
     row = {
         "as_of": AS_OF, "history_group": "all", "contender": source, "ndcg": ndcg, "n_cutoffs": 5, "n_users": users,
