@@ -109,6 +109,7 @@ def test_popularity_of_groups_forgets_at_least_as_fast_as_popularity(
     groups: float,
 ) -> None:
     monkeypatch.setattr(inputs, "popularity_half_life", lambda _run: best)
+    monkeypatch.setattr(inputs, "finer_popularity", lambda _run: None)
     run = AsOfRun(platform_at(tmp_path, retrieval={"sources": sources}), AT, AT)
     found = run_config(run).sources
     assert found["popularity"].model_dump()["half_life_days"] == popularity
