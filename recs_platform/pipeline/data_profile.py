@@ -13,10 +13,10 @@ from recs_platform.pipeline.fitting import (
     chosen_plan,
     finer_trials,
     half_life_trials,
-    known_before_tests,
+    measured_facts,
     plan_text,
 )
-from recs_platform.pipeline.retrieval.inputs import POPULARITY, run_config
+from recs_platform.pipeline.retrieval.inputs import POPULARITY, run_config, switches_in_force
 
 FACT, CHOICE, TRIAL = "fact", "choice", "trial"
 _FOR_EVER = "for ever"
@@ -42,15 +42,18 @@ def _choices(run: AsOfRun) -> Iterator[tuple[Any, ...]]:
     )
     yield CHOICE, "popularity.half_life_days", half_life, "days", f"{_name(half_life)}; {tried}"
     yield CHOICE, "popularity.within", None, "group", _within(popularity)
+    for switch in switches_in_force(run):
+        name = f"{switch.source}.enabled"
+        yield CHOICE, name, float(switch.enabled), "on", f"{'on' if switch.enabled else 'off'}: {switch.reason}"
 
 
 def _facts(run: AsOfRun) -> Iterator[tuple[Any, ...]]:
-    known = known_before_tests(run)
-    yield FACT, "interactions", float(known.height), "events", "before the first test, impressions left out"
-    yield FACT, "users", float(known[c.USER_ID].n_unique()), "users", "with an interaction"
-    yield FACT, "items", float(known[c.ITEM_ID].n_unique()), "items", "with an interaction"
-    for name, unit, meaning, measure in FACTS:
-        yield FACT, name, measure(known), unit, meaning
+    measured = measured_facts(run)
+    yield FACT, "interactions", measured["interactions"], "events", "before the first test, impressions left out"
+    yield FACT, "users", measured["users"], "users", "with an interaction"
+    yield FACT, "items", measured["items"], "items", "with an interaction"
+    for name, unit, meaning, _ in FACTS:
+        yield FACT, name, measured[name], unit, meaning
 
 
 def _trials(run: AsOfRun) -> Iterator[tuple[Any, ...]]:

@@ -1,7 +1,7 @@
-"""What a home leaves to its data: how far labels reach, at which cutoffs, and how fast popularity forgets.
+"""What a home leaves to its data: how far labels reach, at which cutoffs, and how fast popularity forgets, for whom.
 
-Each is measured once a run: the horizon from when things happened before the as-of, the half-life on what lies before
-the first test. What `recs.toml` names is not chosen.
+Each is measured once a run: the horizon from when things happened before the as-of, the rest on what lies before
+the first test, as are the facts by which sources are switched. What `recs.toml` names is not chosen.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.shared_settings import Protocol
 from recs_platform.contracts.time import DAY_MICROSECONDS, as_of_key
 from recs_platform.evaluation.cutoffs import CutoffPlan, plan_cutoffs
-from recs_platform.evaluation.data_profile import item_life_days, longest_horizon
+from recs_platform.evaluation.data_profile import FACTS, item_life_days, longest_horizon
 from recs_platform.evaluation.popularity_trials import (
     FinerTrial,
     HalfLifeTrial,
@@ -87,6 +87,21 @@ def finer_trials(run: AsOfRun) -> list[FinerTrial]:
 def finer_popularity(run: AsOfRun) -> FinerTrial | None:
     """The finer popularity that is better than the best half-life of all beyond chance, if any is."""
     return best_finer(finer_trials(run))
+
+
+def measured_facts(run: AsOfRun) -> dict[str, float | None]:
+    """Facts of what lies before the first test: interactions, users and items, then FACTS by name."""
+
+    def make() -> dict[str, float | None]:
+        known = known_before_tests(run.root)
+        counts = {
+            "interactions": known.height,
+            "users": known[c.USER_ID].n_unique(),
+            "items": known[c.ITEM_ID].n_unique(),
+        }
+        return {**counts, **{name: measure(known) for name, _, _, measure in FACTS}}
+
+    return run.root.once("facts", make)
 
 
 def known_before_tests(run: AsOfRun) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from recs_platform.contracts.shared_settings import KEPT_OF_EACH
 from recs_platform.contracts.validation_errors import sentence
 from recs_platform.evaluation.popularity_trials import CATEGORY, FinerTrial
 from recs_platform.pipeline.as_of_run import USER_SEGMENTS, AsOfRun
-from recs_platform.pipeline.fitting import finer_popularity, popularity_half_life
+from recs_platform.pipeline.fitting import finer_popularity, measured_facts, popularity_half_life
 from recs_platform.pipeline.geo_availability import GeoAvailability, run_geo_availability
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_changes
@@ -33,13 +33,26 @@ def run_config(run: AsOfRun) -> retrieval.RetrievalConfig:
     """The config of retrieval that a run works with, read once. Errors as `retrieval_config`.
 
     Popularity forgets and counts as suits the data, where nobody names how; that of groups forgets as fast at least.
+    Sources are switched as facts of the data say.
     """
     named = run.known.once("named retrieval config", lambda: retrieval_config(run.platform))
     own = named.sources[POPULARITY].model_dump()
     if own["enabled"] and not _named_fields(run.platform, POPULARITY) - _ASKED:
         # Before the config's own lock: what is tried asks for what is known.
         own |= _popularity_fields(popularity_half_life(run), finer_popularity(run))
-    return run.known.once("retrieval config", lambda: _fading(run.platform, named, own))
+    switched = {switch.source: {"enabled": switch.enabled} for switch in switches_in_force(run)}
+    return run.known.once("retrieval config", lambda: _fading(run.platform, named, own).with_sources(switched))
+
+
+def switches_in_force(run: AsOfRun) -> list[retrieval.SourceSwitch]:
+    """Sources that the data switch on or off: those of which the settings name nothing.
+
+    None where a tuned config is adopted: its sources were weighed together.
+    """
+    if adopted_changes(run.platform.home.artifacts):
+        return []
+    named = run.platform.settings.retrieval.sources
+    return [each for each in retrieval.source_switches(measured_facts(run)) if each.source not in named]
 
 
 def _popularity_fields(half_life_days: float | None, finer: FinerTrial | None) -> dict[str, Any]:
