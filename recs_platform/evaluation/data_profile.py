@@ -9,6 +9,7 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.time import DAY_MICROSECONDS
+from recs_platform.evaluation.order_profile import one_way_share, repeated_steps_ratio
 from recs_platform.evaluation.splits import OCCURRED_US
 
 _FIRST, _DAY, _AGE = "_first", "_day", "_age"
@@ -89,9 +90,18 @@ def repeat_share(interactions: pl.DataFrame) -> float | None:
     return _mean(days.select(pl.col(_DAY) > first).to_series())
 
 
+def log_days(interactions: pl.DataFrame) -> float | None:
+    """Days from the first interaction to the last; None without any."""
+    if interactions.is_empty():
+        return None
+    times = interactions[OCCURRED_US].to_numpy()
+    return float(times.max() - times.min()) / DAY_MICROSECONDS
+
+
 Fact = tuple[str, str, str, Callable[[pl.DataFrame], float | None]]
 # Name, unit, meaning, measure.
 FACTS: tuple[Fact, ...] = (
+    ("log_days", "days", "from the first interaction to the last", log_days),
     ("item_life_days", "days", "age by which nine in ten interactions with an item have come", item_life_days),
     ("item_half_life_days", "days", "age by which half of them have come", item_half_life_days),
     ("return_days", "days", "from a day on which a user is active to the next such day, median", return_days),
@@ -99,6 +109,13 @@ FACTS: tuple[Fact, ...] = (
     ("short_history_share", "share", "users with one or two items", short_history_share),
     ("new_item_share", "share", "interactions on items first seen on the same day", new_item_share),
     ("repeat_share", "share", "positives on what the user had on an earlier day", repeat_share),
+    (
+        "repeated_steps_ratio",
+        "ratio",
+        "steps from item to item that another user took too, over those in shuffled histories; 1 = order says nothing",
+        repeated_steps_ratio,
+    ),
+    ("one_way_share", "share", "how far steps between two items go one way: 0 both, 1 always one", one_way_share),
 )
 
 

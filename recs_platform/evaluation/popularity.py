@@ -1,92 +1,89 @@
-"""How fast popularity should forget: NDCG of one list for everybody, at several half-lives, at past cutoffs.
+"""How popular items are, overall and finer: users who like them, each fading with a half-life.
 
-The list itself is made in `stages.retrieval.sources.popularity`, from the half-life that is chosen here.
+The scores serve in `stages.retrieval.sources.popularity`; which half-lives suit a log is tried in `popularity_trials`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from recs_platform.contracts import columns as c
-from recs_platform.contracts.time import DAY_MICROSECONDS, DAY_SECONDS, HOUR_SECONDS
-from recs_platform.evaluation.metrics import user_metrics
-from recs_platform.evaluation.splits import OCCURRED_US, new_pairs
+from recs_platform.contracts.time import DAY_MICROSECONDS
 
-# A quarter of an hour to three months; None counts every user alike, whenever it was.
-HALF_LIVES_DAYS: tuple[float | None, ...] = (
-    *(hours * HOUR_SECONDS / DAY_SECONDS for hours in (0.25, 1, 3, 12)), 1.0, 3.0, 7.0, 30.0, 90.0, None,
-)  # fmt: skip
-# Heads of lists: what a user has consumed is left out, and the next move up.
-_SPARE = 50
-_USERS_MAX = 5_000
-_SCORE, _CODE, _ORDER = "_score", "_code", "_order"
+# A smaller group than this is no group: what it likes is chance.
+GROUP_USERS_MIN = 50
+GROUPS_MAX = 30
 
 
-@dataclass(frozen=True)
-class HalfLifeTrial:
-    """Mean NDCG over users and cutoffs of popularity with a half-life in days; None = for ever."""
+def item_scores(
+    items: NDArray[np.int32], occurred_us: NDArray[np.int64], n_items: int, half_life_days: float | None
+) -> NDArray[np.float64]:
+    """Score of each item (n_items,): sum of 2 ** (-age / half-life) of its likes, one a user; None: their number.
 
-    half_life_days: float | None
-    ndcg: float
-    users: int
+    >>> item_scores(np.array([0, 1, 1]), np.array([0, 0, DAY_MICROSECONDS]), 3, 1.0).tolist()
+    [0.5, 1.5, 0.0]
+    """
+    weights = faded(occurred_us, half_life_days)
+    return np.bincount(items, weights=weights, minlength=n_items).astype(np.float64)
 
 
-def try_half_lives(
-    interactions: pl.DataFrame,
-    cutoffs: Sequence[datetime],
+def group_scores(
+    groups: NDArray[np.int64],
+    items: NDArray[np.int32],
+    occurred_us: NDArray[np.int64],
+    everybody: NDArray[np.float64],
     *,
-    horizon: timedelta,
-    k: int,
-    seed: int,
-    half_lives_days: Sequence[float | None] = HALF_LIVES_DAYS,
-) -> list[HalfLifeTrial]:
-    """Try each half-life at each cutoff, on users with history and a new positive in `[cutoff, cutoff + horizon)`.
+    n_groups: int,
+    half_life_days: float | None,
+    own_share: float,
+) -> NDArray[np.float64]:
+    """Scores (n_groups + 1, n_items) of items in each group; in the last row, of no group, those of everybody.
 
-    `interactions`: user_id, item_id, occurred_at, occurred_us, weight. At most 5,000 users a cutoff, drawn by `seed`.
-    Consumed items are left out of a user's list. Nothing to try on: no trials.
+    `own_share` of an item's score is its share of the group's faded likes, the rest its share of `everybody`
+    (n_items,): Jelinek and Mercer 1980. `groups`: the group of each like's user, `n_groups` for none.
+
+    >>> likes = np.array([0, 1, 1]), np.array([0, 1, 1]), np.zeros(3, np.int64)
+    >>> group_scores(*likes, np.array([1.0, 3.0]), n_groups=1, half_life_days=None, own_share=0.5).tolist()
+    [[0.625, 0.375], [0.25, 0.75]]
     """
-    trials: dict[float | None, list[NDArray[np.float64]]] = {each: [] for each in half_lives_days}
-    for cutoff in cutoffs:
-        at = pl.col(c.OCCURRED_AT)
-        known = interactions.filter(at < cutoff)
-        held_out = _held_out(interactions.filter((at >= cutoff) & (at < cutoff + horizon)), known, seed)
-        if held_out.is_empty():
-            continue
-        likes = _last_likes(known)
-        theirs = known.join(held_out, on=c.USER_ID, how="semi").select(c.USER_ID, c.ITEM_ID).unique()
-        for each in half_lives_days:
-            lists = _lists(popularity_order(likes, each).head(k + _SPARE), held_out, theirs, k)
-            metrics = user_metrics(lists, held_out, k)
-            trials[each].append(metrics.filter(pl.col(c.METRIC) == "ndcg")[c.VALUE].to_numpy())
-    return [
-        HalfLifeTrial(each, float(np.concatenate(values).mean()), sum(map(len, values)))
-        for each, values in trials.items()
-        if values
-    ]
+    n_items, inside = len(everybody), groups < n_groups
+    cells = groups[inside] * n_items + items[inside]
+    weights = faded(occurred_us, half_life_days)[inside]
+    sums: NDArray[np.float64] = np.bincount(cells, weights=weights, minlength=n_groups * n_items).astype(np.float64)
+    shares = _shares(everybody[None])
+    return np.vstack([own_share * _shares(sums.reshape(n_groups, n_items)) + (1 - own_share) * shares, shares])
 
 
-def best_half_life(trials: Sequence[HalfLifeTrial]) -> HalfLifeTrial | None:
-    """The one with the greatest NDCG; of equals the longest, which is the simplest. None without trials.
+def category_scores(
+    items: NDArray[np.int32],
+    occurred_us: NDArray[np.int64],
+    everybody: NDArray[np.float64],
+    categories: NDArray[np.int64],
+    half_lives_days: Mapping[int, float | None],
+) -> NDArray[np.float64]:
+    """Scores (n_items,): each category has its sum of `everybody`, shared out by its own half-life.
 
-    >>> best_half_life([HalfLifeTrial(1.0, 0.2, 9), HalfLifeTrial(7.0, 0.2, 9), HalfLifeTrial(None, 0.1, 9)])
-    HalfLifeTrial(half_life_days=7.0, ndcg=0.2, users=9)
+    `categories` (n_items,): code of each item's; those without a half-life of their own stay as they are.
+
+    >>> day = np.array([0, DAY_MICROSECONDS])
+    >>> category_scores(np.array([0, 1]), day, np.array([1.5, 1.5, 4.0]), np.array([0, 0, 1]), {0: 1.0}).tolist()
+    [1.0, 2.0, 4.0]
     """
-    return max(trials, key=lambda trial: (trial.ndcg, trial.half_life_days or np.inf), default=None)
+    scores = everybody.copy()
+    for half_life in dict.fromkeys(half_lives_days.values()):
+        own = item_scores(items, occurred_us, len(everybody), half_life)
+        for code in (code for code, days in half_lives_days.items() if days == half_life):
+            members = categories == code
+            mass = own[members].sum()
+            if mass > 0:
+                scores[members] = own[members] * (everybody[members].sum() / mass)
+    return scores
 
 
-def popularity_order(likes: pl.DataFrame, half_life_days: float | None) -> pl.DataFrame:
-    """item_id of liked items, most popular first, ties by item; `likes`: user_id, item_id, occurred_us, a row a pair.
-
-    An item scores the sum of 2 ** (-age / half-life) over the users who like it; with None their number.
-    """
-    items = likes[c.ITEM_ID].unique().sort()
-    codes = likes.join(items.to_frame().with_row_index(_CODE), on=c.ITEM_ID, how="left", maintain_order="left")[_CODE]
-    scores = np.bincount(codes.to_numpy(), weights=faded(likes[OCCURRED_US].to_numpy(), half_life_days))
-    return pl.DataFrame({c.ITEM_ID: items, _SCORE: scores}).sort(_SCORE, c.ITEM_ID, descending=[True, False])
+def _shares(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each row over its sum, zeros where that is 0."""
+    totals = sums.sum(axis=1, keepdims=True)
+    return np.divide(sums, totals, out=np.zeros_like(sums), where=totals > 0)
 
 
 def faded(occurred_us: NDArray[np.int64], half_life_days: float | None) -> NDArray[np.float64]:
@@ -98,28 +95,3 @@ def faded(occurred_us: NDArray[np.int64], half_life_days: float | None) -> NDArr
     if half_life_days is None or not len(occurred_us):
         return np.ones(len(occurred_us))
     return np.exp2(-(occurred_us.max() - occurred_us) / DAY_MICROSECONDS / half_life_days)
-
-
-def _last_likes(known: pl.DataFrame) -> pl.DataFrame:
-    """The last positive of each user with each item."""
-    liked = known.filter(pl.col(c.WEIGHT) > 0)
-    return liked.group_by(c.USER_ID, c.ITEM_ID).agg(pl.col(OCCURRED_US).max()).sort(c.USER_ID, c.ITEM_ID)
-
-
-def _held_out(later: pl.DataFrame, known: pl.DataFrame, seed: int) -> pl.DataFrame:
-    pairs = new_pairs(later, known).join(known, on=c.USER_ID, how="semi").sort(c.USER_ID, c.ITEM_ID)
-    users = pairs[c.USER_ID].unique().sort()
-    if len(users) > _USERS_MAX:
-        users = users.gather(np.sort(np.random.default_rng(seed).permutation(len(users))[:_USERS_MAX]))
-    return pairs.join(users.to_frame(), on=c.USER_ID, how="semi")
-
-
-def _lists(head: pl.DataFrame, held_out: pl.DataFrame, consumed: pl.DataFrame, k: int) -> pl.DataFrame:
-    """The first `k` of the head for each user, less what they have consumed."""
-    users = held_out.select(pl.col(c.USER_ID).unique().sort())
-    offered = users.join(head.select(c.ITEM_ID).with_row_index(_ORDER), how="cross").join(
-        consumed, on=[c.USER_ID, c.ITEM_ID], how="anti"
-    )
-    rank = pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(c.USER_ID).alias(c.RANK)
-    ranked = offered.sort(c.USER_ID, _ORDER).with_columns(rank)
-    return ranked.filter(pl.col(c.RANK) <= k).select(c.USER_ID, c.ITEM_ID, c.RANK)

@@ -1,11 +1,11 @@
-"""What a home leaves to its data: how far labels reach, at which cutoffs, and how fast popularity forgets.
+"""What a home leaves to its data: how far labels reach, at which cutoffs, and how fast popularity forgets, for whom.
 
-Each is measured once a run: the horizon from when things happened before the as-of, the half-life on what lies before
-the first test. What `recs.toml` names is not chosen.
+Each is measured once a run: the horizon from when things happened before the as-of, the rest on what lies before
+the first test, as are the facts by which sources are switched. What `recs.toml` names is not chosen.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -16,15 +16,26 @@ from recs_platform.contracts.counted import counted
 from recs_platform.contracts.shared_settings import Protocol
 from recs_platform.contracts.time import DAY_MICROSECONDS, as_of_key
 from recs_platform.evaluation.cutoffs import CutoffPlan, plan_cutoffs
-from recs_platform.evaluation.data_profile import item_life_days, longest_horizon
-from recs_platform.evaluation.popularity import HalfLifeTrial, best_half_life, try_half_lives
+from recs_platform.evaluation.data_profile import FACTS, item_life_days, longest_horizon
+from recs_platform.evaluation.popularity_trials import (
+    FinerTrial,
+    HalfLifeTrial,
+    best_finer,
+    best_half_life,
+    try_finer,
+    try_half_lives,
+)
+from recs_platform.evaluation.popularity_windows import PopularityWindow, popularity_window
 from recs_platform.evaluation.splits import OCCURRED_US
-from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.as_of_run import USERS, AsOfRun
 
 HORIZONS_DAYS = (14, 7, 3, 1)
 TESTS_MIN = 5
 _EVERY_DAYS_MAX = 7
 _HALF_LIFE_CUTOFFS = 5
+_CATALOGUE = "staging.stg_catalogue"
+# Columns of users within whose groups popularity is tried.
+GROUPINGS = (c.COUNTRY, c.REGION, c.TOP_DEVICE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,8 @@ def half_life_trials(run: AsOfRun) -> list[HalfLifeTrial]:
 
     None where users' last events are the test: no instant lies before all of them.
     """
-    return run.root.once("half-lives tried", lambda: _try_half_lives(run.root))
+    root = run.root
+    return root.once("half-lives tried", lambda: try_half_lives(_popularity_windows(root), k=root.platform.settings.k))
 
 
 def popularity_half_life(run: AsOfRun) -> float | None:
@@ -60,6 +72,37 @@ def popularity_half_life(run: AsOfRun) -> float | None:
     """
     best = best_half_life(half_life_trials(run))
     return None if best is None else best.half_life_days
+
+
+def finer_trials(run: AsOfRun) -> list[FinerTrial]:
+    """Popularity by country, region, device and category, tried at the same cutoffs against the best half-life."""
+    root, settings = run.root, run.platform.settings
+
+    def make() -> list[FinerTrial]:
+        windows, half_life = _popularity_windows(root), popularity_half_life(root)
+        return try_finer(windows, half_life, k=settings.k, seed=settings.seed)
+
+    return root.once("finer popularity tried", make)
+
+
+def finer_popularity(run: AsOfRun) -> FinerTrial | None:
+    """The finer popularity that is better than the best half-life of all beyond chance, if any is."""
+    return best_finer(finer_trials(run))
+
+
+def measured_facts(run: AsOfRun) -> dict[str, float | None]:
+    """Facts of what lies before the first test: interactions, users and items, then FACTS by name."""
+
+    def make() -> dict[str, float | None]:
+        known = known_before_tests(run.root)
+        counts = {
+            "interactions": known.height,
+            "users": known[c.USER_ID].n_unique(),
+            "items": known[c.ITEM_ID].n_unique(),
+        }
+        return {**counts, **{name: measure(known) for name, _, _, measure in FACTS}}
+
+    return run.root.once("facts", make)
 
 
 def known_before_tests(run: AsOfRun) -> pl.DataFrame:
@@ -100,19 +143,29 @@ def _plan(run: AsOfRun, pairs: "_Pairs", horizon_days: int) -> CutoffPlan:
     )
 
 
-def _try_half_lives(run: AsOfRun) -> list[HalfLifeTrial]:
+def _popularity_windows(run: AsOfRun) -> list[PopularityWindow]:
+    return run.once("windows of popularity", lambda: _make_popularity_windows(run))
+
+
+def _make_popularity_windows(run: AsOfRun) -> list[PopularityWindow]:
     chosen = chosen_plan(run)
     if chosen.protocol == "per_user":
         return []
     plan = chosen.plan
     first_test = plan.tests[0] if plan.tests else run.as_of
-    return try_half_lives(
-        run.interactions,
-        plan.training_cutoffs(first_test)[-_HALF_LIFE_CUTOFFS:],
-        horizon=plan.horizon,
-        k=run.platform.settings.k,
-        seed=run.platform.settings.seed,
-    )
+    made = [
+        _popularity_window(run.at(cutoff), plan.horizon)
+        for cutoff in plan.training_cutoffs(first_test)[-_HALF_LIFE_CUTOFFS:]
+    ]
+    return [window for window in made if window is not None]
+
+
+def _popularity_window(then: AsOfRun, horizon: timedelta) -> PopularityWindow | None:
+    with then.models(scratch=True) as models:
+        users = models.frame(USERS, [c.USER_ID, *GROUPINGS])
+        items = models.frame(_CATALOGUE, [c.ITEM_ID, c.CATEGORY])
+    interactions, seed = then.root.interactions, then.platform.settings.seed
+    return popularity_window(interactions, then.as_of, horizon, seed=seed, users=users, items=items, columns=GROUPINGS)
 
 
 def _days(life: float | None) -> str:

@@ -109,7 +109,36 @@ def test_popularity_of_groups_forgets_at_least_as_fast_as_popularity(
     groups: float,
 ) -> None:
     monkeypatch.setattr(inputs, "popularity_half_life", lambda _run: best)
+    monkeypatch.setattr(inputs, "finer_popularity", lambda _run: None)
+    monkeypatch.setattr(inputs, "measured_facts", lambda _run: {"interactions": 0.0})
     run = AsOfRun(platform_at(tmp_path, retrieval={"sources": sources}), AT, AT)
     found = run_config(run).sources
     assert found["popularity"].model_dump()["half_life_days"] == popularity
     assert found["group_popularity"].model_dump()["half_life_days"] == groups
+
+
+FAST = {
+    "interactions": 1e5,
+    "log_days": 6.0,
+    "item_life_days": 1.4,
+    "repeated_steps_ratio": 2.0,
+    "one_way_share": 0.0,
+}
+
+
+@pytest.mark.parametrize(("named", "is_on"), [({}, False), ({"spectral": {"factors": 32}}, True)])
+def test_a_source_of_which_the_settings_name_nothing_is_switched_by_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: dict[str, dict[str, object]], is_on: bool
+) -> None:
+    monkeypatch.setattr(inputs, "measured_facts", lambda _run: FAST)
+    run = AsOfRun(
+        platform_at(tmp_path, retrieval={"sources": {"popularity": {"half_life_days": 1.0}, **named}}), AT, AT
+    )
+    assert run_config(run).sources["spectral"].enabled is is_on
+
+
+def test_a_tuned_config_goes_before_what_the_data_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "measured_facts", lambda _run: FAST)
+    monkeypatch.setattr(inputs, "adopted_changes", lambda _root: {"als": {"alpha": 3.0}})
+    run = AsOfRun(platform_at(tmp_path, retrieval={"sources": {"popularity": {"half_life_days": 1.0}}}), AT, AT)
+    assert run_config(run).sources["spectral"].enabled

@@ -12,8 +12,9 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.shared_settings import KEPT_OF_EACH
 from recs_platform.contracts.validation_errors import sentence
+from recs_platform.evaluation.popularity_trials import CATEGORY, FinerTrial
 from recs_platform.pipeline.as_of_run import USER_SEGMENTS, AsOfRun
-from recs_platform.pipeline.fitting import popularity_half_life
+from recs_platform.pipeline.fitting import finer_popularity, measured_facts, popularity_half_life
 from recs_platform.pipeline.geo_availability import GeoAvailability, run_geo_availability
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_changes
@@ -24,31 +25,59 @@ from recs_platform.warehouse.runner import ModelRun
 IS_OPTED_OUT = "is_opted_out"
 VECTORS, POPULARITY, GROUP_POPULARITY = "vectors", "popularity", "group_popularity"
 HALF_LIFE = "half_life_days"
+# Fields of a source that say nothing of what it counts.
+_ASKED = {"enabled", "weight"}
 
 
 def run_config(run: AsOfRun) -> retrieval.RetrievalConfig:
     """The config of retrieval that a run works with, read once. Errors as `retrieval_config`.
 
-    Popularity has the half-life that suits the data, where nobody names one; that of groups forgets as fast at least.
+    Popularity forgets and counts as suits the data, where nobody names how; that of groups forgets as fast at least.
+    Sources are switched as facts of the data say.
     """
     named = run.known.once("named retrieval config", lambda: retrieval_config(run.platform))
-    is_named = HALF_LIFE in _named_fields(run.platform, POPULARITY)
-    if is_named or not named.sources[POPULARITY].enabled:
-        half_life = named.sources[POPULARITY].model_dump()[HALF_LIFE]
-    else:
+    own = named.sources[POPULARITY].model_dump()
+    if own["enabled"] and not _named_fields(run.platform, POPULARITY) - _ASKED:
         # Before the config's own lock: what is tried asks for what is known.
-        half_life = popularity_half_life(run)
-    return run.known.once("retrieval config", lambda: _fading(run.platform, named, half_life))
+        own |= _popularity_fields(popularity_half_life(run), finer_popularity(run))
+    switched = {switch.source: {"enabled": switch.enabled} for switch in switches_in_force(run)}
+    return run.known.once("retrieval config", lambda: _fading(run.platform, named, own).with_sources(switched))
+
+
+def switches_in_force(run: AsOfRun) -> list[retrieval.SourceSwitch]:
+    """Sources that the data switch on or off: those of which the settings name nothing.
+
+    None where a tuned config is adopted: its sources were weighed together.
+    """
+    if adopted_changes(run.platform.home.artifacts):
+        return []
+    named = run.platform.settings.retrieval.sources
+    return [each for each in retrieval.source_switches(measured_facts(run)) if each.source not in named]
+
+
+def _popularity_fields(half_life_days: float | None, finer: FinerTrial | None) -> dict[str, Any]:
+    """Fields of the source `popularity` that say what was found best."""
+    if finer is None:
+        return {HALF_LIFE: half_life_days}
+    if finer.by == CATEGORY:
+        return {HALF_LIFE: half_life_days, "category_half_lives_days": dict(finer.category_half_lives_days)}
+    return {
+        HALF_LIFE: half_life_days,
+        "within": finer.by,
+        "within_half_life_days": finer.half_life_days,
+        "within_share": finer.own_share,
+    }
 
 
 def _fading(
-    platform: Platform, named: retrieval.RetrievalConfig, half_life_days: float | None
+    platform: Platform, named: retrieval.RetrievalConfig, popularity: Mapping[str, Any]
 ) -> retrieval.RetrievalConfig:
-    """The config with that half-life of popularity; a group's, which counts fewer users, is never for ever."""
-    changed: dict[str, dict[str, float | None]] = {POPULARITY: {HALF_LIFE: half_life_days}}
-    if half_life_days is not None and HALF_LIFE not in _named_fields(platform, GROUP_POPULARITY):
+    """The config with that popularity; a group's in the other source, which adds up several, is never for ever."""
+    changed: dict[str, Mapping[str, Any]] = {POPULARITY: popularity}
+    half_life: float | None = popularity[HALF_LIFE]
+    if half_life is not None and HALF_LIFE not in _named_fields(platform, GROUP_POPULARITY):
         slowest: float = named.sources[GROUP_POPULARITY].model_dump()[HALF_LIFE]
-        changed[GROUP_POPULARITY] = {HALF_LIFE: min(slowest, half_life_days)}
+        changed[GROUP_POPULARITY] = {HALF_LIFE: min(slowest, half_life)}
     return named.with_sources(changed)
 
 

@@ -34,6 +34,7 @@ from recs_platform.stages.retrieval.merge import MergedLists
 from recs_platform.stages.retrieval.offer_counts import OfferCounts
 from recs_platform.stages.retrieval.problem import RetrievalProblem, encode
 from recs_platform.stages.retrieval.retrieve import retrieve_source
+from recs_platform.stages.retrieval.source_rules import SourceSwitch, source_switches
 from recs_platform.stages.retrieval.sources import SIMPLE_SOURCES, SOURCES
 from recs_platform.stages.retrieval.sources.base import VectorSource
 from recs_platform.stages.retrieval.vector_files import read_vectors
@@ -49,6 +50,7 @@ __all__ = [
     "RetrievalConfig",
     "RetrievalFit",
     "RetrievalProblem",
+    "SourceSwitch",
     "VectorSource",
     "VectorSpace",
     "audit_failures",
@@ -75,4 +77,5 @@ __all__ = [
     "save_embeddings",
     "save_index",
     "source_features",
+    "source_switches",
 ]

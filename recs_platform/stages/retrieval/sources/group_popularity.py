@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recs_platform.contracts import columns as c
+from recs_platform.evaluation.groups import largest_groups
 from recs_platform.stages.retrieval.packing import pack, unpack
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists, lists_of
@@ -102,12 +103,6 @@ def fit_group_shares(problem: RetrievalProblem, config: GroupPopularityConfig) -
     return GroupShares(kept, np.concatenate(tables), order, combinations, combination_of.astype(np.int32))
 
 
-def codes_of(values: pl.Series, known: pl.Series) -> NDArray[np.int64]:
-    """Position of each of `values` in `known` (distinct), len(known) where it is NULL or not among them."""
-    codes = values.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64)
-    return codes.fill_null(len(known)).to_numpy()
-
-
 def _groups(
     problem: RetrievalProblem, values: pl.Series, config: GroupPopularityConfig
 ) -> tuple[NDArray[np.int64], int]:
@@ -115,11 +110,8 @@ def _groups(
 
     Only users with a positive count. Larger groups come first, ties by value.
     """
-    active = pl.Series(problem.preferences.lengths > 0)
-    sizes = pl.DataFrame({"value": values.filter(active).drop_nulls()}).group_by("value").len("users")
-    large = sizes.filter(pl.col("users") >= config.min_users).sort("users", "value", descending=[True, False])
-    known = large["value"].head(config.max_groups)
-    return codes_of(values, known), len(known)
+    active = problem.preferences.lengths > 0
+    return largest_groups(values, active, members_min=config.min_users, groups_max=config.max_groups)
 
 
 def _descending(table: NDArray[np.float32]) -> NDArray[np.int32]:

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.time import DAY_MICROSECONDS
+from recs_platform.evaluation.groups import codes_of
 from recs_platform.stages.retrieval.packing import pack, unpack
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.sources.base import Fitted, SourceConfig, SourceLists, lists_of
-from recs_platform.stages.retrieval.sources.group_popularity import codes_of
 from recs_platform.stages.retrieval.top_n import best, blocks_by_width
 
 # Cells of a users by items block: its scores and keys take 48 MB.

@@ -1,11 +1,14 @@
 """Popularity counts users, trending fades; everybody is served, from the same order."""
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 
 from recs_platform.stages.retrieval.config import RetrievalConfig
 from recs_platform.stages.retrieval.fit import fit_retrieval
-from recs_platform.stages.retrieval.sources.popularity import Popularity
+from recs_platform.stages.retrieval.sources.popularity import Popularity, PopularityConfig
 from recs_platform.stages.retrieval.sources.trending import Trending, TrendingConfig, trending_scores
 
 
@@ -78,3 +81,43 @@ def test_heavy_and_new_users_get_the_same_order_less_what_they_consumed(problem_
     assert {user: [item for item, _ in entries] for user, entries in short.items()} == {
         user: listed[:3] for user, listed in lists.items()
     }
+
+
+def _two_regions(problem_of):
+    """Fifty of the north like `a`, fifty of the south `b`, ten of nowhere and all of the south's half `c`."""
+    rows = [(f"n{user:02d}", "a", 1, 1.0) for user in range(50)]
+    rows += [(f"s{user:02d}", item, 1, 1.0) for user in range(50) for item in "bc"[: 1 + user % 2]]
+    rows += [(f"w{user}", "c", 1, 1.0) for user in range(10)]
+    problem = problem_of(rows, users="xyz")
+    region = {"n": "north", "s": "south", "w": "west", "x": "north", "y": "south"}
+    regions = [region.get(user[0]) for user in problem.user_ids]
+    return replace(problem, profiles=problem.profiles.with_columns(pl.Series("region", regions, dtype=pl.String)))
+
+
+def test_popularity_within_regions_has_an_order_a_region_and_everybodys_for_others(problem_of):
+    problem = _two_regions(problem_of)
+    lists = offered(problem, Popularity(config=PopularityConfig(within="region", within_share=0.5)))
+    everybody = {"a": 50 / 135, "b": 50 / 135, "c": 35 / 135}
+    assert dict(lists["x"]) == pytest.approx({**{item: everybody[item] / 2 for item in "bc"}, "a": (1 + 50 / 135) / 2})
+    assert [item for item, _ in lists["y"]] == ["b", "c", "a"]
+    # Ten are no group; of z nothing is known.
+    assert dict(lists["z"]) == pytest.approx(everybody)
+    assert [item for item, _ in lists["w0"]] == ["a", "b"]
+    assert [item for item, _ in lists["n00"]] == ["b", "c"]
+
+
+def test_what_is_not_eligible_is_in_no_regions_order(problem_of):
+    problem = replace(_two_regions(problem_of), eligible=np.array([False, True, True]))
+    lists = offered(problem, Popularity(config=PopularityConfig(within="region")))
+    assert {item for entries in lists.values() for item, _ in entries} == {"b", "c"}
+
+
+def test_a_category_with_a_half_life_of_its_own_keeps_its_share(problem_of):
+    rows = [("u", "old", 9, 1.0), ("v", "old", 9, 1.0), ("u", "new", 1, 1.0), ("v", "song", 9, 1.0)]
+    problem = problem_of(rows, users="z")
+    kind = {"old": "news", "new": "news", "song": "songs"}
+    categories = pl.Series("category", [kind[item] for item in problem.item_ids])
+    problem = replace(problem, catalogue=problem.catalogue.with_columns(categories))
+    source = Popularity(config=PopularityConfig(category_half_lives_days={"news": 4.0}))
+    # Three likes of news: two of eight days before the third count a quarter each.
+    assert dict(offered(problem, source)["z"]) == pytest.approx({"new": 3 / 1.5, "old": 3 * 0.5 / 1.5, "song": 1.0})
