@@ -24,7 +24,6 @@ from recs_platform.lake.disk import flush, seal
 from recs_platform.lake.processes import is_abandoned, process_name
 
 MANIFEST_FILE = "manifest.json"
-_PARQUET_END = b"PAR1"
 _UNSEALED = re.compile(r"\.tmp-(\d+(?:-\w+)*)$")
 
 
@@ -66,20 +65,6 @@ def read_manifest(folder: Path) -> Manifest:
             f"{file} is damaged: {first_fault(error, Manifest)[1]}; restore it from a copy of the home, or move its "
             "folder out of artifacts: `recs run --force` makes again what is missing"
         ) from None
-
-
-def whole_parquet(file: Path) -> Path:
-    """The file, which ends as Parquet does. Raises ContractError for one that is cut off, which readers do not name."""
-    with file.open("rb") as opened:
-        size = opened.seek(0, os.SEEK_END)
-        opened.seek(max(0, size - len(_PARQUET_END)))
-        end = opened.read()
-    if size < 2 * len(_PARQUET_END) or end != _PARQUET_END:
-        raise ContractError(
-            f"{file} is damaged: it ends before its rows do; restore it from a copy of the home, or move its folder "
-            "out of artifacts: `recs run --force` makes again what is missing"
-        )
-    return file
 
 
 def artifact(root: Path, name: str, version: str) -> Path:

@@ -32,7 +32,7 @@ def open_table(folder: Path, name: str, version: int | None = None) -> DeltaTabl
     except DeltaError as error:
         # delta-rs refuses some of these features itself, and tables that another program left damaged.
         first = next(iter(str(error).splitlines()), "")
-        cure = _cure(name) if "feature" in first.lower() else _rebuild(name)
+        cure = _cure(name) if "feature" in first.lower() else rebuilding(name)
         raise ContractError(f"{name}: {folder} cannot be opened as a Delta table: {first}; {cure}") from error
     found = sorted(_features(table) - READABLE_FEATURES)
     if found:
@@ -50,8 +50,9 @@ def _features(table: DeltaTable) -> set[str]:
 
 
 def _cure(name: str) -> str:
-    return f"drop the features with that program (purge, then ALTER TABLE … DROP FEATURE), or {_rebuild(name)}"
+    return f"drop the features with that program (purge, then ALTER TABLE … DROP FEATURE), or {rebuilding(name)}"
 
 
-def _rebuild(name: str) -> str:
+def rebuilding(name: str) -> str:
+    """What to do about a table that lost something, where there is no copy of it; the end of a sentence."""
     return "restore the lake from a backup" if name.startswith("raw.") else "remove its folder and build it again"

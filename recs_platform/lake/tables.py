@@ -22,9 +22,10 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import Busy, ContractError, NotReady, UsageError
 from recs_platform.lake.disk import flush
 from recs_platform.lake.locks import exclusive
-from recs_platform.lake.protocol import open_table
+from recs_platform.lake.protocol import open_table, rebuilding
 from recs_platform.lake.schemas import RowStream, require_fit, stored_schema
 from recs_platform.lake.snapshots import SNAPSHOTS
+from recs_platform.lake.whole_files import whole_parquet
 
 if TYPE_CHECKING:
     from recs_platform.lake.schemas import Rows
@@ -85,14 +86,16 @@ class Lake:
     ) -> list[str]:
         """Absolute paths of the table's Parquet files, sorted, from the log alone.
 
-        `as_of` picks that partition's, `before` those of every earlier as_of. Raises NotReady if the table is absent.
+        `as_of` picks that partition's, `before` those of every earlier as_of. Raises NotReady if the table is absent,
+        ContractError for a file that is cut off or gone.
         """
         table = self._open(name, version)
         predicate = _is_as_of(as_of) if as_of is not None else before and _is_as_of(before, "<")
         depth = len(PurePosixPath(urlsplit(table.table_uri).path).parts)
         # delta-rs percent-encodes the folders above the table, which names no file when they hold a space.
         inside = (PurePosixPath(uri).parts[depth:] for uri in table.file_uris(file_pruning_predicate=predicate))
-        return sorted(str(self.path(name).joinpath(*parts)) for parts in inside)
+        files = sorted(self.path(name).joinpath(*parts) for parts in inside)
+        return [str(whole_parquet(file, f"or {rebuilding(name)}")) for file in files]
 
     def arrow_schema(self, name: str, version: int | None = None) -> pa.Schema:
         """Columns and stored types. Raises NotReady if the table is absent."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import LIST_EXPIRY
-from recs_platform.lake.artifacts import artifact, whole_parquet
+from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import polars_schema
+from recs_platform.lake.whole_files import whole_parquet
 from recs_platform.stages.releases.files import EXPIRY_FILE, RELEASES_ARTIFACT
 from recs_platform.stages.releases.in_force import find_release
 

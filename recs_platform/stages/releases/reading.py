@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import CURRENT, LIST_REFERENCES, LISTS, SHARED_LISTS, SHORT_LISTS, SURFACE_LISTS
-from recs_platform.lake.artifacts import artifact, whole_parquet
+from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import polars_schema
+from recs_platform.lake.whole_files import whole_parquet
 from recs_platform.stages.releases.files import (
     LISTS_FILE,
     REFERENCES_FILE,

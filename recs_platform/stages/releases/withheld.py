@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.regions import UNKNOWN_REGION
-from recs_platform.lake.artifacts import artifact, whole_parquet
+from recs_platform.lake.artifacts import artifact
+from recs_platform.lake.whole_files import whole_parquet
 from recs_platform.stages.releases.files import (
     LISTS_FILE,
     REFERENCES_FILE,

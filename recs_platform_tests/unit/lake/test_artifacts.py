@@ -141,13 +141,3 @@ def test_a_damaged_manifest_is_named_in_one_line(tmp_path, content):
     with pytest.raises(ContractError, match=r"v1/manifest\.json is damaged: .*restore it") as refused:
         artifacts.sealed_versions(tmp_path, "ranker")
     assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1 and half of its rows"])
-def test_a_parquet_file_that_is_cut_off_is_named(tmp_path, content):
-    file = tmp_path / "rows.parquet"
-    file.write_bytes(content)
-    with pytest.raises(ContractError, match=r"rows\.parquet is damaged"):
-        artifacts.whole_parquet(file)
-    file.write_bytes(b"PAR1 rows PAR1")
-    assert artifacts.whole_parquet(file) == file

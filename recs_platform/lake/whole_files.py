@@ -1,0 +1,37 @@
+"""Parquet files that end where their rows do: readers of one that was cut off, or is gone, do not name it.
+
+What a table or an artifact holds is said in `tables` and `artifacts`; Delta's own log in `protocol`.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from recs_platform.contracts.errors import ContractError
+
+_END = b"PAR1"
+OF_AN_ARTIFACT = "or move its folder out of artifacts: `recs run --force` makes again what is missing"
+
+
+def whole_parquet(file: Path, otherwise: str = OF_AN_ARTIFACT) -> Path:
+    """The file, which ends as Parquet does. Raises ContractError for one that is cut off or gone.
+
+    `otherwise`: what to do where there is no copy of it. Such files never change: one that was whole is not read again.
+    """
+    fault = _fault(str(file))
+    if fault is not None:
+        _fault.cache_clear()  # it may be put back
+        raise ContractError(f"{file} is damaged: {fault}; restore it from a copy of the home, {otherwise}")
+    return file
+
+
+@lru_cache(maxsize=65_536)
+def _fault(file: str) -> str | None:
+    try:
+        with Path(file).open("rb") as opened:
+            size = opened.seek(0, os.SEEK_END)
+            opened.seek(max(0, size - len(_END)))
+            is_whole = size >= 2 * len(_END) and opened.read() == _END
+    except FileNotFoundError:
+        return "it is gone"
+    return None if is_whole else "it ends before its rows do"
