@@ -31,6 +31,18 @@ CANDIDATES = TableContract(
             "Weighted sum over the sources of score over the root mean square of the user's scores in it",
             required=True,
         ),
+        Column(
+            c.LAST_ITEM_SIMILARITY,
+            "FLOAT",
+            "Cosine of the ALS vectors of the item and of the item the user liked last; missing without either",
+            unit="cosine -1 to 1",
+        ),
+        Column(
+            c.LATEST_ITEMS_SIMILARITY,
+            "FLOAT",
+            "The same to the mean, each at length 1, of the five items the user liked last",
+            unit="cosine -1 to 1",
+        ),
     ),
     grain=(c.USER_ID, c.ITEM_ID),
     partition_by=(c.AS_OF,),

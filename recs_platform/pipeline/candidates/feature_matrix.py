@@ -12,7 +12,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.features import Feature, FeatureSet
 from recs_platform.contracts.tables import CANDIDATES
 from recs_platform.stages.features import feature_tables
-from recs_platform.stages.retrieval import MergedLists, RetrievalProblem
+from recs_platform.stages.retrieval import MergedLists, RetrievalProblem, similarities
 from recs_platform.warehouse.clauses import quoted, relation
 from recs_platform.warehouse.models import Models
 from recs_platform.warehouse.runner import ModelRun
@@ -61,6 +61,11 @@ class FeatureMatrix:
         n_rows = len(block.users)
         matrix = np.empty((n_rows, len(self.feature_set.names)), dtype=np.float32)
         by_rows(n_rows, threads, self._offers(matrix, block))
+        for name, values in similarities(block).items():
+            # An older ranker may not know them.
+            columns = np.array([at for at, known in enumerate(self.feature_set.names) if known == name], dtype=np.int64)
+            given = (matrix, columns, values[None])
+            by_rows(n_rows, threads, lambda first, last, given=given: fill_columns(first, last, *given))
         users, items = block.users.astype(np.int64), block.items.astype(np.int64)
         keyed = ((self.of_users, users), (self.of_items, items), (self.of_pairs, users * self.n_items + items))
         for table, keys in ((table, keys) for tables, keys in keyed for table in tables):

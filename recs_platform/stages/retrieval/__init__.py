@@ -30,7 +30,7 @@ from recs_platform.stages.retrieval.index import (
     load_report,
     save_index,
 )
-from recs_platform.stages.retrieval.merge import MergedLists
+from recs_platform.stages.retrieval.merge import MergedLists, similarities
 from recs_platform.stages.retrieval.offer_counts import OfferCounts
 from recs_platform.stages.retrieval.problem import RetrievalProblem, encode
 from recs_platform.stages.retrieval.retrieve import retrieve_source
@@ -76,6 +76,7 @@ __all__ = [
     "retrieve_source",
     "save_embeddings",
     "save_index",
+    "similarities",
     "source_features",
     "source_switches",
 ]

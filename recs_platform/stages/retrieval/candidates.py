@@ -1,6 +1,7 @@
 """The table of candidates: what sources offer each user, merged and kept."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -16,13 +17,14 @@ from recs_platform.stages.retrieval.merge import MergedLists, MergeRule, candida
 from recs_platform.stages.retrieval.packing import unpack
 from recs_platform.stages.retrieval.problem import RetrievalProblem
 from recs_platform.stages.retrieval.retrieve import retrieve_lists
+from recs_platform.stages.retrieval.similarity import history_similarity
 from recs_platform.stages.retrieval.sources import SOURCES
 from recs_platform.stages.retrieval.sources.item_knn import ItemKnn, ItemKnnConfig
 from recs_platform.stages.retrieval.top_n import best_of_matrix
 from recs_platform.stages.retrieval.user_policies import quotas_by_user, tiers_by_user
 
 BLOCK_USERS = 4096
-MERGE = "merge"
+MERGE, SIMILARITY = "merge", "similarity"
 
 
 def generate_candidates(
@@ -42,11 +44,14 @@ def merged_blocks(
 ) -> Iterator[MergedLists]:
     """The same as codes: what is kept of all sources' lists, a block of users at a time."""
     codes = _target_codes(fit.problem, targets)
-    rule = merge_rule(fit)
+    rule, similarity = merge_rule(fit), history_similarity(fit)
     for start in range(0, max(len(codes), 1), block_users):
         lists = retrieve_lists(fit, codes[start : start + block_users], fit.config.candidates_per_source)
         with fit.clock.measured(MERGE):
             merged = merge_lists(fit.problem, lists, rule, threads=fit.threads)
+        if similarity is not None:
+            with fit.clock.measured(SIMILARITY):
+                merged = replace(merged, similarity=similarity.of(merged.users, merged.items))
         yield merged
 
 
@@ -64,16 +69,14 @@ def merge_rule(fit: RetrievalFit) -> MergeRule:
 
 
 def _with_disabled(frame: pl.DataFrame) -> pl.DataFrame:
-    """Columns of the sources that were not asked, empty: the table has the same columns whatever is enabled."""
-    absent = [source.name for source in SOURCES if c.source_rank(source.name) not in frame.columns]
-    return frame.with_columns(
-        column
-        for name in absent
-        for column in (
-            pl.lit(None, pl.Int32).alias(c.source_rank(name)),
-            pl.lit(None, pl.Float32).alias(c.source_score_share(name)),
-        )
-    )
+    """Columns of what was not asked or fitted, empty: the table has the same columns whatever is enabled."""
+    types = {
+        name: dtype
+        for source in SOURCES
+        for name, dtype in ((c.source_rank(source.name), pl.Int32), (c.source_score_share(source.name), pl.Float32))
+    } | dict.fromkeys((c.LAST_ITEM_SIMILARITY, c.LATEST_ITEMS_SIMILARITY), pl.Float32)
+    absent = {name: dtype for name, dtype in types.items() if name not in frame.columns}
+    return frame.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in absent.items())
 
 
 def _target_codes(problem: RetrievalProblem, targets: Sequence[str] | None) -> NDArray[np.int32]:

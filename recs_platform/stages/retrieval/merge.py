@@ -33,7 +33,8 @@ class MergedLists:
     """One entry a user and item that any source offers, sorted by user, fused score descending, item.
 
     `users`, `items`: int32 codes. `ranks`: int32 (n_sources, n), 0 = not offered. `shares`: float32 (n_sources, n),
-    score over the user's top score of the source. `fused`: float32 (n,).
+    score over the user's top score of the source. `fused`: float32 (n,). `similarity`: float32 (n, 2), as
+    HistorySimilarity gives it; None where there is none.
     """
 
     names: tuple[str, ...]
@@ -42,6 +43,7 @@ class MergedLists:
     ranks: NDArray[np.int32]
     shares: NDArray[np.float32]
     fused: NDArray[np.float32]
+    similarity: NDArray[np.float32] | None = None
 
     def take(self, kept: NDArray[np.bool_] | NDArray[np.int64]) -> "MergedLists":
         """The entries that `kept` flags, or those at its positions."""
@@ -52,6 +54,7 @@ class MergedLists:
             self.ranks.T[kept].T,
             self.shares.T[kept].T,
             self.fused[kept],
+            None if self.similarity is None else self.similarity[kept],
         )
 
 
@@ -185,9 +188,17 @@ def candidates_frame(problem: RetrievalProblem, merged: MergedLists) -> pl.DataF
             c.SOURCES: _source_lists(merged.names, offered),
             c.SOURCE_COUNT: pl.Series(offered.sum(axis=0), dtype=pl.Int32),
             c.FUSED_SCORE: pl.Series(merged.fused, dtype=pl.Float32),
+            **{name: pl.Series(values).fill_nan(None) for name, values in similarities(merged).items()},
             **wide,
         }
     )
+
+
+def similarities(merged: MergedLists) -> dict[str, NDArray[np.float32]]:
+    """What `similarity` holds by column of candidates: float32 (n,), NaN where missing. Empty where there is none."""
+    if merged.similarity is None:
+        return {}
+    return {c.LAST_ITEM_SIMILARITY: merged.similarity[:, 0], c.LATEST_ITEMS_SIMILARITY: merged.similarity[:, 1]}
 
 
 def _source_lists(names: tuple[str, ...], offered: NDArray[np.bool_]) -> pl.Series:
