@@ -165,9 +165,9 @@ def test_land_says_what_it_would_copy_then_copies_once(recs: CommandLine, tmp_pa
     mine.mkdir()
     (mine / "events.csv").write_text("user_id,item_id,event_type,occurred_at\nu1,i1,click,2024-01-01T00:00:00Z\n")
     landed = home / "landing" / "contract" / "events.csv"
-    assert recs(home, "land", "contract", str(mine), "--dry-run")[1].startswith("would copy 1 files")
+    assert recs(home, "land", "contract", str(mine), "--dry-run")[1].startswith("would copy 1 file")
     assert not landed.exists()
-    assert recs(home, "land", "contract", str(mine))[1].startswith("copied 1 files")
+    assert recs(home, "land", "contract", str(mine))[1].startswith("copied 1 file")
     assert landed.read_bytes() == (mine / "events.csv").read_bytes()
     assert recs(home, "land", "contract", str(mine))[1].startswith("copied 0 files, 1 already there")
 
