@@ -33,8 +33,8 @@ class HistorySimilarity:
         from recs_platform.stages.retrieval.similarity.kernels import cosines_to_history
 
         found = np.empty((len(users), 2), dtype=np.float32)
-        known, place = np.unique(users, return_inverse=True)
-        given = (place, items, self.units, *self._histories(known), found)
+        begins = np.diff(users, prepend=-1) > 0
+        given = (np.cumsum(begins) - 1, items, self.units, *self._histories(users[begins]), found)
         by_rows(len(users), self.threads, lambda first, last: cosines_to_history(first, last, *given))
         return found
 
