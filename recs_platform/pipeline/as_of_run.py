@@ -92,13 +92,21 @@ class AsOfRun:
 
     def at(self, as_of: datetime) -> "AsOfRun":
         """The run as of another instant, with the same knowledge."""
-        if as_of == self.as_of:
-            return self
-        return self.known.once(f"run as of {as_of.isoformat()}", lambda: self._derived(as_of))
+        return self if as_of == self.as_of else self._derived(self.platform, as_of)
 
-    def _derived(self, as_of: datetime) -> "AsOfRun":
+    def on_threads(self, threads: int) -> "AsOfRun":
+        """The run for work of which others do some beside it: itself and other as-ofs of it take so many threads."""
+        if threads == self.platform.settings.threads:
+            return self
+        return self._derived(self.platform.on_threads(threads), self.as_of)
+
+    def _derived(self, platform: Platform, as_of: datetime) -> "AsOfRun":
+        name = f"run as of {as_of.isoformat()} on {platform.settings.threads} threads"
+        return self.known.once(name, lambda: self._made(platform, as_of))
+
+    def _made(self, platform: Platform, as_of: datetime) -> "AsOfRun":
         return AsOfRun(
-            self.platform,
+            platform,
             as_of,
             self.known_at,
             raw_versions=self.raw_versions,

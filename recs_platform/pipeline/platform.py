@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, cached_property
 from pathlib import Path
@@ -113,6 +113,12 @@ class Platform:
         from recs_platform.stages import features, retrieval
 
         return features.feature_set(self.models, retrieval.source_features())
+
+    def on_threads(self, threads: int) -> "Platform":
+        """The same home for work that takes so many threads; what was read is read."""
+        view = replace(self, settings=self.settings.model_copy(update={"threads": threads}))
+        vars(view).update({name: value for name, value in vars(self).items() if name not in vars(view)})
+        return view
 
     def contract(self, name: str) -> TableContract:
         return next(table for table in self.contracts if table.name == name)

@@ -63,6 +63,20 @@ def test_another_instant_is_another_run_with_the_same_knowledge(run: AsOfRun) ->
     assert earlier.data_version() != run.data_version()
 
 
+def test_work_beside_other_work_takes_fewer_threads_and_shares_what_is_known(run: AsOfRun) -> None:
+    run.platform.models  # noqa: B018  read before
+    alone = run.on_threads(2)
+    assert alone.platform.settings.threads == 2
+    assert run.platform.settings.threads == 1
+    assert alone.platform.models is run.platform.models
+    assert (alone.known, alone.root, alone.as_of) == (run.known, run.root, run.as_of)
+    then = alone.at(run.as_of - timedelta(days=3))
+    assert then.platform.settings.threads == 2
+    assert then is alone.at(then.as_of)
+    assert then is not run.at(then.as_of)
+    assert run.on_threads(1) is run
+
+
 def test_the_log_is_read_once_for_all_instants(run: AsOfRun) -> None:
     assert run.interactions.height
     run.platform.home.lake.rename(run.platform.home.lake.with_suffix(".aside"))

@@ -23,26 +23,30 @@ class WindowCache:
 
     def take(self, split: Split) -> Manifest:
         """The manifest of a split's window, which is built unless it is sealed; threads may ask side by side."""
-        return self._windows.once(str(split), lambda: self._take(split))
+        return self._windows.once(str(split), lambda: self._take(self.run, split))
 
-    def _take(self, split: Split) -> Manifest:
-        if not is_window_sealed(self.run, split):
+    def _take(self, run: AsOfRun, split: Split) -> Manifest:
+        if not is_window_sealed(run, split):
             self._progress(f"window {split.cutoff:%Y-%m-%d} {split.protocol}: being built")
-        self._taken[split], reused = seal_window(self.run, split)
+        self._taken[split], reused = seal_window(run, split)
         self.built += not reused
         self._progress(f"window {split.cutoff:%Y-%m-%d} {split.protocol}: {'reused' if reused else 'built'}")
         return self._taken[split]
 
     def prefetch(self, splits: Iterable[Split]) -> None:
-        """Build windows side by side, as many as there are threads; which ones are built changes nothing in them."""
-        threads = self.run.platform.settings.threads
+        """Build windows side by side, as many as there are threads, each on one; which are built changes none."""
+        threads, alone = self.run.platform.settings.threads, self.run.on_threads(1)
         wanted = [split for split in dict.fromkeys(splits) if split not in self._taken]
         for split in wanted[:1]:
             self.take(split)
+
+        def take(split: Split) -> Manifest:
+            return self._windows.once(str(split), lambda: self._take(alone, split))
+
         # BLAS' limit is the process's: held around all of them, once the first has loaded the libraries, it is not
         # lifted by the window that ends first.
         with limited(threads), ThreadPoolExecutor(threads) as pool:
-            list(pool.map(self.take, wanted[1:]))
+            list(pool.map(take, wanted[1:]))
 
     @property
     def taken(self) -> list[Manifest]:
