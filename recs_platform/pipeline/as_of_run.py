@@ -23,6 +23,7 @@ T = TypeVar("T")
 INTERACTIONS = "staging.stg_interactions"
 USERS = "staging.stg_users"
 ITEMS = "staging.stg_items"
+CATALOGUE = "staging.stg_catalogue"
 CONSUMED = "staging.stg_consumed"
 KNOWN_EVENTS, STAGED = "staging.stg_known_events", "staging.stg_events"
 USER_SEGMENTS = "segments.user_segments"

@@ -12,7 +12,7 @@ import pyarrow as pa
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import CANDIDATES, CHAMPION, CONTENDERS, LISTS, RANKED, SCORE_PARTS
 from recs_platform.lake.column_types import polars_schema
-from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, AsOfRun
+from recs_platform.pipeline.as_of_run import CATALOGUE, CONSUMED, INTERACTIONS, USERS, AsOfRun
 from recs_platform.pipeline.lists.scoring import champion_version
 from recs_platform.pipeline.partition_writer import Written, write_frames
 from recs_platform.pipeline.training.compiled import open_scorer
@@ -23,7 +23,10 @@ from recs_platform.stages.ranking.contributions import parts_of_groups
 from recs_platform.warehouse.runner import ModelRun
 
 # Beside the tables of features.
-READS = (LISTS.name, RANKED.name, CANDIDATES.name, CHAMPION.name, CONTENDERS.name, CONSUMED, INTERACTIONS)
+READS = (
+    *(LISTS.name, RANKED.name, CANDIDATES.name, CHAMPION.name, CONTENDERS.name),
+    *(CONSUMED, INTERACTIONS, USERS, CATALOGUE),
+)
 _ROWS_AT_ONCE = 200_000
 
 

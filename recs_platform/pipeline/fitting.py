@@ -27,13 +27,12 @@ from recs_platform.evaluation.popularity_trials import (
 )
 from recs_platform.evaluation.popularity_windows import PopularityWindow, popularity_window
 from recs_platform.evaluation.splits import OCCURRED_US
-from recs_platform.pipeline.as_of_run import USERS, AsOfRun
+from recs_platform.pipeline.as_of_run import CATALOGUE, USERS, AsOfRun
 
 HORIZONS_DAYS = (14, 7, 3, 1)
 TESTS_MIN = 5
 _EVERY_DAYS_MAX = 7
 _HALF_LIFE_CUTOFFS = 5
-_CATALOGUE = "staging.stg_catalogue"
 # Columns of users within whose groups popularity is tried.
 GROUPINGS = (c.COUNTRY, c.REGION, c.TOP_DEVICE)
 
@@ -163,7 +162,7 @@ def _make_popularity_windows(run: AsOfRun) -> list[PopularityWindow]:
 def _popularity_window(then: AsOfRun, horizon: timedelta) -> PopularityWindow | None:
     with then.models(scratch=True) as models:
         users = models.frame(USERS, [c.USER_ID, *GROUPINGS])
-        items = models.frame(_CATALOGUE, [c.ITEM_ID, c.CATEGORY])
+        items = models.frame(CATALOGUE, [c.ITEM_ID, c.CATEGORY])
     interactions, seed = then.root.interactions, then.platform.settings.seed
     return popularity_window(interactions, then.as_of, horizon, seed=seed, users=users, items=items, columns=GROUPINGS)
 

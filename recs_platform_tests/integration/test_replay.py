@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from recs_platform.contracts import columns as c
@@ -198,6 +198,8 @@ FILES = st.lists(st.lists(ROWS, min_size=1, max_size=5), min_size=1, max_size=3)
 @example(broken=[["nonsense"], [event(0)]], repaired=[[event(0)]])
 @example(broken=[["nonsense"], ["nonsense"]], repaired=[[event(0)], [event(0), event(0)]])
 def test_any_files_mended_in_any_way_end_as_a_first_load_of_them(tmp_path_factory, broken, repaired):
+    # Of files alike the ledger names the one that came first, and a repaired one comes later than it would have.
+    assume(all(rows == broken[place] or rows not in broken for place, rows in enumerate(repaired[: len(broken)])))
     root = tmp_path_factory.mktemp("replay")
     shop = Shop(root / "home")
     for place, rows in enumerate(broken):

@@ -23,7 +23,7 @@ from recs_platform.defs.partitions import run_of
 from recs_platform.defs.resources import AsOfResource
 from recs_platform.defs.sql_assets import raw_upstreams, upstream_keys
 from recs_platform.lake.artifacts import artifact
-from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, USERS
+from recs_platform.pipeline.as_of_run import CATALOGUE, CONSUMED, INTERACTIONS, ITEMS, USERS
 from recs_platform.pipeline.data_versions import FILES, OMISSIONS
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.training.diagnosing import diagnose_ranker
@@ -38,9 +38,9 @@ from recs_platform.stages.features import feature_tables
 GROUP = "ranking"
 TRAINING_SET_KEY = dg.AssetKey([GROUP, "training_set"])
 RANKER_KEY = dg.AssetKey([GROUP, ranking.RANKER])
-# What a schedule and the keys of artifacts are made from, and what windows read as of past cutoffs.
-SCHEDULE = (INTERACTIONS, FILES, OMISSIONS)
-PAST = (*SCHEDULE, ITEMS, USERS, CONSUMED, USER_REGIONS, REGION_EXCLUSIONS)
+# What schedules, choices by the data and keys of artifacts are made from, and what windows read as of past cutoffs.
+SCHEDULE = (INTERACTIONS, USERS, CATALOGUE, FILES, OMISSIONS)
+PAST = (*SCHEDULE, ITEMS, CONSUMED, USER_REGIONS, REGION_EXCLUSIONS)
 IMPORTANCE_ROWS = 15
 KINDS = ("python", "lightgbm", "delta")
 

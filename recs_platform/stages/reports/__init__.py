@@ -53,7 +53,7 @@ REPORTS = (
         "What the events are like, and what was chosen from it",
         DATA_PROFILE,
         data_profile.run,
-        reads=("staging.stg_interactions",),
+        reads=("staging.stg_interactions", _USERS, "staging.stg_catalogue"),
     ),
     Report(
         offline.NAME,
