@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import DATA_PROFILE
-from recs_platform.pages import Section
+from recs_platform.pages import Section, amount
 from recs_platform.stages.reports.inputs import ReportInputs
 from recs_platform.stages.reports.report import ReportResult, write_report
 from recs_platform.stages.reports.verdicts import NO_DATA, Judgement, contract_frame, verdict_rows
@@ -50,4 +50,8 @@ def _as_of(inputs: ReportInputs) -> pl.Expr:
 
 
 def _sections(rows: pl.DataFrame) -> list[Section]:
-    return [Section(title, text, rows.filter(rows[c.KIND] == kind).drop(c.KIND)) for kind, title, text in _SECTIONS]
+    import polars as pl
+
+    # Counts, days and shares stand in one column: each as it is read.
+    shown = rows.with_columns(pl.col(c.VALUE).map_elements(amount, return_dtype=pl.String))
+    return [Section(title, text, shown.filter(shown[c.KIND] == kind).drop(c.KIND)) for kind, title, text in _SECTIONS]
