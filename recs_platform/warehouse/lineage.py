@@ -14,6 +14,9 @@ from recs_platform.warehouse.models import Model, Models
 if TYPE_CHECKING:
     from sqlglot.lineage import Node
 
+# Names that are worth reading where none is spelled alike.
+_NAMES_MAX = 15
+
 
 @dataclass(frozen=True, order=True)
 class ColumnEdge:
@@ -114,7 +117,10 @@ def _initials(name: str) -> str:
 
 def _alike(name: str, names: Sequence[str]) -> str:
     close = get_close_matches(name, names, n=3, cutoff=0.4)
-    return f"; did you mean {', '.join(close)}?" if close else f"; there are: {', '.join(sorted(names))}"
+    if close:
+        return f"; did you mean {', '.join(close)}?"
+    shown, more = sorted(names)[:_NAMES_MAX], len(names) - _NAMES_MAX
+    return f"; there are: {', '.join(shown)}{f' and {more} more, see meta.columns' if more > 0 else ''}"
 
 
 def column_lineage(models: Models) -> list[ColumnEdge]:

@@ -102,3 +102,6 @@ def test_a_name_that_is_none_is_answered_with_those_like_it(folder: Path) -> Non
         find_column(models, "features.activty")
     with pytest.raises(UsageError, match="did you mean value_sum"):
         find_column(models, "features.activity.value_sun")
+    with pytest.raises(UsageError, match=r"no column 'qqq'; there are: (\w+, ){14}\w+ and \d+ more") as refused:
+        find_column(models, "raw.events.qqq")
+    assert len(str(refused.value)) < 300
