@@ -181,7 +181,9 @@ class AsOfRun:
 
     def _store(self, name: str) -> Path:
         """Compute a table and write it as an Arrow file, streamed."""
-        file = self._folder / f"{name}-{self.as_of:%Y%m%dT%H%M%S%f}.arrow"
+        # Runs of one as-of on other threads share the folder: none writes into the file of another.
+        threads = self.platform.settings.threads
+        file = self._folder / f"{name}-{self.as_of:%Y%m%dT%H%M%S%f}-{threads}.arrow"
         with self.models(scratch=True) as models:
             rows = models.arrow(f"from {models.require(name)}")
             with pa.OSFile(f"{file}.tmp", "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:

@@ -75,6 +75,8 @@ def test_work_beside_other_work_takes_fewer_threads_and_shares_what_is_known(run
     assert then is alone.at(then.as_of)
     assert then is not run.at(then.as_of)
     assert run.on_threads(1) is run
+    files = [each.once(f"file of {INTERACTIONS}", str) for each in (run, alone) if each.interactions.height]
+    assert len(set(files)) == 2, "neither writes into the file of the other"
 
 
 def test_the_log_is_read_once_for_all_instants(run: AsOfRun) -> None:
