@@ -210,8 +210,9 @@ def test_models_of_ones_own_pass_with_the_candidates(with_own: Platform, built: 
     fit = open_fit(run)
     (block,) = retrieval.merged_blocks(fit, targets=fit.problem.user_ids[:3].tolist())
     with run.models() as models:
-        rows = PairFeatures(models, with_own.models, fit.problem).of(block)
+        found = PairFeatures(models, with_own.models, fit.problem).of(block)
     run.close()
+    rows = {name: each.take(np.arange(len(block.users))) for name, each in found.items()}
     als = block.ranks[block.names.index("als")].tolist()
     assert rows["features.doubled"]["x"].to_list() == [
         None if rank == 0 else 2 * fused for rank, fused in zip(als, block.fused.tolist(), strict=True)

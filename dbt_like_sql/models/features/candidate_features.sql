@@ -1,7 +1,6 @@
 -- Run on the candidates of some users at a time: whatever sums over all users is an upstream model.
 -- candidate_id and user_number are only short keys within this query; no result depends on them.
 -- Ids of a block are enumerations: a window ordered within one takes a hundred times as long.
--- Two left joins could be inner ones: the optimizer reorders those into a join 30 times as large.
 with candidates as materialized (
     select
         user_id,
@@ -191,33 +190,38 @@ latest as materialized (
     where place <= 10
 ),
 
-covisits as (
+-- All items that the latest ones lead to, candidates or not: one join finds which they are.
+related as (
     select
-        candidates.candidate_id,
-        max(neighbours.score) as score_max,
-        sum(neighbours.score) as score_sum,
+        latest.user_id,
+        neighbours.neighbour_id as item_id,
+        neighbours.score as covisit_score,
+        cast(null as decimal(18, 15)) as transition_score,
     from latest
     inner join neighbours on latest.item_id = neighbours.item_id
-    left join candidates
-        on
-            latest.user_id = candidates.user_id
-            and neighbours.neighbour_id = candidates.item_id
-    group by candidates.candidate_id
-),
-
-followed as (
+    union all
     select
-        candidates.candidate_id,
-        sum(
-            cast(transitions.probability * power(0.5, latest.place - 1) as decimal(18, 15))
-        ) as score,
+        latest.user_id,
+        transitions.next_item_id as item_id,
+        cast(null as decimal(18, 9)) as covisit_score,
+        cast(transitions.probability * power(0.5, latest.place - 1) as decimal(18, 15))
+            as transition_score,
     from latest
     inner join transitions on latest.item_id = transitions.item_id
-    left join candidates
-        on
-            latest.user_id = candidates.user_id
-            and transitions.next_item_id = candidates.item_id
     where latest.place <= 5
+),
+
+met as (
+    select
+        candidates.candidate_id,
+        cast(max(related.covisit_score) as double) as covisit_score_max,
+        cast(sum(related.covisit_score) as double) as covisit_score_sum,
+        cast(sum(related.transition_score) as double) as transition_score,
+    from related
+    inner join candidates
+        on
+            related.user_id = candidates.user_id
+            and related.item_id = candidates.item_id
     group by candidates.candidate_id
 ),
 
@@ -252,9 +256,9 @@ select
     (epoch_us($as_of) - epoch_us(categories.last_interaction_at)) / 86400000000.0
         as days_since_category,
     case when creators.user_id is null then 0 else 1 end as is_known_creator,
-    cast(coalesce(covisits.score_max, 0) as double) as covisit_score_max,
-    cast(coalesce(covisits.score_sum, 0) as double) as covisit_score_sum,
-    cast(coalesce(followed.score, 0) as double) as transition_score,
+    coalesce(met.covisit_score_max, 0) as covisit_score_max,
+    coalesce(met.covisit_score_sum, 0) as covisit_score_sum,
+    coalesce(met.transition_score, 0) as transition_score,
     catalogue.price / nullif(users.mean_price, 0) as price_ratio,
     coalesce(pairs.impression_count, 0) as pair_impression_count,
     case
@@ -284,8 +288,7 @@ left join languages
         and catalogue.language = languages.language
 left join item_tag_counts on candidates.item_id = item_tag_counts.item_id
 left join tag_overlaps on candidates.candidate_id = tag_overlaps.candidate_id
-left join covisits on candidates.candidate_id = covisits.candidate_id
-left join followed on candidates.candidate_id = followed.candidate_id
+left join met on candidates.candidate_id = met.candidate_id
 left join pairs
     on
         candidates.user_id = pairs.user_id

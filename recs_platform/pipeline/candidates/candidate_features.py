@@ -15,6 +15,7 @@ from recs_platform.contracts.features import FeatureSet
 from recs_platform.contracts.threads import one_ahead
 from recs_platform.pipeline.candidates.feature_matrix import FeatureMatrix, feature_matrix
 from recs_platform.pipeline.candidates.pair_features import PairFeatures
+from recs_platform.pipeline.candidates.pair_rows import PairRows
 from recs_platform.stages import retrieval
 from recs_platform.warehouse.models import Models
 from recs_platform.warehouse.runner import ModelRun
@@ -26,11 +27,12 @@ PAIR_FEATURES, ASSEMBLY = "pair features", "assembly"
 class FeatureBlock:
     """The candidates of some users: `pairs`, what their SQL models say by table, and `matrix`, all features.
 
-    Both are in the order of `merged`; `matrix` is float32 (candidates, features), missing as NaN.
+    `matrix`: float32 (candidates, features) in the order of `merged`, missing as NaN; the next block is written over
+    it, for fresh memory costs more than what is written there.
     """
 
     merged: retrieval.MergedLists
-    pairs: Mapping[str, pl.DataFrame]
+    pairs: Mapping[str, PairRows]
     matrix: NDArray[np.float32]
 
 
@@ -57,13 +59,24 @@ class CandidateFeatures:
         return cls(fit, PairFeatures(run, models, fit.problem, targets), features, targets)
 
     def blocks(self) -> Iterator[FeatureBlock]:
-        """Blocks of users, ascending; sources are asked for the next one while this one is worked on."""
+        """Blocks of users, ascending.
+
+        While one is worked on, SQL is asked about the next one, and sources about the one after.
+        """
+        room = np.empty((0, len(self.features.feature_set.names)), dtype=np.float32)
+        for merged, pairs in one_ahead(self._with_pairs()):
+            with self.fit.clock.measured(ASSEMBLY):
+                if len(room) < len(merged.users):
+                    room = np.empty((len(merged.users), room.shape[1]), dtype=np.float32)
+                matrix = room[: len(merged.users)]
+                self.features.fill(matrix, merged, pairs, self.fit.threads)
+            yield FeatureBlock(merged, pairs, matrix)
+
+    def _with_pairs(self) -> Iterator[tuple[retrieval.MergedLists, dict[str, PairRows]]]:
         for merged in one_ahead(retrieval.merged_blocks(self.fit, targets=self.targets)):
             with self.fit.clock.measured(PAIR_FEATURES):
                 pairs = self.pairs.of(merged)
-            with self.fit.clock.measured(ASSEMBLY):
-                matrix = self.features.of(merged, pairs, self.fit.threads)
-            yield FeatureBlock(merged, pairs, matrix)
+            yield merged, pairs
 
     def rows(self, block: FeatureBlock) -> pl.DataFrame:
         """user_id, item_id, sources, fused_score and every feature as Float32, NULL where missing, in their order."""

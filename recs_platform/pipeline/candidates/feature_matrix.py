@@ -1,7 +1,7 @@
 """The ranker's features of blocks of candidates as one matrix: what users and items are is gathered by code."""
 # ruff: noqa: S608  names come from models and contracts
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.features import Feature, FeatureSet
 from recs_platform.contracts.tables import CANDIDATES
+from recs_platform.pipeline.candidates.pair_rows import PairRows
 from recs_platform.stages.features import feature_tables
 from recs_platform.stages.retrieval import MergedLists, RetrievalProblem, similarities
 from recs_platform.warehouse.clauses import quoted, relation
@@ -18,6 +19,10 @@ from recs_platform.warehouse.models import Models
 from recs_platform.warehouse.runner import ModelRun
 
 Matrix = NDArray[np.float32]
+# What is filled in before the next rows are begun: as much of the matrix as a core's cache holds.
+_ROWS_AT_A_TIME = 2048
+# Fills in columns of the rows from the first number up to the second.
+FillRows = Callable[[int, int], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,37 +55,56 @@ class FeatureMatrix:
     of_items: tuple[CodedTable, ...]
     of_pairs: tuple[CodedTable, ...]
 
-    def of(self, block: MergedLists, pairs: Mapping[str, pl.DataFrame], threads: int) -> Matrix:
-        """float32 (candidates, features) in the order of the block and the feature set, missing as NaN.
+    def fill(self, matrix: Matrix, block: MergedLists, pairs: Mapping[str, PairRows], threads: int) -> None:
+        """Write the features of the block's candidates, in the order of the block and the feature set, missing as NaN.
 
-        `pairs`: what was computed of the block's candidates, by table, in the order of the block.
+        `matrix`: (candidates, features). `pairs`: what was computed of the block's candidates, by table.
         """
         from recs_platform.contracts.compiled_loops import by_rows
-        from recs_platform.pipeline.candidates.kernels import fill_columns, gather_rows
 
-        n_rows = len(block.users)
-        matrix = np.empty((n_rows, len(self.feature_set.names)), dtype=np.float32)
-        by_rows(n_rows, threads, self._offers(matrix, block))
+        parts = [
+            self._offers(matrix, block),
+            *self._similarities(matrix, block),
+            *self._tables(matrix, block),
+            *self._pairs(matrix, pairs),
+        ]
+
+        def work(first: int, last: int) -> None:
+            for start in range(first, last, _ROWS_AT_A_TIME):
+                for part in parts:
+                    part(start, min(start + _ROWS_AT_A_TIME, last))
+
+        by_rows(len(matrix), threads, work)
+
+    def _similarities(self, matrix: Matrix, block: MergedLists) -> Iterator[FillRows]:
+        from recs_platform.pipeline.candidates.kernels import fill_column
+
         for name, values in similarities(block).items():
-            # An older ranker may not know them.
-            columns = np.array([at for at, known in enumerate(self.feature_set.names) if known == name], dtype=np.int64)
-            given = (matrix, columns, values[None])
-            by_rows(n_rows, threads, lambda first, last, given=given: fill_columns(first, last, *given))
+            if name in self.feature_set.names:  # an older ranker may not know them
+                given = (matrix, self.feature_set.names.index(name), values)
+                yield lambda first, last, given=given: fill_column(first, last, *given)
+
+    def _tables(self, matrix: Matrix, block: MergedLists) -> Iterator[FillRows]:
+        from recs_platform.pipeline.candidates.kernels import gather_rows
+
         users, items = block.users.astype(np.int64), block.items.astype(np.int64)
         keyed = ((self.of_users, users), (self.of_items, items), (self.of_pairs, users * self.n_items + items))
         for table, keys in ((table, keys) for tables, keys in keyed for table in tables):
             given = (matrix, table.column, table.values, table.positions(keys))
-            by_rows(n_rows, threads, lambda first, last, given=given: gather_rows(first, last, *given))
-        for name, frame in pairs.items():
+            yield lambda first, last, given=given: gather_rows(first, last, *given)
+
+    def _pairs(self, matrix: Matrix, pairs: Mapping[str, PairRows]) -> Iterator[FillRows]:
+        from recs_platform.pipeline.candidates.kernels import gather_columns
+
+        for name, found in pairs.items():
             features = _features(self.feature_set, name)
             if features:
-                columns = np.arange(len(features)) + _column(self.feature_set, name)
-                given = (matrix, columns, _numbers(frame.select(each.name for each in features)).T)
-                by_rows(n_rows, threads, lambda first, last, given=given: fill_columns(first, last, *given))
-        return matrix
+                values = _numbers(found.rows.select(each.name for each in features)).T
+                given = (matrix, _column(self.feature_set, name), values, found.positions)
+                yield lambda first, last, given=given: gather_columns(first, last, *given)
 
-    def _offers(self, matrix: Matrix, block: MergedLists) -> Callable[[int, int], object]:
-        """Fills in what sources say."""
+    def _offers(self, matrix: Matrix, block: MergedLists) -> FillRows:
+        """What sources say, and NaN for those that were not asked."""
         from recs_platform.pipeline.candidates.kernels import fill_offers
 
         position = {name: column for column, name in enumerate(self.feature_set.names)}

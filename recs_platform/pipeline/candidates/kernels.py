@@ -19,11 +19,19 @@ def gather_rows(first, last, matrix, column, values, positions):
 
 
 @compiled
-def fill_columns(first, last, matrix, columns, values):
-    """Write `values` (n_columns, n_rows) into those columns of the matrix."""
+def gather_columns(first, last, matrix, column, values, positions):
+    """Write `values` (n_columns, n_values) at each row's position, NaN where it is below 0, from `column` on."""
+    for offset in range(len(values)):
+        for row in range(first, last):
+            position = positions[row]
+            matrix[row, column + offset] = values[offset, position] if position >= 0 else np.nan
+
+
+@compiled
+def fill_column(first, last, matrix, column, values):
+    """Write `values` (n_rows,) into a column of the matrix."""
     for row in range(first, last):
-        for index in range(len(columns)):
-            matrix[row, columns[index]] = values[index, row]
+        matrix[row, column] = values[row]
 
 
 @compiled

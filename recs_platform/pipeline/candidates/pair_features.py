@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import CANDIDATES
+from recs_platform.pipeline.candidates.pair_rows import PairRows
 from recs_platform.stages import retrieval
 from recs_platform.stages.features import pair_models
 from recs_platform.warehouse.clauses import instant_literal, quoted, relation, typed_columns
@@ -49,10 +50,13 @@ class PairFeatures:
         for name in [run.require(name) for name in _read_beside(self._computed)]:
             run.stand_in(name, _coded_sql(name, models.types(name)), asked=asked)
 
-    def of(self, block: retrieval.MergedLists) -> dict[str, pl.DataFrame]:
-        """Columns of each model, less its keys, for the block's candidates in their order; NULL where it has no row."""
+    def of(self, block: retrieval.MergedLists) -> dict[str, PairRows]:
+        """Columns of each model, less its keys, for the block's candidates.
+
+        Raises ContractError where two rows of a model are of one candidate.
+        """
         self._run.stand_in(CANDIDATES.name, self._candidates_sql(), block_rows=self._block_rows(block))
-        found: dict[str, pl.DataFrame] = {}
+        found: dict[str, PairRows] = {}
         for model in self._computed:
             rows_sql = f"({self._run.bound(model.name)}\n)"
             if model.name in self._read_again:
@@ -60,7 +64,7 @@ class PairFeatures:
                 rows_sql = relation(model.name)
             if model in self.models:
                 rows = self._run.query(self._keyed_sql(model, rows_sql))
-                found[model.name] = _aligned(model, rows, self._keys(model, block))
+                found[model.name] = _found(model, rows, self._keys(model, block))
         return found
 
     def _block_rows(self, block: retrieval.MergedLists) -> pl.DataFrame:
@@ -121,20 +125,10 @@ def _coded_sql(name: str, types: dict[str, str]) -> str:
     return f"select {', '.join(columns)} from (from {relation(name)}{of_asked})"
 
 
-def _aligned(model: Model, frame: pl.DataFrame, keys: NDArray[np.int64]) -> pl.DataFrame:
-    """Rows of the frame in the order of `keys`. Raises ContractError where two of its rows have one key."""
-    known = frame[_KEY].to_numpy()
-    order = np.argsort(known)
-    ascending, rows = known[order], frame.drop(_KEY)
-    repeated = int((np.diff(ascending) == 0).sum())
-    if repeated:
+def _found(model: Model, rows: pl.DataFrame, keys: NDArray[np.int64]) -> PairRows:
+    try:
+        return PairRows.find(rows.drop(_KEY), rows[_KEY].to_numpy(), keys)
+    except ValueError as error:
         raise ContractError(
-            f"{model.path}: {repeated} rows of a block of candidates repeat their grain {list(model.grain)}"
-        )
-    if not len(known):
-        return rows.clear(len(keys))
-    chosen = order[np.minimum(np.searchsorted(ascending, keys), len(known) - 1)]
-    is_known = known[chosen] == keys
-    if is_known.all():
-        return rows[chosen]
-    return rows.select(pl.all().gather(pl.Series(chosen).set(~pl.Series(is_known), None)))
+            f"{model.path}: rows of a block of candidates repeat their grain {list(model.grain)}: {error}"
+        ) from error

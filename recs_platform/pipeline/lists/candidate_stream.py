@@ -71,7 +71,7 @@ class CandidateStream:
             candidates = offered[np.searchsorted(scored, stored)]
             keys = candidates.select(c.USER_ID, c.ITEM_ID)
             pairs = {
-                model.name: _distinct(keys.hstack(block.features.pairs[model.name][stored]), model.grain)
+                model.name: _distinct(keys.hstack(block.features.pairs[model.name].take(stored)), model.grain)
                 for model in self.features.pairs.models
             }
             ranked = offered[np.searchsorted(scored, block.best)].select(

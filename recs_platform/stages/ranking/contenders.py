@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recs_platform.contracts import columns as c
 from recs_platform.stages.ranking.blending import RECIPROCAL_OFFSET
 from recs_platform.stages.ranking.history_groups import HISTORY_GROUPS
-from recs_platform.stages.ranking.scoring import ranks_of_users
+from recs_platform.stages.ranking.scoring import order_of_users, ranks_of_users
 
 RANKER_ALONE, MERGE = "ranker", "merge"
 EVERYBODY = "all"
@@ -237,7 +237,6 @@ def _reciprocal_ranks(
     users: NDArray[np.int32], scores: NDArray[np.floating], fused: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """1 / (60 + rank) of each row within its user; ties go by the merge, then to the earlier row."""
-    order = np.lexsort((-fused, -scores, users))
     rank = np.empty(len(users), dtype=np.int64)
-    rank[order] = ranks_of_users(users[order])
+    rank[order_of_users(users, scores, fused)] = ranks_of_users(users)
     return 1.0 / (RECIPROCAL_OFFSET + rank)
