@@ -16,6 +16,15 @@ def order_rows(begins, scores, fused, order):
     """
     for user in range(len(begins) - 1):
         first, last = begins[user], begins[user + 1]
+        row = first + 1
+        while row < last and (
+            scores[row] < scores[row - 1] or (scores[row] == scores[row - 1] and fused[row] <= fused[row - 1])
+        ):
+            row += 1
+        if row >= last:  # in order as they are, as the merge leaves them
+            for place in range(first, last):
+                order[place] = place
+            continue
         by_fused = np.argsort(-fused[first:last], kind="mergesort")
         by_score = np.argsort(-scores[first:last][by_fused], kind="mergesort")
         for place in range(last - first):
