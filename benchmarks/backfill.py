@@ -64,9 +64,10 @@ def _lay(home: Path, *, as_ofs: int, users: int, at_once: int) -> list[str]:
     if found != 1:
         sys.exit(f"{file} does not limit backfills as expected")
     file.write_text(changed)
-    # By the names of its files: some events of a world are dated wrongly.
-    days = sorted(path.stem[-8:] for path in (Home(home).landing / "world").glob("events-*.parquet"))
-    return [f"{date.fromisoformat(day) + timedelta(days=1)}" for day in days[-as_ofs:]]
+    # By the name of its first file: some events of a world are dated wrongly.
+    first = min(path.stem[-8:] for path in (Home(home).landing / "world").glob("events-*.parquet"))
+    ends = [date.fromisoformat(first) + timedelta(days=HISTORY_DAYS + number + 1) for number in range(as_ofs)]
+    return [f"{end}" for end in ends]
 
 
 def _backfill(asked: Daemon, keys: list[str]) -> list[dict[str, str]]:

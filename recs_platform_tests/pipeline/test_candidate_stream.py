@@ -1,8 +1,10 @@
 """Candidates that pass in blocks: features are those of the SQL, the best are stored, all are counted."""
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,7 +18,7 @@ from recs_platform.lake.column_types import arrow_schema
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
 from recs_platform.pipeline.candidates.pair_features import PairFeatures
-from recs_platform.pipeline.lists import candidate_stream, list_inputs
+from recs_platform.pipeline.lists import candidate_stream, list_inputs, scoring
 from recs_platform.pipeline.lists.candidate_stream import CandidateStream
 from recs_platform.pipeline.lists.context import RANKED_PER_USER
 from recs_platform.pipeline.lists.scoring import champion_version
@@ -166,6 +168,21 @@ def test_more_may_be_ranked_than_lists_are_made_from(
     assert_frame_equal(more[RANKED.name].filter(pl.col(c.RANK) <= 5), few[RANKED.name])
     for name in few.keys() - {RANKED.name}:
         assert_frame_equal(more[name], few[name])
+
+
+def test_where_rows_cannot_be_written_nobody_works_on_those_to_come(
+    run: AsOfRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: Any) -> None:
+        next(given[2])
+        raise OSError("no space left")
+
+    monkeypatch.setattr(scoring, "write_together", fail)
+    monkeypatch.setattr(retrieval.merged_blocks, "__kwdefaults__", {"targets": None, "block_users": 5})
+    before = set(threading.enumerate())
+    with pytest.raises(OSError, match="no space left") as failed:
+        scoring.score_as_of(run)
+    assert set(threading.enumerate()) <= before, failed
 
 
 def test_lists_are_made_from_the_best_of_what_is_ranked(run: AsOfRun, monkeypatch: pytest.MonkeyPatch) -> None:

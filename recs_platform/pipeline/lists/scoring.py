@@ -3,7 +3,8 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 import polars as pl
@@ -62,12 +63,14 @@ def score_as_of(run: AsOfRun) -> Scored:
         ranked = max(RANKED_PER_USER, platform.settings.serving.candidates)
         stream = CandidateStream(features, ranker, version, chosen, consumed_counts(users, run.consumed), ranked)
 
-        def parts() -> Iterator[Mapping[str, pl.DataFrame]]:
+        def parts() -> Generator[Mapping[str, pl.DataFrame]]:
             for block in stream.blocks():
                 counts.add(block.merged)
                 yield stream.rows(block)
 
-        written = write_together(platform, _schemas(platform, models), parts(), run.as_of)
+        # Closed before the connection is, whatever happens: threads are at work on the blocks to come.
+        with closing(parts()) as made:
+            written = write_together(platform, _schemas(platform, models), made, run.as_of)
     written[OFFER_COUNTS.name] = write_frames(platform, OFFER_COUNTS, [counts.frame()], run.as_of)
     return Scored(written, version, ranker.scored_by, fit.clock.seconds)
 

@@ -205,6 +205,6 @@ def _source_lists(names: tuple[str, ...], offered: NDArray[np.bool_]) -> pl.Seri
     """Names of the sources that offer each pair: one list for each pattern of `offered` (n_sources, n_pairs)."""
     bits = (offered.astype(np.int64) << np.arange(len(names))[:, None]).sum(axis=0)
     # np.unique sorts all of them, which takes ten times as long.
-    patterns = np.sort(pl.Series(bits).unique().to_numpy())
-    chosen = [[name for bit, name in enumerate(names) if int(pattern) >> bit & 1] for pattern in patterns]
-    return pl.Series(chosen, dtype=pl.List(pl.String)).gather(np.searchsorted(patterns, bits))
+    patterns = pl.Series(bits).unique().sort()
+    chosen = [[name for bit, name in enumerate(names) if pattern >> bit & 1] for pattern in patterns.to_list()]
+    return pl.Series(chosen, dtype=pl.List(pl.String)).gather(patterns.search_sorted(pl.Series(bits)))
