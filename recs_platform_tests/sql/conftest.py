@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import polars as pl
 import pytest
@@ -39,17 +38,12 @@ def models() -> Models:
 
 @pytest.fixture(scope="session")
 def run_of(models: Models) -> RunOf:
-    """A scratch run over a log, in a connection of its own, or in a given one, whose earlier run is over then."""
+    """A scratch run over a log, in a connection of its own."""
 
     def build(
-        log: Mapping[str, pl.DataFrame],
-        *,
-        as_of: datetime = AS_OF,
-        known_at: datetime = KNOWN_AT,
-        threads: int = 1,
-        con: duckdb.DuckDBPyConnection | None = None,
+        log: Mapping[str, pl.DataFrame], *, as_of: datetime = AS_OF, known_at: datetime = KNOWN_AT, threads: int = 1
     ) -> ModelRun:
-        con = con or connect(memory_limit_gb=1, threads=threads)
+        con = connect(memory_limit_gb=1, threads=threads)
         run = ModelRun(con, Lake(Path("no-lake")), models, (), as_of=as_of, known_at=known_at, scratch=True)
         for name, rows in log.items():
             run.register(name, rows)

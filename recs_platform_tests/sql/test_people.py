@@ -1,19 +1,15 @@
 """Whose an event is, what a visit is and who opted out, against plain loops over small random logs."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import PERSONALIZATION
-from recs_platform.warehouse.connection import connect
-from recs_platform.warehouse.runner import ModelRun
 
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 IDS = ["a", "b", "c", "d"]
@@ -118,20 +114,12 @@ def run_at(run_of, rows, as_of: int):
     return run_of(rows, as_of=at(as_of), known_at=at(KNOWN_HOUR))
 
 
-@pytest.fixture(scope="module")
-def run_alone(run_of) -> Iterator[Callable[..., ModelRun]]:
-    """Runs as of an hour in one connection: each ends where the next begins."""
-    con = connect(memory_limit_gb=1, threads=1)
-    yield lambda rows, as_of: run_of(rows, as_of=at(as_of), known_at=at(KNOWN_HOUR), con=con)
-    con.close()
-
-
 @QUICK
 @given(events=events_in, links=links_of)
-def test_an_event_belongs_to_whom_plain_loops_say(run_alone, events_of, events, links):
+def test_an_event_belongs_to_whom_plain_loops_say(run_of, events_of, events, links):
     rows = log(events_of, events, links)
     for as_of in (AS_OF_HOUR, LATER_HOUR):
-        found = run_alone(rows, as_of).frame("staging.stg_resolved_events", [c.EVENT_ID, c.USER_ID])
+        found = run_at(run_of, rows, as_of).frame("staging.stg_resolved_events", [c.EVENT_ID, c.USER_ID])
         usable = known(links, as_of, KNOWN_HOUR)
         assert dict(found.rows()) == {
             f"e{code}": person(usable, user, hour) for code, (user, hour) in enumerate(events) if hour < as_of
@@ -140,21 +128,19 @@ def test_an_event_belongs_to_whom_plain_loops_say(run_alone, events_of, events, 
 
 @QUICK
 @given(events=events_in, links=links_of)
-def test_a_later_login_never_changes_an_earlier_as_of(run_alone, events_of, events, links):
+def test_a_later_login_never_changes_an_earlier_as_of(run_of, events_of, events, links):
     before = [link for link in links if link[2] < AS_OF_HOUR]
     tables = ("staging.stg_resolved_events", "staging.stg_events", "staging.stg_users", "staging.stg_sessions")
-    found = list[dict[str, pl.DataFrame]]()
-    for known in (links, before):
-        run = run_alone(log(events_of, events, known), AS_OF_HOUR)
-        found.append({table: run.frame(table, ordered=True) for table in tables})
+    one = run_at(run_of, log(events_of, events, links), AS_OF_HOUR)
+    other = run_at(run_of, log(events_of, events, before), AS_OF_HOUR)
     for table in tables:
-        assert found[0][table].equals(found[1][table]), table
+        assert one.frame(table, ordered=True).equals(other.frame(table, ordered=True)), table
 
 
 @QUICK
 @given(events=events_in, links=links_of, statements=statements_of)
-def test_whoever_withdrew_is_opted_out_under_every_id(run_alone, events_of, events, links, statements):
-    run = run_alone(log(events_of, events, links, statements), AS_OF_HOUR)
+def test_whoever_withdrew_is_opted_out_under_every_id(run_of, events_of, events, links, statements):
+    run = run_at(run_of, log(events_of, events, links, statements), AS_OF_HOUR)
     expected = opted_out(links, statements)
     assert set(run.frame("staging.stg_opted_out")[c.USER_ID]) == expected
     resolved = run.frame("staging.stg_resolved_events")
@@ -176,13 +162,13 @@ def test_whoever_withdrew_is_opted_out_under_every_id(run_alone, events_of, even
         max_size=15,
     )
 )
-def test_visits_are_what_plain_loops_say(run_alone, events_of, moments):
+def test_visits_are_what_plain_loops_say(run_of, events_of, moments):
     rows = log(events_of, [(user, 0) for user, *_ in moments], [])
     rows["raw.events"] = rows["raw.events"].with_columns(
         pl.Series(c.OCCURRED_AT, [FIRST + timedelta(minutes=minute) for _, minute, _ in moments]),
         pl.Series(c.SESSION_ID, [name for *_, name in moments], pl.String),
     )
-    run = run_alone(rows, AS_OF_HOUR)
+    run = run_at(run_of, rows, AS_OF_HOUR)
     start: dict[str, int] = {}
     last: dict[str, int] = {}
     expected: dict[str, tuple[str, str | None, int | None]] = {}
