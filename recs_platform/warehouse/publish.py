@@ -22,7 +22,7 @@ from recs_platform.warehouse.database_files import (
 )
 from recs_platform.warehouse.other_writers import opening, set_aside_logs
 from recs_platform.warehouse.published_sources import TableSource, read_sources, write_sources
-from recs_platform.warehouse.published_statements import comment
+from recs_platform.warehouse.published_statements import describe
 from recs_platform.warehouse.published_tables import PublishedTable
 from recs_platform.warehouse.published_writer import TableWriter
 
@@ -229,9 +229,8 @@ def _copy_comments(con: "duckdb.DuckDBPyConnection") -> None:
         "select schema_name || '.' || table_name || '.' || column_name, comment from duckdb_columns() "
         "where database_name = 'source' and comment is not null"
     ).fetchall()
-    for kind, commented in (("table", tables), ("column", columns)):
-        for name, text in commented:
-            comment(con, kind, name, text)
+    of_tables = [("table", str(name), str(text)) for name, text in tables]
+    describe(con, [*of_tables, *(("column", str(name), str(text)) for name, text in columns)])
 
 
 def _remove_leftovers(target: Path) -> None:

@@ -84,12 +84,11 @@ def _selection(con: "duckdb.DuckDBPyConnection", table: PublishedTable, source: 
 def create(con: "duckdb.DuckDBPyConnection", kind: str, table: PublishedTable, source: str | None) -> None:
     """Create a table or view of the declared columns over `source`, an empty one over none, with its comments."""
     con.execute(f"create {kind} a.{relation(table.name)} as {_selection(con, table, source)}")
-    # One transaction: each comment alone would wait for the disk.
-    con.execute("begin")
-    comment(con, kind, table.name, table.description)
-    for column in table.columns:
-        comment(con, "column", f"{table.name}.{column.name}", column.comment)
-    con.execute("commit")
+    describe(con, [(kind, table.name, table.description), *_column_comments(table)])
+
+
+def _column_comments(table: PublishedTable) -> list[tuple[str, str, str]]:
+    return [("column", f"{table.name}.{column.name}", column.comment) for column in table.columns]
 
 
 def create_from_rows(con: "duckdb.DuckDBPyConnection", table: PublishedTable) -> int:
@@ -157,7 +156,14 @@ def insert(con: "duckdb.DuckDBPyConnection", table: PublishedTable, key: str | N
         con.execute(f"insert into a.{relation(table.name)} {_selection(con, table, scan_table(table, files, key))}")
 
 
-def comment(con: "duckdb.DuckDBPyConnection", kind: str, name: str, text: str) -> None:
-    """Describe a table, view or column of the attached file `a`."""
+def describe(con: "duckdb.DuckDBPyConnection", comments: Sequence[tuple[str, str, str]]) -> None:
+    """Describe tables, views and columns of the attached file `a`: what each is, its name, the text.
+
+    In one transaction: each comment alone would wait for the disk.
+    """
+    con.execute("; ".join(["begin", *(_comment(*each) for each in comments), "commit"]))
+
+
+def _comment(kind: str, name: str, text: str) -> str:
     path = ".".join(quoted(part) for part in name.split("."))
-    con.execute(f"comment on {kind} a.{path} is {text_literal(text)}")
+    return f"comment on {kind} a.{path} is {text_literal(text)}"

@@ -14,7 +14,7 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.warehouse.clauses import quoted, relation, text_literal
 from recs_platform.warehouse.database_files import count_rows, move_into_place, written_aside
-from recs_platform.warehouse.published_statements import comment
+from recs_platform.warehouse.published_statements import describe
 
 if TYPE_CHECKING:
     import duckdb
@@ -123,6 +123,4 @@ def _copy_comments(con: "duckdb.DuckDBPyConnection") -> None:
         "left join (select * from duckdb_views() where database_name = 'source') as v "
         "on v.schema_name = there.schema_name and v.view_name = there.table_name"
     ).fetchall()
-    for name, text in described:
-        if text is not None:
-            comment(con, "table", name, text)
+    describe(con, [("table", str(name), str(text)) for name, text in described if text is not None])

@@ -15,7 +15,7 @@ def test_names_are_distinct():
 
 
 # One case is shown to every rule: drawing it takes longer than applying one.
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(case=cases())
 def test_every_rule_keeps_the_contract(case):
     ranked, context = case

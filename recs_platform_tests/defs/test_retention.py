@@ -1,5 +1,6 @@
 """The ingest job with a retention: old events are in no file of the home any more, and nowhere that analysts look."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,23 @@ def mixed(published: Platform, tmp_path: Path) -> Path:
     return copy_home(published, tmp_path / "home").home.root
 
 
+@dataclass(frozen=True)
+class Removed:
+    """A home after a removal, and what the asset said of it. Read-only: copy it to write."""
+
+    platform: Platform
+    said: dict[str, Any]
+
+    def copy(self, root: Path) -> Platform:
+        return home_at(copy_home(self.platform, root).home.root, DAYS)
+
+
+@pytest.fixture(scope="module")
+def removed(published: Platform, tmp_path_factory: pytest.TempPathFactory) -> Removed:
+    platform = home_at(copy_home(published, tmp_path_factory.mktemp("removed") / "home").home.root, DAYS)
+    return Removed(platform, ingest(platform))
+
+
 def published_folders(platform: Platform) -> list[str]:
     return sorted(path.name for path in (platform.home.published / "files").iterdir())
 
@@ -77,26 +95,31 @@ def traces(root: Path, text: bytes) -> list[str]:
     return [str(path.relative_to(root)) for path in files if text in path.read_bytes()]
 
 
-@pytest.mark.parametrize("linked", [False, True])
-def test_old_events_leave_the_lake_landing_and_what_is_published(mixed: Path, linked: bool) -> None:
-    platform = home_at(mixed, DAYS, linked=linked)
-    assert len(published_folders(platform)) == 2
-    assert traces(mixed, b"200-days-3")
-    said = ingest(platform)
+def assert_gone(platform: Platform, said: dict[str, Any], *, folders: int) -> None:
     assert (said["events_removed"], said["landing_files_deleted"], said["republished"]) == (2, 1, "true")
     assert said["dagster/row_count"] == 2
     assert ask(platform, "from raw.events")["event_id"].to_list() == ["1-days-1"]
     assert ask(platform, "select sum(rows_removed)::int as n from raw.removals")["n"].item() == 2
-    assert len(published_folders(platform)) == int(linked)
-    assert traces(mixed, b"200-days-3") == []
-    assert traces(mixed, b"90-days-2") == ["landing/contract/mixed/events.jsonl"]
+    assert len(published_folders(platform)) == folders
+    assert traces(platform.home.root, b"200-days-3") == []
+    assert traces(platform.home.root, b"90-days-2") == ["landing/contract/mixed/events.jsonl"]
     assert not is_republish_due(platform.home)
 
 
-def test_what_was_removed_is_not_taken_in_again(mixed: Path) -> None:
-    platform = home_at(mixed, DAYS)
-    again = (platform.home.landing / "contract" / "old/events.jsonl").read_bytes()
-    ingest(platform)
+def test_old_events_leave_the_lake_landing_and_what_is_published(published: Platform, removed: Removed) -> None:
+    assert len(published_folders(published)) == 2
+    assert traces(published.home.root, b"200-days-3")
+    assert_gone(removed.platform, removed.said, folders=0)
+
+
+def test_old_events_leave_what_is_published_as_views_of_linked_files(mixed: Path) -> None:
+    platform = home_at(mixed, DAYS, linked=True)
+    assert_gone(platform, ingest(platform), folders=1)
+
+
+def test_what_was_removed_is_not_taken_in_again(published: Platform, removed: Removed, tmp_path: Path) -> None:
+    platform = removed.copy(tmp_path / "home")
+    again = (published.home.landing / "contract" / "old/events.jsonl").read_bytes()
     for name in ("old", "renamed"):
         path = platform.home.landing / "contract" / name / "events.jsonl"
         path.parent.mkdir(exist_ok=True)
@@ -106,9 +129,8 @@ def test_what_was_removed_is_not_taken_in_again(mixed: Path) -> None:
     assert ask(platform, "from raw.events")["event_id"].to_list() == ["1-days-1"]
 
 
-def test_with_nothing_due_nothing_is_written(mixed: Path) -> None:
-    platform = home_at(mixed, DAYS)
-    ingest(platform)
+def test_with_nothing_due_nothing_is_written(removed: Removed, tmp_path: Path) -> None:
+    platform = removed.copy(tmp_path / "home")
     versions = {name: platform.lake.version(name) for name in platform.lake.names() if name != "raw.event_flags"}
     published = platform.home.analytics.stat().st_mtime_ns
     said = ingest(platform)

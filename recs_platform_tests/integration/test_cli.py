@@ -379,14 +379,12 @@ def test_a_process_of_its_own_ends_with_the_same_code(new_home: Path, arguments:
         assert json.loads(done.stdout)["release"] is None
 
 
-def test_what_a_command_creates_is_its_owners_alone(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    subprocess.run(
-        [sys.executable, "-c", "from recs_platform.cli import main; main()", "init"],
-        env={**os.environ, "RECS_HOME": str(home)},
-        check=True,
-        capture_output=True,
-    )
+def test_what_a_command_creates_is_its_owners_alone(recs: CommandLine, tmp_path: Path) -> None:
+    home, before = tmp_path / "home", os.umask(0o022)
+    try:
+        assert recs(home, "init")[0] == 0
+    finally:
+        os.umask(before)
     made = [home, *home.rglob("*")]
     assert [str(path) for path in made if path.stat().st_mode & 0o077] == []
 

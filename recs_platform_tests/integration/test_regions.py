@@ -44,7 +44,10 @@ SETTINGS = {
     "retrieval": {
         "blocked_items": ["blocked0"],
         "blocked_creators": ["o'brien"],
-        "sources": {name: {"enabled": False} for name in ("spectral", "user_knn", "vs_knn", "trending_1d", "item_knn")},
+        "sources": {
+            **{name: {"enabled": False} for name in ("spectral", "user_knn", "vs_knn", "trending_1d", "item_knn")},
+            "popularity": {"half_life_days": 7},  # else each question would try several first
+        },
     },
 }
 

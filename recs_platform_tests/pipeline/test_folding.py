@@ -36,6 +36,7 @@ FOLDING = {
         **{name: {"enabled": False} for name in ("user_knn", "vs_knn", "trending_1d", "item_knn", "profiles")},
         "als": {"factors": 8},
         "spectral": {"factors": 8},
+        "popularity": {"half_life_days": 7},  # else each run would try several first
     },
 }
 

@@ -190,7 +190,7 @@ def explorations(draw: st.DrawFn) -> Exploration | None:
     return Exploration(chosen, items, str(draw(st.integers(0, 99))), seed=7)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(world=worlds())
 def test_every_filter_holds_for_every_row_whatever_way_it_came(world: World) -> None:
     for rows, is_gone in ((world.paths(), False), (world.paths_without(), True)):

@@ -3,6 +3,7 @@
 import json
 import os
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,10 +36,11 @@ from recs_platform.stages.releases.bundle import open_bundle, writing
 from recs_platform.stages.releases.references import SharedRows
 from recs_platform.stages.releases.replacing import replace_rows
 from recs_platform.stages.releases.withheld import Withheld
-from recs_platform_tests.homes import ask, land_contract, platform_at, take_in
+from recs_platform_tests.homes import ask, copy_home, land_contract, platform_at, take_in
 from recs_platform_tests.serving.served import release_into
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, ITEMS, content
 
+PUBLISH = {"exports": ["jsonl"]}
 LISTS = {"u1": "ab", "u2": "bc", "u3": "ca", "u4": "de"}
 
 
@@ -47,7 +49,7 @@ class House:
 
     def __init__(self, root: Path, *, drawn: str = "", **until: str) -> None:
         """`drawn`: items that were put where they are by chance, one in four; `until`: when an item's offer ends."""
-        self.platform = platform_at(root, publish={"exports": ["jsonl"]})
+        self.platform = platform_at(root, publish=PUBLISH)
         self.home = self.platform.home
         land_contract(
             self.platform,
@@ -68,6 +70,13 @@ class House:
         self.older = release_into(self.home, replace(made, lists=made.lists.with_columns(chance.alias("propensity"))))
         self.newer = release_into(self.home, content({"u1": "de"}), "b", AS_OF + timedelta(days=1))
         publish_release_tables(self.platform)
+
+    def copy(self, root: Path) -> "House":
+        """The same house elsewhere, to change."""
+        house = copy(self)
+        house.platform = copy_home(self.platform, root, publish=PUBLISH)
+        house.home = house.platform.home
+        return house
 
     def learn(self, *, user: str | None = None, item: str | None = None, again: bool = False) -> None:
         """A user refuses, or with `again` consents; an item is withdrawn, or offered again."""
@@ -115,8 +124,14 @@ def _letters(rows: pl.DataFrame) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> House:
-    return House(tmp_path_factory.mktemp("served") / "home")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """Read-only: copy it to write."""
+    return House(tmp_path_factory.mktemp("untouched") / "home")
+
+
+@pytest.fixture(scope="module")
+def house(untouched: House, tmp_path_factory: pytest.TempPathFactory) -> House:
+    return untouched.copy(tmp_path_factory.mktemp("served") / "home")
 
 
 def test_no_chance_is_told_of_what_takes_the_place_of_a_row_of_a_drawn_list(tmp_path: Path) -> None:
@@ -276,8 +291,10 @@ def test_a_rollback_need_not_wait_while_a_bundle_is_written(house: House, monkey
     withdraw(house.platform, made.version, lambda _: None)
 
 
-def test_a_rollback_during_a_publish_does_not_break_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    house = House(tmp_path / "home")
+def test_a_rollback_during_a_publish_does_not_break_it(
+    untouched: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = untouched.copy(tmp_path / "home")
     house.learn(user="u2")
     roll_back(house.platform, house.older)
     write = publishing.write_file
@@ -295,8 +312,8 @@ def test_a_rollback_during_a_publish_does_not_break_it(tmp_path: Path, monkeypat
     assert house.shown()["current"] == house.shown()["server"]
 
 
-def test_releases_of_variants_and_canaries_offer_no_withdrawn_item_either(tmp_path: Path) -> None:
-    house = House(tmp_path / "home")
+def test_releases_of_variants_and_canaries_offer_no_withdrawn_item_either(untouched: House, tmp_path: Path) -> None:
+    house = untouched.copy(tmp_path / "home")
     home, platform = house.home, house.platform
     third = release_into(home, content({"u1": "de"}), "c", AS_OF + timedelta(days=2))
     variants = {"a": {"weight": 0.5, "release": house.newer}, "b": {"weight": 0.5}}

@@ -15,6 +15,7 @@ from recs_platform.stages.events.forgotten import FORGOTTEN
 from recs_platform.stages.events.landing import PendingFile
 from recs_platform.stages.events.payloads import look_up_payloads
 from recs_platform.stages.events.records import numbers_of
+from recs_platform.stages.events.validation import filters_where_they_stand
 from recs_platform.warehouse.clauses import instant_literal, quoted, text_literal
 
 QUARANTINED = "quarantined"
@@ -56,7 +57,8 @@ def quarantine_records(
         f"create or replace temp table {_LOOKED_AT} ({c.LINE_NUMBER} bigint, {c.REASON_CODE} varchar, "
         f"{c.REASON} varchar, {c.PAYLOAD} varchar)"
     )
-    con.execute(f"insert into {_LOOKED_AT} {rejected}")
+    with filters_where_they_stand(con):
+        con.execute(f"insert into {_LOOKED_AT} {rejected}")
     file_format = file.kind.format_of(file.path.name) or "csv"
     is_shown = f"{str(not is_hidden).lower()} and {c.REASON_CODE} <> {text_literal(FORGOTTEN)}"
     lines = f"(select {c.LINE_NUMBER} from {_LOOKED_AT} where {c.PAYLOAD} is null and {is_shown})"

@@ -4,8 +4,7 @@ What is a repeat, and which rows reach the lake, is decided in `deduplication` o
 """
 # ruff: noqa: S608 - identifiers come from the contracts, quoted; values are literals built by text_literal
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +26,13 @@ from recs_platform.stages.events.reading import RawCounts, read_records, require
 from recs_platform.stages.events.records import RAW, UNPARSED, Scratch, numbers_of, show_records, types_of
 from recs_platform.stages.events.source_sql import source_fault
 from recs_platform.stages.events.sources import SOURCE_TABLES, DataSource
-from recs_platform.stages.events.validation import Origin, accepted_select, checked_select, reason_case
+from recs_platform.stages.events.validation import (
+    Origin,
+    accepted_select,
+    checked_select,
+    filters_where_they_stand,
+    reason_case,
+)
 from recs_platform.warehouse.clauses import text_literal
 from recs_platform.warehouse.row_shape import is_row_by_row
 
@@ -156,7 +161,7 @@ def _write_valid(
     rows = accepted_select(
         contract, checked, yields, origin, staging.privacy, is_sorted=not (as_it_comes and raw.in_order)
     )
-    with _filters_where_they_stand(con):
+    with filters_where_they_stand(con):
         valid = int(con.execute(f"copy ({rows}) to {text_literal(str(target))} (format parquet)").fetchall()[0][0])
     read = raw.shown - failed if as_it_comes else numbers_of(con, f"select count(*) from ({sql}\n)")[0]
     dropped = _dropped_attributes(staging, contract, checked)
@@ -173,19 +178,6 @@ def _write_valid(
         rows_quarantined=read + failed - valid,
         attributes_dropped=dropped,
     )
-
-
-@contextmanager
-def _filters_where_they_stand(con: duckdb.DuckDBPyConnection) -> Generator[None, None, None]:
-    """Keep the filter on a row's reason above what the reason is told from.
-
-    Pushed down, it would carry the text of every value's expression as often as a check names the value.
-    """
-    con.execute("set disabled_optimizers = 'filter_pushdown'")
-    try:
-        yield
-    finally:
-        con.execute("reset disabled_optimizers")
 
 
 def _quarantine_refused(

@@ -4,9 +4,12 @@ Files are read in `reading`, duplicates found in `deduplication`.
 """
 # ruff: noqa: S608 - identifiers come from the contracts, quoted; values are literals built by text_literal
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import duckdb
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ModelError
@@ -89,6 +92,19 @@ def checked_select(contract: TableContract, sql: str, yields: Mapping[str, str],
 def _has(name: str) -> str:
     """The column that says whether a source gave a value."""
     return quoted(f"has_{name}")
+
+
+@contextmanager
+def filters_where_they_stand(con: duckdb.DuckDBPyConnection) -> Generator[None, None, None]:
+    """Keep the filter on a row's reason above what the reason is told from, in statements over `checked_select`.
+
+    Pushed down, it would carry the text of every value's expression as often as a check names the value.
+    """
+    con.execute("set disabled_optimizers = 'filter_pushdown'")
+    try:
+        yield
+    finally:
+        con.execute("reset disabled_optimizers")
 
 
 def accepted_select(

@@ -4,13 +4,14 @@ import json
 import os
 import pty
 import re
-import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from recs_platform.cli.progress import BAR_CELLS, SILENT_SECONDS, Followed, Progress
+from recs_platform_tests.homes import CommandLine
 from recs_platform_tests.worlds import tiny_world
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -66,31 +67,35 @@ def test_without_a_terminal_a_step_that_was_silent_for_long_shows_what_it_logs(
     ]
 
 
-def test_at_a_terminal_the_line_lives_to_the_last_step(tmp_path: Path) -> None:
+def test_at_a_terminal_the_line_lives_to_the_last_step(
+    recs: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
     tiny_world(home / "landing" / "world")
-    code = "from recs_platform.cli import main; main()"
-    environment = {**os.environ, "RECS_HOME": str(home), "RECS_LANDING_SETTLE_SECONDS": "0", "COLUMNS": "200"}
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("recs_platform.cli.progress.FRAMES_A_SECOND", 50)  # each step is seen, however fast
     ours, theirs = pty.openpty()
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, "ingest"],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=theirs,
-        close_fds=True,
-    )
-    os.close(theirs)
-    seen = b""
-    while True:
-        try:
-            seen += os.read(ours, 65536)
-        except OSError:  # the other end is closed
-            break
-    os.close(ours)
-    assert child.wait(timeout=60) == 0
-    frames = [frame.strip() for frame in re.split(r"[\r\n]+", CONTROL.sub("", seen.decode())) if "so far" in frame]
+    with ThreadPoolExecutor(1) as pool:
+        shown = pool.submit(_read_to_the_end, ours)
+        with os.fdopen(theirs, "w") as terminal, monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", terminal)
+            code, _, _ = recs(home, "ingest")
+        seen = shown.result(timeout=60)
+    assert code == 0
+    frames = [frame.strip() for frame in re.split(r"[\r\n]+", CONTROL.sub("", seen)) if "so far" in frame]
     numbers = [tuple(map(int, found.groups())) for frame in frames if (found := re.search(r"(\d+) of (\d+)", frame))]
     assert numbers == sorted(numbers)
     assert numbers[-1][0] == numbers[-1][1] > 2
     assert any(re.search(r"raw \d+ s  \d+ s so far  \d+ left", frame) for frame in frames)
-    assert "%" not in seen.decode(), "another bar leaks in"
+    assert "%" not in seen, "another bar leaks in"
+
+
+def _read_to_the_end(terminal: int) -> str:
+    """What is written at the other end of a terminal until that is closed."""
+    seen = b""
+    while True:
+        try:
+            seen += os.read(terminal, 65536)
+        except OSError:
+            os.close(terminal)
+            return seen.decode()

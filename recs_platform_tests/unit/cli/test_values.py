@@ -3,12 +3,11 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import duckdb
 import numpy as np
 import polars as pl
 import pytest
@@ -18,15 +17,14 @@ from hypothesis import strategies as st
 from recs_platform.cli.show import put_frame, put_rows
 from recs_platform.cli.values import cell, csv_line, json_text, shown
 from recs_platform.warehouse.answers import Answer, read_answer, unique_names
+from recs_platform_tests.connections import shared_connection
 
 Ask = Callable[[str], Answer]
 
 
 @pytest.fixture
-def ask() -> Iterator[Ask]:
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
-        yield lambda sql: read_answer(con.sql(sql))
+def ask() -> Ask:
+    return lambda sql: read_answer(shared_connection().sql(sql))
 
 
 def _strict(text: str) -> Any:

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-import duckdb
 import pytest
 import sqlglot
 from hypothesis import example, given
@@ -12,6 +11,7 @@ from sqlglot import exp
 from recs_platform.contracts.errors import ModelError
 from recs_platform.warehouse.clauses import instant_literal, text_literal
 from recs_platform.warehouse.sql import bind, parse_sql, set_parameters
+from recs_platform_tests.connections import shared_connection
 
 MODEL = """-- $never bound
 with events as (select * from raw.events where occurred_at < $as_of)
@@ -55,8 +55,7 @@ def test_settings_become_values_and_instants_stay() -> None:
 @example("a\0b'")
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_text_in_a_literal_stays_as_it_is(text: str) -> None:
-    with duckdb.connect() as con:
-        assert con.execute(f"select {text_literal(text)}").fetchall() == [(text,)]
+    assert shared_connection().execute(f"select {text_literal(text)}").fetchall() == [(text,)]
     if "\0" not in text:
         assert sqlglot.parse_one(f"select {text_literal(text)}", dialect="duckdb").expressions[0].this == text
 

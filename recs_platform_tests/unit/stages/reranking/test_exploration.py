@@ -99,7 +99,7 @@ def test_without_new_items_thompson_shows_the_best_rate_most_and_the_uncertain_o
 catalogues = st.lists(st.sampled_from(["x", "y", "z", None]), min_size=1, max_size=14)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     catalogues,
     st.lists(st.lists(st.integers(0, 13), unique=True, max_size=10), min_size=1, max_size=4),

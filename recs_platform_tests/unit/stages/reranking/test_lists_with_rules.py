@@ -14,7 +14,7 @@ from recs_platform.stages.reranking.violations import violations
 from recs_platform_tests.unit.stages.reranking.rule_cases import cases
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(case=cases())
 def test_lists_are_full_and_break_no_filter_whatever_the_rules(case):
     ranked, context = case
