@@ -9,12 +9,14 @@ import dagster as dg
 from pydantic import Field
 
 from recs_platform.contracts.manifests import content_key
+from recs_platform.defs.one_line import fails_in_one_line
 from recs_platform.defs.resources import HomeResource
 from recs_platform.lake.forget_requests import waiting_requests
 from recs_platform.pipeline.platform import Platform
 
 SECONDS_BETWEEN = 300
 FORGET_WAITING = "forget_waiting"
+FORGETTING = ("forget_user", FORGET_WAITING)  # jobs whose errors may name people
 
 
 class ForgetUser(dg.Config):
@@ -25,6 +27,7 @@ class ForgetUser(dg.Config):
 
 
 @dg.op(description="Erases one user from everything under the home; the receipt lies in `forgets`.")
+@fails_in_one_line
 def forget_one(context: dg.OpExecutionContext, config: ForgetUser, home: HomeResource) -> None:
     """Says what goes where; never who."""
     # Loading definitions does without what this imports.
@@ -51,6 +54,7 @@ def forget_user() -> None:
 
 
 @dg.op(description="Erases everybody whom an application asked to forget over HTTP.")
+@fails_in_one_line
 def forget_all_waiting(context: dg.OpExecutionContext, home: HomeResource) -> None:
     """Says how many; never who."""
     from recs_platform.pipeline.forgetting.forget import forget_waiting

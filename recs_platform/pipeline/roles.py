@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from recs_platform.pipeline.named_in_settings import placed_at_role
 from recs_platform.pipeline.platform import Platform
 
 _NAME = "recs_role"
@@ -10,8 +11,8 @@ _NAME = "recs_role"
 def write_role_files(platform: Platform) -> None:
     """Write the file of each role anew from the published one.
 
-    Pseudonyms are of a key of their own, so that they cannot be joined with those of ingestion. Raises UsageError where
-    a role hides what is not there.
+    Pseudonyms are of a key of their own, so that they cannot be joined with those of ingestion. Raises UsageError, with
+    file and line, where a role hides what is not there.
     """
     home, settings = platform.home, platform.settings
     for file in home.role_files.glob("*.duckdb"):
@@ -25,13 +26,14 @@ def write_role_files(platform: Platform) -> None:
 
     key = create_key_file(home.role_key)
     for name, role in settings.roles.items():
-        write_role_file(
-            home.analytics,
-            home.role_files / f"{name}.duckdb",
-            Role(name, role.hide),
-            prepare=lambda con: prepare(con, key, _NAME),
-            pseudonym=partial(pseudonym_sql, name=_NAME),
-            threads=settings.threads,
-            memory_limit_gb=settings.memory_limit_gb,
-            temporary=home.temporary,
-        )
+        with placed_at_role(platform, name):
+            write_role_file(
+                home.analytics,
+                home.role_files / f"{name}.duckdb",
+                Role(name, role.hide),
+                prepare=lambda con: prepare(con, key, _NAME),
+                pseudonym=partial(pseudonym_sql, name=_NAME),
+                threads=settings.threads,
+                memory_limit_gb=settings.memory_limit_gb,
+                temporary=home.temporary,
+            )

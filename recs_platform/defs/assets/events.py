@@ -20,6 +20,7 @@ from recs_platform.contracts.tables import (
 )
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
+from recs_platform.defs.one_line import sentences
 from recs_platform.defs.resources import HomeResource
 from recs_platform.defs.staleness import LOG_VERSION
 from recs_platform.pipeline.ingestion import ingest as ingestion
@@ -112,7 +113,7 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
 def _ingest(context: dg.AssetExecutionContext, platform: Platform, config: IngestConfig) -> Sequence[FileCounts]:
     """Replay the files that the run's config or its tag names, else ingest all new ones."""
     which, now = config.chosen(context.run), datetime.now(UTC)
-    with platform.connection() as con:
+    with sentences(), platform.connection() as con:
         if which is None:
             files = ingestion.ingest_files(platform, con, now=now, progress=context.log.info).files
         else:
