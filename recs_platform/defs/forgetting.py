@@ -9,10 +9,10 @@ import dagster as dg
 from pydantic import Field
 
 from recs_platform.contracts.manifests import content_key
+from recs_platform.defs.current import CurrentPlatform
 from recs_platform.defs.one_line import fails_in_one_line
 from recs_platform.defs.resources import HomeResource
 from recs_platform.lake.forget_requests import waiting_requests
-from recs_platform.pipeline.platform import Platform
 
 SECONDS_BETWEEN = 300
 FORGET_WAITING = "forget_waiting"
@@ -72,7 +72,7 @@ def forget_waiting_job() -> None:
     forget_all_waiting()  # pyright: ignore[reportCallIssue] - as above
 
 
-def forget_sensor(platform: Platform) -> dg.SensorDefinition:
+def forget_sensor(current: CurrentPlatform) -> dg.SensorDefinition:
     """Carries out what was asked for over HTTP, once for the same requests."""
 
     @dg.sensor(  # pyright: ignore[reportUnknownMemberType] - as above
@@ -82,7 +82,7 @@ def forget_sensor(platform: Platform) -> dg.SensorDefinition:
         description="Starts `forget_waiting` where an application asked over HTTP to forget somebody.",
     )
     def forget_sensor(_: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        waiting = waiting_requests(platform.home)
+        waiting = waiting_requests(current().home)
         if not waiting:
             return dg.SkipReason("nobody waits to be forgotten")
         # Asked again the next day where they still wait: the run before failed.

@@ -13,6 +13,7 @@ from urllib.error import URLError
 
 import dagster as dg
 
+from recs_platform.defs.current import CurrentPlatform
 from recs_platform.defs.forgetting import FORGETTING
 from recs_platform.defs.logs import LOG_FILE, open_log
 from recs_platform.defs.running import why_failed
@@ -21,7 +22,7 @@ from recs_platform.pipeline.platform import Platform
 _ERROR_SHOWN = 500
 
 
-def failure_sensor(platform: Platform) -> dg.SensorDefinition:
+def failure_sensor(current: CurrentPlatform) -> dg.SensorDefinition:
     """Notifies once of each run that failed."""
 
     @dg.run_failure_sensor(
@@ -29,7 +30,7 @@ def failure_sensor(platform: Platform) -> dg.SensorDefinition:
         description="Writes each failed run to logs/runs.jsonl, and to `notify.webhook_url` where it is set.",
     )
     def failure_sensor(context: dg.RunFailureSensorContext) -> None:
-        run = context.dagster_run
+        run, platform = context.dagster_run, current.or_before()
         told = [] if run.job_name in FORGETTING else why_failed(context.instance, run.run_id)
         error = "; ".join(told) or context.failure_event.message or "no message"
         message = f"run {run.run_id[:8]} of {run.job_name} failed: {error[:_ERROR_SHOWN]}"

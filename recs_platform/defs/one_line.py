@@ -3,7 +3,7 @@
 Which errors are tried again is in `retries`; what a run failed of is read back in `running`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 
 
 @contextmanager
-def sentences() -> Iterator[None]:
+def sentences() -> Generator[None, None, None]:
     """A RecsError is the sentence by which the step fails, and is not tried again."""
     try:
         yield

@@ -3,9 +3,6 @@
 The rest of what may be wrong in the settings is found when they are read.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from recs_platform.contracts.errors import UsageError
 from recs_platform.pipeline.platform import Platform
 from recs_platform.settings import setting_place
@@ -29,19 +26,10 @@ def require_hidden(platform: Platform) -> None:
         return
     # Here: a home without roles does without.
     from recs_platform.pipeline.publishing import published_names
+    from recs_platform.pipeline.roles import placed_at_role
     from recs_platform.warehouse.role_files import Role, require_known
 
     known = published_names(platform)
     for name, role in platform.settings.roles.items():
         with placed_at_role(platform, name):
             require_known(Role(name, role.hide), known)
-
-
-@contextmanager
-def placed_at_role(platform: Platform, role: str) -> Iterator[None]:
-    """Put the place of the role in the settings before what is raised of it."""
-    try:
-        yield
-    except UsageError as error:
-        place = setting_place(platform.home.settings_file, ("roles", role, "hide"))
-        raise UsageError(f"{place}: {error}") from None

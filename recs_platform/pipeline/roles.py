@@ -1,9 +1,12 @@
 """Files of roles beside the analysts' file, as the settings say; those of roles that are gone are removed."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import partial
 
-from recs_platform.pipeline.named_in_settings import placed_at_role
+from recs_platform.contracts.errors import UsageError
 from recs_platform.pipeline.platform import Platform
+from recs_platform.settings import setting_place
 
 _NAME = "recs_role"
 
@@ -37,3 +40,13 @@ def write_role_files(platform: Platform) -> None:
                 memory_limit_gb=settings.memory_limit_gb,
                 temporary=home.temporary,
             )
+
+
+@contextmanager
+def placed_at_role(platform: Platform, role: str) -> Generator[None, None, None]:
+    """Put the place of the role in the settings before what is raised of it."""
+    try:
+        yield
+    except UsageError as error:
+        place = setting_place(platform.home.settings_file, ("roles", role, "hide"))
+        raise UsageError(f"{place}: {error}") from None

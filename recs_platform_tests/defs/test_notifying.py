@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from recs_platform.contracts.setting_groups import NotifySettings
+from recs_platform.defs.current import CurrentPlatform
 from recs_platform.defs.logs import LOG_FILE
 from recs_platform.defs.notifying import failure_sensor, notify
 from recs_platform.pipeline.platform import Platform
@@ -66,7 +67,7 @@ def test_a_failed_run_is_in_the_log_and_told_to_the_webhook(tmp_path: Path, told
     result = failing.execute_in_process(instance=instance, raise_on_error=False)
     event = result.get_run_failure_event()
     context = dg.build_run_status_sensor_context("failure_sensor", event, instance, result.dagster_run)
-    failure_sensor(platform)(context.for_run_failure())
+    failure_sensor(CurrentPlatform(platform))(context.for_run_failure())
     (body,) = bodies
     text = json.loads(body)["text"]
     assert text == f"run {result.run_id[:8]} of failing failed: fail: no disk"
@@ -80,7 +81,7 @@ def test_of_a_run_that_forgets_somebody_no_error_is_told(tmp_path: Path) -> None
     result = forget_user.execute_in_process(instance=instance, raise_on_error=False)
     event = result.get_run_failure_event()
     context = dg.build_run_status_sensor_context("failure_sensor", event, instance, result.dagster_run)
-    failure_sensor(platform)(context.for_run_failure())
+    failure_sensor(CurrentPlatform(platform))(context.for_run_failure())
     text = (platform.home.logs / LOG_FILE).read_text()
     assert "of forget_user failed" in text
     assert "no disk" not in text

@@ -22,6 +22,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Platform:
         ("tune", "search_parameters", {"minutes": 0.0}, "minutes = 0: it must be above 0"),
         ("forget_user", "forget_one", {"user": "x"}, "user 'x' is unknown"),
         ("replay_quarantine", "raw", {"replay": True, "source": "wold"}, "no source 'wold'; did you mean 'world'"),
+        ("replay_quarantine", "raw", {"source": "world"}, "source = 'world' names what to replay, and replay is false"),
         ("publish", None, {}, "nothing to publish yet"),
     ],
 )
