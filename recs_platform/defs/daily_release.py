@@ -17,6 +17,7 @@ from recs_platform.defs.instance import fail_stuck_runs
 from recs_platform.defs.jobs import BUILD, INGEST
 from recs_platform.defs.one_line import fails_in_one_line
 from recs_platform.defs.resources import HomeResource
+from recs_platform.pipeline.event_gap import far_events
 from recs_platform.pipeline.event_span import default_as_of, require_possible
 from recs_platform.pipeline.plans import plan_build
 from recs_platform.pipeline.platform import Platform
@@ -68,6 +69,9 @@ def _release(
     outcomes = {INGEST: running.run_job(instance, definitions, INGEST, {}, None, say)}
     now = datetime.now(UTC)
     at = default_as_of(platform, now) if chosen is None else chosen
+    caution = far_events(platform, now) if chosen is None else None
+    if caution is not None:
+        context.log.warning(caution)
     require_possible(platform, at, now, forced=config.force)
     plan = plan_build(platform, at, now)
     context.log.info(f"{as_of_key(at)}: {plan.verdict}")

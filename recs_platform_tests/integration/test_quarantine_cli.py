@@ -161,6 +161,22 @@ def test_a_file_that_left_landing_is_named(recs: CommandLine, platform: Platform
     assert "contract/a/events.jsonl" in err
 
 
+def test_a_content_that_was_ingested_is_landed_again_for_a_replay_alone(
+    recs: CommandLine, platform: Platform, tmp_path: Path
+) -> None:
+    """Its file left landing; what the ledger holds would not be ingested again, and lie there for nothing."""
+    (tmp_path / "mine").mkdir()
+    land_contract(platform, "known/events.jsonl", [CLICK, {**CLICK, "item_id": "i7"}])
+    take_in(platform)
+    for name, kept in (("a/events.jsonl", "events.jsonl"), ("known/events.jsonl", "events.2.jsonl")):
+        (platform.home.landing / "contract" / name).rename(tmp_path / "mine" / kept)
+    code, out, err = recs(platform.home.root, "land", "contract", str(tmp_path / "mine"))
+    assert (code, out) == (0, "copied 1 file, 0 already there\n")
+    assert "not copied: events.2.jsonl: its content was ingested before" in err
+    assert "`recs quarantine replay --file contract/events.jsonl` reads it again" in err
+    assert not list(platform.home.landing.rglob("events.2.jsonl"))
+
+
 def test_what_the_launchpad_names_is_what_is_replayed_and_a_wrong_name_fails_in_a_line(platform: Platform) -> None:
     """The reason and the table choose files too; a source that there is not is no success."""
     which = QuarantineFilter(reason="unknown_event_type", table="events")
