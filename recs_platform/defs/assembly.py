@@ -21,7 +21,6 @@ from recs_platform.defs.assets import (
     segments,
 )
 from recs_platform.defs.automation import build_schedules, build_sensors
-from recs_platform.defs.current import CurrentPlatform
 from recs_platform.defs.daily_release import daily_release_job
 from recs_platform.defs.forgetting import forget_user, forget_waiting_job
 from recs_platform.defs.in_force import in_force_asset
@@ -33,6 +32,7 @@ from recs_platform.defs.release_jobs import RELEASE_JOBS
 from recs_platform.defs.resources import build_resources
 from recs_platform.defs.sql_checks import raw_checks
 from recs_platform.pipeline.build_records import code_version
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.platform import Platform
 
 STAGES = (

@@ -14,7 +14,6 @@ import dagster as dg
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import content_key
 from recs_platform.contracts.time import as_of_key
-from recs_platform.defs.current import CurrentPlatform
 from recs_platform.defs.forgetting import forget_sensor
 from recs_platform.defs.jobs import BUILD, INGEST, build_job, ingest_job
 from recs_platform.defs.notifying import failure_sensor
@@ -22,6 +21,7 @@ from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.defs.pruning import weekly_prune
 from recs_platform.defs.requests import ATTEMPTS_MAX, build_work, request_run
 from recs_platform.defs.retraining import drift_sensor, weekly_retraining
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.event_span import default_as_of
 from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.plans import plan_build

@@ -9,10 +9,10 @@ import dagster as dg
 from pydantic import Field
 
 from recs_platform.contracts.manifests import content_key
-from recs_platform.defs.current import CurrentPlatform
 from recs_platform.defs.one_line import fails_in_one_line
 from recs_platform.defs.resources import HomeResource
 from recs_platform.lake.forget_requests import waiting_requests
+from recs_platform.pipeline.current import CurrentPlatform
 
 SECONDS_BETWEEN = 300
 FORGET_WAITING = "forget_waiting"

@@ -13,10 +13,10 @@ from urllib.error import URLError
 
 import dagster as dg
 
-from recs_platform.defs.current import CurrentPlatform
 from recs_platform.defs.forgetting import FORGETTING
 from recs_platform.defs.logs import LOG_FILE, open_log
 from recs_platform.defs.running import why_failed
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.platform import Platform
 
 _ERROR_SHOWN = 500

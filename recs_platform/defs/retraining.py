@@ -13,9 +13,9 @@ import dagster as dg
 
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.time import as_of_key
-from recs_platform.defs.current import CurrentPlatform
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.defs.requests import ASKED_TAG, request_run, runs_of
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.event_span import default_as_of
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retraining import (

@@ -6,10 +6,10 @@ import dagster as dg
 import pytest
 
 from recs_platform.defs.assembly import definitions_of
-from recs_platform.defs.current import CurrentPlatform
 from recs_platform.defs.forgetting import forget_sensor
 from recs_platform.defs.instance import open_instance
 from recs_platform.lake.forget_requests import add_request
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.forgetting.receipts import read_receipts
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.forgotten_people import holders

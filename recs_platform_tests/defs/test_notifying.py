@@ -12,9 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from recs_platform.contracts.setting_groups import NotifySettings
-from recs_platform.defs.current import CurrentPlatform
 from recs_platform.defs.logs import LOG_FILE
 from recs_platform.defs.notifying import failure_sensor, notify
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import platform_at
 

@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from recs_platform.defs import retraining
-from recs_platform.defs.current import CurrentPlatform
 from recs_platform.defs.requests import ASKED_TAG, ATTEMPTS_MAX
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.retraining import DriftVerdict
 from recs_platform_tests.homes import land_contract, platform_at, take_in
 

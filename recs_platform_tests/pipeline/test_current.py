@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from recs_platform.contracts.errors import UsageError
-from recs_platform.defs.current import CurrentPlatform
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.platform import Platform
 from recs_platform.settings import read_settings
 from recs_platform_tests.homes import platform_at
