@@ -5,6 +5,11 @@ from recs_platform.pipeline.platform import Platform, sql_folder
 from recs_platform.pipeline.retrieval.inputs import check_retrieval_settings
 from recs_platform.settings import read_settings
 
-_platform = Platform(read_settings(), sql_folder())
-check_retrieval_settings(_platform)
-defs = build_definitions(_platform)
+
+def _read() -> Platform:
+    platform = Platform(read_settings(), sql_folder())
+    check_retrieval_settings(platform)
+    return platform
+
+
+defs = build_definitions(_read(), read=_read)

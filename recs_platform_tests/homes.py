@@ -159,9 +159,11 @@ def make(platform: Platform, as_of: datetime, chosen: dg.AssetSelection, known_a
 
 
 def failures(result: dg.ExecuteInProcessResult) -> str:
-    """Every error of a run, causes included."""
+    """Every error of a run, causes included: of its steps, and of what it needs to start."""
     said: list[str] = []
     for event in result.all_events:
+        if event.event_type is dg.DagsterEventType.RUN_FAILURE and event.job_failure_data.error is not None:
+            said.append(event.job_failure_data.error.message)
         if event.is_step_failure:
             error: Any = event.step_failure_data.error
             while error is not None:

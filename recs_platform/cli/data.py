@@ -97,11 +97,17 @@ def land(
     """
     platform = open_platform()
     from recs_platform.stages.events import land
+    from recs_platform.stages.events.landing import rejected_by_content
     from recs_platform.stages.events.profiling.fit_check import misfit
 
-    report = land(platform.home, platform.sources[source], path, dry_run=dry_run, look=misfit)
+    ledger = rejected_by_content(platform.lake)
+    report = land(platform.home, platform.sources[source], path, dry_run=dry_run, look=misfit, ledger=ledger)
     verb = "would copy" if dry_run else "copied"
     typer.echo(f"{verb} {counted(len(report.copied), 'file')}, {len(report.already_there)} already there")
+    for name in report.ingested:
+        say(f"not copied: {name}: its content was ingested before")
+    for name in report.to_replay:
+        say(f"{name} was ingested before, with rejected rows: `recs quarantine replay --file {name}` reads it again")
     for name, reason in report.ignored:
         say(f"left out: {name}: {reason}")
     if report.others:

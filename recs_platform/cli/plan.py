@@ -38,15 +38,20 @@ def plan(
     instant = None if as_of is None else read_as_of(as_of, force=force)
     platform = find_platform()
     from recs_platform.defs import launch
+    from recs_platform.pipeline.event_gap import far_events
     from recs_platform.pipeline.ingestion import ingest as ingestion
     from recs_platform.pipeline.plans import plan_build
 
     now = datetime.now(UTC)
     with platform.connection() as con:
         arriving = ingestion.dry_run_ingest(platform, con, now=now, progress=say)
-    build = plan_build(platform, _planned(platform, arriving, instant, now, force=force), now, arriving)
+    at = _planned(platform, arriving, instant, now, force=force)
+    build = plan_build(platform, at, now, arriving)
+    caution = far_events(platform, now, at, arriving.event_days) if instant is None else None
     with find_dagster(platform) as instance:
         assets = launch.planned_assets(platform, instance, build)
+    if caution is not None:
+        say(caution)
     for name, fault in platform.models.broken.items():
         say(f"model left out: {name}: {fault}")
     for fault in platform.own_rules.broken.values():
@@ -106,7 +111,7 @@ def _show(arriving: "IngestReport", build: "BuildPlan", assets: "Sequence[Planne
     for name, reason in arriving.rejected:
         typer.echo(f"not ingested: {name}: {reason}")
     if build.built_since:
-        typer.echo(f"built separately since the last whole build: {', '.join(build.built_since)}")
+        typer.echo(f"built separately, since the last whole build if there is one: {', '.join(build.built_since)}")
     if not build.runs:
         typer.echo(f"build {as_of_key(build.as_of)}: {build.verdict}")
         return

@@ -13,7 +13,7 @@ from recs_platform.cli.options import AsJson
 from recs_platform.cli.progress import Progress
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.errors import RecsError, UsageError
+from recs_platform.contracts.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,14 +117,10 @@ def replay(
     if file is not None and source is not None:
         raise UsageError("give --file or --source, not both")
     platform = find_platform()
-    from recs_platform.pipeline.ingestion.quarantine import QuarantineFilter, files
+    from recs_platform.pipeline.ingestion.quarantine import QuarantineFilter, files_to_replay
 
-    if source is not None:
-        source = platform.sources[source].name
     which = QuarantineFilter(file=file, source=source)
-    found = files(platform, which)
-    if found.is_empty() and file is not None:
-        raise RecsError(f"no rejected row of a file {file!r}; `recs quarantine summary` names the files that have some")
+    found = files_to_replay(platform, which)
     for name in found.filter(~found["in_landing"])[c.SOURCE_FILE]:
         say(f"no longer in landing, land it again to replay it: {name}")
     if found.is_empty() or not found["in_landing"].any():

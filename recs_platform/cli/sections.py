@@ -51,6 +51,7 @@ def _describe_arguments(command: click.Command) -> None:
         for below in command.commands.values():
             _describe_arguments(below)
         return
+    setattr(command, "format_arguments", _left_to_typer)  # noqa: B010 - it is a method
     if command.callback is None:
         return
     declared = inspect.signature(command.callback).parameters
@@ -59,6 +60,10 @@ def _describe_arguments(command: click.Command) -> None:
             annotation: object = declared[param.name].annotation
             about: tuple[object, ...] = getattr(annotation, "__metadata__", ())
             param.help = next((each.help for each in about if isinstance(each, ArgumentInfo)), param.help)
+
+
+def _left_to_typer(_ctx: click.Context, _formatter: click.HelpFormatter) -> None:
+    """Arguments are told by typer among the options; click 8.5 tells them too."""
 
 
 def _hint(error: click.NoSuchOption) -> str:

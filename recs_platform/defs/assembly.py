@@ -1,6 +1,6 @@
 """Builds the definitions of one home: the eight stages in the order data flows, jobs, automation, resources."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import dagster as dg
@@ -32,6 +32,7 @@ from recs_platform.defs.release_jobs import RELEASE_JOBS
 from recs_platform.defs.resources import build_resources
 from recs_platform.defs.sql_checks import raw_checks
 from recs_platform.pipeline.build_records import code_version
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.platform import Platform
 
 STAGES = (
@@ -41,9 +42,15 @@ STAGES = (
 
 
 def build_definitions(
-    platform: Platform, resources: Mapping[str, dg.ResourceDefinition] | None = None
+    platform: Platform,
+    resources: Mapping[str, dg.ResourceDefinition] | None = None,
+    read: Callable[[], Platform] | None = None,
 ) -> dg.Definitions:
-    """The whole graph of a home; `resources` stand in for the ones of the same name (tests do this)."""
+    """The whole graph of a home; `resources` stand in for the ones of the same name (tests do this).
+
+    `read` reads the platform anew, which sensors and schedules do where its files changed.
+    """
+    current = CurrentPlatform(platform, read)
     made = [asset for stage in STAGES for asset in stage.build_assets(platform)]
     version = code_version(platform)
     built = [_versioned(asset, version) for asset in made if asset.partitions_def is not None]
@@ -52,8 +59,8 @@ def build_definitions(
         assets=[*(asset for asset in made if asset.partitions_def is None), *built, in_force_asset()],
         asset_checks=raw_checks(platform),
         jobs=[*JOBS, daily_release, *OPERATOR_JOBS, *RELEASE_JOBS, forget_user, forget_waiting_job, prune_job],
-        sensors=build_sensors(platform),
-        schedules=build_schedules(platform),
+        sensors=build_sensors(current),
+        schedules=build_schedules(current),
         resources={**build_resources(platform, built), **(resources or {})},
         loggers={"file": file_logger(platform)},
         executor=dg.in_process_executor,

@@ -21,6 +21,7 @@ from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.defs.pruning import weekly_prune
 from recs_platform.defs.requests import ATTEMPTS_MAX, build_work, request_run
 from recs_platform.defs.retraining import drift_sensor, weekly_retraining
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.event_span import default_as_of
 from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.plans import plan_build
@@ -31,7 +32,7 @@ LANDING_SECONDS = 30
 _NAMED_MAX = 5
 
 
-def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
+def build_sensors(current: CurrentPlatform) -> list[dg.SensorDefinition]:
     """Sensors on landing, on ingestions that ended, on drift, on failures, and on people who asked to be forgotten."""
 
     @dg.sensor(
@@ -42,7 +43,7 @@ def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
         f"{ATTEMPTS_MAX} attempts.",
     )
     def landing_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        waiting = ingestion.find_waiting(platform, datetime.now(UTC))
+        waiting = ingestion.find_waiting(current(), datetime.now(UTC))
         if waiting.aside:
             context.log.warning(waiting.aside)
         if not waiting.files:
@@ -60,34 +61,36 @@ def build_sensors(platform: Platform) -> list[dg.SensorDefinition]:
         description="Starts `build` as of midnight after the last event after an ingestion that changed its inputs.",
     )
     def new_events_sensor(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+        platform = current()
         try:
             return _build_request(platform, context.instance, default_as_of(platform))
         except NotReady as error:
             return dg.SkipReason(str(error))
 
-    others = [drift_sensor(platform), failure_sensor(platform), forget_sensor(platform)]
+    others = [drift_sensor(current), failure_sensor(current), forget_sensor(current)]
     return [landing_sensor, new_events_sensor, *others]
 
 
-def build_schedules(platform: Platform) -> list[dg.ScheduleDefinition]:
+def build_schedules(current: CurrentPlatform) -> list[dg.ScheduleDefinition]:
     """The daily build, the weekly training, and the weekly removal of what has grown old."""
 
     @dg.schedule(
         name="daily_build",
         job_name=BUILD,
-        cron_schedule=f"0 {platform.settings.schedule_hour} * * *",
+        cron_schedule=f"0 {current().settings.schedule_hour} * * *",
         execution_timezone="UTC",
         description="Builds as of the last midnight, or of midnight after the last event if that is earlier; skips "
         "it when up to date.",
     )
     def daily_build(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        platform = current()
         midnight = context.scheduled_execution_time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         try:
             yield _build_request(platform, context.instance, min(midnight, default_as_of(platform)))
         except NotReady as error:
             yield dg.SkipReason(str(error))
 
-    return [daily_build, weekly_retraining(platform), weekly_prune]
+    return [daily_build, weekly_retraining(current), weekly_prune]
 
 
 def _build_request(platform: Platform, instance: dg.DagsterInstance, at: datetime) -> dg.RunRequest | dg.SkipReason:

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 import dagster as dg
 from pydantic import Field
 
-from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.time import as_of_key, parse_instant
 from recs_platform.defs import running
 from recs_platform.defs.instance import fail_stuck_runs
 from recs_platform.defs.jobs import BUILD, INGEST
+from recs_platform.defs.one_line import fails_in_one_line
 from recs_platform.defs.resources import HomeResource
+from recs_platform.pipeline.event_gap import far_events
 from recs_platform.pipeline.event_span import default_as_of, require_possible
 from recs_platform.pipeline.plans import plan_build
 from recs_platform.pipeline.platform import Platform
@@ -39,11 +40,9 @@ def daily_release_job(definitions: Callable[[], dg.Definitions]) -> dg.JobDefini
     """The job; `definitions` are asked for when it runs: they hold the two jobs that it starts."""
 
     @dg.op(description="Ingests landing, then builds the day's as-of up to its release, each as a run of its own.")
+    @fails_in_one_line
     def release_day(context: dg.OpExecutionContext, config: DailyRelease, home: HomeResource) -> dg.Output[str]:
-        try:
-            key, about = _release(context, config, home.platform, definitions())
-        except RecsError as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+        key, about = _release(context, config, home.platform, definitions())
         return dg.Output(key, metadata=about)
 
     @dg.job(name=DAILY_RELEASE, description="The day's release: landing is ingested, then that day's as-of is built.")
@@ -70,6 +69,9 @@ def _release(
     outcomes = {INGEST: running.run_job(instance, definitions, INGEST, {}, None, say)}
     now = datetime.now(UTC)
     at = default_as_of(platform, now) if chosen is None else chosen
+    caution = far_events(platform, now) if chosen is None else None
+    if caution is not None:
+        context.log.warning(caution)
     require_possible(platform, at, now, forced=config.force)
     plan = plan_build(platform, at, now)
     context.log.info(f"{as_of_key(at)}: {plan.verdict}")

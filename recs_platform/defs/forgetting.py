@@ -9,12 +9,14 @@ import dagster as dg
 from pydantic import Field
 
 from recs_platform.contracts.manifests import content_key
+from recs_platform.defs.one_line import fails_in_one_line
 from recs_platform.defs.resources import HomeResource
 from recs_platform.lake.forget_requests import waiting_requests
-from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.current import CurrentPlatform
 
 SECONDS_BETWEEN = 300
 FORGET_WAITING = "forget_waiting"
+FORGETTING = ("forget_user", FORGET_WAITING)  # jobs whose errors may name people
 
 
 class ForgetUser(dg.Config):
@@ -25,6 +27,7 @@ class ForgetUser(dg.Config):
 
 
 @dg.op(description="Erases one user from everything under the home; the receipt lies in `forgets`.")
+@fails_in_one_line
 def forget_one(context: dg.OpExecutionContext, config: ForgetUser, home: HomeResource) -> None:
     """Says what goes where; never who."""
     # Loading definitions does without what this imports.
@@ -51,6 +54,7 @@ def forget_user() -> None:
 
 
 @dg.op(description="Erases everybody whom an application asked to forget over HTTP.")
+@fails_in_one_line
 def forget_all_waiting(context: dg.OpExecutionContext, home: HomeResource) -> None:
     """Says how many; never who."""
     from recs_platform.pipeline.forgetting.forget import forget_waiting
@@ -68,7 +72,7 @@ def forget_waiting_job() -> None:
     forget_all_waiting()  # pyright: ignore[reportCallIssue] - as above
 
 
-def forget_sensor(platform: Platform) -> dg.SensorDefinition:
+def forget_sensor(current: CurrentPlatform) -> dg.SensorDefinition:
     """Carries out what was asked for over HTTP, once for the same requests."""
 
     @dg.sensor(  # pyright: ignore[reportUnknownMemberType] - as above
@@ -78,7 +82,7 @@ def forget_sensor(platform: Platform) -> dg.SensorDefinition:
         description="Starts `forget_waiting` where an application asked over HTTP to forget somebody.",
     )
     def forget_sensor(_: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        waiting = waiting_requests(platform.home)
+        waiting = waiting_requests(current().home)
         if not waiting:
             return dg.SkipReason("nobody waits to be forgotten")
         # Asked again the next day where they still wait: the run before failed.

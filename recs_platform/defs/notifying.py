@@ -1,6 +1,7 @@
 """Telling people that a run failed: a line in the home's log, and a message to a webhook where one is set.
 
-Both name the run and its error, and no more: what a run worked on may name people.
+Both name the run and what it failed of, in a line; of runs that forget somebody only that they failed: their errors
+name people.
 """
 # Dagster leaves parts of its decorators untyped.
 # pyright: reportUnknownMemberType=false
@@ -12,13 +13,16 @@ from urllib.error import URLError
 
 import dagster as dg
 
+from recs_platform.defs.forgetting import FORGETTING
 from recs_platform.defs.logs import LOG_FILE, open_log
+from recs_platform.defs.running import why_failed
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.platform import Platform
 
 _ERROR_SHOWN = 500
 
 
-def failure_sensor(platform: Platform) -> dg.SensorDefinition:
+def failure_sensor(current: CurrentPlatform) -> dg.SensorDefinition:
     """Notifies once of each run that failed."""
 
     @dg.run_failure_sensor(
@@ -26,7 +30,9 @@ def failure_sensor(platform: Platform) -> dg.SensorDefinition:
         description="Writes each failed run to logs/runs.jsonl, and to `notify.webhook_url` where it is set.",
     )
     def failure_sensor(context: dg.RunFailureSensorContext) -> None:
-        run, error = context.dagster_run, context.failure_event.message or "no message"
+        run, platform = context.dagster_run, current.or_before()
+        told = [] if run.job_name in FORGETTING else why_failed(context.instance, run.run_id)
+        error = "; ".join(told) or context.failure_event.message or "no message"
         message = f"run {run.run_id[:8]} of {run.job_name} failed: {error[:_ERROR_SHOWN]}"
         open_log(platform.home.logs / LOG_FILE).error(message)
         fault = notify(platform, message)

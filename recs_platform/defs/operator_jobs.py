@@ -11,12 +11,14 @@ from typing import Literal
 import dagster as dg
 from pydantic import Field
 
+from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.tables import PROMOTIONS
 from recs_platform.contracts.time import as_of_key, parse_instant
 from recs_platform.defs import metadata
 from recs_platform.defs.assets import champion, events, features, ranking, segments
 from recs_platform.defs.jobs import LOGGING
+from recs_platform.defs.one_line import fails_in_one_line
 from recs_platform.defs.resources import HomeResource
 from recs_platform.lake.locks import exclusive
 from recs_platform.pipeline.ingestion.quarantine import QuarantineFilter
@@ -35,11 +37,12 @@ class Tune(dg.Config):
     """What to tune, and for how long."""
 
     what: Literal["retrieval", "ranker"] = Field(default="retrieval", description="What is tuned.")
-    minutes: float = Field(default=10.0, gt=0, description="No trial begins later.")
+    minutes: float = Field(default=10.0, description="No trial begins later; above 0.")
     adopt: bool = Field(default=False, description="Put the result in force where it gained by more than chance.")
 
 
 @dg.op(description="Rebuilds candidates and ranker as of a past instant and scores them on the horizon after it.")
+@fails_in_one_line
 def evaluate_past(context: dg.OpExecutionContext, config: Evaluate, home: HomeResource) -> dg.Output[None]:
     """The metrics are the metadata of its output."""
     # Here and below: loading definitions does without what is imported.
@@ -55,8 +58,11 @@ def evaluate_past(context: dg.OpExecutionContext, config: Evaluate, home: HomeRe
 
 
 @dg.op(description="Searches parameters on data before the first tested cutoff and stores what was found.")
+@fails_in_one_line
 def search_parameters(context: dg.OpExecutionContext, config: Tune, home: HomeResource) -> dg.Output[None]:
     """What was found is the metadata of its output."""
+    if not config.minutes > 0:  # a bound of the field itself would fail with a text of pydantic
+        raise UsageError(f"minutes = {config.minutes:g}: it must be above 0")
     platform, now = home.platform, datetime.now(UTC)
     until = time.monotonic() + 60 * config.minutes
     tune = _tune_ranker if config.what == "ranker" else _tune_retrieval

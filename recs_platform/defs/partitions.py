@@ -8,12 +8,13 @@ from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.tables import INPUTS
 from recs_platform.contracts.time import parse_instant
 from recs_platform.defs.resources import AsOfResource
+from recs_platform.defs.startable import AS_OF, NO_KEY, unregistered
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.build_records import changed_inputs
 from recs_platform.pipeline.event_span import require_possible
 
 INPUTS_KEY = dg.AssetKey(INPUTS.name.split("."))
-AS_OF_PARTITIONS = dg.DynamicPartitionsDefinition(name="as_of")
+AS_OF_PARTITIONS = dg.DynamicPartitionsDefinition(name=AS_OF)
 
 
 def run_of(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> AsOfRun:
@@ -40,15 +41,10 @@ def as_of(context: dg.AssetExecutionContext, as_of_run: AsOfResource) -> datetim
     (both only unless forced), or that no event lies before.
     """
     if not context.has_partition_key:
-        raise dg.Failure(
-            "this run names no as_of: choose a partition, or run `recs run --as-of DATE`", allow_retries=False
-        )
+        raise dg.Failure(NO_KEY, allow_retries=False)
     key = context.partition_key
     if not AS_OF_PARTITIONS.has_partition_key(key, dynamic_partitions_store=context.instance):
-        raise dg.Failure(
-            f"as_of {key!r} is not registered: add it as a partition, or run `recs run --as-of {key}`",
-            allow_retries=False,
-        )
+        raise dg.Failure(unregistered(key), allow_retries=False)
     try:
         instant = parse_instant(key)
         forced = as_of_run.is_forced(context.run)

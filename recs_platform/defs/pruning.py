@@ -19,10 +19,12 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.in_force import report_in_force
 from recs_platform.defs.instance import UNFINISHED
+from recs_platform.defs.one_line import fails_in_one_line
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.defs.resources import PARTITION_TAG, HomeResource
 from recs_platform.lake.artifacts import remove_artifact, sealed_versions
 from recs_platform.lake.locks import exclusive
+from recs_platform.pipeline.named_in_settings import require_hidden
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish
 from recs_platform.stages import releases
@@ -54,6 +56,8 @@ def prune(platform: Platform, instance: dg.DagsterInstance, now: datetime, *, dr
     # Loading definitions does without what these import.
     from recs_platform.pipeline.pruning import remove_unused, unused_artifacts
 
+    if not dry_run:
+        require_hidden(platform)
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         old = _old_as_ofs(platform)
         keys = [as_of_key(instant) for instant in old]
@@ -126,6 +130,7 @@ class Prune(dg.Config):
 @dg.op(
     description="Removes as-ofs, artifacts and records of runs that are older than `retention` in the settings allows."
 )
+@fails_in_one_line
 def prune_home(context: dg.OpExecutionContext, config: Prune, home: HomeResource) -> None:
     """Says what went."""
     pruned = prune(home.platform, context.instance, datetime.now(UTC), dry_run=config.dry_run, say=context.log.info)

@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from recs_platform.defs.in_force import report_in_force
+from recs_platform.defs.one_line import fails_in_one_line
 from recs_platform.defs.resources import HomeResource
 
 
@@ -22,6 +23,7 @@ class WithdrawRelease(dg.Config):
 
 
 @dg.op(description="Pins a release, or removes the pin, and publishes lists.")
+@fails_in_one_line
 def roll_back(context: dg.OpExecutionContext, config: RollbackRelease, home: HomeResource) -> None:
     """The release is in force until another is pinned or the pin is removed."""
     # Here and below: loading definitions does without what is imported.
@@ -33,6 +35,7 @@ def roll_back(context: dg.OpExecutionContext, config: RollbackRelease, home: Hom
 
 
 @dg.op(description="Withdraws a release for good and publishes lists.")
+@fails_in_one_line
 def take_back(context: dg.OpExecutionContext, config: WithdrawRelease, home: HomeResource) -> None:
     """The release of the latest as-of that is left comes into force."""
     from recs_platform.defs.withdrawal import withdraw
@@ -43,6 +46,7 @@ def take_back(context: dg.OpExecutionContext, config: WithdrawRelease, home: Hom
 
 
 @dg.op(description="Rebuilds analytics.duckdb from the lake and the releases.")
+@fails_in_one_line
 def publish_again(context: dg.OpExecutionContext, home: HomeResource) -> None:
     """Repairs the file after the home was moved."""
     from recs_platform.pipeline.publishing import publish

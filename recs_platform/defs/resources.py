@@ -13,6 +13,7 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.time import parse_instant
 from recs_platform.defs.made_assets import asset_name, made_so_far, record_partial_build, record_whole_build
+from recs_platform.defs.startable import PARTITION_TAG, require_startable
 from recs_platform.lake.audit import record_processing
 from recs_platform.lake.locks import at_work, exclusive
 from recs_platform.lake.processes import process_name
@@ -25,7 +26,6 @@ HOME = "home"
 AS_OF_RUN = "as_of_run"
 PID_TAG = "recs/pid"
 PROCESS_TAG = "recs/process"
-PARTITION_TAG = "dagster/partition"
 KNOWN_AT_TAG = "recs/known_at"
 # A run with this tag may be as of an instant that would be rejected as a mistake.
 FORCED_TAG, FORCED = "recs/forced", "true"
@@ -78,6 +78,8 @@ class AsOfResource(dg.ConfigurableResource[Any]):
             if log is not None:
                 log.warning(message)
 
+        if context.instance is not None and context.run is not None:
+            require_startable(self.platform, context.instance, context.run)
         with carrying(context, self.platform), exclusive(self.platform.home.lock(Lock.AS_OF), on_wait=say):
             self._raw_versions = raw_versions(self.platform)
             try:

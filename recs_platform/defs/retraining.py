@@ -15,6 +15,7 @@ from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.defs.requests import ASKED_TAG, request_run, runs_of
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.event_span import default_as_of
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retraining import (
@@ -30,7 +31,7 @@ RETRAIN = "retrain_ranker"
 DRIFT_SECONDS = 300
 
 
-def drift_sensor(platform: Platform) -> dg.SensorDefinition:
+def drift_sensor(current: CurrentPlatform) -> dg.SensorDefinition:
     """Trains a ranker once for each episode of drift; its cursor holds how far verdicts were read."""
 
     @dg.sensor(
@@ -38,9 +39,10 @@ def drift_sensor(platform: Platform) -> dg.SensorDefinition:
         job_name=RETRAIN,
         minimum_interval_seconds=DRIFT_SECONDS,
         description="Starts one `retrain_ranker` where drift reports warn, and no other before "
-        f"{platform.settings.retraining.quiet_as_ofs} as-ofs were quiet; none where they propose another thing.",
+        f"{current().settings.retraining.quiet_as_ofs} as-ofs were quiet; none where they propose another thing.",
     )
     def drift_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        platform = current()
         stored = drift_verdicts(platform)
         before = of_what_is_kept(Episode.of_cursor(context.cursor), {each.as_of for each in stored})
         fresh = [each for each in stored if before.seen is None or each.as_of > before.seen]
@@ -81,18 +83,18 @@ def _why_nothing(state: Episode, fresh: list[DriftVerdict]) -> str:
     return f"no drift up to {as_of_key(state.seen)}"
 
 
-def weekly_retraining(platform: Platform) -> dg.ScheduleDefinition:
+def weekly_retraining(current: CurrentPlatform) -> dg.ScheduleDefinition:
     """Trains on Mondays, half an hour after the daily build begins, where there is something new to learn from."""
 
     @dg.schedule(
         name="weekly_retraining",
         job_name=RETRAIN,
-        cron_schedule=f"30 {platform.settings.schedule_hour} * * 1",
+        cron_schedule=f"30 {current().settings.schedule_hour} * * 1",
         execution_timezone="UTC",
         description="Starts `retrain_ranker` on Mondays, as of midnight after the last event; not without new data.",
     )
     def weekly_retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        yield weekly_request(platform, context.instance, context.scheduled_execution_time)
+        yield weekly_request(current(), context.instance, context.scheduled_execution_time)
 
     return weekly_retraining
 

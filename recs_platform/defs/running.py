@@ -107,7 +107,7 @@ def run_job(
             run_config=None if run_config is None else {**LOGGING, **run_config},
             raise_on_error=False,
         )
-    outcome = _outcome(result.run_id, result.success, result.all_events)
+    outcome = _outcome(result.run_id, ok=result.success, events=result.all_events)
     if not outcome.ok:
         raise RunFailed("; ".join(outcome.failures) or f"run {outcome.run_id} failed")
     return outcome
@@ -168,7 +168,15 @@ def _expected_seconds(instance: dg.DagsterInstance, run_id: str) -> dict[str, fl
     return {step: took.get(step) for step in steps}
 
 
-def _outcome(run_id: str, ok: bool, events: Sequence[dg.DagsterEvent]) -> Outcome:
+def why_failed(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """One line for each step or blocking check by which a run failed, wherever it ran."""
+    kind = dg.DagsterEventType
+    entries = instance.all_logs(run_id, of_type={kind.STEP_FAILURE, kind.ASSET_CHECK_EVALUATION, kind.RUN_FAILURE})
+    events = [each.dagster_event for each in entries if each.dagster_event is not None]
+    return _outcome(run_id, ok=False, events=events).failures
+
+
+def _outcome(run_id: str, *, ok: bool, events: Sequence[dg.DagsterEvent]) -> Outcome:
     outcome = Outcome(run_id, ok)
     for event in events:
         if event.is_step_success and event.step_key:

@@ -18,6 +18,7 @@ from recs_platform.lake.artifacts import remove_artifact, sealed_versions
 from recs_platform.lake.locks import exclusive
 from recs_platform.pipeline.build_records import BUILDS
 from recs_platform.pipeline.event_span import require_possible
+from recs_platform.pipeline.named_in_settings import require_hidden
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish, publish_releases
 from recs_platform.pipeline.report_inputs import report_folder
@@ -46,6 +47,7 @@ def withdraw(platform: Platform, release_id: str, say: Say) -> Manifest | None:
 
     Waits for a build that is under way. Raises RecsError for an unknown id, and changes nothing then.
     """
+    require_hidden(platform)
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         was_pinned = releases.pinned_release(platform.home) == release_id
         published = publish_releases(platform, change=lambda: take_back(platform, release_id, say), on_wait=say)
@@ -88,6 +90,7 @@ def remove_as_of(platform: Platform, instance: dg.DagsterInstance, text: str, sa
     `text` is a registered key as it stands, or any way to write the instant. Raises UsageError for what is neither,
     RecsError where there is nothing of it. Rankers and vectors are keyed by their inputs, and stay.
     """
+    require_hidden(platform)
     _find_something(platform, instance, text)  # a mistake is told at once, whoever holds the lock
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         found = _find_something(platform, instance, text)

@@ -1,4 +1,4 @@
-"""Parquet files that end where their rows do: readers of one that was cut off, or is gone, do not name it.
+"""Files that end where what they hold does: readers of one that was cut off, or is gone, do not name it.
 
 What a table or an artifact holds is said in `tables` and `artifacts`; Delta's own log in `protocol`.
 """
@@ -11,6 +11,21 @@ from recs_platform.contracts.errors import ContractError
 
 _END = b"PAR1"
 OF_AN_ARTIFACT = "or move its folder out of artifacts: `recs run --force` makes again what is missing"
+
+
+def whole_text(file: Path, end: str, otherwise: str = OF_AN_ARTIFACT) -> str:
+    """The text of a file, which has `end` in it. Raises ContractError for one that is cut off or gone.
+
+    `otherwise`: as in `whole_parquet`.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        fault = None if end in text else "it is cut off"
+    except (FileNotFoundError, UnicodeDecodeError) as error:
+        text, fault = "", "it is gone" if isinstance(error, FileNotFoundError) else "it is no text"
+    if fault is not None:
+        raise ContractError(f"{file} is damaged: {fault}; restore it from a copy of the home, {otherwise}")
+    return text
 
 
 def whole_parquet(file: Path, otherwise: str = OF_AN_ARTIFACT) -> Path:

@@ -1,8 +1,10 @@
 """A few events long after all others, which move the default as-of to where the log is empty. See `event_span`."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from types import MappingProxyType
 
 from recs_platform.contracts.tables import EVENTS
 from recs_platform.contracts.time import as_of_key
@@ -17,21 +19,31 @@ _EARLY_SHARE = 0.01
 _EPOCH = date(1970, 1, 1)
 
 
-def far_events(platform: Platform, now: datetime) -> str | None:
-    """A caution about the events that alone make the default as-of what it is; None where there are no such events."""
+def far_events(
+    platform: Platform,
+    now: datetime,
+    default: datetime | None = None,
+    arriving: Mapping[int, int] = MappingProxyType({}),
+) -> str | None:
+    """A caution about the events that alone make the default as-of what it is; None where there are no such events.
+
+    `arriving`: events that are about to be ingested, by day, and `default` what the as-of then is.
+    """
     today = (now.date() - _EPOCH).days
-    days = [(day, count) for day, count in _days(platform) if day <= today]
+    counts = Counter({day: count for day, count in _days(platform) if day <= today})
+    counts.update({day: count for day, count in arriving.items() if day <= today})
+    days = sorted(counts.items())
     bulk = last_day_of_bulk(days)
     if bulk is None:
         return None
     few, at = sum(count for day, count in days if day > bulk), _midnight(bulk)
-    first, default = min(day for day, _ in days if day > bulk), default_as_of(platform, now)
+    first = min(day for day, _ in days if day > bulk)
     events, moves = ("1 event", "moves") if few == 1 else (f"{few:,} events", "move")
     others = sum(count for _, count in days) - few
     return (
         f"caution: {events} since {_EPOCH + timedelta(days=first)} {moves} the default as-of from {as_of_key(at)}, "
-        f"where the other {others:,} end, to {as_of_key(default)}: little there is recent. As of the others' end: "
-        f"recs run --as-of {as_of_key(at)}"
+        f"where the other {others:,} end, to {as_of_key(default or default_as_of(platform, now))}: little there is "
+        f"recent. As of the others' end: recs run --as-of {as_of_key(at)}"
     )
 
 

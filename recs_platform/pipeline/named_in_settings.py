@@ -10,27 +10,26 @@ from recs_platform.settings import setting_place
 
 def require_named(platform: Platform) -> None:
     """Raise UsageError, with file and line, where a file of vectors or what a role hides is not there."""
-    _require_vectors(platform)
-    if platform.settings.roles:
-        _require_hidden(platform)
-
-
-def _require_vectors(platform: Platform) -> None:
     named = platform.settings.retrieval.vectors
     if named is not None and not (platform.home.root / named).is_file():
         place = setting_place(platform.home.settings_file, ("retrieval", "vectors"))
         raise UsageError(f"{place}: retrieval.vectors: there is no file {platform.home.root / named}")
+    require_hidden(platform)
 
 
-def _require_hidden(platform: Platform) -> None:
+def require_hidden(platform: Platform) -> None:
+    """Raise UsageError, with file and line, where a role hides what the published file has not.
+
+    Asked before what ends with a publish: that would fail by it when all else is done.
+    """
+    if not platform.settings.roles:
+        return
     # Here: a home without roles does without.
     from recs_platform.pipeline.publishing import published_names
+    from recs_platform.pipeline.roles import placed_at_role
     from recs_platform.warehouse.role_files import Role, require_known
 
     known = published_names(platform)
     for name, role in platform.settings.roles.items():
-        try:
+        with placed_at_role(platform, name):
             require_known(Role(name, role.hide), known)
-        except UsageError as error:
-            place = setting_place(platform.home.settings_file, ("roles", name, "hide"))
-            raise UsageError(f"{place}: {error}") from None

@@ -106,13 +106,14 @@ def plan_build(platform: Platform, at: datetime, known: datetime, arriving: Inge
     changes = _changed_rows(basis.files, None if last is None else files_of(platform, last))
     changes = changes.filter(~pl.col(c.CONTRACT_TABLE).is_in(_unchanged(basis, last, arriving)))
     fresh = _new_rows(platform, changes, arriving)
+    since = tuple(sorted({name for each in partial_builds(platform, at) for name in each.parameters[ASSETS]}))
     if last is None:
-        return BuildPlan(at, (f"first build as of {as_of_key(at)}",), None, basis.key, fresh)
+        first = f"first {'whole ' if since else ''}build as of {as_of_key(at)}"
+        return BuildPlan(at, (first,), None, basis.key, fresh, built_since=since)
     models = _different(last.parameters[MODELS], basis.models)
     new = [f"{NEW_ROWS}: {_listed([str(row) for row in fresh])}"] if fresh else []
     reasons = (*new, *_omissions(changes), *_reasons(platform, last, basis, models), *_absent(platform, last))
     release = last.inputs[RELEASE]
-    since = tuple(sorted({name for each in partial_builds(platform, at) for name in each.parameters[ASSETS]}))
     return BuildPlan(at, reasons, release, basis.key, fresh, models, is_withdrawn(platform.home, release), since)
 
 

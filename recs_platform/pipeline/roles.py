@@ -1,8 +1,12 @@
 """Files of roles beside the analysts' file, as the settings say; those of roles that are gone are removed."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import partial
 
+from recs_platform.contracts.errors import UsageError
 from recs_platform.pipeline.platform import Platform
+from recs_platform.settings import setting_place
 
 _NAME = "recs_role"
 
@@ -10,8 +14,8 @@ _NAME = "recs_role"
 def write_role_files(platform: Platform) -> None:
     """Write the file of each role anew from the published one.
 
-    Pseudonyms are of a key of their own, so that they cannot be joined with those of ingestion. Raises UsageError where
-    a role hides what is not there.
+    Pseudonyms are of a key of their own, so that they cannot be joined with those of ingestion. Raises UsageError, with
+    file and line, where a role hides what is not there.
     """
     home, settings = platform.home, platform.settings
     for file in home.role_files.glob("*.duckdb"):
@@ -25,13 +29,24 @@ def write_role_files(platform: Platform) -> None:
 
     key = create_key_file(home.role_key)
     for name, role in settings.roles.items():
-        write_role_file(
-            home.analytics,
-            home.role_files / f"{name}.duckdb",
-            Role(name, role.hide),
-            prepare=lambda con: prepare(con, key, _NAME),
-            pseudonym=partial(pseudonym_sql, name=_NAME),
-            threads=settings.threads,
-            memory_limit_gb=settings.memory_limit_gb,
-            temporary=home.temporary,
-        )
+        with placed_at_role(platform, name):
+            write_role_file(
+                home.analytics,
+                home.role_files / f"{name}.duckdb",
+                Role(name, role.hide),
+                prepare=lambda con: prepare(con, key, _NAME),
+                pseudonym=partial(pseudonym_sql, name=_NAME),
+                threads=settings.threads,
+                memory_limit_gb=settings.memory_limit_gb,
+                temporary=home.temporary,
+            )
+
+
+@contextmanager
+def placed_at_role(platform: Platform, role: str) -> Generator[None, None, None]:
+    """Put the place of the role in the settings before what is raised of it."""
+    try:
+        yield
+    except UsageError as error:
+        place = setting_place(platform.home.settings_file, ("roles", role, "hide"))
+        raise UsageError(f"{place}: {error}") from None

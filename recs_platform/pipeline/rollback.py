@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.pipeline.named_in_settings import require_hidden
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish_releases
 from recs_platform.pipeline.served import Brought, bring_served_up_to_date, changing_what_is_served
@@ -18,9 +19,10 @@ def roll_back(platform: Platform, release_id: str, on_wait: Callable[[str], None
     What may be shown no more leaves the release before it comes into force; servers take it up at once, whatever is
     published meanwhile. `on_wait` is told of each lock that somebody else holds.
 
-    Raises RecsError for an unknown id, and changes nothing then.
+    Raises RecsError for an unknown id, and where nothing could be published; nothing is changed then.
     """
     home = platform.home
+    require_hidden(platform)
     with changing_what_is_served(home, on_wait):
         if release_id == LATEST:
             brought = _bring(platform, releases.latest_release(home))

@@ -6,6 +6,7 @@ They are read back from the files of events in landing, which are there anyway: 
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from recs_platform.stages.releases.bundle import Bundle
 
+_LOG = logging.getLogger(__name__)
 _ITEMS_MAX = 1_000
 _USER_BYTES, _ITEM_BYTES = 350, 260
 # From being in landing to being known: whatever an ingestion, and the wait for a build after it, may take.
@@ -116,6 +118,7 @@ class DismissalFiles:
     def __init__(self, landing: Path) -> None:
         self._landing = landing
         self._seen = set[str]()
+        self._told = set[str]()
         self._since = float("inf")
 
     def new(self, bundle: Bundle) -> Iterator[Dismissal]:
@@ -129,11 +132,24 @@ class DismissalFiles:
             self._seen, self._since = set[str](), since
         for accepted, path in self._unseen():
             # One that cannot be read is looked for again, and keeps nobody from the others.
-            with contextlib.suppress(OSError):
+            try:
                 if accepted >= self._since:
                     with path.open("rb") as file:
                         yield from _dismissals_in(file, accepted)
                 self._seen.add(path.name)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self._tell(path, error)
+
+    def _tell(self, path: Path, error: OSError) -> None:
+        """Once for each file: it is looked for every few seconds."""
+        if path.name not in self._told:
+            self._told.add(path.name)
+            _LOG.warning(
+                "what was dismissed in landing/%s/%s is not known, and is looked for again: %s",
+                *(path.parent.name, path.name, error.strerror or error),
+            )
 
     def _unseen(self) -> list[tuple[float, Path]]:
         """New files with the instant of each, in seconds since 1970, ascending: their names are drawn."""

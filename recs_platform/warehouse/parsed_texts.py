@@ -1,6 +1,7 @@
 """What was read from SQL texts, kept in a file: to load sqlglot and parse a few models takes a third of a rollback.
 
-A text is known by its hash; what another version of sqlglot or of the reading made is forgotten. Reading: `sql`.
+A text is known by its hash; what another version of sqlglot or of the reading made is forgotten, and so are texts that
+were not asked for in a long time: each change of a model leaves one behind. Reading: `sql`.
 """
 
 import importlib.metadata
@@ -17,6 +18,8 @@ from recs_platform.warehouse import sql as reading
 from recs_platform.warehouse.sql import ParsedSql, Placeholder, parse_sql
 
 _MADE_BY, _TEXTS = "made_by", "texts"
+# Several times what a package has; the last that were asked for stay.
+KEPT_MAX = 300
 
 
 class ParsedTexts:
@@ -32,15 +35,17 @@ class ParsedTexts:
     def parse(self, sql: str) -> ParsedSql:
         """As `parse_sql`. Raises ModelError as it does."""
         key = sha256(sql.encode()).hexdigest()
-        if key not in self._texts:
-            self._texts[key] = parse_sql(sql)
+        found = self._texts.pop(key, None)
+        if found is None:
+            found = parse_sql(sql)
             self._is_new = True
-        return self._texts[key]
+        self._texts[key] = found  # in the order in which they were asked for last
+        return found
 
     def keep(self) -> None:
         """Write what was read for the next process; a home that cannot be written to keeps nothing."""
         if self._is_new:
-            texts = {key: asdict(parsed) for key, parsed in self._texts.items()}
+            texts = {key: asdict(parsed) for key, parsed in list(self._texts.items())[-KEPT_MAX:]}
             with suppress(OSError):
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 replace_text(self._file, json.dumps({_MADE_BY: self._made_by, _TEXTS: texts}) + "\n")

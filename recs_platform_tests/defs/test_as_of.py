@@ -9,11 +9,15 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.errors import NotReady, RecsError, UsageError
+from recs_platform.contracts.setting_groups import RoleSettings
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs import launch
+from recs_platform.defs.assembly import definitions_of
 from recs_platform.defs.event_log import in_time
 from recs_platform.defs.instance import open_instance
 from recs_platform.defs.resources import FORCED, FORCED_TAG
+from recs_platform.defs.running import why_failed
+from recs_platform.defs.startable import PARTITION_TAG
 from recs_platform.pipeline.event_gap import far_events
 from recs_platform.pipeline.event_span import (
     LATE_DAYS,
@@ -108,6 +112,26 @@ def test_a_run_that_the_ui_starts_for_such_a_partition_fails_with_the_sentence(
     assert f"recs as-of remove {key}" in failures(result)
     assert as_of_tables(platform) == {}
     assert not any(platform.home.artifacts.rglob("manifest.json"))
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"), [({}, "this run names no as_of"), ({PARTITION_TAG: "x"}, "as_of 'x' is not")]
+)
+def test_a_part_of_the_graph_is_refused_by_the_same_sentence(
+    taken_in: Platform, instance: dg.DagsterInstance, tags: dict[str, str], said: str
+) -> None:
+    """Its first step reads partitions, which Dagster looks up before the body of the step is called."""
+    job = definitions_of(taken_in).resolve_job_def("retrain_ranker")
+    result = job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+    assert [line for line in why_failed(instance, result.run_id) if said in line]
+    assert not [event for event in result.all_events if event.is_step_event]
+
+
+def test_a_run_by_hand_is_refused_while_the_settings_name_what_is_not_there(tmp_path: Path) -> None:
+    platform = platform_at(tmp_path / "home", roles={"analyst": RoleSettings(hide=("raw.userz",))})
+    result = execute(platform, "rebuild_features", key="2024-01-31")
+    assert "roles.analyst.hide names 'raw.userz'" in failures(result)
+    assert not [event for event in result.all_events if event.is_step_event]
 
 
 def test_a_forced_run_passes_the_guard(taken_in: Platform, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from recs_platform.defs.assembly import definitions_of
 from recs_platform.defs.forgetting import forget_sensor
 from recs_platform.defs.instance import open_instance
 from recs_platform.lake.forget_requests import add_request
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.forgetting.receipts import read_receipts
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.forgotten_people import holders
@@ -34,7 +35,7 @@ def test_the_run_forgets_its_own_config(taken_in: Platform, tmp_path: Path, monk
 
 def test_what_was_asked_for_over_http_is_one_run(tmp_path: Path) -> None:
     platform = platform_at(tmp_path)
-    sensor = forget_sensor(platform)
+    sensor = forget_sensor(CurrentPlatform(platform))
     context = dg.build_sensor_context
     assert isinstance(sensor(context()), dg.SkipReason)
     add_request(platform.home, "u1")

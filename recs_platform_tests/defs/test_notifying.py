@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from recs_platform.contracts.setting_groups import NotifySettings
 from recs_platform.defs.logs import LOG_FILE
 from recs_platform.defs.notifying import failure_sensor, notify
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import platform_at
 
@@ -25,6 +26,11 @@ def fail() -> None:
 
 @dg.job
 def failing() -> None:
+    fail()
+
+
+@dg.job
+def forget_user() -> None:
     fail()
 
 
@@ -61,12 +67,24 @@ def test_a_failed_run_is_in_the_log_and_told_to_the_webhook(tmp_path: Path, told
     result = failing.execute_in_process(instance=instance, raise_on_error=False)
     event = result.get_run_failure_event()
     context = dg.build_run_status_sensor_context("failure_sensor", event, instance, result.dagster_run)
-    failure_sensor(platform)(context.for_run_failure())
+    failure_sensor(CurrentPlatform(platform))(context.for_run_failure())
     (body,) = bodies
     text = json.loads(body)["text"]
-    assert text.startswith(f"run {result.run_id[:8]} of failing failed")
+    assert text == f"run {result.run_id[:8]} of failing failed: fail: no disk"
     (line,) = (platform.home.logs / LOG_FILE).read_text().splitlines()
     assert json.loads(line) == {**json.loads(line), "level": "ERROR", "message": text}
+
+
+def test_of_a_run_that_forgets_somebody_no_error_is_told(tmp_path: Path) -> None:
+    platform = notifying(tmp_path, None)
+    instance = dg.DagsterInstance.ephemeral()
+    result = forget_user.execute_in_process(instance=instance, raise_on_error=False)
+    event = result.get_run_failure_event()
+    context = dg.build_run_status_sensor_context("failure_sensor", event, instance, result.dagster_run)
+    failure_sensor(CurrentPlatform(platform))(context.for_run_failure())
+    text = (platform.home.logs / LOG_FILE).read_text()
+    assert "of forget_user failed" in text
+    assert "no disk" not in text
 
 
 def test_without_a_webhook_nothing_is_sent(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from recs_platform.defs import retraining
 from recs_platform.defs.requests import ASKED_TAG, ATTEMPTS_MAX
+from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.retraining import DriftVerdict
 from recs_platform_tests.homes import land_contract, platform_at, take_in
 
@@ -35,7 +36,7 @@ def test_an_episode_asks_until_a_run_succeeded_and_then_no_more(
 ) -> None:
     given = [DriftVerdict(AT, "warn", "events: moved", proposes_training=True)]
     monkeypatch.setattr(retraining, "drift_verdicts", lambda *_: given)
-    sensor, cursor = retraining.drift_sensor(platform_at(tmp_path / "home")), ""
+    sensor, cursor = retraining.drift_sensor(CurrentPlatform(platform_at(tmp_path / "home"))), ""
 
     def tick() -> Any:
         nonlocal cursor
@@ -57,7 +58,7 @@ def test_an_episode_asks_until_a_run_succeeded_and_then_no_more(
 def test_failed_runs_are_given_up_and_drift_that_proposes_no_training_is_named(
     tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sensor = retraining.drift_sensor(platform_at(tmp_path / "home"))
+    sensor = retraining.drift_sensor(CurrentPlatform(platform_at(tmp_path / "home")))
     monkeypatch.setattr(retraining, "drift_verdicts", lambda *_: [])
     context = dg.build_sensor_context(instance=instance)
     assert "no as-of has drift reports" in str(sensor.evaluate_tick(context).skip_message)

@@ -60,6 +60,28 @@ def test_failed_checks_are_those_of_the_event_log(built: Built) -> None:
     ] == []
 
 
+def test_a_check_that_is_only_planned_hides_nothing_of_what_it_found_before(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """A run that is under way, or that ended before the check, has planned it."""
+    ends = iter([None, RuntimeError("no disk")])
+
+    @dg.asset
+    def table() -> None:
+        error = next(ends)
+        if error is not None:
+            raise error
+
+    @dg.asset_check(asset=table)
+    def holds() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=False, description="two rows too many")
+
+    home = platform_at(tmp_path / "home").home
+    for _ in range(2):
+        dg.materialize([table, holds], instance=instance, raise_on_error=False)
+        assert [check.description for check in failed_checks(home, "2024-01-31")] == ["two rows too many"]
+
+
 def test_the_lines_tell_what_the_reports_hold(built: Built) -> None:
     platform = built.platform
     found = summarize_release(platform, current_release(platform.home))

@@ -45,6 +45,13 @@ def test_help_shows_the_sections_in_order(recs: CommandLine, built: Built) -> No
     assert "--install-completion" in out
 
 
+def test_an_argument_is_described_once(recs: CommandLine, built: Built) -> None:
+    for command in (("recommend",), ("rankers", "retire")):
+        out = recs(built.platform.home.root, *command, "--help")[1]
+        assert out.count("[required]") == 1
+        assert "Positional" not in out
+
+
 def _undescribed(path: tuple[str, ...], command: click.Command) -> Iterator[str]:
     """Parameters of a command of which its help says next to nothing."""
     ctx = click.Context(command, info_name=" ".join(path))

@@ -75,3 +75,16 @@ def test_a_fresh_home_is_planned_as_it_will_be_built(recs: CommandLine, tmp_path
     later = _plan(recs, platform, "--as-of", "2024-01-18")
     assert later["build"]["reasons"] == ["first build as of 2024-01-18"]
     assert platform.lake.names() == []
+
+
+def test_an_as_of_that_a_few_events_alone_make_is_cautioned_about_before_they_are_ingested(
+    recs: CommandLine, tmp_path: Path
+) -> None:
+    platform = platform_at(tmp_path / "home")
+    rows = [{**CLICK, "item_id": f"i{number}"} for number in range(20)]
+    land_contract(platform, "events.jsonl", [*rows, {**CLICK, "occurred_at": "2025-06-01T00:00:00Z"}])
+    code, out, err = recs(platform.home.root, "plan", "--json")
+    assert (code, json.loads(out)["as_of"]) == (0, "2025-06-02")
+    assert "caution: 1 event since 2025-06-01 moves the default as-of from 2024-01-16" in err
+    assert "to 2025-06-02" in err
+    assert "caution" not in recs(platform.home.root, "plan", "--as-of", "2024-01-16")[2]

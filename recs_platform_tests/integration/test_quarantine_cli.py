@@ -1,13 +1,17 @@
 """Rejected rows from the command line: counted, listed, written to a file, and replayed once they are repaired."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from recs_platform.contracts.errors import RecsError, UsageError
 from recs_platform.contracts.tables import QUARANTINE
+from recs_platform.pipeline.ingestion.ingest import replay_files
+from recs_platform.pipeline.ingestion.quarantine import QuarantineFilter, files_to_replay
 from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import CommandLine, copy_home, land_contract, platform_at, take_in
 
@@ -155,3 +159,34 @@ def test_a_file_that_left_landing_is_named(recs: CommandLine, platform: Platform
     code, out, err = recs(platform.home.root, "quarantine", "replay", "--file", "a/events.jsonl")
     assert (code, out) == (0, "nothing to replay\n")
     assert "contract/a/events.jsonl" in err
+
+
+def test_a_content_that_was_ingested_is_landed_again_for_a_replay_alone(
+    recs: CommandLine, platform: Platform, tmp_path: Path
+) -> None:
+    """Its file left landing; what the ledger holds would not be ingested again, and lie there for nothing."""
+    (tmp_path / "mine").mkdir()
+    land_contract(platform, "known/events.jsonl", [CLICK, {**CLICK, "item_id": "i7"}])
+    take_in(platform)
+    for name, kept in (("a/events.jsonl", "events.jsonl"), ("known/events.jsonl", "events.2.jsonl")):
+        (platform.home.landing / "contract" / name).rename(tmp_path / "mine" / kept)
+    code, out, err = recs(platform.home.root, "land", "contract", str(tmp_path / "mine"))
+    assert (code, out) == (0, "copied 1 file, 0 already there\n")
+    assert "not copied: events.2.jsonl: its content was ingested before" in err
+    assert "`recs quarantine replay --file contract/events.jsonl` reads it again" in err
+    assert not list(platform.home.landing.rglob("events.2.jsonl"))
+
+
+def test_what_the_launchpad_names_is_what_is_replayed_and_a_wrong_name_fails_in_a_line(platform: Platform) -> None:
+    """The reason and the table choose files too; a source that there is not is no success."""
+    which = QuarantineFilter(reason="unknown_event_type", table="events")
+    assert files_to_replay(platform, which)["source_file"].to_list() == ["contract/b/events.jsonl"]
+    with platform.connection() as con:
+        tried = replay_files(platform, con, which, now=datetime.now(UTC), progress=print, dry_run=True).after
+    assert [file.source_file for file in tried] == ["contract/b/events.jsonl"]
+    with pytest.raises(UsageError, match="no source 'wold'; did you mean 'world'"):
+        files_to_replay(platform, QuarantineFilter(source="wold"))
+    with pytest.raises(UsageError, match="no contract table 'event'; did you mean 'events'"):
+        files_to_replay(platform, QuarantineFilter(table="event"))
+    with pytest.raises(RecsError, match="no rejected row of a file 'c' and a reason 'none'"):
+        files_to_replay(platform, QuarantineFilter(file="c", reason="none"))

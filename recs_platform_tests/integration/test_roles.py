@@ -2,16 +2,22 @@
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.setting_groups import RoleSettings
+from recs_platform.defs.pruning import prune
+from recs_platform.defs.withdrawal import remove_as_of, withdraw
+from recs_platform.pipeline.forgetting.forget import forget
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import published_names
 from recs_platform.pipeline.roles import write_role_files
+from recs_platform.pipeline.rollback import roll_back
 from recs_platform_tests.homes import Built, ask, platform_at
 
 
@@ -68,8 +74,23 @@ def test_pseudonyms_join_as_the_ids_did(analyst: duckdb.DuckDBPyConnection, buil
 
 
 def test_a_role_that_hides_what_is_not_there_is_refused(built: Built, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"roles\.analyst\.hide names 'raw\.userz'.*raw\.users"):
+    with pytest.raises(UsageError, match=r"recs\.toml: roles\.analyst\.hide names 'raw\.userz'.*raw\.users"):
         write_role_files(with_role(built, tmp_path / "home", "raw.userz"))
+
+
+def test_what_ends_with_a_publish_is_refused_before_it_begins_while_a_role_cannot_be_written(tmp_path: Path) -> None:
+    """None of them is half done: they would fail in their last step."""
+    platform = platform_at(tmp_path / "home", roles={"analyst": RoleSettings(hide=("raw.userz",))})
+    instance, now = dg.DagsterInstance.ephemeral(), datetime.now(UTC)
+    for begin in (
+        lambda: roll_back(platform, "latest"),
+        lambda: withdraw(platform, "nothing", print),
+        lambda: remove_as_of(platform, instance, "2024-01-31", print),
+        lambda: prune(platform, instance, now, dry_run=False, say=print),
+        lambda: forget(platform, "u1", now=now, say=print),
+    ):
+        with pytest.raises(UsageError, match=r"recs\.toml: roles\.analyst\.hide names 'raw\.userz'"):
+            begin()
 
 
 def test_the_file_of_a_role_that_is_gone_goes(built: Built, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Backtests of drawn metrics: what the table, the summary and the page make of them. Evaluation has its own tests."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import polars as pl
@@ -11,7 +11,7 @@ from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.tables import LIST_METRICS, USER_METRICS
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.training import backtest
-from recs_platform.pipeline.training.backtest import run_backtest, write_backtest
+from recs_platform.pipeline.training.backtest import cut_short, evaluate_once, run_backtest, write_backtest
 from recs_platform.pipeline.training.evaluation import Evaluated
 
 INSTANTS = [datetime(2024, 1, day, tzinfo=UTC) for day in (1, 8)]
@@ -61,3 +61,22 @@ def test_the_summary_is_of_the_as_ofs_and_the_page_holds_both(taken_in: Platform
 def test_nothing_held_out_anywhere_is_an_error_that_says_so(taken_in: Platform):
     with pytest.raises(NotReady, match="choose earlier ones"):
         run_backtest(taken_in, [datetime(2030, 1, 1, tzinfo=UTC)], lambda _: None)
+
+
+@pytest.mark.usefixtures("drawn")
+def test_an_evaluation_counts_the_users_of_lists_too_and_refuses_where_nothing_followed(taken_in: Platform):
+    found = evaluate_once(taken_in, INSTANTS[0], lambda _: None)
+    final = found.filter(model="final").select(c.METRIC, c.N_USERS).rows()
+    assert final == [("coverage", 2), ("ndcg", 2), ("recall", 2)]
+    with pytest.raises(NotReady, match=r"nothing to score: no event from 2030-01-01 on, the last is of 2024-"):
+        evaluate_once(taken_in, datetime(2030, 1, 1, tzinfo=UTC), lambda _: None)
+    with pytest.raises(NotReady, match="did anything new after 2024-01-02"):
+        evaluate_once(taken_in, datetime(2024, 1, 2, tzinfo=UTC), lambda _: None)
+
+
+def test_a_horizon_that_the_log_does_not_cover_is_told():
+    week, ends = timedelta(days=7), datetime(2024, 1, 7, 23, 59, tzinfo=UTC)
+    assert cut_short(INSTANTS[0], week, ends) is None
+    assert "of 7 days after 2024-01-08 is not over, the last event is of 2024-01-07 23:59" in str(
+        cut_short(INSTANTS[1], week, ends)
+    )

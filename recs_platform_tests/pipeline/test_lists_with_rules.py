@@ -12,7 +12,7 @@ from recs_platform.contracts.tables import LISTS
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.lists import list_inputs, surfaces
 from recs_platform.pipeline.lists.lists import Lists, make_lists
-from recs_platform.stages.reranking.conflicts import unknown_names
+from recs_platform.stages.reranking.conflicts import idle_rules, unknown_names
 from recs_platform_tests.homes import Built, copy_home
 
 OFF = {"pinned": {"enabled": False}, "quotas": {"enabled": False}}
@@ -105,6 +105,19 @@ def test_an_item_that_the_catalogue_lacks_is_told_by_one_name():
     )
     found = unknown_names(rules, pl.DataFrame({c.ITEM_ID: ["a"]}))
     assert found.rows() == [("boosted", "item lost"), ("pinned", "item gone")]
+
+
+def test_a_rule_that_is_on_and_names_nothing_is_told():
+    """One that names something for a segment alone is not, nor one that is off."""
+    rules = RulesSettings.model_validate(
+        {
+            "pinned": {"enabled": True},
+            "boosted": {},
+            "quotas": {"enabled": True, "segments": {"newcomer": {"category_min": {"guides": 1}}}},
+        }
+    )
+    assert idle_rules(rules) == ["pinned"]
+    assert idle_rules(RulesSettings.model_validate({"quotas": {"enabled": True}})) == ["quotas"]
 
 
 def test_filters_of_the_settings_hide_what_was_shown_or_dismissed(made: Lists):

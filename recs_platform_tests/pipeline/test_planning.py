@@ -11,8 +11,9 @@ import pytest
 
 from recs_platform.contracts.errors import NotReady, UsageError
 from recs_platform.contracts.setting_groups import RoleSettings
+from recs_platform.pipeline import plans
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.build_records import last_build, raw_versions, record_build
+from recs_platform.pipeline.build_records import ASSETS, last_build, raw_versions, record_build
 from recs_platform.pipeline.event_span import midnight_after
 from recs_platform.pipeline.plans import BuildPlan, plan_build, planned_as_of
 from recs_platform.pipeline.platform import Platform, sql_folder
@@ -197,6 +198,15 @@ def test_a_rule_of_the_home_is_a_reason(home: Platform, built: Built) -> None:
     (home.home.rules / "mine.py").write_text("RULE = None\n")
     (reason,) = _plan(home, built.as_of).reasons
     assert reason.startswith("code changed: ")
+
+
+def test_what_was_made_apart_is_told_before_the_first_whole_build_too(
+    home: Platform, built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apart = SimpleNamespace(parameters={ASSETS: ["reports.bias"]})
+    monkeypatch.setattr(plans, "partial_builds", lambda *_: [apart])
+    plan = _plan(home, built.as_of + 2 * DAY)
+    assert (plan.reasons, plan.built_since) == (("first whole build as of 2024-02-02",), ("reports.bias",))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,13 @@
 """Tuning of the ranker: parts that end before the tests, a search that goes on, a config that is adopted."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady
@@ -13,9 +20,12 @@ from recs_platform.pipeline.training.rankers import ranker_basis, ranker_config
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import read_window
+from recs_platform.pipeline.tuning import tune_ranker as tune_ranker_module
 from recs_platform.pipeline.tuning.ranker_parts import validation_parts
+from recs_platform.pipeline.tuning.ranker_space import default_values
 from recs_platform.pipeline.tuning.tune_ranker import RankerBudget, tune_ranker
-from recs_platform_tests.homes import Built, copy_home
+from recs_platform.stages.ranking import RankerConfig
+from recs_platform_tests.homes import Built, copy_home, platform_at
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +100,34 @@ def test_nothing_before_the_first_test_is_an_error(platform: Platform, built: Bu
     run = AsOfRun(platform, built.as_of.replace(day=12, month=1), built.known_at)
     with pytest.raises(NotReady, match="no window ends before the first test"):
         validation_parts(WindowCache(run, lambda _: None), training_schedule(run), lambda _: None)
+
+
+def test_an_interrupted_trial_is_tried_again_counts_for_nothing_and_shows_no_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The first of all is the default: without it there is nothing that a gain could be held against."""
+    begun: list[Mapping[str, Any]] = []
+    said: list[str] = []
+
+    def ndcg(_part: object, values: Mapping[str, Any]) -> NDArray[np.float64]:
+        begun.append(values)
+        if len(begun) == 1:
+            raise KeyboardInterrupt
+        return np.array([0.5])
+
+    default = default_values(RankerConfig())
+    tried = SimpleNamespace(
+        platform=platform_at(tmp_path / "home"), default=default, key=lambda _parts: "key", ndcg=ndcg
+    )
+
+    def search() -> Any:
+        budget = RankerBudget(lambda: 0.0, None, 2)
+        return tune_ranker_module._search(tried, [object()], sampler="random", budget=budget, say=said.append)  # pyright: ignore
+
+    with pytest.raises(KeyboardInterrupt):
+        search()
+    found = search()
+    assert [line.partition(":")[0] for line in said] == ["trial 1 of at most 2", "trial 2 of at most 2"]
+    assert begun[0] == begun[1] == default
+    assert len(tune_ranker_module._trial_rows(found)) == 2  # pyright: ignore
+    assert "Traceback" not in capfd.readouterr().err

@@ -6,6 +6,8 @@ import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from recs_platform.lake.forget_requests import add_request
 from recs_platform.serving.dismissals import Dismissal, DismissalFiles, Dismissals, LastDismissals
 from recs_platform.stages.releases.bundle import open_bundle
@@ -128,7 +130,9 @@ def test_one_that_repeats_itself_keeps_no_other_from_being_remembered() -> None:
     assert waiting.take() == []
 
 
-def test_a_file_that_cannot_be_read_is_looked_for_again_and_hides_no_other(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_told_once_looked_for_again_and_hides_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     served = Served(tmp_path)
     landing, bundle = served.home.landing / "http", open_bundle(served.home, served.release_id)
     landing.mkdir(parents=True, exist_ok=True)
@@ -138,6 +142,10 @@ def test_a_file_that_cannot_be_read_is_looked_for_again_and_hides_no_other(tmp_p
     broken.mkdir()
     files = DismissalFiles(landing)
     assert [each.item for each in files.new(bundle)] == ["b"]
+    assert [each.item for each in files.new(bundle)] == []
+    assert [record.getMessage() for record in caplog.records] == [
+        "what was dismissed in landing/http/events-1.jsonl is not known, and is looked for again: Is a directory"
+    ]
     broken.rmdir()
     broken.write_text(json.dumps({**event, "item_id": "c"}) + "\n")
     assert [each.item for each in files.new(bundle)] == ["c"]

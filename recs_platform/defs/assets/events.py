@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.tables import (
     BATCH_TABLES,
     EVENTS,
@@ -20,6 +21,7 @@ from recs_platform.contracts.tables import (
 )
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
+from recs_platform.defs.one_line import sentences
 from recs_platform.defs.resources import HomeResource
 from recs_platform.defs.staleness import LOG_VERSION
 from recs_platform.pipeline.ingestion import ingest as ingestion
@@ -49,9 +51,15 @@ class IngestConfig(dg.Config):
     table: str = Field(default="", description="Replay files with rejected rows of this contract table; empty: any.")
 
     def chosen(self, run: dg.DagsterRun) -> quarantining.QuarantineFilter | None:
-        """Which files to replay; None where new ones are ingested. A run of an earlier version has it in its tag."""
+        """Which files to replay; None where new ones are ingested. A run of an earlier version has it in its tag.
+
+        Raises UsageError where files are named and `replay` is off.
+        """
+        names = {"file": self.file, "source": self.source, "reason": self.reason, "table": self.table}
+        if any(names.values()) and not self.replay:
+            given = ", ".join(f"{name} = {value!r}" for name, value in names.items() if value)
+            raise UsageError(f"{given} names what to replay, and replay is false: set replay to true")
         if self.replay:
-            names = {"file": self.file, "source": self.source, "reason": self.reason, "table": self.table}
             return quarantining.QuarantineFilter(**{name: value or None for name, value in names.items()})
         tag = run.tags.get(quarantining.REPLAY_TAG)
         return None if tag is None else quarantining.QuarantineFilter.from_tag(tag)
@@ -111,8 +119,9 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
 
 def _ingest(context: dg.AssetExecutionContext, platform: Platform, config: IngestConfig) -> Sequence[FileCounts]:
     """Replay the files that the run's config or its tag names, else ingest all new ones."""
-    which, now = config.chosen(context.run), datetime.now(UTC)
-    with platform.connection() as con:
+    now = datetime.now(UTC)
+    with sentences(), platform.connection() as con:
+        which = config.chosen(context.run)
         if which is None:
             files = ingestion.ingest_files(platform, con, now=now, progress=context.log.info).files
         else:

@@ -23,6 +23,7 @@ from recs_platform.pipeline.forgetting.tables import count_rows, erase_table, er
 from recs_platform.pipeline.forgetting.texts import erase_texts
 from recs_platform.pipeline.forgetting.who import find_people, known_ids
 from recs_platform.pipeline.ingestion.ingest import ingest_privacy
+from recs_platform.pipeline.named_in_settings import require_hidden
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish
 from recs_platform.pipeline.report_index import write_index
@@ -61,8 +62,10 @@ def forget(platform: Platform, *users: str, now: datetime, say: Say) -> Receipt:
     """Remove people from everything under the home, or finish a removal that was killed; returns one receipt.
 
     Waits for builds and ingestions to end, telling `say`. Where all of them were forgotten before, and nothing of them
-    came again, it is the receipt of then. Raises RecsError where one is unknown; nothing is changed then.
+    came again, it is the receipt of then. Raises RecsError where one is unknown, or where nothing could be published;
+    nothing is changed then.
     """
+    require_hidden(platform)
     with _working(platform, users, now, say) as work:
         unfinished, done = _receipts(platform, _hashes(work))
         known = known_ids(platform, work.person.ids)

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from recs_platform.pipeline.ingestion.quarantine import QuarantineFilter
+from recs_platform.contracts import columns as c
+from recs_platform.pipeline.ingestion.quarantine import QuarantineFilter, files_to_replay
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages import events
 from recs_platform.stages.events import FileCounts, IngestReport, PendingFile, Privacy, ReplayReport
@@ -88,10 +89,14 @@ def replay_files(
     progress: Say,
     dry_run: bool = False,
 ) -> ReplayReport:
-    """Replay the chosen files with rejected rows, with today's source SQL and what they hold today."""
+    """Replay the chosen files with rejected rows, with today's source SQL and what they hold today.
+
+    Raises as `files_to_replay` does.
+    """
+    chosen = frozenset(files_to_replay(platform, which)[c.SOURCE_FILE])
 
     def choose(file: FileCounts) -> bool:
-        return which.is_of(file.source, file.source_file)
+        return file.source_file in chosen
 
     return events.replay(
         platform.home,

@@ -11,10 +11,12 @@ from pathlib import Path
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.errors import UsageError
+from recs_platform.contracts.errors import RecsError, UsageError
+from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.events.ledger_checks import FILES, LAST_INGESTED_AT, LAST_OCCURRED_AT, ROW_COUNT
+from recs_platform.stages.events.sources import SOURCE_TABLES
 from recs_platform.warehouse.clauses import text_literal
 from recs_platform.warehouse.runner import ModelRun
 
@@ -57,17 +59,6 @@ class QuarantineFilter:
             name, end = text_literal(self.file), text_literal(f"/{self.file}")
             tests.append(f"({c.SOURCE_FILE} = {name} or ends_with({c.SOURCE_FILE}, {end}))")
         return " and ".join(tests) or "true"
-
-    def is_of(self, source: str, source_file: str) -> bool:
-        """Whether a file is meant.
-
-        >>> QuarantineFilter(file="b.csv").is_of("contract", "contract/a/b.csv")
-        True
-        >>> QuarantineFilter(source="world").is_of("contract", "x")
-        False
-        """
-        is_named = self.file is None or source_file == self.file or source_file.endswith(f"/{self.file}")
-        return is_named and self.source in {None, source}
 
     def to_tag(self) -> str:
         return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
@@ -123,6 +114,26 @@ def files(platform: Platform, which: QuarantineFilter) -> pl.DataFrame:
         )
     is_there = [(platform.home.landing / name).is_file() for name in found[c.SOURCE_FILE]]
     return found.with_columns(pl.Series(IN_LANDING, is_there, dtype=pl.Boolean))
+
+
+def files_to_replay(platform: Platform, which: QuarantineFilter) -> pl.DataFrame:
+    """`files` that a replay reads again.
+
+    Raises UsageError for a source or table that there is not, RecsError where no rejected row is of the file or reason.
+    """
+    if which.source is not None:
+        platform.sources[which.source]
+    if which.table not in {None, *SOURCE_TABLES}:
+        raise UsageError(
+            f"no contract table {which.table!r}{did_you_mean(str(which.table), SOURCE_TABLES)}; there are: "
+            f"{', '.join(SOURCE_TABLES)}"
+        )
+    found = files(platform, which)
+    named = [("file", which.file), ("reason", which.reason)]
+    wanted = " and ".join(f"a {what} {value!r}" for what, value in named if value is not None)
+    if found.is_empty() and wanted:
+        raise RecsError(f"no rejected row of {wanted}; `recs quarantine summary` names the files that have some")
+    return found
 
 
 def export(platform: Platform, which: QuarantineFilter, target: Path) -> int:

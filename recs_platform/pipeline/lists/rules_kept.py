@@ -9,6 +9,7 @@ from recs_platform.contracts.surface_settings import DEFAULT_SURFACE
 from recs_platform.stages import reranking
 
 UNKNOWN = "the catalogue has none as of the instant"
+NOTHING, IDLE = "nothing", "the rule is on and names nothing: it changes no list; fill it in, or turn it off"
 _MOVED = "{}; put here by the rule '{}'"
 
 
@@ -32,10 +33,12 @@ def conflicts_of(
     filters: Sequence[reranking.Filter],
     surface: str = DEFAULT_SURFACE,
 ) -> pl.DataFrame:
-    """Rows of recommendations.rule_conflicts, less as_of: what is not met, and names that the catalogue lacks."""
+    """Rows of recommendations.rule_conflicts, less as_of: what is not met, unknown names, idle rules."""
     unmet = reranking.conflicts(lists, context, filters)
-    unknown = reranking.unknown_names(context.rules, context.items)
-    named = unknown.select(c.RULE, c.SUBJECT, pl.lit(UNKNOWN).alias(c.REASON), pl.lit(0, pl.Int64).alias(c.USER_COUNT))
+    unknown = reranking.unknown_names(context.rules, context.items).with_columns(pl.lit(UNKNOWN).alias(c.REASON))
+    idle = pl.DataFrame({c.RULE: reranking.idle_rules(context.rules)}, schema={c.RULE: pl.String})
+    idle = idle.with_columns(pl.lit(NOTHING).alias(c.SUBJECT), pl.lit(IDLE).alias(c.REASON))
+    named = pl.concat([unknown, idle]).with_columns(pl.lit(0, pl.Int64).alias(c.USER_COUNT))
     return added_up([pl.concat([unmet, named]).select(pl.lit(surface).alias(c.SURFACE), pl.all())])
 
 

@@ -26,9 +26,11 @@ with executions as (
         row_number() over (partition by asset_key, check_name order by id desc) as nth
     from checks.asset_check_executions
     where run_id in (select run_id from runs where partition = ? or partition is null)
+        -- what a run has planned and not evaluated says nothing
+        and execution_status <> 'PLANNED' and evaluation_event is not null
 )
 select asset_key, evaluation_event from executions
-where nth = 1 and execution_status = 'FAILED' and evaluation_event is not null
+where nth = 1 and execution_status = 'FAILED'
 order by asset_key, check_name
 """
 

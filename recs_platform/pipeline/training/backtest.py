@@ -16,6 +16,7 @@ from recs_platform.contracts.time import as_of_key, parse_instant
 from recs_platform.evaluation.bootstrap import cluster_intervals
 from recs_platform.pages import Line, Section, amount, line_chart, write_page
 from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.event_span import last_event
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval import tuned_configs
 from recs_platform.pipeline.training import ranker_configs
@@ -108,19 +109,42 @@ def write_backtest(platform: Platform, found: Backtest) -> Path:
 
 
 def evaluate_once(platform: Platform, as_of: datetime, progress: Callable[[str], None]) -> pl.DataFrame:
-    """Mean metrics of each model on `[as_of, as_of + horizon)`, everything rebuilt from events before the as-of."""
-    evaluated = _evaluate(platform, as_of, datetime.now(UTC), progress)
-    return (
-        pl.concat([evaluated.per_user.select(*_KEYS, c.VALUE), evaluated.per_list.select(*_KEYS, c.VALUE)])
-        .group_by(_KEYS, maintain_order=True)
-        .agg(pl.col(c.VALUE).mean(), pl.len().alias(c.N_USERS))
-        .sort(_KEYS)
-    )
+    """Mean metrics of each model on `[as_of, as_of + horizon)`, everything rebuilt from events before the as-of.
+
+    `n_users`: users of the windows, for metrics of whole lists too. Raises NotReady where nothing can be scored.
+    """
+    known_at = datetime.now(UTC)
+    _require_sequel(platform, as_of, known_at)
+    evaluated = _evaluate(platform, as_of, known_at, progress)
+    per_user = _means(evaluated.per_user, pl.len())
+    if per_user.is_empty():
+        raise NotReady(f"no user with a history did anything new after {as_of_key(as_of)}; choose an earlier as-of")
+    users = per_user.group_by(c.PROTOCOL, c.MODEL).agg(pl.max(c.N_USERS))
+    per_list = _means(evaluated.per_list).join(users, on=[c.PROTOCOL, c.MODEL], how="left", maintain_order="left")
+    return pl.concat([per_user, per_list.select(per_user.columns)]).sort(_KEYS)
+
+
+def _means(rows: pl.DataFrame, *users: pl.Expr) -> pl.DataFrame:
+    means = [pl.col(c.VALUE).mean(), *(each.alias(c.N_USERS) for each in users)]
+    return rows.group_by(_KEYS, maintain_order=True).agg(means)
+
+
+def _require_sequel(platform: Platform, as_of: datetime, now: datetime) -> None:
+    """Raise NotReady where nothing happened from the as-of on: all that is measured would be 0."""
+    last = last_event(platform, now)
+    if last is not None and last < as_of:
+        raise NotReady(
+            f"nothing to score: no event from {as_of_key(as_of)} on, the last is of {last:%Y-%m-%d %H:%M}; choose an "
+            "earlier as-of"
+        )
 
 
 def _evaluate(platform: Platform, as_of: datetime, known_at: datetime, progress: Callable[[str], None]) -> Evaluated:
     """One test, at the as-of, by the recipe of today's settings."""
     horizon = _horizon(platform, as_of, known_at)
+    cut = cut_short(as_of, horizon, last_event(platform, known_at))
+    if cut is not None:
+        progress(cut)
     # The horizon is what the events before the as-of say, and the later ones say nothing.
     settings = platform.settings.model_copy(update={"horizon_days": horizon.days})
     run = AsOfRun(replace(platform, settings=settings), as_of + horizon, known_at)
@@ -132,6 +156,16 @@ def _evaluate(platform: Platform, as_of: datetime, known_at: datetime, progress:
         return evaluate(WindowCache(run, progress), schedule, progress)
     finally:
         run.close()
+
+
+def cut_short(as_of: datetime, horizon: timedelta, last: datetime | None) -> str | None:
+    """A caution where the log ends within the horizon: other numbers than of a whole one; None where it does not."""
+    if last is None or last + timedelta(days=1) >= as_of + horizon:
+        return None
+    return (
+        f"caution: the horizon of {horizon.days} days after {as_of_key(as_of)} is not over, the last event is of "
+        f"{last:%Y-%m-%d %H:%M}: what came until then is scored"
+    )
 
 
 def _warn_of_tuned(platform: Platform, instants: Sequence[datetime], progress: Callable[[str], None]) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 import polars as pl
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.contracts.errors import NotReady
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.time import as_of_key, parse_instant
@@ -74,7 +75,8 @@ def validation_parts(windows: WindowCache, schedule: TrainingSchedule, say: Call
             for split in cutoffs
         ]
     taken = [windows.take(split) for split in before]
-    say(f"too few cutoffs lie before the first test: {FOLDS} folds of the users of {len(taken)} windows instead")
+    of_windows = counted(len(taken), "window")
+    say(f"too few cutoffs lie before the first test: {FOLDS} folds of the users of {of_windows} instead")
     return [Part(f"fold {number}", taken, taken, users) for number, users in enumerate(_folds(windows, taken))]
 
 

@@ -17,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.evaluation.bootstrap import Interval, paired_difference
 from recs_platform.evaluation.metrics import user_metrics
@@ -137,7 +138,8 @@ def _search(
 ) -> "optuna.Study":
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # A warning of an interrupted trial is a page of traceback; what fails by itself is raised.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     seed = tried.platform.settings.seed
     folder = tried.platform.home.temporary
     study = optuna.create_study(
@@ -148,10 +150,11 @@ def _search(
         direction="maximize",
         load_if_exists=True,
     )
-    if not study.trials:
+    known = len(_finished(study))
+    if known:
+        say(f"{counted(known, 'trial')} of an earlier search {'is' if known == 1 else 'are'} known")
+    elif not any(trial.state.name == "WAITING" for trial in study.trials):
         study.enqueue_trial(tried.default)
-    else:
-        say(f"{len(study.trials)} trials of an earlier search are known")
 
     def objective(trial: "optuna.Trial") -> float:
         values = suggest(trial)
@@ -165,14 +168,18 @@ def _search(
 
     def watch(study: "optuna.Study", trial: "optuna.trial.FrozenTrial") -> None:
         value = "dropped" if trial.value is None or trial.state.name == "PRUNED" else f"{trial.value:.4f}"
-        say(f"trial {trial.number + 1} of at most {budget.trials}: {value}; best {study.best_value:.4f}")
+        say(f"trial {len(_finished(study))} of at most {budget.trials}: {value}; best {study.best_value:.4f}")
         if budget.until is not None and budget.clock() >= budget.until:
             study.stop()
 
-    left = budget.trials - len(study.trials) + sum(each.state.name == "WAITING" for each in study.trials)
-    if left > 0:
-        study.optimize(objective, n_trials=left, callbacks=[watch])
+    if budget.trials > known:
+        study.optimize(objective, n_trials=budget.trials - known, callbacks=[watch])
     return study
+
+
+def _finished(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
+    """Trials that came to an end, in order; one that was interrupted or killed did not, and is none of the budget's."""
+    return [trial for trial in study.trials if trial.state.name in {"COMPLETE", "PRUNED"}]
 
 
 def _storage(folder: Path) -> "optuna.storages.BaseStorage":
@@ -223,7 +230,7 @@ def _manifest(
             "gain_high": gain.high,
             "searched_value": study.best_value,
             "users": float(len(default)),
-            c.TRIALS: float(len(study.trials)),
+            c.TRIALS: float(len(_finished(study))),
         },
         libraries=library_versions(*_LIBRARIES),
         sealed_at=datetime.now(UTC),
@@ -239,7 +246,7 @@ def _trial_rows(study: "optuna.Study") -> pl.DataFrame:
             json.dumps(trial.params, sort_keys=True),
             trial.duration.total_seconds() if trial.duration else None,
         )
-        for trial in study.trials
+        for trial in _finished(study)
     ]
     columns = {c.TRIAL: pl.Int64, c.VALUE: pl.Float64, c.PARAMETERS: pl.String, c.SECONDS: pl.Float64}
     return pl.DataFrame(rows, schema=columns, orient="row")

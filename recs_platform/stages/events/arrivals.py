@@ -3,9 +3,10 @@
 What lies in landing already is described in `landing`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
@@ -18,6 +19,7 @@ from recs_platform.stages.events.sources import DataSource, SourceFile
 _ARCHIVES = (".tar", ".tgz", ".7z", ".rar", ".xlsx", ".xls", ".bz2", ".xz")
 _NO_ZIP = "it is no whole zip; land a whole copy"
 _SHOWN = 5
+LedgerKey = tuple[str, str]  # hash of a content, table that it fed
 Look = Callable[[RawFile, SourceFile], str | None]
 
 
@@ -26,7 +28,8 @@ class LandReport:
     """What `land` did, or would do: paths relative to landing; those left out are relative to what was given.
 
     `ignored` are (name, reason), `others` those of them that a source of other names or columns could read. `markers`
-    accompany data: checksums, marks of success, hidden files.
+    accompany data: checksums, marks of success, hidden files. `ingested`: content that the ledger holds, not copied;
+    `to_replay`: copied although the ledger holds it, because some of its rows were rejected.
     """
 
     source: str
@@ -36,6 +39,8 @@ class LandReport:
     markers: tuple[str, ...]
     dry_run: bool
     others: tuple[str, ...] = ()
+    ingested: tuple[str, ...] = ()
+    to_replay: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,21 @@ class Sorted:
     others: tuple[str, ...]
 
 
-def land(home: Home, source: DataSource, path: Path, *, dry_run: bool, look: Look | None = None) -> LandReport:
+def land(
+    home: Home,
+    source: DataSource,
+    path: Path,
+    *,
+    dry_run: bool,
+    look: Look | None = None,
+    ledger: Mapping[LedgerKey, int] = MappingProxyType({}),
+) -> LandReport:
     """Copy a file, or a folder's files at any depth, into the source's landing folder; a zip is taken apart.
 
     A file whose content lies there already is not copied again; another content under a known name goes into a folder
-    named by its hash, so that what came first stays as it came. `look` may find a reason to leave a file out. Raises
-    UsageError when `path` is missing or holds nothing the source reads.
+    named by its hash, so that what came first stays as it came. Nor is one that the `ledger` holds and none of whose
+    rows were rejected: it would not be ingested again. `look` may find a reason to leave a file out. Raises UsageError
+    when `path` is missing or holds nothing the source reads.
     """
     found = sort_files(source, path, look)
     if not found.wanted:
@@ -63,17 +77,40 @@ def land(home: Home, source: DataSource, path: Path, *, dry_run: bool, look: Loo
     hashes = {content_hash(file.path): file.inside for file in landed if not is_unfinished(file.inside)}
     copied: list[str] = []
     already: list[str] = []
+    ingested, to_replay = list[str](), list[str]()
     for inside, file in found.wanted:
         digest = file.digest
         if digest in hashes:
             already.append(f"{source.name}/{hashes[digest]}")
             continue
+        rejected = _rejected(ledger, digest, source.file_for(inside))
+        if rejected == 0:
+            ingested.append(file.inside)
+            continue
         name = f"{digest[:12]}/{inside}" if (folder / inside).exists() or inside in hashes.values() else inside
         hashes[digest] = name
         copied.append(f"{source.name}/{name}")
+        if rejected:
+            to_replay.append(f"{source.name}/{name}")
         if not dry_run:
             file.copy_to(folder / name)
-    return LandReport(source.name, tuple(copied), tuple(already), found.ignored, found.markers, dry_run, found.others)
+    return LandReport(
+        source.name,
+        tuple(copied),
+        tuple(already),
+        found.ignored,
+        found.markers,
+        dry_run,
+        found.others,
+        tuple(ingested),
+        tuple(to_replay),
+    )
+
+
+def _rejected(ledger: Mapping[LedgerKey, int], digest: str, kind: SourceFile | None) -> int | None:
+    """Rows of a content that were rejected when it was ingested; None where the ledger lacks it for some table."""
+    found = [] if kind is None else [ledger.get((digest, table)) for table in kind.tables]
+    return sum(count or 0 for count in found) if found and None not in found else None
 
 
 def sort_files(source: DataSource, path: Path, look: Look | None = None) -> Sorted:

@@ -129,9 +129,9 @@ def ingest_dry_run(
             stage_files(context, staging, files)
             for contract in SOURCE_TABLES.values():
                 _find_repeats(context, staging, contract)
-            spans = _event_spans(staging, now)
+            spans, days = _event_spans(staging, now), _event_days(staging)
         report = _report(next_number(lake), staging.counts.values(), recovered, landed, staging.unfinished)
-        return replace(report, event_spans=spans)
+        return replace(report, event_spans=spans, event_days=days)
 
 
 @contextmanager
@@ -237,6 +237,12 @@ def _event_spans(staging: Staging, now: datetime) -> dict[str, tuple[datetime, d
         [now],
     ).fetchall()
     return {str(digest): (first, last) for digest, first, last in found}
+
+
+def _event_days(staging: Staging) -> dict[int, int]:
+    rows = accepted(EVENTS, staging.staged[EVENTS.table])
+    day = f"cast({c.OCCURRED_AT} as date) - date '1970-01-01'"
+    return dict(staging.con.execute(f"select {day}, count(*) from {rows} group by 1 order by 1").fetchall())
 
 
 def _settled(context: IngestContext, seconds: float) -> Landed:

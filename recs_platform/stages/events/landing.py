@@ -194,12 +194,17 @@ def _not_in_ledger(files: tuple[PendingFile, ...], ledger: set[tuple[str, str]])
 
 
 def _ledger_keys(lake: Lake) -> set[tuple[str, str]]:
+    return set(rejected_by_content(lake))
+
+
+def rejected_by_content(lake: Lake) -> dict[tuple[str, str], int]:
+    """Rejected rows of everything that was ingested, by hash of the content and table."""
     import polars as pl
 
-    if not lake.exists(INGESTIONS.name):
-        return set()
-    files = lake.files(INGESTIONS.name)
-    return set(pl.read_parquet(files, columns=[c.FILE_HASH, c.CONTRACT_TABLE]).iter_rows()) if files else set()
+    files = lake.files(INGESTIONS.name) if lake.exists(INGESTIONS.name) else []
+    columns = [c.FILE_HASH, c.CONTRACT_TABLE, c.ROWS_QUARANTINED]
+    rows = pl.read_parquet(files, columns=columns).iter_rows() if files else ()
+    return {(file_hash, table): rejected for file_hash, table, rejected in rows}
 
 
 def why_unknown(sources: Mapping[str, DataSource], name: str) -> str:

@@ -38,7 +38,8 @@ class IngestReport:
     `batch` is None when nothing was new; `recovered` are batches finished for a dead run. Files left alone, by name
     below landing: `unknown_files` no source knows, `rejected` are no files to open (name, reason), `settling` were
     written to a moment ago or while they were read. A dry run also gives `event_spans`: by file hash the first and
-    the last occurred_at of the events the file will bring.
+    the last occurred_at of the events the file will bring; and `event_days`: how many all of them will bring, by
+    number of the day since 1970 (UTC).
     """
 
     batch: int | None
@@ -48,6 +49,7 @@ class IngestReport:
     rejected: tuple[tuple[str, str], ...] = ()
     settling: tuple[str, ...] = ()
     event_spans: Mapping[str, tuple[datetime, datetime]] = field(default_factory=dict[str, tuple[datetime, datetime]])
+    event_days: Mapping[int, int] = field(default_factory=dict[int, int])
 
     @property
     def is_nothing_new(self) -> bool:

@@ -16,6 +16,7 @@ from recs_platform.contracts.features import Feature, FeatureSet
 from recs_platform.contracts.manifests import Metrics
 from recs_platform.contracts.shared_settings import LearningPlan
 from recs_platform.evaluation.metrics import user_metrics
+from recs_platform.lake.whole_files import whole_text
 from recs_platform.stages.ranking.blending import blend_with_fusion
 from recs_platform.stages.ranking.compiled_forest import CompiledForest, load_compiled
 from recs_platform.stages.ranking.forest import (
@@ -44,6 +45,8 @@ NOT_ASKED_FOR = "no compiled forest was asked for"
 _VALIDATION_K = 10
 _RANKER_FILE = "ranker.json"
 _FOREST_FILE = "forest.txt"
+# What only their last lines hold.
+_RANKER_END, _FOREST_END = "\n}", "\npandas_categorical:"
 _NOT_FEATURES = frozenset((*ROW_KEYS, c.LABEL, c.AS_OF, *OUTCOMES))
 
 
@@ -236,15 +239,15 @@ def save_ranker(folder: Path, ranker: Ranker) -> None:
 
 
 def load_ranker(folder: Path, compiled: Path | str = NOT_ASKED_FOR) -> Ranker:
-    """Read what `save_ranker` wrote. Raises NotReady when the folder holds no ranker.
+    """Read what `save_ranker` wrote. Raises NotReady when the folder holds no ranker, ContractError for half of one.
 
     `compiled`: the folder into which `compile_forest` may have compiled it, used if that is of this forest and this
     machine; or why none is looked for.
     """
     if not (folder / _RANKER_FILE).exists():
         raise NotReady(f"no ranker in {folder.name}; materialize `ranking` first")
-    head = json.loads((folder / _RANKER_FILE).read_text())
-    text = (folder / _FOREST_FILE).read_text() if head["kind"] == "lightgbm" else ""
+    head = json.loads(whole_text(folder / _RANKER_FILE, _RANKER_END))
+    text = whole_text(folder / _FOREST_FILE, _FOREST_END) if head["kind"] == "lightgbm" else ""
     feature_set = FeatureSet(tuple(Feature(**feature) for feature in head["features"]))
     ranker = Ranker(head["kind"], feature_set, text, head["fusion_weight"], head["metrics"])
     if isinstance(compiled, Path) and ranker.kind == "lightgbm":

@@ -155,9 +155,15 @@ def _describe(offers: Offers) -> str:
 def _judge_coverage(found: dict[str, dict[str, Any]], offers: Offers, config: RetrievalReportConfig) -> Judgement:
     if not (offers.known_users and offers.eligible_items):
         return Judgement(COVERAGE, "no_data", f"{_describe(offers)}.")
+    if not offers.row_count:
+        text = (
+            f"No user has any candidate, of {_describe(offers)}: everybody has consumed all that could be offered, or "
+            "no source had any."
+        )
+        return Judgement(COVERAGE, "warn", text, 0.0, None, offers.eligible_items)
     value = float(found[ALL][c.VALUE])
     limit = config.coverage_min * min(offers.eligible_items, offers.row_count) / offers.eligible_items
-    passed = value >= limit and offers.row_count > 0
+    passed = value >= limit
     text = (
         f"{value:.1%} of {offers.eligible_items} eligible items are somebody's candidate, of {offers.row_count} "
         f"candidates; limit {limit:.1%}."

@@ -1,6 +1,6 @@
 """Re-ranking: ranked candidates become lists to show, with a true reason each. Scoring is `ranking`'s work."""
 
-from recs_platform.stages.reranking.conflicts import conflicts, unknown_names
+from recs_platform.stages.reranking.conflicts import conflicts, idle_rules, unknown_names
 from recs_platform.stages.reranking.context import RerankContext, RerankResult
 from recs_platform.stages.reranking.exploration import EXACT, Exploration, held_out_users
 from recs_platform.stages.reranking.facts import RuleFacts, of_segment, tastes_of
@@ -36,6 +36,7 @@ __all__ = [
     "group_popularity",
     "held_out_users",
     "hidden_pairs",
+    "idle_rules",
     "in_fallback_order",
     "item_popularity",
     "load_own_rules",

@@ -179,3 +179,19 @@ def unknown_names(rules: RulesSettings, items: pl.DataFrame) -> pl.DataFrame:
         if name not in known[column]
     ]
     return pl.DataFrame(sorted(unknown), schema={c.RULE: pl.String, c.SUBJECT: pl.String}, orient="row")
+
+
+def idle_rules(rules: RulesSettings) -> list[str]:
+    """Rules that are on and name nothing for anybody, so that they do nothing; by name."""
+    named: dict[str, list[tuple[bool, bool]]] = {
+        "boosted": [(plan.enabled, bool(plan.items)) for plan in rules.boosted.plans().values()],
+        "pinned": [(plan.enabled, bool(plan.items)) for plan in rules.pinned.plans().values()],
+        "quotas": [(plan.enabled, _has_limits(plan)) for plan in rules.quotas.plans().values()],
+    }
+    of_those_on = {name: [names for is_on, names in plans if is_on] for name, plans in named.items()}
+    return [name for name, plans in of_those_on.items() if plans and not any(plans)]
+
+
+def _has_limits(plan: QuotaSettings) -> bool:
+    limits = (plan.category_max, plan.category_min, plan.creator_max, plan.creator_min, plan.max_per_creator)
+    return any(limits)

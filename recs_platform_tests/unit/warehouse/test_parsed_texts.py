@@ -1,5 +1,7 @@
 """What was read from SQL texts is read again from its file, and from the texts where that cannot be."""
 
+import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -27,3 +29,17 @@ def test_a_text_is_parsed_once_for_all_processes(tmp_path: Path, monkeypatch: py
         file.write_text(broken)
         assert ParsedTexts(file).parse(TEXT) == parse_sql(TEXT)
     assert asked == [TEXT] * 3
+
+
+def test_texts_that_nobody_asks_for_any_more_leave_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that is changed a thousand times leaves no thousand texts; what is asked for stays."""
+    monkeypatch.setattr(parsed_texts, "KEPT_MAX", 3)
+    file = tmp_path / "parsed.json"
+    for number in range(5):
+        texts = ParsedTexts(file)
+        texts.parse(TEXT)
+        texts.parse(f"{TEXT} having count(*) > {number}")
+        texts.keep()
+    kept = json.loads(file.read_text())["texts"]
+    assert len(kept) == 3
+    assert sha256(TEXT.encode()).hexdigest() in kept

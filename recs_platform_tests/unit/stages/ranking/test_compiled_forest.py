@@ -248,3 +248,16 @@ def test_a_ranker_scores_by_what_fits_it_and_by_lightgbm_otherwise(
 def test_a_ranker_without_a_forest_is_left_as_it_is(tmp_path: Path, sealed: Path, ranker: Ranker) -> None:
     save_ranker(tmp_path, fusion_ranker(ranker.feature_set))
     assert load_ranker(tmp_path, sealed).scored_by == "fused_score"
+
+
+@pytest.mark.usefixtures("ranker")
+@pytest.mark.parametrize("name", ["ranker.json", "forest.txt"])
+def test_half_of_a_ranker_is_told_by_the_name_of_its_file(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_text(file.read_text()[:-30])
+    with pytest.raises(ContractError, match=rf"{name} is damaged: it is cut off; restore it from a copy of the home"):
+        load_ranker(tmp_path)
+    if name == "forest.txt":
+        file.unlink()
+        with pytest.raises(ContractError, match=r"forest\.txt is damaged: it is gone"):
+            load_ranker(tmp_path)

@@ -202,7 +202,11 @@ def test_nothing_at_all_is_no_data():
 def test_users_without_a_candidate_warn_and_are_no_error():
     empty = facts(Offers(counts({}), counts({}), counts({}), ("als",), 5, 8))
     assert values_of(measure(empty), "users_served") == {("all", None): 0.0, ("als", None): 0.0}
-    assert verdict(empty, "coverage") == "warn"
+    (coverage,) = [row for row in judge_retrieval(measure(empty), empty, CONFIG) if row.subject == "coverage"]
+    assert (coverage.verdict, coverage.threshold) == ("warn", None)
+    assert coverage.message.startswith(
+        "No user has any candidate, of 5 known users and 8 eligible items: everybody has"
+    )
 
 
 def test_one_as_of_alone_has_no_table_of_dashes_and_no_lines():
