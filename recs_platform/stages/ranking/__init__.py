@@ -38,10 +38,9 @@ from recs_platform.stages.ranking.ranker import (
     feature_importance,
     feature_matrix,
     fusion_ranker,
-    load_ranker,
-    save_ranker,
     train_ranker,
 )
+from recs_platform.stages.ranking.ranker_files import load_ranker, save_ranker
 from recs_platform.stages.ranking.scoring import best_of_users, best_rows, rank_candidates, ranks_of_users
 from recs_platform.stages.ranking.training import label_rows, sample_rows
 

@@ -1,8 +1,6 @@
-"""The ranker: its config, training and scoring of rows. LightGBM itself is behind `forest`."""
+"""The ranker: its config, training and scoring of rows. LightGBM is behind `forest`, files are in `ranker_files`."""
 
-import json
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -12,13 +10,12 @@ from pydantic import Field
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, NotReady
-from recs_platform.contracts.features import Feature, FeatureSet
+from recs_platform.contracts.features import FeatureSet
 from recs_platform.contracts.manifests import Metrics
 from recs_platform.contracts.shared_settings import LearningPlan
 from recs_platform.evaluation.metrics import user_metrics
-from recs_platform.lake.whole_files import whole_text
 from recs_platform.stages.ranking.blending import blend_with_fusion
-from recs_platform.stages.ranking.compiled_forest import CompiledForest, load_compiled
+from recs_platform.stages.ranking.compiled_forest import CompiledForest
 from recs_platform.stages.ranking.forest import (
     MAX_GROUP_ROWS,
     ForestRows,
@@ -43,10 +40,6 @@ COMPILED_FOREST = "compiled forest"
 NOT_ASKED_FOR = "no compiled forest was asked for"
 
 _VALIDATION_K = 10
-_RANKER_FILE = "ranker.json"
-_FOREST_FILE = "forest.txt"
-# What only their last lines hold.
-_RANKER_END, _FOREST_END = "\n}", "\npandas_categorical:"
 _NOT_FEATURES = frozenset((*ROW_KEYS, c.LABEL, c.AS_OF, *OUTCOMES))
 
 
@@ -227,32 +220,6 @@ def explain_score(ranker: Ranker, rows: pl.DataFrame) -> pl.DataFrame:
     shares = forest_contributions(ranker.booster_text, matrix, threads=1)[0, :-1]
     frame = pl.DataFrame({FEATURE: ranker.feature_set_names, c.VALUE: matrix[0], CONTRIBUTION: shares}, schema)
     return frame.sort(pl.col(CONTRIBUTION).abs(), FEATURE, descending=[True, False])
-
-
-def save_ranker(folder: Path, ranker: Ranker) -> None:
-    """Write ranker.json and, for a forest, forest.txt into an existing folder."""
-    features = [asdict(feature) for feature in ranker.feature_set.features]
-    head = {"kind": ranker.kind, "fusion_weight": ranker.fusion_weight, "metrics": ranker.metrics, "features": features}
-    (folder / _RANKER_FILE).write_text(json.dumps(head, indent=1))
-    if ranker.kind == "lightgbm":
-        (folder / _FOREST_FILE).write_text(ranker.booster_text)
-
-
-def load_ranker(folder: Path, compiled: Path | str = NOT_ASKED_FOR) -> Ranker:
-    """Read what `save_ranker` wrote. Raises NotReady when the folder holds no ranker, ContractError for half of one.
-
-    `compiled`: the folder into which `compile_forest` may have compiled it, used if that is of this forest and this
-    machine; or why none is looked for.
-    """
-    if not (folder / _RANKER_FILE).exists():
-        raise NotReady(f"no ranker in {folder.name}; materialize `ranking` first")
-    head = json.loads(whole_text(folder / _RANKER_FILE, _RANKER_END))
-    text = whole_text(folder / _FOREST_FILE, _FOREST_END) if head["kind"] == "lightgbm" else ""
-    feature_set = FeatureSet(tuple(Feature(**feature) for feature in head["features"]))
-    ranker = Ranker(head["kind"], feature_set, text, head["fusion_weight"], head["metrics"])
-    if isinstance(compiled, Path) and ranker.kind == "lightgbm":
-        return replace(ranker, compiled=load_compiled(compiled, text))
-    return replace(ranker, compiled=str(compiled))
 
 
 def _forest_parameters(config: RankerConfig) -> dict[str, float]:

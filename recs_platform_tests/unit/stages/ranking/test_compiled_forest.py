@@ -20,7 +20,8 @@ from recs_platform.stages.ranking.c_compiler import NO_COMPILER, find_compiler
 from recs_platform.stages.ranking.compiled_forest import CompiledForest, CompileReport, compile_forest, load_compiled
 from recs_platform.stages.ranking.forest import forest_dump, score_forest
 from recs_platform.stages.ranking.forest_source import float_threshold, forest_source, split_nodes
-from recs_platform.stages.ranking.ranker import Ranker, fusion_ranker, load_ranker, save_ranker
+from recs_platform.stages.ranking.ranker import Ranker, fusion_ranker
+from recs_platform.stages.ranking.ranker_files import load_ranker, save_ranker
 
 CAN_COMPILE = find_compiler() is not None
 GROUP = 50

@@ -1,5 +1,6 @@
 """Truths about the ranker: it finds a planted signal, is the same in any order and threads, says when it cannot."""
 
+import json
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,10 +15,9 @@ from recs_platform.stages.ranking.ranker import (
     RankerConfig,
     feature_importance,
     fusion_ranker,
-    load_ranker,
-    save_ranker,
     train_ranker,
 )
+from recs_platform.stages.ranking.ranker_files import load_ranker, save_ranker
 
 CUTOFF = datetime(2020, 1, 8, tzinfo=UTC)
 FEATURES = FeatureSet(
@@ -97,6 +97,27 @@ def test_a_saved_ranker_comes_back_as_it_was(ranker, tmp_path):
 
     assert load_ranker(tmp_path) == ranker
     assert load_ranker(tmp_path).feature_set_hash == FEATURES.hash
+
+
+@pytest.mark.parametrize(
+    ("name", "sealed", "changed"),
+    [("forest.txt", "learning", "teaching"), ("ranker.json", '"fusion_weight": 0.0', '"fusion_weight": 0.9')],
+)
+def test_a_ranker_that_was_changed_since_is_refused(ranker, tmp_path, name, sealed, changed):
+    save_ranker(tmp_path, ranker)
+    text = (tmp_path / name).read_text()
+    assert sealed in text
+    (tmp_path / name).write_text(text.replace(sealed, changed))
+    with pytest.raises(ContractError, match=r"damaged.* not the ranker that was sealed"):
+        load_ranker(tmp_path)
+
+
+def test_a_ranker_of_an_earlier_version_has_no_seal(ranker, tmp_path):
+    save_ranker(tmp_path, ranker)
+    head = json.loads((tmp_path / "ranker.json").read_text())
+    del head["seal"]
+    (tmp_path / "ranker.json").write_text(json.dumps(head, indent=1))
+    assert load_ranker(tmp_path) == ranker
 
 
 def test_an_absent_feature_is_named(ranker):
