@@ -141,10 +141,18 @@ def _write(action: Literal["pin", "unpin", "retire", "restore"], version: str | 
         raise UsageError(f"say why, for those who look at it later: recs rankers {action} … --reason TEXT")
     from recs_platform.lake.locks import exclusive
     from recs_platform.pipeline.questions.rankers import sealed_ranker
-    from recs_platform.stages.ranking import Override, write_override
+    from recs_platform.stages.ranking import Override, read_overrides, write_override
 
     named = None if version is None else sealed_ranker(platform, version).version
     override: Override = Override(action=action, version=named, reason=reason, at=datetime.now(UTC))
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
+        before = read_overrides(platform.home.artifacts)
+        retired = before.retired.get(named or "") if action == "pin" else None
+        if retired is not None:
+            raise UsageError(
+                f"{named} was retired: {retired.reason}; `recs rankers restore {named}` first, or pin another"
+            )
         write_override(platform.home.artifacts, override)
     say(f"{action} {named or ''}".strip() + ": the next run follows it")
+    if action == "retire" and before.pinned is not None and before.pinned.version == named:
+        say(f"{named} is pinned too, and will not serve: the gate decides until another is pinned")
