@@ -97,10 +97,10 @@ def land(
     """
     platform = open_platform()
     from recs_platform.stages.events import land
-    from recs_platform.stages.events.landing import rejected_by_content
+    from recs_platform.stages.events.landing import known_contents
     from recs_platform.stages.events.profiling.fit_check import misfit
 
-    ledger = rejected_by_content(platform.lake)
+    ledger = known_contents(platform.lake)
     report = land(platform.home, platform.sources[source], path, dry_run=dry_run, look=misfit, ledger=ledger)
     verb = "would copy" if dry_run else "copied"
     typer.echo(f"{verb} {counted(len(report.copied), 'file')}, {len(report.already_there)} already there")

@@ -173,8 +173,10 @@ def test_a_content_that_was_ingested_is_landed_again_for_a_replay_alone(
     code, out, err = recs(platform.home.root, "land", "contract", str(tmp_path / "mine"))
     assert (code, out) == (0, "copied 1 file, 0 already there\n")
     assert "not copied: events.2.jsonl: its content was ingested before" in err
-    assert "`recs quarantine replay --file contract/events.jsonl` reads it again" in err
+    assert "`recs quarantine replay --file contract/a/events.jsonl` reads it again" in err
     assert not list(platform.home.landing.rglob("events.2.jsonl"))
+    code, out, err = recs(platform.home.root, "quarantine", "replay", "--file", "contract/a/events.jsonl", "--dry-run")
+    assert (code, "nothing to replay" in out) == (0, False), err
 
 
 def test_what_the_launchpad_names_is_what_is_replayed_and_a_wrong_name_fails_in_a_line(platform: Platform) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,20 @@ def test_asked_for_some_users_the_rows_are_the_same(run: AsOfRun, fit: retrieval
             found.append(rows.filter(pl.col(c.USER_ID).is_in(some)))
     assert found[0].height > 0
     assert_frame_equal(found[0], found[1], check_exact=True)
+
+
+def test_rows_of_a_block_stay_what_they_were_when_the_next_one_is_written_over_it(
+    run: AsOfRun, fit: retrieval.RetrievalFit
+) -> None:
+    """Polars takes a matrix of one row as it lies in memory."""
+    users = fit.problem.user_ids[:2].tolist()
+    with run.models() as models:
+        features = CandidateFeatures.open(models, run.platform.models, run.platform.feature_set, fit, users)
+        (block,) = features.blocks()
+        one = replace(block, merged=block.merged.take(np.array([0])), matrix=block.matrix[:1])
+        rows, before = features.rows(one), one.matrix.copy()
+        block.matrix[:] = 7
+    np.testing.assert_array_equal(rows.select(run.platform.feature_set.names).to_numpy(), before)
 
 
 def test_each_user_s_best_are_stored_and_nothing_else(

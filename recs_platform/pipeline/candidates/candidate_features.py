@@ -82,6 +82,8 @@ class CandidateFeatures:
         """user_id, item_id, sources, fused_score and every feature as Float32, NULL where missing, in their order."""
         keys = retrieval.candidate_rows(self.fit.problem, block.merged)
         names = self.features.feature_set.names
-        values = pl.DataFrame(block.matrix, schema=dict.fromkeys(names, pl.Float32)).fill_nan(None)
+        # A copy: of a matrix of one row polars would take the memory that the next block is written over.
+        matrix = np.array(block.matrix, order="F")
+        values = pl.DataFrame(matrix, schema=dict.fromkeys(names, pl.Float32)).fill_nan(None)
         own = [c.USER_ID, c.ITEM_ID, c.SOURCES, *({c.FUSED_SCORE} - set(names))]
         return keys.select(own).hstack(values)

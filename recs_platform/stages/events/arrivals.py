@@ -19,7 +19,8 @@ from recs_platform.stages.events.sources import DataSource, SourceFile
 _ARCHIVES = (".tar", ".tgz", ".7z", ".rar", ".xlsx", ".xls", ".bz2", ".xz")
 _NO_ZIP = "it is no whole zip; land a whole copy"
 _SHOWN = 5
-LedgerKey = tuple[str, str]  # hash of a content, table that it fed
+# By hash of a content and table that it fed: the name of its file in landing, and how many of its rows were rejected.
+Ledger = Mapping[tuple[str, str], tuple[str, int]]
 Look = Callable[[RawFile, SourceFile], str | None]
 
 
@@ -29,7 +30,7 @@ class LandReport:
 
     `ignored` are (name, reason), `others` those of them that a source of other names or columns could read. `markers`
     accompany data: checksums, marks of success, hidden files. `ingested`: content that the ledger holds, not copied;
-    `to_replay`: copied although the ledger holds it, because some of its rows were rejected.
+    `to_replay`: names by which a replay finds what was copied although the ledger holds it: some rows were rejected.
     """
 
     source: str
@@ -60,14 +61,14 @@ def land(
     *,
     dry_run: bool,
     look: Look | None = None,
-    ledger: Mapping[LedgerKey, int] = MappingProxyType({}),
+    ledger: Ledger = MappingProxyType({}),
 ) -> LandReport:
     """Copy a file, or a folder's files at any depth, into the source's landing folder; a zip is taken apart.
 
     A file whose content lies there already is not copied again; another content under a known name goes into a folder
-    named by its hash, so that what came first stays as it came. Nor is one that the `ledger` holds and none of whose
-    rows were rejected: it would not be ingested again. `look` may find a reason to leave a file out. Raises UsageError
-    when `path` is missing or holds nothing the source reads.
+    named by its hash, so that what came first stays as it came. Nor is one that the `ledger` holds, which would not be
+    ingested again, unless it is for a replay: then it is copied to where that looks for it. `look` may find a reason to
+    leave a file out. Raises UsageError when `path` is missing or holds nothing the source reads.
     """
     found = sort_files(source, path, look)
     if not found.wanted:
@@ -83,15 +84,16 @@ def land(
         if digest in hashes:
             already.append(f"{source.name}/{hashes[digest]}")
             continue
-        rejected = _rejected(ledger, digest, source.file_for(inside))
-        if rejected == 0:
+        known = _known(ledger, digest, source.file_for(inside))
+        replayed = [name for name, rejected in known or () if rejected and name.startswith(f"{source.name}/")]
+        if known is not None and not replayed:
             ingested.append(file.inside)
             continue
-        name = f"{digest[:12]}/{inside}" if (folder / inside).exists() or inside in hashes.values() else inside
+        to_replay.extend(replayed[:1])
+        wished = replayed[0].removeprefix(f"{source.name}/") if replayed else inside
+        name = f"{digest[:12]}/{wished}" if (folder / wished).exists() or wished in hashes.values() else wished
         hashes[digest] = name
         copied.append(f"{source.name}/{name}")
-        if rejected:
-            to_replay.append(f"{source.name}/{name}")
         if not dry_run:
             file.copy_to(folder / name)
     return LandReport(
@@ -107,10 +109,11 @@ def land(
     )
 
 
-def _rejected(ledger: Mapping[LedgerKey, int], digest: str, kind: SourceFile | None) -> int | None:
-    """Rows of a content that were rejected when it was ingested; None where the ledger lacks it for some table."""
-    found = [] if kind is None else [ledger.get((digest, table)) for table in kind.tables]
-    return sum(count or 0 for count in found) if found and None not in found else None
+def _known(ledger: Ledger, digest: str, kind: SourceFile | None) -> list[tuple[str, int]] | None:
+    """What the ledger says of a content, by table that it feeds; None where it lacks one."""
+    tables = () if kind is None else kind.tables
+    found = [ledger[digest, table] for table in tables if (digest, table) in ledger]
+    return found if found and len(found) == len(tables) else None
 
 
 def sort_files(source: DataSource, path: Path, look: Look | None = None) -> Sorted:

@@ -194,17 +194,17 @@ def _not_in_ledger(files: tuple[PendingFile, ...], ledger: set[tuple[str, str]])
 
 
 def _ledger_keys(lake: Lake) -> set[tuple[str, str]]:
-    return set(rejected_by_content(lake))
+    return set(known_contents(lake))
 
 
-def rejected_by_content(lake: Lake) -> dict[tuple[str, str], int]:
-    """Rejected rows of everything that was ingested, by hash of the content and table."""
+def known_contents(lake: Lake) -> dict[tuple[str, str], tuple[str, int]]:
+    """Everything that was ingested, by hash of the content and table: the name of its file, and its rejected rows."""
     import polars as pl
 
     files = lake.files(INGESTIONS.name) if lake.exists(INGESTIONS.name) else []
-    columns = [c.FILE_HASH, c.CONTRACT_TABLE, c.ROWS_QUARANTINED]
+    columns = [c.FILE_HASH, c.CONTRACT_TABLE, c.SOURCE_FILE, c.ROWS_QUARANTINED]
     rows = pl.read_parquet(files, columns=columns).iter_rows() if files else ()
-    return {(file_hash, table): rejected for file_hash, table, rejected in rows}
+    return {(file_hash, table): (name, rejected) for file_hash, table, name, rejected in rows}
 
 
 def why_unknown(sources: Mapping[str, DataSource], name: str) -> str:

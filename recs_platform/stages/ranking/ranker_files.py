@@ -39,19 +39,27 @@ def load_ranker(folder: Path, compiled: Path | str = NOT_ASKED_FOR) -> Ranker:
     """
     if not (folder / _RANKER_FILE).exists():
         raise NotReady(f"no ranker in {folder.name}; materialize `ranking` first")
-    head = json.loads(whole_text(folder / _RANKER_FILE, _RANKER_END))
-    text = whole_text(folder / _FOREST_FILE, _FOREST_END) if head["kind"] == "lightgbm" else ""
+    written = whole_text(folder / _RANKER_FILE, _RANKER_END)
+    try:
+        head = json.loads(written)
+    except ValueError as error:
+        raise _damaged(folder) from error
+    text = whole_text(folder / _FOREST_FILE, _FOREST_END) if head.get("kind") == "lightgbm" else ""
     seal = head.pop(_SEAL, None)  # earlier versions wrote none
     if seal is not None and seal != _seal(head, text):
-        raise ContractError(
-            f"{folder} is damaged: {_RANKER_FILE} and {_FOREST_FILE} are not the ranker that was sealed; "
-            f"restore them from a copy of the home, {OF_AN_ARTIFACT}"
-        )
+        raise _damaged(folder)
     feature_set = FeatureSet(tuple(Feature(**feature) for feature in head["features"]))
     ranker = Ranker(head["kind"], feature_set, text, head["fusion_weight"], head["metrics"])
     if isinstance(compiled, Path) and ranker.kind == "lightgbm":
         return replace(ranker, compiled=load_compiled(compiled, text))
     return replace(ranker, compiled=str(compiled))
+
+
+def _damaged(folder: Path) -> ContractError:
+    return ContractError(
+        f"{folder} is damaged: {_RANKER_FILE} and {_FOREST_FILE} are not the ranker that was sealed; "
+        f"restore them from a copy of the home, {OF_AN_ARTIFACT}"
+    )
 
 
 def _seal(head: Mapping[str, object], text: str) -> str:

@@ -101,7 +101,12 @@ def test_a_saved_ranker_comes_back_as_it_was(ranker, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "sealed", "changed"),
-    [("forest.txt", "learning", "teaching"), ("ranker.json", '"fusion_weight": 0.0', '"fusion_weight": 0.9')],
+    [
+        ("forest.txt", "learning", "teaching"),
+        ("ranker.json", '"fusion_weight": 0.0', '"fusion_weight": 0.9'),
+        ("ranker.json", '"kind": "', '"kin": "'),
+        ("ranker.json", '"kind": "', 'kind: "'),
+    ],
 )
 def test_a_ranker_that_was_changed_since_is_refused(ranker, tmp_path, name, sealed, changed):
     save_ranker(tmp_path, ranker)
