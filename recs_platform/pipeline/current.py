@@ -5,6 +5,7 @@ Runs are processes of their own and read everything anew; the assets that the UI
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from stat import S_ISREG
 
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.home import Home
@@ -41,8 +42,11 @@ def _stamp(home: Home) -> _Stamp:
 
 def _states(home: Home) -> Iterator[tuple[str, int, int]]:
     for path in (home.settings_file, *_files(home.models), *_files(home.rules), *_files(home.sources)):
-        if path.is_file():
+        try:
             state = path.stat()
+        except FileNotFoundError:  # gone since its folder was listed
+            continue
+        if S_ISREG(state.st_mode):
             yield str(path), state.st_mtime_ns, state.st_size
 
 

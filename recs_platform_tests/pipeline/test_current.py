@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from recs_platform.contracts.errors import UsageError
+from recs_platform.pipeline import current
 from recs_platform.pipeline.current import CurrentPlatform
 from recs_platform.pipeline.platform import Platform
 from recs_platform.settings import read_settings
@@ -31,6 +32,25 @@ def test_a_setting_and_a_model_that_came_since_are_there_and_nothing_is_read_in_
     (own / "mine.sql").write_text("select 1")
     assert "features.mine" in opened().models.broken
     assert opened() is opened()
+
+
+def test_a_file_that_goes_while_its_folder_is_looked_through_is_not_there(
+    opened: CurrentPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editor writes aside and moves into place."""
+    models = opened().home.models
+    models.mkdir(parents=True)
+    aside = models / "x.sql~"
+    aside.write_text("")
+
+    def listed(folder: Path) -> list[Path]:
+        found = list(folder.rglob("*"))
+        aside.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(current, "_files", listed)
+    monkeypatch.setattr(Path, "is_file", lambda _path: True)
+    opened()
 
 
 def test_a_failure_is_told_by_the_settings_of_before_where_those_of_now_are_wrong(opened: CurrentPlatform) -> None:
