@@ -44,7 +44,7 @@ def _states(home: Home) -> Iterator[tuple[str, int, int]]:
     for path in (home.settings_file, *_files(home.models), *_files(home.rules), *_files(home.sources)):
         try:
             state = path.stat()
-        except FileNotFoundError:  # gone since its folder was listed
+        except (FileNotFoundError, NotADirectoryError):  # gone since its folder was listed
             continue
         if S_ISREG(state.st_mode):
             yield str(path), state.st_mtime_ns, state.st_size
