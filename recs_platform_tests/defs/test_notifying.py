@@ -60,28 +60,30 @@ def notifying(folder: Path, url: str | None, timeout: float = 5.0) -> Platform:
     return platform_at(folder, notify=NotifySettings(webhook_url=url, timeout_seconds=timeout))
 
 
-def test_a_failed_run_is_in_the_log_and_told_to_the_webhook(tmp_path: Path, told: tuple[str, list[bytes]]) -> None:
-    url, bodies = told
-    platform = notifying(tmp_path, url)
+def fail_and_tell(job: dg.JobDefinition, platform: Platform) -> str:
+    """Run what fails, and the sensor on it; the id of the run."""
     instance = dg.DagsterInstance.ephemeral()
-    result = failing.execute_in_process(instance=instance, raise_on_error=False)
+    result = job.execute_in_process(instance=instance, raise_on_error=False)
     event = result.get_run_failure_event()
     context = dg.build_run_status_sensor_context("failure_sensor", event, instance, result.dagster_run)
     failure_sensor(CurrentPlatform(platform))(context.for_run_failure())
+    return result.run_id
+
+
+def test_a_failed_run_is_in_the_log_and_told_to_the_webhook(tmp_path: Path, told: tuple[str, list[bytes]]) -> None:
+    url, bodies = told
+    platform = notifying(tmp_path, url)
+    run_id = fail_and_tell(failing, platform)
     (body,) = bodies
     text = json.loads(body)["text"]
-    assert text == f"run {result.run_id[:8]} of failing failed: fail: no disk"
+    assert text == f"run {run_id[:8]} of failing failed: fail: no disk"
     (line,) = (platform.home.logs / LOG_FILE).read_text().splitlines()
     assert json.loads(line) == {**json.loads(line), "level": "ERROR", "message": text}
 
 
 def test_of_a_run_that_forgets_somebody_no_error_is_told(tmp_path: Path) -> None:
     platform = notifying(tmp_path, None)
-    instance = dg.DagsterInstance.ephemeral()
-    result = forget_user.execute_in_process(instance=instance, raise_on_error=False)
-    event = result.get_run_failure_event()
-    context = dg.build_run_status_sensor_context("failure_sensor", event, instance, result.dagster_run)
-    failure_sensor(CurrentPlatform(platform))(context.for_run_failure())
+    fail_and_tell(forget_user, platform)
     text = (platform.home.logs / LOG_FILE).read_text()
     assert "of forget_user failed" in text
     assert "no disk" not in text

@@ -61,9 +61,8 @@ def order_of_users(
     """
     from recs_platform.stages.ranking.kernels import order_rows
 
-    begins = np.append(np.flatnonzero(np.diff(users, prepend=users[:1] - 1)), len(users))
     order = np.empty(len(users), dtype=np.int64)
-    order_rows(begins, scores.astype(np.float64), fused, order)
+    order_rows(np.append(_begins(users), len(users)), scores.astype(np.float64), fused, order)
     return order
 
 
@@ -73,8 +72,13 @@ def ranks_of_users(users: NDArray[np.int32]) -> NDArray[np.int64]:
     >>> ranks_of_users(np.array([3, 3, 7], np.int32))
     array([1, 2, 1])
     """
-    begins = np.flatnonzero(np.diff(users, prepend=users[:1] - 1))
+    begins = _begins(users)
     return np.arange(len(users)) - np.repeat(begins, np.diff(begins, append=len(users))) + 1
+
+
+def _begins(users: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The first row of each user."""
+    return np.flatnonzero(np.diff(users, prepend=users[:1] - 1))
 
 
 def best_rows(rows: pl.DataFrame, scores: NDArray[np.float64], top_n: int) -> pl.DataFrame:
