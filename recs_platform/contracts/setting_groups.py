@@ -20,7 +20,7 @@ class PublishSettings(SettingGroup):
             le=10**12,
             description="above it raw.events, or another table of the lake, is a view over linked files",
         ),
-    ] = 5_000_000
+    ] = 2_000_000
     as_ofs_max: Annotated[int, Field(ge=1, le=10_000, description="as_of partitions kept in the published file")] = 30
     exports: Annotated[
         tuple[Literal["parquet", "jsonl"], ...],

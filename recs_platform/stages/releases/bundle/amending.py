@@ -16,7 +16,7 @@ import numpy as np
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import content_key
 from recs_platform.lake.artifacts import artifact, write_artifact, write_manifest
-from recs_platform.stages.releases.bundle.keys import keys_of
+from recs_platform.stages.releases.bundle.keys import OPTED_OUT, distinct_keys, keys_of
 from recs_platform.stages.releases.bundle.opening import sealed_bundle
 from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, PAGE_OFFSETS, PAGE_READS, pages_without
 from recs_platform.stages.releases.bundle.texts import OFFSETS, TEXT, text_series
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from recs_platform.stages.releases.bundle.encoding import Arrays
     from recs_platform.stages.releases.withheld import Regions, Withheld
 
-_OPTED_OUT, _AVAILABLE = "opted_out.keys", "item.is_available"
+_AVAILABLE = "item.is_available"
 # What was available when the bundle was sealed; in bundles that were amended.
 SEALED_AVAILABLE = "item.was_available"
 _EXCLUDED_OFFSETS, _EXCLUDED_ITEMS = "excluded.offsets", "excluded.items"
@@ -66,8 +66,8 @@ def amend_bundle(home: Home, release_id: str, withheld: Withheld, *, known_at: d
 
 def _opted_out(folder: Path, withheld: Withheld) -> Arrays:
     """Keys of those who have opted out by now; nothing where they are who they were."""
-    keys = np.unique(keys_of(sorted(withheld.opted_out)))
-    return {} if np.array_equal(keys, _load(folder, _OPTED_OUT)) else {_OPTED_OUT: keys}
+    keys = distinct_keys(keys_of(list(withheld.opted_out)))
+    return {} if np.array_equal(keys, _load(folder, OPTED_OUT)) else {OPTED_OUT: keys}
 
 
 def _offered(folder: Path, files: Collection[str], withheld: Withheld) -> Arrays:

@@ -14,7 +14,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.regions import UNKNOWN_REGION
 from recs_platform.stages.releases.bundle.boards import encode_board
 from recs_platform.stages.releases.bundle.content import BundleContent
-from recs_platform.stages.releases.bundle.keys import keys_of
+from recs_platform.stages.releases.bundle.keys import OPTED_OUT, distinct_keys, keys_of
 from recs_platform.stages.releases.bundle.texts import pack_texts
 
 _CODE, _USER_CODE = "_code", "_user_code"
@@ -62,7 +62,7 @@ def encode_bundle(content: BundleContent) -> Arrays:
         **pack_texts("user.ids", users[c.USER_ID].to_list()),
         **_held_out(users, content.held_out),
         **_expiry(users, content.expiry),
-        "opted_out.keys": np.sort(keys_of(list(content.opted_out))),
+        OPTED_OUT: distinct_keys(keys_of(list(content.opted_out))),
         **_item_arrays(items),
         **_vectors(codes, content),
         **_rows("list", _coded(lists, users, codes).sort(_USER_CODE, c.RANK), users.height, with_reasons=True),

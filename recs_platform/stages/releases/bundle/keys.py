@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BYTES = 8
+# The array of a bundle that holds the keys of who has opted out, ascending.
+OPTED_OUT = "opted_out.keys"
 
 
 def key_of(text: str) -> int:
@@ -19,6 +21,12 @@ def keys_of(texts: Sequence[str]) -> NDArray[np.uint64]:
     digest = hashlib.blake2b
     joined = b"".join(digest(text.encode("utf-8", "surrogatepass"), digest_size=_BYTES).digest() for text in texts)
     return np.frombuffer(joined, dtype="<u8").astype(np.uint64)
+
+
+def distinct_keys(*keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """All keys of these, ascending, each once; `numpy.unique` would load masked arrays, which takes longer."""
+    ascending = np.sort(np.concatenate(keys))
+    return ascending[np.append(True, ascending[1:] != ascending[:-1])[: len(ascending)]]
 
 
 def rows_of_key(keys: NDArray[np.uint64], key: int) -> range:

@@ -8,11 +8,12 @@ import numpy as np
 
 from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.lake.artifacts import artifact, sealed_versions
-from recs_platform.stages.releases.bundle.keys import key_of, rows_of_key
+from recs_platform.stages.releases.bundle.keys import OPTED_OUT, distinct_keys, key_of, rows_of_key
 from recs_platform.stages.releases.bundle.reading import Array, Bundle
 from recs_platform.stages.releases.bundle.writing import FILES, FORMAT, FORMAT_NUMBER, RELEASE, SERVING_ARTIFACT
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from recs_platform.contracts.home import Home
@@ -46,7 +47,7 @@ def has_opted_out(home: Home, user_id: str) -> bool:
     except NotReady:
         return False
     folder = artifact(home.artifacts, SERVING_ARTIFACT, newest.version)
-    keys: Array = np.load(folder / "opted_out.keys.npy", mmap_mode="r", allow_pickle=False)
+    keys: Array = np.load(folder / f"{OPTED_OUT}.npy", mmap_mode="r", allow_pickle=False)
     return bool(rows_of_key(keys, key_of(user_id)))
 
 
@@ -57,18 +58,22 @@ def open_bundle(home: Home, release_id: str) -> Bundle:
     """
     manifest = sealed_bundle(home, release_id)
     arrays = _map(artifact(home.artifacts, SERVING_ARTIFACT, manifest.version), manifest)
+    opted_out = arrays[OPTED_OUT]
     newest = newest_bundle(home)
-    later = _map(artifact(home.artifacts, SERVING_ARTIFACT, newest.version), newest)
-    return Bundle(manifest, arrays, np.union1d(arrays["opted_out.keys"], later["opted_out.keys"]))
+    if newest.version != manifest.version:
+        later = _map(artifact(home.artifacts, SERVING_ARTIFACT, newest.version), newest, only=(OPTED_OUT,))
+        opted_out = distinct_keys(opted_out, *later.values())
+    return Bundle(manifest, arrays, opted_out)
 
 
-def _map(folder: Path, manifest: Manifest) -> dict[str, Array]:
+def _map(folder: Path, manifest: Manifest, only: Collection[str] | None = None) -> dict[str, Array]:
     if manifest.parameters[FORMAT_NUMBER] != FORMAT:
         raise ContractError(
             f"the bundle in {folder} has format {manifest.parameters[FORMAT_NUMBER]}, this version reads {FORMAT}; "
             "run `recs run --force` to seal it anew"
         )
-    return {name: _map_file(folder / f"{name}.npy", facts) for name, facts in manifest.parameters[FILES].items()}
+    files: dict[str, dict[str, Any]] = manifest.parameters[FILES]
+    return {name: _map_file(folder / f"{name}.npy", files[name]) for name in (files if only is None else only)}
 
 
 def _map_file(path: Path, facts: dict[str, Any]) -> Array:

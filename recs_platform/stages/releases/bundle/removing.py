@@ -13,7 +13,7 @@ from recs_platform.lake.artifacts import remove_artifact, sealed_versions, write
 from recs_platform.stages.releases.bundle.boards import board_arrays
 from recs_platform.stages.releases.bundle.content import BundleRules
 from recs_platform.stages.releases.bundle.encoding import EXPIRES, HELD_OUT, HIDDEN, Arrays, surface_arrays
-from recs_platform.stages.releases.bundle.keys import keys_of
+from recs_platform.stages.releases.bundle.keys import OPTED_OUT, keys_of
 from recs_platform.stages.releases.bundle.pages import PAGE_FILES, write_pages
 from recs_platform.stages.releases.bundle.texts import PackedTexts, pack_texts
 from recs_platform.stages.releases.bundle.writing import (
@@ -42,7 +42,7 @@ def without_users(arrays: dict[str, NDArray[Any]], user_ids: Collection[str]) ->
         "user.keys": arrays["user.keys"][stays],
         "user.region": arrays["user.region"][stays],
         **pack_texts("user.ids", [each for each, stay in zip(ids, stays, strict=True) if stay]),
-        "opted_out.keys": np.setdiff1d(arrays["opted_out.keys"], keys_of(sorted(gone))),
+        OPTED_OUT: np.setdiff1d(arrays[OPTED_OUT], keys_of(sorted(gone))),
     }
     kept |= {name: arrays[name][stays] for name in (HELD_OUT, EXPIRES) if name in arrays}
     kept |= {
@@ -63,7 +63,7 @@ def count_in_bundle(artifacts: Path, manifest: Manifest, user_ids: Collection[st
     """How many of the users a bundle knows, as users or as people who opted out."""
     arrays = _read(artifacts, manifest)
     known = len(set(PackedTexts(arrays, "user.ids").all()) & set(user_ids))
-    return known + len(np.intersect1d(arrays["opted_out.keys"], keys_of(sorted(user_ids))))
+    return known + len(np.intersect1d(arrays[OPTED_OUT], keys_of(sorted(user_ids))))
 
 
 def remove_from_bundle(artifacts: Path, manifest: Manifest, user_ids: Collection[str]) -> Manifest:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
 
 OFFSETS, TEXT = "offsets", "text"
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -58,7 +59,16 @@ def text_series(arrays: Arrays, name: str) -> pl.Series:
     import pyarrow as pa
 
     offsets, text = (pa.py_buffer(np.ascontiguousarray(arrays[f"{name}.{part}"])) for part in (OFFSETS, TEXT))
-    return pl.Series(values=pa.LargeStringArray.from_buffers(len(arrays[f"{name}.{OFFSETS}"]) - 1, offsets, text))
+    return pl.Series(
+        values=_Exported(pa.LargeStringArray.from_buffers(len(arrays[f"{name}.{OFFSETS}"]) - 1, offsets, text))
+    )
+
+
+class _Exported:
+    """An Arrow array by its C interface alone: of one that it knows, Polars loads all of `pyarrow.compute` first."""
+
+    def __init__(self, array: pa.Array) -> None:
+        self.__arrow_c_array__ = array.__arrow_c_array__
 
 
 class RememberedTexts(dict[int, str]):
