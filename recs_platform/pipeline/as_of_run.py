@@ -5,9 +5,10 @@
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -130,11 +131,27 @@ class AsOfRun:
         return data_version(self.files, before or self.as_of)
 
     @contextmanager
-    def models(self, *, scratch: bool = False) -> Generator[ModelRun, None, None]:
-        """The SQL models as of the run's instant; `scratch` computes upstream models instead of reading the lake."""
-        kept = {KNOWN_EVENTS: self._known_events} if self.keeps_events else None
+    def models(self, *, scratch: bool = False, as_kept: bool = False) -> Generator[ModelRun, None, None]:
+        """The SQL models as of the run's instant; `scratch` computes upstream models instead of reading the lake.
+
+        `as_kept`: those whose rows were kept of this instant are read instead, see `keep`.
+        """
+        kept = {KNOWN_EVENTS: self._known_events} if self.keeps_events else {}
+        if as_kept:
+            kept |= {name: partial(Path, file) for (at, name), file in self._kept.items() if at == self.as_of}
         with self.platform.model_run(self.as_of, self.known_at, scratch=scratch, kept=kept) as models:
             yield models
+
+    def keep(self, models: ModelRun, names: Iterable[str]) -> None:
+        """Keep rows of models that a scratch run as of the instant has computed, of the whole log, until `close`."""
+        for name in names:
+            file = self._folder / f"{name}-{self.as_of:%Y%m%dT%H%M%S%f}.parquet"
+            models.save(name, file)
+            self._kept[self.as_of, name] = file
+
+    @property
+    def _kept(self) -> dict[tuple[datetime, str], Path]:
+        return self.known.once("rows kept", dict)
 
     def frame(self, name: str) -> pl.DataFrame:
         """Rows of a view over the raw tables, in no order: computed once, then mapped from a file at each call."""

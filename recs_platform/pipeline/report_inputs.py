@@ -35,7 +35,7 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import retrieval_facts
 from recs_platform.pipeline.training.mitigation import mitigations
 from recs_platform.pipeline.training.schedule import training_schedule
-from recs_platform.pipeline.user_features import register_features
+from recs_platform.pipeline.user_features import HORIZONS_BEFORE, register_features
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_scopes
 from recs_platform.stages.reports import (
@@ -144,13 +144,12 @@ class RunInputs:
     @property
     def reference_features(self) -> Mapping[str, pl.DataFrame]:
         """The same SQL one horizon earlier; nothing where no event lies before that."""
-        return self.run.once("features one horizon earlier", lambda: self._features_at(self._earlier))
+        return self.run.once("features one horizon earlier", lambda: self._features_at(self._earlier[0]))
 
     @property
     def features_before_reference(self) -> Mapping[str, pl.DataFrame]:
         """Two horizons earlier: what a quiet period is like, while few as-ofs have said so."""
-        earlier = self._earlier - timedelta(days=self.horizon_days)
-        return self.run.once("features two horizons earlier", lambda: self._features_at(earlier))
+        return self.run.once("features two horizons earlier", lambda: self._features_at(self._earlier[1]))
 
     @property
     def earlier_drift(self) -> pl.DataFrame:
@@ -232,7 +231,7 @@ class RunInputs:
 
     @property
     def reference_as_of(self) -> datetime | None:
-        return self._earlier if self.reference_features else None
+        return self._earlier[0] if self.reference_features else None
 
     @property
     def horizon_days(self) -> int:
@@ -256,13 +255,13 @@ class RunInputs:
         return dict.fromkeys(STAMPED, UNKNOWN_YET) | {"known at": instant(self.run.known_at)}
 
     @property
-    def _earlier(self) -> datetime:
-        return self.run.as_of - timedelta(days=self.horizon_days)
+    def _earlier(self) -> list[datetime]:
+        return [self.run.as_of - timedelta(days=self.horizon_days) * horizons for horizons in HORIZONS_BEFORE]
 
     def _features_at(self, at: datetime) -> Mapping[str, pl.DataFrame]:
         """Of items all rows, of users those that are compared; nothing where no event lies before."""
         then = self.run.at(at)
-        with then.models(scratch=True) as models:
+        with then.models(scratch=True, as_kept=True) as models:
             if not models.count(STAGED):
                 return {}
             register_features(models, then, compared_users(models.frame(USERS, [c.USER_ID]), seed=self.seed))

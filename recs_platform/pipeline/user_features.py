@@ -21,7 +21,15 @@ OF_EVERYBODY = (
     "staging.stg_measure_limits",
     "staging.stg_catalogue",
 )
+_OF_ITEMS = "features.item_features"
+# So many horizons before the as-of: the drift report compares with features of then.
+HORIZONS_BEFORE = (1, 2)
 _ASKED = "asked.users"
+
+
+def keep_features(models: ModelRun, run: AsOfRun) -> None:
+    """Keep features of items, and what those of users are computed of; `models`: a scratch run as of `run`'s instant."""
+    run.keep(models, (USERS, *OF_EVERYBODY, _OF_ITEMS))
 
 
 def register_features(models: ModelRun, run: AsOfRun, users: pl.DataFrame) -> None:

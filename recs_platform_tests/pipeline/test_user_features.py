@@ -8,10 +8,13 @@ import pytest
 
 from recs_platform.pipeline.as_of_run import USERS, AsOfRun
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.user_features import OF_THEIR_USER, register_features
+from recs_platform.pipeline.user_features import OF_THEIR_USER, keep_features, register_features
+from recs_platform.warehouse.models import Model
+from recs_platform.warehouse.runner import ModelRun
 from recs_platform_tests.homes import copy_home
 from recs_platform_tests.worlds import TINY
 
+ITEM_FEATURES = "features.item_features"
 OWN = "features.everyones_rank"
 
 
@@ -31,6 +34,35 @@ def test_they_are_those_of_all_users(taken_in: Platform, day: int, seed: int, n:
             theirs = rows.join(users, on="user_id", how="semi", maintain_order="left")
             assert 0 < theirs.height < rows.height
             assert models.frame(table, ordered=True).equals(theirs), table
+    run.close()
+
+
+def test_what_was_kept_of_an_instant_is_read_in_the_place_of_the_log(
+    taken_in: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _run(taken_in, 20)
+    with run.models(scratch=True) as models:
+        users = models.frame(USERS, ["user_id"]).sort("user_id").sample(7, seed=2)
+        items = models.frame(ITEM_FEATURES, ordered=True)
+        register_features(models, run, users)
+        expected = [models.frame(table, ordered=True) for table in OF_THEIR_USER]
+        keep_features(models, run)
+    computed = list[str]()
+    compute = ModelRun._compute
+
+    def watched(self: ModelRun, model: Model) -> None:
+        computed.append(model.name)
+        compute(self, model)
+
+    monkeypatch.setattr(ModelRun, "_compute", watched)
+    with run.at(run.as_of).models(scratch=True, as_kept=True) as models:
+        register_features(models, run, users)
+        assert models.frame(ITEM_FEATURES, ordered=True).equals(items)
+        theirs = [models.frame(table, ordered=True) for table in OF_THEIR_USER]
+    assert all(found.equals(rows) for found, rows in zip(theirs, expected, strict=True))
+    assert "staging.stg_item_activity" not in computed
+    with run.at(run.as_of - timedelta(days=1)).models(scratch=True, as_kept=True) as models:
+        assert not models.frame(ITEM_FEATURES, ordered=True).equals(items)
     run.close()
 
 

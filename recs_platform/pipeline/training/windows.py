@@ -49,7 +49,7 @@ from recs_platform.pipeline.training.splits import (
     later_events,
     leave_out,
 )
-from recs_platform.pipeline.user_features import register_features
+from recs_platform.pipeline.user_features import HORIZONS_BEFORE, keep_features, register_features
 from recs_platform.stages import ranking, retrieval
 from recs_platform.stages.features import feature_tables
 from recs_platform.warehouse.runner import ModelRun
@@ -159,6 +159,8 @@ def build_window(run: AsOfRun, split: Split) -> Window:
         problem = encode(then, known, with_profiles(models, users), items, geo)
         register_features(models, then, targets)
         rows = _rows_to_rank(models, _fit(then, problem, split), targets, run.platform)
+        if _is_compared(run, split):
+            keep_features(models, then)
     theirs = geo.of(targets)
     return Window(
         rows=ranking.label_rows(
@@ -174,6 +176,12 @@ def build_window(run: AsOfRun, split: Split) -> Window:
         user_regions=theirs.user_regions,
         exclusions=theirs.exclusions,
     )
+
+
+def _is_compared(run: AsOfRun, split: Split) -> bool:
+    """Whether the drift report of the run compares with features as of the cutoff."""
+    horizons = (run.root.as_of - split.cutoff) / (split.labels_end - split.cutoff)
+    return split.protocol == "global" and horizons in HORIZONS_BEFORE
 
 
 def _fit(run: AsOfRun, problem: retrieval.RetrievalProblem, split: Split) -> retrieval.RetrievalFit:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import polars as pl
-    import pyarrow as pa
 
 OFFSETS, TEXT = "offsets", "text"
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -67,7 +66,7 @@ def text_series(arrays: Arrays, name: str) -> pl.Series:
 class _Exported:
     """An Arrow array by its C interface alone: of one that it knows, Polars loads all of `pyarrow.compute` first."""
 
-    def __init__(self, array: pa.Array) -> None:
+    def __init__(self, array: Any) -> None:
         self.__arrow_c_array__ = array.__arrow_c_array__
 
 
