@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,10 +63,14 @@ def text_series(arrays: Arrays, name: str) -> pl.Series:
     )
 
 
+class _ArrowArray(Protocol):
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
+
+
 class _Exported:
     """An Arrow array by its C interface alone: of one that it knows, Polars loads all of `pyarrow.compute` first."""
 
-    def __init__(self, array: Any) -> None:
+    def __init__(self, array: _ArrowArray) -> None:
         self.__arrow_c_array__ = array.__arrow_c_array__
 
 
