@@ -28,7 +28,7 @@ _ASKED = "asked.users"
 
 
 def keep_features(models: ModelRun, run: AsOfRun) -> None:
-    """Keep features of items, and what those of users are computed of; `models`: a scratch run as of `run`'s instant."""
+    """Keep features of items, and what those of users are computed of; `models`: a scratch run as of then."""
     run.keep(models, (USERS, *OF_EVERYBODY, _OF_ITEMS))
 
 
