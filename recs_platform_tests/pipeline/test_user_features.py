@@ -9,7 +9,6 @@ import pytest
 from recs_platform.pipeline.as_of_run import USERS, AsOfRun
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.user_features import OF_THEIR_USER, keep_features, register_features
-from recs_platform.warehouse.models import Model
 from recs_platform.warehouse.runner import ModelRun
 from recs_platform_tests.homes import copy_home
 from recs_platform_tests.worlds import TINY
@@ -47,20 +46,20 @@ def test_what_was_kept_of_an_instant_is_read_in_the_place_of_the_log(
         register_features(models, run, users)
         expected = [models.frame(table, ordered=True) for table in OF_THEIR_USER]
         keep_features(models, run)
-    computed = list[str]()
-    compute = ModelRun._compute
+    required = list[str]()
+    require = ModelRun.require
 
-    def watched(self: ModelRun, model: Model) -> None:
-        computed.append(model.name)
-        compute(self, model)
+    def watched(self: ModelRun, name: str) -> str:
+        required.append(name)
+        return require(self, name)
 
-    monkeypatch.setattr(ModelRun, "_compute", watched)
+    monkeypatch.setattr(ModelRun, "require", watched)
     with run.at(run.as_of).models(scratch=True, as_kept=True) as models:
         register_features(models, run, users)
         assert models.frame(ITEM_FEATURES, ordered=True).equals(items)
         theirs = [models.frame(table, ordered=True) for table in OF_THEIR_USER]
     assert all(found.equals(rows) for found, rows in zip(theirs, expected, strict=True))
-    assert "staging.stg_item_activity" not in computed
+    assert "staging.stg_item_activity" not in required
     with run.at(run.as_of - timedelta(days=1)).models(scratch=True, as_kept=True) as models:
         assert not models.frame(ITEM_FEATURES, ordered=True).equals(items)
     run.close()
