@@ -172,8 +172,9 @@ def sum_leakage(counted: Iterable[pl.DataFrame], features: Sequence[str]) -> tup
 
 
 def _columns(rows: pl.DataFrame, features: Sequence[str]) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Values of each feature; NULL is NaN, as `to_numpy` has it."""
     for feature in features:
-        yield feature, rows[feature].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        yield feature, rows[feature].cast(pl.Float64).to_numpy()
 
 
 def _parts(pairs: Pairs) -> tuple[int, float, float]:

@@ -16,7 +16,7 @@ from recs_platform.contracts.home import Home
 from recs_platform.contracts.tables import AS_OF_TABLES, CANDIDATES, HISTORIES, RAW_TABLES, TableContract
 from recs_platform.lake.tables import Lake
 from recs_platform.settings import Settings
-from recs_platform.warehouse.connection import connect
+from recs_platform.warehouse.connection import lend
 from recs_platform.warehouse.lineage import ColumnEdge, column_lineage
 from recs_platform.warehouse.models import Models, load_models
 from recs_platform.warehouse.own_models import with_own_models
@@ -126,15 +126,12 @@ class Platform:
     @contextmanager
     def connection(self) -> Generator[duckdb.DuckDBPyConnection, None, None]:
         """A DuckDB connection with the settings' limits, closed at the end."""
-        con = connect(
+        with lend(
             memory_limit_gb=self.settings.memory_limit_gb,
             threads=self.settings.threads,
             temporary=self.home.temporary,
-        )
-        try:
+        ) as con:
             yield con
-        finally:
-            con.close()
 
     @contextmanager
     def model_run(

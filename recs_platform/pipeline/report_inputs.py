@@ -236,6 +236,9 @@ class RunInputs:
     @property
     def horizon_days(self) -> int:
         """As the profile of the data says: what was chosen for the as-of."""
+        return self.run.once("horizon in days", self._read_horizon_days)
+
+    def _read_horizon_days(self) -> int:
         choices = self._frame(DATA_PROFILE.name).filter(pl.col(c.NAME) == c.HORIZON_DAYS)
         return int(choices[c.VALUE].item())
 

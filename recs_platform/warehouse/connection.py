@@ -1,17 +1,29 @@
 """DuckDB connections with memory and thread limits, in UTC. What is asked of them is the runner's and stages' work."""
 
+import os
 import shutil
+import threading
 import uuid
+import weakref
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from recs_platform.lake.processes import is_abandoned, process_name
+from recs_platform.warehouse.clauses import text_literal
+
+if TYPE_CHECKING:
+    import duckdb
 
 _SPILL = "spill-"
+# No schema may have the name: `name.table` would mean either.
+_LENT = "_lent"
+_IDLE_MAX = 2
 
 
-def connect(*, memory_limit_gb: float, threads: int, temporary: Path | None = None) -> duckdb.DuckDBPyConnection:
+def connect(*, memory_limit_gb: float, threads: int, temporary: Path | None = None) -> "duckdb.DuckDBPyConnection":
     """Open an in-memory database whose cursors share its tables, views and settings.
 
     Args:
@@ -20,12 +32,18 @@ def connect(*, memory_limit_gb: float, threads: int, temporary: Path | None = No
         temporary: folder under which it spills what does not fit, in a folder of its own that it removes again;
             None means it may not spill.
     """
+    return _open(memory_limit_gb, threads, None if temporary is None else _spill_folder(temporary))
+
+
+def _open(memory_limit_gb: float, threads: int, spill: Path | None) -> "duckdb.DuckDBPyConnection":
+    import duckdb
+
     con = duckdb.connect(
         ":memory:",
         config={
             "memory_limit": f"{memory_limit_gb}GB",
             "threads": threads,
-            "temp_directory": "" if temporary is None else str(_spill_folder(temporary)),
+            "temp_directory": "" if spill is None else str(spill),
             "autoinstall_known_extensions": False,
             "preserve_insertion_order": True,
         },
@@ -36,6 +54,90 @@ def connect(*, memory_limit_gb: float, threads: int, temporary: Path | None = No
     # DuckDB draws its own bar over ours wherever the main module has no file, as in a run that Dagster starts.
     con.execute("set enable_progress_bar = false")
     return con
+
+
+@dataclass
+class _Database:
+    """An instance of DuckDB, which nobody else uses, and what it was told."""
+
+    root: "duckdb.DuckDBPyConnection"
+    memory_limit_gb: float
+    threads: int
+    temporary: Path
+    spill: Path
+    process: int
+
+
+_idle: list[_Database] = []
+_idle_lock = threading.Lock()
+_lent: "weakref.WeakSet[duckdb.DuckDBPyConnection]" = weakref.WeakSet()
+
+
+@contextmanager
+def lend(
+    *, memory_limit_gb: float, threads: int, temporary: Path
+) -> "Generator[duckdb.DuckDBPyConnection, None, None]":
+    """As `connect`, closed at the end, in a quarter of the time: a small build opens a hundred.
+
+    To start DuckDB takes 15 ms, an empty database in one that runs takes 1 ms. Of those that are given back a process
+    keeps two, without what they held; one that spilled, or whose user failed, is closed. Cursors: see `open_cursor`.
+    """
+    database = _take(memory_limit_gb, threads, temporary)
+    try:
+        con = database.root.cursor()
+        con.execute(f"attach ':memory:' as {_LENT}; use {_LENT}")
+        _lent.add(con)
+        yield con
+        con.close()
+        _give_back(database)
+    except BaseException:
+        database.root.close()
+        raise
+
+
+def open_cursor(con: "duckdb.DuckDBPyConnection") -> "duckdb.DuckDBPyConnection":
+    """Another connection to the tables of this one, which may stream while that one is asked."""
+    opened = con.cursor()
+    if con in _lent:
+        opened.execute(f"use {_LENT}")
+        _lent.add(opened)
+    return opened
+
+
+def _take(memory_limit_gb: float, threads: int, temporary: Path) -> _Database:
+    """A database of these limits: an idle one where there is any, else a new one."""
+    with _idle_lock:
+        # What a fork left in its child has lost its threads.
+        usable = [each for each in _idle if each.threads == threads and each.process == os.getpid()]
+        database = usable[-1] if usable else None
+        if database is not None:
+            _idle.remove(database)
+    if database is None:
+        spill = _spill_folder(temporary)
+        root = _open(memory_limit_gb, threads, spill)
+        return _Database(root, memory_limit_gb, threads, temporary, spill, os.getpid())
+    if database.temporary != temporary:
+        database.temporary, database.spill = temporary, _spill_folder(temporary)
+        database.root.execute(f"set temp_directory = {text_literal(str(database.spill))}")
+    if database.memory_limit_gb != memory_limit_gb:
+        database.memory_limit_gb = memory_limit_gb
+        database.root.execute(f"set memory_limit = '{memory_limit_gb}GB'")
+    database.root.execute("set enable_external_file_cache = true")
+    temporary.mkdir(parents=True, exist_ok=True)
+    return database
+
+
+def _give_back(database: _Database) -> None:
+    # Parquet that was read stays in memory until the cache of files is switched off.
+    database.root.execute(f"detach {_LENT}; set enable_external_file_cache = false")
+    if database.spill.exists():
+        database.root.close()
+        return
+    with _idle_lock:
+        _idle.append(database)
+        surplus = _idle.pop(0) if len(_idle) > _IDLE_MAX else None
+    if surplus is not None and surplus.process == os.getpid():
+        surplus.root.close()
 
 
 def _spill_folder(temporary: Path) -> Path:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.warehouse.clauses import quoted
+from recs_platform.warehouse.connection import open_cursor
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,7 +45,7 @@ def content_hash(con: "duckdb.DuckDBPyConnection", relation_sql: str, exclude: S
     Each row becomes text (doubles with every digit, NULL apart from any text) and then a 128-bit MD5, whose halves are
     summed exactly; names of columns count, their order does not. Raises ContractError when `exclude` names no column.
     """
-    cursor = con.cursor()
+    cursor = open_cursor(con)
     types = {row[0]: row[1] for row in cursor.execute(f"describe select * from {relation_sql}").fetchall()}
     unknown = [name for name in exclude if name not in types]
     if unknown:

@@ -17,6 +17,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import ContractError, NotReady, UsageError
 from recs_platform.contracts.tables import TableContract
 from recs_platform.warehouse.clauses import instant_literal, quoted, relation, scan, text_literal, typed_columns
+from recs_platform.warehouse.connection import open_cursor
 from recs_platform.warehouse.hashing import content_hash
 from recs_platform.warehouse.models import Model, ModelColumn, Models
 from recs_platform.warehouse.sql import bind
@@ -166,7 +167,7 @@ class ModelRun:
 
     def query(self, sql: str) -> "pl.DataFrame":
         """Collect a query over required tables."""
-        return self._con.cursor().sql(sql).pl()
+        return open_cursor(self._con).sql(sql).pl()
 
     def head(self, name: str, rows: int) -> "pl.DataFrame":
         """The first `rows` of a table in the order of its grain."""
@@ -181,7 +182,7 @@ class ModelRun:
 
     def arrow(self, sql: str) -> "pa.RecordBatchReader":
         """Stream a query over required tables; other statements may run while the reader is open."""
-        return self._con.cursor().sql(sql).to_arrow_reader(BATCH_ROWS)
+        return open_cursor(self._con).sql(sql).to_arrow_reader(BATCH_ROWS)
 
     def materialize(self, name: str) -> Materialized:
         """Stream a table model into the lake: its partition `as_of` where it differs by as_of, else the whole table.

@@ -33,6 +33,7 @@ from recs_platform.stages.events.ingestion import CONTRACTS, IngestContext
 from recs_platform.stages.events.landing_removal import LandedRecords, LandingRemoval, remove_from_landing
 from recs_platform.stages.events.people import Person, united
 from recs_platform.stages.events.removals import Raw, begin_removal, is_republish_due, republished, settle
+from recs_platform.warehouse.connection import open_cursor
 
 Say = Callable[[str], None]
 # One pass over the home for so many: conditions name each of their ids.
@@ -127,7 +128,7 @@ def _working(platform: Platform, users: Sequence[str], now: datetime, say: Say) 
         recover(platform.home.batches, platform.lake, CONTRACTS)
         people = find_people(platform, users, now, _raise)
         person = united(people.values())
-        with platform.connection() as con, closing(con.cursor()) as cursor:
+        with platform.connection() as con, closing(open_cursor(con)) as cursor:
             cursor.execute("set TimeZone = 'UTC'")
             raw = Raw(platform.home, platform.lake, cursor)
             hashes = set(hashes_of(platform.home, person.ids))

@@ -47,6 +47,7 @@ from recs_platform.stages.events.records import Scratch, numbers_of
 from recs_platform.stages.events.sources import SOURCE_TABLES, DataSource
 from recs_platform.stages.events.staging import Staging, stage_file
 from recs_platform.warehouse.clauses import text_literal
+from recs_platform.warehouse.connection import open_cursor
 
 CONTRACTS = {contract.table: contract for contract in BATCH_TABLES}
 AS_IT_COMES = Privacy()
@@ -141,7 +142,7 @@ def working(context: IngestContext, con: duckdb.DuckDBPyConnection) -> Generator
     shutil.rmtree(scratch.folder, ignore_errors=True)
     try:
         scratch.folder.mkdir(parents=True)
-        with closing(con.cursor()) as cursor:
+        with closing(open_cursor(con)) as cursor:
             cursor.execute("set TimeZone = 'UTC'")
             prepare_macros(cursor)
             if context.privacy.key is not None:

@@ -23,6 +23,7 @@ from recs_platform.lake.locks import exclusive
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events.forgotten import FORGOTTEN
 from recs_platform.warehouse.clauses import instant_literal, quoted, scan, text_literal, typed_columns
+from recs_platform.warehouse.connection import open_cursor
 
 RETENTION = "retention"
 # What rows are removed for, in the order in which they are settled.
@@ -56,7 +57,7 @@ class Raw:
     def replace(self, table: TableContract, rows: str, order: str) -> None:
         """Put rows in the place of a table's, and wait until they would survive a power cut."""
         columns = ", ".join(quoted(name) for name in table.column_names)
-        with closing(self.con.cursor()) as cursor:
+        with closing(open_cursor(self.con)) as cursor:
             cursor.execute("set TimeZone = 'UTC'")
             reader = cursor.sql(f"select {columns} from {rows} order by {order}").to_arrow_reader(_ROWS_A_READ)
             version = self.lake.overwrite(table.name, reader)
@@ -71,7 +72,7 @@ def settle_removals(
     To be called when files were ingested, before the ledger is checked. Rows that are there again lower a number; only
     a removal under way raises one. Nothing is written when nothing changes.
     """
-    with exclusive(home.lock(Lock.INGEST), on_wait=progress), closing(con.cursor()) as cursor:
+    with exclusive(home.lock(Lock.INGEST), on_wait=progress), closing(open_cursor(con)) as cursor:
         cursor.execute("set TimeZone = 'UTC'")
         settle(Raw(home, lake, cursor), now)
 

@@ -23,6 +23,7 @@ from recs_platform.lake.tables import Lake
 from recs_platform.stages.events.content_hashes import ContentHashes
 from recs_platform.stages.events.removals import Raw, begin_removal, is_republish_due, settle
 from recs_platform.warehouse.clauses import instant_literal, text_literal
+from recs_platform.warehouse.connection import open_cursor
 
 # Builds read the tables' files as they were when they began.
 # None has partitions, and all are written under the ingest lock alone.
@@ -69,7 +70,7 @@ def retain(
     """
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     before = midnight - timedelta(days=retention_days)
-    with exclusive(home.lock(Lock.INGEST), on_wait=progress), closing(con.cursor()) as cursor:
+    with exclusive(home.lock(Lock.INGEST), on_wait=progress), closing(open_cursor(con)) as cursor:
         if not lake.exists(INGESTIONS.name):
             return RetentionReport(before)
         cursor.execute("set TimeZone = 'UTC'")
