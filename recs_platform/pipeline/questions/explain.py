@@ -12,7 +12,7 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady, RecsError
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.contracts.regions import REGION_EXCLUSIONS, UNKNOWN_REGION, USER_REGIONS
+from recs_platform.contracts.regions import AGE_NAME, REGION_EXCLUSIONS, UNKNOWN_REGION, USER_REGIONS
 from recs_platform.contracts.tables import CANDIDATES, CONTENDERS, RANKED, EventType
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact
@@ -183,8 +183,11 @@ def _why_not_eligible(known: _Known) -> str:
     offered, not_offered = (known.item[name][0] for name in (c.OFFERED_IN, c.NOT_OFFERED_IN))
     if offered is not None and offered.is_empty():
         return "the item's attributes let it be offered nowhere"
-    region = known.exclusions[c.AVAILABILITY_REGION][0]
-    where = {UNKNOWN_REGION: "not known", "": "named by no item"}.get(region, region.replace("|", ", "))
+    least, names = known.item[c.AGE_MIN][0], known.exclusions[c.AVAILABILITY_REGION][0].split("|")
+    if least is not None and f"{AGE_NAME}{least}" not in names:
+        return f"the item is for people of {least} or older, and the user is not known to be"
+    region = ", ".join(name for name in names if not name.startswith(AGE_NAME))
+    where = {UNKNOWN_REGION: "not known", "": "named by no item"}.get(region, region)
     limits = (("only for", offered), ("not for", not_offered))
     restriction = " and ".join(f"{word} {', '.join(names)}" for word, names in limits if names is not None)
     return f"the item may not be offered where the user is ({where}): it is {restriction}"
