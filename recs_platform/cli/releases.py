@@ -1,4 +1,4 @@
-"""The commands of releases: list, show, diff, rollback, withdraw."""
+"""The commands of releases: list, show, diff, rollback, pin, withdraw."""
 # typer leaves the callbacks of its options untyped.
 # pyright: reportUnknownMemberType=false
 
@@ -118,6 +118,20 @@ def rollback(
         say("it is pinned: what is built from now on does not replace it, until `recs releases rollback latest`")
     say_replaced(platform, typer.echo)
     tell_ui_later(platform)
+
+
+@app.command("pin")
+def pin(
+    release_id: Annotated[str | None, typer.Argument(help="A release; without it, the one in force now.")] = None,
+) -> None:
+    """Keep a release in force, whatever is built from now on, until `recs releases rollback latest`.
+
+    Examples: recs releases pin
+    and: recs releases pin 2017-02-19-0a1b2c3d4e5f
+    """
+    from recs_platform.stages.releases import current_release
+
+    rollback(current_release(find_platform().home).version if release_id is None else release_id)
 
 
 @app.command("withdraw")

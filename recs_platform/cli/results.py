@@ -166,10 +166,13 @@ def _explain_pair(platform: "Platform", user: str, stored: str, item: str, *, as
         return
     from recs_platform.pipeline.questions.show import item_titles
 
-    contributions = found.pop("contributions", None)
+    contributions, steps = found.pop("contributions", None), found.pop("steps", None)
     found[c.ITEM_ID] = titled(item, item_titles(platform, [item]).get(item))
     for name, value in found.items():
         typer.echo(f"{name}: {human(value)}")
+    if steps:
+        typer.echo("rules that moved it, in their order:")
+        put_table([*steps[0]], [[human(value) for value in row.values()] for row in steps])
     if contributions:
         typer.echo("largest contributions to the ranker's own score, which another chosen order may leave out:")
         put_table([*contributions[0]], [[human(value) for value in row.values()] for row in contributions])

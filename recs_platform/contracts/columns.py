@@ -76,6 +76,7 @@ VECTOR = "vector"
 TERM_COUNT = "term_count"
 OFFERED_IN = "offered_in"
 NOT_OFFERED_IN = "not_offered_in"
+AGE_MIN = "age_min"
 
 # Users
 AGE_BAND = "age_band"

@@ -43,9 +43,7 @@ class PrivacySettings(SettingGroup):
     ] = ()
     item_attributes: Annotated[
         tuple[Name, ...],
-        Field(
-            description="keys of items.attributes that are kept, offered_in and not_offered_in always; '*' keeps all"
-        ),
+        Field(description="keys of items.attributes kept beside offered_in, not_offered_in and age_min; '*' keeps all"),
     ] = ("*",)
 
 

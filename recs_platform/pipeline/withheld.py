@@ -29,7 +29,8 @@ _READ_FROM = (
     *(CONSENTS.name, IDENTITIES.name, INGESTIONS.name, ITEM_HISTORY.name, USER_HISTORY.name, EVENTS.name),
     _USER_FEATURES,
 )
-_READ = [c.ITEM_ID, c.CREATOR, c.AVAILABLE_FROM, c.AVAILABLE_UNTIL, _IS_WITHDRAWN, c.OFFERED_IN, c.NOT_OFFERED_IN]
+_LIMITS = [c.OFFERED_IN, c.NOT_OFFERED_IN, c.AGE_MIN]
+_READ = [c.ITEM_ID, c.CREATOR, c.AVAILABLE_FROM, c.AVAILABLE_UNTIL, _IS_WITHDRAWN, *_LIMITS]
 
 
 def today_of(platform: Platform, now: datetime) -> datetime:
@@ -67,13 +68,15 @@ def read_withheld(platform: Platform, today: datetime, now: datetime) -> Withhel
         # One of which nothing is known but events may be blocked too.
         withdrawn=frozenset({*catalogue.filter(pl.col(_IS_WITHDRAWN) | is_blocked)[c.ITEM_ID], *blocked.blocked_items}),
         expired=frozenset(catalogue.filter(is_over)[c.ITEM_ID]),
-        regions=_regions(platform, catalogue.filter(~is_over & ~pl.col(_IS_WITHDRAWN)), today, now),
+        regions=_regions(platform, catalogue.filter(~is_over & ~pl.col(_IS_WITHDRAWN)), opted_out, today, now),
     )
 
 
-def _regions(platform: Platform, offered: pl.DataFrame, today: datetime, now: datetime) -> Regions | None:
+def _regions(
+    platform: Platform, offered: pl.DataFrame, opted_out: pl.Series, today: datetime, now: datetime
+) -> Regions | None:
     """Where users are and what may not be offered there; None, and nothing is read, where no item is restricted."""
-    restricted = offered.filter(pl.col(c.OFFERED_IN).is_not_null() | pl.col(c.NOT_OFFERED_IN).is_not_null())
+    restricted = offered.filter(~pl.all_horizontal(pl.col(_LIMITS).is_null()))
     if restricted.is_empty():
         return None
     built = [each for each in platform.lake.as_ofs(_USER_FEATURES) if each <= today]
@@ -82,7 +85,8 @@ def _regions(platform: Platform, offered: pl.DataFrame, today: datetime, now: da
     with platform.connection() as con:
         run = _run(platform, con, models, today, now)
         if built:
-            run.register(_USERS, _places(con, platform.lake.files(_USER_FEATURES, as_of=built[-1])))
+            places = _places(con, platform.lake.files(_USER_FEATURES, as_of=built[-1]))
+            run.register(_USERS, places.join(_ages(con, platform, opted_out), on=c.USER_ID, how="left"))
         run.register(_ITEMS, restricted.with_columns(pl.lit(value=True).alias(c.IS_AVAILABLE)))
         regions = run.frame(USER_REGIONS, [c.USER_ID, c.AVAILABILITY_REGION], ordered=True)
         return Regions(regions, run.frame(REGION_EXCLUSIONS, ordered=True))
@@ -91,6 +95,16 @@ def _regions(platform: Platform, offered: pl.DataFrame, today: datetime, now: da
 def _places(con: duckdb.DuckDBPyConnection, files: list[str]) -> pl.DataFrame:
     columns = f"{c.USER_ID}, {c.COUNTRY}, {c.REGION}"
     return con.execute(f"select {columns} from read_parquet(?)", [files]).pl()  # noqa: S608  names of columns
+
+
+def _ages(con: duckdb.DuckDBPyConnection, platform: Platform, opted_out: pl.Series) -> pl.DataFrame:
+    """The age band of users as it is known last; of those who opted out nothing is known."""
+    if not platform.lake.exists(USER_HISTORY.name):
+        return pl.DataFrame(schema={c.USER_ID: pl.String, c.AGE_BAND: pl.String})
+    latest = f"{c.USER_ID}, arg_max({c.AGE_BAND}, {c.VALID_FROM}) as {c.AGE_BAND}"
+    rows = f"select {latest} from read_parquet(?) group by {c.USER_ID}"  # noqa: S608  names of columns
+    found = con.execute(rows, [platform.lake.files(USER_HISTORY.name)]).pl()
+    return found.filter(~pl.col(c.USER_ID).is_in(opted_out.implode()))
 
 
 def _run(

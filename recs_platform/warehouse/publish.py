@@ -21,6 +21,7 @@ from recs_platform.warehouse.database_files import (
     written_aside,
 )
 from recs_platform.warehouse.other_writers import opening, set_aside_logs
+from recs_platform.warehouse.published_macros import write_macros
 from recs_platform.warehouse.published_sources import TableSource, read_sources, write_sources
 from recs_platform.warehouse.published_statements import describe
 from recs_platform.warehouse.published_tables import PublishedTable
@@ -157,7 +158,9 @@ class _NewFile:
     def _fill(self, con: "duckdb.DuckDBPyConnection", writer: TableWriter, *, is_copy: bool) -> dict[str, int]:
         if is_copy and read_sources(self.target) is None:
             raise ContractError(f"another program wrote to {self.target} while it was copied")
-        return writer.write(con, self.tables, others_stay=self.others_stay)
+        rows = writer.write(con, self.tables, others_stay=self.others_stay)
+        write_macros(con)
+        return rows
 
 
 def export(
@@ -182,6 +185,7 @@ def export(
         rows = {name: _copy(con, name) for name in _relations(con)}
         _copy_comments(con)
         con.execute("detach source")
+        write_macros(con)
         return rows
 
     with written_aside(target, fill, memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary) as (

@@ -19,7 +19,7 @@ import typer
 
 from recs_platform.cli import app
 from recs_platform.pipeline.platform import Platform
-from recs_platform.stages.releases import current_release, read_release, read_short_lists, seal_release
+from recs_platform.stages.releases import current_release, pinned_release, read_release, read_short_lists, seal_release
 from recs_platform_tests.homes import Built, CommandLine, as_of_tables, ask, copy_home
 
 USAGE, COULD_NOT = 2, 1
@@ -337,6 +337,8 @@ def test_rolling_back_changes_what_is_current_and_latest_takes_it_back(
     assert json.loads(recs(home.root, "releases", "show", older)[1])["version"] == older
     assert recs(home.root, "releases", "rollback", "latest")[0] == 0
     assert current() == {newest}
+    assert recs(home.root, "releases", "pin")[:2] == (0, f"current release: {newest}\n")
+    assert pinned_release(home) == newest
 
 
 def _seal_older(platform: Platform) -> str:

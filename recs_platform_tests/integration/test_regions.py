@@ -23,21 +23,25 @@ from recs_platform_tests.homes import Built, land_contract, platform_at, take_in
 
 START, K = datetime(2024, 1, 1, tzinfo=UTC), 6
 CUTOFF, AS_OF = START + timedelta(days=9), START + timedelta(days=18)
-FREE, ONLY_SE, NOT_SE, BLOCKED = (
+FREE, ONLY_SE, NOT_SE, BLOCKED, ADULT = (
     [f"{kind}{number}" for number in range(count)]
-    for kind, count in (("free", 5), ("only-se", 4), ("not-se", 2), ("blocked", 2))
+    for kind, count in (("free", 5), ("only-se", 4), ("not-se", 2), ("blocked", 2), ("adult", 2))
 )
-ITEMS = [*FREE, *ONLY_SE, *NOT_SE, *BLOCKED]
+ITEMS = [*FREE, *ONLY_SE, *NOT_SE, *BLOCKED, *ADULT]
 COUNTRIES = {
     **{f"swede{number}": "se" for number in range(6)},
     **{f"dane{number}": "DK" for number in range(6)},
     "cold-swede": "SE",
     "cold-dane": "DK",
+    "grown-dane": "DK",
     "nomad": None,
     "hidden": "SE",
 }
 # What each may be offered.
-OFFERED = {"s": {*FREE, *ONLY_SE}, "d": {*FREE, *NOT_SE}, "n": set(FREE), "h": set(FREE)}
+AGES = {"grown-dane": "25-34", "cold-swede": "<18", "hidden": "35-44"}
+OFFERED = {
+    "s": {*FREE, *ONLY_SE}, "d": {*FREE, *NOT_SE}, "g": {*FREE, *NOT_SE, *ADULT}, "n": set(FREE), "h": set(FREE)
+}  # fmt: skip
 SETTINGS = {
     "k": K,
     "privacy": {"item_attributes": []},
@@ -53,7 +57,9 @@ SETTINGS = {
 
 
 def item_row(item):
-    attributes = {"only-se": {"offered_in": ["se"]}, "not-se": {"not_offered_in": "SE"}}.get(item[:-1])
+    attributes = {"only-se": {"offered_in": ["se"]}, "not-se": {"not_offered_in": "SE"}, "adult": {"age_min": 18}}.get(
+        item[:-1]
+    )
     creator = "o'brien" if item == "blocked1" else "other"
     return {"item_id": item, "creator": creator, "attributes": attributes} | {"category": f"c{len(item) % 2}"}
 
@@ -79,7 +85,12 @@ def parted(tmp_path_factory) -> Built:
     """
     platform = platform_at(tmp_path_factory.mktemp("parted") / "home", **SETTINGS)
     people = [
-        {"user_id": user, "country": country, "consent_personalization": False if user == "hidden" else None}
+        {
+            "user_id": user,
+            "country": country,
+            "age_band": AGES.get(user),
+            "consent_personalization": False if user == "hidden" else None,
+        }
         for user, country in COUNTRIES.items()
     ]
     for name, rows in (("items", [*map(item_row, ITEMS)]), ("users", people), ("events", [*event_rows()])):
@@ -181,6 +192,7 @@ def test_explaining_says_what_excludes_an_item(parted, made, monkeypatch):
         ("cold-swede", "not-se0", f"{region} (SE): it is not for SE"),
         ("nomad", "not-se0", f"{region} (not known): it is not for SE"),
         ("hidden", "only-se0", f"{region} (not known): it is only for SE"),
+        ("cold-swede", "adult1", "the item is for people of 18 or older, and the user is not known to be"),
         ("cold-dane", "blocked0", blocked),
         ("cold-dane", "blocked1", blocked),
     ):

@@ -1,6 +1,7 @@
 """Lists of a home with rules: they are kept, rows say which rule put them there, what is not met is told."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -12,6 +13,7 @@ from recs_platform.contracts.tables import LISTS
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.lists import list_inputs, surfaces
 from recs_platform.pipeline.lists.lists import Lists, make_lists
+from recs_platform.pipeline.questions import replaying
 from recs_platform.stages.reranking.conflicts import idle_rules, unknown_names
 from recs_platform_tests.homes import Built, copy_home
 
@@ -142,3 +144,36 @@ def test_a_surface_keeps_to_its_categories_and_tells_of_short_lists(made: Lists)
     few = made.surfaces.filter(pl.col(c.SURFACE) == "few").join(made.context.items, on=c.ITEM_ID)
     assert set(few[c.CATEGORY]) <= {CATEGORY}
     assert made.conflicts.filter((pl.col(c.SURFACE) == "few") & (pl.col(c.RULE) == "length")).height or few.height
+
+
+def test_explaining_names_the_rule_that_put_an_item_behind(
+    run: AsOfRun, made: Lists, pinned: str, monkeypatch: pytest.MonkeyPatch
+):
+    """A pin takes a place, and quotas of creators others."""
+    monkeypatch.setattr(
+        replaying, "read_release", lambda _home, _id, user: made.lists.filter(pl.col("user_id") == user)
+    )
+    release = SimpleNamespace(version="r", as_of=run.as_of, known_at=run.known_at)
+    with run.models() as models:
+        ranked = models.frame("ranking.ranked").filter(pl.col(c.RANK) <= run.platform.settings.k)
+    fell = ranked.join(made.lists, on=[c.USER_ID, c.ITEM_ID], how="anti")
+    for hidden in made.context.hidden.values():
+        fell = fell.join(hidden, on=[c.USER_ID, c.ITEM_ID], how="anti")
+    put = made.lists.filter((pl.col(c.ITEM_ID) == pinned) & pl.col(c.REASON).str.contains("'pinned'"))
+    fell = fell.join(put, on=c.USER_ID, how="semi").sort(c.USER_ID, c.RANK)
+    user, item, rank = fell.select(c.USER_ID, c.ITEM_ID, c.RANK).row(0)
+    told = replaying.replay(run.platform, release, user, item, rank)
+    assert told["obstacle"].startswith(f"rank {rank} before the rules; the rule '")
+    assert told["steps"][-1]["place_after"] > run.platform.settings.k
+    assert replaying.replay(run.platform, release, user, pinned, None)["steps"][-1]["place_after"] == 2
+
+
+def test_no_rule_is_named_of_a_list_that_was_made_otherwise(run: AsOfRun, made: Lists, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(
+        replaying, "read_release", lambda _home, _id, user: made.lists.filter(pl.col("user_id") == user).head(2)
+    )
+    release = SimpleNamespace(version="r", as_of=run.as_of, known_at=run.known_at)
+    user, listed, missing = made.lists[c.USER_ID][0], made.lists[c.ITEM_ID][0], made.lists[c.ITEM_ID][4]
+    assert replaying.replay(run.platform, release, user, missing, 1) == {"not_replayed": replaying.OTHERWISE}
+    # Of what was released and is not served the rank is told, whatever else has changed.
+    assert replaying.replay(run.platform, release, user, listed, 1)["obstacle"].startswith("it was released at rank 1")

@@ -48,7 +48,10 @@ documents as (
         item_id,
         try_cast(attributes as json) as document,
     from latest_versions
-    where contains(attributes, 'offered_in') or contains(attributes, '\u')
+    where
+        contains(attributes, 'offered_in')
+        or contains(attributes, 'age_min')
+        or contains(attributes, '\u')
 ),
 
 told as (
@@ -65,6 +68,8 @@ told as (
             when 'VARCHAR' then [json_extract(document, '$.not_offered_in')]
             else json_extract(document, '$.not_offered_in[*]')
         end as not_offered,
+        coalesce(json_type(document, '$.age_min'), 'NULL') <> 'NULL' as is_for_ages,
+        try_cast(json_extract_string(document, '$.age_min') as integer) as age_min,
     from documents
 ),
 
@@ -76,6 +81,7 @@ names as (
         is_unreadable
         or not_offered_type not in ('NULL', 'VARCHAR', 'ARRAY')
         or len(list_filter(not_offered, lambda name: json_type(name) <> 'VARCHAR')) > 0
+        or (is_for_ages and age_min is null)
             as is_offered_nowhere,
         list_transform(
             list_filter(offered, lambda name: json_type(name) = 'VARCHAR'),
@@ -85,6 +91,7 @@ names as (
             list_filter(not_offered, lambda name: json_type(name) = 'VARCHAR'),
             lambda name: upper(trim(json_extract_string(name, '$')))
         ) as not_offered,
+        age_min,
     from told
 ),
 
@@ -97,6 +104,7 @@ restrictions as (
         end as offered_in,
         case when len(not_offered) > 0 then list_sort(list_distinct(not_offered)) end
             as not_offered_in,
+        age_min,
     from names
 )
 
@@ -124,6 +132,7 @@ select
     ) as is_withdrawn,
     restrictions.offered_in,
     restrictions.not_offered_in,
+    restrictions.age_min,
 from versions
 inner join chosen
     on

@@ -13,6 +13,7 @@ with catalogue as (
         is_withdrawn,
         offered_in,
         not_offered_in,
+        age_min,
         list_contains($blocked_items, item_id)
         or coalesce(list_contains($blocked_creators, creator), false) as is_blocked,
     from staging.stg_catalogue
@@ -45,6 +46,7 @@ select
     and not coalesce(catalogue.is_blocked, seen.is_blocked) as is_available,
     catalogue.offered_in,
     catalogue.not_offered_in,
+    catalogue.age_min,
 from catalogue
 full outer join seen on catalogue.item_id = seen.item_id
 where

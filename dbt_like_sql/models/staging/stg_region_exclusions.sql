@@ -5,8 +5,12 @@ with restricted as (
         item_id,
         offered_in,
         coalesce(not_offered_in, []::varchar[]) as not_offered_in,
+        age_min,
+        offered_in is not null or not_offered_in is not null as is_placed,
     from staging.stg_items
-    where is_available and (offered_in is not null or not_offered_in is not null)
+    where
+        is_available
+        and (offered_in is not null or not_offered_in is not null or age_min is not null)
 ),
 
 regions as (
@@ -26,9 +30,19 @@ select distinct
 from regions
 cross join restricted
 where
-    regions.availability_region = 'unknown'
+    (
+        restricted.is_placed
+        and (
+            regions.availability_region = 'unknown'
+            or starts_with(regions.availability_region, 'unknown|')
+        )
+    )
     or (
         restricted.offered_in is not null
         and not list_has_any(restricted.offered_in, regions.names)
     )
     or list_has_any(restricted.not_offered_in, regions.names)
+    or (
+        restricted.age_min is not null
+        and not list_contains(regions.names, 'AGE ' || restricted.age_min)
+    )

@@ -1,10 +1,14 @@
--- Few regions: only what some item names tells users apart.
+-- Few regions: only what some item names tells users apart. Of a band of ages the least counts,
+-- and an age that cannot be read is not known.
 with restrictions as (
     select
         offered_in,
         not_offered_in,
+        age_min,
     from staging.stg_items
-    where is_available and (offered_in is not null or not_offered_in is not null)
+    where
+        is_available
+        and (offered_in is not null or not_offered_in is not null or age_min is not null)
 ),
 
 mentions as (
@@ -24,6 +28,14 @@ named as (
 counted as (
     select count(*) as restriction_count,
     from restrictions
+    where offered_in is not null or not_offered_in is not null
+),
+
+ages as (
+    select age_min,
+    from restrictions
+    where age_min is not null
+    group by age_min
 ),
 
 users as (
@@ -31,7 +43,20 @@ users as (
         user_id,
         nullif(upper(trim(country)), '') as country,
         nullif(upper(trim(region)), '') as region,
+        case
+            when regexp_matches(lower(age_band), '^\s*(<|under|below|up to)') then 0
+            else try_cast(nullif(regexp_extract(age_band, '[0-9]+'), '') as integer)
+        end as age,
     from staging.stg_users
+),
+
+reached as (
+    select
+        users.user_id,
+        list('AGE ' || ages.age_min order by ages.age_min) as names,
+    from users
+    inner join ages on users.age >= ages.age_min
+    group by users.user_id
 ),
 
 found as (
@@ -40,15 +65,21 @@ found as (
         users.country is null
         and users.region is null
         and counted.restriction_count > 0 as is_unknown,
-        list_sort(list_distinct([countries.name, regions.name])) as names,
+        list_concat(
+            list_sort(list_distinct([countries.name, regions.name])),
+            coalesce(reached.names, []::varchar[])
+        ) as names,
     from users
     cross join counted
     left join named as countries on users.country = countries.name
     left join named as regions on users.region = regions.name
+    left join reached on users.user_id = reached.user_id
 )
 
 select
     user_id,
-    case when is_unknown then 'unknown' else array_to_string(names, '|') end as availability_region,
+    array_to_string(
+        list_concat(case when is_unknown then ['unknown'] else []::varchar[] end, names), '|'
+    ) as availability_region,
     names,
 from found

@@ -30,7 +30,7 @@ def rerank_explored(
     held_out = hold_out(run, context.users)
     others = context.users.filter(~context.users.is_in(held_out.implode()))
     ranked = rows.filter(~pl.col(c.USER_ID).is_in(held_out.implode()))
-    made = reranking.rerank(ranked, replace(context, users=others), rules, _exploration(run))
+    made = reranking.rerank(ranked, replace(context, users=others), rules, exploration_of(run))
     if c.PROPENSITY not in made.lists.columns:
         made = replace(made, lists=made.lists.with_columns(NOT_DRAWN))
     lists = [made.lists.with_columns(pl.lit(value=False).alias(c.IS_HOLDOUT))]
@@ -54,7 +54,8 @@ def with_holdout_reasons(lists: pl.DataFrame) -> pl.DataFrame:
     return lists.with_columns(pl.format(HOLDOUT_REASON, c.REASON).alias(c.REASON))
 
 
-def _exploration(run: AsOfRun) -> reranking.Exploration | None:
+def exploration_of(run: AsOfRun) -> reranking.Exploration | None:
+    """How the settings draw places; None where they draw none."""
     settings, seed = run.platform.settings.exploration, run.platform.settings.seed
     if not settings.slots:
         return None

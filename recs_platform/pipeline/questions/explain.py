@@ -11,7 +11,8 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady, RecsError
-from recs_platform.contracts.regions import REGION_EXCLUSIONS, UNKNOWN_REGION, USER_REGIONS
+from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.regions import AGE_NAME, REGION_EXCLUSIONS, UNKNOWN_REGION, USER_REGIONS
 from recs_platform.contracts.tables import CANDIDATES, CONTENDERS, RANKED, EventType
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact
@@ -23,6 +24,7 @@ from recs_platform.pipeline.lists.context import RANKED_PER_USER, rerank_context
 from recs_platform.pipeline.lists.lists import list_filters
 from recs_platform.pipeline.lists.rule_facts import rule_facts
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.questions.replaying import replay
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.pipeline.retrieval.item_index import open_fit
 from recs_platform.stages import ranking, reranking
@@ -49,14 +51,23 @@ def explain_pair(platform: Platform, user: str, item: str) -> dict[str, Any]:
             "answer": _answer(known, row),
         }
         if row.height:
-            found |= row.select(c.RANK, c.SCORE, c.REASON, c.SOURCES).row(0, named=True)
+            found |= row.select(c.RANK, c.SCORE, c.REASON, c.SOURCES, c.PROPENSITY).row(0, named=True)
         if known.ranked.height:
             found["rank_before_rules"] = known.ranked[c.RANK][0]
             found["ordered_by"] = known.ordered_by
         if known.candidate.height:
             version = current.parameters[c.RANKER_VERSION]
             found["contributions"] = _contributions(platform, known.candidate, version)
+    if known.left_out_by is None and not known.is_opted_out:
+        found |= _replayed(platform, current, known, is_listed=row.height > 0)
     return found
+
+
+def _replayed(platform: Platform, current: Manifest, known: "_Known", *, is_listed: bool) -> dict[str, Any]:
+    """What the rules did to the item; of one that is not listed, the answer names the step it fell out at."""
+    told = replay(platform, current, known.user_id, known.item_id, known.rank)
+    obstacle = told.pop("obstacle", None)
+    return told if is_listed or obstacle is None else {"answer": f"not recommended: {obstacle}", **told}
 
 
 def _ordered_by(run: ModelRun, user: str) -> str | None:
@@ -72,6 +83,7 @@ class _Known:
 
     def __init__(self, platform: Platform, run: ModelRun, user: str, item: str) -> None:
         pair = (pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item)
+        self.user_id, self.item_id = user, item
         self.item = run.frame("staging.stg_items").filter(pl.col(c.ITEM_ID) == item)
         self.consumed = _consuming_events(run, user, item)
         self.candidate = _stored(platform, run, user, item)
@@ -91,6 +103,7 @@ class _Known:
             .filter(pl.col(c.ITEM_ID) == item)
             .join(regions, on=c.AVAILABILITY_REGION, how="semi")
         )
+        self.rank = int(self.ranked[c.RANK][0]) if self.ranked.height else None
         self.is_all_known = True
         if self.candidate.is_empty():  # after all else was read: the models' tables are replaced on the way
             generated = _generated(platform, run, user, item)
@@ -116,7 +129,9 @@ def _consuming_events(run: ModelRun, user: str, item: str) -> pl.DataFrame:
 
 def _answer(known: _Known, row: pl.DataFrame) -> str:
     if row.height:
-        return f"recommended at rank {row[c.RANK][0]}: {row[c.REASON][0]}"
+        chance = row[c.PROPENSITY][0]
+        drawn = f", drawn by chance (with probability {chance:.3g})" if chance is not None and chance < 1 else ""
+        return f"recommended at rank {row[c.RANK][0]}{drawn}: {row[c.REASON][0]}"
     return f"not recommended: {_obstacle(known)}"
 
 
@@ -134,8 +149,11 @@ def _obstacle(known: _Known) -> str:
             f"it is not among the user's best {RANKED_PER_USER} candidates, and what the others came from was not kept"
         )
     if known.ranked.is_empty():
-        return f"the ranker put it below the user's best {RANKED_PER_USER}"
-    return f"rank {known.ranked[c.RANK][0]} before the rules, below what the list holds"
+        order = (
+            "the ranker" if known.ordered_by in {None, ranking.RANKER_ALONE} else f"the order of {known.ordered_by!r}"
+        )
+        return f"{order} put it below the user's best {RANKED_PER_USER}"
+    return f"rank {known.rank} before the rules, below what the list holds"
 
 
 def _left_out_by(platform: Platform, run: ModelRun, user: str, item: str) -> reranking.Filter | None:
@@ -165,8 +183,11 @@ def _why_not_eligible(known: _Known) -> str:
     offered, not_offered = (known.item[name][0] for name in (c.OFFERED_IN, c.NOT_OFFERED_IN))
     if offered is not None and offered.is_empty():
         return "the item's attributes let it be offered nowhere"
-    region = known.exclusions[c.AVAILABILITY_REGION][0]
-    where = {UNKNOWN_REGION: "not known", "": "named by no item"}.get(region, region.replace("|", ", "))
+    least, names = known.item[c.AGE_MIN][0], known.exclusions[c.AVAILABILITY_REGION][0].split("|")
+    if least is not None and f"{AGE_NAME}{least}" not in names:
+        return f"the item is for people of {least} or older, and the user is not known to be"
+    region = ", ".join(name for name in names if not name.startswith(AGE_NAME))
+    where = {UNKNOWN_REGION: "not known", "": "named by no item"}.get(region, region)
     limits = (("only for", offered), ("not for", not_offered))
     restriction = " and ".join(f"{word} {', '.join(names)}" for word, names in limits if names is not None)
     return f"the item may not be offered where the user is ({where}): it is {restriction}"

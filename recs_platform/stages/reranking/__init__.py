@@ -13,6 +13,7 @@ from recs_platform.stages.reranking.rerank import rerank
 from recs_platform.stages.reranking.rules import RULES, filters_of
 from recs_platform.stages.reranking.rules.rule import Filter, Rule
 from recs_platform.stages.reranking.shared_lists import SharedLists, share_lists
+from recs_platform.stages.reranking.tracing import Step, Trace, trace_item
 from recs_platform.stages.reranking.violations import violations
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "Rule",
     "RuleFacts",
     "SharedLists",
+    "Step",
+    "Trace",
     "add_reasons",
     "apply_checked",
     "conflicts",
@@ -44,6 +47,7 @@ __all__ = [
     "rerank",
     "share_lists",
     "tastes_of",
+    "trace_item",
     "unknown_names",
     "violations",
 ]

@@ -44,6 +44,7 @@ class RerankContext:
         rules: Which rules of the settings are obeyed, and by whom.
         facts: What they look at.
         hidden: By rule the pairs `user_id`, `item_id` that it leaves out, see `hidden_pairs`.
+        drawn: Last places of a list that chance draws: what rules ask for stands before them.
         threads: How many groups of users rules put in order at once; it changes no list.
     """
 
@@ -60,6 +61,7 @@ class RerankContext:
     rules: RulesSettings = field(default_factory=RulesSettings)
     facts: RuleFacts = field(default_factory=RuleFacts)
     hidden: Mapping[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
+    drawn: int = 0
     threads: int = 1
 
 

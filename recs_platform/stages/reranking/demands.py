@@ -51,7 +51,8 @@ Demand = Cap | Floor | Pins
 class _Choice:
     """The columns chosen of each user so far, in list order: column j is the item that stands at place j so far.
 
-    `open`: which columns there are and nobody chose; `size`: how many were chosen.
+    `open`: which columns there are and nobody chose; `size`: how many were chosen. `room`: how many may be chosen so
+    far; `is_first`: which of them were while there was room for no more than the places that chance does not draw.
     """
 
     def __init__(self, slate: Slate, caps: Sequence[Cap]) -> None:
@@ -59,7 +60,8 @@ class _Choice:
         self.open = np.take_along_axis(slate.exists, self.columns, axis=1)
         self.chosen = np.zeros_like(self.open)
         self.size = np.zeros(len(self.open), dtype=np.int64)
-        self._k, self._caps = slate.k, caps
+        self.is_first = np.zeros_like(self.open)
+        self.room, self._caps = slate.k, caps
         # Codes of what was chosen: a list is short, and counting in it takes less than counting for every column.
         self._codes = [np.full((len(self.open), slate.k), -1, dtype=np.int64) for _ in caps]
 
@@ -70,9 +72,10 @@ class _Choice:
     def take(self, wanted: Bools, count: Ints, *, within: bool) -> None:
         """Choose the first `count` (n_users,) of the `wanted` columns that are open, `within` the caps or not.
 
-        No user gets more than k. What a cap forbids once it forbids for ever: each column is looked at once.
+        No user gets more than there is room for. What a cap forbids once it forbids for ever: each column is looked at
+        once.
         """
-        wanted, count = wanted & self.open, np.minimum(count, self._k - self.size)
+        wanted, count = wanted & self.open, np.minimum(count, self.room - self.size)
         pending = np.flatnonzero(count > 0)
         while len(pending):
             column = wanted[pending].argmax(axis=1)
@@ -105,7 +108,8 @@ def select(slate: Slate, demands: Sequence[Demand]) -> Ints:
     """Places in which the first k keep the demands as far as they can, and otherwise the order so far.
 
     Pins come first, then each floor's first members in list order, then the others; a cap is broken only where no other
-    item is left, and a floor is not met where a cap forbids it. Chosen items stand in list order around the pins.
+    item is left, and a floor is not met where a cap forbids it. Chosen items stand in list order around the pins. Where
+    chance draws the last places, all this is of the others first, so that it draws nothing that is asked for.
     """
     categories = Cap(slate.category, np.broadcast_to(np.int64(slate.context.max_per_category), slate.exists.shape))
     choice = _Choice(slate, [categories, *(each for each in demands if isinstance(each, Cap))])
@@ -114,11 +118,13 @@ def select(slate: Slate, demands: Sequence[Demand]) -> Ints:
     if pinned is not None:
         for place in np.unique(pinned[pinned >= 0]):
             choice.take(choice.in_order(pinned == place), once, within=False)
-    for floor in (each for each in demands if isinstance(each, Floor)):
-        members = choice.in_order(floor.members)
-        choice.take(members, floor.minimum - (members & choice.chosen).sum(axis=1), within=True)
     everything, most = np.ones_like(choice.open), once * slate.k
-    choice.take(everything, most, within=True)
+    for room in (slate.k - slate.context.drawn, slate.k) if slate.context.drawn else (slate.k,):
+        choice.is_first, choice.room = choice.chosen.copy(), room
+        for floor in (each for each in demands if isinstance(each, Floor)):
+            members = choice.in_order(floor.members)
+            choice.take(members, floor.minimum - (members & choice.chosen).sum(axis=1), within=True)
+        choice.take(everything, most, within=True)
     choice.take(everything, most, within=False)  # nothing within the caps is left of these
     return _placed(slate.order, choice, pinned, slate.k)
 
@@ -136,11 +142,13 @@ def _pinned(slate: Slate, demands: Sequence[Pins]) -> Ints | None:
 def _placed(order: Ints, choice: _Choice, pinned: Ints | None, k: int) -> Ints:
     """Pins at their places, the other chosen in list order at the free ones, the rest behind in list order."""
     if pinned is None:
-        return with_first(order, (~choice.chosen).astype(np.uint16))
+        return with_first(order, np.where(choice.is_first, 0, np.where(choice.chosen, 1, 2)).astype(np.uint16))
     chosen = np.take_along_axis(choice.chosen, order, axis=1)
+    is_first = np.take_along_axis(choice.is_first, order, axis=1)
     width = order.shape[1]
     others = chosen & (pinned < 0)
-    nth = places(np.argsort(np.where(others, order, order + width), axis=1, kind="stable"))
+    late: Ints = np.where(is_first, 0, width)
+    nth = places(np.argsort(np.where(others, order + late, order + 2 * width), axis=1, kind="stable"))
     size = max(k, int(pinned.max()) + 1) + width
     taken = np.zeros((len(order), size), dtype=np.bool_)
     user, column = np.nonzero(pinned >= 0)

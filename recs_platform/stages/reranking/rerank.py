@@ -66,12 +66,9 @@ def _rerank_alike(
 ) -> RerankResult:
     """Lists of users who may all be offered what is available."""
     filters = filters_of(rules)
-    deep = context if exploration is None else replace(context, k=exploration.depth(context.k))
-    rows = ranked.sort(c.USER_ID, c.RANK, c.ITEM_ID).select(_ROW_COLUMNS)
-    for rule in filters:
-        rows = apply_checked(rule, rows, context)
+    context, deep = with_places(context, exploration)
     ranking = fallback_ranking(context, filters)
-    rows = _with_what_rules_need(rows, ranking, deep, rules)
+    rows = rows_to_order(ranked, ranking, context, deep, rules)
     rows, moved = _reordered(rows, context, rules, deep.k)
     kept = _cut(rows, deep.k)
     lists = _number(pl.concat([kept, fill_lists(kept, ranking, deep, filters)]))
@@ -79,6 +76,27 @@ def _rerank_alike(
         lists = explore(lists, context, exploration)
     moved = moved.join(lists, on=[c.USER_ID, c.ITEM_ID], how="semi")
     return RerankResult(lists, short_lists(lists, ranking, context, filters), moved)
+
+
+def with_places(context: RerankContext, exploration: Exploration | None) -> tuple[RerankContext, RerankContext]:
+    """The context with the places that chance draws, and with as many places as are looked at for that."""
+    if exploration is None:
+        return context, context
+    context = replace(context, drawn=min(exploration.settings.slots, context.k))
+    return context, replace(context, k=exploration.depth(context.k))
+
+
+def rows_to_order(
+    ranked: pl.DataFrame, ranking: pl.DataFrame, context: RerankContext, deep: RerankContext, rules: Sequence[Rule]
+) -> pl.DataFrame:
+    """What reorders are given: ranked rows that pass the filters, filled up where rules need it.
+
+    `ranking`: that of the fallback; `deep`: the context with as many places as are looked at.
+    """
+    rows = ranked.sort(c.USER_ID, c.RANK, c.ITEM_ID).select(_ROW_COLUMNS)
+    for rule in filters_of(rules):
+        rows = apply_checked(rule, rows, context)
+    return _with_what_rules_need(rows, ranking, deep, rules)
 
 
 def _with_what_rules_need(

@@ -181,7 +181,8 @@ def test_settings_reach_ingestion(home, lake):
     assert (plain.key, plain.user_attributes, plain.item_attributes) == (None, ("a",), ())
     assert not home.keys.exists()
     assert plain.allowed_attributes("raw.users") == ("a",)
-    assert plain.allowed_attributes("raw.items") == ("offered_in", "not_offered_in"), "never lost: they bar items"
+    barring = ("offered_in", "not_offered_in", "age_min")
+    assert plain.allowed_attributes("raw.items") == barring, "never lost: they bar items"
     keyed = open_privacy(home, lake, pseudonymize=True, **KEEP_ALL)
     assert keyed.key == read_key(home)
 

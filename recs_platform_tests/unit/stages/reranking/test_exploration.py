@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.contracts.shared_settings import ExplorationSettings
 from recs_platform.stages.reranking.exploration import EXACT, POLICIES, SIMULATED, Exploration, held_out_users
 from recs_platform.stages.reranking.exploration.draws import keys_of, uniforms
@@ -193,3 +195,19 @@ def test_the_hold_out_is_standing():
     others = held_out_users(users, 0.2, "other")
     assert 140 <= len(set(others) & set(more)) <= 260  # a fifth of a fifth
     assert held_out_users(users, 0.0, "s").is_empty()
+
+
+def test_what_rules_ask_for_stands_before_the_places_that_chance_draws():
+    """Else chance draws over it."""
+    users = [f"u{n}" for n in range(50)]
+    order = " ".join(sorted(MANY, key=lambda item: MANY[item] == "y"))
+    ranked = ranked_rows(u=order).drop(c.USER_ID).join(pl.DataFrame({c.USER_ID: users}), how="cross")
+    rules = RulesSettings.model_validate({"quotas": {"enabled": True, "category_min": {"y": 2}}})
+    context = make_context(MANY, users=users, k=5, cap=5)
+    lists = rerank(ranked, replace(context, rules=rules), (), exploration(epsilon=1.0)).lists
+    counts = lists.filter(pl.col(c.ITEM_ID).str.starts_with("y")).group_by(c.USER_ID).len()
+    assert counts.height == 50
+    assert counts["len"].min() == 2
+    # All the places are drawn: nothing is left to stand before.
+    everything = rerank(ranked, replace(context, rules=rules), (), exploration(slots=5)).lists
+    assert everything.group_by(c.USER_ID).len()["len"].to_list() == [5] * 50

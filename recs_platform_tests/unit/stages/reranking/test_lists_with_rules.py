@@ -1,6 +1,7 @@
 """Lists under random rules: their length, what they may not hold, that they are the same each time."""
 
 from dataclasses import replace
+from itertools import pairwise
 from unittest.mock import patch
 
 import polars as pl
@@ -10,8 +11,9 @@ from recs_platform.contracts import columns as c
 from recs_platform.stages.reranking import slates
 from recs_platform.stages.reranking.rerank import rerank
 from recs_platform.stages.reranking.rules import RULES, filters_of
+from recs_platform.stages.reranking.tracing import trace_item
 from recs_platform.stages.reranking.violations import violations
-from recs_platform_tests.unit.stages.reranking.rule_cases import cases
+from recs_platform_tests.unit.stages.reranking.rule_cases import ITEMS, cases
 
 
 @settings(max_examples=15, deadline=None)
@@ -54,3 +56,24 @@ def _obeys_pins(rows: pl.DataFrame, eligible: pl.DataFrame, pinned) -> None:
     for pin in pinned.items:
         if pin.item_id in eligible[c.ITEM_ID] and pin.place <= rows.height:
             assert rows[c.ITEM_ID][pin.place - 1] == pin.item_id
+
+
+@settings(max_examples=4, deadline=None)
+@given(case=cases())
+def test_a_trace_ends_where_the_list_has_the_item_and_each_step_begins_where_the_last_ended(case):
+    ranked, context = case
+    context = replace(context, users=context.users.head(1))
+    ranked = ranked.filter(pl.col(c.USER_ID) == context.users[0])
+    ranked = ranked.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int32).alias(c.RANK))
+    made = rerank(ranked, context)
+    for item in ITEMS[:2]:
+        trace = trace_item(ranked, context, item)
+        listed = made.lists.filter(pl.col(c.ITEM_ID) == item)[c.RANK].to_list()
+        if trace.place is not None and trace.place <= context.k:
+            assert listed == [trace.place]
+        else:  # what fills a list up is behind what rules order
+            assert listed == [] or trace.place is None
+        for one, other in pairwise(trace.steps):
+            assert one.place_after == other.place_before
+        if trace.steps:
+            assert trace.steps[-1].place_after == trace.place

@@ -1,0 +1,66 @@
+"""One user's list made again as of the release in force, to say which step moved an item or took its place."""
+
+from dataclasses import asdict
+from typing import Any
+
+import polars as pl
+
+from recs_platform.contracts import columns as c
+from recs_platform.contracts.manifests import Manifest
+from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.geo_availability import run_geo_availability
+from recs_platform.pipeline.lists.context import rerank_context
+from recs_platform.pipeline.lists.exploring import exploration_of, hold_out, rerank_explored
+from recs_platform.pipeline.lists.list_inputs import ranked_of, read_inputs
+from recs_platform.pipeline.platform import Platform
+from recs_platform.stages import reranking
+from recs_platform.stages.releases import read_release
+
+OTHERWISE = "the settings, rules or data of now make another list than the released one, so no rule is named"
+HELD_OUT = (
+    "the user is in the comparison group (exploration.holdout_share), which gets popular items, and others come first"
+)
+DRAWN_OVER = "the rules left it at place {}, where chance (exploration.slots) drew another item"
+PUT_BEHIND = "{}; the rule '{}' put it from place {} to {} of a list of {}"
+TAKEN_OUT = (
+    "it was released at rank {}, and may be shown no more: withdrawn, blocked, out of its time or not where the user is"
+)
+
+
+def replay(platform: Platform, release: Manifest, user: str, item: str, ranked: int | None) -> dict[str, Any]:
+    """`steps`, the rules that moved the item, and `obstacle`, why it is not in the list; each where there is any.
+
+    `ranked`: the item's rank before the rules, None where it has none. Where the list that is made now is not the
+    released one, `not_replayed` says so in their place: nothing is told that did not happen.
+    """
+    stored = read_release(platform.home, release.version, user=user)
+    there = stored.filter(pl.col(c.ITEM_ID) == item)
+    taken_out = {"obstacle": TAKEN_OUT.format(there[c.RANK][0])} if there.height else {}
+    run = AsOfRun(platform, release.as_of, release.known_at, keeps_events=False)
+    try:
+        known = read_inputs(run)
+        consumed = run.consumed.filter(pl.col(c.USER_ID) == user)
+        users, geo = pl.Series(c.USER_ID, [user]), run_geo_availability(run)
+        context = rerank_context(platform, known.items, consumed, users, geo, known.facts)
+        if hold_out(run, users).len():
+            return taken_out or {"obstacle": HELD_OUT}
+        rows, own = ranked_of(run, known, users), platform.own_rules.rules
+        again = rerank_explored(run, rows, context, own).lists
+        if again[c.ITEM_ID].to_list() != stored[c.ITEM_ID].to_list():
+            return taken_out | {"not_replayed": OTHERWISE}
+        trace = reranking.trace_item(rows, context, item, own, exploration_of(run))
+    finally:
+        run.close()
+    told: dict[str, Any] = {"steps": [asdict(step) for step in trace.steps]} if trace.steps else {}
+    obstacle = None if ranked is None else _obstacle(trace, ranked, context.k)
+    return told | ({} if obstacle is None else {"obstacle": obstacle}) | taken_out
+
+
+def _obstacle(trace: reranking.Trace, ranked: int, k: int) -> str | None:
+    """The step at which an item left the first k for good; None where it was never among them."""
+    if trace.place is not None and trace.place <= k:
+        return DRAWN_OVER.format(trace.place)
+    out = next((step for step in reversed(trace.steps) if step.place_before <= k < step.place_after), None)
+    if out is None:
+        return None
+    return PUT_BEHIND.format(f"rank {ranked} before the rules", out.rule, out.place_before, out.place_after, k)

@@ -1,0 +1,49 @@
+"""Macros of the analysts' file answer from its lists, and are there only where what they read is."""
+
+import duckdb
+import pytest
+
+from recs_platform.warehouse.published_macros import MACROS, write_macros
+
+
+@pytest.fixture
+def con(tmp_path):
+    with duckdb.connect() as con:
+        con.execute(f"attach '{tmp_path / 'made.duckdb'}' as a")
+        con.execute("set TimeZone = 'UTC'; create schema a.recommendations; create schema a.marts")
+        con.execute("""create table a.recommendations.releases as from (values
+            ('r1', '2024-01-01'::timestamptz, '2024-01-01'::timestamptz),
+            ('r2', '2024-01-02'::timestamptz, '2024-01-02'::timestamptz),
+            ('r2b', '2024-01-02'::timestamptz, '2024-01-03'::timestamptz)) as t(release_id, as_of, sealed_at)""")
+        con.execute("""create view a.recommendations.lists as
+            select release_id, as_of, 'u' as user_id, 1 as rank, 'item of ' || release_id as item_id, 1.0 as score,
+                'why' as reason from a.recommendations.releases""")
+        yield con
+
+
+def test_a_list_on_a_day_is_that_of_the_last_release_as_of_it(con):
+    write_macros(con)
+    asked = "select item_id from a.recommendations.list_on('u', {})"
+    con.execute("use a")
+    for day, item in (("'2024-01-01'", "item of r1"), ("date '2024-01-05'", "item of r2b"), ("'2023-12-31'", None)):
+        found = con.execute(asked.format(day)).fetchone()
+        assert (None if found is None else found[0]) == item
+    assert con.execute("from recommendations.lists_with('item of r1')").fetchall()[0][2:] == (1, 1.0)
+
+
+def test_a_macro_is_there_only_where_its_tables_are_and_says_what_it_answers(con):
+    query = "select function_name, comment from duckdb_functions() where database_name = 'a' and schema_name <> 'main'"
+    write_macros(con)
+    assert {name for name, _ in con.execute(query).fetchall()} == {"list_on", "lists_with"}
+    con.execute("drop view a.recommendations.lists")
+    write_macros(con)
+    assert con.execute(query).fetchall() == []
+    con.execute(
+        "create table a.marts.list_changes (release_id text, user_id text, item_id text, change text, "
+        "rank_before int, rank int); create view a.recommendations.lists as select 'r1' as release_id, "
+        "now() as as_of, 'u' as user_id, 1 as rank, 'i' as item_id, 1.0 as score, 'why' as reason"
+    )
+    write_macros(con)
+    assert {tuple(row) for row in con.execute(query).fetchall()} == {
+        (macro.name.split(".")[1], macro.description) for macro in MACROS
+    }
