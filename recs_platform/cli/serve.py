@@ -14,6 +14,7 @@ from recs_platform.cli.show import say
 
 if TYPE_CHECKING:
     from recs_platform.serving.application import Application
+    from recs_platform.settings import Settings
 
 
 def serve(
@@ -53,12 +54,31 @@ def _application(host: str) -> "Application":
     from recs_platform.serving.server import build
     from recs_platform.serving.tombstones import UserHashes
     from recs_platform.stages.events.forgotten import read_tombstones
-    from recs_platform.stages.events.pseudonyms import create_key_file, pseudonym, read_key
+    from recs_platform.stages.events.pseudonyms import create_key_file, pseudonym
 
-    key, home = read_key(settings.paths), settings.paths
+    key, home = _key(settings), settings.paths
     stored_name = str if key is None else partial(pseudonym, key)
     hashes = UserHashes(partial(pseudonym, create_key_file(home.forget_key)), partial(read_tombstones, home))
     return build(settings, host, stored_name, hashes)
+
+
+def _key(settings: "Settings") -> bytes | None:
+    """The key of the ids that the home stores, None where it stores them as they came.
+
+    Raises UsageError where it is lost, or the settings contradict it: everybody would be a stranger.
+    """
+    from recs_platform.lake.tables import Lake
+    from recs_platform.stages.events.pseudonyms import open_privacy
+
+    home, privacy = settings.paths, settings.privacy
+    opened = open_privacy(
+        home,
+        Lake(home.lake),
+        pseudonymize=privacy.pseudonymize,
+        user_attributes=privacy.user_attributes,
+        item_attributes=privacy.item_attributes,
+    )
+    return opened.key
 
 
 def _work(host: str, shared_socket: socket) -> None:

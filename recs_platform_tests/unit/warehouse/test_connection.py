@@ -79,3 +79,15 @@ def test_what_a_user_spilled_and_read_stays_nowhere(tmp_path: Path) -> None:
         con.execute(f"select sum(n) from '{file}'").fetchall()
     with lend(memory_limit_gb=0.02, threads=1, temporary=tmp_path / "spills") as con:
         assert con.execute("select sum(memory_usage_bytes) < 100_000 from duckdb_memory()").fetchall() == [(True,)]
+
+
+@pytest.mark.parametrize(("rows", "is_kept"), [(1_000, True), (6_000_000, False)])
+def test_an_instance_that_held_much_is_closed(tmp_path: Path, rows: int, *, is_kept: bool) -> None:
+    # What only this instance was told says whether the next user has the same one.
+    with lend(memory_limit_gb=1, threads=1, temporary=tmp_path) as con:
+        con.execute("set global default_null_order = 'nulls_first'")
+        con.execute(f"create table t as select hash(range) as n from range({rows})")
+    with lend(memory_limit_gb=1, threads=1, temporary=tmp_path) as con:
+        order = con.execute("select current_setting('default_null_order')").fetchall()[0][0]
+        con.execute("reset global default_null_order")
+    assert (order.lower() == "nulls_first") is is_kept
