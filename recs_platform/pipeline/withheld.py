@@ -86,7 +86,7 @@ def _regions(
         run = _run(platform, con, models, today, now)
         if built:
             places = _places(con, platform.lake.files(_USER_FEATURES, as_of=built[-1]))
-            run.register(_USERS, places.join(_ages(con, platform, opted_out), on=c.USER_ID, how="left"))
+            run.register(_USERS, places.join(_ages(con, platform, opted_out, now), on=c.USER_ID, how="left"))
         run.register(_ITEMS, restricted.with_columns(pl.lit(value=True).alias(c.IS_AVAILABLE)))
         regions = run.frame(USER_REGIONS, [c.USER_ID, c.AVAILABILITY_REGION], ordered=True)
         return Regions(regions, run.frame(REGION_EXCLUSIONS, ordered=True))
@@ -97,13 +97,14 @@ def _places(con: duckdb.DuckDBPyConnection, files: list[str]) -> pl.DataFrame:
     return con.execute(f"select {columns} from read_parquet(?)", [files]).pl()  # noqa: S608  names of columns
 
 
-def _ages(con: duckdb.DuckDBPyConnection, platform: Platform, opted_out: pl.Series) -> pl.DataFrame:
+def _ages(con: duckdb.DuckDBPyConnection, platform: Platform, opted_out: pl.Series, now: datetime) -> pl.DataFrame:
     """The age band of users as it is known last; of those who opted out nothing is known."""
     if not platform.lake.exists(USER_HISTORY.name):
         return pl.DataFrame(schema={c.USER_ID: pl.String, c.AGE_BAND: pl.String})
-    latest = f"{c.USER_ID}, arg_max({c.AGE_BAND}, {c.VALID_FROM}) as {c.AGE_BAND}"
-    rows = f"select {latest} from read_parquet(?) group by {c.USER_ID}"  # noqa: S608  names of columns
-    found = con.execute(rows, [platform.lake.files(USER_HISTORY.name)]).pl()
+    # Not `arg_max`, which leaves NULL out: an age that is told no more is not known.
+    latest = f"{c.USER_ID}, arg_max_null({c.AGE_BAND}, {c.VALID_FROM}) as {c.AGE_BAND}"
+    rows = f"select {latest} from read_parquet(?) where {c.VALID_FROM} <= ? group by {c.USER_ID}"  # noqa: S608  names
+    found = con.execute(rows, [platform.lake.files(USER_HISTORY.name), now]).pl()
     return found.filter(~pl.col(c.USER_ID).is_in(opted_out.implode()))
 
 

@@ -19,7 +19,7 @@ from recs_platform.pipeline.training.splits import global_splits
 from recs_platform.pipeline.training.windows import Window
 from recs_platform.pipeline.withheld import read_withheld
 from recs_platform.stages import reranking, retrieval
-from recs_platform_tests.homes import Built, land_contract, platform_at, take_in
+from recs_platform_tests.homes import Built, copy_home, land_contract, platform_at, take_in
 
 START, K = datetime(2024, 1, 1, tzinfo=UTC), 6
 CUTOFF, AS_OF = START + timedelta(days=9), START + timedelta(days=18)
@@ -207,3 +207,15 @@ def test_where_users_are_is_read_of_features_as_a_build_finds_it_of_events(parte
     assert found.regions is not None
     assert found.regions.user_regions.equals(expected.user_regions)
     assert found.regions.exclusions.equals(expected.exclusions)
+
+
+def test_an_age_that_a_later_profile_lacks_is_known_no_more(parted, tmp_path):
+    def region(platform, now):
+        found = read_withheld(platform, parted.as_of, now).regions.user_regions
+        return found.row(by_predicate=pl.col("user_id") == "grown-dane")[1]
+
+    platform = copy_home(parted.platform, tmp_path / "home")
+    land_contract(platform, "users.2.jsonl", [{"user_id": "grown-dane", "country": "DK"}])
+    take_in(platform)
+    assert region(platform, parted.known_at) == "AGE 18"
+    assert region(platform, datetime.now(UTC)) == ""

@@ -69,7 +69,14 @@ told as (
             else json_extract(document, '$.not_offered_in[*]')
         end as not_offered,
         coalesce(json_type(document, '$.age_min'), 'NULL') <> 'NULL' as is_for_ages,
-        try_cast(json_extract_string(document, '$.age_min') as integer) as age_min,
+        -- A cast alone would round 17.4.
+        case
+            when
+                regexp_matches(
+                    json_extract_string(document, '$.age_min'), '^\s*[0-9]+([.]0+)?\s*$'
+                )
+                then try_cast(json_extract_string(document, '$.age_min') as integer)
+        end as age_min,
     from documents
 ),
 

@@ -1,5 +1,5 @@
--- Few regions: only what some item names tells users apart. Of a band of ages the least counts,
--- and an age that cannot be read is not known.
+-- Few regions: only what some item names tells users apart. Of a band of ages the least counts, and
+-- what is not written as an age is not known: 2012 is a year of birth, and u18 the end of a band.
 with restrictions as (
     select
         offered_in,
@@ -43,20 +43,34 @@ users as (
         user_id,
         nullif(upper(trim(country)), '') as country,
         nullif(upper(trim(region)), '') as region,
-        case
-            when regexp_matches(lower(age_band), '^\s*(<|under|below|up to)') then 0
-            else try_cast(nullif(regexp_extract(age_band, '[0-9]+'), '') as integer)
-        end as age,
+        lower(trim(age_band)) as band,
     from staging.stg_users
+),
+
+youngest as (
+    select
+        user_id,
+        case
+            when regexp_matches(band, '^(<|≤|under|below|up to|less than|younger than)') then 0
+            when
+                regexp_matches(
+                    band,
+                    '^(>=?|≥|over|above|from)?\s*[0-9]{1,3}'
+                    || '\s*([+]|plus|(and|or) (over|above|older)|(-|–|_|to)\s*[0-9]{1,3})?'
+                    || '(\s*years)?$'
+                )
+                then try_cast(regexp_extract(band, '[0-9]+') as integer)
+        end as age,
+    from users
 ),
 
 reached as (
     select
-        users.user_id,
+        youngest.user_id,
         list('AGE ' || ages.age_min order by ages.age_min) as names,
-    from users
-    inner join ages on users.age >= ages.age_min
-    group by users.user_id
+    from youngest
+    inner join ages on youngest.age >= ages.age_min
+    group by youngest.user_id
 ),
 
 found as (
