@@ -138,14 +138,15 @@ class AsOfRun:
         """
         kept = {KNOWN_EVENTS: self._known_events} if self.keeps_events else {}
         if as_kept:
-            kept |= {name: partial(Path, file) for (at, name), file in self._kept.items() if at == self.as_of}
+            kept |= {name: partial(Path, file) for (at, name), file in list(self._kept.items()) if at == self.as_of}
         with self.platform.model_run(self.as_of, self.known_at, scratch=scratch, kept=kept) as models:
             yield models
 
     def keep(self, models: ModelRun, names: Iterable[str]) -> None:
         """Keep rows of models that a scratch run as of the instant has computed, of the whole log, until `close`."""
         for name in names:
-            file = self._folder / f"{name}-{self.as_of:%Y%m%dT%H%M%S%f}.parquet"
+            # Windows of one cutoff are built side by side: none writes into a file that another wrote.
+            file = self._folder / f"{name}-{uuid.uuid4()}.parquet"
             models.save(name, file)
             self._kept[self.as_of, name] = file
 

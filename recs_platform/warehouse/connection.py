@@ -21,6 +21,7 @@ _SPILL = "spill-"
 # No schema may have the name: `name.table` would mean either.
 _LENT = "_lent"
 _IDLE_MAX = 2
+_ATTACHED = 2  # the instance's own and the one that is lent
 _HELD_BYTES_MAX = 2**25
 
 
@@ -70,11 +71,37 @@ class _Database:
     threads: int
     temporary: Path
     spill: Path
-    process: int
 
 
-_idle: list[_Database] = []
-_idle_lock = threading.Lock()
+class _Idle:
+    """Databases that nobody uses now, the one that was given back last at the end."""
+
+    def __init__(self) -> None:
+        self._databases: list[_Database] = []
+        self._of_parent: list[_Database] = []
+        self._lock = threading.Lock()
+
+    def take(self, threads: int) -> _Database | None:
+        with self._lock:
+            usable = [each for each in self._databases if each.threads == threads]
+            if usable:
+                self._databases.remove(usable[-1])
+            return usable[-1] if usable else None
+
+    def put(self, database: _Database) -> _Database | None:
+        """Keep a database; returns the one that is too many now."""
+        with self._lock:
+            self._databases.append(database)
+            return self._databases.pop(0) if len(self._databases) > _IDLE_MAX else None
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: instances have lost their threads, and to close one would wait for them for ever."""
+        self._of_parent += self._databases
+        self._databases, self._lock = [], threading.Lock()
+
+
+_idle = _Idle()
+os.register_at_fork(after_in_child=_idle.leave_to_parent)
 _lent: "weakref.WeakSet[duckdb.DuckDBPyConnection]" = weakref.WeakSet()
 
 
@@ -85,7 +112,8 @@ def lend(
     """As `connect`, closed at the end, in a quarter of the time: a small build opens a hundred.
 
     To start DuckDB takes 15 ms, an empty database in one that runs takes 1 ms. Of those that are given back a process
-    keeps two, without what they held; one that held much, that spilled or whose user failed is closed. Cursors: see
+    keeps two, without what they held; one that held much, that spilled, to which something
+    else was attached or whose user failed is closed. Cursors: see
     `open_cursor`.
     """
     database = _take(memory_limit_gb, threads, temporary)
@@ -113,16 +141,11 @@ def open_cursor(con: "duckdb.DuckDBPyConnection") -> "duckdb.DuckDBPyConnection"
 
 def _take(memory_limit_gb: float, threads: int, temporary: Path) -> _Database:
     """A database of these limits: an idle one where there is any, else a new one."""
-    with _idle_lock:
-        # What a fork left in its child has lost its threads.
-        usable = [each for each in _idle if each.threads == threads and each.process == os.getpid()]
-        database = usable[-1] if usable else None
-        if database is not None:
-            _idle.remove(database)
+    database = _idle.take(threads)
     if database is None:
         spill = _spill_folder(temporary)
         root = _open(memory_limit_gb, threads, spill, is_kept=True)
-        return _Database(root, memory_limit_gb, threads, temporary, spill, os.getpid())
+        return _Database(root, memory_limit_gb, threads, temporary, spill)
     if database.temporary != temporary:
         database.temporary, database.spill = temporary, _spill_folder(temporary)
         database.root.execute(f"set temp_directory = {text_literal(str(database.spill))}")
@@ -135,16 +158,17 @@ def _take(memory_limit_gb: float, threads: int, temporary: Path) -> _Database:
 
 
 def _give_back(database: _Database) -> None:
-    held = database.root.execute("select sum(memory_usage_bytes) from duckdb_memory()").fetchall()[0][0]
+    held, attached = database.root.execute(
+        "select sum(memory_usage_bytes), (select count(*) from duckdb_databases() where not internal) "
+        "from duckdb_memory()"
+    ).fetchall()[0]
     # Parquet that was read stays in memory until the cache of files is switched off.
     database.root.execute(f"detach {_LENT}; set enable_external_file_cache = false")
-    if held > _HELD_BYTES_MAX or database.spill.exists():
+    if held > _HELD_BYTES_MAX or attached > _ATTACHED or database.spill.exists():
         database.root.close()
         return
-    with _idle_lock:
-        _idle.append(database)
-        surplus = _idle.pop(0) if len(_idle) > _IDLE_MAX else None
-    if surplus is not None and surplus.process == os.getpid():
+    surplus = _idle.put(database)
+    if surplus is not None:
         surplus.root.close()
 
 

@@ -65,6 +65,19 @@ def test_what_was_kept_of_an_instant_is_read_in_the_place_of_the_log(
     run.close()
 
 
+def test_what_is_kept_again_is_written_beside_what_is_read(
+    taken_in: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows of one cutoff are built side by side."""
+    run, files = _run(taken_in, 20), list[Path]()
+    monkeypatch.setattr(ModelRun, "save", lambda _, _name, file: files.append(file))
+    with run.models(scratch=True) as models:
+        run.keep(models, [ITEM_FEATURES])
+        run.keep(models, [ITEM_FEATURES])
+    assert len(set(files)) == 2
+    run.close()
+
+
 def test_nothing_is_left_out_where_a_model_of_the_home_reads_everybodys(taken_in: Platform, tmp_path: Path) -> None:
     home = copy_home(taken_in, tmp_path / "home").home
     folder = home.models / "features"

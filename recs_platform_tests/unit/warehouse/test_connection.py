@@ -1,5 +1,10 @@
 """Connections leave nothing behind, and remove what killed ones left."""
 
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -79,6 +84,41 @@ def test_what_a_user_spilled_and_read_stays_nowhere(tmp_path: Path) -> None:
         con.execute(f"select sum(n) from '{file}'").fetchall()
     with lend(memory_limit_gb=0.02, threads=1, temporary=tmp_path / "spills") as con:
         assert con.execute("select sum(memory_usage_bytes) < 100_000 from duckdb_memory()").fetchall() == [(True,)]
+
+
+def test_what_a_user_attached_is_closed(tmp_path: Path) -> None:
+    """The next user would find it, and the file would stay locked."""
+    with lend(memory_limit_gb=1, threads=1, temporary=tmp_path) as con:
+        con.execute(f"attach '{tmp_path / 'other.duckdb'}' as other")
+    with lend(memory_limit_gb=1, threads=1, temporary=tmp_path) as con:
+        assert con.execute("select * from duckdb_databases() where database_name = 'other'").fetchall() == []
+
+
+_FORK = """
+import os, sys
+from pathlib import Path
+from recs_platform.warehouse.connection import lend
+limits = {"memory_limit_gb": 1, "threads": 2, "temporary": Path(sys.argv[1])}
+def use():
+    for _ in range(2):
+        with lend(**limits) as one, lend(**limits) as two, lend(**limits) as three:
+            three.execute("select 1")
+use()
+if child := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+use()
+os._exit(7)
+"""
+
+
+def test_a_forked_child_has_databases_of_its_own(tmp_path: Path) -> None:
+    """To close one of its parent would wait for threads that are not there."""
+    with subprocess.Popen([sys.executable, "-c", _FORK, tmp_path], start_new_session=True) as parent:
+        try:
+            assert parent.wait(timeout=30) == 7
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(parent.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(("rows", "is_kept"), [(1_000, True), (6_000_000, False)])
