@@ -12,6 +12,7 @@ from recs_platform.cli.house import find_platform, open_dagster, start_apart
 from recs_platform.cli.options import AsJson
 from recs_platform.cli.show import put_json, put_table, say
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import UsageError
 
 if TYPE_CHECKING:
     from recs_platform.pipeline.platform import Platform
@@ -129,8 +130,14 @@ def pin(
     Examples: recs releases pin
     and: recs releases pin 2017-02-19-0a1b2c3d4e5f
     """
+    from recs_platform.pipeline.rollback import LATEST
     from recs_platform.stages.releases import current_release
 
+    if release_id == LATEST:
+        raise UsageError(
+            "`latest` is no release: `recs releases pin` keeps the one in force, `recs releases rollback latest` "
+            "removes the pin"
+        )
     rollback(current_release(find_platform().home).version if release_id is None else release_id)
 
 

@@ -23,13 +23,19 @@ class Macro:
     reads: tuple[str, ...]
 
 
+# Microseconds of a date, a text or an instant; what names no zone is in UTC, whatever the session's is.
+_INSTANT = (
+    "case typeof({0}) when 'TIMESTAMP WITH TIME ZONE' then epoch_us(cast({0} as timestamptz)) "
+    "else epoch_us(cast({0} as timestamp)) end"
+)
+
 MACROS = (
     Macro(
         "recommendations.list_on",
         "who, day",
         f"select {c.RELEASE_ID}, {c.AS_OF}, {c.RANK}, {c.ITEM_ID}, {c.SCORE}, {c.REASON} from {RELEASED_LISTS.name} "
         f"where {c.USER_ID} = who and {c.RELEASE_ID} = (select {c.RELEASE_ID} from {RELEASES.name} "
-        f"where {c.AS_OF} <= cast(day as timestamptz) order by {c.AS_OF} desc, {c.SEALED_AT} desc limit 1) "
+        f"where epoch_us({c.AS_OF}) <= {_INSTANT.format('day')} order by {c.AS_OF} desc, {c.SEALED_AT} desc limit 1) "
         f"order by {c.RANK}",
         "A user's list on a day: of the last release as of it or before, whatever was pinned",
         (RELEASED_LISTS.name, RELEASES.name),

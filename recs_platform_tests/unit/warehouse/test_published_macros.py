@@ -31,6 +31,22 @@ def test_a_list_on_a_day_is_that_of_the_last_release_as_of_it(con):
     assert con.execute("from recommendations.lists_with('item of r1')").fetchall()[0][2:] == (1, 1.0)
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_a_day_begins_at_midnight_utc_wherever_the_analyst_is(con, zone):
+    write_macros(con)
+    con.execute(f"use a; set TimeZone = '{zone}'")
+    for day, release in (
+        ("'2024-01-01'", "r1"),
+        ("date '2024-01-01'", "r1"),
+        ("timestamp '2024-01-01 23:59:59'", "r1"),
+        ("timestamptz '2024-01-02 08:00:00+09'", "r1"),
+        ("timestamptz '2024-01-02 09:00:00+09'", "r2b"),
+        ("'2024-01-02'", "r2b"),
+    ):
+        found = con.execute(f"select release_id from recommendations.list_on('u', {day})").fetchall()
+        assert found == [(release,)], day
+
+
 def test_a_macro_is_there_only_where_its_tables_are_and_says_what_it_answers(con):
     query = "select function_name, comment from duckdb_functions() where database_name = 'a' and schema_name <> 'main'"
     write_macros(con)
