@@ -1,6 +1,7 @@
 """Lists of a home with rules: they are kept, rows say which rule put them there, what is not met is told."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import polars as pl
@@ -12,6 +13,7 @@ from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.contracts.tables import LISTS
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.lists import list_inputs, surfaces
+from recs_platform.pipeline.lists.exploring import hold_out
 from recs_platform.pipeline.lists.lists import Lists, make_lists
 from recs_platform.pipeline.questions import replaying
 from recs_platform.stages.reranking.conflicts import idle_rules, unknown_names
@@ -146,14 +148,20 @@ def test_a_surface_keeps_to_its_categories_and_tells_of_short_lists(made: Lists)
     assert made.conflicts.filter((pl.col(c.SURFACE) == "few") & (pl.col(c.RULE) == "length")).height or few.height
 
 
-def test_explaining_names_the_rule_that_put_an_item_behind(
-    run: AsOfRun, made: Lists, pinned: str, monkeypatch: pytest.MonkeyPatch
-):
-    """A pin takes a place, and quotas of creators others."""
+@pytest.fixture
+def release(run: AsOfRun, made: Lists, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The lists as a release."""
     monkeypatch.setattr(
         replaying, "read_release", lambda _home, _id, user: made.lists.filter(pl.col("user_id") == user)
     )
-    release = SimpleNamespace(version="r", as_of=run.as_of, known_at=run.known_at)
+    monkeypatch.setattr(replaying, "read_shared_lists", lambda *_: SimpleNamespace(references=made.references))
+    return SimpleNamespace(version="r", as_of=run.as_of, known_at=run.known_at)
+
+
+def test_explaining_names_the_rule_that_put_an_item_behind(
+    run: AsOfRun, made: Lists, pinned: str, release: SimpleNamespace
+):
+    """A pin takes a place, and quotas of creators others."""
     with run.models() as models:
         ranked = models.frame("ranking.ranked").filter(pl.col(c.RANK) <= run.platform.settings.k)
     fell = ranked.join(made.lists, on=[c.USER_ID, c.ITEM_ID], how="anti")
@@ -168,12 +176,32 @@ def test_explaining_names_the_rule_that_put_an_item_behind(
     assert replaying.replay(run.platform, release, user, pinned, None)["steps"][-1]["place_after"] == 2
 
 
-def test_no_rule_is_named_of_a_list_that_was_made_otherwise(run: AsOfRun, made: Lists, monkeypatch: pytest.MonkeyPatch):
+def test_no_rule_is_named_of_a_list_that_was_made_otherwise(
+    run: AsOfRun, made: Lists, release: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(
         replaying, "read_release", lambda _home, _id, user: made.lists.filter(pl.col("user_id") == user).head(2)
     )
-    release = SimpleNamespace(version="r", as_of=run.as_of, known_at=run.known_at)
     user, listed, missing = made.lists[c.USER_ID][0], made.lists[c.ITEM_ID][0], made.lists[c.ITEM_ID][4]
     assert replaying.replay(run.platform, release, user, missing, 1) == {"not_replayed": replaying.OTHERWISE}
     # Of what was released and is not served the rank is told, whatever else has changed.
     assert replaying.replay(run.platform, release, user, listed, 1)["obstacle"].startswith("it was released at rank 1")
+
+
+def test_no_group_is_named_that_the_user_came_into_since(
+    made: Lists, built: Built, release: SimpleNamespace, tmp_path: Path
+):
+    held_out = copy_home(built.platform, tmp_path / "home", exploration={"holdout_share": 0.5})
+    known = SimpleNamespace(platform=held_out)
+    now = hold_out(known, made.lists[c.USER_ID].unique().sort())
+    told = replaying.replay(held_out, release, now[0], "no such item", None)
+    assert told == {"not_replayed": replaying.OTHERWISE}
+
+
+def test_who_shares_a_list_is_told_so(run: AsOfRun, made: Lists, release: SimpleNamespace, monkeypatch):
+    """Their released list is of filters alone, and not of other settings than now."""
+    user = made.lists[c.USER_ID][0]
+    shared = SimpleNamespace(references=pl.DataFrame({c.USER_ID: [user]}))
+    monkeypatch.setattr(replaying, "read_shared_lists", lambda *_: shared)
+    told = replaying.replay(run.platform, release, user, "no such item", None)
+    assert told["obstacle"].startswith("the user was not active lately")

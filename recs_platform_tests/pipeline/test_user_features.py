@@ -65,9 +65,7 @@ def test_what_was_kept_of_an_instant_is_read_in_the_place_of_the_log(
     run.close()
 
 
-def test_what_is_kept_again_is_written_beside_what_is_read(
-    taken_in: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_kept_again_is_written_beside_what_is_read(taken_in: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows of one cutoff are built side by side."""
     run, files = _run(taken_in, 20), list[Path]()
     monkeypatch.setattr(ModelRun, "save", lambda _, _name, file: files.append(file))

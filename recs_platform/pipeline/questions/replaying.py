@@ -14,12 +14,13 @@ from recs_platform.pipeline.lists.exploring import exploration_of, hold_out, rer
 from recs_platform.pipeline.lists.list_inputs import ranked_of, read_inputs
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages import reranking
-from recs_platform.stages.releases import read_release
+from recs_platform.stages.releases import read_release, read_shared_lists
 
 OTHERWISE = "the settings, rules or data of now make another list than the released one, so no rule is named"
 HELD_OUT = (
     "the user is in the comparison group (exploration.holdout_share), which gets popular items, and others come first"
 )
+SHARED = "the user was not active lately and gets a list that many share, of popular items, and others come first"
 DRAWN_OVER = "the rules left it at place {}, where chance (exploration.slots) drew another item"
 PUT_BEHIND = "{}; the rule '{}' put it from place {} to {} of a list of {}"
 TAKEN_OUT = (
@@ -36,17 +37,18 @@ def replay(platform: Platform, release: Manifest, user: str, item: str, ranked: 
     stored = read_release(platform.home, release.version, user=user)
     there = stored.filter(pl.col(c.ITEM_ID) == item)
     taken_out = {"obstacle": TAKEN_OUT.format(there[c.RANK][0])} if there.height else {}
+    unordered = _why_unordered(platform, release, stored, user)
+    if unordered is not None:
+        return taken_out or {"obstacle": unordered}
     run = AsOfRun(platform, release.as_of, release.known_at, keeps_events=False)
     try:
         known = read_inputs(run)
         consumed = run.consumed.filter(pl.col(c.USER_ID) == user)
         users, geo = pl.Series(c.USER_ID, [user]), run_geo_availability(run)
         context = rerank_context(platform, known.items, consumed, users, geo, known.facts)
-        if hold_out(run, users).len():
-            return taken_out or {"obstacle": HELD_OUT}
         rows, own = ranked_of(run, known, users), platform.own_rules.rules
         again = rerank_explored(run, rows, context, own).lists
-        if again[c.ITEM_ID].to_list() != stored[c.ITEM_ID].to_list():
+        if hold_out(run, users).len() or again[c.ITEM_ID].to_list() != stored[c.ITEM_ID].to_list():
             return taken_out | {"not_replayed": OTHERWISE}
         trace = reranking.trace_item(rows, context, item, own, exploration_of(run))
     finally:
@@ -54,6 +56,14 @@ def replay(platform: Platform, release: Manifest, user: str, item: str, ranked: 
     told: dict[str, Any] = {"steps": [asdict(step) for step in trace.steps]} if trace.steps else {}
     obstacle = None if ranked is None else _obstacle(trace, ranked, context.k)
     return told | ({} if obstacle is None else {"obstacle": obstacle}) | taken_out
+
+
+def _why_unordered(platform: Platform, release: Manifest, stored: pl.DataFrame, user: str) -> str | None:
+    """Why no rule ordered the user's released list, None where rules did."""
+    if stored[c.IS_HOLDOUT].any():
+        return HELD_OUT
+    shared = read_shared_lists(platform.home, release.version).references
+    return SHARED if (shared[c.USER_ID] == user).any() else None
 
 
 def _obstacle(trace: reranking.Trace, ranked: int, k: int) -> str | None:
