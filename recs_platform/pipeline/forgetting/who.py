@@ -10,8 +10,8 @@ from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.tables import CONSENTS, EVENTS, IDENTITIES, USER_HISTORY, USERS
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.find_user import IDENTITIES as RESOLVED
+from recs_platform.pipeline.questions.find_user import names_in
 from recs_platform.stages.events.people import Person, Span
-from recs_platform.stages.events.pseudonyms import names_of
 
 _KNOWN_IN = (USERS, USER_HISTORY, CONSENTS, IDENTITIES, EVENTS)
 PERSON_COLUMNS = (c.USER_ID, c.ANONYMOUS_ID)
@@ -36,7 +36,7 @@ def _find_person(platform: Platform, user: str, links: pl.DataFrame) -> Person:
     `ids` begins with the id of the person itself. An id that others used too is a span for each time it was theirs.
     Raises RecsError for an anonymous id of several people, UsageError when the key of pseudonyms cannot be trusted.
     """
-    names = names_of(platform.home, user)
+    names = names_in(platform, user)
     owners = {str(owner) for owner in links.filter(pl.col(c.ANONYMOUS_ID).is_in(list(names)))[c.USER_ID]}
     if len(owners) > 1:
         raise RecsError(f"{user!r} belonged to {len(owners)} people; name the user to be forgotten, not the shared id")

@@ -21,7 +21,7 @@ def find_user(platform: Platform, release: Manifest, user: str) -> str:
     Raises RecsError when no such user was known by the release's as-of, UsageError when the key cannot be trusted. It
     says of those who were forgotten that they were, and never names another person, however alike the ids are.
     """
-    names = names_of(platform.home, user)
+    names = names_in(platform, user)
     listed = {str(found) for found in listed_users(platform.home, release.version)}
     found = next((name for name in names if name in listed), None) or _person(platform, release, names)
     if found not in listed:
@@ -32,6 +32,18 @@ def find_user(platform: Platform, release: Manifest, user: str) -> str:
             f"user {user!r} has no list in release {release.version}: not known by {release.as_of:%Y-%m-%d}"
         )
     return found
+
+
+def names_in(platform: Platform, user: str) -> tuple[str, ...]:
+    """Ids under which the home may store a user whom people call `user`.
+
+    Raises UsageError where the key of pseudonyms is lost, for everybody would be unknown, or cannot be trusted.
+    """
+    if platform.settings.privacy.pseudonymize:
+        from recs_platform.pipeline.ingestion.ingest import ingest_privacy
+
+        ingest_privacy(platform)
+    return names_of(platform.home, user)
 
 
 def _person(platform: Platform, release: Manifest, names: Collection[str]) -> str | None:
