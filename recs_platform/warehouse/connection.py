@@ -82,9 +82,9 @@ _lent: "weakref.WeakSet[duckdb.DuckDBPyConnection]" = weakref.WeakSet()
 def lend(
     *, memory_limit_gb: float, threads: int, temporary: Path
 ) -> "Generator[duckdb.DuckDBPyConnection, None, None]":
-    """As `connect`, closed at the end, in a quarter of the time: a small build opens a hundred.
+    """As `connect`, closed at the end, in a fraction of the time: a small build opens a hundred.
 
-    To start DuckDB takes 15 ms, an empty database in one that runs takes 1 ms. Of those that are given back a process
+    To start DuckDB takes 12 ms, an empty database in one that runs takes 1 ms. Of those that are given back a process
     keeps two, without what they held; one that held much, that spilled or whose user failed is closed. Cursors: see
     `open_cursor`.
     """
