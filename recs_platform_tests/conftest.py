@@ -5,7 +5,6 @@ Dagster is imported where a fixture is used: tests of the other rooms do not pay
 
 import gc
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,6 @@ from recs_platform_tests.worlds import TINY, tiny_world
 
 if TYPE_CHECKING:
     from alembic.config import Config
-    from dagster import DagsterInstance
 
     from recs_platform.pipeline.platform import Platform
     from recs_platform_tests.homes import Built, CommandLine
@@ -70,32 +68,6 @@ def migrations() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScriptDirectory, "from_config", staticmethod(from_config))
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def storages(migrations: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Dagster makes three databases for each new home, 0.07 s; here once a process, and new homes get copies."""
-    if "dagster" not in sys.modules:
-        yield
-        return
-    from recs_platform.contracts.home import Home
-    from recs_platform.defs import instance
-
-    databases = ("history", "schedules")
-    original, made = instance.open_with_event_log, Home(tmp_path_factory.mktemp("storages") / "home")
-
-    def open_copy(folder: Path) -> "DagsterInstance":
-        is_usual = (folder / instance.SETTINGS_FILE).read_text() == instance.DAGSTER_YAML
-        if folder != made.dagster and is_usual and not any((folder / name).exists() for name in databases):
-            if not made.dagster.exists():
-                instance.open_instance(made).dispose()
-            for name in databases:
-                shutil.copytree(made.dagster / name, folder / name)
-        return original(folder)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(instance, "open_with_event_log", open_copy)
         yield
 
 
