@@ -17,8 +17,11 @@ from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.contracts.tables import LIST_REFERENCES, LISTS, SHARED_LISTS, SHORT_LISTS, SURFACE_LISTS, VERDICTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.pipeline.as_of_run import USERS, AsOfRun
+from recs_platform.pipeline.build_records import CODE, MODELS, SETTINGS, build_code, build_settings
 from recs_platform.pipeline.lists.active_users import USER_FEATURES
+from recs_platform.pipeline.retrieval.embeddings import embeddings_key
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
+from recs_platform.pipeline.retrieval.item_index import ITEM_INDEX
 from recs_platform.pipeline.served import changing_what_is_served
 from recs_platform.pipeline.serving_bundle import bundle_content
 from recs_platform.stages import releases
@@ -77,8 +80,20 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
             ranker_version=rows.lists[c.RANKER_VERSION][0] if rows.lists.height else "none",
             content_hash=_digest(run, rows),
             sealed_at=sealed_at,
+            made_with=_made_with(run),
             before_sealing=bundle,
         )
+
+
+def _made_with(run: AsOfRun) -> dict[str, str]:
+    """Which index the candidates were found in, and hashes of the SQL models, the settings and the code."""
+    platform = run.platform
+    return {
+        ITEM_INDEX: embeddings_key(run),
+        MODELS: content_key({model.name: model.hash for model in platform.models.all()}),
+        SETTINGS: content_key(build_settings(platform)),
+        CODE: build_code(platform),
+    }
 
 
 def _read(run: AsOfRun) -> _Released:

@@ -109,12 +109,11 @@ _lent: "weakref.WeakSet[duckdb.DuckDBPyConnection]" = weakref.WeakSet()
 def lend(
     *, memory_limit_gb: float, threads: int, temporary: Path
 ) -> "Generator[duckdb.DuckDBPyConnection, None, None]":
-    """As `connect`, closed at the end, in a quarter of the time: a small build opens a hundred.
+    """As `connect`, closed at the end, in a fraction of the time: a small build opens a hundred.
 
-    To start DuckDB takes 15 ms, an empty database in one that runs takes 1 ms. Of those that are given back a process
-    keeps two, without what they held; one that held much, that spilled, to which something
-    else was attached or whose user failed is closed. Cursors: see
-    `open_cursor`.
+    To start DuckDB takes 12 ms, an empty database in one that runs takes 1 ms. Of those that are given back a process
+    keeps two, without what they held; one that held much, that spilled, that attached another file or whose user failed
+    is closed. Cursors: see `open_cursor`.
     """
     database = _take(memory_limit_gb, threads, temporary)
     con = database.root.cursor()

@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 
 from recs_platform.cli.graph import say_release
+from recs_platform.contracts.manifests import content_key
+from recs_platform.lake.artifacts import is_sealed, sealed_versions
 from recs_platform.stages.releases import current_release, read_release, read_short_lists, seal_release
 from recs_platform_tests.homes import Built, copy_home
 
@@ -38,3 +40,12 @@ def test_a_build_of_an_earlier_as_of_names_its_release_and_the_one_that_stays_in
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith(f"release {current.version} as of 2024-01-31: ")
     assert not [line for line in said if line.startswith("in force")]
+
+
+def test_a_release_says_what_it_was_made_with(built: Built) -> None:
+    home = built.platform.home
+    release, build = current_release(home), sealed_versions(home.artifacts, "builds")[-1]
+    assert release.parameters["code"] == build.parameters["code"]
+    assert release.parameters["settings"] == content_key(build.parameters["settings"])
+    assert release.parameters["models"] == content_key(build.parameters["models"])
+    assert is_sealed(home.artifacts, "item_index", release.parameters["item_index"])

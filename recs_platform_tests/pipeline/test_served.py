@@ -281,6 +281,7 @@ def test_a_rollback_need_not_wait_while_a_bundle_is_written(house: House, monkey
     monkeypatch.setattr(sealing, "_read", lambda _: released)
     monkeypatch.setattr(sealing, "bundle_content", lambda *_: content(LISTS))
     monkeypatch.setattr(sealing, "_digest", lambda *_: "c" * 12)
+    monkeypatch.setattr(sealing, "_made_with", lambda _: dict[str, str]())
     for name in ("encode_bundle", "write_pages", "remove_bundles"):
         look(writing, name)
     look(seal, "write_artifact")

@@ -180,8 +180,9 @@ def build_window(run: AsOfRun, split: Split) -> Window:
 
 def _is_compared(run: AsOfRun, split: Split) -> bool:
     """Whether the drift report of the run compares with features as of the cutoff."""
-    horizons = (run.root.as_of - split.cutoff) / (split.labels_end - split.cutoff)
-    return split.protocol == "global" and horizons in HORIZONS_BEFORE
+    if split.protocol == "per_user":
+        return False
+    return (run.root.as_of - split.cutoff) / (split.labels_end - split.cutoff) in HORIZONS_BEFORE
 
 
 def _fit(run: AsOfRun, problem: retrieval.RetrievalProblem, split: Split) -> retrieval.RetrievalFit:

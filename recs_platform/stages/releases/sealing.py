@@ -40,7 +40,7 @@ from recs_platform.stages.releases.files import (
 from recs_platform.stages.releases.in_force import previous_release
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     import polars as pl
@@ -66,12 +66,14 @@ def seal_release(
     ranker_version: str,
     content_hash: str,
     sealed_at: datetime,
+    made_with: Mapping[str, str] | None = None,
     before_sealing: Callable[[Manifest], object] | None = None,
 ) -> Manifest:
     """Seal `lists` (columns of recommendations.lists) and `short_lists` as the release `<as_of>-<hash>`.
 
     `shared`: shared lists, and the users who are shown them; none by default. `surfaces`: rows of
     recommendations.surface_lists; none by default. `expiry`: what `list_expiry` gives; nothing is said by default.
+    `made_with`: further parameters of the manifest, which do not name the release.
 
     Sealing content that is sealed already returns its manifest and writes nothing; to go back to it once something
     else was sealed for that as_of, pin it. Withdrawn content is sealed again, and no longer withdrawn. Raises
@@ -98,7 +100,7 @@ def seal_release(
         known_at=known_at,
         data_version=data_version,
         seed=seed,
-        parameters={c.RANKER_VERSION: ranker_version, c.CONTENT_HASH: content_hash},
+        parameters={**(made_with or {}), c.RANKER_VERSION: ranker_version, c.CONTENT_HASH: content_hash},
         inputs={} if previous is None else {PREVIOUS: previous.version},
         metrics={
             c.N_USERS: lists[c.USER_ID].n_unique() + referring,
