@@ -18,6 +18,7 @@ from recs_platform.contracts.tables import (
     PERSONAL_LISTS,
     RELEASED_LISTS,
     RELEASES,
+    RELEASES_IN_FORCE,
     SHARED_LISTS,
     SHORT_LISTS,
     SURFACE_LISTS,
@@ -36,6 +37,7 @@ from recs_platform.stages.releases.files import (
     SHARED_FILE,
     SURFACE_FILE,
 )
+from recs_platform.stages.releases.in_force_log import in_force_rows
 from recs_platform.stages.releases.replacements import replacement_of
 from recs_platform.stages.releases.served import (
     ROWS_FILE,
@@ -68,7 +70,7 @@ _PERSONAL = frozenset({PERSONAL_LISTS.name, SURFACE_LISTS.name, LIST_EXPIRY.name
 _VIEWS = {RELEASED_LISTS: lists_view, CURRENT: current_view, LIST_CHANGES: changes_view}
 # Counting them reads the lists of every release.
 _UNCOUNTED = frozenset({RELEASED_LISTS.name, LIST_CHANGES.name})
-RELEASED = (*_RELEASED, RELEASES, SHORT_LISTS, *_VIEWS)
+RELEASED = (*_RELEASED, RELEASES, RELEASES_IN_FORCE, SHORT_LISTS, *_VIEWS)
 LATEST = "latest"  # the schema of tables as of the release in force
 
 
@@ -105,6 +107,7 @@ def _released(platform: Platform, withheld: Withheld | None) -> list[PublishedTa
     short = [releases.read_short_lists(platform.home, name) for name in in_force]
     rows = {
         RELEASES: found,
+        RELEASES_IN_FORCE: in_force_rows(platform.home),
         SHORT_LISTS: short[0] if short else pl.DataFrame(schema=polars_schema(SHORT_LISTS.columns)),
     }
     return [*tables, *(published_contract(contract, frame) for contract, frame in rows.items())]

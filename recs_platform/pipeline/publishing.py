@@ -38,6 +38,7 @@ from recs_platform.pipeline.served import (
     changing_what_is_served,
     impersonal_sources,
 )
+from recs_platform.stages.releases.in_force_log import note_in_force
 from recs_platform.stages.releases.views import AS_OF_IN_FORCE
 from recs_platform.stages.releases.withheld import Withheld
 from recs_platform.warehouse.list_exports import write_list_exports
@@ -141,7 +142,10 @@ def _publish_releases(
 def _released(platform: Platform, earlier: Brought | None = None) -> tuple[Withheld, list[PublishedTable]]:
     """What may not be shown by now, and tables of releases that say the same of which release is in force."""
     with changing_what_is_served(platform.home):
-        brought = bring_served_up_to_date(platform, datetime.now(UTC), earlier=earlier)
+        now = datetime.now(UTC)
+        brought = bring_served_up_to_date(platform, now, earlier=earlier)
+        if brought.release_id is not None:
+            note_in_force(platform.home, brought.release_id, now)
         return brought.withheld, release_tables(platform, brought.withheld)
 
 

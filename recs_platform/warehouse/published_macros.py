@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
-from recs_platform.contracts.tables import LIST_CHANGES, RELEASED_LISTS, RELEASES
+from recs_platform.contracts.tables import LIST_CHANGES, RELEASED_LISTS, RELEASES, RELEASES_IN_FORCE
+from recs_platform.contracts.time import DAY_MICROSECONDS
 from recs_platform.warehouse.clauses import text_literal
 
 if TYPE_CHECKING:
@@ -34,11 +35,13 @@ MACROS = (
         "recommendations.list_on",
         "who, day",
         f"select {c.RELEASE_ID}, {c.AS_OF}, {c.RANK}, {c.ITEM_ID}, {c.SCORE}, {c.REASON} from {RELEASED_LISTS.name} "
-        f"where {c.USER_ID} = who and {c.RELEASE_ID} = (select {c.RELEASE_ID} from {RELEASES.name} "
-        f"where epoch_us({c.AS_OF}) <= {_INSTANT.format('day')} order by {c.AS_OF} desc, {c.SEALED_AT} desc limit 1) "
-        f"order by {c.RANK}",
-        "A user's list on a day: of the last release as of it or before, whatever was pinned",
-        (RELEASED_LISTS.name, RELEASES.name),
+        f"where {c.USER_ID} = who and {c.RELEASE_ID} = coalesce("
+        f"(select {c.RELEASE_ID} from {RELEASES_IN_FORCE.name} where epoch_us({c.SINCE}) // {DAY_MICROSECONDS} "
+        f"<= {_INSTANT.format('day')} // {DAY_MICROSECONDS} order by {c.SINCE} desc limit 1), "
+        f"(select {c.RELEASE_ID} from {RELEASES.name} where epoch_us({c.AS_OF}) <= {_INSTANT.format('day')} "
+        f"order by {c.AS_OF} desc, {c.SEALED_AT} desc limit 1)) order by {c.RANK}",
+        "A user's list on a day: of what was in force as it ended; of days before that was kept, of the last as of it",
+        (RELEASED_LISTS.name, RELEASES.name, RELEASES_IN_FORCE.name),
     ),
     Macro(
         "recommendations.changes_of",

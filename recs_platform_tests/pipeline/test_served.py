@@ -176,6 +176,8 @@ def test_all_that_shows_lists_replaces_rows_from_the_fallback_as_the_server_does
     roll_back(house.platform, house.older)
     assert replacement_of(house.home, house.older) == made  # nothing new, nothing is sealed anew
     roll_back(house.platform, LATEST)
+    in_force = ask(house.platform, "from recommendations.in_force order by since")["release_id"].to_list()
+    assert in_force[-2:] == [house.older, releases.current_release(house.home).version]
     theirs = f"from recommendations.lists where release_id = '{house.older}'"
     # History is what was shown, but for the list that somebody refused.
     assert _letters(ask(house.platform, theirs)) == {"u1": "ab", "u3": "ca", "u4": "de"}

@@ -51,6 +51,7 @@ from recs_platform.contracts.tables.releases import (
     PERSONAL_LISTS,
     RELEASED_LISTS,
     RELEASES,
+    RELEASES_IN_FORCE,
 )
 from recs_platform.contracts.tables.reports import BIAS, BUSINESS, EXPERIMENTS, OFF_POLICY, VERDICTS
 from recs_platform.contracts.tables.retrieval import CANDIDATES, ITEM_NEIGHBOURS, OFFER_COUNTS, OfferedUnit
@@ -128,6 +129,7 @@ __all__ = [
     "RAW_TABLES",
     "RELEASED_LISTS",
     "RELEASES",
+    "RELEASES_IN_FORCE",
     "REMOVALS",
     "RETRIEVAL",
     "RETRIEVAL_HISTORY",

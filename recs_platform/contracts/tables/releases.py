@@ -86,6 +86,17 @@ RELEASES = TableContract(
     grain=(c.RELEASE_ID,),
 )
 
+RELEASES_IN_FORCE = TableContract(
+    "recommendations.in_force",
+    "One row each time that another release came into force, by a build, a rollback, a pin or a withdrawal; of times"
+    " before this was kept there is none",
+    (
+        instant(c.SINCE, "When it was first published as the release in force", required=True),
+        text(c.RELEASE_ID, "The release", required=True),
+    ),
+    grain=(c.SINCE,),
+)
+
 LIST_CHANGES = TableContract(
     "marts.list_changes",
     "One row a kept release, user and item that entered or left the user's list or moved in it since the release"

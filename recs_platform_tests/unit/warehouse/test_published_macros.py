@@ -15,6 +15,7 @@ def con(tmp_path):
             ('r1', '2024-01-01'::timestamptz, '2024-01-01'::timestamptz),
             ('r2', '2024-01-02'::timestamptz, '2024-01-02'::timestamptz),
             ('r2b', '2024-01-02'::timestamptz, '2024-01-03'::timestamptz)) as t(release_id, as_of, sealed_at)""")
+        con.execute("create table a.recommendations.in_force (since timestamptz, release_id text)")
         con.execute("""create view a.recommendations.lists as
             select release_id, as_of, 'u' as user_id, 1 as rank, 'item of ' || release_id as item_id, 1.0 as score,
                 'why' as reason from a.recommendations.releases""")
@@ -29,6 +30,21 @@ def test_a_list_on_a_day_is_that_of_the_last_release_as_of_it(con):
         found = con.execute(asked.format(day)).fetchone()
         assert (None if found is None else found[0]) == item
     assert con.execute("from recommendations.lists_with('item of r1')").fetchall()[0][2:] == (1, 1.0)
+
+
+def test_once_it_is_kept_what_was_in_force_as_the_day_ended_counts(con):
+    write_macros(con)
+    con.execute("""use a; insert into recommendations.in_force values
+        ('2024-01-03 08:00:00+00', 'r2b'), ('2024-01-04 09:00:00+00', 'r1'), ('2024-01-04 23:59:59+00', 'r2')""")
+    for day, release in (
+        ("'2024-01-01'", "r1"),
+        ("'2024-01-02'", "r2b"),
+        ("'2024-01-03'", "r2b"),
+        ("'2024-01-04'", "r2"),
+        ("date '2024-02-01'", "r2"),
+    ):
+        found = con.execute(f"select release_id from recommendations.list_on('u', {day})").fetchall()
+        assert found == [(release,)], day
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
