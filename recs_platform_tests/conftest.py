@@ -5,8 +5,10 @@ Dagster is imported where a fixture is used: tests of the other rooms do not pay
 
 import gc
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,6 +115,10 @@ def built(taken_in: "Platform", shared: Path) -> "Built":
             with open_instance(platform.home) as instance, pytest.MonkeyPatch.context() as patch:
                 patch.setattr(sql_checks, "prove", lambda *_: [])  # given/expect tests run once, in sql/test_models.py
                 launch.build(platform, instance, as_of, ignore, known_at=known_at)
+            for file in platform.home.dagster.rglob("*.db"):
+                # A copy that is made while another process opens it and closes it would lack what is in its log alone.
+                with closing(sqlite3.connect(file)) as con:
+                    con.execute("pragma wal_checkpoint(truncate)")
             done.write_text(known_at.isoformat())
     return Built(platform_at(shared / "built", data_tests=True), as_of, datetime.fromisoformat(done.read_text()))
 

@@ -47,7 +47,7 @@ def kept(folder: Path) -> dict[str, str]:
 
 
 def published(platform: Platform) -> dict[str, list[tuple[object, ...]]]:
-    """Rows of every table; the file is opened as an analyst does."""
+    """Rows of every table but the one that says when; the file is opened as an analyst does."""
     with duckdb.connect(str(platform.home.analytics), read_only=True) as con:
         names = [
             f"{schema}.{name}"
@@ -55,6 +55,7 @@ def published(platform: Platform) -> dict[str, list[tuple[object, ...]]]:
                 "select schema_name, table_name from duckdb_tables() union all "
                 "select schema_name, view_name from duckdb_views() where not internal order by all"
             ).fetchall()
+            if name != "in_force"
         ]
         return {name: con.execute(f"select * from {name} order by all").fetchall() for name in names}
 
