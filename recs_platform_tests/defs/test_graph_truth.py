@@ -60,7 +60,11 @@ class Recorder:
             path = Path(arguments[0])
             if self.home in path.parents and ".tmp-" not in arguments[0]:
                 room, *inside = path.relative_to(self.home).parts
-                self.note(ARTIFACTS.get(inside[0], "") if room == "artifacts" else VERDICTS.get(path.name, ""))
+                self.note(
+                    ARTIFACTS.get(inside[0] if inside else "", "")
+                    if room == "artifacts"
+                    else VERDICTS.get(path.name, "")
+                )
 
 
 @dataclass(frozen=True)
