@@ -64,10 +64,9 @@ class Bounded(Generic[K, V]):
 
     def put(self, key: K, value: V, size: int) -> None:
         """Keep a value as the newest, which takes `size` bytes beside its entry; one that is too large goes at once."""
-        self.pop(key)
-        whole = size + ENTRY_BYTES
+        whole, before = size + ENTRY_BYTES, self._entries.pop(key, None)
         self._entries[key] = value, whole
-        self.bytes += whole
+        self.bytes += whole if before is None else whole - before[1]
         while self.bytes > self.bytes_max:
             self.drop_oldest()
 
@@ -90,7 +89,8 @@ class Bounded(Generic[K, V]):
 
     def oldest(self) -> V | None:
         """The value that was put longest ago."""
-        return next((value for value, _ in self._entries.values()), None)
+        found = next(iter(self._entries.values()), None)
+        return None if found is None else found[0]
 
     def drop_oldest(self) -> None:
         """Let go of it."""

@@ -1,6 +1,7 @@
 """Ids as 64-bit keys: how a mapped bundle finds a row of an id without a table of ids in memory."""
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,10 +30,9 @@ def distinct_keys(*keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return ascending[np.append(True, ascending[1:] != ascending[:-1])[: len(ascending)]]
 
 
-def rows_of_key(keys: NDArray[np.uint64], key: int) -> range:
-    """Rows of ascending `keys` that hold `key`: none, one, or, where keys collide, several."""
-    wanted = np.uint64(key)
-    first = last = int(keys.searchsorted(wanted))
-    while last < len(keys) and keys[last] == wanted:
+def rows_of_key(keys: Sequence[int], key: int) -> range:
+    """Rows of ascending `keys`, such as a view of an array, with `key`: none, one, or, where keys collide, more."""
+    first = last = bisect_left(keys, key)
+    while last < len(keys) and keys[last] == key:
         last += 1
     return range(first, last)

@@ -10,6 +10,7 @@ from recs_platform.contracts.errors import ContractError, NotReady
 from recs_platform.lake.artifacts import artifact, sealed_versions
 from recs_platform.stages.releases.bundle.keys import OPTED_OUT, distinct_keys, key_of, rows_of_key
 from recs_platform.stages.releases.bundle.reading import Array, Bundle
+from recs_platform.stages.releases.bundle.texts import view_of
 from recs_platform.stages.releases.bundle.writing import FILES, FORMAT, FORMAT_NUMBER, RELEASE, SERVING_ARTIFACT
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def has_opted_out(home: Home, user_id: str) -> bool:
         return False
     folder = artifact(home.artifacts, SERVING_ARTIFACT, newest.version)
     keys: Array = np.load(folder / f"{OPTED_OUT}.npy", mmap_mode="r", allow_pickle=False)
-    return bool(rows_of_key(keys, key_of(user_id)))
+    return bool(rows_of_key(view_of(keys), key_of(user_id)))
 
 
 def open_bundle(home: Home, release_id: str) -> Bundle:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from recs_platform.stages.releases.bundle.encoding import (
 )
 from recs_platform.stages.releases.bundle.keys import key_of, rows_of_key
 from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, PAGE_OFFSETS, PAGE_TEXT
-from recs_platform.stages.releases.bundle.texts import PackedTexts
+from recs_platform.stages.releases.bundle.texts import PackedTexts, view_of
 from recs_platform.stages.releases.bundle.writing import (
     LISTS_KNOWN_AT,
     RELEASE,
@@ -73,8 +73,9 @@ class Bundle:
         self.arrays, self.opted_out_keys = arrays, opted_out
         # Absent where nobody is.
         self._is_held_out = arrays.get(HELD_OUT)
-        self._user_keys, self._user_ids = arrays["user.keys"], PackedTexts(arrays, "user.ids")
-        self._item_keys, self._item_by_key = arrays["item.keys"], arrays["item.by_key"]
+        self._opted_out = view_of(opted_out)
+        self._user_keys, self._user_ids = view_of(arrays["user.keys"]), PackedTexts(arrays, "user.ids")
+        self._item_keys, self._item_by_key = view_of(arrays["item.keys"]), view_of(arrays["item.by_key"])
         self.item_ids = PackedTexts(arrays, "item.ids").remembering()
         self.titles = PackedTexts(arrays, "item.titles")
         self.reasons = PackedTexts(arrays, "list.reason_texts").remembering(_REASONS_MAX)
@@ -90,8 +91,9 @@ class Bundle:
         self._hidden: dict[int, frozenset[int]] = {}
         # Absent from bundles of earlier versions.
         self._has_transitions = f"{TRANSITION}.offsets" in arrays
-        self._page_holds = _view(arrays.get(PAGE_HOLDS))
-        self._page_offsets, self._page_text = _view(arrays.get(PAGE_OFFSETS)), _view(arrays.get(PAGE_TEXT))
+        self._page_holds = _optional_view(arrays.get(PAGE_HOLDS))
+        self._page_offsets = _optional_view(arrays.get(PAGE_OFFSETS))
+        self._page_text = _optional_view(arrays.get(PAGE_TEXT))
 
     @property
     def lists_known_at(self) -> datetime:
@@ -114,7 +116,7 @@ class Bundle:
     def user_and_choice(self, user_id: str) -> tuple[int | None, bool]:
         """Code of a user, and whether they opted out, in little more time than one of the two takes."""
         key = key_of(user_id)
-        return self._user_of(key, user_id), bool(len(self.opted_out_keys) and rows_of_key(self.opted_out_keys, key))
+        return self._user_of(key, user_id), bool(rows_of_key(self._opted_out, key))
 
     def _user_of(self, key: int, user_id: str) -> int | None:
         for place in rows_of_key(self._user_keys, key):
@@ -133,7 +135,7 @@ class Bundle:
 
     def is_opted_out(self, user_id: str) -> bool:
         """Whether nothing may be inferred about this user."""
-        return bool(rows_of_key(self.opted_out_keys, key_of(user_id)))
+        return bool(rows_of_key(self._opted_out, key_of(user_id)))
 
     def is_held_out(self, user: int | None) -> bool:
         """Whether the user is in the hold-out, which is shown popular items only."""
@@ -148,7 +150,7 @@ class Bundle:
     def item(self, item_id: str) -> int | None:
         """Code of an item, None of one the catalogue lacks."""
         for place in rows_of_key(self._item_keys, key_of(item_id)):
-            code = int(self._item_by_key[place])
+            code: int = self._item_by_key[place]
             if self.item_ids[code] == item_id:
                 return code
         return None
@@ -249,9 +251,8 @@ class Bundle:
         return {name: items[self._slice("fallback", place)] for place, name in enumerate(contexts)}
 
 
-def _view(array: Array | None) -> memoryview | None:
-    """One number, or a few bytes, of an array in a fifth of the time that numpy needs."""
-    return None if array is None else memoryview(cast("Any", array))
+def _optional_view(array: Array | None) -> memoryview | None:
+    return None if array is None else view_of(array)
 
 
 def _source_sets(arrays: dict[str, Array], name: str) -> list[tuple[str, ...]]:

@@ -26,7 +26,8 @@ def pack_texts(name: str, texts: Sequence[str]) -> dict[str, NDArray[np.generic]
     return {f"{name}.{OFFSETS}": offsets, f"{name}.{TEXT}": np.frombuffer(b"".join(encoded), dtype=np.uint8)}
 
 
-def _view(array: NDArray[Any]) -> memoryview:
+def view_of(array: NDArray[Any]) -> memoryview:
+    """An array that gives one number, or a few bytes, in a fifth of the time that numpy needs."""
     return memoryview(cast("Any", array))
 
 
@@ -34,8 +35,7 @@ class PackedTexts:
     """Texts by position."""
 
     def __init__(self, arrays: Arrays, name: str) -> None:
-        # A view gives one number, or a few bytes, in a fifth of the time that numpy needs.
-        self._offsets, self._text = _view(arrays[f"{name}.{OFFSETS}"]), _view(arrays[f"{name}.{TEXT}"])
+        self._offsets, self._text = view_of(arrays[f"{name}.{OFFSETS}"]), view_of(arrays[f"{name}.{TEXT}"])
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
