@@ -167,8 +167,8 @@ def board_places_of(
     # Who is unknown here is in no group.
     known = is_grouped & (users >= 0)
     groups = np.where(known, board.groups[users], 0) if len(board.groups) else np.zeros(len(users), np.int64)
-    for group in np.unique(groups):
-        ranking = board.ranking(int(group)).astype(np.int64)
+    for group in sorted(set(groups.tolist())):
+        ranking = board.ranking(group).astype(np.int64)
         for at in _some_at_a_time(np.flatnonzero(groups == group)):
             parts.append(_of_group(rules, ranking, board.max_per_category, asked.at(at), at))
     found = _joined(parts)

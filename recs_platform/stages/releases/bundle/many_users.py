@@ -40,7 +40,10 @@ def codes_in(texts: pl.Series, known: pl.Series) -> Codes:
 
 def are_opted_out(bundle: Bundle, users: pl.Series) -> NDArray[np.bool_]:
     """Which users nothing may be inferred about."""
-    return np.isin(keys_of(users.to_list()), bundle.opted_out_keys)
+    wanted, keys = keys_of(users.to_list()), bundle.opted_out_keys
+    # `numpy.isin` would load masked arrays, which takes longer.
+    places = np.minimum(keys.searchsorted(wanted), max(len(keys) - 1, 0))
+    return keys[places] == wanted if len(keys) else np.zeros(len(wanted), dtype=np.bool_)
 
 
 def regions_of(bundle: Bundle, users: Codes) -> Codes:
