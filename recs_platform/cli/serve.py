@@ -14,7 +14,6 @@ from recs_platform.cli.show import say
 
 if TYPE_CHECKING:
     from recs_platform.serving.application import Application
-    from recs_platform.settings import Settings
 
 
 def serve(
@@ -51,34 +50,18 @@ def serve(
 def _application(host: str) -> "Application":
     """The application of the home that the environment names, which is the same in every worker."""
     settings = find_settings()
+    from recs_platform.lake.tables import Lake
     from recs_platform.serving.server import build
     from recs_platform.serving.tombstones import UserHashes
     from recs_platform.stages.events.forgotten import read_tombstones
-    from recs_platform.stages.events.pseudonyms import create_key_file, pseudonym
+    from recs_platform.stages.events.pseudonyms import create_key_file, open_privacy, pseudonym
 
-    key, home = _key(settings), settings.paths
+    home = settings.paths
+    # A home whose key is lost is not served: everybody would be a stranger.
+    key = open_privacy(home, Lake(home.lake), settings.privacy).key
     stored_name = str if key is None else partial(pseudonym, key)
     hashes = UserHashes(partial(pseudonym, create_key_file(home.forget_key)), partial(read_tombstones, home))
     return build(settings, host, stored_name, hashes)
-
-
-def _key(settings: "Settings") -> bytes | None:
-    """The key of the ids that the home stores, None where it stores them as they came.
-
-    Raises UsageError where it is lost, or the settings contradict it: everybody would be a stranger.
-    """
-    from recs_platform.lake.tables import Lake
-    from recs_platform.stages.events.pseudonyms import open_privacy
-
-    home, privacy = settings.paths, settings.privacy
-    opened = open_privacy(
-        home,
-        Lake(home.lake),
-        pseudonymize=privacy.pseudonymize,
-        user_attributes=privacy.user_attributes,
-        item_attributes=privacy.item_attributes,
-    )
-    return opened.key
 
 
 def _work(host: str, shared_socket: socket) -> None:

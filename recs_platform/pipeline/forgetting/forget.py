@@ -22,7 +22,6 @@ from recs_platform.pipeline.forgetting.receipts import Journal, Receipt, open_jo
 from recs_platform.pipeline.forgetting.tables import count_rows, erase_table, erase_tables, first_event
 from recs_platform.pipeline.forgetting.texts import erase_texts
 from recs_platform.pipeline.forgetting.who import find_people, known_ids
-from recs_platform.pipeline.ingestion.ingest import ingest_privacy
 from recs_platform.pipeline.named_in_settings import require_hidden
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish
@@ -32,6 +31,7 @@ from recs_platform.stages.events.forgotten import FORGOTTEN, add_tombstones, has
 from recs_platform.stages.events.ingestion import CONTRACTS, IngestContext
 from recs_platform.stages.events.landing_removal import LandedRecords, LandingRemoval, remove_from_landing
 from recs_platform.stages.events.people import Person, united
+from recs_platform.stages.events.pseudonyms import open_privacy
 from recs_platform.stages.events.removals import Raw, begin_removal, is_republish_due, republished, settle
 from recs_platform.warehouse.connection import open_cursor
 
@@ -201,9 +201,8 @@ def _unknown(*users: str) -> UnknownPerson:
 
 def _context(work: _Work) -> IngestContext:
     platform = work.platform
-    return IngestContext(
-        platform.home, platform.lake, platform.sources, ingest_privacy(platform), work.now, lambda _: None
-    )
+    privacy = open_privacy(platform.home, platform.lake, platform.settings.privacy)
+    return IngestContext(platform.home, platform.lake, platform.sources, privacy, work.now, lambda _: None)
 
 
 def _rankers(work: _Work, journal: Journal) -> None:

@@ -13,7 +13,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.pipeline.ingestion.quarantine import QuarantineFilter, files_to_replay
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages import events
-from recs_platform.stages.events import FileCounts, IngestReport, PendingFile, Privacy, ReplayReport
+from recs_platform.stages.events import FileCounts, IngestReport, PendingFile, ReplayReport
 from recs_platform.stages.events.landing import look_into_landing, split_pending
 from recs_platform.stages.events.pseudonyms import open_privacy
 from recs_platform.stages.events.removals import settle_removals
@@ -76,7 +76,7 @@ def _run(
         now=now,
         progress=progress,
         settle_seconds=platform.settings.landing_settle_seconds,
-        privacy=ingest_privacy(platform),
+        privacy=open_privacy(platform.home, platform.lake, platform.settings.privacy),
     )
 
 
@@ -107,22 +107,10 @@ def replay_files(
         progress=progress,
         choose=choose,
         dry_run=dry_run,
-        privacy=ingest_privacy(platform),
+        privacy=open_privacy(platform.home, platform.lake, platform.settings.privacy),
     )
 
 
 def settle_ledger(platform: Platform, con: duckdb.DuckDBPyConnection, *, now: datetime, progress: Say) -> None:
     """Correct the counts of removed rows, so that the ledger can be checked: a removal may have died."""
     settle_removals(platform.home, platform.lake, con, now=now, progress=progress)
-
-
-def ingest_privacy(platform: Platform) -> Privacy:
-    """What ingestion keeps of people, by the settings. Raises UsageError where the key contradicts them."""
-    privacy = platform.settings.privacy
-    return open_privacy(
-        platform.home,
-        platform.lake,
-        pseudonymize=privacy.pseudonymize,
-        user_attributes=privacy.user_attributes,
-        item_attributes=privacy.item_attributes,
-    )

@@ -9,7 +9,7 @@ from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.events.forgotten import forgotten_at
-from recs_platform.stages.events.pseudonyms import names_of
+from recs_platform.stages.events.pseudonyms import names_of, open_privacy
 from recs_platform.stages.releases import listed_users
 
 IDENTITIES = "staging.stg_identities"
@@ -40,9 +40,7 @@ def names_in(platform: Platform, user: str) -> tuple[str, ...]:
     Raises UsageError where the key of pseudonyms is lost, for everybody would be unknown, or cannot be trusted.
     """
     if platform.settings.privacy.pseudonymize:
-        from recs_platform.pipeline.ingestion.ingest import ingest_privacy
-
-        ingest_privacy(platform)
+        open_privacy(platform.home, platform.lake, platform.settings.privacy)
     return names_of(platform.home, user)
 
 

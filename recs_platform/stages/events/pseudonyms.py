@@ -3,6 +3,8 @@
 Which columns hold user ids is known where rows are ingested. No key byte is ever part of a SQL text or a message.
 """
 
+from __future__ import annotations
+
 import hmac
 import os
 import secrets
@@ -21,36 +23,31 @@ from recs_platform.stages.events.privacy import Privacy
 if TYPE_CHECKING:
     import duckdb
 
+    from recs_platform.contracts.setting_groups import PrivacySettings
+
 KEY_BYTES = 32
 _BLOCK_BYTES = 64
 _PSEUDONYM = "recs_pseudonym"
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def open_privacy(
-    home: Home,
-    lake: Lake,
-    *,
-    pseudonymize: bool,
-    user_attributes: tuple[str, ...],
-    item_attributes: tuple[str, ...],
-) -> Privacy:
-    """What ingestion needs of the settings; creates the key when pseudonyms are asked for and nothing was ingested.
+def open_privacy(home: Home, lake: Lake, settings: PrivacySettings) -> Privacy:
+    """What ingestion keeps of people; creates the key when pseudonyms are asked for and nothing was ingested.
 
-    The key file tells how the ids of a home are stored, which is decided once. Raises UsageError when `pseudonymize`
-    contradicts it, or when the key cannot be trusted.
+    The key file tells how the ids of a home are stored, which is decided once. Raises UsageError when the settings
+    contradict it, or when the key is lost or cannot be trusted.
     """
-    if not pseudonymize:
+    if not settings.pseudonymize:
         if home.pseudonym_key.exists():
             raise UsageError(_turned_off(home, lake))
-        return Privacy(None, user_attributes, item_attributes)
+        return Privacy(None, settings.user_attributes, settings.item_attributes)
     if not home.pseudonym_key.exists() and _has_taken_in(home, lake):
         raise UsageError(
             f"privacy.pseudonymize is on, but data was ingested and there is no {home.pseudonym_key}: either ids are "
             "stored as they came (set it to false, or ingest the data again in a fresh home), or the key was lost "
             "(put it back from a backup)"
         )
-    return Privacy(create_key(home), user_attributes, item_attributes)
+    return Privacy(create_key(home), settings.user_attributes, settings.item_attributes)
 
 
 def create_key(home: Home) -> bytes:
@@ -104,7 +101,7 @@ def read_key_file(path: Path) -> bytes | None:
     return key
 
 
-def prepare(con: "duckdb.DuckDBPyConnection", key: bytes, name: str = _PSEUDONYM) -> None:
+def prepare(con: duckdb.DuckDBPyConnection, key: bytes, name: str = _PSEUDONYM) -> None:
     """Put the padded keys into variables of this connection or cursor, where `pseudonym_sql` of the name finds them."""
     if len(key) > _BLOCK_BYTES:
         raise ValueError(f"a key has at most {_BLOCK_BYTES} bytes")

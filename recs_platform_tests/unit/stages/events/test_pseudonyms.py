@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.home import Home
+from recs_platform.contracts.setting_groups import PrivacySettings
 from recs_platform.lake.tables import Lake
 from recs_platform.stages.events import pseudonyms
 from recs_platform.stages.events.pseudonyms import (
@@ -31,7 +32,7 @@ from recs_platform.stages.events.pseudonyms import (
 
 KEYS = st.binary(min_size=32, max_size=32)
 IDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
-KEEP_ALL = {"user_attributes": ("*",), "item_attributes": ("*",)}
+KEYED, PLAIN = (PrivacySettings(pseudonymize=each, user_attributes=("*",)) for each in (True, False))
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_awkward_ids_keep_apart(shared, user):
 
 
 def test_no_key_byte_is_in_the_sql_or_in_what_privacy_prints(home, lake):
-    privacy = open_privacy(home, lake, pseudonymize=True, **KEEP_ALL)
+    privacy = open_privacy(home, lake, KEYED)
     assert privacy.key is not None
     for text in (pseudonym_sql("user_id"), repr(privacy), str(privacy)):
         assert privacy.key.hex() not in text
@@ -119,7 +120,7 @@ def test_a_key_that_others_may_read_is_refused(home, lake, mode):
     key = create_key(home)
     home.pseudonym_key.chmod(mode)
     with pytest.raises(UsageError, match="chmod 600") as rejected:
-        open_privacy(home, lake, pseudonymize=True, **KEEP_ALL)
+        open_privacy(home, lake, KEYED)
     assert key.hex() not in str(rejected.value)
     with pytest.raises(UsageError, match="chmod 600"):
         names_of(home, "u1")
@@ -177,46 +178,46 @@ def test_a_loser_of_the_race_reads_the_winners_key(home, monkeypatch):
 
 
 def test_settings_reach_ingestion(home, lake):
-    plain = open_privacy(home, lake, pseudonymize=False, user_attributes=("a",), item_attributes=())
+    plain = open_privacy(home, lake, PrivacySettings(user_attributes=("a",), item_attributes=()))
     assert (plain.key, plain.user_attributes, plain.item_attributes) == (None, ("a",), ())
     assert not home.keys.exists()
     assert plain.allowed_attributes("raw.users") == ("a",)
     barring = ("offered_in", "not_offered_in", "age_min")
     assert plain.allowed_attributes("raw.items") == barring, "never lost: they bar items"
-    keyed = open_privacy(home, lake, pseudonymize=True, **KEEP_ALL)
+    keyed = open_privacy(home, lake, KEYED)
     assert keyed.key == read_key(home)
 
 
 def test_pseudonyms_cannot_be_switched_on_over_plain_ids(home, lake):
     take_in(lake)
     with pytest.raises(UsageError, match="stored as they came"):
-        open_privacy(home, lake, pseudonymize=True, **KEEP_ALL)
+        open_privacy(home, lake, KEYED)
     assert not home.keys.exists()
-    assert open_privacy(home, lake, pseudonymize=False, **KEEP_ALL).key is None
+    assert open_privacy(home, lake, PLAIN).key is None
 
 
 def test_a_sealed_batch_on_its_way_counts_as_taken_in(home, lake):
     (home.batches / "1.sealed").mkdir(parents=True)
     with pytest.raises(UsageError, match="stored as they came"):
-        open_privacy(home, lake, pseudonymize=True, **KEEP_ALL)
+        open_privacy(home, lake, KEYED)
 
 
 def test_pseudonyms_cannot_be_switched_off_over_pseudonyms(home, lake):
-    key = open_privacy(home, lake, pseudonymize=True, **KEEP_ALL).key
+    key = open_privacy(home, lake, KEYED).key
     with pytest.raises(UsageError, match="nothing was ingested"):
-        open_privacy(home, lake, pseudonymize=False, **KEEP_ALL)
+        open_privacy(home, lake, PLAIN)
     take_in(lake)
     with pytest.raises(UsageError, match="are pseudonyms"):
-        open_privacy(home, lake, pseudonymize=False, **KEEP_ALL)
-    assert open_privacy(home, lake, pseudonymize=True, **KEEP_ALL).key == key
+        open_privacy(home, lake, PLAIN)
+    assert open_privacy(home, lake, KEYED).key == key
 
 
 def test_a_lost_key_is_not_replaced_by_a_new_one(home, lake):
-    open_privacy(home, lake, pseudonymize=True, **KEEP_ALL)
+    open_privacy(home, lake, KEYED)
     take_in(lake)
     home.pseudonym_key.unlink()
     with pytest.raises(UsageError, match="backup"):
-        open_privacy(home, lake, pseudonymize=True, **KEEP_ALL)
+        open_privacy(home, lake, KEYED)
     assert not home.pseudonym_key.exists()
 
 
