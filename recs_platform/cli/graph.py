@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     Watch = Callable[[str, str], None]
 
+_LEFT_MAX = 5
 AsOf = Annotated[str | None, typer.Option("--as-of", help="A date (midnight UTC) or 2017-02-20T15.")]
 Force = Annotated[
     bool,
@@ -41,7 +42,6 @@ def run(as_of: AsOf = None, force: Force = False) -> None:
     """
     instant = None if as_of is None else read_as_of(as_of, force=force)
     platform = open_platform()
-    from recs_platform.defs import launch
     from recs_platform.defs.instance import fail_stuck_runs
     from recs_platform.pipeline.event_gap import far_events
     from recs_platform.pipeline.event_span import default_as_of
@@ -49,13 +49,26 @@ def run(as_of: AsOf = None, force: Force = False) -> None:
     with open_dagster(platform) as instance:
         for stuck in fail_stuck_runs(instance):
             say(f"run {stuck.run_id[:8]} ({stuck.job}) is marked as failed: {stuck.reason}")
-        _step("ingest", lambda watch: launch.ingest(platform, instance, watch))
+        _ingest(platform, instance)
         at = default_as_of(platform) if instant is None else instant
         caution = far_events(platform, datetime.now(UTC)) if instant is None else None
         if caution is not None:
             say(caution)
         _build(platform, instance, at, force=force)
     say_release(platform, at)
+
+
+def _ingest(platform: "Platform", instance: "dg.DagsterInstance") -> None:
+    """Take in what is in landing, and say what is left there."""
+    from recs_platform.defs import launch
+    from recs_platform.pipeline.ingestion.summary import left_alone
+
+    _step("ingest", partial(launch.ingest, platform, instance))
+    left = left_alone(platform)
+    for line in left[:_LEFT_MAX]:
+        say(line)
+    if len(left) > _LEFT_MAX:
+        say(f"{len(left) - _LEFT_MAX:,} more files are left in landing: `recs status` names them")
 
 
 def read_as_of(text: str, *, force: bool) -> datetime:
@@ -127,13 +140,12 @@ def backfill(
     if last < first:
         raise UsageError(f"--to {end} lies before --from {start}")
     platform = open_platform()
-    from recs_platform.defs import launch
     from recs_platform.defs.instance import fail_stuck_runs
     from recs_platform.pipeline.event_span import require_possible
 
     with open_dagster(platform) as instance:
         fail_stuck_runs(instance)
-        _step("ingest", lambda watch: launch.ingest(platform, instance, watch))
+        _ingest(platform, instance)
         for instant in (first, last):
             require_possible(platform, instant, datetime.now(UTC), forced=force)
         instants = [first + number * step for number in range((last - first) // step + 1)]

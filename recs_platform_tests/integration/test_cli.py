@@ -132,6 +132,22 @@ def test_an_as_of_before_the_first_event_writes_nothing(
     assert not platform.home.analytics.exists()
 
 
+@pytest.mark.parametrize("command", [("run", "--as-of"), ("backfill", "--to", "1990-01-01", "--from")])
+def test_files_that_stay_in_landing_are_told_of(
+    recs: CommandLine, taken_in: Platform, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    platform = copy_home(taken_in, tmp_path / "home")
+    folder = platform.home.landing / "contract"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(7):
+        (folder / f"stock-{number}.csv").write_text("x\n")
+    _, _, err = recs(platform.home.root, *command, "1990-01-01")
+    told = [line for line in err.splitlines() if "left in landing" in line]
+    assert told[0].startswith("left in landing: contract/stock-0.csv: source 'contract' reads")
+    assert told[-1] == "2 more files are left in landing: `recs status` names them"
+    assert len(told) == 6
+
+
 def test_init_may_be_repeated_and_keeps_what_was_edited(recs: CommandLine, tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert recs(home, "init")[0] == 0

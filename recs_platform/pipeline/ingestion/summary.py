@@ -37,7 +37,7 @@ def summarize_since(platform: Platform, before: Collection[Key]) -> IngestionSum
     """What came into the ledger that was not there before."""
     known = pl.DataFrame(list(before), schema=dict.fromkeys(FILE_KEY, pl.String()), orient="row")
     new = _ledger(platform).join(known, on=FILE_KEY, how="anti").sort(c.SOURCE_FILE, c.CONTRACT_TABLE)
-    return IngestionSummary(new, _rejections(platform, new), _left_alone(platform))
+    return IngestionSummary(new, _rejections(platform, new), left_alone(platform))
 
 
 def _ledger(platform: Platform) -> pl.DataFrame:
@@ -57,7 +57,8 @@ def _rejections(platform: Platform, files: pl.DataFrame) -> tuple[Rejection, ...
         return rejections(con, rows)
 
 
-def _left_alone(platform: Platform) -> tuple[str, ...]:
+def left_alone(platform: Platform) -> tuple[str, ...]:
+    """A line for each file that stays in landing, and why."""
     waiting = ingestion.find_waiting(platform, datetime.now(UTC))
     lines = [f"left in landing: {name}: {reason}" for name, reason in waiting.rejected]
     lines += [f"left in landing: {name}: {why_unknown(platform.sources, name)}" for name in waiting.unknown]
