@@ -34,7 +34,7 @@ from recs_platform.cli import (
 from recs_platform.cli.audit import enter_command
 from recs_platform.cli.sections import SectionedGroup
 from recs_platform.cli.show import say_error
-from recs_platform.cli.stopping import heed_interrupts
+from recs_platform.cli.stopping import QuickEnd, heed_interrupts
 from recs_platform.contracts.errors import RecsError, UsageError
 
 _NAME_SHOWN = 40
@@ -85,6 +85,16 @@ def _require_text(arguments: list[str]) -> None:
             raise UsageError(f"the argument {argument!a} is not UTF-8") from None
         if "\0" in argument:
             raise UsageError(f"the argument {argument!a} contains a NUL byte, which no id, path or query may have")
+
+
+def command() -> None:
+    """What the script `recs` calls: `main`, in a process of its own that ends quickly."""
+    end = QuickEnd()
+    try:
+        main()
+    except SystemExit as left:
+        end.code = left.code if isinstance(left.code, int) else None
+        raise
 
 
 def main() -> None:

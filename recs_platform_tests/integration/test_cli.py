@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 import click
 import polars as pl
@@ -377,17 +378,27 @@ def _seal_older(platform: Platform) -> str:
     ).version
 
 
+_COMMAND = "from recs_platform.cli import command; command()"
+
+
+def _process(
+    home: Path, code: str, *arguments: str, stdout: int | IO[str] = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "RECS_HOME": str(home)},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"), [(("land", "nope", "."), 2), (("recommend", "u1"), 1), (("status", "--json"), 0)]
 )
 def test_a_process_of_its_own_ends_with_the_same_code(new_home: Path, arguments: tuple[str, ...], code: int) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "from recs_platform.cli import main; main()", *arguments],
-        env={**os.environ, "RECS_HOME": str(new_home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = _process(new_home, _COMMAND, *arguments)
     assert done.returncode == code, done.stderr
     if code:
         assert done.stdout == ""
@@ -395,6 +406,33 @@ def test_a_process_of_its_own_ends_with_the_same_code(new_home: Path, arguments:
         assert done.stderr.count("\n") == 1
     else:
         assert json.loads(done.stdout)["release"] is None
+
+
+def test_a_quick_end_comes_after_what_is_registered_for_the_end(new_home: Path) -> None:
+    code = (
+        "import atexit, threading, time, recs_platform.cli as cli\n"
+        "def main():\n"
+        "    atexit.register(print, 'registered')\n"
+        "    threading.Thread(target=lambda: (time.sleep(0.2), print('a thread'))).start()\n"
+        "    raise SystemExit(3)\n"
+        "cli.main = main\n"
+        "cli.command()"
+    )
+    done = _process(new_home, code)
+    assert (done.returncode, done.stdout) == (3, "a thread\nregistered\n"), done.stderr
+
+
+def test_what_cannot_be_written_is_no_success(new_home: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = _process(new_home, _COMMAND, "--version", stdout=full)
+    assert done.returncode != 0
+    assert "No space left on device" in done.stderr
+
+
+def test_a_fault_of_our_own_is_a_traceback(new_home: Path) -> None:
+    done = _process(new_home, "import recs_platform.cli as cli\ncli.main = lambda: 1 / 0\ncli.command()")
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
 
 
 def test_what_a_command_creates_is_its_owners_alone(recs: CommandLine, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_it_installs_the_command_of_the_checkout(unpacked: Path) -> None:
     (path,) = unpacked.glob("*.dist-info/entry_points.txt")
     scripts = ConfigParser()
     scripts.read(path)
-    assert dict(scripts["console_scripts"]) == {"recs": "recs_platform.cli:main"}
+    assert dict(scripts["console_scripts"]) == {"recs": "recs_platform.cli:command"}
 
 
 def test_installed_it_reads_its_own_models_and_sources(unpacked: Path, new_home: Path) -> None:
