@@ -33,7 +33,7 @@ from recs_platform.serving.server import serve
 from recs_platform.serving.sessions import Session, Step
 from recs_platform.serving.tombstones import UserHashes
 from recs_platform.settings import Settings
-from recs_platform.stages.releases import seal_release
+from recs_platform.stages.releases import ReleaseOrigin, ReleaseRows, seal_release
 from recs_platform.stages.releases.bundle import Bundle, BundleContent, BundleRules, open_bundle, seal_bundle
 
 K, CANDIDATES, CANDIDATES_MAX, DIMENSIONS, NEIGHBOURS, TRANSITIONS = 20, 50, 200, 64, 30, 50
@@ -138,13 +138,8 @@ def release_drawn(home: Home, content: BundleContent, users: int) -> str:
     schema: dict[str, Any] = {"as_of": pl.Datetime("us", "UTC"), "user_id": pl.String, "list_length": pl.Int64}
     return seal_release(
         home,
-        lists=lists,
-        short_lists=pl.DataFrame(schema={**schema, "eligible_count": pl.Int64, "reason": pl.String}),
-        as_of=as_of,
-        known_at=as_of,
-        data_version="drawn",
-        seed=SEED,
-        ranker_version="drawn",
+        ReleaseRows(lists, pl.DataFrame(schema={**schema, "eligible_count": pl.Int64, "reason": pl.String})),
+        ReleaseOrigin(as_of=as_of, known_at=as_of, data_version="drawn", seed=SEED, ranker_version="drawn"),
         content_hash=f"{users:012d}",
         sealed_at=as_of,
         before_sealing=bundle,

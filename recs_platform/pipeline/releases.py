@@ -6,7 +6,7 @@ Releases and bundles themselves are in `stages.releases`.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -17,11 +17,10 @@ from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.contracts.tables import LIST_REFERENCES, LISTS, SHARED_LISTS, SHORT_LISTS, SURFACE_LISTS, VERDICTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.pipeline.as_of_run import USERS, AsOfRun
-from recs_platform.pipeline.build_records import CODE, MODELS, SETTINGS, build_code, build_settings
+from recs_platform.pipeline.build_records import build_code, build_settings
 from recs_platform.pipeline.lists.active_users import USER_FEATURES
 from recs_platform.pipeline.retrieval.embeddings import embeddings_key
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
-from recs_platform.pipeline.retrieval.item_index import ITEM_INDEX
 from recs_platform.pipeline.served import changing_what_is_served
 from recs_platform.pipeline.serving_bundle import bundle_content
 from recs_platform.stages import releases
@@ -33,17 +32,6 @@ from recs_platform.warehouse.runner import ModelRun
 
 # Tables whose rows a release seals.
 RELEASED_TABLES = (LISTS.name, SHORT_LISTS.name, SHARED_LISTS.name, LIST_REFERENCES.name, SURFACE_LISTS.name)
-
-
-@dataclass(frozen=True)
-class _Released:
-    """Rows that a release seals: lists in the lake's tables, and until when each user's are meant."""
-
-    lists: pl.DataFrame
-    short_lists: pl.DataFrame
-    shared: SharedRows
-    surfaces: pl.DataFrame
-    expiry: pl.DataFrame
 
 
 def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
@@ -68,35 +56,30 @@ def release_lists(run: AsOfRun, *, sealed_at: datetime) -> Manifest:
 
         return releases.seal_release(
             home,
-            lists=rows.lists,
-            short_lists=rows.short_lists,
-            shared=rows.shared,
-            surfaces=rows.surfaces,
-            expiry=rows.expiry,
-            as_of=run.as_of,
-            known_at=run.known_at,
-            data_version=run.data_version(),
-            seed=run.platform.settings.seed,
-            ranker_version=rows.lists[c.RANKER_VERSION][0] if rows.lists.height else "none",
+            rows,
+            _origin(run, rows.lists),
             content_hash=_digest(run, rows),
             sealed_at=sealed_at,
-            made_with=_made_with(run),
             before_sealing=bundle,
         )
 
 
-def _made_with(run: AsOfRun) -> dict[str, str]:
-    """Which index the candidates were found in, and hashes of the SQL models, the settings and the code."""
+def _origin(run: AsOfRun, lists: pl.DataFrame) -> releases.ReleaseOrigin:
     platform = run.platform
-    return {
-        ITEM_INDEX: embeddings_key(run),
-        MODELS: content_key({model.name: model.hash for model in platform.models.all()}),
-        SETTINGS: content_key(build_settings(platform)),
-        CODE: build_code(platform),
-    }
+    return releases.ReleaseOrigin(
+        as_of=run.as_of,
+        known_at=run.known_at,
+        data_version=run.data_version(),
+        seed=platform.settings.seed,
+        ranker_version=lists[c.RANKER_VERSION][0] if lists.height else "none",
+        item_index=embeddings_key(run),
+        models=content_key({model.name: model.hash for model in platform.models.all()}),
+        settings=content_key(build_settings(platform)),
+        code=build_code(platform),
+    )
 
 
-def _read(run: AsOfRun) -> _Released:
+def _read(run: AsOfRun) -> releases.ReleaseRows:
     with run.models() as models:
         _require_release_allowed(models)
         lists = models.frame(LISTS.name).sort(c.USER_ID, c.RANK)
@@ -105,7 +88,7 @@ def _read(run: AsOfRun) -> _Released:
         shared = SharedRows(models.frame(SHARED_LISTS.name), models.frame(LIST_REFERENCES.name))
         users = pl.concat([each.select(c.USER_ID) for each in (lists, short_lists, shared.references)])
         expiry = _expiry(run, models, users[c.USER_ID].unique())
-    return _Released(lists, short_lists, shared, surfaces, expiry)
+    return releases.ReleaseRows(lists, short_lists, shared, surfaces, expiry)
 
 
 def _expiry(run: AsOfRun, models: ModelRun, users: pl.Series) -> pl.DataFrame:
@@ -117,16 +100,16 @@ def _expiry(run: AsOfRun, models: ModelRun, users: pl.Series) -> pl.DataFrame:
     return list_expiry(users, known, run.as_of, days_min=settings.expires_days_min, days_max=settings.expires_days_max)
 
 
-def _digest(run: AsOfRun, rows: _Released) -> str:
+def _digest(run: AsOfRun, rows: releases.ReleaseRows) -> str:
     """Hash of all that is sealed, which names the release."""
     # Without a list for anybody, why there is none is all that the release holds.
     digest = _content(run, rows.short_lists if rows.lists.is_empty() else rows.lists)
-    if rows.shared.references.height:
+    if rows.shared is not None and rows.referring_count:
         parts = [digest, _content(run, rows.shared.lists), _content(run, rows.shared.references)]
         digest = content_key({"lists": parts})
     for further in (rows.surfaces, rows.expiry):
         # Releases of before there were any are named without them.
-        if further.height:
+        if further is not None and further.height:
             digest = content_key({"lists": [digest, _content(run, further)]})
     return digest
 

@@ -9,7 +9,14 @@ import pytest
 from recs_platform.cli.graph import say_release
 from recs_platform.contracts.manifests import content_key
 from recs_platform.lake.artifacts import is_sealed, sealed_versions
-from recs_platform.stages.releases import current_release, read_release, read_short_lists, seal_release
+from recs_platform.stages.releases import (
+    ReleaseOrigin,
+    ReleaseRows,
+    current_release,
+    read_release,
+    read_short_lists,
+    seal_release,
+)
 from recs_platform_tests.homes import Built, copy_home
 
 
@@ -22,13 +29,11 @@ def test_a_build_of_an_earlier_as_of_names_its_release_and_the_one_that_stays_in
     then = pl.lit(at, pl.Datetime("us", "UTC")).alias("as_of")
     earlier = seal_release(
         platform.home,
-        lists=read_release(platform.home, current.version).with_columns(then),
-        short_lists=read_short_lists(platform.home, current.version).with_columns(then),
-        as_of=at,
-        known_at=current.known_at,
-        data_version="earlier",
-        seed=7,
-        ranker_version="other",
+        ReleaseRows(
+            read_release(platform.home, current.version).with_columns(then),
+            read_short_lists(platform.home, current.version).with_columns(then),
+        ),
+        ReleaseOrigin(as_of=at, known_at=current.known_at, data_version="earlier", seed=7, ranker_version="other"),
         content_hash="2" * 32,
         sealed_at=current.sealed_at + timedelta(seconds=1),
     )

@@ -20,7 +20,15 @@ import typer
 
 from recs_platform.cli import app
 from recs_platform.pipeline.platform import Platform
-from recs_platform.stages.releases import current_release, pinned_release, read_release, read_short_lists, seal_release
+from recs_platform.stages.releases import (
+    ReleaseOrigin,
+    ReleaseRows,
+    current_release,
+    pinned_release,
+    read_release,
+    read_short_lists,
+    seal_release,
+)
 from recs_platform_tests.homes import Built, CommandLine, as_of_tables, ask, copy_home
 
 USAGE, COULD_NOT = 2, 1
@@ -366,13 +374,11 @@ def _seal_older(platform: Platform) -> str:
     lists = read_release(home, release.version).with_columns(pl.lit(as_of).dt.cast_time_unit("us").alias("as_of"))
     return seal_release(
         home,
-        lists=lists.filter(pl.col("user_id") != lists["user_id"].min()),
-        short_lists=read_short_lists(home, release.version).clear(),
-        as_of=as_of,
-        known_at=release.known_at,
-        data_version="other",
-        seed=7,
-        ranker_version="other",
+        ReleaseRows(
+            lists.filter(pl.col("user_id") != lists["user_id"].min()),
+            read_short_lists(home, release.version).clear(),
+        ),
+        ReleaseOrigin(as_of=as_of, known_at=release.known_at, data_version="other", seed=7, ranker_version="other"),
         content_hash="0" * 32,
         sealed_at=release.sealed_at,
     ).version

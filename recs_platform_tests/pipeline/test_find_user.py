@@ -13,7 +13,14 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.find_user import find_user
 from recs_platform.stages.events.forgotten import add_tombstones
 from recs_platform.stages.events.pseudonyms import create_key, pseudonym
-from recs_platform.stages.releases import current_release, read_release, read_short_lists, seal_release
+from recs_platform.stages.releases import (
+    ReleaseOrigin,
+    ReleaseRows,
+    current_release,
+    read_release,
+    read_short_lists,
+    seal_release,
+)
 from recs_platform_tests.homes import Built, copy_home
 
 
@@ -27,13 +34,14 @@ def keyed(built: Built, tmp_path: Path) -> tuple[Platform, Manifest, list[str]]:
     hide = pl.col("user_id").replace_strict({user: pseudonym(key, user) for user in users})
     seal_release(
         platform.home,
-        lists=lists.with_columns(hide),
-        short_lists=read_short_lists(platform.home, before.version).clear(),
-        as_of=before.as_of,
-        known_at=before.known_at + timedelta(seconds=1),
-        data_version="pseudonyms",
-        seed=7,
-        ranker_version="other",
+        ReleaseRows(lists.with_columns(hide), read_short_lists(platform.home, before.version).clear()),
+        ReleaseOrigin(
+            as_of=before.as_of,
+            known_at=before.known_at + timedelta(seconds=1),
+            data_version="pseudonyms",
+            seed=7,
+            ranker_version="other",
+        ),
         content_hash="1" * 32,
         sealed_at=before.sealed_at + timedelta(seconds=1),
     )

@@ -17,7 +17,7 @@ from recs_platform.pipeline.off_policy.compared import compare_lists
 from recs_platform.pipeline.off_policy.log import REWARD, read_log
 from recs_platform.pipeline.off_policy.policies import Policy, policy_lists
 from recs_platform.pipeline.platform import Platform
-from recs_platform.stages.releases import current_release, seal_release
+from recs_platform.stages.releases import ReleaseOrigin, ReleaseRows, current_release, seal_release
 from recs_platform_tests.homes import Built, CommandLine, copy_home, land_contract, platform_at, take_in
 from recs_platform_tests.unit.stages.releases.test_releases import SHORT_SCHEMA, lists
 
@@ -68,10 +68,12 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
 
 def seal(platform: Platform, as_of: datetime, digest: str, content: dict[str, str]) -> str:
     return seal_release(
-        platform.home, lists=lists(as_of, content), short_lists=pl.DataFrame(schema=SHORT_SCHEMA), as_of=as_of,
-        known_at=datetime.now(UTC), data_version="7", seed=1, ranker_version="v1", content_hash=digest * 16,
+        platform.home,
+        ReleaseRows(lists(as_of, content), pl.DataFrame(schema=SHORT_SCHEMA)),
+        ReleaseOrigin(as_of=as_of, known_at=datetime.now(UTC), data_version="7", seed=1, ranker_version="v1"),
+        content_hash=digest * 16,
         sealed_at=datetime.now(UTC),
-    ).version  # fmt: skip
+    ).version
 
 
 def ope(recs: CommandLine, platform: Platform, *arguments: str) -> dict[str, Any]:

@@ -45,14 +45,8 @@ def seal(home: Home, day: int, content: Mapping[str, str], shared: SharedRows | 
     digest = "".join(content.values()).ljust(12, "0") + "x" * 4
     return releases.seal_release(
         home,
-        lists=rows(day, "user_id", content),
-        short_lists=pl.DataFrame(schema=SHORT),
-        shared=shared,
-        as_of=at(day),
-        known_at=at(day),
-        data_version="1",
-        seed=1,
-        ranker_version="v1",
+        releases.ReleaseRows(rows(day, "user_id", content), pl.DataFrame(schema=SHORT), shared),
+        releases.ReleaseOrigin(as_of=at(day), known_at=at(day), data_version="1", seed=1, ranker_version="v1"),
         content_hash=digest,
         sealed_at=at(day),
     ).version

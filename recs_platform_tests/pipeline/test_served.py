@@ -268,7 +268,7 @@ def test_a_rollback_need_not_wait_while_a_bundle_is_written(house: House, monkey
     nothing = pl.DataFrame(
         schema={"user_id": pl.String, "list_length": pl.Int32, "expires_at": pl.Datetime("us", "UTC")}
     )
-    released = sealing._Released(rows, short, SharedRows(nothing, nothing), nothing, nothing)
+    released = releases.ReleaseRows(rows, short, SharedRows(nothing, nothing), nothing, nothing)
     was_free = dict[str, bool]()
 
     def look(owner: ModuleType, name: str) -> None:
@@ -283,7 +283,8 @@ def test_a_rollback_need_not_wait_while_a_bundle_is_written(house: House, monkey
     monkeypatch.setattr(sealing, "_read", lambda _: released)
     monkeypatch.setattr(sealing, "bundle_content", lambda *_: content(LISTS))
     monkeypatch.setattr(sealing, "_digest", lambda *_: "c" * 12)
-    monkeypatch.setattr(sealing, "_made_with", lambda _: dict[str, str]())
+    origin = releases.ReleaseOrigin(as_of=as_of, known_at=as_of, data_version="1", seed=7, ranker_version="v1")
+    monkeypatch.setattr(sealing, "_origin", lambda *_: origin)
     for name in ("encode_bundle", "write_pages", "remove_bundles"):
         look(writing, name)
     look(seal, "write_artifact")

@@ -17,7 +17,7 @@ from recs_platform.serving.tombstones import UserHashes
 from recs_platform.settings import Settings
 from recs_platform.stages.events.forgotten import read_tombstones
 from recs_platform.stages.events.pseudonyms import create_key_file, pseudonym
-from recs_platform.stages.releases import seal_release
+from recs_platform.stages.releases import ReleaseOrigin, ReleaseRows, seal_release
 from recs_platform.stages.releases.bundle import BundleContent, seal_bundle
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, content
 
@@ -53,13 +53,8 @@ def release_into(home: Home, made: BundleContent, digest: str = "a", as_of: date
     )
     return seal_release(
         home,
-        lists=lists,
-        short_lists=short,
-        as_of=as_of,
-        known_at=as_of,
-        data_version="1",
-        seed=1,
-        ranker_version="v1",
+        ReleaseRows(lists, short),
+        ReleaseOrigin(as_of=as_of, known_at=as_of, data_version="1", seed=1, ranker_version="v1"),
         content_hash=digest * 12,
         sealed_at=as_of,
         before_sealing=lambda release: seal_bundle(home, release, made, known_at=as_of, data_version="1"),

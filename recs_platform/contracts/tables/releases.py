@@ -11,14 +11,15 @@ _UNTOLD = {
     c.PROPENSITY: "Probability with which this item was put at this rank; missing where it cannot be told",
     c.PROPENSITY_METHOD: "How the propensity was got: exact, simulated or unknown",
 }
-_SHOWN = tuple(
-    replace(
-        column,
-        description=_UNTOLD.get(column.name, column.description),
-        required=column.required and column.name != c.PROPENSITY,
-    )
-    for column in LISTS.columns
-)
+_RELEASE = text(c.RELEASE_ID, "The release", required=True)
+
+
+def _shown(column: Column) -> Column:
+    told = _UNTOLD.get(column.name, column.description)
+    return replace(column, description=told, required=column.required and column.name != c.PROPENSITY)
+
+
+_SHOWN = {column.name: _shown(column) for column in LISTS.columns}
 
 CURRENT = replace(
     LISTS,
@@ -26,16 +27,15 @@ CURRENT = replace(
     description="One row a user and recommended item of the release now in force",
     columns=(
         *(
-            column
+            _SHOWN[name]
             for name in (
                 c.USER_ID, c.RANK, c.ITEM_ID, c.SCORE, c.SOURCES, c.REASON, c.SEGMENT_ID, c.PROPENSITY, c.AS_OF,
                 c.RANKER_VERSION,
             )
-            for column in _SHOWN
-            if column.name == name
         ),
-        text(c.RELEASE_ID, "The release", required=True),
-        *(column for column in _SHOWN if column.name in {c.PROPENSITY_METHOD, c.IS_HOLDOUT}),
+        _RELEASE,
+        _SHOWN[c.PROPENSITY_METHOD],
+        _SHOWN[c.IS_HOLDOUT],
     ),
     partition_by=(),
 )  # fmt: skip
@@ -60,7 +60,7 @@ LIST_EXPIRY = TableContract(
         AS_OF,
         USER,
         instant(c.EXPIRES_AT, "When a newer list is due: sooner for who comes often", required=True),
-        text(c.RELEASE_ID, "The release", required=True),
+        _RELEASE,
     ),
     grain=(c.RELEASE_ID, c.USER_ID),
     partition_by=(c.AS_OF,),
@@ -70,7 +70,7 @@ RELEASES = TableContract(
     "recommendations.releases",
     "One row a sealed release",
     (
-        text(c.RELEASE_ID, "The release", required=True),
+        _RELEASE,
         AS_OF,
         instant(c.KNOWN_AT, "Only rows learned of by this instant were used", required=True),
         instant(c.SEALED_AT, "When it was sealed", required=True),
@@ -92,7 +92,7 @@ RELEASES_IN_FORCE = TableContract(
     " before this was kept there is none",
     (
         instant(c.SINCE, "When it was first published as the release in force", required=True),
-        text(c.RELEASE_ID, "The release", required=True),
+        _RELEASE,
     ),
     grain=(c.SINCE,),
 )
@@ -102,7 +102,7 @@ LIST_CHANGES = TableContract(
     "One row a kept release, user and item that entered or left the user's list or moved in it since the release"
     " before; users of both releases only",
     (
-        text(c.RELEASE_ID, "The release", required=True),
+        _RELEASE,
         text(c.PREVIOUS_RELEASE_ID, "The release before it", required=True),
         USER,
         ITEM,

@@ -82,12 +82,11 @@ class _Known:
     """What the tables of the as-of hold on the pair."""
 
     def __init__(self, platform: Platform, run: ModelRun, user: str, item: str) -> None:
-        pair = (pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item)
         self.user_id, self.item_id = user, item
         self.item = run.frame("staging.stg_items").filter(pl.col(c.ITEM_ID) == item)
         self.consumed = _consuming_events(run, user, item)
         self.candidate = _stored(platform, run, user, item)
-        self.ranked = run.frame(RANKED.name).filter(pair)
+        self.ranked = run.query(f"select * from {relation(run.require(RANKED.name))} where {_is_pair(user, item)}")
         self.ordered_by = _ordered_by(run, user)
         known = run.frame("staging.stg_users", [c.USER_ID, IS_OPTED_OUT]).filter(pl.col(c.USER_ID) == user)
         self.is_opted_out = bool(known[IS_OPTED_OUT].any())
@@ -120,11 +119,15 @@ def _is_blocked(platform: Platform, item: pl.DataFrame) -> bool:
 
 def _consuming_events(run: ModelRun, user: str, item: str) -> pl.DataFrame:
     """Events by which the user consumed the item, the latest last; what features leave out counts too."""
-    columns = [c.USER_ID, c.ITEM_ID, c.EVENT_TYPE, c.OCCURRED_AT]
-    events = run.frame("staging.stg_resolved_events", columns)
-    is_consumed = pl.col(c.EVENT_TYPE) != EventType.IMPRESSION
-    pair = (pl.col(c.USER_ID) == user) & (pl.col(c.ITEM_ID) == item)
-    return events.filter(pair & is_consumed).sort(c.OCCURRED_AT, c.EVENT_TYPE)
+    columns = ", ".join((c.USER_ID, c.ITEM_ID, c.EVENT_TYPE, c.OCCURRED_AT))
+    events = relation(run.require("staging.stg_resolved_events"))
+    # Asked of one pair: to take everybody's events or ranked rows from the database costs seconds a million.
+    rows = run.query(f"select {columns} from {events} where {_is_pair(user, item)}")
+    return rows.filter(pl.col(c.EVENT_TYPE) != EventType.IMPRESSION).sort(c.OCCURRED_AT, c.EVENT_TYPE)
+
+
+def _is_pair(user: str, item: str) -> str:
+    return f"{c.USER_ID} = {text_literal(user)} and {c.ITEM_ID} = {text_literal(item)}"
 
 
 def _answer(known: _Known, row: pl.DataFrame) -> str:
@@ -160,7 +163,8 @@ def _left_out_by(platform: Platform, run: ModelRun, user: str, item: str) -> rer
     """The first filter of lists that leaves the pair out, None where it passes all."""
     pair = pl.DataFrame({c.USER_ID: [user], c.ITEM_ID: [item]})
     counted = run.frame(INTERACTIONS) if platform.own_rules.rules else pl.DataFrame(schema=_NO_INTERACTIONS)
-    consumed = run.frame(CONSUMED).join(pair, on=c.USER_ID, how="semi")
+    theirs = f"{c.USER_ID} = {text_literal(user)}"
+    consumed = run.query(f"select {c.USER_ID}, {c.ITEM_ID} from {relation(run.require(CONSUMED))} where {theirs}")
     items = with_user_counts(run.frame(ITEMS), counted)
     facts = rule_facts(run, platform.settings.rules, items)
     context = rerank_context(platform, items, consumed, pair[c.USER_ID], read_geo_availability(run), facts)
@@ -195,7 +199,7 @@ def _why_not_eligible(known: _Known) -> str:
 
 def _stored(platform: Platform, run: ModelRun, user: str, item: str) -> pl.DataFrame:
     """The pair with its features, where it is among the user's best candidates: no row, or one."""
-    pair = f"{c.USER_ID} = {text_literal(user)} and {c.ITEM_ID} = {text_literal(item)}"
+    pair = _is_pair(user, item)
     if run.query(f"select 1 from {relation(run.require(CANDIDATES.name))} where {pair}").is_empty():
         return pl.DataFrame()
     for table in feature_tables(platform.feature_set):

@@ -32,13 +32,15 @@ from recs_platform.stages.releases.reading import (
     read_surface_lists,
 )
 from recs_platform.stages.releases.replacements import replacement_of
-from recs_platform.stages.releases.sealing import seal_release
+from recs_platform.stages.releases.sealing import ReleaseOrigin, ReleaseRows, seal_release
 from recs_platform.stages.releases.served import read_served, read_served_expiry, read_served_surfaces
 
 __all__ = [
     "RELEASES_ARTIFACT",
     "WITHDRAWN_ARTIFACT",
     "ReleaseDiff",
+    "ReleaseOrigin",
+    "ReleaseRows",
     "built_release",
     "current_release",
     "diff_releases",

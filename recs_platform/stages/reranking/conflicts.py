@@ -30,7 +30,7 @@ from recs_platform.stages.reranking.slates import ItemArrays
 SCHEMA = {c.RULE: pl.String, c.SUBJECT: pl.String, c.REASON: pl.String, c.USER_COUNT: pl.Int64}
 ELSEWHERE = "the place went to what another rule, the cap of categories or chance put there"
 NO_PLACE = "the list is shorter"
-OVER = "no other item was left for the list, or chance drew one more"
+OVER = "no other item was left for the list"
 _PAIRS_AT_ONCE = 4_000_000
 _HELD, _ELIGIBLE = "_held", "_eligible"
 

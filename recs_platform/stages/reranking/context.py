@@ -72,7 +72,8 @@ class RerankResult:
     Attributes:
         lists: `user_id`, `rank` Int32 from 1 without gaps, `item_id`, `score`, `sources`; sorted by user and rank.
         short_lists: One row a user with fewer than k: `user_id`, `list_length`, `eligible_count`, `reason`; sorted.
-        moved: `user_id`, `item_id`, `rule`: rows of lists that a rule of the settings moved up, and the last that did.
+        moved: `user_id`, `item_id`, `rule`: rows of lists that a rule of the settings moved up, or pinned, and the last
+            that did.
     """
 
     lists: pl.DataFrame

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from recs_platform.stages.reranking.caps import NO_LIMIT
 from recs_platform.stages.reranking.slates import Bools, Ints, Slate, places, with_first
-
-NO_LIMIT = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)

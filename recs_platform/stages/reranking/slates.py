@@ -166,9 +166,14 @@ class Slate:
 
     def members(self, segment_id: str | None, named: list[str]) -> Bools:
         """Users of a segment; None: those of none of the `named`."""
-        if segment_id is None:
-            return (~self.segments.is_in(named) | self.segments.is_null()).to_numpy().astype(np.bool_)
-        return (self.segments == segment_id).fill_null(value=False).to_numpy().astype(np.bool_)
+        return in_segment(self.segments, segment_id, named)
+
+
+def in_segment(segments: pl.Series, segment_id: str | None, named: list[str]) -> Bools:
+    """Which of the segments, missing where none is known, is that one; None: none of the `named`."""
+    if segment_id is None:
+        return (~segments.is_in(named) | segments.is_null()).to_numpy().astype(np.bool_)
+    return (segments == segment_id).fill_null(value=False).to_numpy().astype(np.bool_)
 
 
 def places(order: Ints) -> Ints:

@@ -1,8 +1,7 @@
-"""Where each rule puts one item of one user: the reorders of `rerank` again, one after the other."""
+"""Where each rule puts one item of one user: the steps of `rerank`, looked at one after the other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import polars as pl
 
@@ -10,12 +9,10 @@ from recs_platform.contracts import columns as c
 from recs_platform.stages.reranking.context import RerankContext
 from recs_platform.stages.reranking.exploration import Exploration
 from recs_platform.stages.reranking.fallback import fallback_ranking
-from recs_platform.stages.reranking.own_rules import apply_checked
 from recs_platform.stages.reranking.region_groups import by_region_group
-from recs_platform.stages.reranking.rerank import rows_to_order, with_places
-from recs_platform.stages.reranking.rules import RULES, filters_of, reorders_of
+from recs_platform.stages.reranking.reordering import orders, rows_to_order, with_places
+from recs_platform.stages.reranking.rules import RULES, filters_of
 from recs_platform.stages.reranking.rules.rule import Rule
-from recs_platform.stages.reranking.rules.slate_rule import SlateReorder, arrange
 
 
 @dataclass(frozen=True)
@@ -53,19 +50,11 @@ def trace_item(
     context, deep = with_places(context, exploration)
     rows = rows_to_order(rows, fallback_ranking(context, filters_of(rules)), context, deep, rules)
     steps, place = list[Step](), _place(rows, item_id)
-    for on_slates, group in groupby(reorders_of(rules), key=lambda rule: isinstance(rule, SlateReorder)):
-        before, together = rows, list[SlateReorder]()
-        for rule in group:
-            if on_slates and isinstance(rule, SlateReorder):
-                # A rule keeps what those before it demand: they are asked again, with it as the last.
-                together.append(rule)
-                rows = arrange(before, context, together)[0]
-            else:
-                rows = apply_checked(rule, rows, context)
-            after = _place(rows, item_id)
-            if place is not None and after is not None and after != place:
-                steps.append(Step(rule.name, place, after))
-            place = after
+    for step in orders(rows, context, rules, after_each=True):
+        after = _place(step.rows, item_id)
+        if place is not None and after is not None and after != place:
+            steps.append(Step(step.rule, place, after))
+        place = after
     return Trace(tuple(steps), place)
 
 

@@ -1,5 +1,6 @@
 """Deep lists in, lists of k out: the first places as they are, each slot drawn, each row with its chance."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,12 +9,14 @@ from numpy.typing import NDArray
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.shared_settings import ExplorationSettings
+from recs_platform.stages.reranking.caps import NO_LIMIT, caps_of
 from recs_platform.stages.reranking.context import RerankContext
 from recs_platform.stages.reranking.exploration.draws import keys_of, uniforms
 from recs_platform.stages.reranking.exploration.policies import EXACT, POLICIES, Slots, posterior_rates, thompson
-from recs_platform.stages.reranking.exploration.slots import Grid, deal_slots
+from recs_platform.stages.reranking.exploration.slots import Grid, Limit, deal_slots
+from recs_platform.stages.reranking.slates import ItemArrays, in_segment
 
-_USER, _ITEM, _CATEGORY, _BOOST, _MEAN, _SHOWN = "_user", "_item", "_category", "_boost", "_mean", "_shown"
+_USER, _ITEM, _CODE, _BOOST, _MEAN, _SHOWN = "_user", "_item", "_code", "_boost", "_mean", "_shown"
 _USERS_AT_ONCE = 50_000
 
 
@@ -50,14 +53,17 @@ def explore(deep: pl.DataFrame, context: RerankContext, exploration: Exploration
     slots drew. The same input gives the same lists.
     """
     settings, first = exploration.settings, max(context.k - exploration.settings.slots, 0)
-    rows = _with_facts(deep, context, exploration, first)
-    keys = keys_of(deep[c.USER_ID].unique(maintain_order=True), exploration.seed_text)
+    ids = deep[c.USER_ID].unique(maintain_order=True)
+    items = ItemArrays(context, ids)
+    rows = _with_facts(deep, items, exploration, first)
+    keys, segments = keys_of(ids, exploration.seed_text), _segments(ids, context)
     posterior = _posterior(rows, exploration)
     users = rows[_USER].to_numpy().astype(np.int64)
     drawn = _Drawn.none(rows.height)
     for start in range(0, len(keys), _USERS_AT_ONCE):
         low, high = np.searchsorted(users, [start, start + _USERS_AT_ONCE])
-        block = _Block(rows[int(low) : int(high)], keys[start : start + _USERS_AT_ONCE], context, settings, posterior)
+        inside = slice(start, start + _USERS_AT_ONCE)
+        block = _Block(rows[int(low) : int(high)], keys[inside], segments[inside], items, context, settings, posterior)
         _draw(block, drawn.view(int(low), int(high)))
     is_fixed = deep[c.RANK].to_numpy() <= first
     method = np.where(drawn.slot >= 0, POLICIES[settings.policy][1], EXACT)
@@ -71,10 +77,12 @@ def explore(deep: pl.DataFrame, context: RerankContext, exploration: Exploration
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Deep rows of some users, whole, and a key for each of the users."""
+    """Deep rows of some users, whole, and a key and a segment for each of the users."""
 
     rows: pl.DataFrame
     keys: NDArray[np.uint64]
+    segments: pl.Series
+    items: ItemArrays
     context: RerankContext
     settings: ExplorationSettings
     posterior: NDArray[np.float32]
@@ -95,8 +103,14 @@ class _Drawn:
         return _Drawn(self.slot[low:high], self.chance[low:high])
 
 
-def _with_facts(deep: pl.DataFrame, context: RerankContext, exploration: Exploration, first: int) -> pl.DataFrame:
-    """Rows in their order with codes of user and category, of the item where it may be drawn, boost and click rate."""
+def _segments(users: pl.Series, context: RerankContext) -> pl.Series:
+    """The segment of each user, missing where none is known."""
+    known = context.facts.segments.select(c.USER_ID, c.SEGMENT_ID)
+    return users.to_frame(c.USER_ID).join(known, on=c.USER_ID, how="left", maintain_order="left")[c.SEGMENT_ID]
+
+
+def _with_facts(deep: pl.DataFrame, catalogue: ItemArrays, exploration: Exploration, first: int) -> pl.DataFrame:
+    """Rows in their order with codes of user and item, another of items that may be drawn, boost and click rate."""
     facts = exploration.items.select(
         c.ITEM_ID,
         pl.when(c.IS_NEW).then(exploration.settings.new_item_boost).otherwise(1.0).alias(_BOOST),
@@ -104,10 +118,10 @@ def _with_facts(deep: pl.DataFrame, context: RerankContext, exploration: Explora
         pl.col(c.IMPRESSION_COUNT).cast(pl.Float64).alias(_SHOWN),
     )
     items = (
-        context.items.select(c.ITEM_ID, (pl.col(c.CATEGORY).rank("dense").cast(pl.Int64) - 1).alias(_CATEGORY))
+        pl.DataFrame({c.ITEM_ID: catalogue.ids})
+        .with_row_index(_CODE)
         .join(facts, on=c.ITEM_ID, how="left")
         .with_columns(
-            pl.col(_CATEGORY).fill_null(-1),
             pl.col(_BOOST).fill_null(1.0),
             pl.col(_SHOWN).fill_null(0.0),
             # An item of which nothing is known is as good as the mean of the others; where none is, all are alike.
@@ -138,9 +152,9 @@ def _draw(block: _Block, drawn: _Drawn) -> None:
     column = rows[c.RANK].to_numpy().astype(np.int64) - 1
     row_at = np.full((len(block.keys), int(column.max()) + 1), -1, dtype=np.int64)
     row_at[user, column] = np.arange(rows.height)
-    category = np.append(rows[_CATEGORY].to_numpy(), -1)[row_at]
+    item = np.append(rows[_CODE].cast(pl.Int64).fill_null(-1).to_numpy(), -1)[row_at]
     count = min(block.settings.slots, k)
-    slot_of = deal_slots(Grid(row_at >= 0, category), k, count, block.context.max_per_category)
+    slot_of = deal_slots(Grid(row_at >= 0, list(_limits(item, block))), k, count)
     points = uniforms(block.keys, count)
     for slot in range(count):
         members, users = _members(slot_of == slot, row_at)
@@ -151,6 +165,23 @@ def _draw(block: _Block, drawn: _Drawn) -> None:
             drawn.slot[members[every, chosen]] = slot
             # Of chances that sum to 1 but for rounding, the only one may lie above.
             drawn.chance[members[every, chosen]] = np.minimum(chances[every, chosen], 1.0)
+
+
+def _limits(item: NDArray[np.int64], block: _Block) -> Iterator[Limit]:
+    """What lists of `item` (n_users, width), codes of items, may hold: the cap of categories and those of quotas."""
+    items, context = block.items, block.context
+    yield Limit(items.category[item], np.full(item.shape, context.max_per_category, dtype=np.int64))
+    plans = context.rules.quotas.plans()
+    named = [segment_id for segment_id in plans if segment_id is not None]
+    most = dict[str, NDArray[np.int64]]()
+    for segment_id, plan in plans.items():
+        users = in_segment(block.segments, segment_id, named)
+        if plan.enabled and users.any():
+            for column, limit in caps_of(plan, items):
+                every = most.setdefault(column, np.full(item.shape, NO_LIMIT, dtype=np.int64))
+                every[users] = limit[item[users]]
+    for column, every in most.items():
+        yield Limit((items.category if column == c.CATEGORY else items.creator)[item], every)
 
 
 def _members(is_member: NDArray[np.bool_], row_at: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -7,8 +7,9 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.rule_settings import QuotaSettings
+from recs_platform.stages.reranking.caps import caps_of
 from recs_platform.stages.reranking.context import RerankContext
-from recs_platform.stages.reranking.demands import NO_LIMIT, Cap, Demand, Floor
+from recs_platform.stages.reranking.demands import Cap, Demand, Floor
 from recs_platform.stages.reranking.offered_items import best_for_all
 from recs_platform.stages.reranking.rules.slate_rule import Plan, slate_rule
 from recs_platform.stages.reranking.slates import Slate
@@ -18,15 +19,8 @@ def demand_quotas(slate: Slate, plan: Plan) -> list[Demand]:
     """A cap for each kind of group that has one, a floor for each group that has one."""
     quotas, items = cast("QuotaSettings", plan), slate.items
     found = list[Demand]()
-    for column, codes, most, everyone in (
-        (c.CATEGORY, slate.category, quotas.category_max, None),
-        (c.CREATOR, slate.creator, quotas.creator_max, quotas.max_per_creator),
-    ):
-        limit = np.full(len(items.ids) + 1, NO_LIMIT if everyone is None else everyone, dtype=np.int64)
-        for name, count in most.items():
-            limit[items.is_named(column, name)] = count
-        if most or everyone is not None:
-            found.append(Cap(codes, limit[slate.item]))
+    for column, limit in caps_of(quotas, items):
+        found.append(Cap(slate.category if column == c.CATEGORY else slate.creator, limit[slate.item]))
     for column, name, count in floors_of(quotas):
         members = items.is_named(column, name)[slate.item] & slate.exists
         found.append(Floor(members, np.full(len(slate.users), count, dtype=np.int64)))

@@ -10,7 +10,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.rule_settings import RuleSettings
 from recs_platform.contracts.threads import side_by_side
 from recs_platform.stages.reranking.context import RerankContext, nothing_moved
-from recs_platform.stages.reranking.demands import Demand, select
+from recs_platform.stages.reranking.demands import Demand, Pins, select
 from recs_platform.stages.reranking.rules.rule import Reorder
 from recs_platform.stages.reranking.slates import Bools, Ints, Slate, places, slates
 
@@ -90,7 +90,7 @@ def _apply(slate: Slate, rule: SlateReorder, number: int, demanded: list[Demand]
     plans = rule.plans(context)
     named = [segment for segment in plans if segment is not None]
     affected = np.zeros(len(slate.users), dtype=np.bool_)
-    order = slate.order.copy()
+    order, own = slate.order.copy(), list[Demand]()
     for segment, plan in plans.items():
         users = slate.members(segment, named)
         if not plan.enabled or not users.any():
@@ -99,12 +99,24 @@ def _apply(slate: Slate, rule: SlateReorder, number: int, demanded: list[Demand]
         if rule.order is not None:
             order[users] = rule.order(slate, plan)[users]
         if rule.demands is not None:
-            demanded.extend(each.of(users) for each in rule.demands(slate, plan))
+            own.extend(each.of(users) for each in rule.demands(slate, plan))
+    demanded.extend(own)
     if rule.demands is not None and affected.any():
         order[affected] = select(slate, demanded)[affected]
     if rule.settings is None:
-        slate.moved_by = np.where(_put_forward(slate, order), np.int8(number), slate.moved_by)
+        slate.moved_by = np.where(_put_there(slate, order, own), np.int8(number), slate.moved_by)
     slate.order = order
+
+
+def _put_there(slate: Slate, order: Ints, own: Sequence[Demand]) -> Bools:
+    """Columns that stand in the first k because of a rule, `own` what it demands.
+
+    Of a rule that pins these are the pinned ones that moved: what comes up where one went down was not put there.
+    """
+    pins = [each.place >= 0 for each in own if isinstance(each, Pins)]
+    if not pins:
+        return _put_forward(slate, order)
+    return np.logical_or.reduce(pins) & slate.exists & (order != slate.order)
 
 
 def _put_forward(slate: Slate, order: Ints) -> Bools:

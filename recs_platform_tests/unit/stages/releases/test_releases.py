@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -49,18 +50,17 @@ def lists(as_of: datetime, content: dict[str, str]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=LISTS_SCHEMA, orient="row")
 
 
+def origin(as_of: datetime, known_at: datetime) -> r.ReleaseOrigin:
+    return r.ReleaseOrigin(as_of=as_of, known_at=known_at, data_version="7", seed=1, ranker_version="v1")
+
+
 def seal(
     home: Home, as_of: datetime, digest: str, sealed_at: datetime, content: dict[str, str] | None = None
 ) -> Manifest:
     return r.seal_release(
         home,
-        lists=lists(as_of, content or {"u1": "ab", "u2": "cd"}),
-        short_lists=pl.DataFrame(schema=SHORT_SCHEMA),
-        as_of=as_of,
-        known_at=sealed_at,
-        data_version="7",
-        seed=1,
-        ranker_version="v1",
+        r.ReleaseRows(lists(as_of, content or {"u1": "ab", "u2": "cd"}), pl.DataFrame(schema=SHORT_SCHEMA)),
+        origin(as_of, sealed_at),
         content_hash=digest * 16,
         sealed_at=sealed_at,
     )
@@ -152,6 +152,13 @@ def test_an_unknown_release_is_refused_with_the_known_ones(home):
     assert r.pinned_release(home) is None
 
 
+def test_a_manifest_keeps_what_is_known_of_the_origin(home):
+    rows = r.ReleaseRows(lists(day(5), {"u": "a"}), pl.DataFrame(schema=SHORT_SCHEMA))
+    known = replace(origin(day(5), day(6)), models="m", code="c")
+    kept = r.seal_release(home, rows, known, content_hash="d" * 16, sealed_at=day(6)).parameters
+    assert list(kept.items()) == [("models", "m"), ("code", "c"), ("ranker_version", "v1"), ("content_hash", "d" * 16)]
+
+
 def test_nothing_is_current_before_the_first_release(home):
     assert r.list_releases(home).is_empty()
     assert r.list_releases(home).columns == list(RELEASES.column_names)
@@ -160,17 +167,14 @@ def test_nothing_is_current_before_the_first_release(home):
 
 
 def test_a_release_of_nothing_or_of_another_as_of_is_refused(home):
-    arguments = {"known_at": day(6), "data_version": "7", "seed": 1, "ranker_version": "v", "content_hash": "f" * 16}
-    short = pl.DataFrame(schema=SHORT_SCHEMA)
-    with pytest.raises(ContractError, match="no lists"):
-        r.seal_release(home, lists=lists(day(5), {}), short_lists=short, as_of=day(5), sealed_at=day(6), **arguments)
-    with pytest.raises(ContractError, match="another as_of"):
-        r.seal_release(
-            home, lists=lists(day(4), {"u": "a"}), short_lists=short, as_of=day(5), sealed_at=day(6), **arguments
-        )
-    frame = lists(day(5), {"u": "a"}).drop("reason")
-    with pytest.raises(ContractError, match="reason"):
-        r.seal_release(home, lists=frame, short_lists=short, as_of=day(5), sealed_at=day(6), **arguments)
+    made, short = origin(day(5), day(6)), pl.DataFrame(schema=SHORT_SCHEMA)
+    for rows, fault in (
+        (lists(day(5), {}), "no lists"),
+        (lists(day(4), {"u": "a"}), "another as_of"),
+        (lists(day(5), {"u": "a"}).drop("reason"), "reason"),
+    ):
+        with pytest.raises(ContractError, match=fault):
+            r.seal_release(home, r.ReleaseRows(rows, short), made, content_hash="f" * 16, sealed_at=day(6))
     assert r.list_releases(home).is_empty()
 
 
@@ -180,9 +184,12 @@ def test_empty_lists_with_their_reasons_are_a_release(home):
         schema=SHORT_SCHEMA,
     )
     manifest = r.seal_release(
-        home, lists=lists(day(5), {}), short_lists=short, as_of=day(5), known_at=day(6), data_version="7", seed=1,
-        ranker_version="none", content_hash="e" * 16, sealed_at=day(6),
-    )  # fmt: skip
+        home,
+        r.ReleaseRows(lists(day(5), {}), short),
+        origin(day(5), day(6)),
+        content_hash="e" * 16,
+        sealed_at=day(6),
+    )
     assert manifest.metrics["n_users"] == 0
     assert r.read_release(home, manifest.version).is_empty()
     assert r.read_short_lists(home, manifest.version)["reason"].to_list() == ["all consumed"]

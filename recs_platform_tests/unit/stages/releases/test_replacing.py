@@ -8,6 +8,8 @@ import polars as pl
 
 from recs_platform.contracts.home import Home
 from recs_platform.stages.releases import (
+    ReleaseOrigin,
+    ReleaseRows,
     find_release,
     read_items_of,
     read_release,
@@ -56,16 +58,8 @@ def sealed(home: Home, expiry: pl.DataFrame | None = None) -> str:
                                  "eligible_count": pl.Int64, "reason": pl.String})  # fmt: skip
     return seal_release(
         home,
-        lists=with_rest(list_rows(lists)),
-        short_lists=short,
-        shared=SharedRows(shared, references),
-        surfaces=surfaces,
-        expiry=expiry,
-        as_of=AS_OF,
-        known_at=AS_OF,
-        data_version="1",
-        seed=1,
-        ranker_version="v1",
+        ReleaseRows(with_rest(list_rows(lists)), short, SharedRows(shared, references), surfaces, expiry),
+        ReleaseOrigin(as_of=AS_OF, known_at=AS_OF, data_version="1", seed=1, ranker_version="v1"),
         content_hash="c" * 12,
         sealed_at=AS_OF,
         before_sealing=lambda release: seal_bundle(

@@ -17,6 +17,7 @@ from recs_platform.contracts.shared_settings import ExplorationSettings
 from recs_platform.stages.reranking.exploration import EXACT, POLICIES, SIMULATED, Exploration, held_out_users
 from recs_platform.stages.reranking.exploration.draws import keys_of, uniforms
 from recs_platform.stages.reranking.exploration.policies import Slots, epsilon_uniform, softmax, thompson
+from recs_platform.stages.reranking.facts import RuleFacts
 from recs_platform.stages.reranking.rerank import rerank
 from recs_platform.stages.reranking.rules import RULES, filters_of
 from recs_platform.stages.reranking.violations import violations
@@ -211,3 +212,33 @@ def test_what_rules_ask_for_stands_before_the_places_that_chance_draws():
     # All the places are drawn: nothing is left to stand before.
     everything = rerank(ranked, replace(context, rules=rules), (), exploration(slots=5)).lists
     assert everything.group_by(c.USER_ID).len()["len"].to_list() == [5] * 50
+
+
+@pytest.mark.parametrize(
+    ("quotas", "capped"),
+    [
+        ({"max_per_creator": 1}, {"p": 1, "q": 1, "r": 1}),
+        ({"creator_max": {"q": 1}}, {"q": 1}),
+        ({"category_max": {"y": 1}}, {"y": 1}),
+        ({"segments": {"casual": {"category_max": {"z": 0}}}}, {"z": 0}),
+    ],
+)
+def test_drawn_places_keep_the_caps_of_quotas(quotas: dict[str, Any], capped: dict[str, int]):
+    users = [f"u{n}" for n in range(60)]
+    ranked = ranked_rows(u=" ".join(MANY)).drop(c.USER_ID).join(pl.DataFrame({c.USER_ID: users}), how="cross")
+    context = make_context(MANY, users=users, k=4, cap=4)
+    creators = {item: "pqrstuvw"[n % 8] for n, item in enumerate(MANY)}
+    context = replace(
+        context,
+        items=context.items.with_columns(pl.col(c.ITEM_ID).replace_strict(creators).alias(c.CREATOR)),
+        rules=RulesSettings.model_validate({"quotas": {"enabled": True, **quotas}}),
+        facts=RuleFacts(segments=pl.DataFrame({c.USER_ID: users, c.SEGMENT_ID: ["casual"] * 60})),
+    )
+    lists = rerank(ranked, context, (), exploration(epsilon=1.0, candidates=14)).lists
+
+    groups = lists.join(context.items, on=c.ITEM_ID).unpivot([c.CATEGORY, c.CREATOR], index=c.USER_ID)
+    held = groups.group_by(c.USER_ID, "value").len().group_by("value").agg(pl.col("len").max())
+    most = dict(held.iter_rows())
+    assert {name: most.get(name, 0) for name in capped} == capped
+    assert lists.group_by(c.USER_ID).len()["len"].to_list() == [4] * 60
+    assert lists.filter(pl.col(c.PROPENSITY) < 1).height == 120
