@@ -130,10 +130,14 @@ def delete_refused(con: "duckdb.DuckDBPyConnection", table: PublishedTable, refu
     allowed = ", ".join(map(text_literal, refused.impersonal))
     personal = f"not list_has_all([{allowed}], {c.SOURCES})" if c.SOURCES in table.types else "true"
     with _as_file(con, refused.users) as file:
+        # In two steps: DuckDB would compare the sources of everybody's rows first, a second a million.
         con.execute(
-            f"create or replace temp table _theirs as select distinct {chosen} from {name} where {c.USER_ID} in "
-            f"(select {c.USER_ID} from {scan([file], {})}) and {personal}"
+            f"create or replace temp table _rows_of_theirs as from {name} semi join {scan([file], {})} "
+            f"using ({c.USER_ID})"
         )
+    con.execute(
+        f"create or replace temp table _theirs as select distinct {chosen} from _rows_of_theirs where {personal}"
+    )
     same = " and ".join(f"{name}.{key} = _theirs.{key}" for key in keys)
     con.execute(f"delete from {name} using _theirs where {same}")
     return count_rows(con, name)
@@ -154,6 +158,19 @@ def insert(con: "duckdb.DuckDBPyConnection", table: PublishedTable, key: str | N
     """Add the rows of files, which are those of one instant or release where there is a key."""
     if files:
         con.execute(f"insert into a.{relation(table.name)} {_selection(con, table, scan_table(table, files, key))}")
+
+
+def replace_lists(
+    con: "duckdb.DuckDBPyConnection", table: PublishedTable, release: str, files: Sequence[str], whose: Sequence[str]
+) -> None:
+    """Write anew the lists of a release that the files `whose` name, by surface and user; its other lists stay."""
+    name, keys = f"a.{relation(table.name)}", [key for key in _LIST_KEYS[1:] if key in table.types]
+    chosen = ", ".join(keys)
+    con.execute(f"create or replace temp table _theirs as select distinct {chosen} from {scan(list(whose), {})}")
+    same = " and ".join(f"{name}.{key} = _theirs.{key}" for key in keys)
+    con.execute(f"delete from {name} using _theirs where {c.RELEASE_ID} = {text_literal(release)} and {same}")
+    source = f"(select * from {scan_table(table, files, release)} as anew semi join _theirs using ({chosen}))"
+    con.execute(f"insert into {name} {_selection(con, table, source)}")
 
 
 def describe(con: "duckdb.DuckDBPyConnection", comments: Sequence[tuple[str, str, str]]) -> None:

@@ -20,6 +20,7 @@ from recs_platform.warehouse.published_statements import (
     insert,
     kinds,
     linked_scan,
+    replace_lists,
     scan_table,
 )
 from recs_platform.warehouse.published_tables import Instead, PublishedTable
@@ -132,13 +133,28 @@ class TableWriter:
         elif known == names:
             self.untouched.append(table.name)
         elif table.key is not None:
-            changed = [key for key in {**known, **names} if known.get(key) != names.get(key)]
-            delete(con, table, [key for key in changed if key in known])
-            for key in changed:
-                insert(con, table, key, partitions.get(key, []))
+            for key in [key for key in {**known, **names} if known.get(key) != names.get(key)]:
+                files = partitions.get(key, [])
+                apart = self._apart(table, files, known.get(key, ()), names.get(key, ()))
+                if apart is not None:
+                    replace_lists(con, table, str(key), files, apart)
+                    continue
+                delete(con, table, [key] if key in known else [])
+                insert(con, table, key, files)
         else:
             new = set(names[None]) - set(known.get(None, ()))
             insert(con, table, None, [file for file in partitions[None] if file_names([file], folder)[0] in new])
+
+    def _apart(
+        self, table: PublishedTable, files: Sequence[str], before: Sequence[str], now: Sequence[str]
+    ) -> list[str] | None:
+        """Files with rows in the place of others that came or went; None where more than that did, or one is gone."""
+        folder = self._folder(table)
+        if table.releases is None or not files or not set(file_names(files, folder)) <= set(before):
+            return None
+        named = {name: folder / name.rsplit(" ", 2)[0] for name in set(before) ^ set(now)}
+        are_there = all(path.exists() and file_names([str(path)], folder) == (name,) for name, path in named.items())
+        return sorted(map(str, named.values())) if are_there else None
 
     def _folder(self, table: PublishedTable) -> Path:
         """What the names of the table's files are relative to."""
