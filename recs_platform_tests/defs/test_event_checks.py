@@ -253,3 +253,16 @@ def test_what_must_not_flow_on_blocks(tmp_path: Path) -> None:
     assert blocking["ledger_balances"]
     assert blocking["quarantine_rate_vs_history"]
     assert not blocking["volume_vs_weekday"]
+
+
+def test_an_ingestion_tells_the_folder_of_each_source_what_it_took(tmp_path: Path) -> None:
+    platform = platform_at(tmp_path / "home")
+    land_contract(platform, "events.jsonl", [{**CLICK, "item_id": f"i{number}"} for number in range(3)])
+    found = execute(platform, "ingest", key=None).filter_events(
+        lambda each: each.event_type is dg.DagsterEventType.ASSET_OBSERVATION
+    )
+    (observed,) = [each.asset_observation_data.asset_observation for each in found]
+    assert observed.asset_key == dg.AssetKey(["landing", "contract"])
+    assert {name: value.value for name, value in observed.metadata.items()} == {
+        "files_taken_in": 1, "rows_read": 3, "rows_accepted": 3, "rows_quarantined": 0
+    }  # fmt: skip

@@ -21,6 +21,7 @@ from recs_platform.contracts.tables import (
 )
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
+from recs_platform.defs.landing_assets import landing_keys, observations
 from recs_platform.defs.one_line import sentences
 from recs_platform.defs.resources import HomeResource
 from recs_platform.defs.staleness import LOG_VERSION
@@ -71,12 +72,13 @@ def replay_config(which: quarantining.QuarantineFilter) -> dict[str, Any]:
     return {"ops": {RAW_STEP: {"config": {"replay": True, **chosen}}}}
 
 
-def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
+def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
     """The raw tables as one multi-asset: a batch is sealed for all of them or for none."""
+    landed = landing_keys(platform)
 
     @dg.multi_asset(
         name=RAW_STEP,
-        specs=[_spec(table) for table in BATCH_TABLES],
+        specs=[_spec(table, landed) for table in BATCH_TABLES],
         check_specs=[
             _check_spec(
                 BALANCE,
@@ -100,6 +102,8 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
         """Ingest every file in landing that was not yet ingested, exactly once; or replay files with rejected rows."""
         platform = home.platform
         files = _ingest(context, platform, config)
+        for observed in observations(files):
+            context.log_event(observed)
         moment = datetime.now(UTC)
         with platform.model_run(moment, moment) as run:
             facts = _Facts(run, files)
@@ -130,9 +134,10 @@ def _ingest(context: dg.AssetExecutionContext, platform: Platform, config: Inges
     return files
 
 
-def _spec(table: TableContract) -> dg.AssetSpec:
+def _spec(table: TableContract, landed: Sequence[dg.AssetKey]) -> dg.AssetSpec:
     return dg.AssetSpec(
         metadata.asset_key(table.name),
+        deps=landed,
         group_name=GROUP,
         description=table.description,
         kinds={"duckdb", "delta"},
