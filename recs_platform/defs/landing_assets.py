@@ -20,8 +20,8 @@ def landing_assets(platform: Platform) -> list[dg.AssetSpec]:
             group_name=_GROUP,
             kinds={"file"},
             owners=metadata.OWNERS,
-            description=f"Raw files of the source {name}, as they came, in landing/{name}/. Whoever has them drops them there; "
-            "`ingest` takes new ones in and says here how many.",
+            description=f"Raw files of the source {name} as they came, in landing/{name}/. Whoever has them drops them "
+            "there; `ingest` takes in new ones and says how many.",
         )
         for name in platform.sources
     ]

@@ -6,6 +6,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 
 import polars as pl
@@ -35,6 +36,8 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import retrieval_facts
 from recs_platform.pipeline.training.mitigation import mitigations
 from recs_platform.pipeline.training.schedule import training_schedule
+from recs_platform.pipeline.training.window_cache import WindowCache
+from recs_platform.pipeline.training.windows import is_window_sealed, learning_users
 from recs_platform.pipeline.user_features import HORIZONS_BEFORE, register_features
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_scopes
@@ -124,6 +127,19 @@ class RunInputs:
     @property
     def users(self) -> pl.DataFrame:
         return self.run.users
+
+    @property
+    def tenures(self) -> pl.DataFrame:
+        return self._frame("features.user_features", [c.USER_ID, c.TENURE_DAYS])
+
+    @property
+    def learned_from(self) -> pl.DataFrame:
+        """Of the windows that are sealed: nothing is built for a report."""
+        run = self.run
+        sealed = takewhile(lambda split: is_window_sealed(run, split), training_schedule(run).training_for(None))
+        windows = WindowCache(run, lambda _: None).to_learn_from(sealed)
+        users = [learning_users(run.platform, manifest.version) for manifest in windows]
+        return pl.concat(users) if users else pl.DataFrame(schema={c.USER_ID: pl.String})
 
     @property
     def items(self) -> pl.DataFrame:
