@@ -53,7 +53,7 @@ from recs_platform.stages.reports import (
 from recs_platform.stages.reports.held_lists import Comparison
 from recs_platform.stages.reports.offline_names import EVERYONE, UNMITIGATED
 from recs_platform.warehouse.clauses import relation
-from recs_platform.warehouse.lineage import stored_lineage
+from recs_platform.warehouse.lineage import written_lineage
 
 _WHO_AND_WHEN = {c.USER_ID, c.ITEM_ID, c.ANONYMOUS_ID, c.EVENT_ID, c.OCCURRED_AT, c.INGESTED_AT, c.EVENT_TYPE}
 STAMPED = ("release", "ranker", "data version")
@@ -204,7 +204,7 @@ class RunInputs:
     def origins(self, table: str) -> Mapping[str, Sequence[str]]:
         """Columns that merely say who, what and when stand last: most features have them."""
         platform, found = self.run.platform, dict[str, list[str]]()
-        edges = stored_lineage(platform.models, platform.lineage, table)
+        edges = written_lineage(platform.models, platform.lineage, table)
         for edge in sorted(edges, key=lambda edge: edge.upstream_column in _WHO_AND_WHEN):
             found.setdefault(edge.column, []).append(f"{edge.upstream_table}.{edge.upstream_column}")
         return found

@@ -51,8 +51,8 @@ def answer(
     """Rows of one query over the published file, which is opened read-only, as values that lose nothing.
 
     Instants come out in UTC. `cipher`: the file's key. `say` is called for a foreign log that was set aside. Raises
-    NotReady when nothing was published, UsageError for SQL that is wrong, returns no rows or would write, RecsError when
-    DuckDB could not open the file or finish.
+    NotReady when nothing was published, UsageError for SQL that is wrong, returns no rows or would write, RecsError
+    when DuckDB could not open the file or finish.
     """
     return _ask(target, sql, read_answer, threads=threads, memory_limit_gb=memory_limit_gb, say=say, cipher=cipher)
 
