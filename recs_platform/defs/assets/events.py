@@ -28,7 +28,7 @@ from recs_platform.defs.staleness import LOG_VERSION
 from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.ingestion import quarantine as quarantining
 from recs_platform.pipeline.platform import Platform
-from recs_platform.stages.events import FileCounts
+from recs_platform.stages.events import FileCounts, filled_columns
 from recs_platform.stages.events import ledger_checks as books
 from recs_platform.stages.events.sources import SOURCE_TABLES
 from recs_platform.warehouse.runner import ModelRun
@@ -37,9 +37,10 @@ GROUP = "events"
 BALANCE = "ledger_balances"
 QUARANTINE_RATE = "quarantine_rate_vs_history"
 VOLUME = "volume_vs_weekday"
+FILLED = "columns_filled_vs_history"
 RAW_STEP = "raw"
 LAST_FILES = 20
-CHECKED = {BALANCE: INGESTIONS, QUARANTINE_RATE: QUARANTINE, VOLUME: EVENTS}
+CHECKED = {BALANCE: INGESTIONS, QUARANTINE_RATE: QUARANTINE, VOLUME: EVENTS, FILLED: EVENTS}
 
 
 class IngestConfig(dg.Config):
@@ -96,6 +97,12 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
                 "usual on that weekday",
                 blocking=False,
             ),
+            _check_spec(
+                FILLED,
+                f"Each source fills every column with {filled_columns.SHARE_MIN:.0%} or more of the values that its "
+                f"events of the {filled_columns.HISTORY_DAYS} days before let expect",
+                blocking=False,
+            ),
         ],
     )
     def raw(context: dg.AssetExecutionContext, config: IngestConfig, home: HomeResource) -> Results:
@@ -117,6 +124,7 @@ def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
         yield facts.balance()
         yield facts.quarantine_rate()
         yield facts.volume()
+        yield facts.filled()
 
     return [raw]
 
@@ -159,6 +167,7 @@ class _Facts:
         self._ledger = run.frame(INGESTIONS.name)
         self._removals = run.frame(REMOVALS.name)
         self._days = quarantining.events_by_day(run)
+        self._filled = quarantining.filled_values(run)
         self._reasons = quarantining.reasons(run)
 
     def numbers(self, table: TableContract) -> dict[str, float]:
@@ -216,6 +225,12 @@ class _Facts:
         return _graded(
             VOLUME, volumes, sentence, numbers={"sources": volumes.height, "sources_with_history": known.height}
         )
+
+    def filled(self) -> dg.AssetCheckResult:
+        columns = filled_columns.columns_gone(self._filled, {file.file_hash for file in self._files})
+        gone = filled_columns.gone_sentences(columns)
+        sentence = "; ".join(gone) or f"{columns.height} columns of sources with a history are filled as before"
+        return _graded(FILLED, columns, sentence, numbers={"columns": columns.height, "columns_gone": len(gone)})
 
 
 def _counts(counts: Iterable[FileCounts]) -> dict[str, float]:
