@@ -56,8 +56,9 @@ from recs_platform.contracts.validation_errors import first_fault
 
 HOME_VARIABLE = "RECS_HOME"
 _PREFIX, _NESTED = "RECS_", "__"
-# Read by the tests of this package.
-_NO_SETTINGS = frozenset({"RECS_RENEW_GOLDEN"})
+PUBLISHED_KEY_VARIABLE = "RECS_PUBLISHED_KEY"
+# The first is read by the tests of this package; a key is no setting, or it would be shown with them.
+_NO_SETTINGS = frozenset({"RECS_RENEW_GOLDEN", PUBLISHED_KEY_VARIABLE})
 DEFAULT_HOME = Path("data")
 
 
@@ -262,6 +263,11 @@ def home_folder() -> Path:
     return folder
 
 
+def published_key() -> str | None:
+    """The key of published files that the environment gives; None where it gives none."""
+    return os.environ.get(PUBLISHED_KEY_VARIABLE) or None
+
+
 def read_settings() -> Settings:
     """Read the settings of the home the environment names. Raises UsageError naming the field that is wrong."""
     _refuse_unknown_variables()
@@ -278,10 +284,18 @@ def read_settings() -> Settings:
     found = contradiction(settings.rules, settings.surfaces, settings.list_limits)
     found = found or next(plan_faults(settings.exploration, settings.retrieval.segments, settings.k), None)
     found = found or explored_draft(settings.experiments, settings.exploration.slots)
+    found = found or _plain_export(settings)
     if found is not None:
         loc, text = found
         raise UsageError(f"{setting_place(file, loc)}: {'.'.join(loc)}: {text}")
     return settings
+
+
+def _plain_export(settings: Settings) -> tuple[tuple[str, ...], str] | None:
+    """Lists as JSON lines beside encryption: DuckDB encrypts Parquet and its own files alone."""
+    if settings.privacy.encrypt and "jsonl" in settings.publish.exports:
+        return ("publish", "exports"), '"jsonl" cannot be encrypted, and privacy.encrypt is on: take it out'
+    return None
 
 
 def setting_fields(model: type[BaseModel] = Settings, above: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -202,6 +202,7 @@ def sql(
 
         put_frame(compute_model(platform, model, parse_instant(as_of), datetime.now(UTC), forced=force), form)
         return
+    from recs_platform.pipeline.published_keys import published_cipher
     from recs_platform.warehouse.query import answer
 
     settings = platform.settings
@@ -211,6 +212,7 @@ def sql(
         threads=settings.threads,
         memory_limit_gb=settings.memory_limit_gb,
         say=say,
+        cipher=published_cipher(platform),
     )
     put_rows(found.columns, found.rows, form)
 
@@ -236,6 +238,7 @@ def export(file: Annotated[Path, typer.Argument(help="The DuckDB file to write."
     Example: recs export shared.duckdb
     """
     platform = find_platform()
+    from recs_platform.pipeline.published_keys import published_cipher
     from recs_platform.warehouse.publish import export
 
     settings = platform.settings
@@ -246,6 +249,7 @@ def export(file: Annotated[Path, typer.Argument(help="The DuckDB file to write."
         memory_limit_gb=settings.memory_limit_gb,
         temporary=platform.home.temporary,
         say=say,
+        cipher=published_cipher(platform),
     )
     say(f"{len(rows)} tables")
     typer.echo(str(file))

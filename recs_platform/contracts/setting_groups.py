@@ -38,6 +38,14 @@ class PrivacySettings(SettingGroup):
         int | None,
         Field(ge=1, le=36_500, description="days after which events are removed; unset, never", examples=[365]),
     ] = None
+    encrypt: Annotated[
+        bool,
+        Field(description="encrypt the published file, files of roles and exports; needs DuckDB's extension httpfs"),
+    ] = False
+    keep_landing: Annotated[
+        bool,
+        Field(description="leave files in landing once they were ingested; false deletes them, in plain as they are"),
+    ] = True
     user_attributes: Annotated[
         tuple[Name, ...], Field(description="keys of users.attributes that are kept; '*' keeps all")
     ] = ()

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import dagster as dg
 
+from recs_platform.defs.asset_pages import with_pages
 from recs_platform.defs.assets import (
     champion,
     events,
@@ -25,6 +26,7 @@ from recs_platform.defs.daily_release import daily_release_job
 from recs_platform.defs.forgetting import forget_user, forget_waiting_job
 from recs_platform.defs.in_force import in_force_asset
 from recs_platform.defs.jobs import JOBS
+from recs_platform.defs.landing_assets import landing_assets
 from recs_platform.defs.logs import file_logger
 from recs_platform.defs.operator_jobs import OPERATOR_JOBS
 from recs_platform.defs.pruning import prune_job
@@ -52,11 +54,12 @@ def build_definitions(
     """
     current = CurrentPlatform(platform, read)
     made = [asset for stage in STAGES for asset in stage.build_assets(platform)]
+    unpartitioned = [asset for asset in made if asset.partitions_def is None]
     version = code_version(platform)
     built = [_versioned(asset, version) for asset in made if asset.partitions_def is not None]
     daily_release = daily_release_job(lambda: definitions_of(platform))
     return dg.Definitions(
-        assets=[*(asset for asset in made if asset.partitions_def is None), *built, in_force_asset()],
+        assets=with_pages(platform, [*landing_assets(platform), *unpartitioned, *built, in_force_asset()]),
         asset_checks=raw_checks(platform),
         jobs=[*JOBS, daily_release, *OPERATOR_JOBS, *RELEASE_JOBS, forget_user, forget_waiting_job, prune_job],
         sensors=build_sensors(current),

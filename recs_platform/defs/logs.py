@@ -2,13 +2,19 @@
 
 import json
 import logging
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
 
+from recs_platform.lake.disk import replace_bytes
 from recs_platform.pipeline.platform import Platform
 
 LOG_FILE = "runs.jsonl"
+
+
+_MODE = 0o600
+_TIME = "%Y-%m-%dT%H:%M:%S"  # of the machine
 
 
 class JsonLines(logging.Formatter):
@@ -17,7 +23,7 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         meta = getattr(record, "dagster_meta", {})
         line = {
-            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"),
+            "at": self.formatTime(record, _TIME),
             "level": record.levelname,
             "run_id": meta.get("run_id"),
             "job": meta.get("job_name"),
@@ -54,3 +60,22 @@ def open_log(path: Path) -> logging.Logger:
     handler.setFormatter(JsonLines())
     logger.addHandler(handler)
     return logger
+
+
+def drop_old_lines(path: Path, before: datetime) -> None:
+    """Leave out of a log what was written before an instant; lines that tell no time stay."""
+    if not path.exists():
+        return
+    lines, limit = path.read_bytes().splitlines(keepends=True), before.astimezone().strftime(_TIME)
+    kept = [line for line in lines if (_time_of(line) or limit) >= limit]
+    if len(kept) < len(lines):
+        replace_bytes(path, b"".join(kept))
+        path.chmod(_MODE)
+
+
+def _time_of(line: bytes) -> str | None:
+    try:
+        found: dict[str, object] = json.loads(line)
+        return str(found["at"])
+    except (ValueError, KeyError, TypeError):  # cut off, as by a full disk
+        return None

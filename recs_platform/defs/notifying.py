@@ -7,6 +7,7 @@ name people.
 # pyright: reportUnknownMemberType=false
 
 import json
+import threading
 import urllib.request
 from http.client import HTTPException
 from urllib.error import URLError
@@ -50,11 +51,20 @@ def notify(platform: Platform, message: str) -> str | None:
     settings = platform.settings.notify
     if settings.webhook_url is None:
         return None
+    url, seconds, faults = settings.webhook_url, settings.timeout_seconds, list[str | None]()
+    # The timeout of a socket is that of each byte: one at a time they, or a name server, would hold the sensor up.
+    posting = threading.Thread(target=lambda: faults.append(_post(url, message, seconds)), daemon=True)
+    posting.start()
+    posting.join(seconds)
+    return faults[0] if faults else f"the webhook did not take the message: timed out after {seconds:g} s"
+
+
+def _post(url: str, message: str, seconds: float) -> str | None:
     request = urllib.request.Request(  # noqa: S310  the settings allow http and https only
-        settings.webhook_url, json.dumps({"text": message}).encode(), {"Content-Type": "application/json"}
+        url, json.dumps({"text": message}).encode(), {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=settings.timeout_seconds):  # noqa: S310
+        with urllib.request.urlopen(request, timeout=seconds):  # noqa: S310
             return None
     except (URLError, HTTPException, OSError, ValueError) as error:
         return f"the webhook did not take the message: {error}"

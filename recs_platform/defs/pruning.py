@@ -19,6 +19,7 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.time import as_of_key
 from recs_platform.defs.in_force import report_in_force
 from recs_platform.defs.instance import UNFINISHED
+from recs_platform.defs.logs import LOG_FILE, drop_old_lines
 from recs_platform.defs.one_line import fails_in_one_line
 from recs_platform.defs.partitions import AS_OF_PARTITIONS
 from recs_platform.defs.resources import PARTITION_TAG, HomeResource
@@ -75,6 +76,8 @@ def prune(platform: Platform, instance: dg.DagsterInstance, now: datetime, *, dr
                 platform.lake.vacuum(name)
             for run_id in runs:
                 instance.delete_run(run_id)
+                instance.compute_log_manager.delete_logs(prefix=[run_id])  # what its steps printed
+            drop_old_lines(platform.home.logs / LOG_FILE, _kept_since(platform, now))
     counts = Counter(each.name for each in unused)
     return Pruned(tuple(keys), dict(sorted(counts.items())), sum(each.size for each in unused), len(runs))
 
@@ -113,12 +116,16 @@ def _old_runs(platform: Platform, instance: dg.DagsterInstance, now: datetime) -
 
     Without the run that made it, an as-of that stays would count as never made; so would the raw tables.
     """
-    before = now - timedelta(days=platform.settings.retention.runs_days)
+    before = _kept_since(platform, now)
     kept = set(instance.get_dynamic_partitions(str(AS_OF_PARTITIONS.name)))
     jobs = {run.job_name for run in instance.get_runs(filters=dg.RunsFilter(statuses=_FINISHED), limit=_JOBS_LOOKED_AT)}
     newest = {run.run_id for job in jobs for run in instance.get_runs(filters=dg.RunsFilter(job_name=job), limit=1)}
     old = instance.get_runs(filters=dg.RunsFilter(statuses=_FINISHED, created_before=before))
     return [run.run_id for run in old if run.run_id not in newest and run.tags.get(PARTITION_TAG) not in kept]
+
+
+def _kept_since(platform: Platform, now: datetime) -> datetime:
+    return now - timedelta(days=platform.settings.retention.runs_days)
 
 
 class Prune(dg.Config):

@@ -6,6 +6,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 
 import polars as pl
@@ -35,6 +36,8 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.facts import retrieval_facts
 from recs_platform.pipeline.training.mitigation import mitigations
 from recs_platform.pipeline.training.schedule import training_schedule
+from recs_platform.pipeline.training.window_cache import WindowCache
+from recs_platform.pipeline.training.windows import is_window_sealed, learning_users
 from recs_platform.pipeline.user_features import HORIZONS_BEFORE, register_features
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_scopes
@@ -50,7 +53,7 @@ from recs_platform.stages.reports import (
 from recs_platform.stages.reports.held_lists import Comparison
 from recs_platform.stages.reports.offline_names import EVERYONE, UNMITIGATED
 from recs_platform.warehouse.clauses import relation
-from recs_platform.warehouse.lineage import stored_lineage
+from recs_platform.warehouse.lineage import written_lineage
 
 _WHO_AND_WHEN = {c.USER_ID, c.ITEM_ID, c.ANONYMOUS_ID, c.EVENT_ID, c.OCCURRED_AT, c.INGESTED_AT, c.EVENT_TYPE}
 STAMPED = ("release", "ranker", "data version")
@@ -126,6 +129,19 @@ class RunInputs:
         return self.run.users
 
     @property
+    def tenures(self) -> pl.DataFrame:
+        return self._frame("features.user_features", [c.USER_ID, c.TENURE_DAYS])
+
+    @property
+    def learned_from(self) -> pl.DataFrame:
+        """Of the windows that are sealed: nothing is built for a report."""
+        run = self.run
+        sealed = takewhile(lambda split: is_window_sealed(run, split), training_schedule(run).training_for(None))
+        windows = WindowCache(run, lambda _: None).to_learn_from(sealed)
+        users = [learning_users(run.platform, manifest.version) for manifest in windows]
+        return pl.concat(users) if users else pl.DataFrame(schema={c.USER_ID: pl.String})
+
+    @property
     def items(self) -> pl.DataFrame:
         return self.run.items.select(c.ITEM_ID, c.CATEGORY, c.CREATOR)
 
@@ -188,7 +204,7 @@ class RunInputs:
     def origins(self, table: str) -> Mapping[str, Sequence[str]]:
         """Columns that merely say who, what and when stand last: most features have them."""
         platform, found = self.run.platform, dict[str, list[str]]()
-        edges = stored_lineage(platform.models, platform.lineage, table)
+        edges = written_lineage(platform.models, platform.lineage, table)
         for edge in sorted(edges, key=lambda edge: edge.upstream_column in _WHO_AND_WHEN):
             found.setdefault(edge.column, []).append(f"{edge.upstream_table}.{edge.upstream_column}")
         return found

@@ -6,6 +6,7 @@ from functools import partial
 
 from recs_platform.contracts.errors import UsageError
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.published_keys import published_cipher, role_cipher
 from recs_platform.settings import setting_place
 
 _NAME = "recs_role"
@@ -39,6 +40,8 @@ def write_role_files(platform: Platform) -> None:
                 threads=settings.threads,
                 memory_limit_gb=settings.memory_limit_gb,
                 temporary=home.temporary,
+                source_cipher=published_cipher(platform),
+                cipher=role_cipher(platform, name),
             )
 
 

@@ -2,7 +2,7 @@
 # sqlglot types its expressions loosely.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -87,23 +87,32 @@ def lineage_tree(models: Models, edges: Sequence[ColumnEdge], table: str, column
 
 def stored_lineage(models: Models, edges: Sequence[ColumnEdge], table: str) -> list[ColumnEdge]:
     """Edges of a table's columns to columns that are stored, looking through views and temporary models."""
+    return _lineage_to({"table", "contract"}, models, edges, table)
+
+
+def written_lineage(models: Models, edges: Sequence[ColumnEdge], table: str) -> list[ColumnEdge]:
+    """Edges of a table's columns to columns that Python writes, looking through every model."""
+    return _lineage_to({"contract"}, models, edges, table)
+
+
+def _lineage_to(kinds: Set[str], models: Models, edges: Sequence[ColumnEdge], table: str) -> list[ColumnEdge]:
     upstream: dict[tuple[str, str], list[ColumnEdge]] = {}
     for edge in edges:
         upstream.setdefault((edge.table, edge.column), []).append(edge)
     return [
         ColumnEdge(table, column, *found)
         for column in models.types(table)
-        for found in sorted(_stored(models, upstream, (table, column)))
+        for found in sorted(_above(kinds, models, upstream, (table, column)))
     ]
 
 
-def _stored(
-    models: Models, upstream: Mapping[tuple[str, str], Sequence[ColumnEdge]], of: tuple[str, str]
+def _above(
+    kinds: Set[str], models: Models, upstream: Mapping[tuple[str, str], Sequence[ColumnEdge]], of: tuple[str, str]
 ) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for edge in upstream.get(of, ()):
         above = (edge.upstream_table, edge.upstream_column)
-        found |= {above} if _kind(models, above[0]) in {"table", "contract"} else _stored(models, upstream, above)
+        found |= {above} if _kind(models, above[0]) in kinds else _above(kinds, models, upstream, above)
     return found
 
 

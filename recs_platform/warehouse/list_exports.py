@@ -16,6 +16,7 @@ from recs_platform.lake.locks import exclusive
 from recs_platform.lake.processes import is_abandoned, process_name
 from recs_platform.warehouse.clauses import text_literal
 from recs_platform.warehouse.connection import connect
+from recs_platform.warehouse.encryption import Cipher, attach_read_only, parquet_options, require_encryption
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,6 +40,7 @@ def write_list_exports(
     threads: int,
     memory_limit_gb: float,
     temporary: Path,
+    cipher: Cipher | None = None,
 ) -> dict[str, int]:
     """Write `lists.<format>` into the folder and remove those of other formats; returns lines by format.
 
@@ -46,7 +48,7 @@ def write_list_exports(
     `as_of`, `expires_at` (null in releases that say nothing), and `items` in order of rank, each with `rank`,
     `item_id`, `score`, `sources`, `reason`. An empty list has none. Nor has a list of a user in `opted_out` (user_id)
     with an item of any source beside `impersonal` ones: the release is older than what they said.
-    Readers of a file that is replaced keep it.
+    Readers of a file that is replaced keep it. `cipher`: the published file's key, with which Parquet is encrypted too.
 
     One at a time: of two publishes, the one that reads the newer file writes last.
     """
@@ -58,10 +60,13 @@ def write_list_exports(
         con = connect(memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary)
         try:
             con.register(_OPTED_OUT, opted_out.select(c.USER_ID))
-            con.execute(f"attach {text_literal(str(analytics.absolute()))} as published (read_only)")
+            if cipher is not None:
+                require_encryption(con)
+            encrypted = parquet_options(con, cipher)
+            attach_read_only(con, analytics, "published", cipher)
             con.execute("use published")
             return {
-                suffix: _write(con, folder / f"{LISTS_STEM}.{suffix}", impersonal, EXPORT_FORMATS[suffix])
+                suffix: _write(con, folder / f"{LISTS_STEM}.{suffix}", impersonal, EXPORT_FORMATS[suffix] + encrypted)
                 for suffix in formats
             }
         finally:

@@ -13,13 +13,10 @@ from typing import TYPE_CHECKING
 from recs_platform.contracts.errors import ContractError, NotReady, UsageError
 from recs_platform.lake.locks import exclusive
 from recs_platform.warehouse import links
-from recs_platform.warehouse.clauses import quoted, relation, text_literal
-from recs_platform.warehouse.database_files import (
-    count_rows,
-    move_into_place,
-    remove_half_written,
-    written_aside,
-)
+from recs_platform.warehouse.clauses import quoted, relation
+from recs_platform.warehouse.database_files import count_rows, move_into_place, remove_half_written
+from recs_platform.warehouse.encrypted_files import written
+from recs_platform.warehouse.encryption import Cipher, attach_read_only
 from recs_platform.warehouse.other_writers import opening, set_aside_logs
 from recs_platform.warehouse.published_macros import write_macros
 from recs_platform.warehouse.published_sources import TableSource, read_sources, write_sources
@@ -67,6 +64,7 @@ def publish(
     publish_id: str,
     keep_older: bool = True,
     others_stay: bool = False,
+    cipher: Cipher | None = None,
 ) -> PublishReport:
     """Write `tables` into a new file and put it in the place of `target`; processes that read the old one keep it.
 
@@ -95,6 +93,7 @@ def publish(
         publish_id=publish_id,
         links_kept=LINKED_PUBLISHES_KEPT if keep_older else 1,
         others_stay=others_stay,
+        cipher=cipher,
     )
     with exclusive(new_file.target.parent / "publish.lock"):
         return new_file.write_on_top_of(read_sources(new_file.target) if keep_older else None)
@@ -115,6 +114,7 @@ class _NewFile:
     publish_id: str
     links_kept: int
     others_stay: bool
+    cipher: Cipher | None
 
     def write_on_top_of(self, earlier: Mapping[str, TableSource] | None) -> PublishReport:
         """Go on with the published file, whose tables come from `earlier`; from nothing where it cannot be built upon.
@@ -137,9 +137,10 @@ class _NewFile:
             raise NotReady(f"{target} cannot be built upon; publish all of it")
         folder = links.unused_folder(target.parent / FILES_FOLDER, self.publish_id)
         writer = TableWriter(self.lake, self.as_ofs_max, self.rows_max, folder, earlier or {})
-        with written_aside(
+        with written(
             target,
             lambda con: self._fill(con, writer, is_copy=earlier is not None),
+            self.cipher,
             memory_limit_gb=self.memory_limit_gb,
             threads=self.threads,
             temporary=self.temporary,
@@ -164,9 +165,18 @@ class _NewFile:
 
 
 def export(
-    source: Path, target: Path, *, threads: int, memory_limit_gb: float, temporary: Path, say: Callable[[str], None]
+    source: Path,
+    target: Path,
+    *,
+    threads: int,
+    memory_limit_gb: float,
+    temporary: Path,
+    say: Callable[[str], None],
+    cipher: Cipher | None = None,
 ) -> dict[str, int]:
     """Copy a published file into one that needs no other file, views turned into tables; returns rows by table.
+
+    `cipher`: the key of the published file, which the copy has too.
 
     The copy is its owner's to write to. `say` is called for foreign logs that were set aside. Raises NotReady when
     nothing was published, UsageError when `target` cannot be a file of its own, ContractError when the copy has
@@ -181,14 +191,14 @@ def export(
 
     def fill(con: "duckdb.DuckDBPyConnection") -> dict[str, int]:
         with opening(source):
-            con.execute(f"attach {text_literal(str(source.absolute()))} as source (read_only)")
+            attach_read_only(con, source, "source", cipher)
         rows = {name: _copy(con, name) for name in _relations(con)}
         _copy_comments(con)
         con.execute("detach source")
         write_macros(con)
         return rows
 
-    with written_aside(target, fill, memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary) as (
+    with written(target, fill, cipher, memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary) as (
         building,
         rows,
     ):

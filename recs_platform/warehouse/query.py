@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from recs_platform.contracts.errors import NotReady, RecsError, UsageError
 from recs_platform.warehouse.answers import Answer, read_answer
+from recs_platform.warehouse.encryption import Cipher, attach_read_only
 from recs_platform.warehouse.other_writers import first_lines, opening, set_aside_logs
 
 if TYPE_CHECKING:
@@ -13,25 +14,47 @@ if TYPE_CHECKING:
     import polars as pl
 
 T = TypeVar("T")
+# No schema of the file is called so.
+_ATTACHED = "_published"
 
 
 def query(
-    target: Path, sql: str, *, threads: int, memory_limit_gb: float, say: Callable[[str], None] = lambda _: None
+    target: Path,
+    sql: str,
+    *,
+    threads: int,
+    memory_limit_gb: float,
+    say: Callable[[str], None] = lambda _: None,
+    cipher: Cipher | None = None,
 ) -> "pl.DataFrame":
     """Rows of one query over the published file as a frame; see `answer`."""
-    return _ask(target, sql, lambda relation: relation.pl(), threads=threads, memory_limit_gb=memory_limit_gb, say=say)
+    return _ask(
+        target,
+        sql,
+        lambda relation: relation.pl(),
+        threads=threads,
+        memory_limit_gb=memory_limit_gb,
+        say=say,
+        cipher=cipher,
+    )
 
 
 def answer(
-    target: Path, sql: str, *, threads: int, memory_limit_gb: float, say: Callable[[str], None] = lambda _: None
+    target: Path,
+    sql: str,
+    *,
+    threads: int,
+    memory_limit_gb: float,
+    say: Callable[[str], None] = lambda _: None,
+    cipher: Cipher | None = None,
 ) -> Answer:
     """Rows of one query over the published file, which is opened read-only, as values that lose nothing.
 
-    Instants come out in UTC. `say` is called for a foreign log that was set aside. Raises NotReady when nothing was
-    published, UsageError for SQL that is wrong, returns no rows or would write, RecsError when DuckDB could not open
-    the file or finish.
+    Instants come out in UTC. `cipher`: the file's key. `say` is called for a foreign log that was set aside. Raises
+    NotReady when nothing was published, UsageError for SQL that is wrong, returns no rows or would write, RecsError
+    when DuckDB could not open the file or finish.
     """
-    return _ask(target, sql, read_answer, threads=threads, memory_limit_gb=memory_limit_gb, say=say)
+    return _ask(target, sql, read_answer, threads=threads, memory_limit_gb=memory_limit_gb, say=say, cipher=cipher)
 
 
 def _ask(
@@ -42,6 +65,7 @@ def _ask(
     threads: int,
     memory_limit_gb: float,
     say: Callable[[str], None],
+    cipher: Cipher | None,
 ) -> T:
     import duckdb
 
@@ -55,7 +79,11 @@ def _ask(
     for sentence in set_aside_logs(target):
         say(sentence)
     with opening(target):
-        opened = duckdb.connect(str(target), read_only=True, config=limits)
+        file, is_plain = (str(target) if cipher is None else ":memory:"), cipher is None
+        opened = duckdb.connect(file, read_only=is_plain, config=limits)
+        if cipher is not None:
+            attach_read_only(opened, target, _ATTACHED, cipher)
+            opened.execute(f"use {_ATTACHED}")
     with opened as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute("set enable_progress_bar = false")

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.spelling import did_you_mean
-from recs_platform.warehouse.clauses import quoted, relation, text_literal
-from recs_platform.warehouse.database_files import count_rows, move_into_place, written_aside
+from recs_platform.warehouse.clauses import quoted, relation
+from recs_platform.warehouse.database_files import count_rows, move_into_place
+from recs_platform.warehouse.encrypted_files import written
+from recs_platform.warehouse.encryption import Cipher, attach_read_only
 from recs_platform.warehouse.published_statements import describe
 
 if TYPE_CHECKING:
@@ -45,16 +47,18 @@ def write_role_file(
     threads: int,
     memory_limit_gb: float,
     temporary: Path,
+    source_cipher: Cipher | None = None,
+    cipher: Cipher | None = None,
 ) -> dict[str, int]:
     """Write what the role may see of a published file; returns rows by table.
 
-    `prepare` readies a connection for the SQL that `pseudonym` gives of an expression. Raises UsageError for a table or
-    column that is not in the file.
+    `source_cipher`, `cipher`: the keys of both where they are encrypted. `prepare` readies a connection for the SQL
+    that `pseudonym` gives of an expression. Raises UsageError for a table or column that is not in the file.
     """
 
     def fill(con: "duckdb.DuckDBPyConnection") -> dict[str, int]:
         prepare(con)
-        con.execute(f"attach {text_literal(str(source.absolute()))} as source (read_only)")
+        attach_read_only(con, source, "source", source_cipher)
         columns = _columns(con)
         require_known(role, {*columns, *(name for names in columns.values() for name in names)})
         shown = [name for name in columns if name not in role.hide]
@@ -64,7 +68,7 @@ def write_role_file(
         return rows
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(target, fill, memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary) as (
+    with written(target, fill, cipher, memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary) as (
         building,
         rows,
     ):

@@ -91,6 +91,7 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
     without = [row | {"model": "without_mitigation"} for row in rows[: 2 * N]]
     features = pl.DataFrame({"user_id": users, "recency_days": rng.random(N)})
     attributes = {"age_band": [None, "18-24"] * 40, "gender": ["f", "m"] * 40, "country": "DE", "subscription": None}
+    attributes |= {"region": ["north", "south"] * 40, "top_device": "mobile"}
     n = 0 if empty else None
     frames = {
         "user_metrics": contract_frame(rows, USER_METRICS),
@@ -132,6 +133,8 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         ),
         "user_segments": pl.DataFrame({"user_id": users, "segment_name": ["new", "loyal"] * 40}),
         "users": pl.DataFrame({"user_id": users} | attributes, schema_overrides={"subscription": pl.String}),
+        "tenures": pl.DataFrame({"user_id": users, "tenure_days": [3.0, 300.0] * 40}),
+        "learned_from": pl.DataFrame({"user_id": users}),
         "lists": pl.DataFrame({"user_id": users, "item_id": ["a", "b", "c", "d"] * 20, "rank": 1, "segment_id": "s"}),
         "items": pl.DataFrame({"item_id": ["a", "b", "c"], "category": ["x", "y", None], "creator": None}),
         "daily_mix": pl.DataFrame(

@@ -1,5 +1,7 @@
 """What Dagster shows before anything ran: eight groups, every asset speaking to its reader, nothing read to load it."""
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
@@ -9,6 +11,7 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform_tests.homes import platform_at
 
 GROUPS = {"events", "features", "segments", "retrieval", "ranking", "reranking", "reports", "releases"}
+# Folders of landing are files, not tables.
 WITHOUT_TABLE = {
     "retrieval/embeddings", "retrieval/item_index", "ranking/training_set", "ranking/ranker",
     "releases/release", "releases/in_force", "releases/analytics",
@@ -49,7 +52,7 @@ def test_every_asset_says_what_it_is_and_whose(specs: list[dg.AssetSpec]) -> Non
 
 
 def test_every_table_shows_its_name_and_its_described_columns(specs: list[dg.AssetSpec]) -> None:
-    tables = [spec for spec in specs if spec.key.to_user_string() not in WITHOUT_TABLE]
+    tables = [spec for spec in specs if spec.key.to_user_string() not in WITHOUT_TABLE and not _is_landing(spec)]
     for spec in tables:
         name = spec.key.to_user_string()
         assert spec.metadata.get("dagster/table_name"), f"{name} has no table name"
@@ -61,7 +64,44 @@ def test_every_table_shows_its_name_and_its_described_columns(specs: list[dg.Ass
 
 def test_what_has_no_table_claims_none(specs: list[dg.AssetSpec]) -> None:
     silent = {spec.key.to_user_string() for spec in specs if "dagster/table_name" not in spec.metadata}
-    assert silent == WITHOUT_TABLE
+    landed = {spec.key.to_user_string() for spec in specs if _is_landing(spec)}
+    assert silent == WITHOUT_TABLE | landed
+
+
+def _is_landing(spec: dg.AssetSpec) -> bool:
+    return spec.key.path[0] == "landing"
+
+
+def test_folders_of_landing_are_what_the_events_come_from(platform: Platform, definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    landed = {dg.AssetKey(["landing", source]) for source in platform.sources}
+    assert landed <= graph.external_asset_keys
+    assert graph.get(dg.AssetKey(["raw", "events"])).parent_keys == landed
+
+
+def test_every_asset_links_its_code_and_shows_its_sql(platform: Platform, specs: list[dg.AssetSpec]) -> None:
+    models = {model.name: model for model in platform.models if model.materialized == "table"}
+    for spec in specs:
+        name = ".".join(spec.key.path)
+        if _is_landing(spec) or spec.key == IN_FORCE_KEY:
+            continue  # no step makes them
+        linked = spec.metadata["dagster/code_references"].value.code_references
+        files = {reference.label: Path(reference.file_path) for reference in linked}
+        assert all(file.is_file() for file in files.values()), name
+        assert "defs" in files["Python"].parts, name
+        if name in models:
+            assert files["SQL"] == models[name].path.absolute()
+            assert models[name].path.read_text().strip() in str(spec.metadata["sql"].value)
+
+
+def test_tags_say_what_a_release_needs_and_what_is_about_people(specs: list[dg.AssetSpec]) -> None:
+    tags = {spec.key.to_user_string(): (spec.tags["tier"], spec.tags["personal_data"]) for spec in specs}
+    assert tags["raw/events"] == tags["recommendations/lists"] == tags["releases/release"] == ("release", "yes")
+    assert tags["retrieval/item_index"] == tags["reports/verdicts"] == ("release", "no")
+    assert tags["marts/bot_like_users"] == ("insight", "yes")
+    assert tags["marts/daily_engagement"] == ("insight", "no")
+    # A rejected record holds the ids that it came with.
+    assert tags["raw/quarantine"][1] == tags["landing/contract"][1] == "yes"
 
 
 def test_only_the_events_and_what_is_in_force_have_no_as_of(specs: list[dg.AssetSpec]) -> None:

@@ -253,3 +253,48 @@ def test_what_must_not_flow_on_blocks(tmp_path: Path) -> None:
     assert blocking["ledger_balances"]
     assert blocking["quarantine_rate_vs_history"]
     assert not blocking["volume_vs_weekday"]
+
+
+def test_an_ingestion_tells_the_folder_of_each_source_what_it_took(tmp_path: Path) -> None:
+    platform = platform_at(tmp_path / "home")
+    land_contract(platform, "events.jsonl", [{**CLICK, "item_id": f"i{number}"} for number in range(3)])
+    found = execute(platform, "ingest", key=None).filter_events(
+        lambda each: each.event_type is dg.DagsterEventType.ASSET_OBSERVATION
+    )
+    (observed,) = [each.asset_observation_data.asset_observation for each in found]
+    assert observed.asset_key == dg.AssetKey(["landing", "contract"])
+    assert {name: value.value for name, value in observed.metadata.items()} == {
+        "files_taken_in": 1, "rows_read": 3, "rows_accepted": 3, "rows_quarantined": 0
+    }  # fmt: skip
+
+
+def test_a_column_that_a_source_fills_no_longer_is_named_and_one_that_never_was_is_not(tmp_path: Path) -> None:
+    platform = platform_at(tmp_path / "home")
+    usual = [{**CLICK, "item_id": f"i{number}", "device": "mobile"} for number in range(1000)]
+    land_contract(platform, "events.jsonl", usual)
+    assert _filled_check(platform).passed  # nothing came before
+    later = {**CLICK, "occurred_at": "2024-01-16T00:00:00Z"}
+    land_contract(
+        platform, "good/events.jsonl", [{**row, **later, "item_id": f"j{at}"} for at, row in enumerate(usual)]
+    )
+    assert _filled_check(platform).passed
+    land_contract(platform, "bad/events.jsonl", [{**later, "item_id": f"k{number}"} for number in range(100)])
+    check = _filled_check(platform)
+    assert not check.passed
+    assert check.severity is dg.AssetCheckSeverity.WARN
+    assert check.description == (
+        "contract: device has a value in 0 of 100 events, 100 were to be expected; look at the source or its SQL"
+    )
+    # Events of a kind that never had it owe none.
+    land_contract(
+        platform, "likes/events.jsonl", [{**later, "item_id": f"m{n}", "event_type": "like"} for n in range(100)]
+    )
+    assert _filled_check(platform).passed
+
+
+def _filled_check(platform: Platform) -> dg.AssetCheckEvaluation:
+    result = execute(platform, "ingest", key=None)
+    assert result.success
+    return next(
+        check for check in result.get_asset_check_evaluations() if check.check_name == "columns_filled_vs_history"
+    )

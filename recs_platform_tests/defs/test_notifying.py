@@ -3,7 +3,9 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -98,6 +100,26 @@ def test_a_webhook_that_hangs_is_given_up(tmp_path: Path) -> None:
         fault = notify(notifying(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}", 0.1), "lost")
     assert fault is not None
     assert "timed out" in fault
+
+
+def test_a_webhook_that_answers_a_byte_at_a_time_is_given_up_too(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def trickle(server: socket.socket) -> None:
+        with server.accept()[0] as connection, suppress(OSError):
+            while not over.wait(0.02):
+                connection.sendall(b"H")  # each within the timeout, and no end to them
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=trickle, args=(server,))
+        thread.start()
+        started = time.monotonic()
+        fault = notify(notifying(tmp_path, f"http://127.0.0.1:{server.getsockname()[1]}", 0.2), "lost")
+        took = time.monotonic() - started
+        over.set()
+        thread.join()
+    assert "timed out" in str(fault)
+    assert took < 2.0
 
 
 def test_a_webhook_that_is_gone_is_said(tmp_path: Path) -> None:

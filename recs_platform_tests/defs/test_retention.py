@@ -180,3 +180,30 @@ def test_an_empty_home_has_nothing_to_remove(tmp_path: Path) -> None:
     platform = home_at(tmp_path / "home", DAYS)
     assert ingest(platform)["events_removed"] == 0
     assert not platform.home.analytics.exists()
+
+
+def test_without_keep_landing_what_was_ingested_leaves_landing_and_the_rest_stays(tmp_path: Path) -> None:
+    platform = platform_at(tmp_path / "home", privacy=PrivacySettings(keep_landing=False))
+    land_contract(platform, "good/events.jsonl", [click(1, 1), click(2, 90)])
+    land_contract(platform, "partly/events.jsonl", [click(3, 1), {**click(4, 1), "event_type": "teleport"}])
+    land_contract(platform, "later/events.jsonl.part", [click(5, 1)])
+    (platform.home.landing / "contract" / "notes.xyz").write_text("of no source")
+    said = ingest(platform)
+    assert (said["ingested_files_deleted"], said["ingested_files_undeletable"]) == (2, 0)
+    left = sorted(file.name for file in platform.home.landing.rglob("*") if file.is_file())
+    assert left == ["events.jsonl.part", "notes.xyz"]
+    # The same content once more brings nothing, and goes too.
+    land_contract(platform, "again/events.jsonl", [click(3, 1), {**click(4, 1), "event_type": "teleport"}])
+    land_contract(platform, "new/events.jsonl", [click(6, 1)])
+    again = ingest(platform)
+    assert again["ingested_files_deleted"] >= 1
+    with platform.model_run(datetime.now(UTC), datetime.now(UTC)) as run:
+        assert run.count("raw.events") == 4
+        assert run.count("raw.quarantine") >= 1
+
+
+def test_landing_is_kept_unless_the_setting_says_otherwise(tmp_path: Path) -> None:
+    platform = platform_at(tmp_path / "home")
+    land_contract(platform, "events.jsonl", [click(1, 1)])
+    ingest(platform)
+    assert [file.name for file in platform.home.landing.rglob("*") if file.is_file()] == ["events.jsonl"]

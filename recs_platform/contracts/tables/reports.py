@@ -38,19 +38,19 @@ BUSINESS = TableContract(
 
 BIAS = TableContract(
     "reports.bias",
-    "One row a group: its share of exposure or its quality of service",
+    "One row a group: its share of exposure or of what is learned from, or its quality of service",
     (
         AS_OF,
         text(
             "dimension",
-            "exposure (items), quality (users), mitigation (either with it; reference: without)",
+            "exposure (items), quality, training, calibration (users), mitigation (either with it; reference: without)",
             required=True,
         ),
         text(c.ATTRIBUTE, "What the groups differ in", required=True),
         text(c.GROUP, "The group; no_data where the attribute is missing", required=True),
         text(c.METRIC, "Name of the metric", required=True),
         number(c.VALUE, "The group's value"),
-        number("reference", "What a fair share or everyone's mean would be"),
+        number("reference", "What a fair share, everyone's mean or the expected value would be"),
         number("ratio", "value over reference"),
         number(c.CI_LOW, "Lower end of the 95 % bootstrap interval of the value"),
         number(c.CI_HIGH, "Upper end of the 95 % bootstrap interval of the value"),

@@ -21,13 +21,14 @@ from recs_platform.contracts.tables import (
 )
 from recs_platform.defs import metadata
 from recs_platform.defs.as_of_assets import Results
+from recs_platform.defs.landing_assets import landing_keys, observations
 from recs_platform.defs.one_line import sentences
 from recs_platform.defs.resources import HomeResource
 from recs_platform.defs.staleness import LOG_VERSION
 from recs_platform.pipeline.ingestion import ingest as ingestion
 from recs_platform.pipeline.ingestion import quarantine as quarantining
 from recs_platform.pipeline.platform import Platform
-from recs_platform.stages.events import FileCounts
+from recs_platform.stages.events import FileCounts, filled_columns
 from recs_platform.stages.events import ledger_checks as books
 from recs_platform.stages.events.sources import SOURCE_TABLES
 from recs_platform.warehouse.runner import ModelRun
@@ -36,9 +37,10 @@ GROUP = "events"
 BALANCE = "ledger_balances"
 QUARANTINE_RATE = "quarantine_rate_vs_history"
 VOLUME = "volume_vs_weekday"
+FILLED = "columns_filled_vs_history"
 RAW_STEP = "raw"
 LAST_FILES = 20
-CHECKED = {BALANCE: INGESTIONS, QUARANTINE_RATE: QUARANTINE, VOLUME: EVENTS}
+CHECKED = {BALANCE: INGESTIONS, QUARANTINE_RATE: QUARANTINE, VOLUME: EVENTS, FILLED: EVENTS}
 
 
 class IngestConfig(dg.Config):
@@ -71,12 +73,13 @@ def replay_config(which: quarantining.QuarantineFilter) -> dict[str, Any]:
     return {"ops": {RAW_STEP: {"config": {"replay": True, **chosen}}}}
 
 
-def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
+def build_assets(platform: Platform) -> list[dg.AssetsDefinition]:
     """The raw tables as one multi-asset: a batch is sealed for all of them or for none."""
+    landed = landing_keys(platform)
 
     @dg.multi_asset(
         name=RAW_STEP,
-        specs=[_spec(table) for table in BATCH_TABLES],
+        specs=[_spec(table, landed) for table in BATCH_TABLES],
         check_specs=[
             _check_spec(
                 BALANCE,
@@ -94,12 +97,20 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
                 "usual on that weekday",
                 blocking=False,
             ),
+            _check_spec(
+                FILLED,
+                f"Each source fills every column with {filled_columns.SHARE_MIN:.0%} or more of the values that its "
+                f"events of the {filled_columns.HISTORY_DAYS} days before let expect",
+                blocking=False,
+            ),
         ],
     )
     def raw(context: dg.AssetExecutionContext, config: IngestConfig, home: HomeResource) -> Results:
         """Ingest every file in landing that was not yet ingested, exactly once; or replay files with rejected rows."""
         platform = home.platform
         files = _ingest(context, platform, config)
+        for observed in observations(files):
+            context.log_event(observed)
         moment = datetime.now(UTC)
         with platform.model_run(moment, moment) as run:
             facts = _Facts(run, files)
@@ -113,6 +124,7 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
         yield facts.balance()
         yield facts.quarantine_rate()
         yield facts.volume()
+        yield facts.filled()
 
     return [raw]
 
@@ -130,9 +142,10 @@ def _ingest(context: dg.AssetExecutionContext, platform: Platform, config: Inges
     return files
 
 
-def _spec(table: TableContract) -> dg.AssetSpec:
+def _spec(table: TableContract, landed: Sequence[dg.AssetKey]) -> dg.AssetSpec:
     return dg.AssetSpec(
         metadata.asset_key(table.name),
+        deps=landed,
         group_name=GROUP,
         description=table.description,
         kinds={"duckdb", "delta"},
@@ -154,6 +167,7 @@ class _Facts:
         self._ledger = run.frame(INGESTIONS.name)
         self._removals = run.frame(REMOVALS.name)
         self._days = quarantining.events_by_day(run)
+        self._filled = quarantining.filled_values(run)
         self._reasons = quarantining.reasons(run)
 
     def numbers(self, table: TableContract) -> dict[str, float]:
@@ -211,6 +225,12 @@ class _Facts:
         return _graded(
             VOLUME, volumes, sentence, numbers={"sources": volumes.height, "sources_with_history": known.height}
         )
+
+    def filled(self) -> dg.AssetCheckResult:
+        columns = filled_columns.columns_gone(self._filled, {file.file_hash for file in self._files})
+        gone = filled_columns.gone_sentences(columns)
+        sentence = "; ".join(gone) or f"{columns.height} columns of sources with a history are filled as before"
+        return _graded(FILLED, columns, sentence, numbers={"columns": columns.height, "columns_gone": len(gone)})
 
 
 def _counts(counts: Iterable[FileCounts]) -> dict[str, float]:

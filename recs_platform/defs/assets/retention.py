@@ -1,6 +1,6 @@
 """The asset raw.removals: what retention removed from the raw tables. The removal is in `stages.events.retention`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -12,6 +12,7 @@ from recs_platform.defs.resources import HomeResource
 from recs_platform.defs.staleness import LOG_VERSION, report_inputs
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish
+from recs_platform.stages.events.ingested_files import delete_ingested
 from recs_platform.stages.events.removals import is_republish_due, republished
 from recs_platform.stages.events.retention import RetentionReport, retain
 
@@ -27,7 +28,8 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
         deps=[metadata.asset_key(table.name) for table in (EVENTS, QUARANTINE, INGESTIONS, EVENT_FLAGS)],
         group_name=GROUP,
         description=f"{REMOVALS.description}. Events older than privacy.retention_days leave every version of the "
-        "tables, landing and the analysts' file; without that setting nothing is removed.",
+        "tables, landing and the analysts' file; without that setting nothing is removed. "
+        "With privacy.keep_landing off, ingested files leave landing.",
         kinds={"duckdb", "delta"},
         owners=metadata.OWNERS,
         metadata=metadata.contract_metadata(REMOVALS),
@@ -35,9 +37,11 @@ def build_assets(_platform: Platform) -> list[dg.AssetsDefinition]:
     def removals(context: dg.AssetExecutionContext, home: HomeResource) -> Results:
         platform, now = home.platform, datetime.now(UTC)
         days = platform.settings.privacy.retention_days
-        facts = {"retention": "off: privacy.retention_days is not set"}
+        facts: Mapping[str, float | str] = {"retention": "off: privacy.retention_days is not set"}
         if days is not None:
             facts = _remove(context, platform, days, now)
+        if not platform.settings.privacy.keep_landing:
+            facts = {**facts, **_delete_ingested(context, platform)}
         with platform.model_run(now, now) as run:
             rows, preview = run.count(REMOVALS.name), run.head(REMOVALS.name, metadata.PREVIEW_ROWS)
         stale = report_inputs(platform, context.instance)
@@ -58,9 +62,20 @@ def _remove(
     if is_republish_due(platform.home):
         publish(platform, keep_older=False, on_wait=context.log.warning)
         republished(platform.home)
-    if report.undeletable_files:
-        context.log.warning(f"not allowed to delete in landing: {', '.join(report.undeletable_files)}")
+    _warn_of(context, report.undeletable_files)
     return _numbers(report, days)
+
+
+def _delete_ingested(context: dg.AssetExecutionContext, platform: Platform) -> Mapping[str, float | str]:
+    """Delete what was ingested from landing; what retention deleted before was ingested too."""
+    deleted, undeletable = delete_ingested(platform.home, platform.sources, platform.lake, context.log.warning)
+    _warn_of(context, undeletable)
+    return {"ingested_files_deleted": len(deleted), "ingested_files_undeletable": len(undeletable)}
+
+
+def _warn_of(context: dg.AssetExecutionContext, undeletable: Sequence[str]) -> None:
+    if undeletable:
+        context.log.warning(f"not allowed to delete in landing: {', '.join(undeletable)}")
 
 
 def _numbers(report: RetentionReport, days: int) -> dict[str, float | str]:

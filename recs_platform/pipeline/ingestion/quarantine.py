@@ -15,6 +15,7 @@ from recs_platform.contracts.errors import RecsError, UsageError
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE
 from recs_platform.pipeline.platform import Platform
+from recs_platform.stages.events.filled_columns import HISTORY_DAYS, OPTIONAL
 from recs_platform.stages.events.ledger_checks import FILES, LAST_INGESTED_AT, LAST_OCCURRED_AT, ROW_COUNT
 from recs_platform.stages.events.sources import SOURCE_TABLES
 from recs_platform.warehouse.clauses import text_literal
@@ -172,6 +173,20 @@ def events_by_day(run: ModelRun) -> pl.DataFrame:
     return run.query(
         f"select {c.SOURCE}, {c.FILE_HASH}, {c.EVENT_DATE}, count(*) as {ROW_COUNT}, "
         f"max({c.OCCURRED_AT}) as {LAST_OCCURRED_AT} from {EVENTS.name} group by all order by all"
+    )
+
+
+def filled_values(run: ModelRun) -> pl.DataFrame:
+    """Non-null values of each optional column of raw.events by source, file_hash and event_type, and `row_count`.
+
+    Of the four weeks that end with the newest event's day.
+    """
+    run.require(EVENTS.name)
+    counts = ", ".join(f"count({name}) as {name}" for name in OPTIONAL)
+    newest = f"(select max({c.EVENT_DATE}) from {EVENTS.name})"
+    return run.query(
+        f"select {c.SOURCE}, {c.FILE_HASH}, {c.EVENT_TYPE}, count(*) as {ROW_COUNT}, {counts} from {EVENTS.name} "
+        f"where {c.EVENT_DATE} > {newest} - {HISTORY_DAYS} group by all order by all"
     )
 
 

@@ -102,6 +102,13 @@ def read_window(platform: Platform, version: str) -> Window:
     return Window(*(_read(folder, name) for name in Window.__dataclass_fields__))
 
 
+def learning_users(platform: Platform, version: str) -> pl.DataFrame:
+    """user_id of those from whom a ranker learns in a sealed window: users with a positive among its rows, sorted."""
+    file = artifact(platform.home.artifacts, WINDOWS, version) / "rows.parquet"
+    rows = pl.scan_parquet(file).filter(pl.col(c.LABEL) > 0).select(c.USER_ID).unique()
+    return rows.collect().sort(c.USER_ID)
+
+
 def prune_windows(platform: Platform, kept: Iterable[Manifest]) -> int:
     """Drop windows of the same cutoffs that were made from other data, code or parameters; returns how many."""
     kept = list(kept)

@@ -89,7 +89,10 @@ REPORTS = (
         "Exposure of items and quality by user group",
         BIAS,
         bias.run,
-        reads=(LISTS.name, _ITEM_FEATURES, USER_METRICS.name, LIST_METRICS.name, _USERS, _ITEMS),
+        reads=(
+            *(LISTS.name, _ITEM_FEATURES, USER_METRICS.name, LIST_METRICS.name, _USERS, _ITEMS),
+            *(_USER_FEATURES, TESTED_LISTS.name, "ranking.training_set"),
+        ),
     ),
     Report(
         business.NAME,

@@ -1,6 +1,7 @@
-"""Bias: the report that puts exposure of items and quality of service to users together, and judges both.
+"""Bias: the report that puts exposure of items and what becomes of groups of users together, and judges both.
 
-How exposure is measured is in `exposure`, how quality by group is in `quality`.
+How exposure is measured is in `exposure`, quality by group in `quality`, groups in training and in probabilities in
+`representation`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from recs_platform.stages.reports.exposure import POPULARITY_TIER, VS_INTERACTIO
 from recs_platform.stages.reports.inputs import ReportInputs
 from recs_platform.stages.reports.mitigation import MITIGATION, list_rows, mitigation_rows, section, worst_ratio
 from recs_platform.stages.reports.offline_names import UNMITIGATED, chosen_protocol
-from recs_platform.stages.reports.quality import NDCG, QUALITY, quality_rows
+from recs_platform.stages.reports.quality import NDCG, QUALITY, quality_rows, with_tenure
 from recs_platform.stages.reports.report import ReportResult, write_report
+from recs_platform.stages.reports.representation import TRAINING, calibration_rows, training_rows
 from recs_platform.stages.reports.shares import SHARED_ATTRIBUTES, share_rows
 from recs_platform.stages.reports.verdicts import (
     DIMENSION,
@@ -45,14 +47,16 @@ def measure_bias(
     as_of: datetime,
     seed: int,
     items: pl.DataFrame | None = None,
+    learned_from: pl.DataFrame | None = None,
+    tested: pl.DataFrame | None = None,
     config: BiasConfig | None = None,
 ) -> pl.DataFrame:
-    """Rows of `reports.bias`: exposure first, then quality.
+    """Rows of `reports.bias`: exposure first, then quality, then training and calibration where they are given.
 
     `lists`: user_id, item_id, rank; `item_counts`: item_id, interaction_count over the whole catalogue; `user_metrics`:
-    user_id, value, the ndcg of model `final` under one protocol and k; `users`: user_id, age_band, gender, country,
-    subscription; `items`: item_id, category, creator, whose exposure is shown and not judged. Intervals draw users
-    with all their rows.
+    user_id, value, the ndcg of model `final` under one protocol and k; `users`: user_id and what groups are formed by,
+    see `quality`; `learned_from`, `tested`: see `representation`; `items`: item_id, category, creator, whose exposure
+    is shown and not judged. Intervals draw users with all their rows.
     """
     config = config or BiasConfig()
     rows = [
@@ -60,6 +64,11 @@ def measure_bias(
         *(() if items is None else share_rows(lists, item_counts, items, seed=seed)),
         *quality_rows(user_metrics, users, seed=seed, config=config.quality),
     ]
+    limits, groups = config.representation, config.quality
+    if learned_from is not None:
+        rows.extend(training_rows(learned_from, users, seed=seed, config=limits, groups=groups))
+    if tested is not None:
+        rows.extend(calibration_rows(tested, users, seed=seed, config=limits, groups=groups))
     return contract_frame([{c.AS_OF: as_of, **row} for row in rows], BIAS)
 
 
@@ -68,17 +77,20 @@ def run(inputs: ReportInputs, config: BiasConfig | None = None) -> ReportResult:
     import polars as pl
 
     config = config or BiasConfig()
+    users = with_tenure(inputs.users, inputs.tenures, config.quality)
     frame = measure_bias(
         inputs.lists,
         inputs.item_counts,
         final_ndcg(inputs.user_metrics),
-        inputs.users,
+        users,
         as_of=inputs.as_of,
         seed=inputs.seed,
         items=inputs.items,
+        learned_from=inputs.learned_from,
+        tested=inputs.tested_lists,
         config=config,
     )
-    frame = pl.concat([frame, _mitigated(inputs, config)])
+    frame = pl.concat([frame, _mitigated(inputs, users, config)])
     verdicts = verdict_rows(NAME, judge_bias(frame, config), as_of=inputs.as_of)
     told = sections(frame.filter(pl.col(DIMENSION) != MITIGATION), config)
     if inputs.mitigations:
@@ -87,14 +99,14 @@ def run(inputs: ReportInputs, config: BiasConfig | None = None) -> ReportResult:
     return ReportResult(BIAS.name, frame, verdicts, page, numbers=_numbers(frame))
 
 
-def _mitigated(inputs: ReportInputs, config: BiasConfig) -> pl.DataFrame:
+def _mitigated(inputs: ReportInputs, users: pl.DataFrame, config: BiasConfig) -> pl.DataFrame:
     """What mitigation changed, where any is on."""
     import polars as pl
 
     before, after = final_ndcg(inputs.unmitigated_metrics, UNMITIGATED), final_ndcg(inputs.user_metrics)
     lists = inputs.list_metrics.filter(pl.col(c.MODEL) == _FINAL)
     rows = [
-        *mitigation_rows(before, after, inputs.users, seed=inputs.seed, config=config.quality),
+        *mitigation_rows(before, after, users, seed=inputs.seed, config=config.quality),
         *list_rows(inputs.unmitigated_list_metrics, lists),
     ]
     return contract_frame([{c.AS_OF: inputs.as_of, **row} for row in rows], BIAS)
@@ -153,9 +165,9 @@ def _judge_worst(subject: str, judged: pl.DataFrame, sample: int, config: BiasCo
 
 
 def _numbers(bias: pl.DataFrame) -> dict[str, float]:
-    """Exposure of each tier over its share of interactions, and the quality of the worst served group over everyone's.
+    """Exposure of each tier over its share of interactions; of groups of users the worst served and least learned from.
 
-    Groups that are too small to be judged do not count.
+    Over everyone's quality, and over its share of users. Groups that are too small to be judged do not count.
     """
     import polars as pl
 
@@ -163,5 +175,7 @@ def _numbers(bias: pl.DataFrame) -> dict[str, float]:
     tiers = known.filter((pl.col(c.ATTRIBUTE) == POPULARITY_TIER) & (pl.col(c.METRIC) == VS_INTERACTIONS))
     judged = known.filter((pl.col(DIMENSION) == QUALITY) & (pl.col(c.VERDICT) != NO_DATA))[RATIO]
     worst_served = {} if judged.is_empty() else {"worst_group_ndcg_ratio": min(judged.to_list())}
+    learned = known.filter((pl.col(DIMENSION) == TRAINING) & (pl.col(c.VERDICT) != NO_DATA))[RATIO]
+    least_learned = {} if learned.is_empty() else {"least_trained_group_ratio": min(learned.to_list())}
     exposed = {f"exposure_ratio_{tier}": ratio for tier, ratio in tiers.select(c.GROUP, RATIO).iter_rows()}
-    return exposed | worst_served | worst_ratio(bias)
+    return exposed | worst_served | least_learned | worst_ratio(bias)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from recs_platform.contracts import columns as c
 from recs_platform.stages.reports.exposure import HEAD, TAIL, UNSEEN, VS_CATALOGUE, VS_INTERACTIONS, ExposureConfig
 from recs_platform.stages.reports.quality import QUALITY, QualityConfig
+from recs_platform.stages.reports.representation import CALIBRATION, TRAINING, RepresentationConfig
 from recs_platform.stages.reports.verdicts import DIMENSION, RATIO, REFERENCE, Verdict
 
 _NO_LIMIT = float("inf")
@@ -18,12 +19,13 @@ _REFERENCES = {VS_INTERACTIONS: "its share of interactions", VS_CATALOGUE: "its 
 
 
 class BiasConfig(BaseModel):
-    """Limits of both halves; the reasons are beside each field."""
+    """Limits of all parts; the reasons are beside each field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     exposure: ExposureConfig = ExposureConfig()
     quality: QualityConfig = QualityConfig()
+    representation: RepresentationConfig = RepresentationConfig()
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ def hold(row: Mapping[str, Any], verdict: Verdict, config: BiasConfig) -> Held |
     """Hold a judged row of `reports.bias` against its limit; None where it has no limit."""
     if row[DIMENSION] == QUALITY:
         least, greatest = config.quality.block_below if verdict == "block" else config.quality.warn_below, _NO_LIMIT
+    elif row[DIMENSION] in (TRAINING, CALIBRATION):
+        least, greatest = config.representation.limits(row[DIMENSION], row[RATIO] or 0.0)
     else:
         least, greatest = config.exposure.limits(row[c.METRIC], row[c.GROUP])
     is_floor = least > 0
@@ -55,6 +59,11 @@ def hold(row: Mapping[str, Any], verdict: Verdict, config: BiasConfig) -> Held |
 def _measured(row: Mapping[str, Any]) -> str:
     if row[DIMENSION] == QUALITY:
         return f"{row[c.GROUP]}: {row[c.METRIC]} {row[c.VALUE]:.4f}, {row[RATIO]:.2f} times everyone's"
+    if row[DIMENSION] == TRAINING:
+        learned = f"{row[c.VALUE]:.1%} of what the ranker learns from"
+        return f"{row[c.GROUP]}: {learned}, {row[RATIO]:.2f} times its share of users"
+    if row[DIMENSION] == CALIBRATION:
+        return f"{row[c.GROUP]}: {row[c.VALUE]:.2%} of listed items chosen, {row[RATIO]:.2f} times what was expected"
     return f"{row[c.GROUP]}: {row[c.VALUE]:.1%} of list places, {row[RATIO]:.2f} times {_REFERENCES[row[c.METRIC]]}"
 
 
@@ -73,10 +82,27 @@ def exposure_limits(config: ExposureConfig) -> str:
     )
 
 
+def training_limits(config: RepresentationConfig) -> str:
+    """The limit of shares of what is learned from, in a sentence."""
+    return (
+        f"A warning needs the whole interval below {config.training_ratio_min:g} times the group's share of users; "
+        f"groups of fewer than {config.users_min} are not judged."
+    )
+
+
+def calibration_limits(config: RepresentationConfig) -> str:
+    """The limits of expected and chosen, in a sentence."""
+    return (
+        f"A warning needs the whole interval below {config.calibration_ratio_min:g} times or above "
+        f"{config.calibration_ratio_max:g} times what was expected; groups of fewer than "
+        f"{config.users_min} are not judged."
+    )
+
+
 def quality_limits(config: QualityConfig) -> str:
     """The limits of groups in a sentence."""
     return (
         f"A warning needs the whole interval below {config.warn_below:g} times everyone's; below "
-        f"{config.block_below:g} times it blocks, with {config.block_users_min} users or more. Fewer than "
-        f"{config.users_min} are not judged."
+        f"{config.block_below:g} times it blocks, with {config.block_users_min} users or more, but for region, device "
+        f"and tenure. Fewer than {config.users_min} are not judged."
     )

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.counted import counted
 from recs_platform.pages import Interval, Section, bar_table, decimals, interval_table, percent
-from recs_platform.stages.reports.bias_limits import BiasConfig, exposure_limits, quality_limits
+from recs_platform.stages.reports.bias_limits import (
+    BiasConfig,
+    calibration_limits,
+    exposure_limits,
+    quality_limits,
+    training_limits,
+)
 from recs_platform.stages.reports.exposure import EXPOSURE, POPULARITY_TIER, TIERS, VS_INTERACTIONS
 from recs_platform.stages.reports.quality import ATTRIBUTES, NO_GROUP, QUALITY
+from recs_platform.stages.reports.representation import CALIBRATION, TRAINING
 from recs_platform.stages.reports.shares import SHARED_ATTRIBUTES
 from recs_platform.stages.reports.verdicts import DIMENSION, REFERENCE
 
@@ -36,8 +43,49 @@ def sections(bias: pl.DataFrame, config: BiasConfig) -> list[Section]:
             for attribute in _told(exposure, (POPULARITY_TIER, *SHARED_ATTRIBUTES))
         ),
         *(_quality(quality, attribute, config) for attribute in _told(quality, ATTRIBUTES)),
+        *_represented(bias, config),
         Section("Every number", "Intervals draw users.", folded=[(counted(shown.height, "row"), shown)]),
     ]
+
+
+def _represented(bias: pl.DataFrame, config: BiasConfig) -> list[Section]:
+    """Groups in what the ranker learns from, and in the probabilities; nothing of what was not measured."""
+    parts = (
+        (
+            TRAINING,
+            "Who the ranker learns from",
+            (
+                "Users with a choice in the training windows beside everybody who is given lists. A group that is "
+                f"hardly there is ranked by what others like. {training_limits(config.representation)}"
+            ),
+            ("share of training", "share of users"),
+        ),
+        (
+            CALIBRATION,
+            "Probabilities by group",
+            (
+                "Listed items of the tests that were chosen, beside the probability that was given of them. "
+                f"{calibration_limits(config.representation)}"
+            ),
+            ("share chosen", "expected"),
+        ),
+    )
+    found: list[Section] = []
+    for dimension, title, text, names in parts:
+        part = bias.filter(bias[DIMENSION] == dimension)
+        if part.height:
+            found.append(Section(title, text, figure=_pairs(part, names)))
+    return found
+
+
+def _pairs(part: pl.DataFrame, names: tuple[str, str]) -> str:
+    """Bars of each group's value beside its reference, groups with attributes of the same name together."""
+    cells: dict[tuple[str, str], float] = {}
+    labels: list[str] = []
+    for attribute, group, value, reference in part.select(c.ATTRIBUTE, c.GROUP, c.VALUE, REFERENCE).iter_rows():
+        labels.append(f"{_words(attribute)}: {group}")
+        cells[labels[-1], names[0]], cells[labels[-1], names[1]] = value, reference
+    return bar_table(labels, [(name, percent) for name in names], cells, corner="users", together=True)
 
 
 def _told(rows: pl.DataFrame, attributes: tuple[str, ...]) -> list[str]:

@@ -71,7 +71,17 @@ class ReportInputs(Protocol):
 
     @property
     def users(self) -> pl.DataFrame:
-        """user_id, age_band, gender, country, subscription."""
+        """user_id, age_band, gender, country, subscription, region, top_device."""
+        ...
+
+    @property
+    def tenures(self) -> pl.DataFrame:
+        """user_id, tenure_days: since sign-up or the first event, null where neither is known."""
+        ...
+
+    @property
+    def learned_from(self) -> pl.DataFrame:
+        """user_id, one row a user and window of those that a ranker of the as-of learns from."""
         ...
 
     @property

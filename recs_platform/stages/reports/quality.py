@@ -17,7 +17,10 @@ QUALITY = "quality"
 NDCG = "ndcg"
 NO_GROUP = "no_data"
 OTHER = "other"
-ATTRIBUTES = (c.AGE_BAND, c.GENDER, c.COUNTRY, c.SUBSCRIPTION)
+# Who people are, and how they come: the second kind may warn, since little is known of whoever is new.
+ATTRIBUTES = (c.AGE_BAND, c.GENDER, c.COUNTRY, c.SUBSCRIPTION, c.REGION, c.TOP_DEVICE, c.TENURE)
+BLOCKING = (c.AGE_BAND, c.GENDER, c.COUNTRY, c.SUBSCRIPTION)
+NEW, ESTABLISHED = "new", "established"
 
 
 class QualityConfig(BaseModel):
@@ -30,6 +33,9 @@ class QualityConfig(BaseModel):
     block_below: Annotated[float, Field(gt=0, le=1, description="the same; half the quality is not to be released")] = (
         0.5
     )
+    new_days: Annotated[
+        float, Field(gt=0, description="days since sign-up or the first event in which a user is new")
+    ] = 28.0
     block_users_min: Annotated[int, Field(ge=2, description="a smaller group warns instead of blocking")] = 100
     groups_max: Annotated[int, Field(ge=1, description="values of an attribute shown; the rest is `other`")] = 8
     coverage_min: Annotated[
@@ -37,10 +43,20 @@ class QualityConfig(BaseModel):
     ] = 0.8
 
 
+def with_tenure(users: pl.DataFrame, tenures: pl.DataFrame, config: QualityConfig) -> pl.DataFrame:
+    """The users with `tenure`: new, established, or null where it is not known; `tenures`: user_id, tenure_days."""
+    import polars as pl
+
+    is_new = pl.col(c.TENURE_DAYS) < config.new_days
+    named = pl.when(is_new).then(pl.lit(NEW)).when(is_new.is_not_null()).then(pl.lit(ESTABLISHED))
+    told = tenures.select(c.USER_ID, named.cast(pl.String).alias(c.TENURE))
+    return users.join(told, on=c.USER_ID, how="left")
+
+
 def quality_rows(
     user_metrics: pl.DataFrame, users: pl.DataFrame, *, seed: int, config: QualityConfig
 ) -> list[dict[str, Any]]:
-    """Rows of `reports.bias`, dimension `quality`, for age_band, gender, country and subscription; as_of is left out.
+    """Rows of `reports.bias`, dimension `quality`, for each of ATTRIBUTES; as_of is left out.
 
     `user_metrics`: user_id, value (one row a user and window); `users`: user_id and the attributes. A group's value is
     its mean with a 95 % interval over users, `reference` everyone's mean. Users whose attribute is missing are a group
@@ -64,7 +80,7 @@ def _attribute_rows(
     if joined.is_empty():
         yield _row(attribute, NO_GROUP, "no_data", sample_size=0)
         return
-    grouped = joined.sort(c.USER_ID).with_columns(_group(joined, attribute, config))
+    grouped = joined.sort(c.USER_ID).with_columns(group_of(joined, attribute, config))
     names = sorted(grouped[c.GROUP].unique().to_list())
     # One column a group, everyone last; a row counts in its own group only, so all share the same draws.
     masks = [pl.when(pl.col(c.GROUP) == name).then(pl.col(c.VALUE)) for name in names]
@@ -79,7 +95,7 @@ def _attribute_rows(
         yield _row(
             attribute,
             name,
-            _verdict(high / overall, n, config) if judged else "no_data",
+            _verdict(attribute, high / overall, n, config) if judged else "no_data",
             value=float(found.value[j]),
             reference=overall,
             ci_low=None if np.isnan(found.low[j]) else float(found.low[j]),
@@ -88,7 +104,7 @@ def _attribute_rows(
         )
 
 
-def _group(joined: pl.DataFrame, attribute: str, config: QualityConfig) -> pl.Expr:
+def group_of(joined: pl.DataFrame, attribute: str, config: QualityConfig) -> pl.Expr:
     """The user's group: the attribute's value while among the most frequent, `other` beyond, `no_data` when missing."""
     import polars as pl
 
@@ -107,8 +123,8 @@ def _group(joined: pl.DataFrame, attribute: str, config: QualityConfig) -> pl.Ex
     return pl.when(stated.is_null()).then(pl.lit(NO_GROUP)).otherwise(named).alias(c.GROUP)
 
 
-def _verdict(highest: float, n: int, config: QualityConfig) -> Verdict:
-    if highest < config.block_below and n >= config.block_users_min:
+def _verdict(attribute: str, highest: float, n: int, config: QualityConfig) -> Verdict:
+    if attribute in BLOCKING and highest < config.block_below and n >= config.block_users_min:
         return "block"
     return "warn" if highest < config.warn_below else "pass"
 

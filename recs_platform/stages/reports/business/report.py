@@ -62,7 +62,7 @@ def judge_business(business: pl.DataFrame, config: BusinessConfig) -> list[Judge
     """A metric warns where it surely fell since the four weeks before, or the log tells it no more.
 
     The hold-out warns where personal lists do worse.
-    `no_data` where the log never told the metric, with the reason.
+    `no_data` where the log never told the metric, with the reason, and where there is nothing to compare it with.
     """
     judged = [_judge_metric(business, metric, config) for metric in METRICS if metric != RECOMMENDED_CLICKS]
     if not business.filter(business[c.GROUP] == HOLDOUT).is_empty():
@@ -81,7 +81,7 @@ def _judge_metric(business: pl.DataFrame, metric: str, config: BusinessConfig) -
     text = f"{_interval(now)} in the last 28 days, of {counted(now[c.N_USERS], 'user')}"
     if before is None or before[c.VALUE] is None:
         return Judgement(
-            metric, "pass", f"{text}; nothing is known of the 28 days before.", now[c.VALUE], None, now[c.N_USERS]
+            metric, NO_DATA, f"{text}; nothing is known of the 28 days before.", now[c.VALUE], None, now[c.N_USERS]
         )
     # Either may be chance: the whole interval lies below what the lower end of the one before allows.
     least = None if before[c.CI_LOW] is None else (1 - config.fall_max) * before[c.CI_LOW]
@@ -89,7 +89,7 @@ def _judge_metric(business: pl.DataFrame, metric: str, config: BusinessConfig) -
     text = f"{text}; {_interval(before)} in the 28 days before"
     if least is None or now[c.CI_HIGH] is None:
         return Judgement(
-            metric, "pass", f"{text}; too few to tell chance from change.", now[c.VALUE], least, now[c.N_USERS]
+            metric, NO_DATA, f"{text}; too few to tell chance from change.", now[c.VALUE], least, now[c.N_USERS]
         )
     limit = f"{text}; only an interval that ends below {in_words(metric, least)} warns."
     return Judgement(metric, "warn" if fell else "pass", limit, now[c.CI_HIGH], least, now[c.N_USERS])

@@ -11,7 +11,7 @@ from recs_platform.stages.reports.bias import final_ndcg, judge_bias, measure_bi
 from recs_platform.stages.reports.bias_limits import BiasConfig
 from recs_platform.stages.reports.exposure import ExposureConfig, assign_tiers
 from recs_platform.stages.reports.mitigation import list_rows, mitigation_rows, section, worst_ratio
-from recs_platform.stages.reports.quality import QualityConfig
+from recs_platform.stages.reports.quality import ATTRIBUTES, QualityConfig, with_tenure
 from recs_platform.stages.reports.verdicts import Judgement, contract_frame
 
 AS_OF = datetime(2020, 1, 5, tzinfo=UTC)
@@ -26,8 +26,8 @@ def lists(content: dict[str, str]) -> pl.DataFrame:
 
 
 def people(n: int, **attributes) -> pl.DataFrame:
-    schema = dict.fromkeys(("user_id", "age_band", "gender", "country", "subscription"), pl.String)
-    empty = dict.fromkeys(("age_band", "gender", "country", "subscription"), [None] * n)
+    schema = dict.fromkeys(("user_id", *ATTRIBUTES), pl.String)
+    empty = dict.fromkeys(ATTRIBUTES, [None] * n)
     return pl.DataFrame({"user_id": [f"u{i:03d}" for i in range(n)]} | empty | attributes, schema=schema)
 
 
@@ -47,6 +47,12 @@ def groups(frame: pl.DataFrame, attribute: str, metric: str | None = None) -> di
     chosen = frame.filter(attribute=attribute)
     chosen = chosen if metric is None else chosen.filter(metric=metric)
     return {row["group_name"]: row for row in chosen.iter_rows(named=True)}
+
+
+def measure_groups(users: pl.DataFrame, *, learned_from=None, tested=None) -> pl.DataFrame:
+    return measure_bias(
+        lists({}), COUNTS, NO_METRICS, users, as_of=AS_OF, seed=1, learned_from=learned_from, tested=tested
+    )
 
 
 def judge(frame: pl.DataFrame) -> dict[str, Judgement]:
@@ -218,3 +224,59 @@ def test_before_and_after_tell_of_the_planted_group_that_its_gap_closed():
     assert (
         list(mitigation_rows(served(0.3, 0.1).clear(), served(0.3, 0.1), users, seed=1, config=QualityConfig())) == []
     )
+
+
+@pytest.mark.parametrize("attribute", ["region", "top_device", "tenure"])
+def test_groups_by_how_people_come_warn_and_never_block(attribute):
+    users = people(400, **{attribute: ["many"] * 300 + ["few"] * 100})
+    told = judge(measure(metrics=ndcg([0.5] * 300 + [0.05] * 100), users=users))[f"quality: {attribute}"]
+    assert told.verdict == "warn"
+    assert told.message.startswith("few: ndcg 0.0500")
+
+
+def test_a_user_is_new_for_four_weeks_and_of_no_group_where_nothing_is_known():
+    users = people(4).drop("tenure")
+    tenures = pl.DataFrame({"user_id": ["u000", "u001", "u002"], "tenure_days": [27.9, 28.0, None]})
+    told = with_tenure(users, tenures, QualityConfig())
+    assert told.sort("user_id")["tenure"].to_list() == ["new", "established", None, None]
+    assert with_tenure(users, tenures.clear(), QualityConfig())["tenure"].to_list() == [None] * 4
+
+
+def test_a_planted_group_that_the_ranker_hardly_learns_from_is_found():
+    # 100 of 400 users are old: a quarter of those who are given lists, and 4 of 100 who teach the ranker.
+    users = people(400, age_band=["young"] * 300 + ["old"] * 100, gender=["f", "m"] * 200)
+    taught = pl.DataFrame({"user_id": [f"u{i:03d}" for i in (*range(96), *range(300, 304))] * 2})
+    frame = measure_groups(users, learned_from=taught)
+    rows = groups(frame.filter(dimension="training"), "age_band")
+    assert rows["old"]["value"] == pytest.approx(0.04)
+    assert rows["old"]["reference"] == pytest.approx(0.25)
+    assert (rows["old"]["verdict"], rows["young"]["verdict"]) == ("warn", "pass")
+    told = judge(frame)
+    assert told["training: gender"].verdict == "pass"
+    assert told["training: age_band"].verdict == "warn"
+    assert told["training: age_band"].message.startswith(
+        "old: 4.0% of what the ranker learns from, 0.16 times its share of users; at most "
+    )
+    # Nobody's country is known, and who is new now was not there to be learned from.
+    assert set(frame.filter(dimension="training")["attribute"]) == {"age_band", "gender"}
+    assert measure_groups(users, learned_from=taught.clear()).filter(dimension="training").is_empty()
+
+
+def test_a_group_whose_items_are_chosen_less_than_expected_is_found():
+    users = people(200, age_band=["young"] * 100 + ["old"] * 100)
+    tested = pl.DataFrame(
+        {
+            "user_id": [f"u{i:03d}" for i in range(200) for _ in range(10)],
+            "probability": [0.3] * 2000,
+            # Of ten items three are chosen by the young, one by the old.
+            "was_chosen": [at < (3 if i < 100 else 1) for i in range(200) for at in range(10)],
+        }
+    )
+    frame = measure_groups(users, tested=tested).filter(dimension="calibration")
+    rows = groups(frame, "age_band")
+    assert (rows["young"]["ratio"], rows["old"]["ratio"]) == (pytest.approx(1.0), pytest.approx(1 / 3))
+    assert (rows["young"]["verdict"], rows["old"]["verdict"]) == ("pass", "warn")
+    told = judge(frame)["calibration: age_band"]
+    assert told.message.startswith("old: 10.00% of listed items chosen, 0.33 times what was expected; at most ")
+    untaught = tested.with_columns(probability=pl.lit(None, pl.Float64))
+    assert measure_groups(users, tested=untaught).filter(dimension="calibration").is_empty()

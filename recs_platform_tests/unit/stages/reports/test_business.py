@@ -83,7 +83,9 @@ def test_a_log_without_impressions_says_so_and_has_no_rate():
     assert (row["value"], row["sample_size"], row["message"]) == (None, 0, "The log holds no impressions.")
     verdicts = {each.subject: each for each in judge_business(business, BusinessConfig())}
     assert (verdicts["click_through_rate"].verdict, verdicts["click_through_rate"].value) == ("no_data", None)
-    assert verdicts["conversion_rate"].verdict == "pass"
+    # It has a value, and nothing to be compared with.
+    assert verdicts["conversion_rate"].verdict == "no_data"
+    assert verdicts["conversion_rate"].value is not None
     clicks = next(section for section in sections(business) if section.heading == "Click-through rate")
     assert "The log holds no impressions." in clicks.text
     assert clicks.figure == ""
@@ -144,3 +146,14 @@ def test_what_the_log_tells_no_more_warns_and_a_few_users_before_are_no_sure_fal
     now = [week(f"u{n}", impression_count=20, clicked_count=6) for n in range(40)]
     verdicts = {each.subject: each.verdict for each in judge_business(measured([*lucky, *now]), BusinessConfig())}
     assert verdicts["click_through_rate"] == "pass"
+
+
+@pytest.mark.parametrize("weeks", [(0,), (0, 5)])
+def test_of_one_user_or_with_nothing_before_there_is_no_verdict(weeks):
+    rows = [week("u0", each, impression_count=20, clicked_count=10) for each in weeks]
+    told = {each.subject: each for each in judge_business(measured(rows), BusinessConfig())}
+    clicks = told["click_through_rate"]
+    assert (clicks.verdict, clicks.sample_size) == ("no_data", 1)
+    assert "pass" not in {each.verdict for each in told.values()}
+    said = "nothing is known of the 28 days before" if weeks == (0,) else "too few to tell chance from change"
+    assert said in clicks.message
