@@ -17,6 +17,7 @@ from recs_platform.lake.disk import flush
 from recs_platform.lake.processes import is_abandoned, process_name
 from recs_platform.warehouse.clauses import relation, text_literal
 from recs_platform.warehouse.connection import connect
+from recs_platform.warehouse.encryption import Cipher, attach_read_only, require_encryption
 from recs_platform.warehouse.other_writers import set_aside_logs
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 # DuckDB 1.1 (September 2024) and later open it.
 STORAGE_VERSION = "v1.0.0"
-# Nobody would replay a log of a file that is thrown away unless it was written whole: each statement waits for no disk.
-_OPTIONS = f"storage_version {text_literal(STORAGE_VERSION)}, recovery_mode no_wal_writes"
+# The first that encrypts.
+_ENCRYPTED_STORAGE_VERSION = "v1.4.0"
 _MARK = ".tmp-"
 
 
@@ -38,27 +39,31 @@ def written_aside(
     threads: int,
     temporary: Path,
     base: Path | None = None,
+    cipher: Cipher | None = None,
 ) -> "Generator[tuple[Path, Mapping[str, int]]]":
     """A new file beside `target` that `fill` wrote (attached as `a`), and its rows by table; gone after the body.
 
-    `base`: a file that `fill` is given a copy of, in the place of an empty one.
+    `base`: a file that `fill` is given a copy of, in the place of an empty one. With a `cipher` it is encrypted.
     `fill` returns the rows that each table is to hold, counted where they came from. Raises ContractError when the
-    file, opened anew, holds others. What dead processes left beside `target` is removed first.
+    file, opened anew, holds others, NotReady where DuckDB cannot encrypt here. What dead processes left beside `target`
+    is removed first.
     """
     remove_abandoned(target)
     # Never a name that was there before: a log left beside it would be replayed.
     building = target.with_name(f"{target.name}{_MARK}{process_name()}.{uuid.uuid4().hex[:8]}")
     try:
-        if base is not None:
-            shutil.copyfile(base, building)
         con = connect(memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary)
         try:
-            con.execute(f"attach {text_literal(str(building))} as a ({_OPTIONS})")
+            if cipher is not None:
+                require_encryption(con)
+            if base is not None:
+                shutil.copyfile(base, building)
+            con.execute(f"attach {text_literal(str(building))} as a ({_options(cipher)})")
             expected = fill(con)
             con.execute("detach a")
         finally:
             con.close()
-        _require_rows(building, target, expected)
+        _require_rows(building, target, cipher, expected)
         yield building, expected
     finally:
         _remove(_half_written(target, building.name))
@@ -97,11 +102,19 @@ def _remove(files: Sequence[Path]) -> None:
         file.unlink(missing_ok=True)
 
 
-def _require_rows(building: Path, target: Path, expected: Mapping[str, int]) -> None:
+def _options(cipher: Cipher | None) -> str:
+    """Nobody would replay a log of a file that is thrown away unless written whole: no statement waits for the disk."""
+    no_log = "recovery_mode no_wal_writes"
+    if cipher is None:
+        return f"storage_version {text_literal(STORAGE_VERSION)}, {no_log}"
+    return f"storage_version {text_literal(_ENCRYPTED_STORAGE_VERSION)}, {no_log}, {cipher.option}"
+
+
+def _require_rows(building: Path, target: Path, cipher: Cipher | None, expected: Mapping[str, int]) -> None:
     """Count what a reader will find; a new connection has nothing of the one that wrote."""
     con = connect(memory_limit_gb=1, threads=1)
     try:
-        con.execute(f"attach {text_literal(str(building))} as a (read_only)")
+        attach_read_only(con, building, "a", cipher)
         found = {name: count_rows(con, f"a.{relation(name)}") for name in expected}
     finally:
         con.close()

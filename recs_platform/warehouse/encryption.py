@@ -1,6 +1,6 @@
 """Encryption of DuckDB's own kind: how a file is attached with its key, and what must be there to write one.
 
-How such a file is written aside is in `encrypted_files`. Which files have which key is decided in `pipeline`.
+How such a file is written aside is in `database_files`. Which files have which key is decided in `pipeline`.
 """
 
 from dataclasses import dataclass, field

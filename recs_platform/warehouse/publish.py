@@ -14,8 +14,7 @@ from recs_platform.contracts.errors import ContractError, NotReady, UsageError
 from recs_platform.lake.locks import exclusive
 from recs_platform.warehouse import links
 from recs_platform.warehouse.clauses import quoted, relation
-from recs_platform.warehouse.database_files import count_rows, move_into_place, remove_half_written
-from recs_platform.warehouse.encrypted_files import written
+from recs_platform.warehouse.database_files import count_rows, move_into_place, remove_half_written, written_aside
 from recs_platform.warehouse.encryption import Cipher, attach_read_only
 from recs_platform.warehouse.other_writers import opening, set_aside_logs
 from recs_platform.warehouse.published_macros import write_macros
@@ -137,14 +136,14 @@ class _NewFile:
             raise NotReady(f"{target} cannot be built upon; publish all of it")
         folder = links.unused_folder(target.parent / FILES_FOLDER, self.publish_id)
         writer = TableWriter(self.lake, self.as_ofs_max, self.rows_max, folder, earlier or {})
-        with written(
+        with written_aside(
             target,
             lambda con: self._fill(con, writer, is_copy=earlier is not None),
-            self.cipher,
             memory_limit_gb=self.memory_limit_gb,
             threads=self.threads,
             temporary=self.temporary,
             base=None if earlier is None else target,
+            cipher=self.cipher,
         ) as (building, table_rows):
             building.chmod(READ_ONLY)
             links.seal(folder)
@@ -198,7 +197,9 @@ def export(
         write_macros(con)
         return rows
 
-    with written(target, fill, cipher, memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary) as (
+    with written_aside(
+        target, fill, memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary, cipher=cipher
+    ) as (
         building,
         rows,
     ):

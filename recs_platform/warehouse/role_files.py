@@ -13,8 +13,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.warehouse.clauses import quoted, relation
-from recs_platform.warehouse.database_files import count_rows, move_into_place
-from recs_platform.warehouse.encrypted_files import written
+from recs_platform.warehouse.database_files import count_rows, move_into_place, written_aside
 from recs_platform.warehouse.encryption import Cipher, attach_read_only
 from recs_platform.warehouse.published_statements import describe
 
@@ -68,7 +67,9 @@ def write_role_file(
         return rows
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    with written(target, fill, cipher, memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary) as (
+    with written_aside(
+        target, fill, memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary, cipher=cipher
+    ) as (
         building,
         rows,
     ):
