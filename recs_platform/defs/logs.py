@@ -70,7 +70,6 @@ def drop_old_lines(path: Path, before: datetime) -> None:
     kept = [line for line in lines if (_time_of(line) or limit) >= limit]
     if len(kept) < len(lines):
         replace_bytes(path, b"".join(kept))
-        path.chmod(_MODE)
 
 
 def _time_of(line: bytes) -> str | None:

@@ -1,6 +1,7 @@
 """Making files and folders survive a power cut."""
 
 import os
+import stat
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,13 +41,22 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def replace_bytes(path: Path, content: bytes) -> None:
-    """Write a small file whole or not at all, and flush it; what dead processes left half-written beside it goes."""
+    """Write a small file whole or not at all, and flush it; what dead processes left half-written beside it goes.
+
+    It has the permissions of the file in whose place it comes; a new one is its owner's alone.
+    """
     mark = f"{path.name}.tmp-"
     for leftover in path.parent.glob(f"{mark}*"):
         if is_abandoned(leftover.name.removeprefix(mark)):
             leftover.unlink(missing_ok=True)
     aside = path.with_name(f"{mark}{process_name()}-{threading.get_ident()}")
+    try:
+        permissions = stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        permissions = 0o600
+    aside.touch(0o600)
     aside.write_bytes(content)
+    aside.chmod(permissions)
     flush((aside,))
     aside.replace(path)
     flush((path.parent,))
