@@ -11,8 +11,6 @@ from recs_platform.lake.disk import replace_bytes
 from recs_platform.pipeline.platform import Platform
 
 LOG_FILE = "runs.jsonl"
-
-
 _MODE = 0o600
 _TIME = "%Y-%m-%dT%H:%M:%S"  # of the machine
 
@@ -70,6 +68,7 @@ def drop_old_lines(path: Path, before: datetime) -> None:
     kept = [line for line in lines if (_time_of(line) or limit) >= limit]
     if len(kept) < len(lines):
         replace_bytes(path, b"".join(kept))
+        path.chmod(_MODE)
 
 
 def _time_of(line: bytes) -> str | None:
