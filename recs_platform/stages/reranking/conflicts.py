@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import cast
 
+import numpy as np
 import polars as pl
 
 from recs_platform.contracts import columns as c
@@ -21,6 +22,7 @@ from recs_platform.contracts.rule_settings import (
 from recs_platform.stages.reranking.context import RerankContext
 from recs_platform.stages.reranking.facts import of_segment
 from recs_platform.stages.reranking.own_rules import apply_checked
+from recs_platform.stages.reranking.rules.creator_exposure_floor import patron_counts
 from recs_platform.stages.reranking.rules.new_items_min import least
 from recs_platform.stages.reranking.rules.pinned import pins_of
 from recs_platform.stages.reranking.rules.quotas import floors_of
@@ -32,7 +34,7 @@ ELSEWHERE = "the place went to what another rule, the cap of categories or chanc
 NO_PLACE = "the list is shorter"
 OVER = "no other item was left for the list"
 _PAIRS_AT_ONCE = 4_000_000
-_HELD, _ELIGIBLE = "_held", "_eligible"
+_HELD, _ELIGIBLE, _DUE = "_held", "_eligible", "_due"
 
 
 def conflicts(lists: pl.DataFrame, context: RerankContext, filters: Sequence[Filter]) -> pl.DataFrame:
@@ -143,18 +145,21 @@ def _caps(plan: QuotaSettings, lists: pl.DataFrame, context: RerankContext) -> _
 
 
 def _creators(plan: CreatorFloorSettings, users: pl.DataFrame, lists: pl.DataFrame, context: RerankContext) -> _Missing:
-    """Creators with available items in fewer lists than the share says; users are the lists that lack."""
+    """Creators with available items in fewer lists than are to show them; users are the lists that lack.
+
+    Those are as many as were drawn for the creator, or as the share says where chance drew more.
+    """
     if c.CREATOR not in context.items.columns or users.is_empty():
         return
     groups = context.items.filter(pl.col(c.IS_AVAILABLE)).select(c.ITEM_ID, c.CREATOR).drop_nulls()
     shown = lists.join(groups, on=c.ITEM_ID).group_by(c.CREATOR).agg(pl.col(c.USER_ID).n_unique().alias(_HELD))
-    due = ceil(plan.lists_share * users.height)
-    rare = (
-        groups.select(c.CREATOR).unique().sort(c.CREATOR).join(shown, on=c.CREATOR, how="left", maintain_order="left")
-    )
-    for creator, held in rare.with_columns(pl.col(_HELD).fill_null(0)).filter(pl.col(_HELD) < due).iter_rows():
+    creators = groups.select(c.CREATOR).unique().sort(c.CREATOR)
+    drawn = patron_counts(users[c.USER_ID], creators[c.CREATOR], plan.lists_share)
+    due = creators.with_columns(pl.Series(_DUE, np.minimum(drawn, ceil(plan.lists_share * users.height))))
+    rare = due.join(shown, on=c.CREATOR, how="left", maintain_order="left").with_columns(pl.col(_HELD).fill_null(0))
+    for creator, count, held in rare.filter(pl.col(_HELD) < pl.col(_DUE)).iter_rows():
         reason = "fewer lists than the share says: patrons have consumed its items, or other creators have the places"
-        lacking = users.head(due - cast("int", held))
+        lacking = users.head(cast("int", count) - cast("int", held))
         yield f"creator {creator}", lacking.select(c.USER_ID, pl.lit(reason).alias(c.REASON))
 
 

@@ -20,7 +20,7 @@ from recs_platform.stages.reranking.slates import Bools, Floats, Ints, Slate
 
 _SALT = "creator_exposure_floor"
 _PER_CREATOR = 3  # items offered of a creator: the user may have consumed the best
-_NTH = "_nth"
+_PAIRS_AT_ONCE = 4_000_000
 
 
 def drawn(users: pl.Series, creators: pl.Series) -> Floats:
@@ -28,6 +28,14 @@ def drawn(users: pl.Series, creators: pl.Series) -> Floats:
     mine, theirs = keys_of(users, _SALT), keys_of(creators, _SALT)
     mixed = (mine[:, None] ^ theirs[None, :]).ravel()
     return uniforms(mixed, 1).reshape(len(users), len(creators))
+
+
+def patron_counts(users: pl.Series, creators: pl.Series, share: float) -> Ints:
+    """How many users are patrons of each creator, (n_creators,): by chance a little more or less than the share."""
+    found = np.zeros(len(creators), dtype=np.int64)
+    for some in users.to_frame().iter_slices(max(1, _PAIRS_AT_ONCE // max(1, len(creators)))):
+        found += (drawn(some.to_series(), creators) < share).sum(axis=0)
+    return found
 
 
 def demand_creators(slate: Slate, plan: Plan) -> list[Demand]:
@@ -72,7 +80,7 @@ def offer_creators(users: pl.DataFrame, context: RerankContext, plan: Plan) -> p
     parts, creators = [nobody], best[c.CREATOR].unique().sort()
     if creators.is_empty():
         return nobody
-    for some in users.select(c.USER_ID).iter_slices(max(1, 4_000_000 // len(creators))):
+    for some in users.select(c.USER_ID).iter_slices(max(1, _PAIRS_AT_ONCE // len(creators))):
         user, creator = np.nonzero(drawn(some[c.USER_ID], creators) < settings.lists_share)
         pairs = pl.DataFrame({c.USER_ID: some[c.USER_ID].gather(user), c.CREATOR: creators.gather(creator)})
         parts.append(pairs.join(best, on=c.CREATOR, maintain_order="left_right").select(c.USER_ID, c.ITEM_ID))
