@@ -15,7 +15,7 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.regions import AGE_NAME, UNKNOWN_REGION
 from recs_platform.contracts.tables import CANDIDATES, CONTENDERS, RANKED, EventType
 from recs_platform.contracts.time import as_of_key
-from recs_platform.lake.artifacts import artifact
+from recs_platform.lake.artifacts import artifact, read_manifest
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
 from recs_platform.pipeline.lists.context import RANKED_PER_USER
@@ -23,9 +23,9 @@ from recs_platform.pipeline.lists.lists import list_filters
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.one_user import OneUser, read_one_user, user_and_item_models
 from recs_platform.pipeline.questions.replaying import replay
-from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
-from recs_platform.pipeline.retrieval.item_index import open_fit
-from recs_platform.stages import ranking, reranking
+from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT, read_problem, take_config
+from recs_platform.pipeline.retrieval.item_index import ITEM_INDEX, open_fit, require_index
+from recs_platform.stages import ranking, reranking, retrieval
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
 from recs_platform.stages.releases import current_release, read_served
 from recs_platform.warehouse.clauses import relation, text_literal
@@ -201,8 +201,11 @@ def _generated(platform: Platform, release: Manifest, user: str, item: str) -> p
     """The same of all the user's candidates, which are generated again; None where what that takes was not kept."""
     as_of_run = AsOfRun(platform, release.as_of, release.known_at, keeps_events=False)
     try:
+        _take_released_config(as_of_run, release)
+        require_index(as_of_run)  # before everybody's events are read in vain
+        read_problem(as_of_run)
         fit = open_fit(as_of_run)
-        if user not in fit.problem.user_ids:
+        if user not in fit.problem.user_ids or not _is_offered(fit, user, item):
             return pl.DataFrame()
         with as_of_run.models() as run:
             features = CandidateFeatures.open(run, platform.models, platform.feature_set, fit, [user])
@@ -212,6 +215,19 @@ def _generated(platform: Platform, release: Manifest, user: str, item: str) -> p
         return None
     finally:
         as_of_run.close()
+
+
+def _is_offered(fit: retrieval.RetrievalFit, user: str, item: str) -> bool:
+    """Whether the item is among the candidates of a user: to find them costs half of what their features do."""
+    blocks = retrieval.merged_blocks(fit, targets=[user])
+    return any((retrieval.candidate_rows(fit.problem, block)[c.ITEM_ID] == item).any() for block in blocks)
+
+
+def _take_released_config(run: AsOfRun, release: Manifest) -> None:
+    """Work with what was found to suit the data when the release was made: to find it out again takes half a minute."""
+    version = release.parameters.get(ITEM_INDEX)  # releases of earlier versions name none
+    if version is not None:
+        take_config(run, read_manifest(artifact(run.platform.home.artifacts, ITEM_INDEX, str(version))).parameters)
 
 
 def _contributions(platform: Platform, candidate: pl.DataFrame, version: str) -> list[dict[str, Any]]:

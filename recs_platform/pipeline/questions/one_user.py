@@ -4,6 +4,9 @@
 What is the same whoever asks, such as the catalogue, is read whole. Questions are asked in `explain` and `person`.
 """
 
+# pyarrow has no types.
+# pyright: reportUnknownMemberType=false
+
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
