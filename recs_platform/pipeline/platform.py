@@ -39,11 +39,11 @@ def sql_folder() -> Path:
     return checkout if checkout.is_dir() else package / "dbt_like_sql"
 
 
-_Texts = tuple[Path, tuple[TableContract, ...], tuple[tuple[str, Parameter], ...]]
-_LOADED = dict[_Texts, Models]()
+_ModelFiles = tuple[Path, tuple[TableContract, ...], tuple[tuple[str, Parameter], ...]]
+_LOADED = dict[_ModelFiles, Models]()
 
 
-def _load_models(found: _Texts, temporary: Path) -> Models:
+def _load_models(found: _ModelFiles, temporary: Path) -> Models:
     """The same files are read once a process, for however many homes; SQL is not parsed again in the next process."""
     if found not in _LOADED:
         folder, contracts, parameters = found

@@ -1,10 +1,14 @@
 """What is asked about one user is answered from their rows: of others none reach rules, regions or staging."""
 
+from datetime import timedelta
+from pathlib import Path
+
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.tables import IDENTITIES
 from recs_platform.pipeline.as_of_run import (
     CONSUMED,
     INTERACTIONS,
@@ -77,6 +81,30 @@ def test_what_is_read_of_one_user_is_theirs_of_what_is_read_of_all(platform: Pla
         assert_frame_equal(one.geo.of(mine).exclusions, geo.of(mine).exclusions)
         for name in ("segments", "shown", "dismissed", "tastes"):
             assert_frame_equal(getattr(one.facts, name), getattr(known.facts, name).filter(of_user))
+
+
+def test_what_was_done_under_another_id_is_read_and_what_was_passed_on_is_not(
+    platform: Platform, busiest: list[str], tmp_path: Path
+) -> None:
+    """The busiest user's id was another's from the middle of the log on; that other had an id of a third before."""
+    home = copy_home(platform, tmp_path / "home", rules=RULES)
+    release, (device, user) = current_release(home.home), busiest
+    with home.model_run(release.as_of, release.known_at) as models:
+        events = models.frame(INTERACTIONS).filter(pl.col(c.USER_ID) == device)
+        ledger = models.frame("raw.ingestions")["file_hash"][0]
+    middle = events[c.OCCURRED_AT].median()
+    row = {c.ANONYMOUS_ID: device, "file_hash": ledger, "ingested_at": release.as_of - timedelta(days=1)}
+    links = [{**row, c.USER_ID: "third", "valid_from": release.as_of - timedelta(days=9_000)}]
+    links += [{**row, c.USER_ID: user, "valid_from": middle}]
+    instants = {name: pl.Datetime("us", "UTC") for name in ("valid_from", "ingested_at")}
+    home.lake.append(IDENTITIES.name, pl.DataFrame(links, schema_overrides=instants))
+    with home.model_run(release.as_of, release.known_at) as models:
+        everybody = models.frame(INTERACTIONS)
+    for who in (user, "third"):
+        with user_models(home, release, who) as models:
+            theirs = models.frame(INTERACTIONS)
+        assert theirs.height > 1
+        assert_frame_equal(theirs, everybody.filter(pl.col(c.USER_ID) == who), check_row_order=False)
 
 
 def test_candidates_are_generated_as_the_release_found_them(
