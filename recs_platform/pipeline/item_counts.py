@@ -12,4 +12,9 @@ def with_user_counts(items: pl.DataFrame, interactions: pl.DataFrame) -> pl.Data
         .group_by(c.ITEM_ID)
         .agg(pl.col(c.USER_ID).n_unique().alias(c.USER_COUNT))
     )
+    return with_counts(items, counts)
+
+
+def with_counts(items: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
+    """The same, given `item_id`, `user_count` of items that anybody did anything with."""
     return items.join(counts, on=c.ITEM_ID, how="left").with_columns(pl.col(c.USER_COUNT).fill_null(0)).sort(c.ITEM_ID)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from recs_platform.stages.reranking import OwnRules
 
 
+PARSED_TEXTS = "parsed_texts.json"
+
+
 def sql_folder() -> Path:
     """`dbt_like_sql` beside the package in a checkout, inside it when installed as a wheel."""
     package = Path(recs_platform.__file__).parent
@@ -36,12 +39,19 @@ def sql_folder() -> Path:
     return checkout if checkout.is_dir() else package / "dbt_like_sql"
 
 
-@cache
-def _load_models(
-    folder: Path, contracts: tuple[TableContract, ...], parameters: tuple[tuple[str, Parameter], ...]
-) -> Models:
-    """The same files are read once a process, for however many homes."""
-    return load_models(folder, contracts, dict(parameters))
+_ModelFiles = tuple[Path, tuple[TableContract, ...], tuple[tuple[str, Parameter], ...]]
+_LOADED = dict[_ModelFiles, Models]()
+
+
+def _load_models(found: _ModelFiles, temporary: Path) -> Models:
+    """The same files are read once a process, for however many homes; SQL is not parsed again in the next process."""
+    if found not in _LOADED:
+        folder, contracts, parameters = found
+        texts = ParsedTexts(temporary / PARSED_TEXTS)
+        _LOADED[found] = load_models(folder, contracts, dict(parameters), parse=texts.parse)
+        if temporary.is_dir():  # to read a home that nothing was done in yet makes no folder there
+            texts.keep()
+    return _LOADED[found]
 
 
 @dataclass(frozen=True)
@@ -73,12 +83,13 @@ class Platform:
         from recs_platform.stages.features import check_feature_model
 
         parameters = sql_parameters(self.settings)
-        packaged = _load_models(self.sql / "models", self.contracts, tuple(parameters.items()))
+        found = (self.sql / "models", self.contracts, tuple(parameters.items()))
+        packaged = _load_models(found, self.home.temporary)
         return with_own_models(packaged, self.home.models, parameters, check=check_feature_model)
 
     def some_models(self, *names: str) -> Models:
         """These models of the package with what they read, in a fraction of the time that all of them take."""
-        texts = ParsedTexts(self.home.temporary / "parsed_texts.json")
+        texts = ParsedTexts(self.home.temporary / PARSED_TEXTS)
         parameters = sql_parameters(self.settings)
         found = load_models(self.sql / "models", RAW_TABLES, parameters, names=names, parse=texts.parse)
         texts.keep()

@@ -180,7 +180,10 @@ def load_models(
     an unknown placeholder), and an as-of table without `as_of`.
     """
     by_contract = {contract.name: contract for contract in contracts}
-    sources = _read_sources(folder, parameters) if names is None else _read_some(folder, parameters, names, parse)
+    if names is None:
+        sources = _read_sources(folder, parameters, parse)
+    else:
+        sources = _read_some(folder, parameters, names, parse)
     columns: dict[str, Collection[str]] = {name: contract.column_names for name, contract in by_contract.items()}
     for name, source in sources.items():
         if name in by_contract:
@@ -215,14 +218,16 @@ def add_model(models: Models, name: str, path: Path, parameters: Mapping[str, Pa
     return Models(MappingProxyType(by_name), models.contracts, as_of_names)
 
 
-def _read_sources(folder: Path, parameters: Mapping[str, Parameter]) -> dict[str, _Source]:
+def _read_sources(
+    folder: Path, parameters: Mapping[str, Parameter], parse: Callable[[str], ParsedSql]
+) -> dict[str, _Source]:
     if not folder.is_dir():
         raise ModelError(f"{folder} is missing: it holds the SQL models")
     sources: dict[str, _Source] = {}
     for path in sorted(folder.rglob("*.sql")):
         if path.parent.parent != folder:
             raise ModelError(f"{path}: a model lies in {folder}/<schema>/<table>.sql")
-        sources[f"{path.parent.name}.{path.stem}"] = _read_source(path, parameters)
+        sources[f"{path.parent.name}.{path.stem}"] = _read_source(path, parameters, parse)
     for path in sorted(folder.rglob("*.yml")):
         if f"{path.parent.name}.{path.stem}" not in sources:
             raise ModelError(f"{path} has no {path.stem}.sql beside it")

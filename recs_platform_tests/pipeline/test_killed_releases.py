@@ -112,7 +112,7 @@ def test_publishing_is_killed_at_each_step(tmp_path: Path, every: bool) -> None:
     expected, exports = published(whole), kept(whole.home.exports)
     names = list(steps.names)
     assert {"copyfile", "_write", "chmod", "fsync", "replace"} <= set(names)
-    commit = names.index(_COMMIT, names.index("chmod"))
+    commit = names.index(_COMMIT, names.index("chmod", names.index("_write")))
     chosen = range(len(names)) if every else (0, names.index("_write") + 1, commit, commit + 1, len(names) - 1)
     for step in chosen:
         platform = copy(first, tmp_path / "killed")

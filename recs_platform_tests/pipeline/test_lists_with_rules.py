@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import polars as pl
 import pytest
@@ -15,7 +16,9 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.lists import list_inputs, surfaces
 from recs_platform.pipeline.lists.exploring import hold_out
 from recs_platform.pipeline.lists.lists import Lists, make_lists
+from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions import replaying
+from recs_platform.pipeline.questions.one_user import read_one_user, user_and_item_models
 from recs_platform.stages.reranking.conflicts import idle_rules, unknown_names
 from recs_platform_tests.homes import Built, copy_home
 
@@ -158,6 +161,11 @@ def release(run: AsOfRun, made: Lists, monkeypatch: pytest.MonkeyPatch) -> Simpl
     return SimpleNamespace(version="r", as_of=run.as_of, known_at=run.known_at)
 
 
+def replayed(platform: Platform, release: SimpleNamespace, user: str, item: str, rank: int | None) -> dict[str, Any]:
+    with user_and_item_models(platform, release, user) as (models, items):
+        return replaying.replay(platform, release, read_one_user(platform, models, items, user), item, rank)
+
+
 def test_explaining_names_the_rule_that_put_an_item_behind(
     run: AsOfRun, made: Lists, pinned: str, release: SimpleNamespace
 ):
@@ -170,10 +178,10 @@ def test_explaining_names_the_rule_that_put_an_item_behind(
     put = made.lists.filter((pl.col(c.ITEM_ID) == pinned) & pl.col(c.REASON).str.contains("'pinned'"))
     fell = fell.join(put, on=c.USER_ID, how="semi").sort(c.USER_ID, c.RANK)
     user, item, rank = fell.select(c.USER_ID, c.ITEM_ID, c.RANK).row(0)
-    told = replaying.replay(run.platform, release, user, item, rank)
+    told = replayed(run.platform, release, user, item, rank)
     assert told["obstacle"].startswith(f"rank {rank} before the rules; the rule '")
     assert told["steps"][-1]["place_after"] > run.platform.settings.k
-    assert replaying.replay(run.platform, release, user, pinned, None)["steps"][-1]["place_after"] == 2
+    assert replayed(run.platform, release, user, pinned, None)["steps"][-1]["place_after"] == 2
 
 
 def test_no_rule_is_named_of_a_list_that_was_made_otherwise(
@@ -183,9 +191,9 @@ def test_no_rule_is_named_of_a_list_that_was_made_otherwise(
         replaying, "read_release", lambda _home, _id, user: made.lists.filter(pl.col("user_id") == user).head(2)
     )
     user, listed, missing = made.lists[c.USER_ID][0], made.lists[c.ITEM_ID][0], made.lists[c.ITEM_ID][4]
-    assert replaying.replay(run.platform, release, user, missing, 1) == {"not_replayed": replaying.OTHERWISE}
+    assert replayed(run.platform, release, user, missing, 1) == {"not_replayed": replaying.OTHERWISE}
     # Of what was released and is not served the rank is told, whatever else has changed.
-    assert replaying.replay(run.platform, release, user, listed, 1)["obstacle"].startswith("it was released at rank 1")
+    assert replayed(run.platform, release, user, listed, 1)["obstacle"].startswith("it was released at rank 1")
 
 
 def test_no_group_is_named_that_the_user_came_into_since(
@@ -194,7 +202,7 @@ def test_no_group_is_named_that_the_user_came_into_since(
     held_out = copy_home(built.platform, tmp_path / "home", exploration={"holdout_share": 0.5})
     known = SimpleNamespace(platform=held_out)
     now = hold_out(known, made.lists[c.USER_ID].unique().sort())
-    told = replaying.replay(held_out, release, now[0], "no such item", None)
+    told = replayed(held_out, release, now[0], "no such item", None)
     assert told == {"not_replayed": replaying.OTHERWISE}
 
 
@@ -203,5 +211,5 @@ def test_who_shares_a_list_is_told_so(run: AsOfRun, made: Lists, release: Simple
     user = made.lists[c.USER_ID][0]
     shared = SimpleNamespace(references=pl.DataFrame({c.USER_ID: [user]}))
     monkeypatch.setattr(replaying, "read_shared_lists", lambda *_: shared)
-    told = replaying.replay(run.platform, release, user, "no such item", None)
+    told = replayed(run.platform, release, user, "no such item", None)
     assert told["obstacle"].startswith("the user was not active lately")

@@ -20,6 +20,7 @@ from recs_platform.pipeline.lists.rule_facts import rule_facts
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
 from recs_platform.stages import reranking
 from recs_platform.warehouse.clauses import relation, text_literal
+from recs_platform.warehouse.runner import ModelRun
 
 REASON_DAYS = 28
 # Of how many users ranked rows are held at once, 50 a user; what is listed does not depend on it.
@@ -71,15 +72,19 @@ def read_inputs(run: AsOfRun) -> ListInputs:
 
 def ranked_of(run: AsOfRun, known: ListInputs, users: pl.Series) -> pl.DataFrame:
     """`user_id`, `item_id`, `score`, `rank`, `sources` of those users who consent: rows that lists are made of."""
-    asked = users.to_frame(c.USER_ID).join(known.opted_out, on=c.USER_ID, how="anti")
+    with run.models() as models:
+        return ranked_rows(models, users.to_frame(c.USER_ID).join(known.opted_out, on=c.USER_ID, how="anti"))
+
+
+def ranked_rows(models: ModelRun, asked: pl.DataFrame) -> pl.DataFrame:
+    """The same of the users of a frame, whoever they are."""
     first, last = asked.select(pl.col(c.USER_ID).min().alias("first"), pl.col(c.USER_ID).max().alias("last")).row(0)
     columns = (c.USER_ID, c.ITEM_ID, c.SCORE, c.RANK, c.SOURCES)
     within = "false" if first is None else f"{c.USER_ID} between {text_literal(first)} and {text_literal(last)}"
-    with run.models() as models:
-        models.require(RANKED.name)
-        # Rows are stored by user, so that of other users' next to nothing is read.
-        chosen = f"{within} and {c.RANK} <= {RANKED_PER_USER}"
-        rows = models.query(f"select {', '.join(columns)} from {relation(RANKED.name)} where {chosen}")
+    models.require(RANKED.name)
+    # Rows are stored by user, so that of other users' next to nothing is read.
+    chosen = f"{within} and {c.RANK} <= {RANKED_PER_USER}"
+    rows = models.query(f"select {', '.join(columns)} from {relation(RANKED.name)} where {chosen}")
     return rows.join(asked, on=c.USER_ID, how="semi")
 
 

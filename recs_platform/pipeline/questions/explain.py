@@ -12,37 +12,34 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import NotReady, RecsError
 from recs_platform.contracts.manifests import Manifest
-from recs_platform.contracts.regions import AGE_NAME, REGION_EXCLUSIONS, UNKNOWN_REGION, USER_REGIONS
+from recs_platform.contracts.regions import AGE_NAME, UNKNOWN_REGION
 from recs_platform.contracts.tables import CANDIDATES, CONTENDERS, RANKED, EventType
 from recs_platform.contracts.time import as_of_key
-from recs_platform.lake.artifacts import artifact
-from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, AsOfRun
+from recs_platform.lake.artifacts import artifact, read_manifest
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
-from recs_platform.pipeline.geo_availability import read_geo_availability
-from recs_platform.pipeline.item_counts import with_user_counts
-from recs_platform.pipeline.lists.context import RANKED_PER_USER, rerank_context
+from recs_platform.pipeline.lists.context import RANKED_PER_USER
 from recs_platform.pipeline.lists.lists import list_filters
-from recs_platform.pipeline.lists.rule_facts import rule_facts
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.questions.one_user import OneUser, read_one_user, user_and_item_models
 from recs_platform.pipeline.questions.replaying import replay
-from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT
-from recs_platform.pipeline.retrieval.item_index import open_fit
-from recs_platform.stages import ranking, reranking
+from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT, read_problem, take_config
+from recs_platform.pipeline.retrieval.item_index import ITEM_INDEX, open_fit, require_index
+from recs_platform.stages import ranking, reranking, retrieval
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
 from recs_platform.stages.releases import current_release, read_served
 from recs_platform.warehouse.clauses import relation, text_literal
 from recs_platform.warehouse.runner import ModelRun
 
 CONTRIBUTIONS_SHOWN = 8
-_NO_INTERACTIONS = {c.USER_ID: pl.String(), c.ITEM_ID: pl.String(), c.WEIGHT: pl.Float64()}
 
 
 def explain_pair(platform: Platform, user: str, item: str) -> dict[str, Any]:
     """The verdict in a sentence, then the numbers behind it. Raises RecsError for an unknown user or item."""
     current = current_release(platform.home)
     row = read_served(platform.home, current.version, user=user).filter(pl.col(c.ITEM_ID) == item)
-    with platform.model_run(current.as_of, current.known_at) as run:
-        known = _Known(platform, run, user, item)
+    with user_and_item_models(platform, current, user) as (run, items):
+        known = _Known(platform, current, run, items, user, item)
         found: dict[str, Any] = {
             c.USER_ID: user,
             c.ITEM_ID: item,
@@ -65,15 +62,15 @@ def explain_pair(platform: Platform, user: str, item: str) -> dict[str, Any]:
 
 def _replayed(platform: Platform, current: Manifest, known: "_Known", *, is_listed: bool) -> dict[str, Any]:
     """What the rules did to the item; of one that is not listed, the answer names the step it fell out at."""
-    told = replay(platform, current, known.user_id, known.item_id, known.rank)
+    told = replay(platform, current, known.one, known.item_id, known.rank)
     obstacle = told.pop("obstacle", None)
     return told if is_listed or obstacle is None else {"answer": f"not recommended: {obstacle}", **told}
 
 
-def _ordered_by(run: ModelRun, user: str) -> str | None:
-    """What orders the candidates of the user: the contender that was chosen for as many consumed items."""
-    consumed = run.frame(CONSUMED).filter(pl.col(c.USER_ID) == user)[c.ITEM_ID].n_unique()
-    group, _ = ranking.HISTORY_GROUPS[int(ranking.history_group(np.array([consumed]))[0])]
+def _ordered_by(run: ModelRun, consumed: pl.DataFrame) -> str | None:
+    """What orders the candidates of a user: the contender that was chosen for as many consumed items."""
+    count = consumed[c.ITEM_ID].n_unique()
+    group, _ = ranking.HISTORY_GROUPS[int(ranking.history_group(np.array([count]))[0])]
     chosen = run.frame(CONTENDERS.name).filter(c.IS_CHOSEN, pl.col(c.HISTORY_GROUP) == group)[c.CONTENDER]
     return None if chosen.is_empty() else str(chosen.item())
 
@@ -81,13 +78,14 @@ def _ordered_by(run: ModelRun, user: str) -> str | None:
 class _Known:
     """What the tables of the as-of hold on the pair."""
 
-    def __init__(self, platform: Platform, run: ModelRun, user: str, item: str) -> None:
-        self.user_id, self.item_id = user, item
+    def __init__(
+        self, platform: Platform, release: Manifest, run: ModelRun, items: pl.DataFrame, user: str, item: str
+    ) -> None:
+        self.item_id = item
         self.item = run.frame("staging.stg_items").filter(pl.col(c.ITEM_ID) == item)
         self.consumed = _consuming_events(run, user, item)
         self.candidate = _stored(platform, run, user, item)
         self.ranked = run.query(f"select * from {relation(run.require(RANKED.name))} where {_is_pair(user, item)}")
-        self.ordered_by = _ordered_by(run, user)
         known = run.frame("staging.stg_users", [c.USER_ID, IS_OPTED_OUT]).filter(pl.col(c.USER_ID) == user)
         self.is_opted_out = bool(known[IS_OPTED_OUT].any())
         if known.is_empty():
@@ -95,17 +93,15 @@ class _Known:
         if self.item.is_empty():
             raise RecsError(f"item {item!r} is not known by {run.as_of:%Y-%m-%d}")
         self.is_blocked = _is_blocked(platform, self.item)
-        self.left_out_by = _left_out_by(platform, run, user, item)
-        regions = run.frame(USER_REGIONS, [c.USER_ID, c.AVAILABILITY_REGION]).filter(pl.col(c.USER_ID) == user)
-        self.exclusions = (
-            run.frame(REGION_EXCLUSIONS)
-            .filter(pl.col(c.ITEM_ID) == item)
-            .join(regions, on=c.AVAILABILITY_REGION, how="semi")
-        )
+        self.one = read_one_user(platform, run, items, user)
+        self.ordered_by = _ordered_by(run, self.one.consumed)
+        self.left_out_by = _left_out_by(platform, self.one, item)
+        self.exclusions = self.one.geo.of(known).exclusions.filter(pl.col(c.ITEM_ID) == item)
         self.rank = int(self.ranked[c.RANK][0]) if self.ranked.height else None
         self.is_all_known = True
-        if self.candidate.is_empty():  # after all else was read: the models' tables are replaced on the way
-            generated = _generated(platform, run, user, item)
+        # Of whoever opted out no candidates are generated.
+        if self.candidate.is_empty() and not self.is_opted_out:
+            generated = _generated(platform, release, user, item)
             self.candidate = pl.DataFrame() if generated is None else generated
             self.is_all_known = generated is not None
 
@@ -159,15 +155,9 @@ def _obstacle(known: _Known) -> str:
     return f"rank {known.rank} before the rules, below what the list holds"
 
 
-def _left_out_by(platform: Platform, run: ModelRun, user: str, item: str) -> reranking.Filter | None:
+def _left_out_by(platform: Platform, known: OneUser, item: str) -> reranking.Filter | None:
     """The first filter of lists that leaves the pair out, None where it passes all."""
-    pair = pl.DataFrame({c.USER_ID: [user], c.ITEM_ID: [item]})
-    counted = run.frame(INTERACTIONS) if platform.own_rules.rules else pl.DataFrame(schema=_NO_INTERACTIONS)
-    theirs = f"{c.USER_ID} = {text_literal(user)}"
-    consumed = run.query(f"select {c.USER_ID}, {c.ITEM_ID} from {relation(run.require(CONSUMED))} where {theirs}")
-    items = with_user_counts(run.frame(ITEMS), counted)
-    facts = rule_facts(run, platform.settings.rules, items)
-    context = rerank_context(platform, items, consumed, pair[c.USER_ID], read_geo_availability(run), facts)
+    pair, context = pl.DataFrame({c.USER_ID: [known.user_id], c.ITEM_ID: [item]}), known.context(platform)
     return next(
         (rule for rule in list_filters(platform) if reranking.apply_checked(rule, pair, context).is_empty()), None
     )
@@ -207,20 +197,37 @@ def _stored(platform: Platform, run: ModelRun, user: str, item: str) -> pl.DataF
     return run.query(f"select * from ({ranking_rows_sql(platform.feature_set, platform.models)}) where {pair}")
 
 
-def _generated(platform: Platform, run: ModelRun, user: str, item: str) -> pl.DataFrame | None:
+def _generated(platform: Platform, release: Manifest, user: str, item: str) -> pl.DataFrame | None:
     """The same of all the user's candidates, which are generated again; None where what that takes was not kept."""
-    as_of_run = AsOfRun(platform, run.as_of, run.known_at, keeps_events=False)
+    as_of_run = AsOfRun(platform, release.as_of, release.known_at, keeps_events=False)
     try:
+        _take_released_config(as_of_run, release)
+        require_index(as_of_run)  # before everybody's events are read in vain
+        read_problem(as_of_run)
         fit = open_fit(as_of_run)
-        if user not in fit.problem.user_ids:
+        if user not in fit.problem.user_ids or not _is_offered(fit, user, item):
             return pl.DataFrame()
-        features = CandidateFeatures.open(run, platform.models, platform.feature_set, fit, [user])
-        rows = pl.concat(features.rows(block) for block in features.blocks())
+        with as_of_run.models() as run:
+            features = CandidateFeatures.open(run, platform.models, platform.feature_set, fit, [user])
+            rows = pl.concat(features.rows(block) for block in features.blocks())
         return rows.filter(pl.col(c.ITEM_ID) == item)
     except NotReady:
         return None
     finally:
         as_of_run.close()
+
+
+def _is_offered(fit: retrieval.RetrievalFit, user: str, item: str) -> bool:
+    """Whether the item is among the candidates of a user: to find them costs half of what their features do."""
+    blocks = retrieval.merged_blocks(fit, targets=[user])
+    return any((retrieval.candidate_rows(fit.problem, block)[c.ITEM_ID] == item).any() for block in blocks)
+
+
+def _take_released_config(run: AsOfRun, release: Manifest) -> None:
+    """Work with what was found to suit the data when the release was made: to find it out again takes half a minute."""
+    version = release.parameters.get(ITEM_INDEX)  # releases of earlier versions name none
+    if version is not None:
+        take_config(run, read_manifest(artifact(run.platform.home.artifacts, ITEM_INDEX, str(version))).parameters)
 
 
 def _contributions(platform: Platform, candidate: pl.DataFrame, version: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.pipeline.platform import Platform
 from recs_platform.stages.events.forgotten import forgotten_at
 from recs_platform.stages.events.pseudonyms import names_of, open_privacy
-from recs_platform.stages.releases import listed_users
+from recs_platform.stages.releases import listed_among
 
 IDENTITIES = "staging.stg_identities"
 
@@ -22,9 +22,9 @@ def find_user(platform: Platform, release: Manifest, user: str) -> str:
     says of those who were forgotten that they were, and never names another person, however alike the ids are.
     """
     names = names_in(platform, user)
-    listed = {str(found) for found in listed_users(platform.home, release.version)}
+    listed = listed_among(platform.home, release.version, names)
     found = next((name for name in names if name in listed), None) or _person(platform, release, names)
-    if found not in listed:
+    if found is None or not listed_among(platform.home, release.version, [found]):
         at = forgotten_at(platform.home, names)
         if at is not None:
             raise RecsError(f"user {user!r} was forgotten on {at:%Y-%m-%d}, on request: nothing of them is kept")

@@ -19,8 +19,10 @@ from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import CANDIDATES, CONSENTS
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact, is_sealed
+from recs_platform.pipeline.as_of_run import CATALOGUE
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.find_user import IDENTITIES
+from recs_platform.pipeline.questions.one_user import RESOLVED_EVENTS, user_models
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
 from recs_platform.stages.releases import (
@@ -34,8 +36,6 @@ from recs_platform.warehouse.clauses import instant_literal, relation, text_lite
 from recs_platform.warehouse.runner import ModelRun
 
 CONTRIBUTIONS_SHOWN = 3
-_EVENTS = "staging.stg_resolved_events"
-_ITEM_TABLE = "staging.stg_items"
 _SHOWN = (c.RANK, c.TITLE, c.CATEGORY, c.ITEM_ID, c.SCORE, c.REASON, c.SOURCES, c.PROPENSITY)
 _SHOWN_ON_SURFACES = (c.SURFACE, c.RANK, c.TITLE, c.CATEGORY, c.ITEM_ID, c.REASON)
 
@@ -89,8 +89,8 @@ def read_person(platform: Platform, user: str) -> Person:
     """Read all that is known of a user of the release in force; `user` is the id in it, as `find_user` gives it."""
     release = current_release(platform.home)
     short = read_short_lists(platform.home, release.version).filter(pl.col(c.USER_ID) == user)
-    with platform.model_run(release.as_of, release.known_at) as run:
-        titles = run.frame(_ITEM_TABLE, [c.ITEM_ID, c.TITLE, c.CATEGORY])
+    with user_models(platform, release, user) as run:
+        titles = run.frame(CATALOGUE, [c.ITEM_ID, c.TITLE, c.CATEGORY])
         listed = _titled(read_served(platform.home, release.version, user=user), titles, _SHOWN)
         ids = _ids(run, user)
         return Person(
@@ -142,7 +142,7 @@ def _consents(run: ModelRun, user: str) -> pl.DataFrame:
 
 
 def _events(run: ModelRun, user: str) -> pl.DataFrame:
-    events, items = relation(run.require(_EVENTS)), relation(run.require(_ITEM_TABLE))
+    events, items = relation(run.require(RESOLVED_EVENTS)), relation(run.require(CATALOGUE))
     return run.query(
         f"select e.{c.OCCURRED_AT}, e.{c.EVENT_TYPE}, e.{c.ITEM_ID}, i.{c.TITLE}, i.{c.CATEGORY}, e.{c.VALUE}, "
         f"e.{c.DEVICE}, e.country, e.{c.SOURCE} "

@@ -8,11 +8,9 @@ import polars as pl
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.geo_availability import run_geo_availability
-from recs_platform.pipeline.lists.context import rerank_context
 from recs_platform.pipeline.lists.exploring import exploration_of, hold_out, rerank_explored
-from recs_platform.pipeline.lists.list_inputs import ranked_of, read_inputs
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.questions.one_user import OneUser
 from recs_platform.stages import reranking
 from recs_platform.stages.releases import read_release, read_shared_lists
 
@@ -28,31 +26,24 @@ TAKEN_OUT = (
 )
 
 
-def replay(platform: Platform, release: Manifest, user: str, item: str, ranked: int | None) -> dict[str, Any]:
+def replay(platform: Platform, release: Manifest, known: OneUser, item: str, ranked: int | None) -> dict[str, Any]:
     """`steps`, the rules that moved the item, and `obstacle`, why it is not in the list; each where there is any.
 
     `ranked`: the item's rank before the rules, None where it has none. Where the list that is made now is not the
     released one, `not_replayed` says so in their place: nothing is told that did not happen.
     """
-    stored = read_release(platform.home, release.version, user=user)
+    stored = read_release(platform.home, release.version, user=known.user_id)
     there = stored.filter(pl.col(c.ITEM_ID) == item)
     taken_out = {"obstacle": TAKEN_OUT.format(there[c.RANK][0])} if there.height else {}
-    unordered = _why_unordered(platform, release, stored, user)
+    unordered = _why_unordered(platform, release, stored, known.user_id)
     if unordered is not None:
         return taken_out or {"obstacle": unordered}
     run = AsOfRun(platform, release.as_of, release.known_at, keeps_events=False)
-    try:
-        known = read_inputs(run)
-        consumed = run.consumed.filter(pl.col(c.USER_ID) == user)
-        users, geo = pl.Series(c.USER_ID, [user]), run_geo_availability(run)
-        context = rerank_context(platform, known.items, consumed, users, geo, known.facts)
-        rows, own = ranked_of(run, known, users), platform.own_rules.rules
-        again = rerank_explored(run, rows, context, own).lists
-        if hold_out(run, users).len() or again[c.ITEM_ID].to_list() != stored[c.ITEM_ID].to_list():
-            return taken_out | {"not_replayed": OTHERWISE}
-        trace = reranking.trace_item(rows, context, item, own, exploration_of(run))
-    finally:
-        run.close()
+    context, own = known.context(platform), platform.own_rules.rules
+    again = rerank_explored(run, known.ranked, context, own).lists
+    if hold_out(run, context.users).len() or again[c.ITEM_ID].to_list() != stored[c.ITEM_ID].to_list():
+        return taken_out | {"not_replayed": OTHERWISE}
+    trace = reranking.trace_item(known.ranked, context, item, own, exploration_of(run))
     told: dict[str, Any] = {"steps": [asdict(step) for step in trace.steps]} if trace.steps else {}
     obstacle = None if ranked is None else _obstacle(trace, ranked, context.k)
     return told | ({} if obstacle is None else {"obstacle": obstacle}) | taken_out

@@ -13,9 +13,9 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.shared_settings import KEPT_OF_EACH
 from recs_platform.contracts.validation_errors import sentence
 from recs_platform.evaluation.popularity_trials import CATEGORY, FinerTrial
-from recs_platform.pipeline.as_of_run import USER_SEGMENTS, AsOfRun
+from recs_platform.pipeline.as_of_run import INTERACTIONS, ITEMS, USER_SEGMENTS, USERS, AsOfRun
 from recs_platform.pipeline.fitting import finer_popularity, measured_facts, popularity_half_life
-from recs_platform.pipeline.geo_availability import GeoAvailability, run_geo_availability
+from recs_platform.pipeline.geo_availability import GeoAvailability, read_geo_availability, run_geo_availability
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.retrieval.tuned_configs import adopted_changes
 from recs_platform.settings import setting_place
@@ -25,6 +25,8 @@ from recs_platform.warehouse.runner import ModelRun
 IS_OPTED_OUT = "is_opted_out"
 VECTORS, POPULARITY, GROUP_POPULARITY = "vectors", "popularity", "group_popularity"
 HALF_LIFE = "half_life_days"
+_PROBLEM = "retrieval problem"
+_TAKEN = "sealed retrieval config"
 # Fields of a source that say nothing of what it counts.
 _ASKED = {"enabled", "weight"}
 
@@ -33,8 +35,10 @@ def run_config(run: AsOfRun) -> retrieval.RetrievalConfig:
     """The config of retrieval that a run works with, read once. Errors as `retrieval_config`.
 
     Popularity forgets and counts as suits the data, where nobody names how; that of groups forgets as fast at least.
-    Sources are switched as facts of the data say.
+    Sources are switched as facts of the data say. Where a sealed config was taken, it is that one.
     """
+    if run.known.has(_TAKEN):
+        return run.known.once(_TAKEN, lambda: retrieval_config(run.platform))
     named = run.known.once("named retrieval config", lambda: retrieval_config(run.platform))
     own = named.sources[POPULARITY].model_dump()
     if own["enabled"] and not _named_fields(run.platform, POPULARITY) - _ASKED:
@@ -42,6 +46,15 @@ def run_config(run: AsOfRun) -> retrieval.RetrievalConfig:
         own |= _popularity_fields(popularity_half_life(run), finer_popularity(run))
     switched = {switch.source: {"enabled": switch.enabled} for switch in switches_in_force(run)}
     return run.known.once("retrieval config", lambda: _fading(run.platform, named, own).with_sources(switched))
+
+
+def take_config(run: AsOfRun, sealed: Mapping[str, Any]) -> None:
+    """Let the run work with a config that was sealed: what suits the data was found out when that was made.
+
+    `sealed`: parameters of the manifest; those that are no fields of the config are left. Before anything asks for it.
+    """
+    fields = {name: sealed[name] for name in retrieval.RetrievalConfig.model_fields if name in sealed}
+    run.known.once(_TAKEN, lambda: retrieval.RetrievalConfig.model_validate(fields))
 
 
 def switches_in_force(run: AsOfRun) -> list[retrieval.SourceSwitch]:
@@ -151,7 +164,19 @@ def history_problem(run: AsOfRun) -> retrieval.RetrievalProblem:
     def make() -> retrieval.RetrievalProblem:
         return encode(run, run.interactions, with_consent(run.users), run.items, run_geo_availability(run))
 
-    return run.once("retrieval problem", make)
+    return run.once(_PROBLEM, make)
+
+
+def read_problem(run: AsOfRun) -> None:
+    """Read the `history_problem` of a run that asks for nothing else: each table is computed once, and none is kept."""
+
+    def make() -> retrieval.RetrievalProblem:
+        with run.models(scratch=True) as models:
+            interactions, users, items = (models.frame(name) for name in (INTERACTIONS, USERS, ITEMS))
+            geo = read_geo_availability(models)
+        return encode(run, interactions, with_consent(users), items, geo)
+
+    run.once(_PROBLEM, make)
 
 
 def profiled_problem(run: AsOfRun) -> retrieval.RetrievalProblem:

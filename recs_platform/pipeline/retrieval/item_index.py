@@ -54,6 +54,11 @@ def open_fit(run: AsOfRun) -> retrieval.RetrievalFit:
     return retrieval.RetrievalFit(profiled_problem(run), spaces, run_config(run), settings.seed, settings.threads)
 
 
+def require_index(run: AsOfRun) -> None:
+    """Raise NotReady where the index of the as-of is not sealed."""
+    artifact(run.platform.home.artifacts, ITEM_INDEX, embeddings_key(run))
+
+
 def sealed_indexes(
     platform: Platform, version: str, embeddings: Mapping[str, retrieval.Embeddings]
 ) -> dict[str, retrieval.ItemIndex]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from recs_platform.contracts import columns as c
 from recs_platform.stages.ranking.blending import RECIPROCAL_OFFSET
 from recs_platform.stages.ranking.contenders import Contender
-from recs_platform.stages.ranking.forest import forest_contributions
+from recs_platform.stages.ranking.forest_library import forest_contributions
 from recs_platform.stages.ranking.ranker import Ranker, feature_matrix
 
 MEAN, RANKER_ORDER = "mean", "order of the ranker"

@@ -126,11 +126,6 @@ def staged_scores(
     return found
 
 
-def forest_contributions(text: str, matrix: NDArray[np.float32], *, threads: int) -> NDArray[np.float64]:
-    """What each feature adds to the raw score (TreeSHAP, Lundberg 2020): (n, features + 1), last the mean."""
-    return np.asarray(_forest(text).predict(matrix, num_threads=threads, pred_contrib=True), dtype=np.float64)
-
-
 def forest_gains(text: str) -> NDArray[np.float64]:
     """Total gain of the splits on each feature, in the order of the features it was trained on."""
     return np.asarray(_forest(text).feature_importance("gain"), dtype=np.float64)

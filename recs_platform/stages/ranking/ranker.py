@@ -20,12 +20,12 @@ from recs_platform.stages.ranking.forest import (
     MAX_GROUP_ROWS,
     ForestRows,
     best_tree_count,
-    forest_contributions,
     forest_depth,
     forest_gains,
     grow_forest,
     score_forest,
 )
+from recs_platform.stages.ranking.forest_library import forest_contributions
 from recs_platform.stages.ranking.outcomes import COLUMNS as OUTCOMES
 from recs_platform.stages.ranking.relevance import grades, importance, positions
 from recs_platform.stages.ranking.training import GROUP_KEYS, ROW_KEYS

@@ -23,6 +23,7 @@ from recs_platform.stages.releases.in_force import (
     withdraw_release,
 )
 from recs_platform.stages.releases.reading import (
+    listed_among,
     listed_users,
     read_items_of,
     read_personal_lists,
@@ -50,6 +51,7 @@ __all__ = [
     "latest_release",
     "list_expiry",
     "list_releases",
+    "listed_among",
     "listed_users",
     "pin_release",
     "pinned_release",

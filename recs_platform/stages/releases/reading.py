@@ -21,6 +21,7 @@ from recs_platform.stages.releases.in_force import find_release
 from recs_platform.stages.releases.references import SharedRows, expand, expanded_slices
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import polars as pl
@@ -35,21 +36,20 @@ def read_release(home: Home, release_id: str, *, user: str | None = None) -> pl.
     """
     import polars as pl
 
-    lists, shared = read_personal_lists(home, release_id), read_shared_lists(home, release_id)
-    references = shared.references
-    if user is not None:
-        lists, references = (frame.filter(pl.col(c.USER_ID) == user) for frame in (lists, references))
+    lists, shared = read_personal_lists(home, release_id, user=user), read_shared_lists(home, release_id)
+    references = shared.references if user is None else shared.references.filter(pl.col(c.USER_ID) == user)
     if references.height:
         theirs = expand(shared.lists, references).with_columns(pl.lit(release_id).alias(c.RELEASE_ID))
         lists = pl.concat([lists, theirs.select(lists.columns)])
     return lists.sort(c.USER_ID, c.RANK)
 
 
-def read_personal_lists(home: Home, release_id: str) -> pl.DataFrame:
-    """The same of users who have a list of their own. Raises RecsError for an unknown id."""
+def read_personal_lists(home: Home, release_id: str, *, user: str | None = None) -> pl.DataFrame:
+    """The same of users who have a list of their own, or of one. Raises RecsError for an unknown id."""
     import polars as pl
 
-    lists = _complete(_read(home, release_id, LISTS_FILE)).with_columns(pl.lit(release_id).alias(c.RELEASE_ID))
+    users = None if user is None else [user]
+    lists = _complete(_read(home, release_id, LISTS_FILE, users)).with_columns(pl.lit(release_id).alias(c.RELEASE_ID))
     return lists.select(CURRENT.column_names).sort(c.USER_ID, c.RANK)
 
 
@@ -132,16 +132,28 @@ def listed_users(home: Home, release_id: str) -> pl.Series:
     return pl.concat([frame.select(c.USER_ID) for frame in frames])[c.USER_ID].unique().sort()
 
 
+def listed_among(home: Home, release_id: str, users: Sequence[str]) -> set[str]:
+    """Those of the users whom the release serves, without reading of others. Raises RecsError for an unknown id."""
+    import polars as pl
+
+    own = (_read(home, release_id, file, users)[c.USER_ID] for file in (LISTS_FILE, SHORT_LISTS_FILE))
+    shared = read_shared_lists(home, release_id).references[c.USER_ID]
+    asked = pl.Series(list(users), dtype=pl.String)
+    return set(pl.concat([*own, shared.filter(shared.is_in(asked.implode()))]).to_list())
+
+
 def read_short_lists(home: Home, release_id: str) -> pl.DataFrame:
     """Rows of recommendations.short_lists for that release, by user. Raises RecsError for an unknown id."""
     return _read(home, release_id, SHORT_LISTS_FILE).select(SHORT_LISTS.column_names).sort(c.USER_ID)
 
 
-def _read(home: Home, release_id: str, file: str) -> pl.DataFrame:
+def _read(home: Home, release_id: str, file: str, users: Sequence[str] | None = None) -> pl.DataFrame:
+    """Rows of a file of a release, of all users or some."""
     import polars as pl
 
     find_release(home, release_id)
-    return pl.read_parquet(_file(home, release_id, file))
+    rows = pl.scan_parquet(_file(home, release_id, file))
+    return (rows if users is None else rows.filter(pl.col(c.USER_ID).is_in(list(users)))).collect()
 
 
 def _file(home: Home, release_id: str, file: str) -> Path:
