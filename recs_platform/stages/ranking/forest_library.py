@@ -77,7 +77,13 @@ def _call(name: str, *arguments: object) -> None:
 
 @cache
 def _library() -> ctypes.CDLL:
+    """Where wheels have it; elsewhere, as with conda, the package knows."""
     package = importlib.util.find_spec("lightgbm")  # found, not imported
     if package is None or package.origin is None:
         raise ModuleNotFoundError("lightgbm is not installed")
-    return ctypes.CDLL(str(next((Path(package.origin).parent / "lib").glob("lib_lightgbm.*"))))
+    found = next((Path(package.origin).parent / "lib").glob("lib_lightgbm.*"), None)
+    if found is not None:
+        return ctypes.CDLL(str(found))
+    from lightgbm.libpath import _LIB
+
+    return _LIB
