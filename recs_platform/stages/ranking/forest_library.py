@@ -84,6 +84,6 @@ def _library() -> ctypes.CDLL:
     found = next((Path(package.origin).parent / "lib").glob("lib_lightgbm.*"), None)
     if found is not None:
         return ctypes.CDLL(str(found))
-    from lightgbm.libpath import _LIB
+    from lightgbm.libpath import _LIB  # pyright: ignore[reportPrivateUsage]
 
     return _LIB
