@@ -14,7 +14,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,6 @@ from recs_platform.stages.releases.bundle import Bundle, BundleContent, BundleRu
 K, CANDIDATES, CANDIDATES_MAX, DIMENSIONS, NEIGHBOURS, TRANSITIONS = 20, 50, 200, 64, 30, 50
 _USERS_OF_MORE = 5_000
 _NANOSECONDS = 1e9
-_PARTS = 20
 Request = tuple[str, str, str | None]
 
 
@@ -220,11 +218,9 @@ def _served(
     home: Home, requests: list[Request], *, passes: int = 1, bare: bytes | None = None
 ) -> tuple[float, list[float], bytes]:
     """Seconds to the first answer, processor seconds of the server for each pass over the requests, and the last body.
-
-    A pass is measured in parts, and taken to be as many times the median of them: machines are slow for moments.
     Server and client have a core each, where there are two: a process that is moved about costs half as much again.
     """
-    port, size = free_port(), len(requests) // _PARTS
+    port = free_port()
     started = time.perf_counter()
     server = multiprocessing.get_context("spawn").Process(target=_run, args=(home, port, bare))
     server.start()
@@ -240,13 +236,10 @@ def _served(
         first = time.perf_counter() - started
         spent = list[float]()
         for _ in range(passes):
-            parts = list[float]()
-            for start in range(0, len(requests), size):
-                before = processor_of(pid)
-                for request in requests[start : start + size]:
-                    body = _ask(connection, *request)
-                parts.append(processor_of(pid) - before)
-            spent.append(median(parts) * len(parts))
+            before = processor_of(pid)
+            for request in requests:
+                body = _ask(connection, *request)
+            spent.append(processor_of(pid) - before)
         return first, spent, body
     finally:
         os.sched_setaffinity(0, cores)

@@ -60,7 +60,7 @@ class Releases:
         return Instead(of, ("user_id",), self._write("served", version, "rows", _lists(users, version)))
 
     def publish(self, target: str, instead: Mapping[str, Instead], refused: list[str]) -> list[str]:
-        """Content of the file after publishing into it, row by row in one text."""
+        """Hash of the table's rows in the file after publishing into it, and their count."""
         table = PublishedTable(
             NAME,
             "lists",
