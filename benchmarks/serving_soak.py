@@ -9,6 +9,7 @@ grows any more: from then on memory has to stay where it is.
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import random
@@ -211,6 +212,7 @@ def verdict(rows: list[list[object]]) -> list[str]:
 
 async def soak(options: argparse.Namespace, port: int, pid: int) -> list[list[object]]:
     """A row of the table for each minute; printed as they come."""
+    gc.disable()  # what waits for itself would count as waiting for the server; its own work makes no circles
     load = Load(port, options.users)
     await load.connect()
     if options.full:

@@ -16,6 +16,7 @@ from recs_platform.serving import status
 from recs_platform.serving.bounded import shares_of
 from recs_platform.serving.caching import Caching
 from recs_platform.serving.canary import Canary, utc_now
+from recs_platform.serving.collecting import collecting
 from recs_platform.serving.dismissals import DismissalFiles, Dismissals, LastDismissals
 from recs_platform.serving.documented import build_application
 from recs_platform.serving.events import note_dismissal
@@ -134,7 +135,8 @@ class Application:
         await self._look_beside()
         ticking = asyncio.create_task(self._tick())
         try:
-            yield
+            async with collecting():
+                yield
         finally:
             ticking.cancel()
             with contextlib.suppress(asyncio.CancelledError):

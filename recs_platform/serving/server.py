@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import resource
 import time
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _STOP_SECONDS = 4
 _OTHER_FILES = 500  # that a process has open beside its connections
-_GC_OBJECTS = 50_000
 
 
 def build(settings: Settings, host: str, stored_name: Callable[[str], str], hashes: UserHashes) -> Application:
@@ -72,9 +70,6 @@ def serve(
 
     `shared_socket`: bound already, and listened on by other processes too.
     """
-    # Thousands of remembered lists live for minutes: the collector would walk them all every few hundred requests.
-    gc.freeze()
-    gc.set_threshold(_GC_OBJECTS, 50, 100)
     config = uvicorn.Config(
         application,
         host=host,
