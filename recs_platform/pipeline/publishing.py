@@ -166,12 +166,12 @@ def _write(platform: Platform, tables: Sequence[PublishedTable], withheld: Withh
         **options,
     )
     # A role that hides what is not there must leave no lists of before in the hands of other systems.
-    _export_lists(platform, withheld)
+    _export_lists(platform, withheld, keep_older=options.get("keep_older", True))
     write_role_files(platform)
     return report
 
 
-def _export_lists(platform: Platform, withheld: Withheld) -> None:
+def _export_lists(platform: Platform, withheld: Withheld, *, keep_older: bool) -> None:
     """Lists in force for other systems, less personal ones of people who have opted out meanwhile."""
     settings = platform.settings
     write_list_exports(
@@ -183,6 +183,7 @@ def _export_lists(platform: Platform, withheld: Withheld) -> None:
         threads=settings.threads,
         memory_limit_gb=settings.memory_limit_gb,
         temporary=platform.home.temporary,
+        keep_older=keep_older,
         cipher=published_cipher(platform),
     )
 

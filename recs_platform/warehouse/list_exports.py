@@ -1,14 +1,15 @@
-"""Lists in force as Parquet and JSON lines, for a cache that serves them; written anew with each publish.
+"""Lists in force as Parquet and JSON lines, for a cache that serves them; brought up to date with each publish.
 
-The analysts' file is built in `publish`, copies of it for roles in `role_files`.
+The analysts' file is built in `publish`, copies of it for roles in `role_files`; what is put back is in `kept_exports`.
 """
 # ruff: noqa: S608  names come from contracts
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.manifests import content_key
 from recs_platform.contracts.surface_settings import DEFAULT_SURFACE
 from recs_platform.contracts.tables import CURRENT, LIST_EXPIRY, RELEASES, SURFACE_LISTS
 from recs_platform.lake.disk import flush
@@ -17,6 +18,8 @@ from recs_platform.lake.processes import is_abandoned, process_name
 from recs_platform.warehouse.clauses import text_literal
 from recs_platform.warehouse.connection import connect
 from recs_platform.warehouse.encryption import Cipher, attach_read_only, parquet_options, require_encryption
+from recs_platform.warehouse.kept_exports import KeptExports, drop_all_kept
+from recs_platform.warehouse.published_sources import TableSource, read_sources
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,6 +43,7 @@ def write_list_exports(
     threads: int,
     memory_limit_gb: float,
     temporary: Path,
+    keep_older: bool = True,
     cipher: Cipher | None = None,
 ) -> dict[str, int]:
     """Write `lists.<format>` into the folder and remove those of other formats; returns lines by format.
@@ -50,25 +54,37 @@ def write_list_exports(
     with an item of any source beside `impersonal` ones: the release is older than what they said.
     Readers of a file that is replaced keep it. `cipher`: the published file's key, with which Parquet is encrypted too.
 
-    One at a time: of two publishes, the one that reads the newer file writes last.
+    An export of the same rows that was in place lately is put back and not written again; without `keep_older` (after
+    rows were deleted) those that are kept for that go. One at a time: of two publishes, the one that reads the newer
+    file writes last.
     """
     with exclusive(analytics.absolute().parent / _LOCK):
         _remove_others(folder, formats)
+        if not keep_older or not formats:
+            drop_all_kept(folder)
         if not formats:
             return {}
         folder.mkdir(parents=True, exist_ok=True)
         con = connect(memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary)
         try:
-            con.register(_OPTED_OUT, opted_out.select(c.USER_ID))
             if cipher is not None:
                 require_encryption(con)
-            encrypted = parquet_options(con, cipher)
             attach_read_only(con, analytics, "published", cipher)
             con.execute("use published")
-            return {
-                suffix: _write(con, folder / f"{LISTS_STEM}.{suffix}", impersonal, EXPORT_FORMATS[suffix] + encrypted)
-                for suffix in formats
+            con.register(_OPTED_OUT, opted_out.select(c.USER_ID))
+            kept = _kept(con, folder, read_sources(analytics), opted_out)
+            rows, encrypted = _lists(impersonal), parquet_options(con, cipher)
+            secret = "" if cipher is None else cipher.key
+            found = {
+                suffix: _bring(con, folder / f"{LISTS_STEM}.{suffix}", rows, options + encrypted, kept, secret)
+                for suffix, options in EXPORT_FORMATS.items()
+                if suffix in formats
             }
+            if kept is None:
+                drop_all_kept(folder)
+            else:
+                kept.drop_older(formats)
+            return found
         finally:
             con.close()
 
@@ -81,10 +97,37 @@ def _remove_others(folder: Path, formats: Collection[str]) -> None:
             file.unlink(missing_ok=True)
 
 
-def _write(con: "duckdb.DuckDBPyConnection", target: Path, impersonal: Collection[str], options: str) -> int:
+def _kept(
+    con: "duckdb.DuckDBPyConnection",
+    folder: Path,
+    sources: Mapping[str, TableSource] | None,
+    opted_out: "pl.DataFrame",
+) -> KeptExports | None:
+    """None where it is not known what the published file was made from, and while no release is in force."""
+    in_force = con.execute(f"select {c.RELEASE_ID} from {RELEASES.name} where {c.IS_CURRENT}").fetchone()
+    if sources is None or in_force is None:
+        return None
+    return KeptExports(folder, sources, str(in_force[0]), opted_out[c.USER_ID].to_list())
+
+
+def _bring(
+    con: "duckdb.DuckDBPyConnection", target: Path, rows: str, options: str, kept: KeptExports | None, secret: str
+) -> int:
     """One file, whole or not at all; returns its lines."""
+    import duckdb
+
+    made_by = content_key({"rows": rows, "options": options, "version": duckdb.__version__, "secret": secret})
+    lines = None if kept is None else kept.put_back(target, made_by)
+    if lines is None:
+        lines = _write(con, target, rows, options)
+        if kept is not None:
+            kept.keep(target, made_by, lines)
+    return lines
+
+
+def _write(con: "duckdb.DuckDBPyConnection", target: Path, rows: str, options: str) -> int:
     aside = target.with_name(f"{target.name}{_MARK}{process_name()}")
-    written = con.execute(f"copy ({_lists(impersonal)}) to {text_literal(str(aside))} ({options})").fetchall()
+    written = con.execute(f"copy ({rows}) to {text_literal(str(aside))} ({options})").fetchall()
     flush((aside,))
     aside.replace(target)
     return int(written[0][0])

@@ -18,7 +18,9 @@ from recs_platform_tests.homes import Built, ask, land_contract, platform_at, ta
 FIELDS = ("rank", "item_id", "score", "sources", "reason")
 
 
-def write(built: Built, folder: Path, *formats: str, opted_out: Sequence[str] = ()) -> dict[str, int]:
+def write(
+    built: Built, folder: Path, *formats: str, opted_out: Sequence[str] = (), keep_older: bool = True
+) -> dict[str, int]:
     home, gone = built.platform.home, pl.DataFrame({"user_id": opted_out}, schema={"user_id": pl.String})
     return write_list_exports(
         home.analytics,
@@ -29,6 +31,7 @@ def write(built: Built, folder: Path, *formats: str, opted_out: Sequence[str] = 
         threads=1,
         memory_limit_gb=1,
         temporary=home.temporary,
+        keep_older=keep_older,
     )
 
 
@@ -54,9 +57,48 @@ def test_what_is_not_asked_for_any_more_goes_and_so_does_what_a_dead_process_lef
     (tmp_path / "lists.jsonl.tmp-999999999-0").touch()
     (tmp_path / "mine.jsonl").touch()
     write(built, tmp_path, "jsonl")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["lists.jsonl", "mine.jsonl"]
+    assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == ["lists.jsonl", "mine.jsonl"]
+    assert [path.suffix for path in kept(tmp_path)] == [".jsonl"]
     assert write(built, tmp_path) == {}
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".kept", "mine.jsonl"]
+    assert kept(tmp_path) == []
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted((folder / ".kept").iterdir())
+
+
+def test_an_export_of_the_same_rows_is_put_back(built: Built, tmp_path: Path) -> None:
+    file = tmp_path / "lists.parquet"
+    lines, inode = write(built, tmp_path, "parquet"), file.stat().st_ino
+    file.unlink()
+    assert write(built, tmp_path, "parquet") == lines
+    assert (file.stat().st_ino, len(kept(tmp_path))) == (inode, 1)
+    assert write(built, tmp_path, "parquet") == lines  # while it is in place
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".kept", "lists.parquet"]
+
+
+def test_an_export_that_somebody_wrote_to_is_not_put_back(built: Built, tmp_path: Path) -> None:
+    write(built, tmp_path, "jsonl")
+    file = tmp_path / "lists.jsonl"
+    content = file.read_bytes()
+    with file.open("ab") as opened:
+        opened.write(b"mine")
+    write(built, tmp_path, "jsonl")
+    assert file.read_bytes() == content
+
+
+def test_none_is_kept_that_leaves_out_others_or_may_hold_what_was_deleted(built: Built, tmp_path: Path) -> None:
+    user = ask(built.platform, "select min(user_id) as user_id from recommendations.current")["user_id"][0]
+    write(built, tmp_path, "parquet")
+    before = kept(tmp_path)
+    write(built, tmp_path, "parquet", opted_out=[user])
+    assert len(kept(tmp_path)) == 1
+    assert kept(tmp_path) != before
+    inode = (tmp_path / "lists.parquet").stat().st_ino
+    write(built, tmp_path, "parquet", opted_out=[user], keep_older=False)
+    assert (tmp_path / "lists.parquet").stat().st_ino != inode
+    assert len(kept(tmp_path)) == 1
 
 
 def test_who_opted_out_since_the_release_has_no_line_and_who_had_before_keeps_theirs(

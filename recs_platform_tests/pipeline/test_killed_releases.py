@@ -38,11 +38,11 @@ def seal(platform: Platform) -> None:
 
 
 def kept(folder: Path) -> dict[str, str]:
-    """Hash of every file that is not aside, by name; manifests are touched when they are read, not changed."""
+    """Hash of every file that is neither aside nor kept to be put back, by name; manifests are touched by who reads."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and ".tmp-" not in path.as_posix()
+        if path.is_file() and ".tmp-" not in path.as_posix() and path.parent.name != ".kept"
     }
 
 

@@ -105,7 +105,6 @@ class House:
         """The list of each user, an item a letter, by where one may look."""
         bundle = open_bundle(self.home, self.older)
         live = {user: live_list(bundle, Asked(user, block=2), None, 0.5).page(0, 2) for user in LISTS}
-        lines = [json.loads(line) for line in (self.home.exports / "lists.jsonl").read_text().splitlines()]
         return {
             "server": {user: "".join(bundle.item_ids[each.item] for each in places) for user, places in live.items()},
             "recommend": _letters(read_served(self.home, self.older)),
@@ -114,7 +113,7 @@ class House:
             "personal": _letters(
                 ask(self.platform, f"from recommendations.personal_lists where release_id = '{self.older}'")
             ),
-            "exports": {line["user_id"]: "".join(item["item_id"] for item in line["items"]) for line in lines},
+            "exports": _exported((self.home.exports / "lists.jsonl").read_bytes()),
         }
 
 
@@ -146,6 +145,30 @@ def test_no_chance_is_told_of_what_takes_the_place_of_a_row_of_a_drawn_list(tmp_
     assert said["u1"] == [("b", 0.25, False), ("d", None, True)]
     assert said["u3"] == [("c", 1.0, False), ("d", 1.0, False)]  # nothing of it was drawn
     assert said["u2"] == [("b", 0.25, False), ("c", 1.0, False)]
+
+
+def test_exports_of_a_release_that_was_in_force_lately_are_put_back(untouched: House, tmp_path: Path) -> None:
+    house = untouched.copy(tmp_path / "home")
+    file = house.home.exports / "lists.jsonl"
+
+    def exported(release: str) -> tuple[int, bytes]:
+        roll_back(house.platform, release)
+        return file.stat().st_ino, file.read_bytes()
+
+    newer, older = exported(LATEST), exported(house.older)
+    assert newer[1] != older[1]
+    assert (exported(LATEST), exported(house.older)) == (newer, older)  # the same files, which nobody wrote again
+    house.learn(user="u2")
+    _, refused = exported(house.older)
+    assert (_exported(older[1])["u2"], _exported(refused)["u2"]) == ("bc", "ab")
+    # Of whom a list may not be shown any more, none is kept either.
+    kept = [_exported(each.read_bytes()) for each in (house.home.exports / ".kept").iterdir()]
+    assert kept == [_exported(refused)]
+
+
+def _exported(content: bytes) -> dict[str, str]:
+    lines = map(json.loads, content.splitlines())
+    return {line["user_id"]: "".join(item["item_id"] for item in line["items"]) for line in lines}
 
 
 def test_all_that_shows_lists_replaces_rows_from_the_fallback_as_the_server_does(house: House) -> None:
