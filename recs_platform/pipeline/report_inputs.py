@@ -281,7 +281,7 @@ class RunInputs:
         """Of items all rows, of users those that are compared; nothing where no event lies before."""
         then = self.run.at(at)
         with then.models(scratch=True, as_kept=True) as models:
-            if not models.count(STAGED):
+            if models.is_empty(STAGED):
                 return {}
             register_features(models, then, compared_users(models.frame(USERS, [c.USER_ID]), seed=self.seed))
             return {table: models.frame(table) for table in DRIFT_TABLES}

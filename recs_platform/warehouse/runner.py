@@ -180,6 +180,10 @@ class ModelRun:
         self.require(name)
         return int(self.query(f"select count(*) as row_count from {relation(name)}").item())
 
+    def is_empty(self, name: str) -> bool:
+        """Whether a table has no row; of a view the first one is enough."""
+        return self.query(f"select 1 from {relation(self.require(name))} limit 1").is_empty()
+
     def arrow(self, sql: str) -> "pa.RecordBatchReader":
         """Stream a query over required tables; other statements may run while the reader is open."""
         return open_cursor(self._con).sql(sql).to_arrow_reader(BATCH_ROWS)

@@ -3,6 +3,8 @@
 with pairs as (
     select
         event_id,
+        user_id,
+        item_id,
         event_type,
         occurred_us,
         min(case when event_type not in ('impression', 'dismiss') then occurred_us end)
@@ -20,6 +22,9 @@ with pairs as (
 
 select
     event_id,
+    user_id,
+    item_id,
+    occurred_us,
     coalesce(
         answered_us < occurred_us + 86400000000
         and (shown_again_us is null or answered_us < shown_again_us),

@@ -49,6 +49,14 @@ def test_a_run_uses_only_events_before_its_instant(
     assert counts(run(instant(5, 1)).frame("features.activity")) == {"u1": 2, "u2": 1}
 
 
+def test_a_table_is_empty_where_no_event_lies_before(
+    run: Callable[..., ModelRun], lake: Lake, events: Events, instant: Instant
+) -> None:
+    lake.append("raw.events", events(*THREE), partition_by=EVENTS.partition_by)
+    first = instant(1)
+    assert [run(at, scratch=True).is_empty("features.activity") for at in (first, instant(2))] == [True, False]
+
+
 def test_a_run_uses_only_rows_known_by_then(
     run: Callable[..., ModelRun], lake: Lake, events: Events, instant: Instant
 ) -> None:
