@@ -29,6 +29,7 @@ from recs_platform.settings import Settings
 from recs_platform.stages import segments
 from recs_platform.stages.events.flag_updates import flag_events
 from recs_platform.stages.reports import evidently_adapter
+from recs_platform.warehouse.database_options import DatabaseOptions
 from recs_platform.warehouse.hashing import content_hash
 from recs_platform.warehouse.query import query
 
@@ -194,7 +195,7 @@ def hashes(platform: Platform, as_of: datetime, known_at: datetime, names: Seque
 
 def ask(platform: Platform, sql: str) -> pl.DataFrame:
     """Rows of a query on the published file."""
-    return query(platform.home.analytics, sql, threads=1, memory_limit_gb=1)
+    return query(platform.home.analytics, sql, DatabaseOptions(1, 1))
 
 
 def land_contract(platform: Platform, name: str, rows: Sequence[dict[str, Any]]) -> None:

@@ -202,18 +202,10 @@ def sql(
 
         put_frame(compute_model(platform, model, parse_instant(as_of), datetime.now(UTC), forced=force), form)
         return
-    from recs_platform.pipeline.published_keys import published_cipher
+    from recs_platform.pipeline.published_keys import published_options
     from recs_platform.warehouse.query import answer
 
-    settings = platform.settings
-    found = answer(
-        platform.home.analytics,
-        str(query),
-        threads=settings.threads,
-        memory_limit_gb=settings.memory_limit_gb,
-        say=say,
-        cipher=published_cipher(platform),
-    )
+    found = answer(platform.home.analytics, str(query), published_options(platform), say=say)
     put_rows(found.columns, found.rows, form)
 
 
@@ -238,19 +230,10 @@ def export(file: Annotated[Path, typer.Argument(help="The DuckDB file to write."
     Example: recs export shared.duckdb
     """
     platform = find_platform()
-    from recs_platform.pipeline.published_keys import published_cipher
+    from recs_platform.pipeline.published_keys import published_options
     from recs_platform.warehouse.publish import export
 
-    settings = platform.settings
-    rows = export(
-        platform.home.analytics,
-        file,
-        threads=settings.threads,
-        memory_limit_gb=settings.memory_limit_gb,
-        temporary=platform.home.temporary,
-        say=say,
-        cipher=published_cipher(platform),
-    )
+    rows = export(platform.home.analytics, file, published_options(platform), say=say)
     say(f"{len(rows)} tables")
     typer.echo(str(file))
 

@@ -3,6 +3,7 @@
 from recs_platform.contracts.errors import UsageError
 from recs_platform.pipeline.platform import Platform
 from recs_platform.settings import PUBLISHED_KEY_VARIABLE, published_key
+from recs_platform.warehouse.database_options import DatabaseOptions
 from recs_platform.warehouse.encryption import Cipher
 
 _LENGTH_MIN = 32
@@ -23,6 +24,14 @@ def published_cipher(platform: Platform) -> Cipher | None:
             f"the environment's {PUBLISHED_KEY_VARIABLE} has {len(given)} characters; a key needs {_LENGTH_MIN} or more"
         )
     return Cipher(given)
+
+
+def published_options(platform: Platform) -> DatabaseOptions:
+    """What whoever reads or writes the published file may take, and its key."""
+    settings = platform.settings
+    return DatabaseOptions(
+        settings.threads, settings.memory_limit_gb, platform.home.temporary, published_cipher(platform)
+    )
 
 
 def role_cipher(platform: Platform, role: str) -> Cipher | None:

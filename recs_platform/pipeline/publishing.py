@@ -30,7 +30,7 @@ from recs_platform.contracts.tables import (
 from recs_platform.lake.audit import FIELDS, read_processing
 from recs_platform.lake.locks import exclusive
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.published_keys import published_cipher
+from recs_platform.pipeline.published_keys import published_options
 from recs_platform.pipeline.published_releases import LATEST, RELEASED, release_tables, view_table
 from recs_platform.pipeline.roles import write_role_files
 from recs_platform.pipeline.served import (
@@ -156,13 +156,10 @@ def _write(platform: Platform, tables: Sequence[PublishedTable], withheld: Withh
         platform.lake,
         platform.home.analytics,
         tables=tables,
-        threads=settings.threads,
-        memory_limit_gb=settings.memory_limit_gb,
-        temporary=platform.home.temporary,
+        options=published_options(platform),
         rows_max=settings.publish.events_as_table_max_rows,
         as_ofs_max=settings.publish.as_ofs_max,
         publish_id=uuid.uuid4().hex[:12],
-        cipher=published_cipher(platform),
         **options,
     )
     # A role that hides what is not there must leave no lists of before in the hands of other systems.
@@ -179,12 +176,9 @@ def _export_lists(platform: Platform, withheld: Withheld, *, keep_older: bool) -
         platform.home.exports,
         settings.publish.exports,
         pl.DataFrame({c.USER_ID: sorted(withheld.opted_out)}, schema={c.USER_ID: pl.String}),
+        published_options(platform),
         impersonal=impersonal_sources(withheld),
-        threads=settings.threads,
-        memory_limit_gb=settings.memory_limit_gb,
-        temporary=platform.home.temporary,
         keep_older=keep_older,
-        cipher=published_cipher(platform),
     )
 
 

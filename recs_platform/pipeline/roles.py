@@ -2,11 +2,12 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from recs_platform.contracts.errors import UsageError
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.published_keys import published_cipher, role_cipher
+from recs_platform.pipeline.published_keys import published_options, role_cipher
 from recs_platform.settings import setting_place
 
 _NAME = "recs_role"
@@ -28,20 +29,17 @@ def write_role_files(platform: Platform) -> None:
     from recs_platform.stages.events.pseudonyms import create_key_file, prepare, pseudonym_sql
     from recs_platform.warehouse.role_files import Role, write_role_file
 
-    key = create_key_file(home.role_key)
+    key, published = create_key_file(home.role_key), published_options(platform)
     for name, role in settings.roles.items():
         with placed_at_role(platform, name):
             write_role_file(
                 home.analytics,
                 home.role_files / f"{name}.duckdb",
                 Role(name, role.hide),
+                replace(published, cipher=role_cipher(platform, name)),
                 prepare=lambda con: prepare(con, key, _NAME),
                 pseudonym=partial(pseudonym_sql, name=_NAME),
-                threads=settings.threads,
-                memory_limit_gb=settings.memory_limit_gb,
-                temporary=home.temporary,
-                source_cipher=published_cipher(platform),
-                cipher=role_cipher(platform, name),
+                source_cipher=published.cipher,
             )
 
 

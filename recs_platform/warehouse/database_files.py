@@ -17,7 +17,8 @@ from recs_platform.lake.disk import flush
 from recs_platform.lake.processes import is_abandoned, process_name
 from recs_platform.warehouse.clauses import relation, text_literal
 from recs_platform.warehouse.connection import connect
-from recs_platform.warehouse.encryption import Cipher, attach_read_only, require_encryption
+from recs_platform.warehouse.database_options import DatabaseOptions
+from recs_platform.warehouse.encryption import Cipher, attach_read_only
 from recs_platform.warehouse.other_writers import set_aside_logs
 
 if TYPE_CHECKING:
@@ -34,16 +35,13 @@ _MARK = ".tmp-"
 def written_aside(
     target: Path,
     fill: "Callable[[duckdb.DuckDBPyConnection], Mapping[str, int]]",
+    options: DatabaseOptions,
     *,
-    memory_limit_gb: float,
-    threads: int,
-    temporary: Path,
     base: Path | None = None,
-    cipher: Cipher | None = None,
 ) -> "Generator[tuple[Path, Mapping[str, int]]]":
     """A new file beside `target` that `fill` wrote (attached as `a`), and its rows by table; gone after the body.
 
-    `base`: a file that `fill` is given a copy of, in the place of an empty one. With a `cipher` it is encrypted.
+    `base`: a file that `fill` is given a copy of, in the place of an empty one.
     `fill` returns the rows that each table is to hold, counted where they came from. Raises ContractError when the
     file, opened anew, holds others, NotReady where DuckDB cannot encrypt here. What dead processes left beside `target`
     is removed first.
@@ -52,18 +50,16 @@ def written_aside(
     # Never a name that was there before: a log left beside it would be replayed.
     building = target.with_name(f"{target.name}{_MARK}{process_name()}.{uuid.uuid4().hex[:8]}")
     try:
-        con = connect(memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary)
+        con = options.connect_to_write()
         try:
-            if cipher is not None:
-                require_encryption(con)
             if base is not None:
                 shutil.copyfile(base, building)
-            con.execute(f"attach {text_literal(str(building))} as a ({_options(cipher)})")
+            con.execute(f"attach {text_literal(str(building))} as a ({_attached(options.cipher)})")
             expected = fill(con)
             con.execute("detach a")
         finally:
             con.close()
-        _require_rows(building, target, cipher, expected)
+        _require_rows(building, target, options.cipher, expected)
         yield building, expected
     finally:
         _remove(_half_written(target, building.name))
@@ -102,7 +98,7 @@ def _remove(files: Sequence[Path]) -> None:
         file.unlink(missing_ok=True)
 
 
-def _options(cipher: Cipher | None) -> str:
+def _attached(cipher: Cipher | None) -> str:
     """Nobody would replay a log of a file that is thrown away unless written whole: no statement waits for the disk."""
     no_log = "recovery_mode no_wal_writes"
     if cipher is None:

@@ -16,8 +16,8 @@ from recs_platform.lake.disk import flush
 from recs_platform.lake.locks import exclusive
 from recs_platform.lake.processes import is_abandoned, process_name
 from recs_platform.warehouse.clauses import text_literal
-from recs_platform.warehouse.connection import connect
-from recs_platform.warehouse.encryption import Cipher, attach_read_only, parquet_options, require_encryption
+from recs_platform.warehouse.database_options import DatabaseOptions
+from recs_platform.warehouse.encryption import attach_read_only, parquet_options
 from recs_platform.warehouse.kept_exports import KeptExports, drop_all_kept
 from recs_platform.warehouse.published_sources import TableSource, read_sources
 
@@ -38,13 +38,10 @@ def write_list_exports(
     folder: Path,
     formats: Collection[str],
     opted_out: "pl.DataFrame",
+    options: DatabaseOptions,
     *,
     impersonal: Collection[str],
-    threads: int,
-    memory_limit_gb: float,
-    temporary: Path,
     keep_older: bool = True,
-    cipher: Cipher | None = None,
 ) -> dict[str, int]:
     """Write `lists.<format>` into the folder and remove those of other formats; returns lines by format.
 
@@ -52,7 +49,7 @@ def write_list_exports(
     `as_of`, `expires_at` (null in releases that say nothing), and `items` in order of rank, each with `rank`,
     `item_id`, `score`, `sources`, `reason`. An empty list has none. Nor has a list of a user in `opted_out` (user_id)
     with an item of any source beside `impersonal` ones: the release is older than what they said.
-    Readers of a file that is replaced keep it. `cipher`: the published file's key, with which Parquet is encrypted too.
+    Readers of a file that is replaced keep it. With the published file's key Parquet is encrypted too.
 
     An export of the same rows that was in place lately is put back and not written again; without `keep_older` (after
     rows were deleted) those that are kept for that go. One at a time: of two publishes, the one that reads the newer
@@ -65,10 +62,8 @@ def write_list_exports(
         if not formats:
             return {}
         folder.mkdir(parents=True, exist_ok=True)
-        con = connect(memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary)
+        con, cipher = options.connect_to_write(), options.cipher
         try:
-            if cipher is not None:
-                require_encryption(con)
             attach_read_only(con, analytics, "published", cipher)
             con.execute("use published")
             con.register(_OPTED_OUT, opted_out.select(c.USER_ID))
@@ -76,8 +71,8 @@ def write_list_exports(
             rows, encrypted = _lists(impersonal), parquet_options(con, cipher)
             secret = "" if cipher is None else cipher.key
             found = {
-                suffix: _bring(con, folder / f"{LISTS_STEM}.{suffix}", rows, options + encrypted, kept, secret)
-                for suffix, options in EXPORT_FORMATS.items()
+                suffix: _bring(con, folder / f"{LISTS_STEM}.{suffix}", rows, form + encrypted, kept, secret)
+                for suffix, form in EXPORT_FORMATS.items()
                 if suffix in formats
             }
             if kept is None:

@@ -15,7 +15,8 @@ from recs_platform.lake.locks import exclusive
 from recs_platform.warehouse import links
 from recs_platform.warehouse.clauses import quoted, relation
 from recs_platform.warehouse.database_files import count_rows, move_into_place, remove_half_written, written_aside
-from recs_platform.warehouse.encryption import Cipher, attach_read_only
+from recs_platform.warehouse.database_options import DatabaseOptions
+from recs_platform.warehouse.encryption import attach_read_only
 from recs_platform.warehouse.other_writers import opening, set_aside_logs
 from recs_platform.warehouse.published_macros import write_macros
 from recs_platform.warehouse.published_sources import TableSource, read_sources, write_sources
@@ -55,15 +56,12 @@ def publish(
     target: Path,
     *,
     tables: Sequence[PublishedTable],
-    threads: int,
-    memory_limit_gb: float,
-    temporary: Path,
+    options: DatabaseOptions,
     rows_max: int,
     as_ofs_max: int,
     publish_id: str,
     keep_older: bool = True,
     others_stay: bool = False,
-    cipher: Cipher | None = None,
 ) -> PublishReport:
     """Write `tables` into a new file and put it in the place of `target`; processes that read the old one keep it.
 
@@ -84,15 +82,12 @@ def publish(
         lake,
         target.absolute(),
         tables,
-        threads=threads,
-        memory_limit_gb=memory_limit_gb,
-        temporary=temporary,
+        options,
         rows_max=rows_max,
         as_ofs_max=as_ofs_max,
         publish_id=publish_id,
         links_kept=LINKED_PUBLISHES_KEPT if keep_older else 1,
         others_stay=others_stay,
-        cipher=cipher,
     )
     with exclusive(new_file.target.parent / "publish.lock"):
         return new_file.write_on_top_of(read_sources(new_file.target) if keep_older else None)
@@ -105,15 +100,12 @@ class _NewFile:
     lake: "Lake"
     target: Path
     tables: Sequence[PublishedTable]
-    threads: int
-    memory_limit_gb: float
-    temporary: Path
+    options: DatabaseOptions
     rows_max: int
     as_ofs_max: int
     publish_id: str
     links_kept: int
     others_stay: bool
-    cipher: Cipher | None
 
     def write_on_top_of(self, earlier: Mapping[str, TableSource] | None) -> PublishReport:
         """Go on with the published file, whose tables come from `earlier`; from nothing where it cannot be built upon.
@@ -139,11 +131,8 @@ class _NewFile:
         with written_aside(
             target,
             lambda con: self._fill(con, writer, is_copy=earlier is not None),
-            memory_limit_gb=self.memory_limit_gb,
-            threads=self.threads,
-            temporary=self.temporary,
+            self.options,
             base=None if earlier is None else target,
-            cipher=self.cipher,
         ) as (building, table_rows):
             building.chmod(READ_ONLY)
             links.seal(folder)
@@ -166,20 +155,15 @@ class _NewFile:
 def export(
     source: Path,
     target: Path,
+    options: DatabaseOptions,
     *,
-    threads: int,
-    memory_limit_gb: float,
-    temporary: Path,
     say: Callable[[str], None],
-    cipher: Cipher | None = None,
 ) -> dict[str, int]:
     """Copy a published file into one that needs no other file, views turned into tables; returns rows by table.
 
-    `cipher`: the key of the published file, which the copy has too.
-
-    The copy is its owner's to write to. `say` is called for foreign logs that were set aside. Raises NotReady when
-    nothing was published, UsageError when `target` cannot be a file of its own, ContractError when the copy has
-    other rows.
+    The copy has the key of the published file, where that has one, and is its owner's to write to. `say` is called for
+    foreign logs that were set aside. Raises NotReady when nothing was published, UsageError when `target` cannot be a
+    file of its own, ContractError when the copy has other rows.
     """
     if not source.is_file():
         raise NotReady(f"nothing is published at {source}; run `recs run` or `recs publish` first")
@@ -190,19 +174,14 @@ def export(
 
     def fill(con: "duckdb.DuckDBPyConnection") -> dict[str, int]:
         with opening(source):
-            attach_read_only(con, source, "source", cipher)
+            attach_read_only(con, source, "source", options.cipher)
         rows = {name: _copy(con, name) for name in _relations(con)}
         _copy_comments(con)
         con.execute("detach source")
         write_macros(con)
         return rows
 
-    with written_aside(
-        target, fill, memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary, cipher=cipher
-    ) as (
-        building,
-        rows,
-    ):
+    with written_aside(target, fill, options) as (building, rows):
         for sentence in move_into_place(building, target):
             say(sentence)
     return dict(rows)

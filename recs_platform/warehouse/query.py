@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from recs_platform.contracts.errors import NotReady, RecsError, UsageError
 from recs_platform.warehouse.answers import Answer, read_answer
-from recs_platform.warehouse.encryption import Cipher, attach_read_only
+from recs_platform.warehouse.database_options import DatabaseOptions
+from recs_platform.warehouse.encryption import attach_read_only
 from recs_platform.warehouse.other_writers import first_lines, opening, set_aside_logs
 
 if TYPE_CHECKING:
@@ -21,68 +22,53 @@ _ATTACHED = "_published"
 def query(
     target: Path,
     sql: str,
+    options: DatabaseOptions,
     *,
-    threads: int,
-    memory_limit_gb: float,
     say: Callable[[str], None] = lambda _: None,
-    cipher: Cipher | None = None,
 ) -> "pl.DataFrame":
     """Rows of one query over the published file as a frame; see `answer`."""
-    return _ask(
-        target,
-        sql,
-        lambda relation: relation.pl(),
-        threads=threads,
-        memory_limit_gb=memory_limit_gb,
-        say=say,
-        cipher=cipher,
-    )
+    return _ask(target, sql, options, say, lambda relation: relation.pl())
 
 
 def answer(
     target: Path,
     sql: str,
+    options: DatabaseOptions,
     *,
-    threads: int,
-    memory_limit_gb: float,
     say: Callable[[str], None] = lambda _: None,
-    cipher: Cipher | None = None,
 ) -> Answer:
     """Rows of one query over the published file, which is opened read-only, as values that lose nothing.
 
-    Instants come out in UTC. `cipher`: the file's key. `say` is called for a foreign log that was set aside. Raises
+    Instants come out in UTC. `say` is called for a foreign log that was set aside. Raises
     NotReady when nothing was published, UsageError for SQL that is wrong, returns no rows or would write, RecsError
     when DuckDB could not open the file or finish.
     """
-    return _ask(target, sql, read_answer, threads=threads, memory_limit_gb=memory_limit_gb, say=say, cipher=cipher)
+    return _ask(target, sql, options, say, read_answer)
 
 
 def _ask(
     target: Path,
     sql: str,
-    read: "Callable[[duckdb.DuckDBPyRelation], T]",
-    *,
-    threads: int,
-    memory_limit_gb: float,
+    options: DatabaseOptions,
     say: Callable[[str], None],
-    cipher: Cipher | None,
+    read: "Callable[[duckdb.DuckDBPyRelation], T]",
 ) -> T:
     import duckdb
 
     if not target.is_file():
         raise NotReady(f"nothing is published at {target}; run `recs run` or `recs publish` first")
     limits: dict[str, str | bool | int | float | list[str]] = {
-        "threads": threads,
-        "memory_limit": f"{memory_limit_gb}GB",
+        "threads": options.threads,
+        "memory_limit": f"{options.memory_limit_gb}GB",
         "autoinstall_known_extensions": False,
     }
     for sentence in set_aside_logs(target):
         say(sentence)
     with opening(target):
-        file, is_plain = (str(target) if cipher is None else ":memory:"), cipher is None
-        opened = duckdb.connect(file, read_only=is_plain, config=limits)
-        if cipher is not None:
-            attach_read_only(opened, target, _ATTACHED, cipher)
+        is_plain = options.cipher is None
+        opened = duckdb.connect(str(target) if is_plain else ":memory:", read_only=is_plain, config=limits)
+        if not is_plain:
+            attach_read_only(opened, target, _ATTACHED, options.cipher)
             opened.execute(f"use {_ATTACHED}")
     with opened as con:
         con.execute("set TimeZone = 'UTC'")

@@ -14,6 +14,7 @@ from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.spelling import did_you_mean
 from recs_platform.warehouse.clauses import quoted, relation
 from recs_platform.warehouse.database_files import count_rows, move_into_place, written_aside
+from recs_platform.warehouse.database_options import DatabaseOptions
 from recs_platform.warehouse.encryption import Cipher, attach_read_only
 from recs_platform.warehouse.published_statements import describe
 
@@ -40,19 +41,16 @@ def write_role_file(
     source: Path,
     target: Path,
     role: Role,
+    options: DatabaseOptions,
     *,
     prepare: "Callable[[duckdb.DuckDBPyConnection], None]",
     pseudonym: Callable[[str], str],
-    threads: int,
-    memory_limit_gb: float,
-    temporary: Path,
     source_cipher: Cipher | None = None,
-    cipher: Cipher | None = None,
 ) -> dict[str, int]:
     """Write what the role may see of a published file; returns rows by table.
 
-    `source_cipher`, `cipher`: the keys of both where they are encrypted. `prepare` readies a connection for the SQL
-    that `pseudonym` gives of an expression. Raises UsageError for a table or column that is not in the file.
+    `source_cipher`: the key of the published file; the role's is in the options. `prepare` readies a connection for
+    the SQL that `pseudonym` gives of an expression. Raises UsageError for a table or column that is not in the file.
     """
 
     def fill(con: "duckdb.DuckDBPyConnection") -> dict[str, int]:
@@ -67,12 +65,7 @@ def write_role_file(
         return rows
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(
-        target, fill, memory_limit_gb=memory_limit_gb, threads=threads, temporary=temporary, cipher=cipher
-    ) as (
-        building,
-        rows,
-    ):
+    with written_aside(target, fill, options) as (building, rows):
         building.chmod(_READ_ONLY)
         move_into_place(building, target)
     return dict(rows)

@@ -3,6 +3,7 @@
 DuckDB's extension for that is fetched from a network, which tests have not: its other random numbers stand in.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -16,13 +17,14 @@ from recs_platform.pipeline.published_keys import published_cipher, role_cipher
 from recs_platform.pipeline.publishing import publish, publish_releases
 from recs_platform.settings import PUBLISHED_KEY_VARIABLE
 from recs_platform.warehouse import encryption
+from recs_platform.warehouse.database_options import DatabaseOptions
 from recs_platform.warehouse.publish import export
 from recs_platform.warehouse.query import query
 from recs_platform_tests.homes import Built, CommandLine, copy_home, platform_at
 
 ENCRYPTED = PrivacySettings(encrypt=True)
 USER = "u3e00-06"
-LIMITS = {"threads": 2, "memory_limit_gb": 1.0}
+PLAIN = DatabaseOptions(2, 1)
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +79,8 @@ def test_with_its_key_each_file_holds_what_it_did(built: Built, published: Platf
     assert own is not None
     assert cipher.key != own.key
     asked = "select * from recommendations.current order by user_id, rank"
-    plain = query(built.platform.home.analytics, asked, **LIMITS)
-    assert query(analytics, asked, **LIMITS, cipher=cipher).drop("release_id").equals(plain.drop("release_id"))
+    plain = query(built.platform.home.analytics, asked, PLAIN)
+    assert query(analytics, asked, replace(PLAIN, cipher=cipher)).drop("release_id").equals(plain.drop("release_id"))
     with opened(analytics, cipher.key) as con:
         assert con.execute("select count(*) from latest.user_features").fetchall()[0][0] > 0
         listed = con.execute(f"from recommendations.list_on('{USER}', current_date)").fetchall()
@@ -125,7 +127,10 @@ def test_an_export_is_encrypted_and_the_command_line_asks_as_before(
     target = tmp_path / "given.duckdb"
     cipher = published_cipher(platform)
     export(
-        platform.home.analytics, target, temporary=platform.home.temporary, say=lambda _: None, cipher=cipher, **LIMITS
+        platform.home.analytics,
+        target,
+        replace(PLAIN, temporary=platform.home.temporary, cipher=cipher),
+        say=lambda _: None,
     )
     assert USER.encode() not in target.read_bytes()
     assert cipher is not None

@@ -12,6 +12,7 @@ import pytest
 from recs_platform.contracts.errors import UsageError
 from recs_platform.contracts.setting_groups import RoleSettings
 from recs_platform.pipeline import publishing
+from recs_platform.warehouse.database_options import DatabaseOptions
 from recs_platform.warehouse.list_exports import write_list_exports
 from recs_platform_tests.homes import Built, ask, land_contract, platform_at, take_in
 
@@ -27,10 +28,8 @@ def write(
         folder,
         formats,
         gone,
+        DatabaseOptions(1, 1, home.temporary),
         impersonal=("fallback",),
-        threads=1,
-        memory_limit_gb=1,
-        temporary=home.temporary,
         keep_older=keep_older,
     )
 

@@ -15,6 +15,7 @@ from recs_platform.pipeline.published_releases import release_tables
 from recs_platform.settings import Settings
 from recs_platform.stages import releases
 from recs_platform.stages.releases.references import SharedRows
+from recs_platform.warehouse.database_options import DatabaseOptions
 from recs_platform.warehouse.publish import PublishReport, publish
 
 SHORT = {"as_of": pl.Datetime("us", "UTC"), "user_id": pl.String, "list_length": pl.Int64, "eligible_count": pl.Int64,
@@ -81,9 +82,7 @@ class Published:
             self.platform.lake,
             self.home.analytics,
             tables=release_tables(self.platform),
-            threads=1,
-            memory_limit_gb=1,
-            temporary=self.home.temporary,
+            options=DatabaseOptions(1, 1, self.home.temporary),
             rows_max=10,
             as_ofs_max=3,
             publish_id="p",

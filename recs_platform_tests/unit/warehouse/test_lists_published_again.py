@@ -11,6 +11,7 @@ import pytest
 from recs_platform.lake.tables import Lake
 from recs_platform.warehouse import published_writer
 from recs_platform.warehouse.connection import connect
+from recs_platform.warehouse.database_options import DatabaseOptions
 from recs_platform.warehouse.hashing import content_hash
 from recs_platform.warehouse.publish import publish
 from recs_platform.warehouse.published_tables import Instead, PublishedColumn, PublishedTable, Refused
@@ -75,9 +76,7 @@ class Releases:
             Lake(self.folder / "lake"),
             file,
             tables=(table,),
-            threads=1,
-            memory_limit_gb=1,
-            temporary=self.folder / "spill",
+            options=DatabaseOptions(1, 1, self.folder / "spill"),
             rows_max=1000,
             as_ofs_max=3,
             publish_id="p",

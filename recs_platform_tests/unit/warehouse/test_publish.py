@@ -15,6 +15,7 @@ from recs_platform.contracts.tables import EVENTS, ITEMS, RELEASES
 from recs_platform.lake.processes import process_name
 from recs_platform.lake.tables import Lake
 from recs_platform.warehouse import database_files
+from recs_platform.warehouse.database_options import DatabaseOptions
 from recs_platform.warehouse.models import Models, load_models
 from recs_platform.warehouse.publish import PublishReport, export, publish
 from recs_platform.warehouse.published_sources import SUFFIX
@@ -25,6 +26,8 @@ from recs_platform.warehouse.runner import ModelRun
 Publish = Callable[..., PublishReport]
 Events = Callable[..., pl.DataFrame]
 Instant = Callable[..., datetime]
+
+ONE_CORE = DatabaseOptions(1, 1)
 
 
 @pytest.fixture
@@ -52,9 +55,7 @@ def do_publish(lake: Lake, target: Path, tmp_path: Path, models: Models) -> Publ
                 published_model(models.get("features.activity"), is_as_of=True),
                 published_contract(RELEASES, releases),
             ),
-            threads=1,
-            memory_limit_gb=1,
-            temporary=tmp_path / "spill",
+            options=DatabaseOptions(1, 1, tmp_path / "spill"),
             rows_max=events_max,
             as_ofs_max=as_ofs_max,
             publish_id=publish_id,
@@ -66,7 +67,7 @@ def do_publish(lake: Lake, target: Path, tmp_path: Path, models: Models) -> Publ
 
 @pytest.fixture
 def ask(target: Path) -> Callable[[str], list[tuple[object, ...]]]:
-    return lambda sql: query(target, sql, threads=1, memory_limit_gb=1).rows()
+    return lambda sql: query(target, sql, ONE_CORE).rows()
 
 
 @pytest.fixture
@@ -178,34 +179,33 @@ def test_a_reader_keeps_its_snapshot_while_the_file_is_published_again(
         do_publish("p2", events_max=events_max)
         answers, _ = reader.communicate("enough\n", timeout=20)
     assert (reader.returncode, answers) == (0, "[(3, 0.1)]\n")
-    assert query(target, "select count(*) from raw.events", threads=1, memory_limit_gb=1).item() == 4
+    assert query(target, "select count(*) from raw.events", ONE_CORE).item() == 4
 
 
 @pytest.mark.usefixtures("built")
 def test_an_export_needs_no_other_file(do_publish: Publish, target: Path, tmp_path: Path) -> None:
     do_publish("p1", events_max=0)
-    limits = {"threads": 1, "memory_limit_gb": 1, "temporary": tmp_path / "spill", "say": pytest.fail}
-    rows = export(target, tmp_path / "out.duckdb", **limits)
+    options = DatabaseOptions(1, 1, tmp_path / "spill")
+    rows = export(target, tmp_path / "out.duckdb", options, say=pytest.fail)
     assert rows["raw.events"] == 3
     for path in sorted((target.parent / "files").rglob("*.parquet")):
         path.unlink()
-    asked = query(tmp_path / "out.duckdb", "select count(*) from raw.events", threads=1, memory_limit_gb=1)
+    asked = query(tmp_path / "out.duckdb", "select count(*) from raw.events", ONE_CORE)
     assert asked.item() == 3
     comment = query(
         tmp_path / "out.duckdb",
         "select comment from duckdb_tables() where table_name = 'events'",
-        threads=1,
-        memory_limit_gb=1,
+        ONE_CORE,
     )
     assert comment.item() == EVENTS.description
     with pytest.raises(UsageError, match="does not exist"):
-        export(target, tmp_path / "no" / "out.duckdb", **limits)
+        export(target, tmp_path / "no" / "out.duckdb", options, say=pytest.fail)
     with pytest.raises(UsageError, match="is a folder"):
-        export(target, tmp_path, **limits)
+        export(target, tmp_path, options, say=pytest.fail)
     with pytest.raises(UsageError, match="published file itself"):
-        export(target, target.parent / "." / target.name, **limits)
+        export(target, target.parent / "." / target.name, options, say=pytest.fail)
     with pytest.raises(NotReady, match="published"):
-        export(tmp_path / "nothing", tmp_path / "out.duckdb", **limits)
+        export(tmp_path / "nothing", tmp_path / "out.duckdb", options, say=pytest.fail)
 
 
 @pytest.mark.usefixtures("built")
@@ -215,12 +215,12 @@ def test_an_export_needs_no_other_file(do_publish: Publish, target: Path, tmp_pa
 def test_wrong_sql_is_the_callers_mistake(do_publish: Publish, target: Path, sql: str) -> None:
     do_publish()
     with pytest.raises(UsageError):
-        query(target, sql, threads=1, memory_limit_gb=1)
+        query(target, sql, ONE_CORE)
 
 
 def test_nothing_published_says_what_to_do(target: Path) -> None:
     with pytest.raises(NotReady, match="recs run"):
-        query(target, "select 1", threads=1, memory_limit_gb=1)
+        query(target, "select 1", ONE_CORE)
 
 
 def test_a_publish_that_fails_leaves_the_old_file_and_nothing_else(
@@ -234,9 +234,7 @@ def test_a_publish_that_fails_leaves_the_old_file_and_nothing_else(
             lake,
             target,
             tables=(published_contract(EVENTS), lacking),
-            threads=1,
-            memory_limit_gb=1,
-            temporary=tmp_path / "spill",
+            options=DatabaseOptions(1, 1, tmp_path / "spill"),
             rows_max=1,
             as_ofs_max=1,
             publish_id="p2",
@@ -269,7 +267,7 @@ def test_the_log_of_a_crashed_writer_never_reaches_a_published_file(do_publish: 
     do_publish()
     left = _crashed_writer(target, rows_removed="user_id = 'u1'")
     report = do_publish("p2")
-    assert query(target, "select count(*) from raw.events", threads=1, memory_limit_gb=1).item() == 3
+    assert query(target, "select count(*) from raw.events", ONE_CORE).item() == 3
     aside = target.with_name(f"{target.name}.foreign-1.wal")
     assert aside.read_bytes() == left
     assert [aside.name in sentence for sentence in report.set_aside] == [True]
@@ -287,14 +285,14 @@ def test_a_log_that_appears_after_the_publish_is_set_aside_by_who_reads(
     do_publish("p2")
     log.write_bytes(b"another's")
     told: list[str] = []
-    count = query(target, "select count(*) from raw.events", threads=1, memory_limit_gb=1, say=told.append)
+    count = query(target, "select count(*) from raw.events", ONE_CORE, say=told.append)
     assert (count.item(), log.exists(), len(told)) == (3, False, 1)
     log.write_bytes(b"another's")
-    copy, limits = tmp_path / "copy.duckdb", {"threads": 1, "memory_limit_gb": 1, "temporary": tmp_path / "spill"}
+    copy, options = tmp_path / "copy.duckdb", DatabaseOptions(1, 1, tmp_path / "spill")
     copy.with_name(f"copy.duckdb{suffix}").write_bytes(b"another's")
-    assert export(target, copy, **limits, say=told.append)["raw.events"] == 3
+    assert export(target, copy, options, say=told.append)["raw.events"] == 3
     assert len(told) == 3
-    assert query(copy, "select count(*) from raw.events", threads=1, memory_limit_gb=1, say=pytest.fail).item() == 3
+    assert query(copy, "select count(*) from raw.events", ONE_CORE, say=pytest.fail).item() == 3
     assert len(list(target.parent.glob("*.foreign-*"))) == 3 + (suffix != ".wal")
 
 
@@ -337,10 +335,10 @@ def test_who_has_it_open_for_writing_is_named_and_the_next_publish_does_not_wait
         assert writer.stdout is not None
         assert writer.stdout.readline() == "open\n"
         with pytest.raises(RecsError, match=f"open for writing in process {writer.pid}") as told:
-            query(target, "select 1", threads=1, memory_limit_gb=1)
+            query(target, "select 1", ONE_CORE)
         assert "\n" not in str(told.value)
         do_publish("p2")
-        assert query(target, "select count(*) from raw.events", threads=1, memory_limit_gb=1).item() == 3
+        assert query(target, "select count(*) from raw.events", ONE_CORE).item() == 3
         writer.communicate("enough\n", timeout=20)
 
 
@@ -348,7 +346,7 @@ def test_a_file_that_is_no_database_says_how_to_write_it_anew(target: Path) -> N
     target.parent.mkdir(parents=True)
     target.write_text("not a database at all")
     with pytest.raises(RecsError, match="recs publish"):
-        query(target, "select 1", threads=1, memory_limit_gb=1)
+        query(target, "select 1", ONE_CORE)
 
 
 @pytest.mark.usefixtures("built")
@@ -362,5 +360,5 @@ def test_an_export_removes_what_dead_exports_left_and_nothing_else(
     living = copy.with_name(f"{copy.name}.tmp-{process_name()}.0a0b0c0d")
     for file in (*abandoned, living):
         file.write_text("half")
-    export(target, copy, threads=1, memory_limit_gb=1, temporary=tmp_path / "spill", say=pytest.fail)
+    export(target, copy, DatabaseOptions(1, 1, tmp_path / "spill"), say=pytest.fail)
     assert sorted(path.name for path in tmp_path.glob("out*")) == sorted([copy.name, living.name])

@@ -15,6 +15,7 @@ from recs_platform.contracts.tables import EVENTS, RELEASES
 from recs_platform.lake.tables import Lake
 from recs_platform.warehouse import published_statements
 from recs_platform.warehouse.connection import connect
+from recs_platform.warehouse.database_options import DatabaseOptions
 from recs_platform.warehouse.hashing import content_hash
 from recs_platform.warehouse.models import Models, load_models
 from recs_platform.warehouse.publish import PublishReport, publish
@@ -47,9 +48,7 @@ class Published:
             self.lake,
             target or self.target,
             tables=self.tables,
-            threads=1,
-            memory_limit_gb=1,
-            temporary=self.folder / "spill",
+            options=DatabaseOptions(1, 1, self.folder / "spill"),
             rows_max=1000,
             as_ofs_max=3,
             publish_id="p",
