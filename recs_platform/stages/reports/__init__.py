@@ -6,8 +6,10 @@ from recs_platform.contracts.tables import (
     BUSINESS,
     CHAMPION,
     DATA_PROFILE,
+    DATA_QUALITY,
     DRIFT,
     EXPERIMENTS,
+    INGESTIONS,
     LIST_METRICS,
     LIST_REFERENCES,
     LISTS,
@@ -26,6 +28,7 @@ from recs_platform.stages.reports import (
     bias,
     business,
     data_profile,
+    data_quality,
     drift,
     experiments,
     off_policy,
@@ -33,6 +36,8 @@ from recs_platform.stages.reports import (
     probability,
     retrieval,
 )
+from recs_platform.stages.reports.checked import Checked
+from recs_platform.stages.reports.data_quality.catalogue import brought, standing
 from recs_platform.stages.reports.drift import compared_users
 from recs_platform.stages.reports.experiments import EXPERIMENT_DAYS
 from recs_platform.stages.reports.inputs import ReportInputs
@@ -45,6 +50,8 @@ _USER_FEATURES, _ITEM_FEATURES = "features.user_features", "features.item_featur
 _OPTED_OUT, _FLAGS = "staging.stg_opted_out", "raw.event_flags"
 DAILY_MIX = "staging.stg_daily_mix"
 WEEKLY_OUTCOMES, LISTED_USERS = "staging.stg_weekly_outcomes", "staging.stg_listed_users"
+DAILY_QUALITY = "staging.stg_daily_quality"
+ITEM_VERSIONS, USER_VERSIONS = "staging.stg_item_versions", "staging.stg_user_versions"
 DRIFT_REPORTS = (drift.NAME, activity_drift.NAME)
 DRIFT_TABLES = (_USER_FEATURES, _ITEM_FEATURES)
 REPORTS = (
@@ -54,6 +61,13 @@ REPORTS = (
         DATA_PROFILE,
         data_profile.run,
         reads=("staging.stg_interactions", _USERS, "staging.stg_catalogue"),
+    ),
+    Report(
+        data_quality.NAME,
+        "Nulls, ranges, volumes, freshness, duplicates and unknown ids beside this home's own history",
+        DATA_QUALITY,
+        data_quality.run,
+        reads=(DAILY_QUALITY, ITEM_VERSIONS, USER_VERSIONS, INGESTIONS.name),
     ),
     Report(
         offline.NAME,
@@ -135,19 +149,25 @@ REPORTS = (
 
 __all__ = [
     "DAILY_MIX",
+    "DAILY_QUALITY",
     "DRIFT_REPORTS",
     "DRIFT_TABLES",
     "EXPERIMENT_DAYS",
+    "ITEM_VERSIONS",
     "LISTED_USERS",
     "REPORTS",
+    "USER_VERSIONS",
     "WEEKLY_OUTCOMES",
+    "Checked",
     "IndexFacts",
     "Offers",
     "Report",
     "ReportInputs",
     "ReportResult",
     "RetrievalFacts",
+    "brought",
     "compared_users",
     "offer_rows",
+    "standing",
     "worst",
 ]
