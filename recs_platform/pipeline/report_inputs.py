@@ -30,6 +30,7 @@ from recs_platform.pages.templating import instant
 from recs_platform.pipeline import quality_facts
 from recs_platform.pipeline.as_of_run import STAGED, USERS, AsOfRun
 from recs_platform.pipeline.data_profile import profile_rows
+from recs_platform.pipeline.edge_users.lists import edge_lists
 from recs_platform.pipeline.histories import earlier_rows
 from recs_platform.pipeline.lists.scoring import champion_version
 from recs_platform.pipeline.off_policy.compared import compare_lists
@@ -49,6 +50,7 @@ from recs_platform.stages.reports import (
     LISTED_USERS,
     WEEKLY_OUTCOMES,
     Checked,
+    EdgeLists,
     RetrievalFacts,
     compared_users,
 )
@@ -94,6 +96,10 @@ class RunInputs:
     @property
     def checked(self) -> Checked:
         return quality_facts.checked(self.run)
+
+    @property
+    def edge_lists(self) -> EdgeLists | None:
+        return edge_lists(self.run)
 
     @property
     def protocol(self) -> str:

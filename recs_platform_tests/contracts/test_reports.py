@@ -28,6 +28,7 @@ from recs_platform.stages.reports.off_policy import judge as judge_lists
 from recs_platform.stages.reports.verdicts import SEVERITY, contract_frame
 from recs_platform_tests.unit.stages.reports import qualities
 from recs_platform_tests.unit.stages.reports.exposures import experiment_days
+from recs_platform_tests.unit.stages.reports.test_edge_cases import edge_lists, whole
 
 AS_OF = datetime(2020, 1, 8, tzinfo=UTC)
 N = 80
@@ -192,6 +193,7 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         feature_columns={"features.u": {"recency_days": "user"}},
         versions=dict.fromkeys(("raw.items", "raw.users"), qualities.NO_VERSIONS),
         checked=qualities.checked(),
+        edge_lists=None if empty else edge_lists(whole("u")),
         retrieval=facts(empty=empty),
         experiments={"x": ExperimentSettings.model_validate({"variants": HALVES})},
         held_lists=held_lists(empty=empty),
@@ -226,6 +228,7 @@ def test_names_and_tables_are_distinct_and_known():
         "drift",
         "activity_drift",
         "bias",
+        "edge_cases",
         "business",
         "retrieval",
         "experiments",

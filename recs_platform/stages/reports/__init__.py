@@ -5,11 +5,14 @@ from recs_platform.contracts.tables import (
     BIAS,
     BUSINESS,
     CHAMPION,
+    CONTENDERS,
     DATA_PROFILE,
     DATA_QUALITY,
     DRIFT,
+    EDGE_CASES,
     EXPERIMENTS,
     INGESTIONS,
+    ITEM_NEIGHBOURS,
     LIST_METRICS,
     LIST_REFERENCES,
     LISTS,
@@ -30,6 +33,7 @@ from recs_platform.stages.reports import (
     data_profile,
     data_quality,
     drift,
+    edge_cases,
     experiments,
     off_policy,
     offline,
@@ -39,6 +43,7 @@ from recs_platform.stages.reports import (
 from recs_platform.stages.reports.checked import Checked
 from recs_platform.stages.reports.data_quality.catalogue import brought, standing
 from recs_platform.stages.reports.drift import compared_users
+from recs_platform.stages.reports.edge_lists import EdgeLists
 from recs_platform.stages.reports.experiments import EXPERIMENT_DAYS
 from recs_platform.stages.reports.inputs import ReportInputs
 from recs_platform.stages.reports.offers import IndexFacts, Offers, RetrievalFacts, offer_rows
@@ -109,6 +114,17 @@ REPORTS = (
         ),
     ),
     Report(
+        edge_cases.NAME,
+        "Lists of made-up users: nothing known, everything consumed, far too much of it",
+        EDGE_CASES,
+        edge_cases.run,
+        reads=(
+            *(_ITEMS, _USERS, _ITEM_FEATURES, _USER_FEATURES, "features.item_transitions", ITEM_NEIGHBOURS.name),
+            *("retrieval.item_index", CHAMPION.name, CONTENDERS.name, "ranking.ranker"),
+        ),
+        recomputes=(_USER_FEATURES, _USERS),
+    ),
+    Report(
         business.NAME,
         "Clicks, conversions, dwell, return and visits, by release and segment, the hold-out beside",
         BUSINESS,
@@ -159,6 +175,7 @@ __all__ = [
     "USER_VERSIONS",
     "WEEKLY_OUTCOMES",
     "Checked",
+    "EdgeLists",
     "IndexFacts",
     "Offers",
     "Report",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from recs_platform.contracts.experiments import ExperimentSettings
     from recs_platform.stages.reports.checked import Checked
+    from recs_platform.stages.reports.edge_lists import EdgeLists
     from recs_platform.stages.reports.held_lists import Comparison
     from recs_platform.stages.reports.offers import RetrievalFacts
 
@@ -43,6 +44,11 @@ class ReportInputs(Protocol):
     @property
     def checked(self) -> Checked:
         """What the checks of ingestion say as of the instant."""
+        ...
+
+    @property
+    def edge_lists(self) -> EdgeLists | None:
+        """Lists of made-up users; None where nothing may be recommended."""
         ...
 
     @property
