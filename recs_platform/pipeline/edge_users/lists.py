@@ -8,13 +8,14 @@ of items, their neighbours and counts are those of the as-of itself.
 # ruff: noqa: S608  names come from contracts
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 
 import numpy as np
 import polars as pl
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.contracts.tables import CONTENDERS, ITEM_NEIGHBOURS, RANKED
 from recs_platform.pipeline.as_of_run import CONSUMED, INTERACTIONS, ITEMS, KNOWN_EVENTS, USERS, AsOfRun
 from recs_platform.pipeline.candidates.candidate_features import CandidateFeatures
@@ -172,11 +173,11 @@ def _context(
 def _listed(
     run: AsOfRun, given: _Given, ranked: pl.DataFrame, offered: pl.DataFrame, context: reranking.RerankContext
 ) -> EdgeLists:
-    """Re-ranked as lists are, without places drawn by chance; beside each what it were from the fallback alone."""
+    """Re-ranked as lists are, without places drawn by chance; beside each the list that a hold-out would be shown."""
     rules, filters = home_rules(run.platform), list_filters(run.platform)
     best = ranked.filter(pl.col(c.RANK) <= RANKED_PER_USER)
     made = reranking.rerank(best, context, rules)
-    popular = reranking.rerank(best.clear(), context, rules)
+    popular = reranking.rerank(best.clear(), replace(context, rules=RulesSettings()), rules)
     told = [(each.user_id, each.name, each.text) for each in PEOPLE]
     schema: dict[str, type[pl.String]] = dict.fromkeys((c.USER_ID, c.NAME, c.MESSAGE), pl.String)
     return EdgeLists(

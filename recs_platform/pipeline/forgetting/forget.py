@@ -210,7 +210,7 @@ def _rankers(work: _Work, journal: Journal) -> None:
     home = work.platform.home
     found = rankers_of(home, first_event(work.raw, work.person))
     journal.flag(found)
-    retire_rankers(home, found, work.now)
+    retire_rankers(home, found, work.now, work.platform.settings.privacy.retrain_within_days)
 
 
 def _landing(work: _Work, journal: Journal) -> None:

@@ -32,7 +32,8 @@ class Removed(BaseModel):
 class Receipt(BaseModel):
     """One forgetting. `ids`: hashes of all ids, `removed`: by place, paths relative to the home.
 
-    `rankers` learned from the person and serve no more. `left` are sentences about what is the operator's to remove.
+    `rankers` learned from the person: they serve no more, or not after `privacy.retrain_within_days`. `left` are
+    sentences about what is the operator's to remove.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
