@@ -146,6 +146,7 @@ def test_within_the_days_of_the_setting_rankers_that_learned_from_them_serve_on_
     flagged = ranking.read_overrides(platform.home.artifacts)
     assert receipt.rankers
     assert set(flagged.retired) == set(receipt.rankers)
+    assert "may serve until" in receipt.fate_of_rankers
     assert flagged.known_at(receipt.begun_at).retired == {}
     until = receipt.begun_at + timedelta(days=7)
     assert flagged.serving_on(receipt.begun_at) == dict.fromkeys(receipt.rankers, until)

@@ -5,7 +5,7 @@ Rankers hold no id, but learned from the person: they are retired, at once or in
 
 import shutil
 from collections.abc import Callable, Collection, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -69,13 +69,12 @@ def rankers_of(home: Home, since: datetime | None) -> list[str]:
     return sorted(version for version, end in ends.items() if end > since and version not in retired)
 
 
-def retire_rankers(home: Home, versions: Collection[str], at: datetime, within_days: int = 0) -> None:
-    """Let rankers serve no more, as an operator's word would, or not after so many days.
+def retire_rankers(home: Home, versions: Collection[str], at: datetime, until: datetime | None = None) -> None:
+    """Let rankers serve no more, as an operator's word would, or not after an instant.
 
     A pin on one of them is lifted, unless it may serve on; then the pin counts until it may not.
     """
     overrides = read_overrides(home.artifacts)
-    until = at + timedelta(days=within_days) if within_days else None
     if until is None and overrides.pinned is not None and overrides.pinned.version in versions:
         write_override(home.artifacts, Override(action="unpin", reason=_REASON, at=at))
     for version in versions:

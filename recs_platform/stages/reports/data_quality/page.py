@@ -72,7 +72,7 @@ def _section(rows: pl.DataFrame, kind: str, daily: pl.DataFrame, as_of: datetime
         return Section(title, said, table=_ranges(known) if known.height else None, folded=folded)
     lines = _by_day(daily, as_of) if kind == VOLUMES else ""
     form = amount if kind in {VOLUMES, FRESHNESS} else percent
-    bars = [_bar(row) for row in known.head(_ROWS_MAX).iter_rows(named=True)]
+    bars = [_bar(row) for row in _each_column_first(known).head(_ROWS_MAX).iter_rows(named=True)]
     figure = interval_table(bars, corner=title.lower(), title="now, on its usual band", form=form, figures="now, band")
     return Section(title, said, figure=lines + figure, folded=folded)
 
@@ -91,6 +91,15 @@ def _ordered(rows: pl.DataFrame) -> pl.DataFrame:
         pl.col(c.SEGMENT),
     ]
     return rows.sort(*keys, pl.col(c.METRIC), nulls_last=True)
+
+
+def _each_column_first(rows: pl.DataFrame) -> pl.DataFrame:
+    """The first row of each column and source, then the others: one that is gone everywhere would fill the table.
+
+    What warns stays before what does not.
+    """
+    nth = pl.int_range(pl.len()).over(c.VERDICT, c.TABLE_NAME, c.COLUMN_NAME, c.SOURCE)
+    return rows.sort(pl.col(c.VERDICT) != "warn", nth > 0, maintain_order=True)
 
 
 def _bar(row: dict[str, Any]) -> Interval:

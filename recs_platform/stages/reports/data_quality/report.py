@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from recs_platform.stages.reports.inputs import ReportInputs
 
 NAME = "data_quality"
-_NAMED_MAX = 3
+_NAMED_MAX = 5
 _SHARES = ("share", "filled_of_expected")
 
 
@@ -57,8 +57,10 @@ def judge_kind(rows: pl.DataFrame, kind: str) -> Judgement:
     warned = judged.filter(pl.col(c.VERDICT) == "warn")
     sample = int(judged[c.SAMPLE_SIZE].sum())
     said = f"{warned.height} of {counted(judged.height, 'fact')} beyond what is usual here"
-    named = "; ".join(in_words(row) for row in _furthest(warned).head(_NAMED_MAX).iter_rows(named=True))
-    message = f"{said}: {named}." if named else f"{said}."
+    each = _furthest(warned)
+    named = "; ".join(in_words(row) for row in each.head(_NAMED_MAX).iter_rows(named=True))
+    more = f"; and {each.height - _NAMED_MAX} more on the page" if each.height > _NAMED_MAX else ""
+    message = f"{said}: {named}{more}." if named else f"{said}."
     return Judgement(kind, "warn" if warned.height else "pass", message, float(warned.height), 0.0, sample)
 
 
@@ -81,9 +83,10 @@ def in_words(row: dict[str, object]) -> str:
 
 
 def _furthest(rows: pl.DataFrame) -> pl.DataFrame:
-    """Whole columns and sources first, then by how many rows are behind it."""
-    order = [c.P_VALUE, c.TABLE_NAME, c.COLUMN_NAME, c.SOURCE, c.SEGMENT, c.METRIC]
-    return rows.sort(order, nulls_last=False)
+    """A row a column and source: what the rules of ingestion found, else what surprises most."""
+    whose = [c.TABLE_NAME, c.COLUMN_NAME, c.SOURCE]
+    ordered = rows.sort(c.P_VALUE, *whose, c.SEGMENT, c.METRIC, nulls_last=False)
+    return ordered.unique(whose, keep="first", maintain_order=True)
 
 
 def _numbers(rows: pl.DataFrame) -> dict[str, float]:

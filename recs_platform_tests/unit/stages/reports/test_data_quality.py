@@ -72,7 +72,8 @@ def test_a_column_that_is_filled_better_than_ever_is_no_fault(report):
 def test_seconds_told_in_milliseconds_move_the_mean(report):
     rows, verdicts = report(daily_quality=daily(np.random.default_rng(3), on_last_day(scale=1000.0)))
     assert {(kind, column) for kind, _, column, *_ in warned(rows)} == {("ranges", "dwell_seconds")}
-    assert "mean" in verdicts["ranges"]["message"]
+    assert {row[-1] for row in warned(rows)} == {"mean", "greatest"}
+    assert "raw.events.dwell_seconds (shop, " in verdicts["ranges"]["message"]
 
 
 def test_a_single_value_far_beyond_the_range_of_the_days_before_is_out_of_range(report):
@@ -134,6 +135,15 @@ def test_a_column_of_the_catalogue_gone_all_null_warns_of_what_came_and_of_the_w
     rows, verdicts = report(versions={"raw.items": gone, "raw.users": NO_VERSIONS})
     assert warned(rows) == [("nulls", "raw.items", "category", segment, "null_share") for segment in ("new", "whole")]
     assert "raw.items.category" in verdicts["nulls"]["message"]
+
+
+def test_every_column_that_is_gone_is_named_before_any_is_named_twice(report):
+    quiet = [{"title": 1.0, "category": 0.9}] * 6
+    gone = versions([*quiet, {"title": 0.0, "category": 0.0}])
+    days = daily(np.random.default_rng(12), on_last_day(filled={"device": 0.0}))
+    _, verdicts = report(daily_quality=days, versions={"raw.items": gone, "raw.users": NO_VERSIONS})
+    said = verdicts["nulls"]["message"]
+    assert [said.count(name) for name in ("raw.events.device", "raw.items.title", "raw.items.category")] == [1, 1, 1]
 
 
 def test_one_load_of_a_catalogue_is_compared_with_nothing(report):
