@@ -230,7 +230,7 @@ def _put_receipt(receipt: "Receipt", now: datetime, *, as_json: bool) -> None:
     )
     if was_before:
         return
-    typer.echo(f"{len(receipt.rankers)} rankers that learned from them serve no more; `recs run` trains without them")
+    typer.echo(receipt.fate_of_rankers)
     for sentence in receipt.left:
         say(sentence)
 

@@ -46,6 +46,12 @@ class PrivacySettings(SettingGroup):
         bool,
         Field(description="leave files in landing once they were ingested; false deletes them, in plain as they are"),
     ] = True
+    retrain_within_days: Annotated[
+        int,
+        Field(
+            ge=0, le=365, description="days a ranker that learned from a forgotten person may serve on; 0: not again"
+        ),
+    ] = 0
     user_attributes: Annotated[
         tuple[Name, ...], Field(description="keys of users.attributes that are kept; '*' keeps all")
     ] = ()

@@ -39,10 +39,7 @@ def forget_one(context: dg.OpExecutionContext, config: ForgetUser, home: HomeRes
         context.log.info("\n".join(f"would remove {count} of {place}" for place, count in counts.items()))
         return
     receipt = forget(platform, *users, now=now, say=context.log.info)
-    context.log.info(
-        f"receipt {receipt.number}: {len(receipt.removed)} places, "
-        f"{len(receipt.rankers)} rankers that learned from them serve no more"
-    )
+    context.log.info(f"receipt {receipt.number}: {len(receipt.removed)} places, {receipt.fate_of_rankers}")
 
 
 @dg.job(  # pyright: ignore[reportUnknownMemberType] - Dagster leaves parts of it untyped

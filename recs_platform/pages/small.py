@@ -73,10 +73,17 @@ class Histogram:
 
 
 def interval_table(
-    rows: Sequence[Interval], *, corner: str, title: str, form: Format, rule: float | None = None
+    rows: Sequence[Interval],
+    *,
+    corner: str,
+    title: str,
+    form: Format,
+    rule: float | None = None,
+    figures: str = "95 % interval",
 ) -> str:
     """A row a value: its name, a dot with its interval on one scale, and both in figures; `rule` is a dashed line.
 
+    `figures`: what they are.
     The scale holds 0 and every end. Empty without a row.
     """
     if not rows:
@@ -99,6 +106,7 @@ def interval_table(
             title=title,
             form=form,
             rule=rule,
+            figures=figures,
             place=place,
             width=width,
         )

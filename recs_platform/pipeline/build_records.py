@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -128,7 +128,7 @@ def build_settings(platform: Platform) -> dict[str, Any]:
         "retrieval_config": adopted_version(platform.home.artifacts),
         "ranker_config": adopted_ranker(platform.home.artifacts),
         "pinned_ranker": None if overrides.pinned is None else overrides.pinned.version,
-        "retired_rankers": sorted(overrides.retired),
+        "retired_rankers": sorted(overrides.known_at(datetime.now(UTC)).retired),
     }
     return {**deciding_settings(platform.settings, BUILD), **chosen}
 

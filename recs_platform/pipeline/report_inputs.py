@@ -27,8 +27,10 @@ from recs_platform.contracts.tables import (
 from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact
 from recs_platform.pages.templating import instant
+from recs_platform.pipeline import quality_facts
 from recs_platform.pipeline.as_of_run import STAGED, USERS, AsOfRun
 from recs_platform.pipeline.data_profile import profile_rows
+from recs_platform.pipeline.edge_users.lists import edge_lists
 from recs_platform.pipeline.histories import earlier_rows
 from recs_platform.pipeline.lists.scoring import champion_version
 from recs_platform.pipeline.off_policy.compared import compare_lists
@@ -47,6 +49,8 @@ from recs_platform.stages.reports import (
     EXPERIMENT_DAYS,
     LISTED_USERS,
     WEEKLY_OUTCOMES,
+    Checked,
+    EdgeLists,
     RetrievalFacts,
     compared_users,
 )
@@ -76,6 +80,26 @@ class RunInputs:
     @property
     def data_profile(self) -> pl.DataFrame:
         return profile_rows(self.run)
+
+    @property
+    def daily_quality(self) -> pl.DataFrame:
+        return quality_facts.daily_quality(self.run)
+
+    @property
+    def versions(self) -> Mapping[str, pl.DataFrame]:
+        return quality_facts.versions(self.run)
+
+    @property
+    def ledger(self) -> pl.DataFrame:
+        return quality_facts.ledger(self.run)
+
+    @property
+    def checked(self) -> Checked:
+        return quality_facts.checked(self.run)
+
+    @property
+    def edge_lists(self) -> EdgeLists | None:
+        return edge_lists(self.run)
 
     @property
     def protocol(self) -> str:

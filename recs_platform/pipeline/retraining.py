@@ -149,13 +149,14 @@ def _rows(platform: Platform, table: str, columns: Sequence[str]) -> list[tuple[
 def trained_already(platform: Platform, at: datetime) -> str | None:
     """Why training as of an instant would learn nothing new, None where it may.
 
-    That is: a ranker was trained for that as-of or a later one, and nothing was ingested since.
+    That is: a ranker was trained for that as-of or a later one, and nothing was ingested since. One that is retired, or
+    will be, for it learned from somebody who was forgotten, counts for none.
     """
-    since = last_ingestion(platform)
+    since, retired = last_ingestion(platform), ranking.read_overrides(platform.home.artifacts).retired
     known = [
         each
         for each in sealed_versions(platform.home.artifacts, ranking.RANKER)
-        if each.as_of >= at and each.known_at >= since
+        if each.as_of >= at and each.known_at >= since and each.version not in retired
     ]
     if not known:
         return None

@@ -26,7 +26,9 @@ from recs_platform.stages.reports import REPORTS, IndexFacts, Offers, RetrievalF
 from recs_platform.stages.reports.held_lists import Comparison, Held
 from recs_platform.stages.reports.off_policy import judge as judge_lists
 from recs_platform.stages.reports.verdicts import SEVERITY, contract_frame
+from recs_platform_tests.unit.stages.reports import qualities
 from recs_platform_tests.unit.stages.reports.exposures import experiment_days
+from recs_platform_tests.unit.stages.reports.test_edge_cases import edge_lists, whole
 
 AS_OF = datetime(2020, 1, 8, tzinfo=UTC)
 N = 80
@@ -180,6 +182,8 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         "earlier_activity": contract_frame([], ACTIVITY_DRIFT),
         "earlier_metrics": contract_frame([], OFFLINE_METRICS),
         "experiment_days": experiment_days(),
+        "daily_quality": qualities.daily(np.random.default_rng(0)),
+        "ledger": qualities.ledger(range(1, 8)),
         "item_counts": pl.DataFrame({"item_id": ["a", "b", "c", "d", "e"], "interaction_count": [9, 5, 3, 1, 0]}),
     }
     return SimpleNamespace(
@@ -187,6 +191,9 @@ def inputs(folder, *, empty: bool = False) -> SimpleNamespace:
         reference_features={} if empty else {"features.u": features},
         current_features={"features.u": features.head(n) if empty else features},
         feature_columns={"features.u": {"recency_days": "user"}},
+        versions=dict.fromkeys(("raw.items", "raw.users"), qualities.NO_VERSIONS),
+        checked=qualities.checked(),
+        edge_lists=None if empty else edge_lists(whole("u")),
         retrieval=facts(empty=empty),
         experiments={"x": ExperimentSettings.model_validate({"variants": HALVES})},
         held_lists=held_lists(empty=empty),
@@ -215,11 +222,13 @@ def report(request):
 def test_names_and_tables_are_distinct_and_known():
     names = [
         "data_profile",
+        "data_quality",
         "offline_metrics",
         "probability",
         "drift",
         "activity_drift",
         "bias",
+        "edge_cases",
         "business",
         "retrieval",
         "experiments",

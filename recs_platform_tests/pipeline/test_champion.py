@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -42,10 +42,9 @@ class House:
     def decide(self) -> Promotion:
         return decide_champion(WindowCache(self.run, lambda _: None), training_schedule(self.run), lambda _: None)
 
-    def say(self, action: str, version: str | None) -> None:
-        override = Override.model_validate(
-            {"action": action, "version": version, "reason": "a test", "at": self.run.known_at}
-        )
+    def say(self, action: str, version: str | None, serves_until: datetime | None = None) -> None:
+        said = {"action": action, "version": version, "reason": "a test", "at": self.run.known_at}
+        override = Override.model_validate(said | {"serves_until": serves_until})
         write_override(self.run.platform.home.artifacts, override)
 
 
@@ -133,6 +132,27 @@ def test_a_retired_champion_is_followed_by_the_challenger(house: House, monkeypa
     assert "was retired: a test" in found.reason
     listed = list_rankers(house.run.platform, every=False)
     assert dict(listed.select("version", "state").iter_rows())[house.incumbent.version] == "retired, champion"
+
+
+def test_a_champion_that_is_to_be_retired_serves_until_then_and_not_after(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    outcome(monkeypatch, drawn_match(1, gain=-0.05))
+    settings = build_settings(house.run.platform)
+    until = datetime.now(UTC) + timedelta(days=7)
+    house.say("retire", house.incumbent.version, until)
+    found = house.decide()
+    assert (found.decision, found.champion.version) == ("kept", house.incumbent.version)
+    assert build_settings(house.run.platform) == settings
+    listed = dict(list_rankers(house.run.platform, every=False).select("version", "state").iter_rows())
+    assert listed[house.incumbent.version] == f"to be retired on {until:%Y-%m-%d}, champion"
+    no_rows = drawn_match(1).users.clear()
+    monkeypatch.setattr(champion, "match_popularity", lambda *_: ranking.Match(no_rows, {}))
+    # Days later: the same word, said so long ago that it counts.
+    house.say("restore", house.incumbent.version)
+    house.say("retire", house.incumbent.version, house.run.known_at)
+    assert house.decide().champion.version == house.challenger.version
+    assert build_settings(house.run.platform) != settings
 
 
 def test_a_retired_challenger_never_serves(house: House):

@@ -3,7 +3,7 @@
 import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,15 @@ import pytest
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.home import RELEASE_PAGE
+from recs_platform.contracts.setting_groups import PrivacySettings
 from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE, REMOVALS
 from recs_platform.lake.artifacts import sealed_versions
 from recs_platform.lake.forget_requests import add_request
 from recs_platform.pipeline.forgetting import forget as forgetting
 from recs_platform.pipeline.forgetting.receipts import Receipt
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.questions.status import read_status
+from recs_platform.pipeline.retraining import trained_already
 from recs_platform.stages import ranking, releases
 from recs_platform.stages.events import ledger_checks
 from recs_platform.stages.events.forgotten import read_tombstones
@@ -133,6 +136,36 @@ def test_rankers_that_learned_from_them_serve_no_more(forgotten: Forgotten) -> N
     home = forgotten.after.home
     sealed = {each.version for each in sealed_versions(home.artifacts, ranking.RANKER)}
     assert set(ranking.read_overrides(home.artifacts).retired) == set(forgotten.receipt.rankers) == sealed
+
+
+def test_within_the_days_of_the_setting_rankers_that_learned_from_them_serve_on_and_the_status_says_until_when(
+    whole: Platform, tmp_path: Path
+) -> None:
+    platform = copy_home(whole, tmp_path / "home", privacy=PrivacySettings(retrain_within_days=7))
+    receipt = forget(platform)
+    flagged = ranking.read_overrides(platform.home.artifacts)
+    assert receipt.rankers
+    assert set(flagged.retired) == set(receipt.rankers)
+    assert "may serve until" in receipt.fate_of_rankers
+    assert flagged.known_at(receipt.begun_at).retired == {}
+    until = receipt.begun_at + timedelta(days=7)
+    assert flagged.serving_on(receipt.begun_at) == dict.fromkeys(receipt.rankers, until)
+    assert set(flagged.known_at(until).retired) == set(receipt.rankers)
+    behind = str(releases.current_release(platform.home).parameters[c.RANKER_VERSION])
+    said = read_status(platform, list).facts["rankers_flagged"]
+    assert said[0] == (
+        f"{behind}, behind the release in force: it learned from somebody who was forgotten; it may serve until "
+        f"{until:%Y-%m-%d %H:%M} UTC, the first run after that has another"
+    )
+    # Nothing new came, and yet there is something to learn anew.
+    assert trained_already(platform, releases.current_release(platform.home).as_of) is None
+
+
+def test_the_status_names_a_retired_ranker_behind_the_release_in_force(forgotten: Forgotten) -> None:
+    said = read_status(forgotten.after, list).facts["rankers_flagged"]
+    behind = str(releases.current_release(forgotten.after.home).parameters[c.RANKER_VERSION])
+    why = "it learned from somebody who was forgotten; `recs run` trains another"
+    assert said == [f"{behind}, behind the release in force, was retired: {why}"]
 
 
 def test_the_receipt_says_what_went_and_names_nobody(forgotten: Forgotten) -> None:

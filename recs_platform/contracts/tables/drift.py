@@ -78,6 +78,37 @@ ACTIVITY_DRIFT = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+DATA_QUALITY = TableContract(
+    "reports.data_quality",
+    "One row a fact of the data's quality: what it is now beside what it was on earlier days or ingestions",
+    (
+        AS_OF,
+        text(c.KIND, "nulls, ranges, volumes, freshness, duplicates, integrity or quarantine", required=True),
+        text(c.TABLE_NAME, "Table that it is told of", required=True),
+        text(c.COLUMN_NAME, "Column; all = whole rows", required=True),
+        text(c.SOURCE, "Source of the rows; all = every one", required=True),
+        text(
+            c.SEGMENT,
+            "Event type, or table of files; of catalogue and profiles whole (as they stand) or new (what came last); "
+            "all = every row",
+            required=True,
+        ),
+        text(c.METRIC, "What is measured, such as null_share or mean", required=True),
+        number(c.VALUE, "The value now; missing where there is nothing to measure"),
+        number(c.USUAL_VALUE, "Median of the earlier values"),
+        number(c.USUAL_LOW, "Lower end of the band: a value below warns"),
+        number(c.USUAL_HIGH, "Upper end of the band: a value above warns"),
+        count(c.SAMPLE_SIZE, "Rows behind the value"),
+        count(c.N_PERIODS, "Earlier days or ingestions behind the band", unit="periods"),
+        text(c.COMPARED_WITH, "What the earlier values are of: days, days of the same weekday, ingestions, files"),
+        number(c.P_VALUE, "Probability of at least this distance from the median in a quiet period"),
+        text(c.VERDICT, "pass, warn or no_data", required=True),
+        text(c.MESSAGE, "What is unusual, or why it could not be judged"),
+    ),
+    grain=(c.KIND, c.TABLE_NAME, c.COLUMN_NAME, c.SOURCE, c.SEGMENT, c.METRIC),
+    partition_by=(c.AS_OF,),
+)
+
 DRIFT_HISTORY = replace(
     DRIFT,
     name="reports.drift_history",

@@ -61,6 +61,31 @@ BIAS = TableContract(
     partition_by=(c.AS_OF,),
 )
 
+EDGE_CASES = TableContract(
+    "reports.edge_cases",
+    "One row a made-up user at the edges of what lists are made for: what this as-of would give them",
+    (
+        AS_OF,
+        text(c.NAME, "Which of them, such as no_history or everything_consumed", required=True),
+        text(c.PROFILE, "Who that is", required=True),
+        count(c.EVENT_COUNT, "Events that were made up of them", unit="events"),
+        count(c.OFFER_COUNT, "Candidates that sources offered them", unit="items"),
+        count(c.LIST_LENGTH, "Items of their list", unit="items"),
+        count(c.ELIGIBLE_COUNT, "Items that they may be shown, told of short lists", required=False, unit="items"),
+        text(c.SOURCES, "Sources of the listed items, each with how many it offered"),
+        number(c.FALLBACK_SHARE, "Listed items that the fallback filled in", "share [0, 1]"),
+        number(c.POPULAR_SHARE, "Listed items that the fallback alone would have shown too", "share [0, 1]"),
+        count(c.CATEGORY_COUNT, "Categories in the list", unit="categories"),
+        number(c.SCORE_MIN, "Least score of the list; the ranker's own scale"),
+        number(c.SCORE_MAX, "Greatest score of the list; the ranker's own scale"),
+        text(c.BROKEN_RULES, "Checks of lists that the list breaks"),
+        text(c.VERDICT, "pass or warn", required=True),
+        text(c.MESSAGE, "What is wrong, or why the list is short"),
+    ),
+    grain=(c.NAME,),
+    partition_by=(c.AS_OF,),
+)
+
 OFF_POLICY = TableContract(
     "reports.off_policy",
     "One row a comparison, policy and estimator: mean clicks of a shown item that lists would have earned on the log",

@@ -1,6 +1,6 @@
 """One person out of sealed artifacts: releases and bundles are rewritten, what can be made again is removed.
 
-Rankers hold no id, but learned from the person: they are retired, so that the next build trains another.
+Rankers hold no id, but learned from the person: they are retired, at once or in some days, and another is trained.
 """
 
 import shutil
@@ -69,13 +69,17 @@ def rankers_of(home: Home, since: datetime | None) -> list[str]:
     return sorted(version for version, end in ends.items() if end > since and version not in retired)
 
 
-def retire_rankers(home: Home, versions: Collection[str], at: datetime) -> None:
-    """Let rankers serve no more, as an operator's word would; a pin on one of them is lifted."""
+def retire_rankers(home: Home, versions: Collection[str], at: datetime, until: datetime | None = None) -> None:
+    """Let rankers serve no more, as an operator's word would, or not after an instant.
+
+    A pin on one of them is lifted, unless it may serve on; then the pin counts until it may not.
+    """
     overrides = read_overrides(home.artifacts)
-    if overrides.pinned is not None and overrides.pinned.version in versions:
+    if until is None and overrides.pinned is not None and overrides.pinned.version in versions:
         write_override(home.artifacts, Override(action="unpin", reason=_REASON, at=at))
     for version in versions:
-        write_override(home.artifacts, Override(action="retire", version=version, reason=_REASON, at=at))
+        said = Override(action="retire", version=version, reason=_REASON, at=at, serves_until=until)
+        write_override(home.artifacts, said)
 
 
 def _others(root: Path) -> list[Path]:

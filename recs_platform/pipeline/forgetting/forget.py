@@ -7,7 +7,7 @@ person is, goes last, and only then is the analysts' file written anew.
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 
@@ -209,8 +209,10 @@ def _rankers(work: _Work, journal: Journal) -> None:
     """First, while the lake still says when the person's first event was."""
     home = work.platform.home
     found = rankers_of(home, first_event(work.raw, work.person))
-    journal.flag(found)
-    retire_rankers(home, found, work.now)
+    days = work.platform.settings.privacy.retrain_within_days
+    until = work.now + timedelta(days=days) if days else None
+    journal.flag(found, until)
+    retire_rankers(home, found, work.now, until)
 
 
 def _landing(work: _Work, journal: Journal) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from recs_platform.contracts.counted import counted
 from recs_platform.lake.disk import replace_text
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class Removed(BaseModel):
 class Receipt(BaseModel):
     """One forgetting. `ids`: hashes of all ids, `removed`: by place, paths relative to the home.
 
-    `rankers` learned from the person and serve no more. `left` are sentences about what is the operator's to remove.
+    `rankers` learned from the person: they serve no more, or not after `rankers_until`. `left` are
+    sentences about what is the operator's to remove.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,7 +45,16 @@ class Receipt(BaseModel):
     finished_at: AwareDatetime | None = None
     removed: dict[str, Removed] = {}
     rankers: tuple[str, ...] = ()
+    rankers_until: AwareDatetime | None = None
     left: tuple[str, ...] = ()
+
+    @property
+    def fate_of_rankers(self) -> str:
+        """What becomes of those that learned from the person, as a sentence."""
+        named = f"{counted(len(self.rankers), 'ranker')} that learned from them"
+        if self.rankers_until is None or not self.rankers:
+            return f"{named} serve no more; `recs run` trains without them"
+        return f"{named} may serve until {self.rankers_until:%Y-%m-%d %H:%M} UTC; a run trains without them"
 
 
 class Journal:
@@ -59,10 +70,11 @@ class Journal:
             removed = {**self.receipt.removed, place: Removed(count=count, before=before, after=after)}
             self._write(self.receipt.model_copy(update={"removed": removed}))
 
-    def flag(self, rankers: Collection[str]) -> None:
-        """Enter rankers that learned from the person."""
+    def flag(self, rankers: Collection[str], until: datetime | None = None) -> None:
+        """Enter rankers that learned from the person, and until when they may serve; at first told, it stays."""
         found = tuple(sorted({*self.receipt.rankers, *rankers}))
-        self._write(self.receipt.model_copy(update={"rankers": found}))
+        told = self.receipt.rankers_until or until
+        self._write(self.receipt.model_copy(update={"rankers": found, "rankers_until": told}))
 
     def leave(self, sentences: Collection[str]) -> None:
         """Enter what is not removed."""

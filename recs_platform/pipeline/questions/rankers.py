@@ -5,7 +5,7 @@ Pins and retirements are written in `stages.ranking.overrides`; the gate's own d
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -125,9 +125,12 @@ def _served(platform: Platform) -> dict[str, list[datetime]]:
 
 
 def _state(version: str, overrides: ranking.Overrides, served: dict[str, list[datetime]], last: datetime | None) -> str:
+    now = datetime.now(UTC)
+    until = overrides.serving_on(now).get(version)
     words = {
         PINNED: overrides.pinned is not None and overrides.pinned.version == version,
-        RETIRED: version in overrides.retired,
+        RETIRED: version in overrides.known_at(now).retired,
+        f"to be {RETIRED} on {until:%Y-%m-%d}" if until else "": until is not None,
         IN_FORCE: last in served.get(version, ()),
     }
     return ", ".join(word for word, holds in words.items() if holds)

@@ -14,6 +14,7 @@ import polars as pl
 import recs_platform
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.canary import CanaryState
+from recs_platform.contracts.counted import counted
 from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.home import Home, Lock
 from recs_platform.contracts.manifests import Manifest
@@ -27,6 +28,7 @@ from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.release_summary import ReleaseSummary, no_numbers, summarize_release
 from recs_platform.pipeline.questions.run_history import has_unfinished_runs
 from recs_platform.stages.events import ledger_checks as ledger
+from recs_platform.stages.ranking.overrides import read_overrides
 from recs_platform.stages.releases import current_release, pinned_release
 
 _REPORTED_LOCKS = (Lock.INGEST, Lock.AS_OF, Lock.PUBLISH, Lock.SERVED, Lock.UI)
@@ -77,6 +79,7 @@ def read_status(platform: Platform, read_stuck_runs: Callable[[], list[str]]) ->
         "sources": _freshness(platform.lake),
         "release": None if isinstance(release, str) else release.version,
         "release_is_pinned": pinned_release(home) is not None,
+        "rankers_flagged": _flagged(home, None if isinstance(release, str) else release, datetime.now(UTC)),
         "canary": _canary(home),
         "running_process": holder(home.lock(Lock.AS_OF)),
         "locks_held": {
@@ -85,6 +88,25 @@ def read_status(platform: Platform, read_stuck_runs: Callable[[], list[str]]) ->
         "stuck_runs": read_stuck_runs() if has_unfinished_runs(home) else [],
     }
     return Status(facts, release if isinstance(release, str) else summarize_release(platform, release))
+
+
+def _flagged(home: Home, release: Manifest | None, now: datetime) -> list[str]:
+    """What is to be known of rankers that are retired, or will be: of that behind the release in force, then of all."""
+    overrides = read_overrides(home.artifacts)
+    behind = None if release is None else str(release.parameters[c.RANKER_VERSION])
+    serving, gone = overrides.serving_on(now), overrides.known_at(now).retired
+    said: list[str] = []
+    if behind in gone:
+        said.append(
+            f"{behind}, behind the release in force, was retired: {gone[behind].reason}; `recs run` trains another"
+        )
+    if behind in serving:
+        until = f"it may serve until {serving[behind]:%Y-%m-%d %H:%M} UTC, the first run after that has another"
+        said.append(f"{behind}, behind the release in force: {overrides.retired[behind].reason}; {until}")
+    others = sorted(end for version, end in serving.items() if version != behind)
+    if others:
+        said.append(f"{counted(len(others), 'other ranker')} may serve until {others[-1]:%Y-%m-%d %H:%M} UTC at most")
+    return said
 
 
 def _canary(home: Home) -> str | None:

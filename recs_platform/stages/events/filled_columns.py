@@ -3,7 +3,7 @@
 Pure functions over counts; reading the lake and showing the result belong to the assets.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import polars as pl
 
@@ -20,12 +20,19 @@ HISTORY_ROWS_MIN = 1_000
 FILLED, EXPECTED = "filled", "expected"
 
 
-def columns_gone(counts: pl.DataFrame, new: Collection[str]) -> pl.DataFrame:
+def columns_gone(
+    counts: pl.DataFrame,
+    new: Collection[str],
+    columns: Sequence[str] = OPTIONAL,
+    history_rows_min: int = HISTORY_ROWS_MIN,
+) -> pl.DataFrame:
     """What this run's files filled of each column, by source, against what was to be expected.
 
-    `counts`: source, file_hash, event_type, row_count and, by its name, the non-null values of each of OPTIONAL; `new`:
-    hashes of this run's files. Expected is the sum over event types of the rows that came times the share that earlier
-    files filled: a file without purchases owes none of their values. Returns source, column_name, row_count, filled,
+    `counts`: source, file_hash, event_type, row_count and, by its name, the non-null values of each of `columns`;
+    `new`: hashes of this run's files. Expected is the sum over event types of the rows that came times the share that
+    earlier files filled: a file without purchases owes none of their values; fewer than `history_rows_min` earlier rows
+    of a type let expect nothing. Of other rows, days or ingestions, the same is told. Returns source, column_name,
+    row_count, filled,
     expected, verdict; only where at least EXPECTED_MIN values were expected, by source and column.
 
     >>> seen = {"source": "shop", "event_type": "view", "row_count": [2000, 100], **dict.fromkeys(OPTIONAL, 0)}
@@ -35,14 +42,14 @@ def columns_gone(counts: pl.DataFrame, new: Collection[str]) -> pl.DataFrame:
     """
     is_new = pl.col(c.FILE_HASH).is_in(list(new))
     long = counts.unpivot(
-        OPTIONAL,
+        columns,
         index=[c.SOURCE, c.FILE_HASH, c.EVENT_TYPE, ROW_COUNT],
         variable_name=c.COLUMN_NAME,
         value_name=FILLED,
     )
     kind = [c.SOURCE, c.EVENT_TYPE, c.COLUMN_NAME]
     sums = [pl.sum(ROW_COUNT), pl.sum(FILLED)]
-    before = long.filter(~is_new).group_by(kind).agg(sums).filter(pl.col(ROW_COUNT) >= HISTORY_ROWS_MIN)
+    before = long.filter(~is_new).group_by(kind).agg(sums).filter(pl.col(ROW_COUNT) >= history_rows_min)
     share = before.select(*kind, (pl.col(FILLED) / pl.col(ROW_COUNT)).alias("share"))
     now = long.filter(is_new).group_by(kind).agg(sums).join(share, on=kind, how="inner")
     found = now.group_by(c.SOURCE, c.COLUMN_NAME).agg(

@@ -28,7 +28,8 @@ ROW_COUNT = "row_count"
 LAST_OCCURRED_AT = "last_occurred_at"
 LAST_INGESTED_AT = "last_ingested_at"
 ROWS_PRESENT = "rows_present"
-RATE, HISTORY_ROWS, HISTORY_RATE = "rate", "history_rows", "history_rate"
+RATE, HISTORY_ROWS, HISTORY_FILES, HISTORY_RATE = "rate", "history_rows", "history_files", "history_rate"
+LIMIT = "limit"
 USUAL_ROWS, WEEKS, RATIO = "usual_rows", "weeks", "ratio"
 FILES = "files"
 FILE_KEY = [c.FILE_HASH, c.CONTRACT_TABLE]
@@ -58,11 +59,13 @@ def missing_events(ledger: pl.DataFrame, removals: pl.DataFrame, days: pl.DataFr
     return filled.filter(expected != pl.col(ROWS_PRESENT)).select(c.SOURCE_FILE, c.FILE_HASH, *counts).sort(c.FILE_HASH)
 
 
-def quarantine_rates(ledger: pl.DataFrame, run_files: pl.DataFrame) -> pl.DataFrame:
+def quarantine_rates(ledger: pl.DataFrame, run_files: pl.DataFrame, counted: str = c.ROWS_QUARANTINED) -> pl.DataFrame:
     """Each source's share of rejected rows in this run against that of its earlier files.
 
-    `run_files` (file_hash, contract_table) names the ledger's rows of this run. Returns source, rows_read,
-    rows_quarantined, rate, history_rows, history_rate (missing without history), verdict; by source. The history's rate
+    `run_files` (file_hash, contract_table) names the ledger's rows of this run; `counted`: the ledger's column of rows
+    that are too many, those rejected or those that were there already. Returns source, rows_read, `counted`, rate,
+    history_rows, history_files, history_rate (missing without history), limit (from which a rate warns), verdict; by
+    source. The history's rate
     is that of its middle file, or of the file that holds its middle row if that is lower: one bad file, however large,
     does not become the habit that the next is held against. More than
     RATE_WARN and RATE_FACTOR times its history is a `warn`, so is more than RATE_WARN without history; it is a `block`
@@ -70,33 +73,34 @@ def quarantine_rates(ledger: pl.DataFrame, run_files: pl.DataFrame) -> pl.DataFr
     HISTORY_ROWS_MIN rows.
     """
     keys = run_files.select(FILE_KEY).unique()
-    now = _refused(ledger.join(keys, on=FILE_KEY, how="semi"))
-    earlier = _habits(ledger.join(keys, on=FILE_KEY, how="anti"))
-    rates = now.join(earlier, on=c.SOURCE, how="left").with_columns(pl.col(HISTORY_ROWS).fill_null(0))
+    now = _refused(ledger.join(keys, on=FILE_KEY, how="semi"), counted)
+    earlier = _habits(ledger.join(keys, on=FILE_KEY, how="anti"), counted)
+    rates = now.join(earlier, on=c.SOURCE, how="left").with_columns(pl.col(HISTORY_ROWS, HISTORY_FILES).fill_null(0))
     rate, history = pl.col(RATE), pl.col(HISTORY_RATE)
-    is_unusual = (rate > RATE_WARN) & (history.is_null() | (rate > RATE_FACTOR * history))
+    rates = rates.with_columns(pl.max_horizontal(RATE_WARN, RATE_FACTOR * history.fill_null(0.0)).alias(LIMIT))
+    is_unusual = rate > pl.col(LIMIT)
     was_reliable = (pl.col(HISTORY_ROWS) >= HISTORY_ROWS_MIN) & (history < RATE_WARN)
     is_broken = was_reliable & (rate >= RATE_BLOCK) & (pl.col(c.ROWS_READ) >= RUN_ROWS_MIN)
     return rates.with_columns(_verdict(is_broken, is_unusual)).sort(c.SOURCE)
 
 
-def _refused(ledger: pl.DataFrame) -> pl.DataFrame:
+def _refused(ledger: pl.DataFrame, counted: str) -> pl.DataFrame:
     """Rows read and rejected by source; sources that read nothing have no rate and no row."""
-    sums = ledger.group_by(c.SOURCE).agg(pl.sum(c.ROWS_READ, c.ROWS_QUARANTINED)).filter(pl.col(c.ROWS_READ) > 0)
-    return sums.with_columns((pl.col(c.ROWS_QUARANTINED) / pl.col(c.ROWS_READ)).alias(RATE))
+    sums = ledger.group_by(c.SOURCE).agg(pl.sum(c.ROWS_READ, counted)).filter(pl.col(c.ROWS_READ) > 0)
+    return sums.with_columns((pl.col(counted) / pl.col(c.ROWS_READ)).alias(RATE))
 
 
-def _habits(ledger: pl.DataFrame) -> pl.DataFrame:
-    """Rows read of each source and the share usually rejected of its files: source, history_rows, history_rate."""
-    files = ledger.group_by(c.SOURCE, c.FILE_HASH).agg(pl.sum(c.ROWS_READ, c.ROWS_QUARANTINED))
-    rated = files.filter(pl.col(c.ROWS_READ) > 0).with_columns(
-        (pl.col(c.ROWS_QUARANTINED) / pl.col(c.ROWS_READ)).alias(RATE)
-    )
+def _habits(ledger: pl.DataFrame, counted: str) -> pl.DataFrame:
+    """Rows and files read of each source and the share usually too many: source, history_rows, _files and _rate."""
+    files = ledger.group_by(c.SOURCE, c.FILE_HASH).agg(pl.sum(c.ROWS_READ, counted))
+    rated = files.filter(pl.col(c.ROWS_READ) > 0).with_columns((pl.col(counted) / pl.col(c.ROWS_READ)).alias(RATE))
     by_rate = rated.sort(c.SOURCE, RATE)
     middle_file = pl.col(RATE).get((pl.len() - 1) // 2)
     middle_row = pl.col(RATE).filter(pl.col(c.ROWS_READ).cum_sum() * 2 >= pl.col(c.ROWS_READ).sum()).first()
     return by_rate.group_by(c.SOURCE, maintain_order=True).agg(
-        pl.sum(c.ROWS_READ).alias(HISTORY_ROWS), pl.min_horizontal(middle_file, middle_row).alias(HISTORY_RATE)
+        pl.sum(c.ROWS_READ).alias(HISTORY_ROWS),
+        pl.len().cast(pl.Int64).alias(HISTORY_FILES),
+        pl.min_horizontal(middle_file, middle_row).alias(HISTORY_RATE),
     )
 
 

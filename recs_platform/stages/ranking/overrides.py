@@ -18,7 +18,10 @@ _FILE = "ranker_overrides.jsonl"
 
 
 class Override(BaseModel):
-    """One word of an operator: `version` is the ranker it is about, none where whatever is pinned is unpinned."""
+    """One word of an operator: `version` is the ranker it is about, none where whatever is pinned is unpinned.
+
+    `serves_until`: when a retirement begins to count, for it was said ahead; at once without one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,6 +29,7 @@ class Override(BaseModel):
     version: str | None = None
     reason: str = Field(min_length=1)
     at: AwareDatetime
+    serves_until: AwareDatetime | None = None
 
 
 class Overrides(BaseModel):
@@ -43,7 +47,7 @@ class Overrides(BaseModel):
 
     @property
     def retired(self) -> dict[str, Override]:
-        """Rankers that serve no more, by version."""
+        """Rankers that serve no more, or will not from an instant on, by version; `known_at` leaves the latter out."""
         found: dict[str, Override] = {}
         for each in self.log:
             if each.version is not None and each.action == "retire":
@@ -53,8 +57,13 @@ class Overrides(BaseModel):
         return found
 
     def known_at(self, instant: datetime) -> "Overrides":
-        """What had been said by an instant."""
-        return Overrides(log=tuple(each for each in self.log if each.at <= instant))
+        """What had been said by an instant, and counted then."""
+        return Overrides(log=tuple(each for each in self.log if (each.serves_until or each.at) <= instant))
+
+    def serving_on(self, instant: datetime) -> dict[str, datetime]:
+        """Until when rankers may serve on that are to be retired after the instant, by version."""
+        ends = {version: each.serves_until for version, each in self.retired.items()}
+        return {version: end for version, end in ends.items() if end is not None and end > instant}
 
 
 def read_overrides(artifacts: Path) -> Overrides:

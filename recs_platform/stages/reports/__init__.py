@@ -5,9 +5,14 @@ from recs_platform.contracts.tables import (
     BIAS,
     BUSINESS,
     CHAMPION,
+    CONTENDERS,
     DATA_PROFILE,
+    DATA_QUALITY,
     DRIFT,
+    EDGE_CASES,
     EXPERIMENTS,
+    INGESTIONS,
+    ITEM_NEIGHBOURS,
     LIST_METRICS,
     LIST_REFERENCES,
     LISTS,
@@ -26,14 +31,19 @@ from recs_platform.stages.reports import (
     bias,
     business,
     data_profile,
+    data_quality,
     drift,
+    edge_cases,
     experiments,
     off_policy,
     offline,
     probability,
     retrieval,
 )
+from recs_platform.stages.reports.checked import Checked
+from recs_platform.stages.reports.data_quality.catalogue import brought, standing
 from recs_platform.stages.reports.drift import compared_users
+from recs_platform.stages.reports.edge_lists import EdgeLists
 from recs_platform.stages.reports.experiments import EXPERIMENT_DAYS
 from recs_platform.stages.reports.inputs import ReportInputs
 from recs_platform.stages.reports.offers import IndexFacts, Offers, RetrievalFacts, offer_rows
@@ -45,6 +55,8 @@ _USER_FEATURES, _ITEM_FEATURES = "features.user_features", "features.item_featur
 _OPTED_OUT, _FLAGS = "staging.stg_opted_out", "raw.event_flags"
 DAILY_MIX = "staging.stg_daily_mix"
 WEEKLY_OUTCOMES, LISTED_USERS = "staging.stg_weekly_outcomes", "staging.stg_listed_users"
+DAILY_QUALITY = "staging.stg_daily_quality"
+ITEM_VERSIONS, USER_VERSIONS = "staging.stg_item_versions", "staging.stg_user_versions"
 DRIFT_REPORTS = (drift.NAME, activity_drift.NAME)
 DRIFT_TABLES = (_USER_FEATURES, _ITEM_FEATURES)
 REPORTS = (
@@ -54,6 +66,13 @@ REPORTS = (
         DATA_PROFILE,
         data_profile.run,
         reads=("staging.stg_interactions", _USERS, "staging.stg_catalogue"),
+    ),
+    Report(
+        data_quality.NAME,
+        "Nulls, ranges, volumes, freshness, duplicates and unknown ids beside this home's own history",
+        DATA_QUALITY,
+        data_quality.run,
+        reads=(DAILY_QUALITY, ITEM_VERSIONS, USER_VERSIONS, INGESTIONS.name),
     ),
     Report(
         offline.NAME,
@@ -93,6 +112,17 @@ REPORTS = (
             *(LISTS.name, _ITEM_FEATURES, USER_METRICS.name, LIST_METRICS.name, _USERS, _ITEMS),
             *(_USER_FEATURES, TESTED_LISTS.name, "ranking.training_set"),
         ),
+    ),
+    Report(
+        edge_cases.NAME,
+        "Lists of made-up users: nothing known, everything consumed, far too much of it",
+        EDGE_CASES,
+        edge_cases.run,
+        reads=(
+            *(_ITEMS, _USERS, _ITEM_FEATURES, _USER_FEATURES, "features.item_transitions", ITEM_NEIGHBOURS.name),
+            *("retrieval.item_index", CHAMPION.name, CONTENDERS.name, "ranking.ranker"),
+        ),
+        recomputes=(_USER_FEATURES, _USERS),
     ),
     Report(
         business.NAME,
@@ -135,19 +165,26 @@ REPORTS = (
 
 __all__ = [
     "DAILY_MIX",
+    "DAILY_QUALITY",
     "DRIFT_REPORTS",
     "DRIFT_TABLES",
     "EXPERIMENT_DAYS",
+    "ITEM_VERSIONS",
     "LISTED_USERS",
     "REPORTS",
+    "USER_VERSIONS",
     "WEEKLY_OUTCOMES",
+    "Checked",
+    "EdgeLists",
     "IndexFacts",
     "Offers",
     "Report",
     "ReportInputs",
     "ReportResult",
     "RetrievalFacts",
+    "brought",
     "compared_users",
     "offer_rows",
+    "standing",
     "worst",
 ]

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from recs_platform.contracts.experiments import ExperimentSettings
+    from recs_platform.stages.reports.checked import Checked
+    from recs_platform.stages.reports.edge_lists import EdgeLists
     from recs_platform.stages.reports.held_lists import Comparison
     from recs_platform.stages.reports.offers import RetrievalFacts
 
@@ -22,6 +24,31 @@ class ReportInputs(Protocol):
     @property
     def data_profile(self) -> pl.DataFrame:
         """kind, name, value, unit, message: facts of the events, choices made from them, trials."""
+        ...
+
+    @property
+    def daily_quality(self) -> pl.DataFrame:
+        """Columns of `staging.stg_daily_quality`."""
+        ...
+
+    @property
+    def versions(self) -> Mapping[str, pl.DataFrame]:
+        """Columns of `staging.stg_item_versions` and `staging.stg_user_versions`, by the raw table they are of."""
+        ...
+
+    @property
+    def ledger(self) -> pl.DataFrame:
+        """Rows of `raw.ingestions` that were known."""
+        ...
+
+    @property
+    def checked(self) -> Checked:
+        """What the checks of ingestion say as of the instant."""
+        ...
+
+    @property
+    def edge_lists(self) -> EdgeLists | None:
+        """Lists of made-up users; None where nothing may be recommended."""
         ...
 
     @property

@@ -26,6 +26,21 @@ def test_the_last_word_counts_and_an_earlier_instant_knows_less(tmp_path):
     assert list(then.retired) == ["b"]
 
 
+def test_a_retirement_that_is_said_ahead_counts_from_its_instant_on(tmp_path):
+    until = AT + timedelta(days=9)
+    write_override(tmp_path, said("retire", "a", 2).model_copy(update={"serves_until": until}))
+    write_override(tmp_path, said("retire", "b", 2))
+    now = read_overrides(tmp_path)
+    assert list(now.retired) == ["a", "b"]
+    assert list(now.known_at(AT + timedelta(days=8)).retired) == ["b"]
+    assert list(now.known_at(until).retired) == ["a", "b"]
+    assert now.serving_on(AT + timedelta(days=8)) == {"a": until}
+    assert now.serving_on(until) == {}
+    write_override(tmp_path, said("restore", "a", 3))
+    assert read_overrides(tmp_path).serving_on(AT) == {}
+    assert list(read_overrides(tmp_path).known_at(until).retired) == ["b"]
+
+
 def test_none_said_is_none_pinned(tmp_path):
     assert read_overrides(tmp_path / "nowhere").pinned is None
 
