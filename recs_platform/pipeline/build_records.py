@@ -106,9 +106,19 @@ def catalogue_version(versions: Mapping[str, int]) -> str:
     return content_key({name: version for name, version in versions.items() if name not in _NOT_OF_CATALOGUE})
 
 
-def read_basis(platform: Platform, at: datetime, known: datetime, versions: Mapping[str, int] | None = None) -> Basis:
-    """What a build as of `at` would be made from; raw tables are read at `versions` where they are named there."""
-    files = known_files(platform, known, versions)
+def read_basis(
+    platform: Platform,
+    at: datetime,
+    known: datetime,
+    versions: Mapping[str, int] | None = None,
+    *,
+    files: pl.DataFrame | None = None,
+) -> Basis:
+    """What a build as of `at` would be made from; raw tables are read at `versions` where they are named there.
+
+    `files`: what `known_files` lists, where that has been read.
+    """
+    files = known_files(platform, known, versions) if files is None else files
     before = previous_release(platform.home, at)
     return Basis(
         files=files_before(files, at),
@@ -200,6 +210,26 @@ def record_build(
         basis.files.write_parquet(folder / FILES_FILE)
         write_manifest(folder, manifest)
     return manifest
+
+
+def is_as_built(run: AsOfRun, tables: Collection[str]) -> bool:
+    """Whether what the lake holds of the as-of in these tables is what a run would make of it now.
+
+    That is: its last build was whole, and from the same data, models, settings, code and libraries.
+    """
+    platform, at = run.platform, run.as_of
+    last = last_build(platform, at)
+    are_there = all(platform.lake.exists(name) and at in platform.lake.as_ofs(name) for name in tables)
+    if last is None or not are_there or partial_builds(platform, at):
+        return False
+    basis = read_basis(platform, at, run.known_at, run.raw_versions, files=run.files)
+    then = {name: last.parameters.get(name) for name in (*basis.parameters, CONTENTS)}
+    now = {**basis.parameters, CONTENTS: dict(basis.contents)}
+    return (last.data_version, dict(last.libraries), content_key(then)) == (
+        basis.data_version,
+        dict(basis.libraries),
+        content_key(now),
+    )
 
 
 def last_build(platform: Platform, at: datetime) -> Manifest | None:

@@ -29,6 +29,7 @@ from recs_platform.lake.artifacts import artifact
 from recs_platform.pages.templating import instant
 from recs_platform.pipeline import quality_facts
 from recs_platform.pipeline.as_of_run import STAGED, USERS, AsOfRun
+from recs_platform.pipeline.build_records import is_as_built
 from recs_platform.pipeline.data_profile import profile_rows
 from recs_platform.pipeline.edge_users.lists import edge_lists
 from recs_platform.pipeline.histories import earlier_rows
@@ -302,8 +303,14 @@ class RunInputs:
         return [self.run.as_of - timedelta(days=self.horizon_days) * horizons for horizons in HORIZONS_BEFORE]
 
     def _features_at(self, at: datetime) -> Mapping[str, pl.DataFrame]:
-        """Of items all rows, of users those that are compared; nothing where no event lies before."""
+        """Of items all rows, of users at least those that are compared; nothing where no event lies before.
+
+        A build as of then has stored them, where nothing has changed since.
+        """
         then = self.run.at(at)
+        if is_as_built(then, DRIFT_TABLES):
+            with then.models() as models:
+                return {table: models.frame(table) for table in DRIFT_TABLES}
         with then.models(scratch=True, as_kept=True) as models:
             if models.is_empty(STAGED):
                 return {}
