@@ -57,8 +57,10 @@ def test_what_was_built_of_other_data_or_settings_is_computed(
 
     assert is_stored(platform)
     assert not is_stored(platform_at(root, session_gap_minutes=7))
-    late = {"event_id": "late", "user_id": "new", "item_id": "i", "event_type": "click"}
-    land_contract(platform, "events-late.jsonl", [{**late, "occurred_at": (built.as_of - timedelta(days=2)).isoformat()}])
+    late = (built.as_of - timedelta(days=2)).isoformat()
+    land_contract(
+        platform, "events.jsonl", [{"user_id": "u1", "item_id": "i1", "event_type": "click", "occurred_at": late}]
+    )
     take_in(platform)
     assert not is_stored(platform)
 
