@@ -157,7 +157,7 @@ def release(run: AsOfRun, made: Lists, monkeypatch: pytest.MonkeyPatch) -> Simpl
     """The lists as a release."""
     monkeypatch.setattr(one_list, "read_release", lambda _home, _id, user: made.lists.filter(pl.col("user_id") == user))
     monkeypatch.setattr(one_list, "read_served", one_list.read_release)
-    monkeypatch.setattr(replaying, "read_shared_lists", lambda *_: SimpleNamespace(references=made.references))
+    monkeypatch.setattr(one_list, "read_shared_lists", lambda *_: SimpleNamespace(references=made.references))
     return SimpleNamespace(version="r", as_of=run.as_of, known_at=run.known_at)
 
 
@@ -260,6 +260,6 @@ def test_who_shares_a_list_is_told_so(run: AsOfRun, made: Lists, release: Simple
     """Their released list is of filters alone, and not of other settings than now."""
     user = made.lists[c.USER_ID][0]
     shared = SimpleNamespace(references=pl.DataFrame({c.USER_ID: [user]}))
-    monkeypatch.setattr(replaying, "read_shared_lists", lambda *_: shared)
+    monkeypatch.setattr(one_list, "read_shared_lists", lambda *_: shared)
     told = replayed(run.platform, release, user, "no such item", None)
     assert told["obstacle"].startswith("the user was not active lately")

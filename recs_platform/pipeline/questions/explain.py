@@ -117,8 +117,9 @@ class _Known:
             self.ranked = run.query(f"select * from {relation(run.require(RANKED.name))} where {_is_pair(user, item)}")
         self.rank = int(self.ranked[c.RANK][0]) if self.ranked.height else None
         self.is_all_known = True
-        # Of whoever opted out no candidates are generated, and into lists that are not personal none comes.
-        if self.candidate.is_empty() and self.list.is_personal and not self.is_opted_out:
+        # To generate candidates again takes seconds, and nothing is learned of what would not come from them anyway.
+        may_be_offered = self.left_out_by is None and self.list.is_of_candidates and not self.is_opted_out
+        if self.candidate.is_empty() and may_be_offered:
             generated = _generated(platform, release, user, item)
             self.candidate = pl.DataFrame() if generated is None else generated
             self.is_all_known = generated is not None
@@ -161,6 +162,8 @@ def _obstacle(known: _Known) -> str:
         return "without the user's consent the list is of popular items, and others come first"
     if not known.list.is_personal:
         return "the lists of this surface are not personal: they show its board, and others come first"
+    if known.list.is_dormant:
+        return "the user was not active lately, so that nothing is ranked for them, and others come first"
     if known.rank is not None:
         return f"rank {known.rank} before the rules, below what the list holds"
     return _why_unranked(known)

@@ -19,7 +19,13 @@ from recs_platform.pipeline.lists.list_inputs import profiles_of
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.one_user import OneUser
 from recs_platform.stages import reranking
-from recs_platform.stages.releases import read_release, read_served, read_served_surfaces, read_surface_lists
+from recs_platform.stages.releases import (
+    read_release,
+    read_served,
+    read_served_surfaces,
+    read_shared_lists,
+    read_surface_lists,
+)
 
 _HELD_OUT_TAIL = HOLDOUT_REASON.format("")
 
@@ -29,7 +35,8 @@ class OneList:
     """A list of one user.
 
     `surface`: its settings, None for the list of everywhere. `context`: of the user there, `ranked`: rows that it is
-    made from. `released`, `served`: the user's rows of the release, and what is shown by now.
+    made from. `released`, `served`: the user's rows of the release, and what is shown by now. `is_dormant`: whether the
+    release shows the user a shared list, for whom nothing was ranked.
     """
 
     surface: SurfaceSettings | None
@@ -37,11 +44,17 @@ class OneList:
     ranked: pl.DataFrame
     released: pl.DataFrame
     served: pl.DataFrame
+    is_dormant: bool
 
     @property
     def is_personal(self) -> bool:
         """Whether what was ranked for the user comes into it at all."""
         return self.surface is None or self.surface.personal
+
+    @property
+    def is_of_candidates(self) -> bool:
+        """Whether candidates of the user were looked at for it."""
+        return self.is_personal and not self.is_dormant and not self.is_held_out
 
     @property
     def is_held_out(self) -> bool:
@@ -75,10 +88,12 @@ def open_list(platform: Platform, release: Manifest, known: OneUser, name: str |
     Raises RecsError where the settings of now have no such surface.
     """
     context, surface, user = known.context(platform), surface_settings(platform, name), known.user_id
+    shared = read_shared_lists(platform.home, release.version).references
+    is_dormant = bool((shared[c.USER_ID] == user).any())
     if surface is None:
         released = read_release(platform.home, release.version, user=user)
         served = read_served(platform.home, release.version, user=user)
-        return OneList(None, context, known.ranked, released, served)
+        return OneList(None, context, known.ranked, released, served, is_dormant)
     here = on_surface(surface, context, known.facts)
     return OneList(
         surface,
@@ -86,6 +101,7 @@ def open_list(platform: Platform, release: Manifest, known: OneUser, name: str |
         known.ranked if surface.personal else known.ranked.clear(),
         read_surface_lists(platform.home, release.version, surface=name, user=user),
         read_served_surfaces(platform.home, release.version, surface=name, user=user),
+        is_dormant,
     )
 
 

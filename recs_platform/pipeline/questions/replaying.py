@@ -12,7 +12,6 @@ from recs_platform.pipeline.lists.exploring import hold_out
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.one_list import OneList
 from recs_platform.stages import reranking
-from recs_platform.stages.releases import read_shared_lists
 
 OTHERWISE = "the settings, rules or data of now make another list than the released one, so no rule is named"
 HELD_OUT = (
@@ -36,7 +35,7 @@ def replay(platform: Platform, release: Manifest, known: OneList, item: str, ran
     stored, context = known.released, known.context
     there = stored.filter(pl.col(c.ITEM_ID) == item)
     taken_out = {"obstacle": TAKEN_OUT.format(there[c.RANK][0])} if there.height else {}
-    unordered = _why_unordered(platform, release, known)
+    unordered = _why_unordered(known)
     if unordered is not None:
         return taken_out or {"obstacle": unordered}
     run = AsOfRun(platform, release.as_of, release.known_at, keeps_events=False)
@@ -50,14 +49,11 @@ def replay(platform: Platform, release: Manifest, known: OneList, item: str, ran
     return told | ({} if obstacle is None else {"obstacle": obstacle}) | taken_out
 
 
-def _why_unordered(platform: Platform, release: Manifest, known: OneList) -> str | None:
+def _why_unordered(known: OneList) -> str | None:
     """Why no rule ordered the user's released list, None where rules did."""
     if known.is_held_out:
         return HELD_OUT
-    if known.surface is not None:  # nobody shares a list there
-        return None
-    shared = read_shared_lists(platform.home, release.version).references
-    return SHARED if shared[c.USER_ID].is_in(known.context.users.implode()).any() else None
+    return SHARED if known.is_dormant and known.surface is None else None  # of surfaces nobody shares a list
 
 
 def _obstacle(trace: reranking.Trace, ranked: int | None, k: int) -> str | None:

@@ -14,6 +14,7 @@ from recs_platform.contracts.tables import (
 
 IN_FORCE = f"(select {c.RELEASE_ID} from {RELEASES.name} where {c.IS_CURRENT})"
 AS_OF_IN_FORCE = f"(select {c.AS_OF} from {RELEASES.name} where {c.IS_CURRENT})"
+_PLACE = "place"
 _KEPT = f"(select {c.RELEASE_ID} from {RELEASES.name})"
 
 
@@ -38,11 +39,28 @@ def _lists(releases: str) -> str:
     return (
         f"select {names} from {PERSONAL_LISTS.name} where {c.RELEASE_ID} in {releases} "
         f"union all select {names} from (select {chosen}, r.{c.LIST_LENGTH} "
-        f"from {LIST_REFERENCES.name} as r inner join {SHARED_LISTS.name} as s "
-        f"on r.{c.RELEASE_ID} = s.{c.RELEASE_ID} and r.{c.LIST_ID} = s.{c.LIST_ID} "
-        f"where r.{c.RELEASE_ID} in {releases} and not list_contains(r.{c.HIDDEN_ITEMS}, s.{c.ITEM_ID})) "
+        f"from ({_places(releases)}) as r inner join {SHARED_LISTS.name} as s "
+        f"on r.{c.RELEASE_ID} = s.{c.RELEASE_ID} and r.{c.LIST_ID} = s.{c.LIST_ID} and r.{_PLACE} = s.{c.RANK} "
+        f"anti join ({_hidden()}) as h "
+        f"on r.{c.RELEASE_ID} = h.{c.RELEASE_ID} and r.{c.USER_ID} = h.{c.USER_ID} and s.{c.ITEM_ID} = h.{c.ITEM_ID}) "
         f"where {c.RANK} <= {c.LIST_LENGTH}"
     )
+
+
+def _places(releases: str) -> str:
+    """References, a row for each place of the shared list that the user may look at: of its hundreds, a few."""
+    names = (c.RELEASE_ID, c.AS_OF, c.USER_ID, c.SEGMENT_ID, c.LIST_ID, c.LIST_LENGTH)
+    deepest = f"{c.LIST_LENGTH} + len({c.HIDDEN_ITEMS})"
+    return (
+        f"select {', '.join(names)}, unnest(range(1, {deepest} + 1)) as {_PLACE} "
+        f"from {LIST_REFERENCES.name} where {c.RELEASE_ID} in {releases}"
+    )
+
+
+def _hidden() -> str:
+    """A row for each item that a user is not shown of the list."""
+    item = f"unnest({c.HIDDEN_ITEMS}) as {c.ITEM_ID}"
+    return f"select {c.RELEASE_ID}, {c.USER_ID}, {item} from {LIST_REFERENCES.name}"
 
 
 def changes_view() -> str:
