@@ -168,11 +168,13 @@ def replayed(
     item: str,
     rank: int | None,
     surface: str | None = None,
+    *,
+    has_refused: bool = False,
 ) -> dict[str, Any]:
     with user_and_item_models(platform, release, user) as (models, items):
         one = read_one_user(platform, models, items, user, one_list.surface_settings(platform, surface))
         known = one_list.open_list(platform, release, one, surface)
-        return replaying.replay(platform, release, known, item, rank)
+        return replaying.replay(platform, release, known, item, rank, has_refused=has_refused)
 
 
 def test_explaining_names_the_rule_that_put_an_item_behind(
@@ -244,6 +246,8 @@ def test_no_rule_is_named_of_a_list_that_was_made_otherwise(
     assert replayed(run.platform, release, user, missing, 1) == {"not_replayed": replaying.OTHERWISE}
     # Of what was released and is not served the rank is told, whatever else has changed.
     assert replayed(run.platform, release, user, listed, 1)["obstacle"].startswith("it was released at rank 1")
+    refused = replayed(run.platform, release, user, listed, 1, has_refused=True)["obstacle"]
+    assert refused == "it was released at rank 1, and the user opted out since: the list is of popular items by now"
 
 
 def test_no_group_is_named_that_the_user_came_into_since(

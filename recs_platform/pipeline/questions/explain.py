@@ -29,6 +29,7 @@ from recs_platform.pipeline.retrieval.item_index import ITEM_INDEX, open_fit, re
 from recs_platform.stages import ranking, reranking, retrieval
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
 from recs_platform.stages.releases import current_release
+from recs_platform.stages.releases.bundle.opening import has_opted_out
 from recs_platform.warehouse.clauses import relation, text_literal
 from recs_platform.warehouse.runner import ModelRun
 
@@ -63,14 +64,16 @@ def explain_pair(platform: Platform, user: str, item: str, surface: str | None =
         if known.candidate.height:
             version = current.parameters[c.RANKER_VERSION]
             found["contributions"] = _contributions(platform, known.candidate, version)
-    if known.left_out_by is None:
+    # Whoever opted out shares a list too, however active they are: what kept the item out is told already.
+    if known.left_out_by is None and not (known.is_opted_out and known.list.is_dormant):
         found |= _replayed(platform, current, known, is_listed=row.height > 0)
     return found
 
 
 def _replayed(platform: Platform, current: Manifest, known: "_Known", *, is_listed: bool) -> dict[str, Any]:
     """What the rules did to the item; of one that is not listed, the answer names the step it fell out at."""
-    told = replay(platform, current, known.list, known.item_id, known.rank)
+    has_refused = has_opted_out(platform.home, known.list.context.users[0]) and not known.is_opted_out
+    told = replay(platform, current, known.list, known.item_id, known.rank, has_refused=has_refused)
     obstacle = told.pop("obstacle", None)
     return told if is_listed or obstacle is None else {"answer": f"not recommended: {obstacle}", **told}
 

@@ -21,20 +21,31 @@ SHARED = "the user was not active lately and gets a list that many share, of pop
 DRAWN_OVER = "the rules left it at place {}, where chance (exploration.slots) drew another item"
 UNRANKED = "not ranked for the user, it was there to fill the list or for a rule that asks for it"
 PUT_BEHIND = "{}; the rule '{}' put it from place {} to {} of a list of {}"
+REFUSED = "it was released at rank {}, and the user opted out since: the list is of popular items by now"
 TAKEN_OUT = (
     "it was released at rank {}, and may be shown no more: withdrawn, blocked, out of its time or not where the user is"
 )
 
 
-def replay(platform: Platform, release: Manifest, known: OneList, item: str, ranked: int | None) -> dict[str, Any]:
+def replay(
+    platform: Platform,
+    release: Manifest,
+    known: OneList,
+    item: str,
+    ranked: int | None,
+    *,
+    has_refused: bool = False,
+) -> dict[str, Any]:
     """`steps`, the rules that moved the item, and `obstacle`, why it is not in the list; each where there is any.
 
-    `ranked`: the item's rank before the rules, None where it has none. Where the list that is made now is not the
-    released one, `not_replayed` says so in their place: nothing is told that did not happen.
+    `ranked`: the item's rank before the rules, None where it has none. `has_refused`: whether the user has opted out
+    since the release. Where the list that is made now is not the released one, `not_replayed` says so in their place:
+    nothing is told that did not happen.
     """
     stored, context = known.released, known.context
     there = stored.filter(pl.col(c.ITEM_ID) == item)
-    taken_out = {"obstacle": TAKEN_OUT.format(there[c.RANK][0])} if there.height else {}
+    why = REFUSED if has_refused else TAKEN_OUT
+    taken_out = {"obstacle": why.format(there[c.RANK][0])} if there.height else {}
     unordered = _why_unordered(known)
     if unordered is not None:
         return taken_out or {"obstacle": unordered}
