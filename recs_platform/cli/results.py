@@ -89,10 +89,7 @@ def _user_list(platform: "Platform", user: str, k: int | None, surface: str | No
     if surface is None:
         rows = read_served(platform.home, current.version, user=stored)
     else:
-        known = read_served_surfaces(platform.home, current.version)[c.SURFACE].unique().sort().to_list()
-        if surface not in known:
-            there = ", ".join(known) or "none; add [surfaces.<name>] to recs.toml and build"
-            raise UsageError(f"release {current.version} has no surface {surface!r}; there are: {there}")
+        _require_surface(platform, current.version, surface)
         rows = read_served_surfaces(platform.home, current.version, surface=surface, user=stored)
     expires_at = read_served_expiry(platform.home, current.version, stored)
     return {
@@ -102,6 +99,16 @@ def _user_list(platform: "Platform", user: str, k: int | None, surface: str | No
         "expires_at": None if expires_at is None else expires_at.isoformat(),
         "items": rows.select(IN_JSON).head(k or rows.height).to_dicts(),
     }
+
+
+def _require_surface(platform: "Platform", release_id: str, surface: str) -> None:
+    """Refuse a surface that the release has no lists of."""
+    from recs_platform.stages.releases import read_served_surfaces
+
+    known = read_served_surfaces(platform.home, release_id)[c.SURFACE].unique().sort().to_list()
+    if surface not in known:
+        there = ", ".join(known) or "none; add [surfaces.<name>] to recs.toml and build"
+        raise UsageError(f"release {release_id} has no surface {surface!r}; there are: {there}")
 
 
 def show_three_users(platform: "Platform") -> None:
@@ -119,22 +126,33 @@ def explain(
     item: Annotated[
         str | None, typer.Argument(help="The item's id; without it, all that is known of the user.")
     ] = None,
+    surface: Annotated[
+        str | None, typer.Option("--surface", help="The list of a surface, of which an item is asked.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Why an item is in a user's list, or why it is not; without ITEM a page on the user: what is known, and why.
 
     Examples: recs explain u00042 i00007
+    and: recs explain u00042 i00007 --surface email
     and: recs explain u00042
     """
+    if surface is not None and item is None:
+        raise UsageError("--surface needs an item: the page on a user shows the lists of all surfaces")
     platform = find_platform()
     from recs_platform.pipeline.questions.find_user import find_user
     from recs_platform.stages.releases import current_release
 
-    stored = find_user(platform, current_release(platform.home), user)
+    current = current_release(platform.home)
+    stored = find_user(platform, current, user)
+    if surface is not None:
+        _require_surface(platform, current.version, surface)
     if item is None:
         _explain_user(platform, stored, as_json=as_json)
-    else:
-        _explain_pair(platform, user, stored, item, as_json=as_json)
+        return
+    from recs_platform.pipeline.questions.explain import explain_pair
+
+    _put_pair(platform, explain_pair(platform, stored, item, surface) | {c.USER_ID: user}, as_json=as_json)
 
 
 def _explain_user(platform: "Platform", stored: str, *, as_json: bool) -> None:
@@ -156,17 +174,15 @@ def _explain_user(platform: "Platform", stored: str, *, as_json: bool) -> None:
     typer.echo(str(write_person_page(platform.home, person)))
 
 
-def _explain_pair(platform: "Platform", user: str, stored: str, item: str, *, as_json: bool) -> None:
-    from recs_platform.pipeline.questions.explain import explain_pair
-
-    found = explain_pair(platform, stored, item)
-    found[c.USER_ID] = user
+def _put_pair(platform: "Platform", found: dict[str, Any], *, as_json: bool) -> None:
+    """What `explain_pair` found, with the item's title."""
     if as_json:
         put_json(found)
         return
     from recs_platform.pipeline.questions.show import item_titles
 
     contributions, steps = found.pop("contributions", None), found.pop("steps", None)
+    item = str(found[c.ITEM_ID])
     found[c.ITEM_ID] = titled(item, item_titles(platform, [item]).get(item))
     for name, value in found.items():
         typer.echo(f"{name}: {human(value)}")

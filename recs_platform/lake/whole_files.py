@@ -6,8 +6,12 @@ What a table or an artifact holds is said in `tables` and `artifacts`; Delta's o
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recs_platform.contracts.errors import ContractError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _END = b"PAR1"
 OF_AN_ARTIFACT = "or move its folder out of artifacts: `recs run --force` makes again what is missing"
@@ -38,6 +42,17 @@ def whole_parquet(file: Path, otherwise: str = OF_AN_ARTIFACT) -> Path:
         _fault.cache_clear()  # it may be put back
         raise ContractError(f"{file} is damaged: {fault}; restore it from a copy of the home, {otherwise}")
     return file
+
+
+def collect_whole(rows: "pl.LazyFrame", file: Path, otherwise: str = OF_AN_ARTIFACT) -> "pl.DataFrame":
+    """Rows that are read from a Parquet file. Raises ContractError where its bytes are not those that were written."""
+    import polars as pl
+
+    try:
+        return rows.collect()
+    except pl.exceptions.ComputeError as error:
+        text = f"{file} is damaged: its bytes are not those that were written; restore it from a copy of the home"
+        raise ContractError(f"{text}, {otherwise}") from error
 
 
 @lru_cache(maxsize=65_536)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import polars as pl
@@ -16,6 +17,8 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.data_versions import data_version, known_files
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.questions import one_list
+from recs_platform.pipeline.questions.explain import explain_pair
 from recs_platform.pipeline.training.champion import choose_champion
 from recs_platform.stages.reports.verdicts import Judgement, verdict_rows
 from recs_platform_tests.homes import (
@@ -187,6 +190,20 @@ def test_the_command_line_serves_the_person_under_every_id(withdrawn: Built, per
         code, out, _ = recs(home, "explain", person, item, "--json")
         assert code == 0
         assert said in json.loads(out)["answer"]
+
+
+def test_whoever_opted_out_is_told_so_though_they_share_a_list(
+    withdrawn: Built, person: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is ranked for them, however active they are."""
+    shared = SimpleNamespace(references=pl.DataFrame({"user_id": [person]}))
+    monkeypatch.setattr(one_list, "read_shared_lists", lambda *_: shared)
+    mine = rows_of(withdrawn, "recommendations.lists").filter(pl.col("user_id") == person)
+    consumed = rows_of(withdrawn, "staging.stg_consumed").filter(pl.col("user_id") == person)
+    items = rows_of(withdrawn, "staging.stg_items").filter("is_available")
+    absent = items.join(pl.concat([mine.select("item_id"), consumed.select("item_id")]), on="item_id", how="anti")
+    answer = explain_pair(withdrawn.platform, person, absent["item_id"].min())["answer"]
+    assert answer.startswith("not recommended: without the user's consent the list is of popular items")
 
 
 def test_a_refusal_in_the_profile_changes_the_version_of_the_past(

@@ -10,6 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.rule_settings import RulesSettings
 from recs_platform.contracts.tables import LISTS
 from recs_platform.pipeline.as_of_run import AsOfRun
@@ -17,7 +18,7 @@ from recs_platform.pipeline.lists import list_inputs, surfaces
 from recs_platform.pipeline.lists.exploring import hold_out
 from recs_platform.pipeline.lists.lists import Lists, make_lists
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.questions import replaying
+from recs_platform.pipeline.questions import one_list, replaying
 from recs_platform.pipeline.questions.one_user import read_one_user, user_and_item_models
 from recs_platform.stages.reranking.conflicts import idle_rules, unknown_names
 from recs_platform_tests.homes import Built, copy_home
@@ -154,16 +155,26 @@ def test_a_surface_keeps_to_its_categories_and_tells_of_short_lists(made: Lists)
 @pytest.fixture
 def release(run: AsOfRun, made: Lists, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The lists as a release."""
-    monkeypatch.setattr(
-        replaying, "read_release", lambda _home, _id, user: made.lists.filter(pl.col("user_id") == user)
-    )
-    monkeypatch.setattr(replaying, "read_shared_lists", lambda *_: SimpleNamespace(references=made.references))
+    monkeypatch.setattr(one_list, "read_release", lambda _home, _id, user: made.lists.filter(pl.col("user_id") == user))
+    monkeypatch.setattr(one_list, "read_served", one_list.read_release)
+    monkeypatch.setattr(one_list, "read_shared_lists", lambda *_: SimpleNamespace(references=made.references))
     return SimpleNamespace(version="r", as_of=run.as_of, known_at=run.known_at)
 
 
-def replayed(platform: Platform, release: SimpleNamespace, user: str, item: str, rank: int | None) -> dict[str, Any]:
+def replayed(
+    platform: Platform,
+    release: SimpleNamespace,
+    user: str,
+    item: str,
+    rank: int | None,
+    surface: str | None = None,
+    *,
+    has_refused: bool = False,
+) -> dict[str, Any]:
     with user_and_item_models(platform, release, user) as (models, items):
-        return replaying.replay(platform, release, read_one_user(platform, models, items, user), item, rank)
+        one = read_one_user(platform, models, items, user, one_list.surface_settings(platform, surface))
+        known = one_list.open_list(platform, release, one, surface)
+        return replaying.replay(platform, release, known, item, rank, has_refused=has_refused)
 
 
 def test_explaining_names_the_rule_that_put_an_item_behind(
@@ -184,16 +195,59 @@ def test_explaining_names_the_rule_that_put_an_item_behind(
     assert replayed(run.platform, release, user, pinned, None)["steps"][-1]["place_after"] == 2
 
 
+@pytest.fixture
+def on_surfaces(made: Lists, release: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The release with lists of surfaces."""
+
+    def read(_home: object, _id: str, *, surface: str, user: str) -> pl.DataFrame:
+        return made.surfaces.filter((pl.col(c.SURFACE) == surface) & (pl.col(c.USER_ID) == user))
+
+    monkeypatch.setattr(one_list, "read_surface_lists", read)
+    monkeypatch.setattr(one_list, "read_served_surfaces", read)
+    return release
+
+
+@pytest.mark.parametrize("surface", ["email", "board", "few"])
+def test_lists_of_surfaces_are_made_again_as_they_were_released(
+    run: AsOfRun, made: Lists, on_surfaces: SimpleNamespace, surface: str
+):
+    for user in made.context.users.sort().gather_every(max(1, made.context.users.len() // 4)):
+        stored = made.surfaces.filter((pl.col(c.SURFACE) == surface) & (pl.col(c.USER_ID) == user))
+        last = stored[c.ITEM_ID][-1] if stored.height else "no such item"
+        told = replayed(run.platform, on_surfaces, user, last, None, surface)
+        assert "not_replayed" not in told, (user, told)
+
+
+def test_a_list_that_is_not_personal_is_made_of_its_board_alone(
+    run: AsOfRun, made: Lists, on_surfaces: SimpleNamespace
+):
+    """Nothing that was ranked for the user comes into a list that is not personal."""
+    user = made.context.users.sort()[0]
+    with user_and_item_models(run.platform, on_surfaces, user) as (models, items):
+        one = read_one_user(run.platform, models, items, user, one_list.surface_settings(run.platform, "board"))
+        known = one_list.open_list(run.platform, on_surfaces, one, "board")
+    assert not known.is_personal
+    assert known.ranked.is_empty()
+    assert known.context.k == 4
+
+
+def test_a_surface_that_the_settings_lack_by_now_is_refused(run: AsOfRun):
+    with pytest.raises(RecsError, match="the settings have no surface 'gone' any more"):
+        one_list.surface_settings(run.platform, "gone")
+
+
 def test_no_rule_is_named_of_a_list_that_was_made_otherwise(
     run: AsOfRun, made: Lists, release: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(
-        replaying, "read_release", lambda _home, _id, user: made.lists.filter(pl.col("user_id") == user).head(2)
+        one_list, "read_release", lambda _home, _id, user: made.lists.filter(pl.col("user_id") == user).head(2)
     )
     user, listed, missing = made.lists[c.USER_ID][0], made.lists[c.ITEM_ID][0], made.lists[c.ITEM_ID][4]
     assert replayed(run.platform, release, user, missing, 1) == {"not_replayed": replaying.OTHERWISE}
     # Of what was released and is not served the rank is told, whatever else has changed.
     assert replayed(run.platform, release, user, listed, 1)["obstacle"].startswith("it was released at rank 1")
+    refused = replayed(run.platform, release, user, listed, 1, has_refused=True)["obstacle"]
+    assert refused == "it was released at rank 1, and the user opted out since: the list is of popular items by now"
 
 
 def test_no_group_is_named_that_the_user_came_into_since(
@@ -210,6 +264,6 @@ def test_who_shares_a_list_is_told_so(run: AsOfRun, made: Lists, release: Simple
     """Their released list is of filters alone, and not of other settings than now."""
     user = made.lists[c.USER_ID][0]
     shared = SimpleNamespace(references=pl.DataFrame({c.USER_ID: [user]}))
-    monkeypatch.setattr(replaying, "read_shared_lists", lambda *_: shared)
+    monkeypatch.setattr(one_list, "read_shared_lists", lambda *_: shared)
     told = replayed(run.platform, release, user, "no such item", None)
     assert told["obstacle"].startswith("the user was not active lately")

@@ -60,6 +60,14 @@ def surface_context(
     rules = surface_rules(context.rules, surface)
     with run.models() as models:
         facts = context.facts if rules == context.rules else rule_facts(models, rules, context.items)
+    return on_surface(surface, context, facts)
+
+
+def on_surface(
+    surface: SurfaceSettings, context: reranking.RerankContext, facts: reranking.RuleFacts
+) -> reranking.RerankContext:
+    """The same of the users of any context; `facts`: for the rules of the surface."""
+    rules = surface_rules(context.rules, surface)
     may = pl.col(c.IS_AVAILABLE)
     if surface.categories:
         may &= pl.col(c.CATEGORY).is_in(list(surface.categories)).fill_null(value=False)

@@ -62,12 +62,18 @@ def read_inputs(run: AsOfRun) -> ListInputs:
         users=users,
         opted_out=opted_out,
         segments=segments,
-        profiles=users.join(segments.join(opted_out, on=c.USER_ID, how="anti"), on=c.USER_ID, how="left"),
+        profiles=profiles_of(users, segments),
         neighbours=neighbours,
         facts=facts,
         version=pl.lit(next(iter(versions), "none")).alias(c.RANKER_VERSION),
         since_us=round((run.as_of - timedelta(days=REASON_DAYS)).timestamp() * SECOND_MICROSECONDS),
     )
+
+
+def profiles_of(users: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
+    """`users`, with the segment of those who consent."""
+    permitted = segments.join(users.filter(pl.col(IS_OPTED_OUT)), on=c.USER_ID, how="anti")
+    return users.join(permitted, on=c.USER_ID, how="left")
 
 
 def ranked_of(run: AsOfRun, known: ListInputs, users: pl.Series) -> pl.DataFrame:

@@ -21,48 +21,59 @@ from recs_platform.pipeline.candidates.candidate_features import CandidateFeatur
 from recs_platform.pipeline.lists.context import RANKED_PER_USER
 from recs_platform.pipeline.lists.lists import list_filters
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.questions.one_user import OneUser, read_one_user, user_and_item_models
+from recs_platform.pipeline.questions.one_list import OneList, open_list, surface_settings
+from recs_platform.pipeline.questions.one_user import read_one_user, user_and_item_models
 from recs_platform.pipeline.questions.replaying import replay
 from recs_platform.pipeline.retrieval.inputs import IS_OPTED_OUT, read_problem, take_config
 from recs_platform.pipeline.retrieval.item_index import ITEM_INDEX, open_fit, require_index
 from recs_platform.stages import ranking, reranking, retrieval
 from recs_platform.stages.features import feature_tables, ranking_rows_sql
-from recs_platform.stages.releases import current_release, read_served
+from recs_platform.stages.releases import current_release
+from recs_platform.stages.releases.bundle.opening import has_opted_out
 from recs_platform.warehouse.clauses import relation, text_literal
 from recs_platform.warehouse.runner import ModelRun
 
 CONTRIBUTIONS_SHOWN = 8
+_TOLD = (c.RANK, c.SCORE, c.REASON, c.SOURCES, c.PROPENSITY)
 
 
-def explain_pair(platform: Platform, user: str, item: str) -> dict[str, Any]:
-    """The verdict in a sentence, then the numbers behind it. Raises RecsError for an unknown user or item."""
+def explain_pair(platform: Platform, user: str, item: str, surface: str | None = None) -> dict[str, Any]:
+    """The verdict on the list of everywhere, or of a surface, in a sentence, then the numbers behind it.
+
+    Raises RecsError for an unknown user or item, and for a surface that the settings of now lack.
+    """
     current = current_release(platform.home)
-    row = read_served(platform.home, current.version, user=user).filter(pl.col(c.ITEM_ID) == item)
     with user_and_item_models(platform, current, user) as (run, items):
-        known = _Known(platform, current, run, items, user, item)
+        known = _Known(platform, current, run, items, user, item, surface)
+        row = known.list.served.filter(pl.col(c.ITEM_ID) == item)
         found: dict[str, Any] = {
             c.USER_ID: user,
             c.ITEM_ID: item,
             c.AS_OF: as_of_key(current.as_of),
             c.RELEASE_ID: current.version,
+            **({} if surface is None else {c.SURFACE: surface}),
             "answer": _answer(known, row),
         }
         if row.height:
-            found |= row.select(c.RANK, c.SCORE, c.REASON, c.SOURCES, c.PROPENSITY).row(0, named=True)
+            # Of surfaces nothing is drawn: their rows have no propensity.
+            told = [name for name in _TOLD if name in row.columns]
+            found |= row.select(told).row(0, named=True)
         if known.ranked.height:
             found["rank_before_rules"] = known.ranked[c.RANK][0]
             found["ordered_by"] = known.ordered_by
         if known.candidate.height:
             version = current.parameters[c.RANKER_VERSION]
             found["contributions"] = _contributions(platform, known.candidate, version)
-    if known.left_out_by is None and not known.is_opted_out:
+    # Whoever opted out shares a list too, however active they are: what kept the item out is told already.
+    if known.left_out_by is None and not (known.is_opted_out and known.list.is_dormant):
         found |= _replayed(platform, current, known, is_listed=row.height > 0)
     return found
 
 
 def _replayed(platform: Platform, current: Manifest, known: "_Known", *, is_listed: bool) -> dict[str, Any]:
     """What the rules did to the item; of one that is not listed, the answer names the step it fell out at."""
-    told = replay(platform, current, known.one, known.item_id, known.rank)
+    has_refused = has_opted_out(platform.home, known.list.context.users[0]) and not known.is_opted_out
+    told = replay(platform, current, known.list, known.item_id, known.rank, has_refused=has_refused)
     obstacle = told.pop("obstacle", None)
     return told if is_listed or obstacle is None else {"answer": f"not recommended: {obstacle}", **told}
 
@@ -79,13 +90,18 @@ class _Known:
     """What the tables of the as-of hold on the pair."""
 
     def __init__(
-        self, platform: Platform, release: Manifest, run: ModelRun, items: pl.DataFrame, user: str, item: str
+        self,
+        platform: Platform,
+        release: Manifest,
+        run: ModelRun,
+        items: pl.DataFrame,
+        user: str,
+        item: str,
+        surface: str | None,
     ) -> None:
         self.item_id = item
         self.item = run.frame("staging.stg_items").filter(pl.col(c.ITEM_ID) == item)
         self.consumed = _consuming_events(run, user, item)
-        self.candidate = _stored(platform, run, user, item)
-        self.ranked = run.query(f"select * from {relation(run.require(RANKED.name))} where {_is_pair(user, item)}")
         known = run.frame("staging.stg_users", [c.USER_ID, IS_OPTED_OUT]).filter(pl.col(c.USER_ID) == user)
         self.is_opted_out = bool(known[IS_OPTED_OUT].any())
         if known.is_empty():
@@ -93,14 +109,20 @@ class _Known:
         if self.item.is_empty():
             raise RecsError(f"item {item!r} is not known by {run.as_of:%Y-%m-%d}")
         self.is_blocked = _is_blocked(platform, self.item)
-        self.one = read_one_user(platform, run, items, user)
-        self.ordered_by = _ordered_by(run, self.one.consumed)
-        self.left_out_by = _left_out_by(platform, self.one, item)
-        self.exclusions = self.one.geo.of(known).exclusions.filter(pl.col(c.ITEM_ID) == item)
+        one = read_one_user(platform, run, items, user, surface_settings(platform, surface))
+        self.list = open_list(platform, release, one, surface)
+        self.ordered_by = _ordered_by(run, one.consumed)
+        self.left_out_by = _left_out_by(platform, self.list, item)
+        self.exclusions = one.geo.of(known).exclusions.filter(pl.col(c.ITEM_ID) == item)
+        self.ranked, self.candidate = pl.DataFrame(), pl.DataFrame()
+        if self.list.is_personal:
+            self.candidate = _stored(platform, run, user, item)
+            self.ranked = run.query(f"select * from {relation(run.require(RANKED.name))} where {_is_pair(user, item)}")
         self.rank = int(self.ranked[c.RANK][0]) if self.ranked.height else None
         self.is_all_known = True
-        # Of whoever opted out no candidates are generated.
-        if self.candidate.is_empty() and not self.is_opted_out:
+        # To generate candidates again takes seconds, and nothing is learned of what would not come from them anyway.
+        may_be_offered = self.left_out_by is None and self.list.is_of_candidates and not self.is_opted_out
+        if self.candidate.is_empty() and may_be_offered:
             generated = _generated(platform, release, user, item)
             self.candidate = pl.DataFrame() if generated is None else generated
             self.is_all_known = generated is not None
@@ -128,7 +150,7 @@ def _is_pair(user: str, item: str) -> str:
 
 def _answer(known: _Known, row: pl.DataFrame) -> str:
     if row.height:
-        chance = row[c.PROPENSITY][0]
+        chance = row[c.PROPENSITY][0] if c.PROPENSITY in row.columns else None
         drawn = f", drawn by chance (with probability {chance:.3g})" if chance is not None and chance < 1 else ""
         return f"recommended at rank {row[c.RANK][0]}{drawn}: {row[c.REASON][0]}"
     return f"not recommended: {_obstacle(known)}"
@@ -141,25 +163,32 @@ def _obstacle(known: _Known) -> str:
         return known.left_out_by.why if explain is None else explain(known)
     if known.is_opted_out:
         return "without the user's consent the list is of popular items, and others come first"
-    if known.candidate.is_empty() and known.ranked.is_empty():
-        if known.is_all_known:
-            return "no candidate source offered it"
+    if not known.list.is_personal:
+        return "the lists of this surface are not personal: they show its board, and others come first"
+    if known.list.is_dormant:
+        return "the user was not active lately, so that nothing is ranked for them, and others come first"
+    if known.rank is not None:
+        return f"rank {known.rank} before the rules, below what the list holds"
+    return _why_unranked(known)
+
+
+def _why_unranked(known: _Known) -> str:
+    """Why the item is not among the user's best candidates."""
+    if not known.is_all_known:
         return (
             f"it is not among the user's best {RANKED_PER_USER} candidates, and what the others came from was not kept"
         )
-    if known.ranked.is_empty():
-        order = (
-            "the ranker" if known.ordered_by in {None, ranking.RANKER_ALONE} else f"the order of {known.ordered_by!r}"
-        )
-        return f"{order} put it below the user's best {RANKED_PER_USER}"
-    return f"rank {known.rank} before the rules, below what the list holds"
+    if known.candidate.is_empty():
+        return "no candidate source offered it"
+    order = "the ranker" if known.ordered_by in {None, ranking.RANKER_ALONE} else f"the order of {known.ordered_by!r}"
+    return f"{order} put it below the user's best {RANKED_PER_USER}"
 
 
-def _left_out_by(platform: Platform, known: OneUser, item: str) -> reranking.Filter | None:
+def _left_out_by(platform: Platform, known: OneList, item: str) -> reranking.Filter | None:
     """The first filter of lists that leaves the pair out, None where it passes all."""
-    pair, context = pl.DataFrame({c.USER_ID: [known.user_id], c.ITEM_ID: [item]}), known.context(platform)
+    pair = pl.DataFrame({c.USER_ID: known.context.users, c.ITEM_ID: [item]})
     return next(
-        (rule for rule in list_filters(platform) if reranking.apply_checked(rule, pair, context).is_empty()), None
+        (rule for rule in list_filters(platform) if reranking.apply_checked(rule, pair, known.context).is_empty()), None
     )
 
 
@@ -177,6 +206,8 @@ def _why_not_eligible(known: _Known) -> str:
     offered, not_offered = (known.item[name][0] for name in (c.OFFERED_IN, c.NOT_OFFERED_IN))
     if offered is not None and offered.is_empty():
         return "the item's attributes let it be offered nowhere"
+    if known.left_out_by is not None and known.left_out_by.name == "availability":
+        return f"the surface shows no items of category {known.item[c.CATEGORY][0]!r}"
     least, names = known.item[c.AGE_MIN][0], known.exclusions[c.AVAILABILITY_REGION][0].split("|")
     if least is not None and f"{AGE_NAME}{least}" not in names:
         return f"the item is for people of {least} or older, and the user is not known to be"

@@ -15,6 +15,8 @@ import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
+from recs_platform.contracts.rule_faults import surface_rules
+from recs_platform.contracts.surface_settings import SurfaceSettings
 from recs_platform.contracts.tables import EventType
 from recs_platform.pipeline.as_of_run import CONSUMED, ITEMS, KNOWN_EVENTS, STAGED, USER_SEGMENTS
 from recs_platform.pipeline.geo_availability import GeoAvailability, read_geo_availability
@@ -75,9 +77,12 @@ def user_and_item_models(
         yield run, items
 
 
-def read_one_user(platform: Platform, run: ModelRun, items: pl.DataFrame, user: str) -> OneUser:
-    """Read from models of `user_and_item_models` what the user's list is made from."""
-    facts = rule_facts(run, platform.settings.rules, items)
+def read_one_user(
+    platform: Platform, run: ModelRun, items: pl.DataFrame, user: str, surface: SurfaceSettings | None = None
+) -> OneUser:
+    """Read from models of `user_and_item_models` what the user's list is made from, or that of a surface."""
+    rules = platform.settings.rules
+    facts = rule_facts(run, rules if surface is None else surface_rules(rules, surface), items)
     ranked = ranked_rows(run, pl.DataFrame({c.USER_ID: [user]}))
     return OneUser(user, items, run.frame(CONSUMED), read_geo_availability(run), facts, ranked)
 

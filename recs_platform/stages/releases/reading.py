@@ -8,7 +8,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import CURRENT, LIST_REFERENCES, LISTS, SHARED_LISTS, SHORT_LISTS, SURFACE_LISTS
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import polars_schema
-from recs_platform.lake.whole_files import whole_parquet
+from recs_platform.lake.whole_files import collect_whole, whole_parquet
 from recs_platform.stages.releases.files import (
     LISTS_FILE,
     REFERENCES_FILE,
@@ -152,8 +152,8 @@ def _read(home: Home, release_id: str, file: str, users: Sequence[str] | None = 
     import polars as pl
 
     find_release(home, release_id)
-    rows = pl.scan_parquet(_file(home, release_id, file))
-    return (rows if users is None else rows.filter(pl.col(c.USER_ID).is_in(list(users)))).collect()
+    rows, path = pl.scan_parquet(_file(home, release_id, file)), _file(home, release_id, file)
+    return collect_whole(rows if users is None else rows.filter(pl.col(c.USER_ID).is_in(list(users))), path)
 
 
 def _file(home: Home, release_id: str, file: str) -> Path:

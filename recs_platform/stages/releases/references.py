@@ -31,8 +31,13 @@ def expand(shared: pl.DataFrame, references: pl.DataFrame) -> pl.DataFrame:
     """Rows of recommendations.lists of the users in `references`, by user and rank."""
     import polars as pl
 
-    # Their columns are those of the contracts; the as_of is the same in both.
-    rows = references.drop(c.AS_OF).join(shared, on=c.LIST_ID)
+    # Their columns are those of the contracts; the as_of is the same in both. A list is as deep as the user needs who
+    # has most hidden: to join all of it to everybody takes hundreds of rows a user.
+    deepest = pl.col(c.LIST_LENGTH) + pl.col(c.HIDDEN_ITEMS).list.len()
+    places = references.drop(c.AS_OF, c.HIDDEN_ITEMS).with_columns(
+        references.select(pl.int_ranges(1, deepest + 1, dtype=pl.Int32).alias(c.RANK))
+    )
+    rows = places.explode(c.RANK).join(shared, on=[c.LIST_ID, c.RANK])
     hidden = references.select(c.USER_ID, pl.col(c.HIDDEN_ITEMS).alias(c.ITEM_ID)).explode(c.ITEM_ID).drop_nulls()
     return (
         rows.join(hidden, on=[c.USER_ID, c.ITEM_ID], how="anti")

@@ -14,6 +14,7 @@ from recs_platform.contracts.tables import (
 
 IN_FORCE = f"(select {c.RELEASE_ID} from {RELEASES.name} where {c.IS_CURRENT})"
 AS_OF_IN_FORCE = f"(select {c.AS_OF} from {RELEASES.name} where {c.IS_CURRENT})"
+_PLACE = "place"
 _KEPT = f"(select {c.RELEASE_ID} from {RELEASES.name})"
 
 
@@ -38,34 +39,56 @@ def _lists(releases: str) -> str:
     return (
         f"select {names} from {PERSONAL_LISTS.name} where {c.RELEASE_ID} in {releases} "
         f"union all select {names} from (select {chosen}, r.{c.LIST_LENGTH} "
-        f"from {LIST_REFERENCES.name} as r inner join {SHARED_LISTS.name} as s "
-        f"on r.{c.RELEASE_ID} = s.{c.RELEASE_ID} and r.{c.LIST_ID} = s.{c.LIST_ID} "
-        f"where r.{c.RELEASE_ID} in {releases} and not list_contains(r.{c.HIDDEN_ITEMS}, s.{c.ITEM_ID})) "
+        f"from ({_places(releases)}) as r inner join {SHARED_LISTS.name} as s "
+        f"on r.{c.RELEASE_ID} = s.{c.RELEASE_ID} and r.{c.LIST_ID} = s.{c.LIST_ID} and r.{_PLACE} = s.{c.RANK} "
+        f"anti join ({_hidden()}) as h "
+        f"on r.{c.RELEASE_ID} = h.{c.RELEASE_ID} and r.{c.USER_ID} = h.{c.USER_ID} and s.{c.ITEM_ID} = h.{c.ITEM_ID}) "
         f"where {c.RANK} <= {c.LIST_LENGTH}"
     )
 
 
+def _places(releases: str) -> str:
+    """References, a row for each place of the shared list that the user may look at: of its hundreds, a few."""
+    names = (c.RELEASE_ID, c.AS_OF, c.USER_ID, c.SEGMENT_ID, c.LIST_ID, c.LIST_LENGTH)
+    deepest = f"{c.LIST_LENGTH} + len({c.HIDDEN_ITEMS})"
+    return (
+        f"select {', '.join(names)}, unnest(range(1, {deepest} + 1)) as {_PLACE} "
+        f"from {LIST_REFERENCES.name} where {c.RELEASE_ID} in {releases}"
+    )
+
+
+def _hidden() -> str:
+    """A row for each item that a user is not shown of the list."""
+    item = f"unnest({c.HIDDEN_ITEMS}) as {c.ITEM_ID}"
+    return f"select {c.RELEASE_ID}, {c.USER_ID}, {item} from {LIST_REFERENCES.name}"
+
+
 def changes_view() -> str:
-    """SQL of `marts.list_changes`; filters on release, user and item reach the lists that it reads."""
+    """SQL of `marts.list_changes`; filters on release and user reach the lists that it reads."""
     names = ", ".join(LIST_CHANGES.column_names)
-    before = f"select * from {RELEASED_LISTS.name}"
-    pair = f"select {c.RELEASE_ID}, {c.PREVIOUS_RELEASE_ID} from {RELEASES.name}"
-    both = f"select distinct {c.RELEASE_ID}, {c.USER_ID} from {RELEASED_LISTS.name}"
-    same_pair = f"a.{c.USER_ID} = b.{c.USER_ID} and a.{c.ITEM_ID} = b.{c.ITEM_ID}"
-    now = (
-        f"select p.{c.RELEASE_ID}, p.{c.PREVIOUS_RELEASE_ID}, a.{c.USER_ID}, a.{c.ITEM_ID}, "
-        f"case when b.{c.RANK} is null then 'entered' else 'moved' end as {c.CHANGE}, "
-        f"b.{c.RANK} as {c.RANK_BEFORE}, a.{c.RANK} "
-        f"from ({pair}) as p inner join {RELEASED_LISTS.name} as a on p.{c.RELEASE_ID} = a.{c.RELEASE_ID} "
-        f"semi join ({both}) as u on p.{c.PREVIOUS_RELEASE_ID} = u.{c.RELEASE_ID} and a.{c.USER_ID} = u.{c.USER_ID} "
-        f"left join ({before}) as b on p.{c.PREVIOUS_RELEASE_ID} = b.{c.RELEASE_ID} and {same_pair} "
-        f"where b.{c.RANK} is distinct from a.{c.RANK}"
+    key = ", ".join((c.RELEASE_ID, c.PREVIOUS_RELEASE_ID, c.USER_ID, c.ITEM_ID))
+    # Both lists once, side by side by user and item; what joins them to each other reads each of them whole thrice.
+    places = f"{_side(c.RELEASE_ID, c.RANK)} union all {_side(c.PREVIOUS_RELEASE_ID, c.RANK_BEFORE)}"
+    of_user = f"over (partition by {c.RELEASE_ID}, {c.USER_ID})"
+    has_both = f"count(max({c.RANK})) {of_user} > 0 and count(max({c.RANK_BEFORE})) {of_user} > 0"
+    change = (
+        f"case when {c.RANK_BEFORE} is null then 'entered' when {c.RANK} is null then 'left' else 'moved' end "
+        f"as {c.CHANGE}"
     )
-    gone = (
-        f"select p.{c.RELEASE_ID}, p.{c.PREVIOUS_RELEASE_ID}, b.{c.USER_ID}, b.{c.ITEM_ID}, 'left' as {c.CHANGE}, "
-        f"b.{c.RANK} as {c.RANK_BEFORE}, null as {c.RANK} "
-        f"from ({pair}) as p inner join {RELEASED_LISTS.name} as b on p.{c.PREVIOUS_RELEASE_ID} = b.{c.RELEASE_ID} "
-        f"semi join ({both}) as u on p.{c.RELEASE_ID} = u.{c.RELEASE_ID} and b.{c.USER_ID} = u.{c.USER_ID} "
-        f"anti join ({before}) as a on p.{c.RELEASE_ID} = a.{c.RELEASE_ID} and {same_pair}"
+    pairs = (
+        f"select {key}, max({c.RANK}) as {c.RANK}, max({c.RANK_BEFORE}) as {c.RANK_BEFORE}, {has_both} as has_both "
+        f"from ({places}) group by {key}"
     )
-    return f"select {names} from ({now}) union all select {names} from ({gone})"
+    return (
+        f"select {names} from (select {key}, {change}, {c.RANK_BEFORE}, {c.RANK} from ({pairs}) "
+        f"where has_both and {c.RANK} is distinct from {c.RANK_BEFORE})"
+    )
+
+
+def _side(release: str, place: str) -> str:
+    """Rows of one of the two lists of a user, with its rank as `place`; `release`: which of the two releases it is."""
+    ranks = ", ".join(f"{f'l.{c.RANK}' if name == place else 'null'} as {name}" for name in (c.RANK, c.RANK_BEFORE))
+    return (
+        f"select p.{c.RELEASE_ID}, p.{c.PREVIOUS_RELEASE_ID}, l.{c.USER_ID}, l.{c.ITEM_ID}, {ranks} "
+        f"from {RELEASES.name} as p inner join {RELEASED_LISTS.name} as l on p.{release} = l.{c.RELEASE_ID}"
+    )

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pytest
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.lake.tables import Lake
-from recs_platform.lake.whole_files import whole_parquet
+from recs_platform.lake.whole_files import collect_whole, whole_parquet
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1 and half of its rows"])
@@ -38,3 +39,13 @@ def test_a_file_of_the_lake_is_named_by_whoever_asks_for_it(
     with pytest.raises(ContractError, match=rf"{file.name} is damaged: .*{cure}") as refused:
         Lake(tmp_path / "lake").files(name)
     assert "\n" not in str(refused.value)
+
+
+def test_bytes_that_are_not_those_that_were_written_are_named(tmp_path: Path):
+    file = tmp_path / "rows.parquet"
+    pl.DataFrame({"name": [f"name {number}" for number in range(1000)]}).write_parquet(file, compression="uncompressed")
+    damaged = bytearray(file.read_bytes())
+    damaged[4:400] = b"x" * 396
+    file.write_bytes(damaged)
+    with pytest.raises(ContractError, match=r"rows.parquet is damaged: its bytes are not those that were written"):
+        collect_whole(pl.scan_parquet(whole_parquet(file)), file)
