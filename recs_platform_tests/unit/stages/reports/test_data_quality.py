@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from recs_platform.stages.reports.data_quality import run
+from recs_platform.stages.reports.data_quality.facts import DataQualityConfig, Fact, fact_rows
 from recs_platform_tests.unit.stages.reports.qualities import (
     NO_VERSIONS,
     TYPES,
@@ -90,6 +91,14 @@ def test_a_day_with_a_third_of_the_events_is_told_and_the_day_that_may_not_be_ov
     assert {found[:1] + found[3:] for found in warned(rows)} >= {("volumes", "impression", "event_count")}
     rows, _ = report(daily_quality=daily(np.random.default_rng(5), fewer(0)))
     assert not warned(rows)
+
+
+def test_a_band_that_is_wider_than_any_number_has_no_upper_end():
+    quiet = [Fact("nulls", "raw.events", "null_share", 0.5, [0.5] * 9, floor=0.1, least=0.1)] * 1000
+    # Of four days two had no event: nothing says how far days may be apart.
+    count = Fact("volumes", "raw.events", "event_count", 1e6, [1e6, 0.0, 1e6, 0.0], least=2.0, is_count=True)
+    row = fact_rows([*quiet, count], DataQualityConfig())[-1]
+    assert (row["usual_low"], row["usual_high"], row["verdict"]) == (0.0, None, "pass")
 
 
 def test_sundays_with_a_third_of_the_events_are_usual(report):
