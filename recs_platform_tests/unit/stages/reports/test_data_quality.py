@@ -136,6 +136,12 @@ def test_files_that_come_daily_and_stay_away_are_missed_and_two_files_say_nothin
     assert waits["verdict"].to_list() == ["no_data"]
 
 
+def test_files_that_were_taken_in_one_by_one_on_a_single_day_say_nothing_of_the_next(report):
+    rows, _ = report(ledger=ledger([3 + hour / 24 for hour in range(8)]))
+    waits = rows.filter(pl.col("metric") == "days_without_file")
+    assert waits.select("verdict", "message").rows() == [("no_data", "ingestions on 2 days, 5 are needed")]
+
+
 def test_a_column_of_the_catalogue_gone_all_null_warns_of_what_came_and_of_the_whole(report):
     quiet = [{"title": 1.0, "category": 0.9}] * 6
     rows, _ = report(versions={"raw.items": versions(quiet), "raw.users": NO_VERSIONS})
