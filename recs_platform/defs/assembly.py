@@ -1,6 +1,7 @@
 """Builds the definitions of one home: the eight stages in the order data flows, jobs, automation, resources."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import dagster as dg
@@ -55,7 +56,7 @@ def build_definitions(
     current = CurrentPlatform(platform, read)
     made = [asset for stage in STAGES for asset in stage.build_assets(platform)]
     unpartitioned = [asset for asset in made if asset.partitions_def is None]
-    version = code_version(platform)
+    version = code_version(platform, datetime.now(UTC))
     built = [_versioned(asset, version) for asset in made if asset.partitions_def is not None]
     daily_release = daily_release_job(lambda: definitions_of(platform))
     return dg.Definitions(

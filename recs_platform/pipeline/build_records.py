@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -123,7 +123,7 @@ def read_basis(
     return Basis(
         files=files_before(files, at),
         models={model.name: model.hash for model in platform.models},
-        settings=build_settings(platform),
+        settings=build_settings(platform, known),
         code=build_code(platform),
         libraries=library_versions(*BUILD.libraries),
         previous=None if before is None else before.version,
@@ -131,14 +131,18 @@ def read_basis(
     )
 
 
-def build_settings(platform: Platform) -> dict[str, Any]:
-    """Settings that decide what a build makes, the adopted retrieval config, overrides of rankers; by dotted name."""
+def build_settings(platform: Platform, known: datetime | None = None) -> dict[str, Any]:
+    """Settings that decide what a build makes, the adopted retrieval config, overrides of rankers; by dotted name.
+
+    `known`: overrides are those that counted then, as the build itself goes by them; all that were said without it.
+    """
     overrides = read_overrides(platform.home.artifacts)
+    overrides = overrides if known is None else overrides.known_at(known)
     chosen = {
         "retrieval_config": adopted_version(platform.home.artifacts),
         "ranker_config": adopted_ranker(platform.home.artifacts),
         "pinned_ranker": None if overrides.pinned is None else overrides.pinned.version,
-        "retired_rankers": sorted(overrides.known_at(datetime.now(UTC)).retired),
+        "retired_rankers": sorted(overrides.retired),
     }
     return {**deciding_settings(platform.settings, BUILD), **chosen}
 
@@ -148,10 +152,10 @@ def build_code(platform: Platform) -> str:
     return f"{recs_platform.__version__}+{code_hash(PACKAGE, BUILD)}{_own_rules(platform)}"
 
 
-def code_version(platform: Platform) -> str:
-    """Hash of all that makes a build beside the data and the SQL models: code, settings, libraries."""
+def code_version(platform: Platform, known: datetime | None = None) -> str:
+    """Hash of all that makes a build beside the data and the SQL models: code, settings as `known`, libraries."""
     libraries = library_versions(*BUILD.libraries)
-    return content_key({CODE: build_code(platform), SETTINGS: build_settings(platform), "libraries": libraries})
+    return content_key({CODE: build_code(platform), SETTINGS: build_settings(platform, known), "libraries": libraries})
 
 
 def _own_rules(platform: Platform) -> str:

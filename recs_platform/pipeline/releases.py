@@ -74,7 +74,7 @@ def _origin(run: AsOfRun, lists: pl.DataFrame) -> releases.ReleaseOrigin:
         ranker_version=lists[c.RANKER_VERSION][0] if lists.height else "none",
         item_index=embeddings_key(run),
         models=content_key({model.name: model.hash for model in platform.models.all()}),
-        settings=content_key(build_settings(platform)),
+        settings=content_key(build_settings(platform, run.known_at)),
         code=build_code(platform),
     )
 

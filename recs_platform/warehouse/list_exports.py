@@ -67,11 +67,11 @@ def write_list_exports(
             attach_read_only(con, analytics, "published", cipher)
             con.execute("use published")
             con.register(_OPTED_OUT, opted_out.select(c.USER_ID))
-            kept = _kept(con, folder, read_sources(analytics), opted_out)
-            rows, encrypted = _lists(impersonal), parquet_options(con, cipher)
             secret = "" if cipher is None else cipher.key
+            kept = _kept(con, folder, read_sources(analytics), opted_out, secret)
+            rows, encrypted = _lists(impersonal), parquet_options(con, cipher)
             found = {
-                suffix: _bring(con, folder / f"{LISTS_STEM}.{suffix}", rows, form + encrypted, kept, secret)
+                suffix: _bring(con, folder / f"{LISTS_STEM}.{suffix}", rows, form + encrypted, kept)
                 for suffix, form in EXPORT_FORMATS.items()
                 if suffix in formats
             }
@@ -97,21 +97,20 @@ def _kept(
     folder: Path,
     sources: Mapping[str, TableSource] | None,
     opted_out: "pl.DataFrame",
+    secret: str,
 ) -> KeptExports | None:
     """None where it is not known what the published file was made from, and while no release is in force."""
     in_force = con.execute(f"select {c.RELEASE_ID} from {RELEASES.name} where {c.IS_CURRENT}").fetchone()
     if sources is None or in_force is None:
         return None
-    return KeptExports(folder, sources, str(in_force[0]), opted_out[c.USER_ID].to_list())
+    return KeptExports(folder, sources, str(in_force[0]), opted_out[c.USER_ID].to_list(), secret)
 
 
-def _bring(
-    con: "duckdb.DuckDBPyConnection", target: Path, rows: str, options: str, kept: KeptExports | None, secret: str
-) -> int:
+def _bring(con: "duckdb.DuckDBPyConnection", target: Path, rows: str, options: str, kept: KeptExports | None) -> int:
     """One file, whole or not at all; returns its lines."""
     import duckdb
 
-    made_by = content_key({"rows": rows, "options": options, "version": duckdb.__version__, "secret": secret})
+    made_by = content_key({"rows": rows, "options": options, "version": duckdb.__version__})
     lines = None if kept is None else kept.put_back(target, made_by)
     if lines is None:
         lines = _write(con, target, rows, options)

@@ -60,6 +60,20 @@ def files(platform: Platform) -> list[Path]:
     return [home.analytics, home.role_files / "analyst.duckdb", home.exports / "lists.parquet"]
 
 
+def test_no_export_of_before_stays_in_plain_once_files_are_encrypted_nor_under_an_earlier_key(
+    built: Built, random_numbers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = copy_home(built.platform, tmp_path / "home").home.root
+    exports = PublishSettings(exports=("parquet",))
+    kept = root / "exports" / ".kept"
+    for privacy, key in ((PrivacySettings(), None), (ENCRYPTED, "a" * 40), (ENCRYPTED, "b" * 40)):
+        if key is not None:
+            monkeypatch.setenv(PUBLISHED_KEY_VARIABLE, key)
+        platform = platform_at(root, privacy=privacy, publish=exports)
+        publish(platform)
+        assert [file.stat().st_ino for file in kept.iterdir()] == [files(platform)[2].stat().st_ino]
+
+
 def test_no_byte_tells_anybody_and_nothing_opens_without_the_key(published: Platform) -> None:
     for file in files(published):
         assert USER.encode() not in file.read_bytes(), file.name

@@ -1,5 +1,6 @@
 """Lists as files for other systems hold what analysts read, and files nobody asks for any more go."""
 
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -85,6 +86,23 @@ def test_an_export_that_somebody_wrote_to_is_not_put_back(built: Built, tmp_path
         opened.write(b"mine")
     write(built, tmp_path, "jsonl")
     assert file.read_bytes() == content
+
+
+def test_where_the_file_system_has_no_links_none_is_kept_and_exports_are_written(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    lines = write(built, tmp_path, "jsonl")
+    content = (tmp_path / "lists.jsonl").read_bytes()
+    monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "lists.jsonl").unlink()
+    assert write(built, tmp_path, "jsonl") == lines
+    assert (tmp_path / "lists.jsonl").read_bytes() == content
+    other = tmp_path / "other"
+    assert write(built, other, "jsonl") == lines
+    assert sorted(path.name for path in other.rglob("*")) == [".kept", "lists.jsonl"]
 
 
 def test_none_is_kept_that_leaves_out_others_or_may_hold_what_was_deleted(built: Built, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from recs_platform.contracts.errors import RecsError
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.lake.artifacts import artifact, write_artifact, write_manifest
 from recs_platform.pipeline.as_of_run import AsOfRun
-from recs_platform.pipeline.build_records import build_settings
+from recs_platform.pipeline.build_records import build_settings, read_basis
 from recs_platform.pipeline.questions import rankers
 from recs_platform.pipeline.questions.rankers import compare_rankers, list_rankers, sealed_ranker
 from recs_platform.pipeline.training import champion
@@ -138,12 +138,12 @@ def test_a_champion_that_is_to_be_retired_serves_until_then_and_not_after(
     house: House, monkeypatch: pytest.MonkeyPatch
 ):
     outcome(monkeypatch, drawn_match(1, gain=-0.05))
-    settings = build_settings(house.run.platform)
+    settings = build_settings(house.run.platform, house.run.known_at)
     until = datetime.now(UTC) + timedelta(days=7)
     house.say("retire", house.incumbent.version, until)
     found = house.decide()
     assert (found.decision, found.champion.version) == ("kept", house.incumbent.version)
-    assert build_settings(house.run.platform) == settings
+    assert build_settings(house.run.platform, house.run.known_at) == settings
     listed = dict(list_rankers(house.run.platform, every=False).select("version", "state").iter_rows())
     assert listed[house.incumbent.version] == f"to be retired on {until:%Y-%m-%d}, champion"
     no_rows = drawn_match(1).users.clear()
@@ -152,7 +152,17 @@ def test_a_champion_that_is_to_be_retired_serves_until_then_and_not_after(
     house.say("restore", house.incumbent.version)
     house.say("retire", house.incumbent.version, house.run.known_at)
     assert house.decide().champion.version == house.challenger.version
-    assert build_settings(house.run.platform) != settings
+    assert build_settings(house.run.platform, house.run.known_at) != settings
+
+
+def test_what_a_run_is_made_from_says_of_rankers_what_the_run_went_by(house: House):
+    platform, known_at = house.run.platform, house.run.known_at
+    before = read_basis(platform, house.run.as_of, known_at).settings
+    # It ends while the run goes on: the run served it, and the next one must not.
+    until = known_at + timedelta(minutes=1)
+    house.say("retire", house.incumbent.version, until)
+    assert read_basis(platform, house.run.as_of, known_at).settings == before
+    assert read_basis(platform, house.run.as_of, until).settings != before
 
 
 def test_a_retired_challenger_never_serves(house: House):

@@ -18,6 +18,7 @@ from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE, REMOV
 from recs_platform.lake.artifacts import sealed_versions
 from recs_platform.lake.forget_requests import add_request
 from recs_platform.pipeline.forgetting import forget as forgetting
+from recs_platform.pipeline.forgetting.artifacts import rankers_of, retire_rankers
 from recs_platform.pipeline.forgetting.receipts import Receipt
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.status import read_status
@@ -159,6 +160,24 @@ def test_within_the_days_of_the_setting_rankers_that_learned_from_them_serve_on_
     )
     # Nothing new came, and yet there is something to learn anew.
     assert trained_already(platform, releases.current_release(platform.home).as_of) is None
+
+
+def test_whoever_is_forgotten_under_fewer_days_does_not_wait_for_those_of_an_earlier_one(
+    whole: Platform, tmp_path: Path
+) -> None:
+    home = copy_home(whole, tmp_path / "home").home
+    first, at = datetime(2000, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
+    until, next_day = at + timedelta(days=7), at + timedelta(days=1)
+    found = rankers_of(home, first, at)
+    assert found
+    retire_rankers(home, found, at, until)
+    # They serve on, so the next receipt names them too, and gives them no longer.
+    assert rankers_of(home, first, next_day) == found
+    retire_rankers(home, found, next_day, next_day + timedelta(days=7))
+    assert ranking.read_overrides(home.artifacts).serving_on(next_day) == dict.fromkeys(found, until)
+    retire_rankers(home, found, next_day)
+    assert set(ranking.read_overrides(home.artifacts).known_at(next_day).retired) == set(found)
+    assert rankers_of(home, first, next_day) == []
 
 
 def test_the_status_names_a_retired_ranker_behind_the_release_in_force(forgotten: Forgotten) -> None:

@@ -20,6 +20,10 @@ known_users as (
     select anonymous_id as user_id,
     from raw.identities
     where ingested_at <= $known_at
+    union distinct
+    select user_id,
+    from raw.identities
+    where ingested_at <= $known_at
 ),
 
 recent as (

@@ -59,11 +59,11 @@ def _holding(root: Path, ids: Collection[str]) -> Iterator[tuple[str, int, Calla
             yield f"{name}/{folder.name}", rows, partial(remove_artifact, root, name, folder.name)
 
 
-def rankers_of(home: Home, since: datetime | None) -> list[str]:
+def rankers_of(home: Home, since: datetime | None, now: datetime) -> list[str]:
     """Rankers that may have learned from events since an instant, and serve still; none without an instant."""
     if since is None:
         return []
-    retired = read_overrides(home.artifacts).retired
+    retired = read_overrides(home.artifacts).known_at(now).retired
     sealed = sealed_versions(home.artifacts, ranking.RANKER)
     ends = {each.version: parse_instant(each.parameters[ranking.LABELS_END]) for each in sealed}
     return sorted(version for version, end in ends.items() if end > since and version not in retired)
@@ -72,12 +72,14 @@ def rankers_of(home: Home, since: datetime | None) -> list[str]:
 def retire_rankers(home: Home, versions: Collection[str], at: datetime, until: datetime | None = None) -> None:
     """Let rankers serve no more, as an operator's word would, or not after an instant.
 
-    A pin on one of them is lifted, unless it may serve on; then the pin counts until it may not.
+    A pin on one of them is lifted, unless it may serve on; then the pin counts until it may not. Those that are to
+    be retired sooner, for somebody who was forgotten before, are left to that.
     """
     overrides = read_overrides(home.artifacts)
     if until is None and overrides.pinned is not None and overrides.pinned.version in versions:
         write_override(home.artifacts, Override(action="unpin", reason=_REASON, at=at))
-    for version in versions:
+    sooner = () if until is None else set(overrides.retired) - set(overrides.serving_on(until))
+    for version in sorted(set(versions) - set(sooner)):
         said = Override(action="retire", version=version, reason=_REASON, at=at, serves_until=until)
         write_override(home.artifacts, said)
 

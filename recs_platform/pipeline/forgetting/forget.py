@@ -208,9 +208,9 @@ def _context(work: _Work) -> IngestContext:
 def _rankers(work: _Work, journal: Journal) -> None:
     """First, while the lake still says when the person's first event was."""
     home = work.platform.home
-    found = rankers_of(home, first_event(work.raw, work.person))
     days = work.platform.settings.privacy.retrain_within_days
     until = work.now + timedelta(days=days) if days else None
+    found = rankers_of(home, first_event(work.raw, work.person), work.now)
     journal.flag(found, until)
     retire_rankers(home, found, work.now, until)
 

@@ -60,7 +60,7 @@ def prune_measurements(platform: Platform) -> int:
 
 
 def _key(run: AsOfRun, kind: str, window: Manifest, inputs: Mapping[str, Any]) -> str:
-    made_by = run.known.once("code of measurements", lambda: code_version(run.platform))
+    made_by = run.known.once("code of measurements", lambda: code_version(run.platform, run.known_at))
     return content_key({"kind": kind, WINDOW: window.version, "inputs": dict(inputs), "made_by": made_by})
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE
 from recs_platform.stages.reports.data_quality.events import WEEKDAYS
 from recs_platform.stages.reports.data_quality.facts import (
@@ -73,16 +74,21 @@ def _judged(fact: Fact, verdict: str, why: str) -> Fact:
 
 
 def _waits(ledger: pl.DataFrame, known_at: datetime, config: DataQualityConfig) -> Iterator[Fact]:
-    """Days since a source last brought rows of a table, beside the longest wait between its ingestions."""
+    """Days since a source last brought rows of a table, beside the longest wait between its ingestions.
+
+    Of a day the last one counts: a history that was taken in file by file says nothing of how often files come.
+    """
     came = ledger.filter(pl.col(c.ROWS_ACCEPTED) > 0).sort(c.SOURCE, c.CONTRACT_TABLE, c.INGESTED_AT)
     for (source, table), rows in came.group_by(c.SOURCE, c.CONTRACT_TABLE, maintain_order=True):
-        instants = rows[c.INGESTED_AT].unique().sort().to_list()
+        by_day = rows.group_by(pl.col(c.INGESTED_AT).dt.date().alias("day")).agg(pl.max(c.INGESTED_AT))
+        instants = by_day[c.INGESTED_AT].sort().to_list()
         gaps = [(later - earlier).total_seconds() / _DAY for earlier, later in itertools.pairwise(instants)]
         waited = max(0.0, (known_at - instants[-1]).total_seconds() / _DAY)
         longest = max(gaps, default=0.0)
+        few = f"ingestions on {counted(len(instants), 'day')}, {_GAPS_MIN + 1} are needed"
         yield Fact(
             FRESHNESS, INGESTIONS.name, "days_without_file", waited, gaps[::-1], source=str(source),
             segment=str(table), compared_with="ingestions", usual=longest if gaps else None,
             limits=(None, max(config.gap_factor * longest, 1.0)),
-            why=None if len(gaps) >= _GAPS_MIN else f"{len(instants)} ingestions, {_GAPS_MIN + 1} are needed",
+            why=None if len(gaps) >= _GAPS_MIN else few,
         )  # fmt: skip

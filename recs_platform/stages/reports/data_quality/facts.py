@@ -6,6 +6,7 @@ Where facts come from is in the files beside.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -24,6 +25,7 @@ EVERY = "all"
 _MAD_TO_DEVIATION = 1.4826
 # A count of nothing has a logarithm too.
 _NOTHING = 0.5
+_LOG_MAX = math.log(sys.float_info.max)
 
 
 class DataQualityConfig(BaseModel):
@@ -136,13 +138,18 @@ def _scaled(fact: Fact, value: float) -> float:
     return math.log(max(value, _NOTHING)) if fact.is_count else value
 
 
+def _count(scaled: float) -> float | None:
+    """The count that has this logarithm; None beyond all numbers."""
+    return math.exp(scaled) if scaled < _LOG_MAX else None
+
+
 def _row(fact: Fact, band: Band | None, limit: float, config: DataQualityConfig) -> dict[str, Any]:
     low, high = fact.limits or (None, None)
     usual = fact.usual if fact.usual is not None or not fact.past else float(np.median(fact.past))
     p_value = None
     if band is not None and fact.value is not None:
         p_value, reach = band.p_value(_scaled(fact, fact.value), fact.direction), band.reach(limit)
-        back: Callable[[float], float] = math.exp if fact.is_count else float
+        back: Callable[[float], float | None] = _count if fact.is_count else float
         low, high = None if fact.direction > 0 else back(band.centre - reach), back(band.centre + reach)
     verdict = _verdict(fact, band, low, high)
     return {

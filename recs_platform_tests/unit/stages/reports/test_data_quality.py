@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from recs_platform.stages.reports.data_quality import run
+from recs_platform.stages.reports.data_quality.facts import DataQualityConfig, Fact, fact_rows
 from recs_platform_tests.unit.stages.reports.qualities import (
     NO_VERSIONS,
     TYPES,
@@ -92,6 +93,14 @@ def test_a_day_with_a_third_of_the_events_is_told_and_the_day_that_may_not_be_ov
     assert not warned(rows)
 
 
+def test_a_band_that_is_wider_than_any_number_has_no_upper_end():
+    quiet = [Fact("nulls", "raw.events", "null_share", 0.5, [0.5] * 9, floor=0.1, least=0.1)] * 1000
+    # Of four days two had no event: nothing says how far days may be apart.
+    count = Fact("volumes", "raw.events", "event_count", 1e6, [1e6, 0.0, 1e6, 0.0], least=2.0, is_count=True)
+    row = fact_rows([*quiet, count], DataQualityConfig())[-1]
+    assert (row["usual_low"], row["usual_high"], row["verdict"]) == (0.0, None, "pass")
+
+
 def test_sundays_with_a_third_of_the_events_are_usual(report):
     sundays = lambda ago, kind: {"events": TYPES[kind] / 3} if ago % 7 == 1 else {}  # noqa: E731
     rows, _ = report(daily_quality=daily(np.random.default_rng(6), sundays))
@@ -125,6 +134,12 @@ def test_files_that_come_daily_and_stay_away_are_missed_and_two_files_say_nothin
     rows, _ = report(ledger=ledger((5, 6)))
     waits = rows.filter(pl.col("metric") == "days_without_file")
     assert waits["verdict"].to_list() == ["no_data"]
+
+
+def test_files_that_were_taken_in_one_by_one_on_a_single_day_say_nothing_of_the_next(report):
+    rows, _ = report(ledger=ledger([3 + hour / 24 for hour in range(8)]))
+    waits = rows.filter(pl.col("metric") == "days_without_file")
+    assert waits.select("verdict", "message").rows() == [("no_data", "ingestions on 2 days, 5 are needed")]
 
 
 def test_a_column_of_the_catalogue_gone_all_null_warns_of_what_came_and_of_the_whole(report):
