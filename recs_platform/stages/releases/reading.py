@@ -63,7 +63,7 @@ def read_lists_of(home: Home, release_id: str, users: pl.DataFrame) -> pl.DataFr
 
 
 def read_items_of(home: Home, release_id: str, users: pl.Series, k: int) -> pl.DataFrame:
-    """`user_id`, `item_id` of the first `k` places of these users, of shared lists too, in no order.
+    """`user_id`, `item_id`, `propensity` of the first `k` places of these users, of shared lists too, in no order.
 
     Lists of nobody else are expanded: there may be millions of them. Raises RecsError for an unknown id.
     """
@@ -74,7 +74,7 @@ def read_items_of(home: Home, release_id: str, users: pl.Series, k: int) -> pl.D
     rows = pl.concat(
         [read_lists_of(home, release_id, asked), *(each for _, each in expanded_slices(shared.lists, mine))]
     )
-    return rows.filter(pl.col(c.RANK) <= k).select(c.USER_ID, c.ITEM_ID)
+    return rows.filter(pl.col(c.RANK) <= k).select(c.USER_ID, c.ITEM_ID, c.PROPENSITY)
 
 
 def read_surface_lists_of(home: Home, release_id: str, keys: pl.DataFrame) -> pl.DataFrame:
