@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from recs_platform.contracts.errors import ContractError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
 _END = b"PAR1"
@@ -46,13 +48,21 @@ def whole_parquet(file: Path, otherwise: str = OF_AN_ARTIFACT) -> Path:
 
 def collect_whole(rows: "pl.LazyFrame", file: Path, otherwise: str = OF_AN_ARTIFACT) -> "pl.DataFrame":
     """Rows that are read from a Parquet file. Raises ContractError where its bytes are not those that were written."""
-    import polars as pl
+    from polars import exceptions
 
     try:
         return rows.collect()
-    except pl.exceptions.ComputeError as error:
+    except (exceptions.ComputeError, exceptions.InvalidOperationError, exceptions.PanicException) as error:
         text = f"{file} is damaged: its bytes are not those that were written; restore it from a copy of the home"
         raise ContractError(f"{text}, {otherwise}") from error
+
+
+def read_whole(file: Path, columns: "Sequence[str] | None" = None) -> "pl.DataFrame":
+    """All rows of a Parquet file, of some columns or all. Raises ContractError for one that is damaged or gone."""
+    import polars as pl
+
+    rows = pl.scan_parquet(whole_parquet(file))
+    return collect_whole(rows if columns is None else rows.select(columns), file)
 
 
 @lru_cache(maxsize=65_536)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -14,6 +15,7 @@ from recs_platform.contracts.tables import EventType
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.off_policy import compared
 from recs_platform.pipeline.off_policy.compared import compare_lists
+from recs_platform.pipeline.off_policy.evaluate import held_against
 from recs_platform.pipeline.off_policy.log import REWARD, read_log
 from recs_platform.pipeline.off_policy.policies import Policy, policy_lists
 from recs_platform.pipeline.platform import Platform
@@ -240,3 +242,49 @@ def test_the_report_holds_the_release_in_force_against_the_one_before_on_the_log
     monkeypatch.setattr(compared, "_has_log", lambda *_: True)
     why = compare_lists(AsOfRun(platform, AS_OF + timedelta(days=1, hours=5), datetime.now(UTC)))[0].why
     assert why.startswith("No impression from 2024-01-11T05 to ")
+
+
+def drawn_world(seed: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Lists of three whose last item was drawn among five, another draw of them, and a log.
+
+    The log shows what was drawn first, to each user five times; an item is clicked with a chance of its own.
+    """
+    rng = np.random.default_rng(seed)
+    users = [f"u{n:03}" for n in range(400)]
+    clicked = dict(zip("abvwxyz", rng.uniform(0.1, 0.6, 7), strict=True))
+    draws = [
+        pl.DataFrame(
+            [
+                (user, item, chance)
+                for user in users
+                for item, chance in (("a", 1.0), ("b", 1.0), (str(rng.choice(list("vwxyz"))), 0.2))
+            ],
+            schema=["user_id", "item_id", "propensity"],
+            orient="row",
+        )
+        for _ in range(2)
+    ]
+    shown = draws[0].join(pl.DataFrame({"turn": range(5)}), how="cross")
+    answers = [float(rng.random() < clicked[item]) for item in shown["item_id"]]
+    log = shown.select(
+        pl.format("{}-{}", "user_id", "turn").alias("request_id"), "user_id", "item_id",
+        pl.lit(None, pl.Int64).alias("position"), "propensity", pl.Series(REWARD, answers),
+    )  # fmt: skip
+    truth = pl.DataFrame({"item_id": list(clicked), "truth": list(clicked.values())})
+    return draws[0], draws[1], log.join(truth, on="item_id", maintain_order="left")
+
+
+@pytest.mark.parametrize("draw", [0, 1])
+def test_lists_with_drawn_places_are_estimated_on_their_own_log_and_on_that_of_another_draw(draw: int) -> None:
+    covered = 0
+    for seed in range(20):
+        first, second, log = drawn_world(seed)
+        lists = (first, second)[draw]
+        truth = lists.join(log.select("item_id", "truth").unique(), on="item_id")["truth"].mean()
+        estimates, overlap, logged = held_against(log.drop("truth"), lists, 7)
+        assert overlap.verdict == "estimable", overlap.lacks
+        ips = next(each for each in estimates if each.estimator == "ips")
+        covered += isinstance(truth, float) and ips.low <= truth <= ips.high
+        if draw == 0:
+            assert ips.value == pytest.approx(logged.value)
+    assert covered >= 17

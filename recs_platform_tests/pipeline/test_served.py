@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import replace
@@ -15,7 +16,7 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.canary import CanaryState
-from recs_platform.contracts.errors import Busy
+from recs_platform.contracts.errors import Busy, ContractError
 from recs_platform.contracts.experiments import ExperimentSettings
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.serving_settings import CanarySettings
@@ -24,6 +25,7 @@ from recs_platform.lake.locks import exclusive, holder
 from recs_platform.pipeline import publishing
 from recs_platform.pipeline import releases as sealing
 from recs_platform.pipeline.as_of_run import AsOfRun
+from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish, publish_release_tables
 from recs_platform.pipeline.rollback import LATEST, roll_back
 from recs_platform.pipeline.served import bring_served_up_to_date, changing_what_is_served, replaced_in_force
@@ -33,12 +35,14 @@ from recs_platform.stages import releases
 from recs_platform.stages.releases import find_release, read_release, read_served, replacement_of
 from recs_platform.stages.releases import sealing as seal
 from recs_platform.stages.releases.bundle import open_bundle, writing
+from recs_platform.stages.releases.files import LISTS_FILE
 from recs_platform.stages.releases.references import SharedRows
 from recs_platform.stages.releases.replacing import replace_rows
 from recs_platform.stages.releases.withheld import Withheld
 from recs_platform_tests.homes import ask, copy_home, land_contract, platform_at, take_in
 from recs_platform_tests.serving.served import release_into
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, ITEMS, content
+from recs_platform_tests.unit.stages.releases.test_damaged_releases import damage
 
 PUBLISH = {"exports": ["jsonl"]}
 LISTS = {"u1": "ab", "u2": "bc", "u3": "ca", "u4": "de"}
@@ -358,3 +362,14 @@ def test_releases_of_variants_and_canaries_offer_no_withdrawn_item_either(untouc
         assert not bundle.is_available[bundle.item("d") or 0], release
     home.canary.write_text("{")
     bring_served_up_to_date(server, datetime.now(UTC))
+
+
+@pytest.mark.parametrize("publishes", [publish, publish_release_tables])
+def test_a_publish_names_the_file_of_a_release_that_is_damaged(
+    untouched: House, tmp_path: Path, publishes: Callable[[Platform], object]
+) -> None:
+    house = untouched.copy(tmp_path / "home")
+    file = house.home.artifacts / "releases" / house.older / LISTS_FILE
+    damage(file)
+    with pytest.raises(ContractError, match=rf"{file} is damaged: its bytes are not those that were written"):
+        publishes(house.platform)

@@ -16,6 +16,7 @@ from recs_platform.contracts.home import Home
 from recs_platform.contracts.time import parse_instant
 from recs_platform.lake.artifacts import MANIFEST_FILE, remove_artifact, sealed_versions
 from recs_platform.lake.processes import is_abandoned
+from recs_platform.lake.whole_files import collect_whole
 from recs_platform.pipeline.forgetting.who import PERSON_COLUMNS
 from recs_platform.stages import ranking
 from recs_platform.stages.ranking.overrides import Override, read_overrides, write_override
@@ -97,7 +98,7 @@ def _rows_in(folder: Path, ids: Collection[str]) -> int:
         columns = [name for name in _NAMING if schema.get(name) == pl.String()]
         if columns:
             is_theirs = pl.any_horizontal(pl.col(name).is_in(list(ids)) for name in columns)
-            rows += pl.read_parquet(file, columns=columns).filter(is_theirs).height
+            rows += collect_whole(pl.scan_parquet(file).select(columns).filter(is_theirs), file).height
     return rows
 
 

@@ -78,6 +78,7 @@ def _compare(
 def _lists(run: AsOfRun, release: Manifest | None, users: pl.Series) -> pl.DataFrame:
     """The first k items of each of `users`: of a release, or of the lists that are not released yet."""
     k, pair = run.platform.settings.k, [c.USER_ID, c.ITEM_ID]
+    columns = [*pair, c.PROPENSITY]
     if release is not None:
         return releases.read_items_of(run.platform.home, release.version, users, k).sort(pair)
     with run.models() as models:
@@ -85,7 +86,7 @@ def _lists(run: AsOfRun, release: Manifest | None, users: pl.Series) -> pl.DataF
     mine = references.filter(pl.col(c.USER_ID).is_in(users.implode()))
     rows = pl.concat([own.select(LISTS.column_names), expand(shared, mine)]) if mine.height else own
     kept = (pl.col(c.RANK) <= k) & pl.col(c.USER_ID).is_in(users.implode())
-    return rows.filter(kept).select(pair).sort(pair)
+    return rows.filter(kept).select(columns).sort(pair)
 
 
 def _has_log(run: AsOfRun, start: datetime, end: datetime) -> bool:

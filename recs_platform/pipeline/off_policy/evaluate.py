@@ -16,7 +16,7 @@ from recs_platform.pipeline.off_policy.log import REWARD, last_logged, read_log
 from recs_platform.pipeline.off_policy.policies import find_policy, policy_lists
 from recs_platform.pipeline.platform import Platform
 
-_REQUEST, _USER, _ITEM, _PLACE, _SHARE = "_request", "_user", "_item", "_place", "_share"
+_REQUEST, _USER, _ITEM, _PLACE, _SHARE, _SEALED = "_request", "_user", "_item", "_place", "_share", "_sealed"
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,30 @@ def evaluate_policy(platform: Platform, asked: Asked, known_at: datetime) -> Off
 def held_against(
     rows: pl.DataFrame, lists: pl.DataFrame, seed: int
 ) -> tuple[tuple[off_policy.Estimate, ...], off_policy.Overlap, off_policy.Estimate]:
-    """Estimates of lists (user_id, item_id) on rows of a log, how far it shows them, and what it earned itself."""
-    held = off_policy.hold_against(*_codes(rows, lists), seed)
+    """Estimates of lists (user_id, item_id) on rows of a log, how far it shows them, and what it earned itself.
+
+    `propensity` of lists, where they have it: the chance with which an item came into its list, as it was drawn once.
+    """
+    known = _as_drawn(rows, lists) if c.PROPENSITY in lists.columns else rows
+    held = off_policy.hold_against(*_codes(known, lists), seed)
     return off_policy.estimate_all(*held), off_policy.judge_overlap(held[0]), off_policy.logged_value(held[0])
+
+
+def _as_drawn(rows: pl.DataFrame, lists: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a log, those of requests that showed these very lists with the chance 1.
+
+    Lists are held against the log as they were drawn. What was shown of another draw has the chance of its own; but
+    once a list was drawn, its requests show nothing else, and a chance that is divided by would count its items twice
+    and more. Such a request is one whose every item is in the list of its user with the same chance;
+    another draw may come to the same, so that the log is that of the lists only where most requests are such.
+    """
+    sealed = lists.select(c.USER_ID, c.ITEM_ID, pl.col(c.PROPENSITY).alias(_SEALED))
+    is_same = (pl.col(c.PROPENSITY) == pl.col(_SEALED)).fill_null(value=False)
+    found = rows.join(sealed, on=[c.USER_ID, c.ITEM_ID], how="left", maintain_order="left")
+    of_lists = found.select(is_same.all().over(c.REQUEST_ID, c.USER_ID)).to_series()
+    if of_lists.sum() * 2 <= len(of_lists):
+        return rows
+    return rows.with_columns(pl.when(of_lists).then(1.0).otherwise(c.PROPENSITY).alias(c.PROPENSITY))
 
 
 def _codes(rows: pl.DataFrame, lists: pl.DataFrame) -> tuple[off_policy.ShownItems, off_policy.TargetPolicy]:

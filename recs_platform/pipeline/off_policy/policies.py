@@ -71,6 +71,8 @@ def find_policy(platform: Platform, name: str, as_of: datetime | None, last_logg
 def policy_lists(platform: Platform, policy: Policy, users: pl.Series, k: int) -> pl.DataFrame:
     """The first `k` items that the policy has for each of `users`: user_id, item_id; users without a list have no row.
 
+    `propensity`, of a release alone: the chance with which the item came into its list.
+
     Raises UsageError for a source that is not enabled, NotReady where what it needs is not there as of the release.
     """
     if policy.is_release:

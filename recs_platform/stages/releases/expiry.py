@@ -9,7 +9,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import LIST_EXPIRY
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import polars_schema
-from recs_platform.lake.whole_files import whole_parquet
+from recs_platform.lake.whole_files import collect_whole, whole_parquet
 from recs_platform.stages.releases.files import EXPIRY_FILE, RELEASES_ARTIFACT
 from recs_platform.stages.releases.in_force import find_release
 
@@ -57,7 +57,7 @@ def read_list_expiry(home: Home, release_id: str, *, user: str | None = None) ->
     if not file.exists():
         return pl.DataFrame(schema=polars_schema(columns))
     rows = pl.scan_parquet(whole_parquet(file))
-    return (rows if user is None else rows.filter(pl.col(c.USER_ID) == user)).collect()
+    return collect_whole(rows if user is None else rows.filter(pl.col(c.USER_ID) == user), file)
 
 
 def expired_share(home: Home, release_id: str, at: datetime) -> float | None:

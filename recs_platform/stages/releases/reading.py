@@ -8,7 +8,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import CURRENT, LIST_REFERENCES, LISTS, SHARED_LISTS, SHORT_LISTS, SURFACE_LISTS
 from recs_platform.lake.artifacts import artifact
 from recs_platform.lake.column_types import polars_schema
-from recs_platform.lake.whole_files import collect_whole, whole_parquet
+from recs_platform.lake.whole_files import collect_whole, read_whole, whole_parquet
 from recs_platform.stages.releases.files import (
     LISTS_FILE,
     REFERENCES_FILE,
@@ -57,13 +57,13 @@ def read_lists_of(home: Home, release_id: str, users: pl.DataFrame) -> pl.DataFr
     """Rows of recommendations.lists of `users` (user_id) alone who have a list of their own, in no order."""
     import polars as pl
 
-    rows = pl.scan_parquet(_file(home, release_id, LISTS_FILE))
-    theirs = rows.join(users.lazy().select(c.USER_ID), on=c.USER_ID, how="semi").collect()
-    return _complete(theirs).select(LISTS.column_names)
+    file = _file(home, release_id, LISTS_FILE)
+    theirs = pl.scan_parquet(file).join(users.lazy().select(c.USER_ID), on=c.USER_ID, how="semi")
+    return _complete(collect_whole(theirs, file)).select(LISTS.column_names)
 
 
 def read_items_of(home: Home, release_id: str, users: pl.Series, k: int) -> pl.DataFrame:
-    """`user_id`, `item_id` of the first `k` places of these users, of shared lists too, in no order.
+    """`user_id`, `item_id`, `propensity` of the first `k` places of these users, of shared lists too, in no order.
 
     Lists of nobody else are expanded: there may be millions of them. Raises RecsError for an unknown id.
     """
@@ -74,16 +74,16 @@ def read_items_of(home: Home, release_id: str, users: pl.Series, k: int) -> pl.D
     rows = pl.concat(
         [read_lists_of(home, release_id, asked), *(each for _, each in expanded_slices(shared.lists, mine))]
     )
-    return rows.filter(pl.col(c.RANK) <= k).select(c.USER_ID, c.ITEM_ID)
+    return rows.filter(pl.col(c.RANK) <= k).select(c.USER_ID, c.ITEM_ID, c.PROPENSITY)
 
 
 def read_surface_lists_of(home: Home, release_id: str, keys: pl.DataFrame) -> pl.DataFrame:
     """Rows of recommendations.surface_lists of `keys` (surface, user_id) alone, in no order."""
     import polars as pl
 
-    rows = pl.scan_parquet(_file(home, release_id, SURFACE_FILE))
-    key = [c.SURFACE, c.USER_ID]
-    return rows.join(keys.lazy().select(key), on=key, how="semi").select(SURFACE_LISTS.column_names).collect()
+    file, key = _file(home, release_id, SURFACE_FILE), [c.SURFACE, c.USER_ID]
+    theirs = pl.scan_parquet(file).join(keys.lazy().select(key), on=key, how="semi")
+    return collect_whole(theirs.select(SURFACE_LISTS.column_names), file)
 
 
 def read_shared_lists(home: Home, release_id: str) -> SharedRows:
@@ -110,11 +110,7 @@ def read_surface_lists(
 
     find_release(home, release_id)
     file = artifact(home.artifacts, RELEASES_ARTIFACT, release_id) / SURFACE_FILE
-    rows = (
-        pl.read_parquet(whole_parquet(file))
-        if file.exists()
-        else pl.DataFrame(schema=polars_schema(SURFACE_LISTS.columns))
-    )
+    rows = read_whole(file) if file.exists() else pl.DataFrame(schema=polars_schema(SURFACE_LISTS.columns))
     for column, value in ((c.SURFACE, surface), (c.USER_ID, user)):
         rows = rows if value is None else rows.filter(pl.col(column) == value)
     return rows.sort(c.SURFACE, c.USER_ID, c.RANK)
@@ -152,7 +148,8 @@ def _read(home: Home, release_id: str, file: str, users: Sequence[str] | None = 
     import polars as pl
 
     find_release(home, release_id)
-    rows, path = pl.scan_parquet(_file(home, release_id, file)), _file(home, release_id, file)
+    path = _file(home, release_id, file)
+    rows = pl.scan_parquet(path)
     return collect_whole(rows if users is None else rows.filter(pl.col(c.USER_ID).is_in(list(users))), path)
 
 

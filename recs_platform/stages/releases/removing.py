@@ -12,6 +12,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.lake.artifacts import MANIFEST_FILE, artifact
 from recs_platform.lake.disk import flush, replace_text
+from recs_platform.lake.whole_files import read_whole
 from recs_platform.stages.releases.files import (
     EXPIRY_FILE,
     LISTS_FILE,
@@ -39,10 +40,10 @@ def remove_from_release(artifacts: Path, name: str, manifest: Manifest, user_ids
     folder = artifact(artifacts, name, manifest.version)
     for file in (folder / each for each in _FILES):
         if file.exists() and _is_theirs(file, user_ids).any():
-            replace_parquet(file, pl.read_parquet(file).filter(~pl.col(c.USER_ID).is_in(list(user_ids))))
-    lists = pl.read_parquet(folder / LISTS_FILE)
+            replace_parquet(file, read_whole(file).filter(~pl.col(c.USER_ID).is_in(list(user_ids))))
+    lists = read_whole(folder / LISTS_FILE)
     references = folder / REFERENCES_FILE
-    lengths = pl.read_parquet(references)[c.LIST_LENGTH] if references.exists() else pl.Series(dtype=pl.Int64)
+    lengths = read_whole(references)[c.LIST_LENGTH] if references.exists() else pl.Series(dtype=pl.Int64)
     metrics = {
         **manifest.metrics,
         c.N_USERS: float(lists[c.USER_ID].n_unique() + len(lengths)),
@@ -64,4 +65,4 @@ def replace_parquet(file: Path, rows: pl.DataFrame) -> None:
 
 
 def _is_theirs(file: Path, user_ids: Collection[str]) -> pl.Series:
-    return pl.read_parquet(file, columns=[c.USER_ID])[c.USER_ID].is_in(list(user_ids))
+    return read_whole(file, [c.USER_ID])[c.USER_ID].is_in(list(user_ids))

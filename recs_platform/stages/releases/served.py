@@ -23,6 +23,7 @@ from recs_platform.lake.artifacts import (
     write_artifact,
     write_manifest,
 )
+from recs_platform.lake.whole_files import read_whole
 from recs_platform.stages.releases.expiry import read_list_expiry
 from recs_platform.stages.releases.files import SERVED_ARTIFACT
 from recs_platform.stages.releases.reading import read_release, read_surface_lists
@@ -116,10 +117,10 @@ def read_served(home: Home, release_id: str, *, user: str | None = None) -> pl.D
     if manifest is None:
         return rows
     folder = artifact(home.artifacts, SERVED_ARTIFACT, manifest.version)
-    instead = pl.read_parquet(folder / ROWS_FILE).with_columns(pl.lit(release_id).alias(c.RELEASE_ID))
+    instead = read_whole(folder / ROWS_FILE).with_columns(pl.lit(release_id).alias(c.RELEASE_ID))
     if user is not None:
         instead = instead.filter(pl.col(c.USER_ID) == user)
-    kept = rows.join(pl.read_parquet(folder / USERS_FILE), on=c.USER_ID, how="anti")
+    kept = rows.join(read_whole(folder / USERS_FILE), on=c.USER_ID, how="anti")
     return pl.concat([kept, instead.select(rows.columns)]).sort(c.USER_ID, c.RANK)
 
 
@@ -144,8 +145,8 @@ def read_served_surfaces(
     if manifest is None:
         return rows
     folder = artifact(home.artifacts, SERVED_ARTIFACT, manifest.version)
-    instead = pl.read_parquet(folder / SURFACE_ROWS_FILE)
+    instead = read_whole(folder / SURFACE_ROWS_FILE)
     for column, value in ((c.SURFACE, surface), (c.USER_ID, user)):
         instead = instead if value is None else instead.filter(pl.col(column) == value)
-    kept = rows.join(pl.read_parquet(folder / SURFACE_USERS_FILE), on=[c.SURFACE, c.USER_ID], how="anti")
+    kept = rows.join(read_whole(folder / SURFACE_USERS_FILE), on=[c.SURFACE, c.USER_ID], how="anti")
     return pl.concat([kept, instead.select(rows.columns)]).sort(c.SURFACE, c.USER_ID, c.RANK)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.regions import UNKNOWN_REGION
 from recs_platform.lake.artifacts import artifact
-from recs_platform.lake.whole_files import whole_parquet
+from recs_platform.lake.whole_files import collect_whole, whole_parquet
 from recs_platform.stages.releases.files import (
     LISTS_FILE,
     REFERENCES_FILE,
@@ -70,7 +70,7 @@ class Withheld:
 def lists_to_replace(home: Home, release_id: str, withheld: Withheld, impersonal: Sequence[str]) -> pl.DataFrame:
     """`user_id`, `_refuses` of lists with a row that may be shown no more, each once, sorted; shared lists too."""
     file = _folder(home, release_id) / LISTS_FILE
-    return _with_withheld(_rows(file), [c.USER_ID], withheld, impersonal)
+    return _with_withheld(file, [c.USER_ID], withheld, impersonal)
 
 
 def surface_lists_to_replace(
@@ -78,7 +78,7 @@ def surface_lists_to_replace(
 ) -> pl.DataFrame | None:
     """`surface`, `user_id`, `_refuses` of lists of surfaces; None where the release has none."""
     file = _folder(home, release_id) / SURFACE_FILE
-    return _with_withheld(_rows(file), [c.SURFACE, c.USER_ID], withheld, impersonal) if file.exists() else None
+    return _with_withheld(file, [c.SURFACE, c.USER_ID], withheld, impersonal) if file.exists() else None
 
 
 def sharers_to_look_at(home: Home, release_id: str, withheld: Withheld) -> pl.DataFrame | None:
@@ -96,8 +96,9 @@ def sharers_to_look_at(home: Home, release_id: str, withheld: Withheld) -> pl.Da
     if withheld.regions is not None:
         gone.update(withheld.regions.exclusions[c.ITEM_ID])
     is_gone = pl.col(c.ITEM_ID).is_in(pl.Series(sorted(gone), dtype=pl.String).implode())
-    lists = _rows(folder / SHARED_FILE).filter(is_gone).select(c.LIST_ID).unique()
-    return _rows(folder / REFERENCES_FILE).join(lists, on=c.LIST_ID, how="semi").collect()
+    shared, references = folder / SHARED_FILE, folder / REFERENCES_FILE
+    lists = collect_whole(_rows(shared).filter(is_gone).select(c.LIST_ID).unique(), shared)
+    return collect_whole(_rows(references).join(lists.lazy(), on=c.LIST_ID, how="semi"), references)
 
 
 def gone_rows(rows: pl.LazyFrame, withheld: Withheld) -> pl.LazyFrame:
@@ -120,11 +121,10 @@ def gone_rows(rows: pl.LazyFrame, withheld: Withheld) -> pl.LazyFrame:
     return pl.concat([nobodys, elsewhere])
 
 
-def _with_withheld(
-    rows: pl.LazyFrame, key: Sequence[str], withheld: Withheld, impersonal: Sequence[str]
-) -> pl.DataFrame:
+def _with_withheld(file: Path, key: Sequence[str], withheld: Withheld, impersonal: Sequence[str]) -> pl.DataFrame:
     import polars as pl
 
+    rows = _rows(file)
     personal = pl.col(c.SOURCES).list.set_difference(pl.lit(pl.Series([list(impersonal)]))).list.len() > 0
     users = pl.Series(sorted(withheld.opted_out), dtype=pl.String)
     theirs = rows.filter(pl.col(c.USER_ID).is_in(users.implode())).filter(personal).select(key)
@@ -135,7 +135,7 @@ def _with_withheld(
         .unique()
         .with_columns(pl.lit(value=False).alias(REFUSES)),
     )
-    return pl.concat(found).group_by(key).agg(pl.col(REFUSES).any()).sort(key).collect()
+    return collect_whole(pl.concat(found).group_by(key).agg(pl.col(REFUSES).any()).sort(key), file)
 
 
 def _rows(file: Path) -> pl.LazyFrame:

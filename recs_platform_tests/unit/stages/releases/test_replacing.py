@@ -143,5 +143,5 @@ def test_items_of_some_users_are_those_of_the_whole_release(tmp_path: Path) -> N
     for users, k in ((["u1", "u8"], 1), (["u2", "u8", "u9"], 10), (["u1"], 2), ([], 3)):
         found = read_items_of(home, release, pl.Series(users, dtype=pl.String), k)
         expected = read_release(home, release).filter(pl.col("user_id").is_in(users) & (pl.col("rank") <= k))
-        pair = ["user_id", "item_id"]
-        assert found.sort(pair).equals(expected.select(pair).sort(pair))
+        columns = ["user_id", "item_id", "propensity"]
+        assert found.sort(columns).equals(expected.select(columns).sort(columns))
