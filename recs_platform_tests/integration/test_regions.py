@@ -13,6 +13,7 @@ from recs_platform.pipeline.lists import lists
 from recs_platform.pipeline.lists.context import rerank_context
 from recs_platform.pipeline.partition_writer import write_frames
 from recs_platform.pipeline.questions import explain as explaining
+from recs_platform.pipeline.questions import one_list
 from recs_platform.pipeline.retrieval.inputs import profiled_problem, retrieval_config
 from recs_platform.pipeline.training import windows
 from recs_platform.pipeline.training.splits import global_splits
@@ -182,9 +183,10 @@ def test_a_list_that_holds_an_excluded_item_is_found_out(made):
 def test_explaining_says_what_excludes_an_item(parted, made, monkeypatch):
     release = SimpleNamespace(version="r", as_of=parted.as_of, known_at=parted.known_at, parameters={})
     monkeypatch.setattr(explaining, "current_release", lambda _home: release)
-    monkeypatch.setattr(
-        explaining, "read_served", lambda _home, _version, user: made.lists.filter(pl.col("user_id") == user)
-    )
+    nobody = SimpleNamespace(references=pl.DataFrame(schema={"user_id": pl.String}))
+    monkeypatch.setattr(one_list, "read_shared_lists", lambda _home, _version: nobody)
+    for name in ("read_release", "read_served"):
+        monkeypatch.setattr(one_list, name, lambda _home, _version, user: made.lists.filter(pl.col("user_id") == user))
     write_frames(parted.platform, parted.platform.contract("retrieval.candidates"), [], AS_OF)
     region, blocked = "the item may not be offered where the user is", "the settings block the item or its creator"
     for user, item, reason in (

@@ -55,7 +55,7 @@ def test_it_is_measured_once_for_all_that_decides_it(platform: Platform, monkeyp
         measured(platform, calls, kind="test")
         measured(platform, calls, ranker="s")
     assert calls == ["trial w r", "trial x r", "test w r", "trial w s"]
-    monkeypatch.setattr(measurements, "code_version", lambda _: "other code, settings, libraries or rules")
+    monkeypatch.setattr(measurements, "code_version", lambda *_: "other code, settings, libraries or rules")
     measured(platform, calls)
     assert calls[4:] == ["trial w r"]
 
