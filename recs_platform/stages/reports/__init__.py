@@ -52,6 +52,7 @@ from recs_platform.stages.reports.verdicts import worst
 
 _SEGMENTS, _USERS, _ITEMS = "segments.user_segments", "staging.stg_users", "staging.stg_items"
 _USER_FEATURES, _ITEM_FEATURES = "features.user_features", "features.item_features"
+# Read by what begins with events and asks for no model that reads them: its inputs are held against the as-of's.
 _OPTED_OUT, _FLAGS = "staging.stg_opted_out", "raw.event_flags"
 DAILY_MIX = "staging.stg_daily_mix"
 WEEKLY_OUTCOMES, LISTED_USERS = "staging.stg_weekly_outcomes", "staging.stg_listed_users"
@@ -72,7 +73,7 @@ REPORTS = (
         "Nulls, ranges, volumes, freshness, duplicates and unknown ids beside this home's own history",
         DATA_QUALITY,
         data_quality.run,
-        reads=(DAILY_QUALITY, ITEM_VERSIONS, USER_VERSIONS, INGESTIONS.name),
+        reads=(DAILY_QUALITY, ITEM_VERSIONS, USER_VERSIONS, INGESTIONS.name, _OPTED_OUT, _FLAGS),
     ),
     Report(
         offline.NAME,
@@ -119,10 +120,10 @@ REPORTS = (
         EDGE_CASES,
         edge_cases.run,
         reads=(
-            *(_ITEMS, _USERS, _ITEM_FEATURES, _USER_FEATURES, "features.item_transitions", ITEM_NEIGHBOURS.name),
-            *("retrieval.item_index", CHAMPION.name, CONTENDERS.name, "ranking.ranker"),
+            *(_ITEMS, _USERS, _ITEM_FEATURES, "features.item_transitions", ITEM_NEIGHBOURS.name),
+            *("retrieval.embeddings", "retrieval.item_index", CHAMPION.name, CONTENDERS.name, "ranking.ranker"),
         ),
-        recomputes=(_USER_FEATURES, _USERS),
+        recomputes=(_ITEM_FEATURES, _USERS),
     ),
     Report(
         business.NAME,
@@ -158,7 +159,6 @@ REPORTS = (
         "What releases would have earned on the log of others",
         OFF_POLICY,
         off_policy.run,
-        # Flags alone for what every step does that begins with events: hold its inputs against those of the as-of.
         reads=(LISTS.name, SHARED_LISTS.name, LIST_REFERENCES.name, "staging.stg_resolved_events", _OPTED_OUT, _FLAGS),
     ),
 )
