@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, Schema, Transaction
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.time import MILLISECOND_NANOSECONDS
-from recs_platform.lake.protocol import open_table
+from recs_platform.lake.protocol import is_table, open_table
 from recs_platform.lake.schemas import require_fit, require_storable, stored_schema
 
 # The log would keep the least and the greatest of each column, ids of people among them, after their rows are gone.
@@ -26,7 +26,7 @@ _SETTINGS = {"delta.dataSkippingNumIndexedCols": "0"}
 
 def fits(folder: Path, name: str, files: Sequence[Path]) -> bool:
     """Whether the files can be adopted: the table is absent, or has their columns and no others."""
-    if not DeltaTable.is_deltatable(folder):
+    if not is_table(folder):
         return True
     table = stored_schema(pa.schema(open_table(folder, name).schema().to_arrow()))
     return all(set(stored_schema(pq.read_schema(file)).names) == set(table.names) for file in files)
@@ -50,7 +50,7 @@ def adopt_files(
         require_fit(name, schema, stored_schema(other))
     properties = CommitProperties(app_transactions=[Transaction(*transaction)]) if transaction else None
     # Before anything is linked: what is refused leaves nothing behind.
-    table = open_table(folder, name) if DeltaTable.is_deltatable(folder) else None
+    table = open_table(folder, name) if is_table(folder) else None
     if table is not None and not replace:
         _require_same(name, stored_schema(pa.schema(table.schema().to_arrow())), schema)
     folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,8 @@
 Every table of the lake is opened here. What a table is written with is in `schemas`.
 """
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from deltalake import DeltaTable
@@ -19,6 +21,13 @@ _EFFECTS = {
     "deletionVectors": "its files still hold rows that were deleted",
     _COLUMN_MAPPING: "its files name columns otherwise than the table",
 }
+
+
+def is_table(folder: Path) -> bool:
+    """Whether the folder holds a Delta table, by the names in its log; delta-rs takes 2 ms to say so."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder / "_delta_log") as entries:
+        return any(entry.name.endswith(".json") and entry.name[:-5].isdigit() for entry in entries)
+    return False
 
 
 def open_table(folder: Path, name: str, version: int | None = None) -> DeltaTable:

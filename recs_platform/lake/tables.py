@@ -22,7 +22,7 @@ from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import Busy, ContractError, NotReady, UsageError
 from recs_platform.lake.disk import flush
 from recs_platform.lake.locks import exclusive
-from recs_platform.lake.protocol import open_table, rebuilding
+from recs_platform.lake.protocol import is_table, open_table, rebuilding
 from recs_platform.lake.schemas import RowStream, require_fit, stored_schema
 from recs_platform.lake.snapshots import SNAPSHOTS
 from recs_platform.lake.whole_files import whole_parquet
@@ -63,7 +63,7 @@ class Lake:
 
     def exists(self, name: str) -> bool:
         folder = self.path(name)
-        return SNAPSHOTS.newest(folder) is not None or DeltaTable.is_deltatable(folder)
+        return SNAPSHOTS.newest(folder) is not None or is_table(folder)
 
     def names(self) -> list[str]:
         """All tables present, sorted."""
