@@ -28,9 +28,9 @@ from recs_platform.contracts.time import as_of_key
 from recs_platform.lake.artifacts import artifact
 from recs_platform.pages.templating import instant
 from recs_platform.pipeline import quality_facts
-from recs_platform.pipeline.as_of_run import STAGED, USERS, AsOfRun
-from recs_platform.pipeline.build_records import is_as_built
+from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.data_profile import profile_rows
+from recs_platform.pipeline.earlier_features import features_at
 from recs_platform.pipeline.edge_users.lists import edge_lists
 from recs_platform.pipeline.histories import earlier_rows
 from recs_platform.pipeline.lists.scoring import champion_version
@@ -41,7 +41,7 @@ from recs_platform.pipeline.training.mitigation import mitigations
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import is_window_sealed, learning_users
-from recs_platform.pipeline.user_features import HORIZONS_BEFORE, register_features
+from recs_platform.pipeline.user_features import HORIZONS_BEFORE
 from recs_platform.stages import ranking
 from recs_platform.stages.features import feature_scopes
 from recs_platform.stages.reports import (
@@ -53,7 +53,6 @@ from recs_platform.stages.reports import (
     Checked,
     EdgeLists,
     RetrievalFacts,
-    compared_users,
 )
 from recs_platform.stages.reports.held_lists import Comparison
 from recs_platform.stages.reports.offline_names import EVERYONE, UNMITIGATED
@@ -185,12 +184,12 @@ class RunInputs:
     @property
     def reference_features(self) -> Mapping[str, pl.DataFrame]:
         """The same SQL one horizon earlier; nothing where no event lies before that."""
-        return self.run.once("features one horizon earlier", lambda: self._features_at(self._earlier[0]))
+        return self.run.once("features one horizon earlier", lambda: features_at(self.run, self._earlier[0]))
 
     @property
     def features_before_reference(self) -> Mapping[str, pl.DataFrame]:
         """Two horizons earlier: what a quiet period is like, while few as-ofs have said so."""
-        return self.run.once("features two horizons earlier", lambda: self._features_at(self._earlier[1]))
+        return self.run.once("features two horizons earlier", lambda: features_at(self.run, self._earlier[1]))
 
     @property
     def earlier_drift(self) -> pl.DataFrame:
@@ -301,21 +300,6 @@ class RunInputs:
     @property
     def _earlier(self) -> list[datetime]:
         return [self.run.as_of - timedelta(days=self.horizon_days) * horizons for horizons in HORIZONS_BEFORE]
-
-    def _features_at(self, at: datetime) -> Mapping[str, pl.DataFrame]:
-        """Of items all rows, of users at least those that are compared; nothing where no event lies before.
-
-        A build as of then has stored them, where nothing has changed since.
-        """
-        then = self.run.at(at)
-        if is_as_built(then, DRIFT_TABLES):
-            with then.models() as models:
-                return {table: models.frame(table) for table in DRIFT_TABLES}
-        with then.models(scratch=True, as_kept=True) as models:
-            if models.is_empty(STAGED):
-                return {}
-            register_features(models, then, compared_users(models.frame(USERS, [c.USER_ID]), seed=self.seed))
-            return {table: models.frame(table) for table in DRIFT_TABLES}
 
     def _frame(self, table: str, columns: list[str] | None = None) -> pl.DataFrame:
         with self.run.models() as models:

@@ -5,11 +5,10 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from recs_platform.pipeline import report_inputs
+from recs_platform.pipeline import earlier_features
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.build_records import is_as_built
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.report_inputs import RunInputs
 from recs_platform.stages.reports import DRIFT_TABLES, compared_users
 from recs_platform_tests.homes import Built, copy_home, land_contract, platform_at, take_in
 
@@ -17,9 +16,8 @@ from recs_platform_tests.homes import Built, copy_home, land_contract, platform_
 def features(platform: Platform, built: Built) -> dict[str, pl.DataFrame]:
     """Features as of the build that a report of a later day compares with, of users those that it samples."""
     run = AsOfRun(platform, built.as_of + timedelta(days=1), built.known_at)
-    inputs = RunInputs(run)
-    found = inputs._features_at(built.as_of)
-    users = compared_users(run.at(built.as_of).users.select("user_id"), seed=inputs.seed)
+    found = earlier_features.features_at(run, built.as_of)
+    users = compared_users(run.at(built.as_of).users.select("user_id"), seed=platform.settings.seed)
     run.close()
     ours = {
         name: rows.join(users, on="user_id", how="semi") if "user_id" in rows else rows for name, rows in found.items()
@@ -34,10 +32,10 @@ def test_what_a_build_stored_is_what_would_be_computed(built: Built, monkeypatch
         asked.append(is_as_built(run, tables))
         return asked[-1]
 
-    monkeypatch.setattr(report_inputs, "is_as_built", told)
+    monkeypatch.setattr(earlier_features, "is_as_built", told)
     stored = features(built.platform, built)
     assert asked == [True]
-    monkeypatch.setattr(report_inputs, "is_as_built", lambda *_: False)
+    monkeypatch.setattr(earlier_features, "is_as_built", lambda *_: False)
     computed = features(built.platform, built)
     assert stored.keys() == computed.keys() == set(DRIFT_TABLES)
     for name, rows in stored.items():
