@@ -1,6 +1,6 @@
 """Tuning of the ranker: parts that end before the tests, a search that goes on, a config that is adopted."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,8 +21,9 @@ from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import read_window
 from recs_platform.pipeline.tuning import tune_ranker as tune_ranker_module
+from recs_platform.pipeline.tuning.kept_trials import SEARCHES_KEPT
 from recs_platform.pipeline.tuning.ranker_parts import validation_parts
-from recs_platform.pipeline.tuning.ranker_space import default_values
+from recs_platform.pipeline.tuning.ranker_space import Sampler, default_values
 from recs_platform.pipeline.tuning.tune_ranker import RankerBudget, tune_ranker
 from recs_platform.stages.ranking import RankerConfig
 from recs_platform_tests.homes import Built, copy_home, platform_at
@@ -115,19 +116,56 @@ def test_an_interrupted_trial_is_tried_again_counts_for_nothing_and_shows_no_tra
             raise KeyboardInterrupt
         return np.array([0.5])
 
-    default = default_values(RankerConfig())
-    tried = SimpleNamespace(
-        platform=platform_at(tmp_path / "home"), default=default, key=lambda _parts: "key", ndcg=ndcg
-    )
+    tried = tried_with(ndcg, tmp_path)
 
     def search() -> Any:
-        budget = RankerBudget(lambda: 0.0, None, 2)
-        return tune_ranker_module._search(tried, [object()], sampler="random", budget=budget, say=said.append)  # pyright: ignore
+        return search_of(tried, 2, said.append)
 
     with pytest.raises(KeyboardInterrupt):
         search()
     found = search()
     assert [line.partition(":")[0] for line in said] == ["trial 1 of at most 2", "trial 2 of at most 2"]
-    assert begun[0] == begun[1] == default
+    assert begun[0] == begun[1] == tried.default
     assert len(tune_ranker_module._trial_rows(found)) == 2  # pyright: ignore
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "grid"])
+def test_a_search_that_goes_on_tries_nothing_twice(tmp_path: Path, sampler: Sampler) -> None:
+    begun: list[Mapping[str, Any]] = []
+
+    def ndcg(_part: object, values: Mapping[str, Any]) -> NDArray[np.float64]:
+        begun.append(values)
+        return np.array([0.5])
+
+    tried = tried_with(ndcg, tmp_path)
+    for trials in (3, 6, 9):
+        search_of(tried, trials, sampler=sampler)
+    assert len(begun) == len({str(sorted(values.items())) for values in begun}) == 9
+
+
+def test_trials_of_the_searches_used_last_are_kept(tmp_path: Path) -> None:
+    def ndcg(_part: object, _values: Mapping[str, Any]) -> NDArray[np.float64]:
+        return np.array([0.5])
+
+    for key in range(SEARCHES_KEPT + 2):
+        search_of(tried_with(ndcg, tmp_path, key=f"key{key}"), 1)
+    said: list[str] = []
+    search_of(tried_with(ndcg, tmp_path, key="key2"), 2, said.append)
+    assert said[0] == "1 trial of an earlier search is known"
+    search_of(tried_with(ndcg, tmp_path, key="key0"), 1, said.append)
+    assert said[-1].startswith("trial 1 of at most 1")
+    assert len(list((tmp_path / "home" / "tmp" / "ranker_trials").glob("*.journal"))) == SEARCHES_KEPT
+
+
+def tried_with(ndcg: object, folder: Path, *, key: str = "key") -> SimpleNamespace:
+    """In the place of what trains rankers."""
+    default = default_values(RankerConfig())
+    return SimpleNamespace(platform=platform_at(folder / "home"), default=default, key=lambda _parts: key, ndcg=ndcg)
+
+
+def search_of(
+    tried: SimpleNamespace, trials: int, say: Callable[[str], None] = lambda _: None, *, sampler: Sampler = "random"
+) -> Any:
+    budget = RankerBudget(lambda: 0.0, None, trials)
+    return tune_ranker_module._search(tried, [object()], sampler=sampler, budget=budget, say=say)  # pyright: ignore

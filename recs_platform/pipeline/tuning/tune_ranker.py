@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +30,9 @@ from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.trials import lists_of
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import IS_KNOWN_ITEM, read_window
+from recs_platform.pipeline.tuning.kept_trials import finished, open_study
 from recs_platform.pipeline.tuning.ranker_parts import Part, validation_parts
-from recs_platform.pipeline.tuning.ranker_space import SPACE, Sampler, default_values, make_sampler, suggest
+from recs_platform.pipeline.tuning.ranker_space import SPACE, Sampler, default_values, suggest
 
 if TYPE_CHECKING:
     import optuna
@@ -138,19 +138,9 @@ def _search(
 ) -> "optuna.Study":
     import optuna
 
-    # A warning of an interrupted trial is a page of traceback; what fails by itself is raised.
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    seed = tried.platform.settings.seed
-    folder = tried.platform.home.temporary
-    study = optuna.create_study(
-        study_name=f"{sampler}-{tried.key(parts)}",
-        storage=_storage(folder),
-        sampler=make_sampler(sampler, seed),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
-        direction="maximize",
-        load_if_exists=True,
-    )
-    known = len(_finished(study))
+    platform = tried.platform
+    study = open_study(platform.home.temporary / "ranker_trials", sampler, tried.key(parts), platform.settings.seed)
+    known = len(finished(study))
     if known:
         say(f"{counted(known, 'trial')} of an earlier search {'is' if known == 1 else 'are'} known")
     elif not any(trial.state.name == "WAITING" for trial in study.trials):
@@ -168,28 +158,13 @@ def _search(
 
     def watch(study: "optuna.Study", trial: "optuna.trial.FrozenTrial") -> None:
         value = "dropped" if trial.value is None or trial.state.name == "PRUNED" else f"{trial.value:.4f}"
-        say(f"trial {len(_finished(study))} of at most {budget.trials}: {value}; best {study.best_value:.4f}")
+        say(f"trial {len(finished(study))} of at most {budget.trials}: {value}; best {study.best_value:.4f}")
         if budget.until is not None and budget.clock() >= budget.until:
             study.stop()
 
     if budget.trials > known:
         study.optimize(objective, n_trials=budget.trials - known, callbacks=[watch])
     return study
-
-
-def _finished(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
-    """Trials that came to an end, in order; one that was interrupted or killed did not, and is none of the budget's."""
-    return [trial for trial in study.trials if trial.state.name in {"COMPLETE", "PRUNED"}]
-
-
-def _storage(folder: Path) -> "optuna.storages.BaseStorage":
-    """Trials in one file of the home; half-written lines of a killed search are passed over by Optuna."""
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-
-    folder.mkdir(parents=True, exist_ok=True)
-    file = str(folder / "ranker_trials.journal")
-    return JournalStorage(JournalFileBackend(file, lock_obj=JournalFileOpenLock(file)))
 
 
 def _changes(platform: Platform, best: Mapping[str, Any]) -> dict[str, Any]:
@@ -230,7 +205,7 @@ def _manifest(
             "gain_high": gain.high,
             "searched_value": study.best_value,
             "users": float(len(default)),
-            c.TRIALS: float(len(_finished(study))),
+            c.TRIALS: float(len(finished(study))),
         },
         libraries=library_versions(*_LIBRARIES),
         sealed_at=datetime.now(UTC),
@@ -246,7 +221,7 @@ def _trial_rows(study: "optuna.Study") -> pl.DataFrame:
             json.dumps(trial.params, sort_keys=True),
             trial.duration.total_seconds() if trial.duration else None,
         )
-        for trial in _finished(study)
+        for trial in finished(study)
     ]
     columns = {c.TRIAL: pl.Int64, c.VALUE: pl.Float64, c.PARAMETERS: pl.String, c.SECONDS: pl.Float64}
     return pl.DataFrame(rows, schema=columns, orient="row")
