@@ -1,6 +1,8 @@
 """Percentile bootstrap of means whose rows come in clusters, one a user (Efron 1979; Davison and Hinkley 1997)."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,11 +130,9 @@ def _percentiles(
     if n == 0:
         nothing = np.full(width, np.nan)
         return nothing, nothing
-    rng = np.random.default_rng(seed)
-    step = max(1, _DRAWS_AT_ONCE // n)
     means: list[NDArray[np.float64]] = []
-    for start in range(0, samples, step):
-        drawn = _draws(rng, min(step, samples - start), n)
+    for block in _draws(seed, samples, n):
+        drawn = block.astype(np.float64)
         means.append(_ratio(drawn @ sums, drawn @ counts))
     tail = (1.0 - level) / 2.0
     stacked = np.vstack(means)
@@ -155,10 +155,21 @@ def _grouped(
     return _sum_by_user(groups, sums), _sum_by_user(groups, counts)
 
 
-def _draws(rng: np.random.Generator, samples: int, n: int) -> NDArray[np.float64]:
-    """How often each of n users is drawn in each sample: (samples, n)."""
+@lru_cache(maxsize=4)
+def _draws(seed: int, samples: int, n: int) -> tuple[NDArray[np.unsignedinteger[Any]], ...]:
+    """How often each of n users is drawn in each sample: blocks (some samples, n), of small integers.
+
+    Kept, for most tables of a build are of as many users: drawing takes longer than all that is done with it.
+    """
+    rng = np.random.default_rng(seed)
+    step = max(1, _DRAWS_AT_ONCE // n)
+    return tuple(_drawn(rng, min(step, samples - start), n) for start in range(0, samples, step))
+
+
+def _drawn(rng: np.random.Generator, samples: int, n: int) -> NDArray[np.unsignedinteger[Any]]:
     drawn = rng.integers(n, size=(samples, n)) + (np.arange(samples) * n)[:, None]
-    return np.bincount(drawn.ravel(), minlength=samples * n).reshape(samples, n).astype(np.float64)
+    counts = np.bincount(drawn.ravel(), minlength=samples * n).reshape(samples, n)
+    return counts.astype(np.min_scalar_type(counts.max()))
 
 
 def _sum_by_user(codes: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:

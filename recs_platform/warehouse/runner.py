@@ -126,6 +126,11 @@ class ModelRun:
         self._ready.discard(aside)
         self._ready.add(name)
 
+    def use_stored(self, *names: str) -> None:
+        """Let the rows that the lake holds of the as-of stand for tables that a scratch run would compute."""
+        for name in names:
+            self._view(name, self._files(name, is_as_of=True))
+
     def enumerate(self, name: str, values: "pl.Series") -> None:
         """Make a type of distinct texts that are held as integers, in their order; elsewhere in SQL they are texts."""
         self._con.register("_values", values.alias("value").to_frame())
@@ -229,16 +234,19 @@ class ModelRun:
         return f"select {', '.join(typed_columns(types, set(types)))} from ({self.bound(model.name)}\n)"
 
     def _read(self, name: str) -> None:
-        types = self._types(name)
         is_as_of = self._is_as_of(name)
         stored = self._history_of(name)
         if self._scratch and is_as_of and stored is None:
             raise NotReady(f"a scratch run needs {name} registered; it is not computed by SQL")
-        files = self._files_before(stored) if stored is not None else self._files(name, is_as_of=is_as_of)
+        self._view(name, self._files_before(stored) if stored is not None else self._files(name, is_as_of=is_as_of))
+
+    def _view(self, name: str, files: Sequence[str]) -> None:
+        """Let rows of the lake be the table; columns that its files lack are NULL."""
+        types = self._types(name)
         if not files:
             self._create(name, "view", f"select {', '.join(typed_columns(types, set()))} where false")
             return
-        partitions = (c.AS_OF,) if name in self._models and is_as_of else self._partitions(name)
+        partitions = (c.AS_OF,) if name in self._models and self._is_as_of(name) else self._partitions(name)
         source = scan(files, {column: types[column] for column in partitions})
         found = _stored_columns(tuple(files)) | set(partitions)
         self._create(name, "view", f"select {', '.join(typed_columns(types, found))} from {source}")

@@ -7,7 +7,6 @@ of items, their neighbours and counts are those of the as-of itself.
 # pyright: reportUnknownMemberType=false
 # ruff: noqa: S608  names come from contracts
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 
@@ -49,11 +48,11 @@ _OF_ITEMS = (ITEM_FEATURES, ITEM_TRANSITIONS, ITEM_NEIGHBOURS.name)
 class _Given:
     """What is read of the as-of, and what is made up.
 
-    `of_items`: rows of _OF_ITEMS. `version`, `contenders`: the champion, and what orders lists in its place. `around`,
-    `events`: where the made-up users live, and what they did.
+    `item_counts`: how many users each item had. `version`, `contenders`: the champion, and what orders lists in its
+    place. `around`, `events`: where the made-up users live, and what they did.
     """
 
-    of_items: Mapping[str, pl.DataFrame]
+    item_counts: pl.DataFrame
     version: str
     contenders: pl.DataFrame
     around: Surroundings
@@ -72,7 +71,7 @@ def edge_lists(run: AsOfRun) -> EdgeLists | None:
         problem = encode(run, known, with_profiles(models, with_consent(users)), run.items, geo)
         consumed = models.frame(CONSUMED)
         ranked, offered = _ranked(models, run, problem, consumed, given)
-        items = with_counts(run.items, given.of_items[ITEM_FEATURES].select(c.ITEM_ID, c.USER_COUNT))
+        items = with_counts(run.items, given.item_counts)
         rules = rule_facts(models, run.platform.settings.rules, items)
     context = _context(run, items, consumed, geo, rules)
     return _listed(run, given, ranked, offered, context)
@@ -80,9 +79,8 @@ def edge_lists(run: AsOfRun) -> EdgeLists | None:
 
 def _read(run: AsOfRun) -> _Given:
     with run.models() as models:
-        of_items = {name: models.frame(name, ordered=True) for name in _OF_ITEMS}
+        counts = models.frame(ITEM_FEATURES, [c.ITEM_ID, c.USER_COUNT])
         version, contenders = champion_version(models), models.frame(CONTENDERS.name)
-    counts = of_items[ITEM_FEATURES].select(c.ITEM_ID, c.USER_COUNT)
     available = with_counts(run.items, counts).filter(c.IS_AVAILABLE)
     items = available.sort(c.USER_COUNT, c.ITEM_ID, descending=[True, False]).select(c.ITEM_ID, c.CATEGORY)
     first = run.interactions[c.OCCURRED_AT].min()
@@ -91,7 +89,7 @@ def _read(run: AsOfRun) -> _Given:
     countries = run.users[c.COUNTRY].drop_nulls().value_counts().sort("count", c.COUNTRY, descending=[True, False])
     country = countries[c.COUNTRY][0] if countries.height else None
     around = Surroundings(items, run.as_of, min(day, run.as_of), country)
-    return _Given(of_items, version, contenders, around, events_of(PEOPLE, around))
+    return _Given(counts, version, contenders, around, events_of(PEOPLE, around))
 
 
 def _stand_in(models: ModelRun, run: AsOfRun, given: _Given) -> None:
@@ -112,8 +110,7 @@ def _stand_in(models: ModelRun, run: AsOfRun, given: _Given) -> None:
         made_up=profiles_of(PEOPLE, given.around),
     )
     models.register(ITEMS, run.items)
-    for name, rows in given.of_items.items():
-        models.register(name, rows)
+    models.use_stored(*_OF_ITEMS)
 
 
 def _ranked(
