@@ -85,6 +85,22 @@ def test_a_single_value_far_beyond_the_range_of_the_days_before_is_out_of_range(
     assert warned(rows) == [("ranges", "raw.events", "dwell_seconds", "click", "greatest")]
 
 
+def test_bands_reach_no_further_than_what_values_can_be(report):
+    days = daily(np.random.default_rng(4), lambda *_: {"filled": {"scroll_fraction": 0.9, "value": 0.9}})
+    ends = [pl.col(f"scroll_fraction_{end}") / pl.col("scroll_fraction_max") for end in ("min", "max")]
+    rows, _ = report(daily_quality=days.with_columns(ends))
+    ranges = rows.filter(pl.col("kind") == "ranges", pl.col("verdict") != "no_data")
+    low, high = ({column: (own["usual_low"].min(), own["usual_high"].max())[end]
+                  for (column,), own in ranges.group_by("column_name")} for end in (0, 1))  # fmt: skip
+    assert (low["dwell_seconds"], low["scroll_fraction"], high["scroll_fraction"]) == (0, 0, 1)
+    assert low["value"] == 0  # amounts may be negative, and none was
+    shares = rows.filter(pl.col("metric").str.ends_with("share"))
+    assert shares["usual_high"].max() <= 1
+    below = days.with_columns((pl.col("value_min") - 1e3 * (pl.col("days_ago") == 9)).alias("value_min"))
+    refunds, _ = report(daily_quality=below)
+    assert refunds.filter(pl.col("column_name") == "value")["usual_low"].min() < -1e3
+
+
 def test_a_day_with_a_third_of_the_events_is_told_and_the_day_that_may_not_be_over_is_not(report):
     fewer = lambda when: lambda ago, kind: {"events": TYPES[kind] / 3} if ago == when else {}  # noqa: E731
     rows, _ = report(daily_quality=daily(np.random.default_rng(5), fewer(1)))
@@ -195,6 +211,19 @@ def test_a_few_days_or_few_events_are_no_pass(report):
     assert {name: found["verdict"] for name, found in verdicts.items() if name != "freshness"} == dict.fromkeys(
         (name for name in KINDS if name != "freshness"), "no_data"
     )
+
+
+def test_what_is_too_little_is_said_in_english():
+    facts = [
+        Fact("nulls", "raw.events", "null_share", 0.5, [0.5] * n, compared_with=compared)
+        for n, compared in ((1, "days"), (2, "days of the same weekday"), (1, None), (0, "files"))
+    ]
+    assert [row["message"] for row in fact_rows(facts, DataQualityConfig())] == [
+        "1 earlier day, 4 are needed",
+        "2 earlier days of the same weekday, 4 are needed",
+        "1 earlier period, 4 are needed",
+        "0 earlier files, 4 are needed",
+    ]
 
 
 def test_the_page_draws_each_value_on_its_band_and_the_days(tmp_path):
