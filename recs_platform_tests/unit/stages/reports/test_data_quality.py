@@ -213,6 +213,14 @@ def test_a_few_days_or_few_events_are_no_pass(report):
     )
 
 
+def test_the_page_draws_no_band_of_what_could_not_be_judged(tmp_path):
+    days = daily(np.random.default_rng(13), days=3)
+    result = run(inputs(tmp_path, daily_quality=days, checked=checked(), ledger=ledger()))
+    page = (tmp_path / result.html).read_text(encoding="utf-8")
+    assert "now, on its usual band" not in page
+    assert page.count("There is nothing to compare yet.") == len(KINDS)
+
+
 def test_what_is_too_little_is_said_in_english():
     facts = [
         Fact("nulls", "raw.events", "null_share", 0.5, [0.5] * n, compared_with=compared)
