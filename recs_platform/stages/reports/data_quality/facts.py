@@ -47,6 +47,9 @@ class DataQualityConfig(BaseModel):
     ] = 10.0
     volume_factor: Annotated[float, Field(gt=1, description="least growth or fall of a count, as a factor")] = 2.0
     silent_days_min: Annotated[int, Field(ge=1, description="fewer days without an event never warn")] = 2
+    ended_days: Annotated[
+        int, Field(gt=30, description="days without an event after which a source has ended, and warns no more")
+    ] = 90
     gap_factor: Annotated[float, Field(ge=1, description="longest usual wait for a file, times this, warns")] = 3.0
 
 

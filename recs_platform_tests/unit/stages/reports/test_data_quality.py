@@ -144,6 +144,23 @@ def test_a_source_that_fell_silent_is_told_and_one_that_pauses_at_week_ends_is_n
     assert ("freshness", "raw.events", "all", "all", "days_without_event") not in warned(rows)
 
 
+@pytest.mark.parametrize(
+    ("days", "gap", "verdict", "said"),
+    [
+        (45, 3, "warn", None),
+        (45, None, "warn", None),
+        (45, 60, "pass", None),
+        (100, 3, "no_data", "no event for 100 days: the source has ended"),
+        (100, 120, "pass", None),
+    ],
+)
+def test_a_source_that_fell_silent_long_ago_is_told_until_it_has_ended(report, days, gap, verdict, said):
+    silent = {"source": "old", "days_ago": days, "longest_gap_days": gap}
+    rows, _ = report(checked=checked(silent=[silent]))
+    of_it = rows.filter(pl.col("metric") == "days_without_event", pl.col("source") == "old")
+    assert of_it.select("value", "verdict", "message").rows() == [(days, verdict, said)]
+
+
 def test_files_that_come_daily_and_stay_away_are_missed_and_two_files_say_nothing(report):
     rows, _ = report(ledger=ledger(range(5, 12)))
     assert warned(rows) == [("freshness", "raw.ingestions", "all", "events", "days_without_file")]
