@@ -32,6 +32,7 @@ from recs_platform.cli import (
     ui,
 )
 from recs_platform.cli.audit import enter_command
+from recs_platform.cli.machine_faults import machine_fault
 from recs_platform.cli.sections import SectionedGroup
 from recs_platform.cli.show import say_error
 from recs_platform.cli.stopping import QuickEnd, heed_interrupts
@@ -113,8 +114,12 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            say_error(f"{str(error.filename)[:_NAME_SHOWN]!r}… is too long for a file name; use a shorter path")
+            sys.exit(UsageError.exit_code)
+        fault = machine_fault(error)
+        if fault is None:
             raise
-        say_error(f"{str(error.filename)[:_NAME_SHOWN]!r}… is too long for a file name; use a shorter path")
-        sys.exit(UsageError.exit_code)
+        say_error(fault)
+        sys.exit(RecsError.exit_code)

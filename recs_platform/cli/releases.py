@@ -113,9 +113,14 @@ def rollback(
     """
     platform = find_platform()
     from recs_platform.pipeline.rollback import LATEST, roll_back
+    from recs_platform.stages.releases import pinned_release
 
     typer.echo(f"current release: {roll_back(platform, release_id, say).version}")
-    if release_id != LATEST:
+    pinned = pinned_release(platform.home)
+    if pinned != (None if release_id == LATEST else release_id):
+        now = "no release is pinned" if pinned is None else f"{pinned} is pinned"
+        say(f"another command changed that meanwhile: {now}")
+    elif pinned is not None:
         say("it is pinned: what is built from now on does not replace it, until `recs releases rollback latest`")
     say_replaced(platform, typer.echo)
     tell_ui_later(platform)

@@ -90,7 +90,7 @@ class NotifySettings(SettingGroup):
     webhook_url: Annotated[
         str | None,
         Field(
-            pattern=r"^https?://",
+            pattern=r"^https?://[^/\s]+",
             description='address that is posted {"text": …} for each failed run; unset, the log alone says it',
             examples=["https://chat.example.org/hooks/recs"],
         ),

@@ -22,7 +22,7 @@ from recs_platform.pipeline.named_in_settings import require_hidden
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.publishing import publish, publish_releases
 from recs_platform.pipeline.report_inputs import report_folder
-from recs_platform.pipeline.rollback import take_back
+from recs_platform.pipeline.rollback import saying_what_is_in_force, take_back
 from recs_platform.stages import releases
 from recs_platform.warehouse.publish import PublishReport
 
@@ -50,7 +50,8 @@ def withdraw(platform: Platform, release_id: str, say: Say) -> Manifest | None:
     require_hidden(platform)
     with exclusive(platform.home.lock(Lock.AS_OF), on_wait=say):
         was_pinned = releases.pinned_release(platform.home) == release_id
-        published = publish_releases(platform, change=lambda: take_back(platform, release_id, say), on_wait=say)
+        with saying_what_is_in_force(platform.home, withdrawing=release_id):
+            published = publish_releases(platform, change=lambda: take_back(platform, release_id, say), on_wait=say)
         _report(published, say)
         if was_pinned:
             say(f"{release_id} was pinned; the pin is removed")

@@ -1,5 +1,6 @@
 """The Jinja2 environment of the pages: every value is escaped, and one that is missing is an error."""
 
+import math
 from datetime import datetime
 from functools import cache
 
@@ -35,8 +36,8 @@ _SMALL, _GREAT = 0.00005, 100
 def shown(value: object) -> str:
     """A value as tables write it.
 
-    >>> shown(None), shown(True), shown(0.123456), shown(7), shown(1.63e-08), shown(0.0)
-    ('–', 'yes', '0.1235', '7', '1.6e-08', '0.0000')
+    >>> shown(None), shown(float("nan")), shown(True), shown(0.123456), shown(7), shown(1.63e-08), shown(0.0)
+    ('–', '–', 'yes', '0.1235', '7', '1.6e-08', '0.0000')
     >>> shown(4102.0), shown(1234.56), shown(-100.0), shown(99.5), shown(float("inf"))
     ('4,102', '1,234.6', '-100', '99.5000', 'inf')
     """  # noqa: RUF002  a dash, as tables write it
@@ -54,6 +55,8 @@ def shown(value: object) -> str:
 
 
 def _float(value: float) -> str:
+    if math.isnan(value):
+        return shown(None)
     if abs(value) >= _GREAT:
         return f"{value:,.0f}" if value.is_integer() else f"{value:,.1f}"
     return f"{value:.1e}" if 0 < abs(value) < _SMALL else f"{value:.4f}"

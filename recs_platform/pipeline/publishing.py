@@ -29,7 +29,7 @@ from recs_platform.contracts.tables import (
 )
 from recs_platform.lake.audit import FIELDS, read_processing
 from recs_platform.lake.locks import exclusive
-from recs_platform.lake.whole_files import read_whole
+from recs_platform.pipeline.damaged_releases import leave_out_damaged
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.published_keys import published_options
 from recs_platform.pipeline.published_releases import LATEST, RELEASED, release_tables, view_table
@@ -152,37 +152,35 @@ def _released(platform: Platform, earlier: Brought | None = None) -> tuple[Withh
 
 
 def _write(platform: Platform, tables: Sequence[PublishedTable], withheld: Withheld, **options: bool) -> PublishReport:
-    settings = platform.settings
-    with _naming_damaged_releases(tables):
-        report = write_file(
-            platform.lake,
-            platform.home.analytics,
-            tables=tables,
-            options=published_options(platform),
-            rows_max=settings.publish.events_as_table_max_rows,
-            as_ofs_max=settings.publish.as_ofs_max,
-            publish_id=uuid.uuid4().hex[:12],
-            **options,
-        )
+    report = _write_file(platform, tables, **options)
     # A role that hides what is not there must leave no lists of before in the hands of other systems.
     _export_lists(platform, withheld, keep_older=options.get("keep_older", True))
     write_role_files(platform)
     return report
 
 
-@contextmanager
-def _naming_damaged_releases(tables: Sequence[PublishedTable]) -> Generator[None, None, None]:
-    """Say which file of a release is damaged, with a ContractError, where DuckDB fails at it without naming it."""
-    try:
-        yield
-    except duckdb.Error:
-        released = (file for table in tables for files in (table.releases or {}).values() for file in files)
-        instead = (file for table in tables for each in table.instead.values() for file in (each.of, each.rows))
-        for file in (*released, *instead):
-            # What was removed meanwhile is no damage, see `_publish`.
-            if file is not None and file.exists():
-                read_whole(file)
-        raise
+def _write_file(platform: Platform, tables: Sequence[PublishedTable], **options: bool) -> PublishReport:
+    """Write the file, without kept releases that have a damaged file: DuckDB fails at it and does not name it."""
+    settings, left_out = platform.settings, list[str]()
+    while True:
+        try:
+            report = write_file(
+                platform.lake,
+                platform.home.analytics,
+                tables=tables,
+                options=published_options(platform),
+                rows_max=settings.publish.events_as_table_max_rows,
+                as_ofs_max=settings.publish.as_ofs_max,
+                publish_id=uuid.uuid4().hex[:12],
+                **options,
+            )
+        except duckdb.Error:
+            tables, said = leave_out_damaged(tables)
+            if not said:
+                raise
+            left_out += said
+        else:
+            return replace(report, set_aside=(*report.set_aside, *left_out))
 
 
 def _export_lists(platform: Platform, withheld: Withheld, *, keep_older: bool) -> None:

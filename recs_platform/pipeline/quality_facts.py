@@ -1,4 +1,5 @@
 """What the checks of ingestion say as of an instant: their own functions, over days and ingestions known by then."""
+# ruff: noqa: S608  names come from contracts
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,6 +12,7 @@ from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.stages.events import filled_columns
 from recs_platform.stages.events import ledger_checks as books
 from recs_platform.stages.reports import DAILY_QUALITY, ITEM_VERSIONS, USER_VERSIONS, Checked, brought, standing
+from recs_platform.warehouse.clauses import instant_literal, relation, text_literal
 
 HISTORY_ROWS_MIN = 100
 VERSIONS = {ITEMS.name: ITEM_VERSIONS, USERS.name: USER_VERSIONS}
@@ -44,8 +46,33 @@ def checked(run: AsOfRun) -> Checked:
     duplicate = duplicate.with_columns(
         pl.when(is_first).then(pl.lit(books.NO_HISTORY)).otherwise(c.VERDICT).alias(c.VERDICT)
     )
-    return Checked(
-        run.known_at, _volumes(run), books.quarantine_rates(files, _newest(files)), duplicate, pl.concat(_gone(run))
+    rejected = books.quarantine_rates(files, _newest(files))
+    return Checked(run.known_at, _volumes(run), rejected, duplicate, pl.concat(_gone(run)), _silent(run, of_events))
+
+
+def _silent(run: AsOfRun, of_events: pl.DataFrame) -> pl.DataFrame:
+    """Sources that brought events once and have none in the daily quality; only where there are any the log is read."""
+    brought_events = of_events.filter(pl.col(c.ROWS_ACCEPTED) > 0)[c.SOURCE].unique()
+    asked = sorted(set(brought_events) - set(daily_quality(run)[c.SOURCE]))
+    if not asked:
+        return pl.DataFrame(schema={c.SOURCE: pl.String, c.DAYS_AGO: pl.Int64, c.LONGEST_GAP_DAYS: pl.Int64})
+    with run.models() as models:
+        return models.query(_silence_sql(run, relation(models.require(EVENTS.name)), asked))
+
+
+def _silence_sql(run: AsOfRun, events: str, asked: Sequence[str]) -> str:
+    """Days from a source's last event to the as-of, and the longest gap between its days with events before that."""
+    ago = f"(epoch_us({instant_literal(run.as_of)}) - epoch_us({c.OCCURRED_AT}) - 1) // 86400000000"
+    days = (
+        f"select distinct {c.SOURCE}, {ago} as {c.DAYS_AGO} from {events} "
+        f"where {c.SOURCE} in ({', '.join(map(text_literal, asked))}) "
+        f"and {c.OCCURRED_AT} < {instant_literal(run.as_of)} and {c.INGESTED_AT} <= {instant_literal(run.known_at)}"
+    )
+    earlier = f"lag({c.DAYS_AGO}) over (partition by {c.SOURCE} order by {c.DAYS_AGO} desc)"
+    gaps = f"select {c.SOURCE}, {c.DAYS_AGO}, {earlier} - {c.DAYS_AGO} - 1 as gap from ({days})"
+    return (
+        f"select {c.SOURCE}, min({c.DAYS_AGO}) as {c.DAYS_AGO}, max(gap) as {c.LONGEST_GAP_DAYS} from ({gaps}) "
+        f"group by {c.SOURCE} order by {c.SOURCE}"
     )
 
 

@@ -24,7 +24,7 @@ from recs_platform.pipeline.report_inputs import report_folder
 from recs_platform.stages import releases
 from recs_platform.stages.releases.differences import exposure_shares
 from recs_platform.stages.reports.report import INDEX_ADDRESS
-from recs_platform.stages.reports.verdicts import gravest_first
+from recs_platform.stages.reports.verdicts import gravest_first, of_reports
 from recs_platform.warehouse.clauses import relation, text_literal
 from recs_platform.warehouse.runner import ModelRun
 
@@ -51,7 +51,7 @@ def write_release_page(run: AsOfRun, release: Manifest) -> Path:
             *_exposure(models, lists, items),
             *_users(models, lists, items),
         ]
-        judged = gravest_first(models.frame(VERDICTS.name))
+        judged = of_reports(gravest_first(models.frame(VERDICTS.name)))
     facts = {"ranker": str(release.parameters[c.RANKER_VERSION]), "data version": release.data_version}
     head = Head(facts, judged, INDEX_ADDRESS)
     write_page(path, f"Release {release.version}", run.as_of, sections, head)

@@ -25,7 +25,7 @@ from recs_platform.pipeline.report_inputs import STAMPED, UNKNOWN_YET
 from recs_platform.pipeline.reports import NUMBERS_FILE, VERDICTS_FILE
 from recs_platform.stages import releases
 from recs_platform.stages.reports import REPORTS
-from recs_platform.stages.reports.verdicts import gravest_first, worst
+from recs_platform.stages.reports.verdicts import gravest_first, of_reports, worst
 
 INDEX = "index.html"
 ROWS_MAX = 60
@@ -113,9 +113,8 @@ def _in_force(home: Home) -> dict[str, str]:
 
 def _open_questions(newest: Reported) -> pl.DataFrame:
     """Judgements of the newest as-of that did not pass, the gravest first."""
-    rows = gravest_first(newest.verdicts.filter(pl.col(c.VERDICT) != "pass"))
-    named = pl.concat_str(pl.lit(f"{newest.key} "), c.REPORT, pl.lit(": "), c.SUBJECT).alias(c.SUBJECT)
-    return rows.with_columns(named)
+    rows = of_reports(gravest_first(newest.verdicts.filter(pl.col(c.VERDICT) != "pass")))
+    return rows.with_columns(pl.concat_str(pl.lit(f"{newest.key} "), c.SUBJECT).alias(c.SUBJECT))
 
 
 def _sections(home: Home, found: Sequence[Reported], notes: Mapping[str, tuple[str, str]]) -> list[Section]:

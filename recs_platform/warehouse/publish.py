@@ -38,7 +38,8 @@ READ_ONLY = 0o444
 class PublishReport:
     """What was published: rows by table, and which tables are views over linked files.
 
-    `set_aside` has a sentence for each foreign log that lay beside the file. `untouched`: tables of the lake that had
+    `set_aside` has a sentence for each foreign log that lay beside the file, and for each damaged release that is not
+    in it. `untouched`: tables of the lake that had
     not changed since the publish before, and were not read.
     """
 

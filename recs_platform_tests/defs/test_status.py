@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import cast
 
 import dagster as dg
 import pytest
@@ -149,6 +150,10 @@ def test_status_says_why_no_release_is_in_force(built: Built, tmp_path: Path) ->
     manifest.write_bytes(whole[:100])
     assert "manifest.json is damaged" in read_status(platform, list).lines[0]
     manifest.write_bytes(whole)
+    lists = manifest.with_name("recommendations.parquet")
+    os.truncate(lists, lists.stat().st_size // 2)
+    (fault,) = cast("list[str]", read_status(platform, list).facts["releases_damaged"])
+    assert fault.startswith(f"{lists} is damaged: it ends before its rows do")
     withdraw_release(platform.home, release)
     found = read_status(platform, list)
     assert found.facts["release"] is None

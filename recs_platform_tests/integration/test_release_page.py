@@ -35,6 +35,7 @@ def test_it_shows_users_with_their_history_and_their_list(built: Built) -> None:
 def test_shares_of_exposure_add_up(built: Built) -> None:
     page = (report_folder(built.platform, built.as_of) / RELEASE_PAGE).read_text()
     assert '<ul class="verdicts">' in page
+    assert "data_quality: freshness" in page
     for heading in ("From sources to lists", "What changed", "Exposure by category"):
         assert f"<h2>{heading}<" in page
     part = page[page.index("<h2>Exposure by category<") : page.index("<h2>Exposure by creator<")]

@@ -1,25 +1,27 @@
 """Forgetting a person: no byte of them is left, nobody else is touched, and they do not come back."""
 
 import gzip
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import polars as pl
 import pytest
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.errors import RecsError
-from recs_platform.contracts.home import RELEASE_PAGE
+from recs_platform.contracts.home import RELEASE_PAGE, Home
 from recs_platform.contracts.setting_groups import PrivacySettings
 from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE, REMOVALS
 from recs_platform.lake.artifacts import sealed_versions
 from recs_platform.lake.forget_requests import add_request
 from recs_platform.pipeline.forgetting import forget as forgetting
 from recs_platform.pipeline.forgetting.artifacts import rankers_of, retire_rankers
-from recs_platform.pipeline.forgetting.receipts import Receipt
+from recs_platform.pipeline.forgetting.receipts import Receipt, open_journal
 from recs_platform.pipeline.platform import Platform
 from recs_platform.pipeline.questions.status import read_status
 from recs_platform.pipeline.retraining import trained_already
@@ -160,6 +162,31 @@ def test_within_the_days_of_the_setting_rankers_that_learned_from_them_serve_on_
     )
     # Nothing new came, and yet there is something to learn anew.
     assert trained_already(platform, releases.current_release(platform.home).as_of) is None
+
+
+@pytest.mark.parametrize(("first", "later"), [(7, 7), (7, 30), (0, 7), (7, 0)])
+def test_one_that_was_interrupted_retires_rankers_when_its_receipt_says(
+    whole: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int, later: int
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(whole.home.artifacts / ranking.RANKER, home / "artifacts" / ranking.RANKER)
+    began = datetime(2030, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(forgetting, "first_event", lambda *_: datetime(2000, 1, 1, tzinfo=UTC))
+
+    def rankers(days: int, now: datetime) -> Receipt:
+        settings = SimpleNamespace(privacy=PrivacySettings(retrain_within_days=days))
+        work = SimpleNamespace(platform=SimpleNamespace(home=Home(home), settings=settings), raw=None, person=None)
+        work.now, journal = now, open_journal(Home(home), ["hash"], now)
+        forgetting._rankers(cast("Any", work), journal)  # pyright: ignore[reportPrivateUsage]
+        return journal.receipt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(forgetting, "retire_rankers", lambda *_: None)  # after the receipt, before its rankers
+        told = rankers(first, began)
+    assert rankers(later, began + timedelta(days=2)) == told
+    retired = ranking.read_overrides(Home(home).artifacts).retired
+    assert {each.serves_until for each in retired.values()} == {told.rankers_until}
+    assert set(retired) == set(told.rankers) != set()
 
 
 def test_whoever_is_forgotten_under_fewer_days_does_not_wait_for_those_of_an_earlier_one(

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from recs_platform.contracts.canary import CanaryState
-from recs_platform.contracts.errors import Busy, ContractError
+from recs_platform.contracts.errors import Busy, ContractError, RecsError
 from recs_platform.contracts.experiments import ExperimentSettings
 from recs_platform.contracts.home import Lock
 from recs_platform.contracts.serving_settings import CanarySettings
@@ -39,6 +39,7 @@ from recs_platform.stages.releases.files import LISTS_FILE
 from recs_platform.stages.releases.references import SharedRows
 from recs_platform.stages.releases.replacing import replace_rows
 from recs_platform.stages.releases.withheld import Withheld
+from recs_platform.warehouse.publish import PublishReport
 from recs_platform_tests.homes import ask, copy_home, land_contract, platform_at, take_in
 from recs_platform_tests.serving.served import release_into
 from recs_platform_tests.unit.stages.releases.bundles import AS_OF, ITEMS, content
@@ -365,11 +366,55 @@ def test_releases_of_variants_and_canaries_offer_no_withdrawn_item_either(untouc
 
 
 @pytest.mark.parametrize("publishes", [publish, publish_release_tables])
-def test_a_publish_names_the_file_of_a_release_that_is_damaged(
+def test_a_publish_names_the_file_of_the_release_in_force_that_is_damaged(
     untouched: House, tmp_path: Path, publishes: Callable[[Platform], object]
+) -> None:
+    house = untouched.copy(tmp_path / "home")
+    file = house.home.artifacts / "releases" / house.newer / LISTS_FILE
+    damage(file)
+    with pytest.raises(ContractError, match=rf"{file} is damaged: its bytes are not those that were written"):
+        publishes(house.platform)
+
+
+@pytest.mark.parametrize("publishes", [publish, publish_release_tables])
+def test_a_publish_does_without_a_damaged_release_of_before_and_says_so(
+    untouched: House, tmp_path: Path, publishes: Callable[[Platform], PublishReport]
 ) -> None:
     house = untouched.copy(tmp_path / "home")
     file = house.home.artifacts / "releases" / house.older / LISTS_FILE
     damage(file)
-    with pytest.raises(ContractError, match=rf"{file} is damaged: its bytes are not those that were written"):
-        publishes(house.platform)
+    (said,) = publishes(house.platform).set_aside
+    assert said.startswith(f"the analysts' file holds no list of release {house.older}: {file} is damaged")
+    assert ask(house.platform, "select distinct release_id from recommendations.lists").rows() == [(house.newer,)]
+    named = ask(house.platform, "select release_id from recommendations.releases order by as_of")
+    assert named["release_id"].to_list() == [house.older, house.newer]
+
+
+def test_a_rollback_away_from_a_damaged_release_is_published(untouched: House, tmp_path: Path) -> None:
+    house, said = untouched.copy(tmp_path / "home"), list[str]()
+    damage(house.home.artifacts / "releases" / house.newer / LISTS_FILE)
+    assert roll_back(house.platform, house.older, said.append).version == house.older
+    assert [sentence.split(":")[0] for sentence in said] == [
+        f"the analysts' file holds no list of release {house.newer}"
+    ]
+    assert ask(house.platform, "select distinct release_id from recommendations.current").rows() == [(house.older,)]
+
+
+def test_a_rollback_that_cannot_be_published_says_what_is_in_force(
+    untouched: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = untouched.copy(tmp_path / "home")
+    before = house.shown()["current"]
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("recs_platform.pipeline.publishing.write_file", full)
+    with pytest.raises(RecsError, match=rf"release {house.older} is in force and pinned, .*No space left on device"):
+        roll_back(house.platform, house.older)
+    assert releases.current_release(house.home).version == house.older
+    with pytest.raises(RecsError, match=rf"release {house.newer} is in force, .*No space left on device"):
+        roll_back(house.platform, LATEST)
+    with pytest.raises(RecsError, match=rf"^release {house.older} is in force, .*No space left on device"):
+        withdraw(house.platform, house.newer, list[str]().append)
+    assert house.shown()["current"] == before

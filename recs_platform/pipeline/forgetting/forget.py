@@ -209,10 +209,10 @@ def _rankers(work: _Work, journal: Journal) -> None:
     """First, while the lake still says when the person's first event was."""
     home = work.platform.home
     days = work.platform.settings.privacy.retrain_within_days
-    until = work.now + timedelta(days=days) if days else None
     found = rankers_of(home, first_event(work.raw, work.person), work.now)
-    journal.flag(found, until)
-    retire_rankers(home, found, work.now, until)
+    journal.flag(found, work.now + timedelta(days=days) if days else None)
+    # A removal that was interrupted goes by the date of its receipt, not by that of the day on which it is finished.
+    retire_rankers(home, found, work.now, journal.receipt.rankers_until)
 
 
 def _landing(work: _Work, journal: Journal) -> None:

@@ -71,9 +71,9 @@ class Journal:
             self._write(self.receipt.model_copy(update={"removed": removed}))
 
     def flag(self, rankers: Collection[str], until: datetime | None = None) -> None:
-        """Enter rankers that learned from the person, and until when they may serve; at first told, it stays."""
+        """Enter rankers that learned from the person, and until when they may serve; what was told first stays."""
         found = tuple(sorted({*self.receipt.rankers, *rankers}))
-        told = self.receipt.rankers_until or until
+        told = self.receipt.rankers_until if self.receipt.rankers else until
         self._write(self.receipt.model_copy(update={"rankers": found, "rankers_until": told}))
 
     def leave(self, sentences: Collection[str]) -> None:

@@ -15,7 +15,7 @@ import recs_platform
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.canary import CanaryState
 from recs_platform.contracts.counted import counted
-from recs_platform.contracts.errors import RecsError
+from recs_platform.contracts.errors import ContractError, RecsError
 from recs_platform.contracts.home import Home, Lock
 from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE, TableContract
@@ -29,7 +29,7 @@ from recs_platform.pipeline.questions.release_summary import ReleaseSummary, no_
 from recs_platform.pipeline.questions.run_history import has_unfinished_runs
 from recs_platform.stages.events import ledger_checks as ledger
 from recs_platform.stages.ranking.overrides import read_overrides
-from recs_platform.stages.releases import current_release, pinned_release
+from recs_platform.stages.releases import current_release, cut_off_files, pinned_release
 
 _REPORTED_LOCKS = (Lock.INGEST, Lock.AS_OF, Lock.PUBLISH, Lock.SERVED, Lock.UI)
 
@@ -79,6 +79,7 @@ def read_status(platform: Platform, read_stuck_runs: Callable[[], list[str]]) ->
         "sources": _freshness(platform.lake),
         "release": None if isinstance(release, str) else release.version,
         "release_is_pinned": pinned_release(home) is not None,
+        "releases_damaged": _damaged(home),
         "rankers_flagged": _flagged(home, None if isinstance(release, str) else release, datetime.now(UTC)),
         "canary": _canary(home),
         "running_process": holder(home.lock(Lock.AS_OF)),
@@ -135,6 +136,14 @@ def _release(platform: Platform) -> Manifest | str:
         return current_release(platform.home)
     except RecsError as error:
         return str(error)
+
+
+def _damaged(home: Home) -> list[str]:
+    """Faults of files of releases. A damaged manifest is why there is no release in force, and is told there."""
+    try:
+        return cut_off_files(home)
+    except ContractError:
+        return []
 
 
 def _quarantined(lake: Lake) -> int:

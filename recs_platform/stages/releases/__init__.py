@@ -23,6 +23,7 @@ from recs_platform.stages.releases.in_force import (
     withdraw_release,
 )
 from recs_platform.stages.releases.reading import (
+    cut_off_files,
     listed_among,
     listed_users,
     read_items_of,
@@ -44,6 +45,7 @@ __all__ = [
     "ReleaseRows",
     "built_release",
     "current_release",
+    "cut_off_files",
     "diff_releases",
     "expired_share",
     "find_release",

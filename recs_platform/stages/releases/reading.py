@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.errors import ContractError
 from recs_platform.contracts.tables import CURRENT, LIST_REFERENCES, LISTS, SHARED_LISTS, SHORT_LISTS, SURFACE_LISTS
-from recs_platform.lake.artifacts import artifact
+from recs_platform.lake.artifacts import artifact, sealed_versions
 from recs_platform.lake.column_types import polars_schema
 from recs_platform.lake.whole_files import collect_whole, read_whole, whole_parquet
 from recs_platform.stages.releases.files import (
@@ -141,6 +142,22 @@ def listed_among(home: Home, release_id: str, users: Sequence[str]) -> set[str]:
 def read_short_lists(home: Home, release_id: str) -> pl.DataFrame:
     """Rows of recommendations.short_lists for that release, by user. Raises RecsError for an unknown id."""
     return _read(home, release_id, SHORT_LISTS_FILE).select(SHORT_LISTS.column_names).sort(c.USER_ID)
+
+
+def cut_off_files(home: Home) -> list[str]:
+    """What is wrong with files of sealed releases that are cut off or gone, by release; none of their rows is read.
+
+    Raises ContractError for a damaged manifest.
+    """
+    said: list[str] = []
+    for manifest in sealed_versions(home.artifacts, RELEASES_ARTIFACT):
+        folder = artifact(home.artifacts, RELEASES_ARTIFACT, manifest.version)
+        for file in sorted({folder / LISTS_FILE, folder / SHORT_LISTS_FILE, *folder.glob("*.parquet")}):
+            try:
+                whole_parquet(file)
+            except ContractError as error:
+                said.append(str(error))
+    return said
 
 
 def _read(home: Home, release_id: str, file: str, users: Sequence[str] | None = None) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from recs_platform.contracts.tables import (
     DATA_QUALITY,
     DRIFT,
     EDGE_CASES,
+    EVENTS,
     EXPERIMENTS,
     INGESTIONS,
     ITEM_NEIGHBOURS,
@@ -73,7 +74,7 @@ REPORTS = (
         "Nulls, ranges, volumes, freshness, duplicates and unknown ids beside this home's own history",
         DATA_QUALITY,
         data_quality.run,
-        reads=(DAILY_QUALITY, ITEM_VERSIONS, USER_VERSIONS, INGESTIONS.name, _OPTED_OUT, _FLAGS),
+        reads=(DAILY_QUALITY, ITEM_VERSIONS, USER_VERSIONS, EVENTS.name, INGESTIONS.name, _OPTED_OUT, _FLAGS),
     ),
     Report(
         offline.NAME,

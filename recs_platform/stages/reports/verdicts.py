@@ -73,6 +73,13 @@ def verdict_rows(report: str, judgements: Iterable[Judgement], *, as_of: datetim
     return contract_frame(rows, VERDICTS).sort(c.SUBJECT)
 
 
+def of_reports(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Verdicts of several reports on one page: each subject behind the name of its report, as in `bias: training`."""
+    import polars as pl
+
+    return verdicts.with_columns(pl.concat_str(c.REPORT, pl.lit(": "), c.SUBJECT).alias(c.SUBJECT))
+
+
 def gravest_first(verdicts: pl.DataFrame) -> pl.DataFrame:
     """Rows of `reports.verdicts`, blocks first, then by report and subject."""
     gravity = verdicts[c.VERDICT].replace_strict(SEVERITY, range(len(SEVERITY)))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.counted import counted
 from recs_platform.contracts.tables import EVENTS, INGESTIONS, QUARANTINE
-from recs_platform.stages.reports.data_quality.events import WEEKDAYS
+from recs_platform.stages.reports.data_quality.events import DAYS, WEEKDAYS
 from recs_platform.stages.reports.data_quality.facts import (
     DUPLICATES,
     FRESHNESS,
@@ -64,7 +64,20 @@ def arrival_facts(checked: Checked, ledger: pl.DataFrame, config: DataQualityCon
             note=f"{filled:,} of {rows:,} rows have a value, {expected:,.0f} were to be expected",
         )  # fmt: skip
         yield _judged(fact, row[c.VERDICT], "")
+    yield from (_silence(row, config) for row in checked.silent.iter_rows(named=True))
     yield from _waits(ledger, checked.known_at, config)
+
+
+def _silence(row: Mapping[str, Any], config: DataQualityConfig) -> Fact:
+    """A source that fell silent before the days that facts of events look at."""
+    days, longest = float(row[c.DAYS_AGO]), row[c.LONGEST_GAP_DAYS]
+    usual = None if longest is None else float(longest)
+    has_ended = days > max(config.ended_days, usual or 0.0)
+    return Fact(
+        FRESHNESS, EVENTS.name, "days_without_event", days, () if usual is None else (usual,), source=row[c.SOURCE],
+        compared_with=DAYS, limits=(None, max(usual or 0.0, config.silent_days_min - 1.0)), usual=usual,
+        why=f"no event for {counted(days, 'day')}: the source has ended" if has_ended else None,
+    )  # fmt: skip
 
 
 def _judged(fact: Fact, verdict: str, why: str) -> Fact:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from recs_platform.contracts import columns as c
-from recs_platform.stages.reports.data_quality.facts import NULLS, DataQualityConfig, Fact, share_floor
+from recs_platform.stages.reports.data_quality.facts import NULLS, SHARE, DataQualityConfig, Fact, share_floor
 
 NEW, WHOLE = "new", "whole"
 INGESTIONS = "ingestions"
@@ -35,6 +35,7 @@ def version_facts(table: str, versions: pl.DataFrame, config: DataQualityConfig)
             yield Fact(
                 NULLS, table, "null_share", 1 - now[column] / n, shares, n, column=column, segment=segment,
                 compared_with=INGESTIONS, least=config.null_share, floor=share_floor(shares, n), direction=1,
+                bounds=SHARE,
             )  # fmt: skip
 
 

@@ -18,14 +18,17 @@ from recs_platform.stages.reports.data_quality.facts import (
     INTEGRITY,
     NULLS,
     RANGES,
+    SHARE,
     VOLUMES,
     DataQualityConfig,
+    Ends,
     Fact,
     share_floor,
 )
 
 OPTIONAL = tuple(column.name for column in EVENTS.columns if not column.required)
-NUMBERS = tuple(column.name for column in EVENTS.columns if column.within is not None)
+WITHIN = {column.name: column.within for column in EVENTS.columns if column.within is not None}
+NUMBERS = tuple(WITHIN)
 DAYS, WEEKDAYS = "days", "days of the same weekday"
 _WEEK = 7
 # The day that ends at the as-of may not be over.
@@ -60,7 +63,7 @@ def _of_type(source: str, kind: str, days: Days, config: DataQualityConfig) -> I
         yield Fact(
             NULLS, EVENTS.name, "null_share", 1 - now[filled] / now[c.EVENT_COUNT], shares, now[c.EVENT_COUNT],
             column=column, source=source, segment=kind, compared_with=DAYS, least=config.null_share,
-            floor=share_floor(shares, now[c.EVENT_COUNT]), direction=1,
+            floor=share_floor(shares, now[c.EVENT_COUNT]), direction=1, bounds=SHARE,
         )  # fmt: skip
         if column in NUMBERS:
             yield from _ranges(source, kind, column, days, config)
@@ -75,7 +78,7 @@ def _ranges(source: str, kind: str, column: str, days: Days, config: DataQuality
     now, past = known[0], known[1:]
     fact = Fact(
         RANGES, EVENTS.name, "mean", None, (), now[filled], column=column, source=source, segment=kind,
-        compared_with=DAYS,
+        compared_with=DAYS, bounds=_bounds(column, past),
     )  # fmt: skip
     means = [day[f"{column}_sum"] / day[filled] for day in past]
     usual = abs(median(means)) if means else 0.0
@@ -88,6 +91,13 @@ def _ranges(source: str, kind: str, column: str, days: Days, config: DataQuality
     least, greatest = float(now[f"{column}_min"]), float(now[f"{column}_max"])
     yield replace(fact, metric="least", value=least, past=lows, limits=(min(lows) - width, None))
     yield replace(fact, metric="greatest", value=greatest, past=highs, limits=(None, max(highs) + width))
+
+
+def _bounds(column: str, past: Sequence[Mapping[str, Any]]) -> Ends:
+    """What the contract lets the column be; of amounts, which may be negative there, nothing below 0 where none was."""
+    within = WITHIN[column]
+    never_negative = bool(past) and min(float(day[f"{column}_min"]) for day in past) >= 0
+    return max(within.lowest, 0.0) if never_negative else within.lowest, within.highest
 
 
 def _volume(source: str, kind: str, days: Days, of_source: pl.DataFrame, config: DataQualityConfig) -> Fact:
@@ -136,7 +146,7 @@ def _of_source(source: str, rows: pl.DataFrame, config: DataQualityConfig) -> It
         n = known[0][c.EVENT_COUNT]
         yield Fact(
             INTEGRITY, EVENTS.name, "unknown_share", shares[0], shares[1:], n, column=column, source=source,
-            compared_with=DAYS, least=config.unknown_share, floor=share_floor(shares[1:], n), direction=1,
+            compared_with=DAYS, least=config.unknown_share, floor=share_floor(shares[1:], n), direction=1, bounds=SHARE,
         )  # fmt: skip
     yield _silence(source, [day[c.DAYS_AGO] for day in days], config)
 

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from recs_platform.contracts import columns as c
+from recs_platform.contracts.counted import counted
 from recs_platform.evaluation.drift import critical_p
 from recs_platform.stages.reports.verdicts import NO_DATA
 
@@ -22,6 +23,8 @@ NULLS, RANGES, VOLUMES, FRESHNESS = "nulls", "ranges", "volumes", "freshness"
 DUPLICATES, INTEGRITY, QUARANTINE = "duplicates", "integrity", "quarantine"
 KINDS = (NULLS, RANGES, VOLUMES, FRESHNESS, DUPLICATES, INTEGRITY, QUARANTINE)
 EVERY = "all"
+Ends = tuple[float | None, float | None]
+SHARE: Ends = (0.0, 1.0)
 _MAD_TO_DEVIATION = 1.4826
 # A count of nothing has a logarithm too.
 _NOTHING = 0.5
@@ -44,6 +47,9 @@ class DataQualityConfig(BaseModel):
     ] = 10.0
     volume_factor: Annotated[float, Field(gt=1, description="least growth or fall of a count, as a factor")] = 2.0
     silent_days_min: Annotated[int, Field(ge=1, description="fewer days without an event never warn")] = 2
+    ended_days: Annotated[
+        int, Field(gt=30, description="days without an event after which a source has ended, and warns no more")
+    ] = 90
     gap_factor: Annotated[float, Field(ge=1, description="longest usual wait for a file, times this, warns")] = 3.0
 
 
@@ -53,8 +59,8 @@ class Fact:
 
     `n`: rows behind the value. `least`: the change below which it never warns; of a count its factor. `floor`: the
     deviation that chance alone makes. `direction`: 1 where only growth warns, 0 where either does. With `limits`
-    (low, high) these decide instead of the past; `verdict` is that of a check which judged it already. `why` is set
-    where nothing can be judged, `note` is said of it where it warns.
+    (low, high) these decide instead of the past; `bounds` are what it can be at all. `verdict` is that of a check
+    which judged it already. `why` is set where nothing can be judged, `note` is said of it where it warns.
     """
 
     kind: str
@@ -71,7 +77,8 @@ class Fact:
     floor: float = 0.0
     direction: int = 0
     is_count: bool = False
-    limits: tuple[float | None, float | None] | None = None
+    limits: Ends | None = None
+    bounds: Ends = (None, None)
     usual: float | None = None
     periods: int | None = None
     verdict: str | None = None
@@ -151,6 +158,7 @@ def _row(fact: Fact, band: Band | None, limit: float, config: DataQualityConfig)
         p_value, reach = band.p_value(_scaled(fact, fact.value), fact.direction), band.reach(limit)
         back: Callable[[float], float | None] = _count if fact.is_count else float
         low, high = None if fact.direction > 0 else back(band.centre - reach), back(band.centre + reach)
+    low, high = _possible((low, high), fact.bounds)
     verdict = _verdict(fact, band, low, high)
     return {
         c.KIND: fact.kind,
@@ -172,6 +180,19 @@ def _row(fact: Fact, band: Band | None, limit: float, config: DataQualityConfig)
     }
 
 
+def _possible(ends: Ends, bounds: Ends) -> Ends:
+    """A band within what can be: nobody stays for less than no time.
+
+    >>> _possible((-1196.0, 1300.0), (0.0, None))
+    (0.0, 1300.0)
+    >>> _possible((None, 1.4), (0.0, 1.0))
+    (None, 1.0)
+    """
+    (low, high), (least, greatest) = ends, bounds
+    low = low if low is None or least is None else max(low, least)
+    return low, high if high is None or greatest is None else min(high, greatest)
+
+
 def _verdict(fact: Fact, band: Band | None, low: float | None, high: float | None) -> str:
     if fact.value is None or fact.why is not None:
         return NO_DATA
@@ -185,6 +206,8 @@ def _verdict(fact: Fact, band: Band | None, low: float | None, high: float | Non
 
 def _message(fact: Fact, verdict: str, config: DataQualityConfig) -> str | None:
     if verdict == NO_DATA:
-        few = f"{len(fact.past)} earlier {fact.compared_with or 'periods'}, {config.periods_min} are needed"
+        periods, _, of = (fact.compared_with or "periods").partition(" ")
+        earlier = counted(len(fact.past), f"earlier {periods.removesuffix('s')}")
+        few = f"{earlier}{of and f' {of}'}, {config.periods_min} are needed"
         return fact.why or few
     return fact.note or None if verdict == "warn" else None

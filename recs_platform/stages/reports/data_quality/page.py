@@ -64,7 +64,8 @@ def _texts(config: DataQualityConfig) -> dict[str, tuple[str, str]]:
 def _section(rows: pl.DataFrame, kind: str, daily: pl.DataFrame, as_of: datetime, config: DataQualityConfig) -> Section:
     title, text = _texts(config)[kind]
     ordered = _ordered(rows)
-    known = ordered.filter(pl.col(c.VALUE).is_not_null(), pl.col(c.USUAL_VALUE).is_not_null())
+    # What could not be judged has no band to be drawn on; it is among the folded rows, with the reason.
+    known = ordered.filter(pl.col(c.VERDICT) != NO_DATA, pl.col(c.USUAL_VALUE).is_not_null())
     shown = ordered.drop(c.AS_OF, c.KIND)
     folded = [(counted(shown.height, "row"), shown)] if shown.height else []
     said = text if known.height else f"{text} There is nothing to compare yet."

@@ -69,6 +69,7 @@ def checked(**frames):
         "gone": {"table_name": text, "segment": text, "source": text, "column_name": text, "row_count": whole,
                  "filled": whole, "expected": real, "n_periods": whole, "limit": real, "compared_with": text,
                  "verdict": text},
+        "silent": {"source": text, "days_ago": whole, "longest_gap_days": whole},
     }  # fmt: skip
     return Checked(AS_OF, **{name: pl.DataFrame(frames.get(name, []), schema=of) for name, of in schemas.items()})
 

@@ -85,6 +85,22 @@ def test_a_single_value_far_beyond_the_range_of_the_days_before_is_out_of_range(
     assert warned(rows) == [("ranges", "raw.events", "dwell_seconds", "click", "greatest")]
 
 
+def test_bands_reach_no_further_than_what_values_can_be(report):
+    days = daily(np.random.default_rng(4), lambda *_: {"filled": {"scroll_fraction": 0.9, "value": 0.9}})
+    ends = [pl.col(f"scroll_fraction_{end}") / pl.col("scroll_fraction_max") for end in ("min", "max")]
+    rows, _ = report(daily_quality=days.with_columns(ends))
+    ranges = rows.filter(pl.col("kind") == "ranges", pl.col("verdict") != "no_data")
+    low, high = ({column: (own["usual_low"].min(), own["usual_high"].max())[end]
+                  for (column,), own in ranges.group_by("column_name")} for end in (0, 1))  # fmt: skip
+    assert (low["dwell_seconds"], low["scroll_fraction"], high["scroll_fraction"]) == (0, 0, 1)
+    assert low["value"] == 0  # amounts may be negative, and none was
+    shares = rows.filter(pl.col("metric").str.ends_with("share"))
+    assert shares["usual_high"].max() <= 1
+    below = days.with_columns((pl.col("value_min") - 1e3 * (pl.col("days_ago") == 9)).alias("value_min"))
+    refunds, _ = report(daily_quality=below)
+    assert refunds.filter(pl.col("column_name") == "value")["usual_low"].min() < -1e3
+
+
 def test_a_day_with_a_third_of_the_events_is_told_and_the_day_that_may_not_be_over_is_not(report):
     fewer = lambda when: lambda ago, kind: {"events": TYPES[kind] / 3} if ago == when else {}  # noqa: E731
     rows, _ = report(daily_quality=daily(np.random.default_rng(5), fewer(1)))
@@ -126,6 +142,23 @@ def test_a_source_that_fell_silent_is_told_and_one_that_pauses_at_week_ends_is_n
     weekends = days.filter(~pl.col("days_ago").mod(7).is_in([0, 1]))
     rows, _ = report(daily_quality=weekends)
     assert ("freshness", "raw.events", "all", "all", "days_without_event") not in warned(rows)
+
+
+@pytest.mark.parametrize(
+    ("days", "gap", "verdict", "said"),
+    [
+        (45, 3, "warn", None),
+        (45, None, "warn", None),
+        (45, 60, "pass", None),
+        (100, 3, "no_data", "no event for 100 days: the source has ended"),
+        (100, 120, "pass", None),
+    ],
+)
+def test_a_source_that_fell_silent_long_ago_is_told_until_it_has_ended(report, days, gap, verdict, said):
+    silent = {"source": "old", "days_ago": days, "longest_gap_days": gap}
+    rows, _ = report(checked=checked(silent=[silent]))
+    of_it = rows.filter(pl.col("metric") == "days_without_event", pl.col("source") == "old")
+    assert of_it.select("value", "verdict", "message").rows() == [(days, verdict, said)]
 
 
 def test_files_that_come_daily_and_stay_away_are_missed_and_two_files_say_nothing(report):
@@ -195,6 +228,27 @@ def test_a_few_days_or_few_events_are_no_pass(report):
     assert {name: found["verdict"] for name, found in verdicts.items() if name != "freshness"} == dict.fromkeys(
         (name for name in KINDS if name != "freshness"), "no_data"
     )
+
+
+def test_the_page_draws_no_band_of_what_could_not_be_judged(tmp_path):
+    days = daily(np.random.default_rng(13), days=3)
+    result = run(inputs(tmp_path, daily_quality=days, checked=checked(), ledger=ledger()))
+    page = (tmp_path / result.html).read_text(encoding="utf-8")
+    assert "now, on its usual band" not in page
+    assert page.count("There is nothing to compare yet.") == len(KINDS)
+
+
+def test_what_is_too_little_is_said_in_english():
+    facts = [
+        Fact("nulls", "raw.events", "null_share", 0.5, [0.5] * n, compared_with=compared)
+        for n, compared in ((1, "days"), (2, "days of the same weekday"), (1, None), (0, "files"))
+    ]
+    assert [row["message"] for row in fact_rows(facts, DataQualityConfig())] == [
+        "1 earlier day, 4 are needed",
+        "2 earlier days of the same weekday, 4 are needed",
+        "1 earlier period, 4 are needed",
+        "0 earlier files, 4 are needed",
+    ]
 
 
 def test_the_page_draws_each_value_on_its_band_and_the_days(tmp_path):
