@@ -137,8 +137,8 @@ class Event(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_o
     event_id: Id | None = None
     occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
     session_id: Id | None = None
-    value: float | None = None
-    dwell_seconds: Annotated[float, Meta(ge=0)] | None = None
+    value: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None
+    dwell_seconds: Annotated[float, Meta(ge=0, le=1e9)] | None = None
     scroll_fraction: Annotated[float, Meta(ge=0, le=1)] | None = None
     position: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     request_id: Id | None = None

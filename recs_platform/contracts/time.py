@@ -19,6 +19,9 @@ MINUTE_MICROSECONDS = MINUTE_SECONDS * SECOND_MICROSECONDS
 HOUR_MICROSECONDS = HOUR_SECONDS * SECOND_MICROSECONDS
 DAY_MICROSECONDS = DAY_SECONDS * SECOND_MICROSECONDS
 
+# Before it no clock gave an event its time: what says so has none, or counts from another year.
+FIRST_CLOCK = datetime(1990, 1, 1, tzinfo=UTC)
+
 # ISO 8601: a calendar, ordinal or week date, extended or basic; hours, minutes and seconds may be cut from the right;
 # an offset may follow a blank. No names of zones but UTC: what they mean changes from machine to machine.
 INSTANT_PATTERN = (

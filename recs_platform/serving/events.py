@@ -13,6 +13,8 @@ import msgspec
 
 from recs_platform.contracts.exposures import INTERLEAVED, row_id
 from recs_platform.contracts.http_documents import Event, EventError, EventsTaken
+from recs_platform.contracts.texts import says_nothing, why_no_id
+from recs_platform.contracts.time import FIRST_CLOCK
 from recs_platform.serving.dismissals import Dismissal
 from recs_platform.serving.problems import Problem
 from recs_platform.serving.sessions import NOT_CONSUMING, NOT_LIKED
@@ -135,10 +137,7 @@ def _rows(body: bytes) -> list[msgspec.Raw]:
 
 def _complete(serving: Serving, event: Event, now: datetime) -> list[Event]:
     """The event with id and time; an impression of a whole list becomes one event an item. Raises Problem."""
-    if event.occurred_at is None:
-        event.occurred_at = now
-    elif event.occurred_at > now + _AHEAD_MAX:
-        raise Problem("invalid_parameter", "occurred_at lies in the future")
+    _settle(event, now)
     if event.event_type == "impression" and event.request_id is not None:
         return _impressions(serving, event)
     if event.item_id is None:
@@ -150,6 +149,26 @@ def _complete(serving: Serving, event: Event, now: datetime) -> list[Event]:
         shown = _shown(serving, event.request_id or "", serving.stored_name(event.user_id)) or ()
         event.request_id = next((each for item, _, each in shown if item == event.item_id), event.request_id)
     return [event]
+
+
+def _settle(event: Event, now: datetime) -> None:
+    """Give it a time, leave out ids that say nothing, and raise Problem for what ingestion would reject."""
+    if event.occurred_at is None:
+        event.occurred_at = now
+    elif event.occurred_at > now + _AHEAD_MAX:
+        raise Problem("invalid_parameter", "occurred_at lies in the future")
+    elif event.occurred_at < FIRST_CLOCK:
+        raise Problem("invalid_parameter", f"occurred_at lies before {FIRST_CLOCK.year}")
+    for name, given in (("user_id", event.user_id), ("item_id", event.item_id)):
+        if given is not None and (fault := why_no_id(given, is_person=name == "user_id")) is not None:
+            raise Problem("invalid_id", f"{name} {fault}")
+    # As ingestion does. All events with such an id would be one.
+    if event.event_id is not None and says_nothing(event.event_id):
+        event.event_id = None
+    if event.session_id is not None and says_nothing(event.session_id):
+        event.session_id = None
+    if event.request_id is not None and says_nothing(event.request_id):
+        event.request_id = None
 
 
 def _impressions(serving: Serving, event: Event) -> list[Event]:

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from recs_platform.contracts.home import Home
+from recs_platform.contracts.http_documents import Event
+from recs_platform.contracts.tables import EVENTS
 from recs_platform.lake.processes import process_name
 from recs_platform.serving.spool_file import recover
 from recs_platform_tests.contracts.sources.landed import Landed
@@ -193,6 +196,67 @@ def test_half_a_last_line_is_cut_off_and_a_living_process_is_left_alone(tmp_path
     assert recover(home) == 1
     assert (home.landing / "http" / "events-a.jsonl").read_text() == "whole\n"
     assert (home.spool / process_name() / "a.jsonl").read_text() == "whole\nhal"
+
+
+REFUSED = (
+    {"user": " "}, {"user": "\u200b"}, {"user": "Guest"}, {"user": "-1"}, {"user": "00000000-0000"},
+    {"item": "\u00a0"}, {"item": "undefined"}, {"item": " NaN "}, {"item": "{{ id }}"}, {"item": "[object Object]"},
+    {"item": "1e+05"}, {"item": '["a"]'}, {"item": '{"id": 7}'},
+    {"occurred_at": "1989-12-31T23:59:59Z"}, {"occurred_at": "0001-01-01T00:00:00+01:00"},
+    {"value": 1e13}, {"value": -1e13}, {"dwell_seconds": 1e10},
+)  # fmt: skip
+TAKEN = (
+    {"user": " u1 "}, {"user": "\u202eu1"}, {"user": "0000000"}, {"item": "guest"}, {"item": "[draft"}, {"item": "1.0"},
+    {"item": "{}x"}, {"occurred_at": "1990-01-01T00:00:00Z"}, {"occurred_at": "2024-02-09T00:00:00+14:00"},
+    {"value": -1e12}, {"value": 1e12}, {"dwell_seconds": 1e9}, {"propensity": 1e-320}, {"session_id": "null"},
+)  # fmt: skip
+
+
+def test_what_ingestion_would_reject_is_refused_and_what_is_taken_in_it_accepts(tmp_path: Path):
+    served = Served(tmp_path)
+    at = {"occurred_at": "2024-02-09T00:00:00Z"}
+    rows = [event(**at | odd, event_id=f"e{place}") for place, odd in enumerate((*REFUSED, *TAKEN))]
+
+    async def test(ask: Ask) -> None:
+        answer = (await ask("POST", "/v1/events", json=rows)).json()
+        assert [error["index"] for error in answer["errors"]] == list(range(len(REFUSED)))
+        assert all(error["detail"] for error in answer["errors"])
+
+    served.run(test)
+    refused = rows[: len(REFUSED)]
+    (tmp_path / "landing" / "http" / "events-refused.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in refused)
+    )
+    landed = Landed(tmp_path, "http")
+    landed.ingest()
+    taken = [f"e{place}" for place in range(len(REFUSED), len(rows))]
+    assert landed.rows("events", "event_id", order="length(event_id), event_id") == [(name,) for name in taken]
+    assert len(landed.rejected()) == len(REFUSED)
+
+
+def test_numbers_of_events_have_the_ranges_of_the_contract():
+    given = {field.name: field.type for field in msgspec.inspect.type_info(Event).fields}
+    for column in EVENTS.columns:
+        if column.within is not None:
+            number = next(each for each in given[column.name].types if not isinstance(each, msgspec.inspect.NoneType))
+            lowest = number.gt if column.within.is_above else number.ge
+            assert (lowest, number.le) == (column.within.lowest, column.within.highest), column.name
+
+
+def test_an_id_that_says_nothing_is_none_so_events_that_carry_it_are_not_taken_for_one(tmp_path: Path):
+    served = Served(tmp_path)
+
+    async def test(ask: Ask) -> None:
+        for _ in range(2):
+            answer = await ask(
+                "POST", "/v1/events", json=event(event_id="undefined", session_id="null", request_id=" ")
+            )
+            assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
+
+    served.run(test)
+    rows = [json.loads(line) for line in served.landed().splitlines()]
+    assert len({row["event_id"] for row in rows} - {"undefined"}) == 2
+    assert not any({"session_id", "request_id"} & set(row) for row in rows)
 
 
 def test_one_flush_covers_all_that_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -3,18 +3,16 @@
 Each turns a text into a value or into NULL by the text alone: no session setting and no row before it plays a part.
 """
 
-import re
-
 import duckdb
 
 from recs_platform.contracts.texts import (
     BLANKS,
     FALSE_WORDS,
+    NO_ID_PATTERNS,
     NOBODY,
-    PLACEHOLDER_PATTERNS,
     PLACEHOLDERS,
     TRUE_WORDS,
-    ZEROS_MIN,
+    any_of,
 )
 from recs_platform.contracts.time import (
     DAY_MICROSECONDS,
@@ -53,7 +51,6 @@ _IS_BARE = (
     + " or ".join(f"suffix(t, chr({ord(blank)}))" for blank in BLANKS if blank.isascii())
     + ")"
 )
-_NO_IDS = (f"-*(?:0-*){{{ZEROS_MIN},}}", *PLACEHOLDER_PATTERNS)
 # A day that its year or its ISO year does not have counts into the next one.
 _IS_DAY = """case
     when c.p.ordinal <> '' then year(c.day) = c.p.ordinal[1:4]::integer
@@ -113,8 +110,8 @@ def _macros() -> dict[str, str]:
     epoch_us = f"try(floor(n * {scale})::bigint)"
     return {
         "bare(given)": once("given::varchar", "t", bare),
-        "is_placeholder(given)": _is_one_of("given", PLACEHOLDERS, *_NO_IDS),
-        "is_nobody(given)": _is_one_of("given", (*PLACEHOLDERS, *NOBODY), *_NO_IDS),
+        "is_placeholder(given)": _is_one_of("given", PLACEHOLDERS, *NO_ID_PATTERNS),
+        "is_nobody(given)": _is_one_of("given", (*PLACEHOLDERS, *NOBODY), *NO_ID_PATTERNS),
         "present(given)": once("bare(given)", "t", "case when not is_placeholder(t) then t end"),
         "person(given)": once("bare(given)", "t", "case when not is_nobody(t) then t end"),
         "instant_within(us)": once(
@@ -183,8 +180,7 @@ def _instant(text: str) -> str:
 
 def _is_one_of(text: str, words: tuple[str, ...], *patterns: str) -> str:
     """SQL of whether a text is one of the words in any case, or fits a pattern; one pass over its characters."""
-    either = "|".join([*map(re.escape, words), *patterns])
-    return f"regexp_full_match({text}, {text_literal(f'(?i)(?:{either})')})"
+    return f"regexp_full_match({text}, {text_literal(any_of(words, *patterns))})"
 
 
 def _instant_of_parts() -> str:

@@ -25,7 +25,7 @@ from recs_platform.contracts.tables import (
     Range,
     TableContract,
 )
-from recs_platform.contracts.time import DAY_MICROSECONDS
+from recs_platform.contracts.time import DAY_MICROSECONDS, FIRST_CLOCK
 from recs_platform.stages.events.forgotten import FORGOTTEN, FORGOTTEN_REASON, IS_FORGOTTEN
 from recs_platform.stages.events.privacy import Privacy, kept_attributes_sql
 from recs_platform.stages.events.pseudonyms import pseudonym_sql
@@ -37,7 +37,6 @@ PLATFORM_COLUMNS = (c.FILE_HASH, c.EVENT_DATE, c.SOURCE)
 ID_CHARACTERS_MAX = 512
 
 _LATEST = timedelta(days=1)
-_EARLIEST = "timestamptz '1990-01-01 00:00:00+00'"
 _INSTANT_FORM = "it as 2024-02-29T12:00:00Z or with an offset such as +01:00; names of zones are not read"
 _SEPARATOR, _MISSING = "chr(31)", "chr(30)"
 
@@ -263,8 +262,8 @@ def _beyond_clocks(name: str, now: datetime) -> Check:
     latest = now + _LATEST
     return Check(
         f"bad_{name}",
-        f"{name} not between {_EARLIEST} and {instant_literal(latest)}",
-        f"{name} is no instant between 1990 and {latest:%Y-%m-%d %H:%M} UTC, a day after ingestion; "
+        f"{name} not between {instant_literal(FIRST_CLOCK)} and {instant_literal(latest)}",
+        f"{name} is no instant between {FIRST_CLOCK.year} and {latest:%Y-%m-%d %H:%M} UTC, a day after ingestion; "
         f"write {_INSTANT_FORM}",
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.tables import Column
+from recs_platform.contracts.texts import SCIENTIFIC_PATTERN
 from recs_platform.warehouse.clauses import quoted
 
 PERSON_IDS = (c.USER_ID, c.ANONYMOUS_ID)
@@ -23,7 +24,6 @@ _INSTANTS = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS",
 # Doubles hold every whole number below it.
 _EXACT_BELOW = 2**53
 _PLAIN_ID = "[A-Za-z_][A-Za-z0-9_-]*|[0-9]+"
-_SCIENTIFIC = r"-?[0-9](\.[0-9]+)?[eE][+-][0-9]+"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _id(kind: str, given: str) -> str:
     return (
         f"case when regexp_full_match({given}, '{_PLAIN_ID}') then {given} "
         f"when regexp_full_match({given}, '-?[0-9]+[.]0+') then split_part({given}, '.', 1) "
-        f"when regexp_full_match({given}, '{_SCIENTIFIC}') then null "
+        f"when regexp_full_match({given}, '{SCIENTIFIC_PATTERN}') then null "
         f"when {given}[1] in ('[', '{{') and json_valid({given}) then null else {given} end"
     )
 
