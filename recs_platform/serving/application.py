@@ -16,6 +16,7 @@ from recs_platform.serving import status
 from recs_platform.serving.bounded import shares_of
 from recs_platform.serving.caching import Caching
 from recs_platform.serving.canary import Canary, utc_now
+from recs_platform.serving.checking import Checking
 from recs_platform.serving.collecting import collecting
 from recs_platform.serving.dismissals import DismissalFiles, Dismissals, LastDismissals
 from recs_platform.serving.documented import build_application
@@ -63,6 +64,7 @@ class Application:
         serve, self.home = settings.serving, settings.paths
         store = None if serve.redis_url is None else Store(serve.redis_url, serve.redis_seconds_max)
         self.watch = BundleWatch(self.home)
+        self.checking = Checking(self.watch)
         share = shares_of(serve.memory_megabytes)
         sessions = Sessions(serve.session_minutes * _MINUTE, clock, share.sessions)
         lists = RememberedLists(serve.list_minutes * _MINUTE, clock, hashes.of, share.lists, share.kept)
@@ -133,14 +135,16 @@ class Application:
         await self.spool.start()  # first, for it moves to landing what is looked for there
         await asyncio.to_thread(self._look)
         await self._look_beside()
-        ticking = asyncio.create_task(self._tick())
+        beside = [asyncio.create_task(self._tick()), asyncio.create_task(self.checking.run())]
         try:
             async with collecting():
                 yield
         finally:
-            ticking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await ticking
+            for each in beside:
+                each.cancel()
+            for each in beside:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await each
             await self.spool.stop()
             self.door.log.write()
             self.canary.save()

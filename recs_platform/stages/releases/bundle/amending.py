@@ -16,6 +16,7 @@ import numpy as np
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import content_key
 from recs_platform.lake.artifacts import artifact, write_artifact, write_manifest
+from recs_platform.stages.releases.bundle.arrays import load_array
 from recs_platform.stages.releases.bundle.keys import OPTED_OUT, distinct_keys, keys_of
 from recs_platform.stages.releases.bundle.opening import sealed_bundle
 from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, PAGE_OFFSETS, PAGE_READS, pages_without
@@ -99,12 +100,11 @@ def _pages_that_hold(folder: Path, files: Collection[str], arrays: Arrays) -> ND
 
 
 def _load(folder: Path, name: str) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(folder / f"{name}.npy", allow_pickle=False)
-    return array
+    return load_array(folder / f"{name}.npy")
 
 
 def _mapped(folder: Path, name: str) -> NDArray[Any]:
-    return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+    return load_array(folder / f"{name}.npy", is_mapped=True)
 
 
 def _texts(folder: Path, name: str) -> pl.Series:

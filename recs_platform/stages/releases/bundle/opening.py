@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from recs_platform.contracts.errors import ContractError, NotReady
-from recs_platform.lake.artifacts import artifact, sealed_versions
+from recs_platform.lake.artifacts import MANIFEST_FILE, artifact, sealed_versions
+from recs_platform.stages.releases.bundle.arrays import CURE, load_array
 from recs_platform.stages.releases.bundle.keys import OPTED_OUT, distinct_keys, key_of, rows_of_key
 from recs_platform.stages.releases.bundle.reading import Array, Bundle
 from recs_platform.stages.releases.bundle.texts import view_of
-from recs_platform.stages.releases.bundle.writing import FILES, FORMAT, FORMAT_NUMBER, RELEASE, SERVING_ARTIFACT
+from recs_platform.stages.releases.bundle.writing import (
+    FILES,
+    FORMAT,
+    FORMAT_NUMBER,
+    RELEASE,
+    RULES,
+    SERVING_ARTIFACT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
 def sealed_bundle(home: Home, release_id: str) -> Manifest:
     """Manifest of the newest bundle of a release. Raises NotReady where it has none."""
     sealed = sealed_versions(home.artifacts, SERVING_ARTIFACT)
-    found = [manifest for manifest in sealed if manifest.parameters[RELEASE] == release_id]
+    found = [manifest for manifest in sealed if _said(home, manifest, RELEASE) == release_id]
     if not found:
         raise NotReady(
             f"release {release_id} has no serving bundle: it was removed, or the release is from before there were "
@@ -48,7 +54,7 @@ def has_opted_out(home: Home, user_id: str) -> bool:
     except NotReady:
         return False
     folder = artifact(home.artifacts, SERVING_ARTIFACT, newest.version)
-    keys: Array = np.load(folder / f"{OPTED_OUT}.npy", mmap_mode="r", allow_pickle=False)
+    keys = load_array(folder / f"{OPTED_OUT}.npy", is_mapped=True)
     return bool(rows_of_key(view_of(keys), key_of(user_id)))
 
 
@@ -58,13 +64,27 @@ def open_bundle(home: Home, release_id: str) -> Bundle:
     Raises NotReady where there is none, ContractError where it is of another format or a file is not as it was sealed.
     """
     manifest = sealed_bundle(home, release_id)
-    arrays = _map(artifact(home.artifacts, SERVING_ARTIFACT, manifest.version), manifest)
+    for name in (FORMAT_NUMBER, FILES, RULES):
+        _said(home, manifest, name)
+    folder = artifact(home.artifacts, SERVING_ARTIFACT, manifest.version)
+    arrays = _map(folder, manifest)
     opted_out = arrays[OPTED_OUT]
     newest = newest_bundle(home)
     if newest.version != manifest.version:
         later = _map(artifact(home.artifacts, SERVING_ARTIFACT, newest.version), newest, only=(OPTED_OUT,))
         opted_out = distinct_keys(opted_out, *later.values())
-    return Bundle(manifest, arrays, opted_out)
+    try:
+        return Bundle(manifest, arrays, opted_out)
+    except (IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise ContractError(f"the bundle in {folder} is damaged: {error!r}; {CURE}") from error
+
+
+def _said(home: Home, manifest: Manifest, name: str) -> Any:  # noqa: ANN401  as the manifest has it
+    """A parameter of a bundle. Raises ContractError where its manifest lacks it."""
+    if name not in manifest.parameters:
+        file = home.artifacts / SERVING_ARTIFACT / manifest.version / MANIFEST_FILE
+        raise ContractError(f"{file} is damaged: parameters.{name} is missing; {CURE}")
+    return manifest.parameters[name]
 
 
 def _map(folder: Path, manifest: Manifest, only: Collection[str] | None = None) -> dict[str, Array]:
@@ -81,7 +101,5 @@ def _map_file(path: Path, facts: dict[str, Any]) -> Array:
     size = path.stat().st_size if path.is_file() else None
     if size != facts["bytes"]:
         found = "is missing" if size is None else f"has {size} bytes"
-        raise ContractError(f"{path} {found}, sealed were {facts['bytes']}; run `recs run --force` to seal it anew")
-    # Reading an empty mapping fails: such a file holds its head alone.
-    array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return np.asarray(array)
+        raise ContractError(f"{path} {found}, sealed were {facts['bytes']}; {CURE}")
+    return load_array(path, is_mapped=True)

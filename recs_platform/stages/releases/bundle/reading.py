@@ -26,6 +26,7 @@ from recs_platform.stages.releases.bundle.keys import key_of, rows_of_key
 from recs_platform.stages.releases.bundle.pages import PAGE_HOLDS, PAGE_OFFSETS, PAGE_TEXT
 from recs_platform.stages.releases.bundle.texts import PackedTexts, view_of
 from recs_platform.stages.releases.bundle.writing import (
+    FILES,
     LISTS_KNOWN_AT,
     RELEASE,
     RULES,
@@ -33,6 +34,8 @@ from recs_platform.stages.releases.bundle.writing import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from recs_platform.contracts.manifests import Manifest
 from recs_platform.contracts.regions import UNKNOWN_REGION
 
@@ -100,6 +103,11 @@ class Bundle:
         """By when what its lists are made from was known; its opt-outs and withdrawals may be of later."""
         said: str | None = self.manifest.parameters.get(LISTS_KNOWN_AT)
         return self.manifest.known_at if said is None else datetime.fromisoformat(said)
+
+    def sealed_files(self, folder: Path) -> list[tuple[Path, str]]:
+        """Its files in their folder, with the SHA-256 they were sealed with."""
+        files: dict[str, dict[str, Any]] = self.manifest.parameters[FILES]
+        return [(folder / f"{name}.npy", facts["sha256"]) for name, facts in files.items()]
 
     @property
     def n_users(self) -> int:

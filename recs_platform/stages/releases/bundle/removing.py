@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from recs_platform.contracts import columns as c
 from recs_platform.contracts.manifests import Manifest, content_key
 from recs_platform.lake.artifacts import remove_artifact, sealed_versions, write_artifact, write_manifest
+from recs_platform.stages.releases.bundle.arrays import load_as_sealed
 from recs_platform.stages.releases.bundle.boards import board_arrays
 from recs_platform.stages.releases.bundle.content import BundleRules
 from recs_platform.stages.releases.bundle.encoding import EXPIRES, HELD_OUT, HIDDEN, Arrays, surface_arrays
@@ -97,5 +98,7 @@ def sealed_bundles(artifacts: Path) -> list[Manifest]:
 def _read(artifacts: Path, manifest: Manifest) -> dict[str, NDArray[Any]]:
     folder = artifacts / SERVING_ARTIFACT / manifest.version  # looking into it is no use of it
     # Pages are made anew from the rest: there are gigabytes of them.
-    names = [name for name in manifest.parameters[FILES] if name not in PAGE_FILES]
-    return {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in names}
+    files: dict[str, dict[str, Any]] = manifest.parameters[FILES]
+    names = [name for name in files if name not in PAGE_FILES]
+    # What is damaged must not be sealed anew as if it were whole.
+    return {name: load_as_sealed(folder / f"{name}.npy", files[name]) for name in names}
