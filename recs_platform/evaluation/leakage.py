@@ -90,16 +90,23 @@ def count_pairs(values: NDArray[np.float64], labels: NDArray[np.bool_], groups: 
     >>> pairs  # 3 > 1, 3 = 3, and the missing one is below or above
     Pairs(count=3, above_missing_least=2.5, above_missing_most=1.5)
     """
-    known = ~np.isnan(values)
+    return _count_ordered(values, labels, groups, np.argsort(values))
+
+
+def _count_ordered(
+    values: NDArray[np.float64], labels: NDArray[np.bool_], groups: NDArray[np.integer], order: NDArray[np.int64]
+) -> Pairs:
+    """The same where rows were put in the order of their values, as `np.argsort` does: missing ones at the end."""
+    known = order[: len(order) - int(np.count_nonzero(np.isnan(values)))]
+    lost = order[len(known) :]
     size = int(groups.max()) + 1 if len(groups) else 0
 
-    def count(rows: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def count(rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.bincount(groups[rows], minlength=size)
 
-    positives, negatives = count(known & labels), count(known & ~labels)
-    lost_positives, lost_negatives = count(~known & labels), count(~known & ~labels)
-    ranks = _mean_ranks(values[known], groups[known])
-    above = float(ranks[labels[known]].sum() - (positives * (positives + 1) / 2).sum())
+    positives, negatives = count(known[labels[known]]), count(known[~labels[known]])
+    lost_positives, lost_negatives = count(lost[labels[lost]]), count(lost[~labels[lost]])
+    above = _sum_of_ranks(values, labels, groups, known) - float((positives * (positives + 1) / 2).sum())
     above += float((lost_positives * lost_negatives).sum()) / 2
     return Pairs(
         count=int(((positives + lost_positives) * (negatives + lost_negatives)).sum()),
@@ -108,24 +115,25 @@ def count_pairs(values: NDArray[np.float64], labels: NDArray[np.bool_], groups: 
     )
 
 
-def _mean_ranks(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Rank from 1 within each group, equal values at the mean of their ranks."""
-    ranks = np.empty(len(values))
-    if not len(values):
-        return ranks
-    order = np.argsort(values)
+def _sum_of_ranks(
+    values: NDArray[np.float64], labels: NDArray[np.bool_], groups: NDArray[np.integer], order: NDArray[np.int64]
+) -> float:
+    """Sum over positives of their ranks from 1 within their group, equal values at the mean of their ranks.
+
+    `order`: rows by value.
+    """
+    if not len(order):
+        return 0.0
     if groups.any():
-        # Groups of 16 bits are sorted by radix, many times as fast as by comparison.
-        codes = groups.astype(np.uint16) if int(groups.max()) < 2**16 else groups
-        order = order[np.argsort(codes[order], kind="stable")]
+        order = order[np.argsort(groups[order], kind="stable")]
     sorted_values, sorted_groups = values[order], groups[order]
     new_group = np.r_[True, sorted_groups[1:] != sorted_groups[:-1]]
-    new_value = new_group | np.r_[True, sorted_values[1:] != sorted_values[:-1]]
-    starts = np.flatnonzero(new_value)
-    ends = np.r_[starts[1:], len(values)] - 1
-    group_starts = np.flatnonzero(new_group)[np.cumsum(new_group) - 1]
-    ranks[order] = ((starts + ends) / 2)[np.cumsum(new_value) - 1] - group_starts + 1
-    return ranks
+    starts = np.flatnonzero(new_group | np.r_[True, sorted_values[1:] != sorted_values[:-1]])
+    ends = np.r_[starts[1:], len(order)] - 1
+    group_starts = np.flatnonzero(new_group)
+    first = group_starts[np.searchsorted(group_starts, starts, side="right") - 1]
+    ranks = (starts + ends) / 2 - first + 1
+    return float((ranks * np.add.reduceat(labels[order], starts, dtype=np.int64)).sum())
 
 
 def measure_leakage(
@@ -147,10 +155,14 @@ def count_leakage(rows: pl.DataFrame, features: Sequence[str], *, label: str, us
     labels = rows[label].to_numpy() > 0
     positives = int(labels.sum())
     users = rows[user].rank("dense").to_numpy().astype(np.int64) - 1
+    # Groups of 16 bits are sorted by radix, many times as fast as by comparison.
+    by_users = users.astype(np.uint16) if not len(users) or int(users.max()) < 2**16 else users
+    together = np.zeros(len(users), np.uint16)
     counted: list[dict[str, str | int | float | bool]] = []
     for feature, values in _columns(rows, features):
-        by_window = count_pairs(values, labels, np.zeros(len(values), np.int64))
-        by_user = count_pairs(values, labels, users)
+        order = np.argsort(values)
+        by_window = _count_ordered(values, labels, together, order)
+        by_user = _count_ordered(values, labels, by_users, order)
         counted.append(
             {
                 **dict(zip(_COUNTS, (feature, positives, len(labels) - positives), strict=True)),

@@ -117,14 +117,16 @@ class ModelRun:
         """
         for alias, rows in given.items():
             self._con.register(alias, rows)
-        aside = f"{name}_aside"
-        self._create(aside, "table", sql)
+        # What is ready may be read by the query that replaces it.
+        made = f"{name}_aside" if name in self._ready else name
+        self._create(made, "table", sql)
         for alias in given:
             self._con.unregister(alias)
+        if made == name:
+            return
         self._drop(name)
-        self._con.execute(f"alter table {relation(aside)} rename to {quoted(name.split('.')[1])}")
-        self._ready.discard(aside)
-        self._ready.add(name)
+        self._con.execute(f"alter table {relation(made)} rename to {quoted(name.split('.')[1])}")
+        self._ready.discard(made)
 
     def use_stored(self, *names: str) -> None:
         """Let the rows that the lake holds of the as-of stand for tables that a scratch run would compute."""

@@ -54,7 +54,7 @@ def run_unit_test(con: "duckdb.DuckDBPyConnection", models: Models, model: Model
     as_of_contracts = [name for name in models.upstreams(model.name) if _must_be_registered(models, name)]
     for name in {*as_of_contracts, *test.tables}:
         types = _known_types(models, name, test.tables.get(name, ()), test)
-        run.register(name, run.query(_rows_sql(test.tables.get(name, ()), types, test)).to_arrow())
+        run.stand_in(name, _rows_sql(test.tables.get(name, ()), types, test))
     return _compare(test.name, _expected(run, models, model, test), run.frame(model.name).to_dicts())
 
 

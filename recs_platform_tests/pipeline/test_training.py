@@ -1,5 +1,6 @@
 """How much past a ranker learns from, and that its version is that of what it learned from."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,7 @@ from recs_platform.contracts.setting_groups import TrainingSettings
 from recs_platform.evaluation.cutoffs import plan_cutoffs
 from recs_platform.pipeline.as_of_run import AsOfRun
 from recs_platform.pipeline.platform import Platform
+from recs_platform.pipeline.training import rankers
 from recs_platform.pipeline.training.rankers import ranker_key
 from recs_platform.pipeline.training.schedule import TrainingSchedule, training_schedule
 from recs_platform.pipeline.training.splits import Split, global_splits
@@ -42,6 +44,26 @@ def test_a_ranker_version_follows_windows_and_seed_and_not_their_order(taken_in:
         ranker_key(run_of(easier), [window("a"), window("b")]),
     }
     assert len(others | {version}) == 5
+
+
+def test_rankers_are_sealed_once_each_in_the_order_they_are_asked_for(
+    taken_in: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, trained = run_of(taken_in), list[datetime]()
+
+    def seal(run: AsOfRun, as_of: datetime, windows: Sequence[Manifest]) -> tuple[Manifest, bool]:
+        trained.append(as_of)
+        return window(rankers.ranker_key(run, windows)).model_copy(update={"as_of": as_of}), False
+
+    monkeypatch.setattr(rankers, "seal_ranker", seal)
+    later, last, a, b = AT + timedelta(days=1), AT + timedelta(days=2), [window("a")], [window("b")]
+    sealed = rankers.seal_rankers(run, [(AT, a), (later, b), (last, a)], lambda _: None)
+    assert [(manifest.version, manifest.as_of) for manifest, _ in sealed] == [
+        (ranker_key(run, a), last),
+        (ranker_key(run, b), later),
+        (ranker_key(run, a), last),
+    ]
+    assert sorted(trained) == [later, last]
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,8 @@ from recs_platform.lake.artifacts import artifact
 from recs_platform.pipeline.as_of_run import CATALOGUE, CONSUMED, INTERACTIONS, ITEMS, USERS
 from recs_platform.pipeline.data_versions import FILES, OMISSIONS
 from recs_platform.pipeline.platform import Platform
-from recs_platform.pipeline.training.diagnosing import diagnose_ranker
+from recs_platform.pipeline.training.diagnosing import diagnose_ranker, seal_serving_ranker
 from recs_platform.pipeline.training.label_leakage import measure_window_leakage
-from recs_platform.pipeline.training.rankers import seal_ranker
 from recs_platform.pipeline.training.schedule import training_schedule
 from recs_platform.pipeline.training.window_cache import WindowCache
 from recs_platform.pipeline.training.windows import prune_windows
@@ -110,7 +109,7 @@ def _ranker_asset(platform: Platform) -> dg.AssetsDefinition:
         run = run_of(context, as_of_run)
         cache, schedule = WindowCache(run, context.log.info), training_schedule(run)
         windows = cache.to_learn_from(schedule.training_for(None))
-        manifest, reused = seal_ranker(run, run.as_of, windows)
+        manifest, reused = seal_serving_ranker(cache, schedule, context.log.info)
         diagnosis = diagnose_ranker(cache, schedule)
         trained = ranking.load_ranker(artifact(run.platform.home.artifacts, ranking.RANKER, manifest.version))
         importance = metadata.markdown_table(ranking.feature_importance(trained).head(IMPORTANCE_ROWS))

@@ -23,7 +23,7 @@ from recs_platform.pipeline.retrieval.tuned_configs import adopted_manifest
 from recs_platform.pipeline.training.measurements import Frames, measured_once
 from recs_platform.pipeline.training.mitigation import unmitigated_lists
 from recs_platform.pipeline.training.probabilities import learn_from_trials, with_probability
-from recs_platform.pipeline.training.rankers import ranker_basis, ranker_key, seal_ranker
+from recs_platform.pipeline.training.rankers import ranker_basis, seal_rankers
 from recs_platform.pipeline.training.recipes import ranker_at, serving_basis
 from recs_platform.pipeline.training.schedule import TrainingSchedule
 from recs_platform.pipeline.training.splits import Split
@@ -170,17 +170,9 @@ def _rankers(
     if basis != ranker_basis(run):
         return {split: ranker_at(windows, basis, split, ()) for split in splits}
     learned = {split: windows.to_learn_from(schedule.training_for(split)) for split in splits}
-    by_version = {ranker_key(run, taken): (split, taken) for split, taken in learned.items()}
-
-    def train(version: str) -> Manifest:
-        split, taken = by_version[version]
-        trained, reused = seal_ranker(run, split.cutoff, taken)
-        progress(f"ranker {version[:8]} as of {split.cutoff:%Y-%m-%d}: {'reused' if reused else 'trained'}")
-        return trained
-
-    with ThreadPoolExecutor(run.platform.settings.threads) as pool:
-        trained = dict(zip(by_version, pool.map(train, by_version), strict=True))
-    return {split: trained[ranker_key(run, taken)] for split, taken in learned.items()}
+    wanted = [(split.cutoff, taken) for split, taken in learned.items()]
+    sealed = seal_rankers(run, wanted, progress)
+    return {split: trained for split, (trained, _) in zip(learned, sealed, strict=True)}
 
 
 def _decided_at(schedule: TrainingSchedule, split: Split) -> datetime | None:

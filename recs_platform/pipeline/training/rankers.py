@@ -1,6 +1,7 @@
 """Rankers as of an instant: trained on labelled windows, or reused where the same one is sealed already."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import polars as pl
@@ -71,6 +72,27 @@ def seal_ranker(run: AsOfRun, as_of: datetime, windows: Sequence[Manifest]) -> t
         ranking.save_ranker(folder, trained)
         write_manifest(folder, _manifest(run, as_of, version, windows, trained, rows))
     return read_manifest(artifact(root, ranking.RANKER, version)), False
+
+
+def seal_rankers(
+    run: AsOfRun, wanted: Sequence[tuple[datetime, Sequence[Manifest]]], progress: Callable[[str], None]
+) -> list[tuple[Manifest, bool]]:
+    """`seal_ranker` of each, in their order, side by side on as many threads as there are.
+
+    Of those that are one ranker the last says for which instant it is trained.
+    """
+    versions = [ranker_key(run, windows) for _, windows in wanted]
+    by_version = dict(zip(versions, wanted, strict=True))
+
+    def train(version: str) -> tuple[Manifest, bool]:
+        as_of, windows = by_version[version]
+        trained, reused = seal_ranker(run, as_of, windows)
+        progress(f"ranker {version[:8]} as of {as_of:%Y-%m-%d}: {'reused' if reused else 'trained'}")
+        return trained, reused
+
+    with ThreadPoolExecutor(run.platform.settings.threads) as pool:
+        sealed = dict(zip(by_version, pool.map(train, by_version), strict=True))
+    return [sealed[version] for version in versions]
 
 
 def train_on_windows(

@@ -17,6 +17,8 @@ from recs_platform.stages.ranking.scoring import best_rows
 TREES, LEARNED, LATER, LOSS = "trees", "ndcg_learned", "ndcg_later", "ndcg_loss"
 _STAGES = 6
 _PAIR = [c.USER_ID, c.ITEM_ID]
+# Rows of users with a positive: no others count.
+_IS_COUNTED = (pl.col(c.LABEL) > 0).any().over(c.USER_ID)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def diagnose(
     """
     if ranker.kind == "fusion" or not (later[c.LABEL] > 0).any():
         return None
+    importance = _importance(ranker, later, k=k, features=features, seed=seed, threads=threads)
+    learned, later = learned.filter(_IS_COUNTED), later.filter(_IS_COUNTED)
     stages = _stages(ranker)
     by_stage = [_ndcg(later, scores, k) for scores in _scores(ranker, later, stages, threads)]
     curve = pl.DataFrame(
@@ -61,7 +65,6 @@ def diagnose(
     )
     lost = _lost(np.column_stack([found[c.VALUE].to_numpy() for found in by_stage]), seed)
     found = cluster_intervals(np.arange(len(lost)), lost[:, None], seed=seed)
-    importance = _importance(ranker, later, k=k, features=features, seed=seed, threads=threads)
     return Diagnosis(curve, importance, float(found.value[0]), float(found.low[0]), len(lost))
 
 
@@ -95,13 +98,15 @@ def _mean(found: pl.DataFrame) -> float:
 
 def _importance(ranker: Ranker, rows: pl.DataFrame, *, k: int, features: int, seed: int, threads: int) -> pl.DataFrame:
     gains = feature_importance(ranker).head(features)
-    matrix, rng = feature_matrix(rows, ranker.feature_set), np.random.default_rng(seed)
-    whole = _mean(_ndcg(rows, ranker.forest_scores(matrix, threads), k))
+    counted, is_counted = rows.filter(_IS_COUNTED), rows.select(_IS_COUNTED).to_series().to_numpy()
+    everybody, rng = feature_matrix(rows, ranker.feature_set), np.random.default_rng(seed)
+    matrix = everybody[is_counted]
+    whole = _mean(_ndcg(counted, ranker.forest_scores(matrix, threads), k))
     losses: list[float] = []
     for name in gains[FEATURE]:
         column = ranker.feature_set_names.index(name)
         kept = matrix[:, column].copy()
-        matrix[:, column] = rng.permutation(kept)
-        losses.append(whole - _mean(_ndcg(rows, ranker.forest_scores(matrix, threads), k)))
+        matrix[:, column] = rng.permutation(everybody[:, column])[is_counted]
+        losses.append(whole - _mean(_ndcg(counted, ranker.forest_scores(matrix, threads), k)))
         matrix[:, column] = kept
     return gains.select(FEATURE, GAIN_SHARE).with_columns(pl.Series(LOSS, losses, pl.Float64))

@@ -74,6 +74,21 @@ def test_the_last_stage_is_the_whole_forest():
     assert not np.allclose(staged[0], staged[1])
 
 
+def test_users_who_chose_nothing_count_only_where_features_are_shuffled():
+    rows, later = window(1, 8), window(2, 9)
+    ranker = train_ranker(rows, FEATURES, SHORT, seed=7, threads=1)
+    idle = pl.col(c.USER_ID) < f"u{USERS // 4:04}"
+    some = later.with_columns(pl.when(idle).then(0).otherwise(c.LABEL).cast(pl.Int8).alias(c.LABEL))
+    found, without = (
+        diagnose(ranker, rows, each, k=5, features=3, seed=3, threads=1) for each in (some, some.filter(~idle))
+    )
+    assert found is not None
+    assert without is not None
+    assert found.curve.equals(without.curve)
+    assert (found.lost, found.lost_low, found.users) == (without.lost, without.lost_low, without.users)
+    assert not found.importance.equals(without.importance)
+
+
 def test_there_is_nothing_to_diagnose_without_a_forest_or_a_choice():
     rows = window(1, 8)
     ranker = train_ranker(rows, FEATURES, RankerConfig(trees=5), seed=7, threads=1)
