@@ -244,9 +244,9 @@ def test_an_unknown_user_is_1(recs: CommandLine, built: Built) -> None:
 
 def test_explain_tells_what_the_list_says(recs: CommandLine, built: Built) -> None:
     row = ask(built.platform, "from recommendations.current where rank = 1 order by user_id limit 1").row(0, named=True)
-    code, out, _ = recs(built.platform.home.root, "explain", row["user_id"], row["item_id"], "--json")
+    code, out, err = recs(built.platform.home.root, "explain", row["user_id"], row["item_id"], "--json")
+    assert code == 0, err
     found = json.loads(out)
-    assert code == 0
     assert (found["rank"], found["reason"], found["release_id"]) == (1, row["reason"], row["release_id"])
 
 

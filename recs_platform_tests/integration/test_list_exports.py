@@ -15,6 +15,7 @@ from recs_platform.contracts.setting_groups import RoleSettings
 from recs_platform.pipeline import publishing
 from recs_platform.warehouse.database_options import DatabaseOptions
 from recs_platform.warehouse.list_exports import write_list_exports
+from recs_platform.warehouse.publish import PublishReport
 from recs_platform_tests.homes import Built, ask, land_contract, platform_at, take_in
 
 FIELDS = ("rank", "item_id", "score", "sources", "reason")
@@ -149,8 +150,9 @@ def test_a_broken_role_leaves_no_lists_of_before(built: Built, tmp_path: Path, m
     platform.home.exports.mkdir(parents=True, exist_ok=True)
     (platform.home.exports / "lists.jsonl").write_text(f'{{"user_id": "{user}"}}\n')
 
-    def as_it_is(*_: Any, **__: Any) -> None:
+    def as_it_is(_: Any, target: Path, **__: Any) -> PublishReport:
         """The file of the built home stands for what was published."""
+        return PublishReport(target, "", {}, (), 0)
 
     monkeypatch.setattr(publishing, "write_file", as_it_is)
     with pytest.raises(UsageError):
